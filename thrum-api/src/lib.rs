@@ -1,0 +1,22 @@
+//! The contract of Thrum: events, ids, JSON-RPC, and every method that `thrumd` answers.
+//!
+//! Types only. Both programs depend on this crate; it depends on no I/O.
+
+pub mod envelope;
+pub mod error;
+pub mod event;
+pub mod ids;
+pub mod limits;
+pub mod local;
+pub mod method;
+pub mod names;
+pub mod peer;
+pub mod secret;
+pub mod time;
+
+pub use error::{ErrorCode, RpcError};
+pub use event::{Draft, Event, EventHeader, SequencedEvent};
+pub use ids::{DaemonId, Epoch, EventId, Head, Origin, OriginSequence, Place, Sequence};
+pub use method::{Empty, Method};
+pub use secret::{AuthKey, PairingCode, Token};
+pub use time::{Hlc, Timestamp};

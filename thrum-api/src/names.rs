@@ -1,0 +1,90 @@
+//! What names of agents, projects, daemons and event types look like.
+
+use crate::limits::{EVENT_TYPE_MAX_CHARS, NAME_MAX_CHARS};
+
+/// Why a name is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing left of it.
+    #[error("{what} must not be empty")]
+    Empty {
+        /// Which kind of name.
+        what: &'static str,
+    },
+    /// Too long.
+    #[error("{what} has {chars} characters; at most {max} are allowed")]
+    TooLong {
+        /// Which kind of name.
+        what: &'static str,
+        /// How long it is.
+        chars: usize,
+        /// How long it may be.
+        max: usize,
+    },
+    /// A character that would confuse a terminal or an address.
+    #[error("{what} must not contain {character:?}")]
+    Character {
+        /// Which kind of name.
+        what: &'static str,
+        /// The first wrong character.
+        character: char,
+    },
+}
+
+fn check(
+    what: &'static str,
+    text: &str,
+    max: usize,
+    allowed: impl Fn(char) -> bool,
+) -> Result<(), NameError> {
+    let chars = text.chars().count();
+    if chars == 0 {
+        return Err(NameError::Empty { what });
+    }
+    if chars > max {
+        return Err(NameError::TooLong { what, chars, max });
+    }
+    match text.chars().find(|c| !allowed(*c)) {
+        Some(character) => Err(NameError::Character { what, character }),
+        None => Ok(()),
+    }
+}
+
+/// An agent's name: letters and digits of any script, `-`, `_`, `.`, `/`, `:`. A leading `@` is how people write
+/// it and not part of it.
+///
+/// # Errors
+/// When it is empty, too long or has another character.
+pub fn agent(text: &str) -> Result<&str, NameError> {
+    let name = text.strip_prefix('@').unwrap_or(text);
+    check("an agent's name", name, NAME_MAX_CHARS, |c| c.is_alphanumeric() || "-_./:".contains(c))?;
+    Ok(name)
+}
+
+/// A project's name: anything that prints on one line.
+///
+/// # Errors
+/// When it is empty, too long or has a control character.
+pub fn project(text: &str) -> Result<&str, NameError> {
+    check("a project's name", text, NAME_MAX_CHARS, |c| !c.is_control())?;
+    Ok(text)
+}
+
+/// What a daemon calls itself: anything that prints on one line.
+///
+/// # Errors
+/// When it is empty, too long or has a control character.
+pub fn daemon(text: &str) -> Result<&str, NameError> {
+    check("a machine's name", text, NAME_MAX_CHARS, |c| !c.is_control())?;
+    Ok(text)
+}
+
+/// The type of an event that is written here: lower-case words with dots between.
+///
+/// # Errors
+/// When it is empty, too long or has another character.
+pub fn event_type(text: &str) -> Result<&str, NameError> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    check("an event's type", text, EVENT_TYPE_MAX_CHARS, allowed)?;
+    Ok(text)
+}

@@ -1,0 +1,191 @@
+//! The wire, frozen: schemas of every method, and what odd input is answered with.
+
+#![expect(clippy::expect_used, reason = "a helper of tests may end the test")]
+use std::path::Path;
+
+use schemars::SchemaGenerator;
+use serde_json::{Value, json};
+use thrum_api::envelope::{self, AnswerError, Request, RequestId};
+use thrum_api::local::{Health, MessageSend};
+use thrum_api::method::Described;
+use thrum_api::peer::{PairRequestParams, Paired, PullParams, SyncPull};
+use thrum_api::{
+    AuthKey, DaemonId, Empty, Epoch, ErrorCode, EventId, Hlc, PairingCode, RpcError, Timestamp,
+    Token, local, peer,
+};
+
+fn surface(methods: &[Described]) -> Value {
+    let mut generator = SchemaGenerator::default();
+    let mut listed = serde_json::Map::new();
+    for method in methods {
+        let doc: Vec<&str> = method.doc.iter().map(|line| line.trim()).collect();
+        let schemas = json!({
+            "doc": doc.join(" "),
+            "params": (method.params)(&mut generator),
+            "result": (method.result)(&mut generator),
+        });
+        assert!(listed.insert(method.name.to_owned(), schemas).is_none(), "{} twice", method.name);
+    }
+    json!({ "methods": listed, "definitions": generator.definitions() })
+}
+
+/// `THRUM_UPDATE=1 cargo test -p thrum-api` writes the file anew; the change is then reviewed.
+#[test]
+fn the_schema_of_the_wire_is_the_golden_one() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/schema.json");
+    let made = json!({ "peer": surface(peer::ALL), "local": surface(local::ALL) });
+    let made = serde_json::to_string_pretty(&made).unwrap() + "\n";
+    if std::env::var_os("THRUM_UPDATE").is_some() {
+        std::fs::write(&file, &made).unwrap();
+    }
+    let golden = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        golden == made,
+        "the wire changed: if that is meant, run THRUM_UPDATE=1 cargo test -p thrum-api and review \
+         {}",
+        file.display()
+    );
+}
+
+#[test]
+fn every_code_has_a_word_and_no_number_is_used_twice() {
+    let mut numbers: Vec<i32> = ErrorCode::ALL.iter().map(|(code, _)| code.0).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), ErrorCode::ALL.len());
+    assert!(ErrorCode::ALL.iter().all(|(_, word)| !word.is_empty()));
+}
+
+fn refused(body: &str) -> ErrorCode {
+    Request::parse(body.as_bytes()).expect_err("must be refused").code
+}
+
+#[test]
+fn odd_requests_are_told_apart() {
+    assert_eq!(refused(""), ErrorCode::PARSE);
+    assert_eq!(refused("{"), ErrorCode::PARSE);
+    assert_eq!(refused("\u{0}"), ErrorCode::PARSE);
+    assert_eq!(refused("[]"), ErrorCode::INVALID_REQUEST);
+    let batch = r#" [{"jsonrpc":"2.0","id":1,"method":"health"}]"#;
+    assert_eq!(refused(batch), ErrorCode::INVALID_REQUEST);
+    assert_eq!(refused("3"), ErrorCode::INVALID_REQUEST);
+    assert_eq!(refused(r#"{"id":1,"method":"health"}"#), ErrorCode::INVALID_REQUEST);
+    let old = r#"{"jsonrpc":"1.0","id":1,"method":"health"}"#;
+    assert_eq!(refused(old), ErrorCode::INVALID_REQUEST);
+}
+
+#[test]
+fn nesting_without_end_is_refused_and_not_followed() {
+    let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
+    let body = format!(r#"{{"jsonrpc":"2.0","method":"health","params":{open}{close}}}"#);
+    let request = Request::parse(body.as_bytes()).unwrap();
+    let code = request.params::<MessageSend>().map(drop).map_err(|error| error.code);
+    assert_eq!(code, Err(ErrorCode::INVALID_PARAMS));
+}
+
+#[test]
+fn params_errors_name_the_method_and_the_member() {
+    let body = br#"{"jsonrpc":"2.0","id":"x","method":"sync.pull","params":{"after_seq":"1"}}"#;
+    let request = Request::parse(body).unwrap();
+    assert_eq!(request.id, Some(RequestId::Text("x".into())));
+    let error = request.params::<SyncPull>().expect_err("a text is no place");
+    assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
+    assert!(error.message.contains("sync.pull"), "{error}");
+
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"message.send","params":{"from":"a"}}"#;
+    let error = Request::parse(body).unwrap().params::<MessageSend>().expect_err("no text");
+    assert!(error.message.contains("`text`"), "{error}");
+}
+
+#[test]
+fn absent_params_are_an_empty_object() {
+    let request = Request::parse(br#"{"jsonrpc":"2.0","id":1,"method":"health"}"#).unwrap();
+    assert_eq!(request.params::<Health>().unwrap(), Empty {});
+}
+
+#[test]
+fn a_call_and_its_answers_go_round() {
+    let body = envelope::request::<SyncPull>(7, &PullParams::default()).unwrap();
+    let request = Request::parse(&body).unwrap();
+    assert_eq!((request.method.as_ref(), &request.id), ("sync.pull", &Some(RequestId::Number(7))));
+
+    let good = envelope::response(request.id.as_ref(), Ok(&json!({"a": 1})));
+    let read: Value = serde_json::from_slice(&good).unwrap();
+    assert_eq!(read, json!({"jsonrpc": "2.0", "id": 7, "result": {"a": 1}}));
+    assert_eq!(envelope::answer::<Value>(&good).unwrap(), json!({"a": 1}));
+
+    let error = RpcError::new(ErrorCode::WRONG_CODE, "wrong code").with("attempts_left", 2);
+    let bad = envelope::response::<Value>(None, Err(&error));
+    match envelope::answer::<Value>(&bad) {
+        Err(AnswerError::Refused(read)) => assert_eq!(read, error),
+        other => panic!("{other:?}"),
+    }
+    let html = envelope::answer::<Value>(b"<html>");
+    assert!(matches!(html, Err(AnswerError::Malformed(_))));
+    let neither = envelope::answer::<Value>(br#"{"jsonrpc":"2.0","id":1}"#);
+    assert!(matches!(neither, Err(AnswerError::Empty)));
+}
+
+#[test]
+fn raw_events_survive_the_envelope_byte_for_byte() {
+    let page = r#"{"events":[{"sequence":1,"event":{"b" : 1.00, "a":"\u00e9"}}],"next_seq":1,"more_available":false,"head_seq":1,"floor_seq":0}"#;
+    let read: peer::PullPage = serde_json::from_str(page).unwrap();
+    let body = envelope::response(Some(&RequestId::Number(1)), Ok(&read));
+    let again: peer::PullPage = envelope::answer(&body).unwrap();
+    assert_eq!(again.events[0].event.get(), r#"{"b" : 1.00, "a":"\u00e9"}"#);
+}
+
+#[test]
+fn ids_have_one_spelling() {
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    assert_eq!(id.parse::<EventId>().unwrap().to_string(), id);
+    assert_eq!(format!("d_{id}").parse::<DaemonId>().unwrap().to_string(), format!("d_{id}"));
+    assert_eq!(serde_json::to_string(&id.parse::<Epoch>().unwrap()).unwrap(), format!("{id:?}"));
+    for wrong in
+        ["", "01ARZ", &id.to_lowercase(), "81ARZ3NDEKTSV4RRFFQ69G5FAV", "d_", &format!(" {id}")]
+    {
+        assert!(wrong.parse::<EventId>().is_err(), "{wrong}");
+    }
+    assert!(id.parse::<DaemonId>().is_err());
+}
+
+#[test]
+fn times_and_clocks_go_round() {
+    let time = Timestamp::from_millis(1_700_000_000_123);
+    assert_eq!(serde_json::to_string(&time).unwrap(), r#""2023-11-14T22:13:20.123Z""#);
+    assert_eq!(serde_json::from_str::<Timestamp>(r#""2023-11-14T22:13:20.123Z""#).unwrap(), time);
+    let clock = Hlc::new(1_700_000_000_123, 4);
+    assert_eq!(clock.to_string().parse::<Hlc>().unwrap(), clock);
+    assert!(clock.tick(0) > clock, "a clock that went back does not take ours back");
+    assert_eq!(clock.tick(1_800_000_000_000), Hlc::new(1_800_000_000_000, 0));
+    assert!("zz".parse::<Hlc>().is_err());
+}
+
+#[test]
+fn secrets_do_not_print() {
+    let secret = "ab".repeat(32);
+    let token: Token = secret.parse().unwrap();
+    let code: PairingCode = "73-92".parse().unwrap();
+    let paired = Paired {
+        status: peer::PairedStatus::Paired,
+        token: token.clone(),
+        id: "d_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+        name: "a".into(),
+    };
+    let asked = PairRequestParams {
+        code: Some(code.clone()),
+        id: paired.id,
+        name: "b".into(),
+        addr: ":1".into(),
+    };
+    let printed = format!("{token:?} {code:?} {paired:?} {asked:?} {}", code.masked());
+    assert!(!printed.contains(&secret) && !printed.contains("7392"), "{printed}");
+    assert_eq!(code.masked(), "7***");
+    let key: AuthKey = "tskey-auth-k1".parse().unwrap();
+    assert_eq!((format!("{key:?}").as_str(), key.expose()), ("AuthKey(hidden)", "tskey-auth-k1"));
+    assert!("".parse::<AuthKey>().is_err() && "two words".parse::<AuthKey>().is_err());
+    assert!(token.matches(&secret) && !token.matches(&"ac".repeat(32)) && !token.matches(""));
+    assert!(serde_json::to_string(&paired).unwrap().contains(&secret), "the wire needs it");
+    let wrong = serde_json::from_str::<Token>(&format!("{:?}", "AB".repeat(32))).expect_err("case");
+    assert!(!wrong.to_string().contains("AB"), "{wrong}");
+}
