@@ -1,0 +1,61 @@
+//! The one place that makes new ids and secrets.
+
+use thrum_api::limits::TOKEN_BYTES;
+use thrum_api::{DaemonId, Epoch, EventId, PairingCode, Token};
+use ulid::Ulid;
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
+fn ulid() -> Ulid {
+    Ulid::generate()
+}
+
+/// A new event's id.
+pub fn event() -> EventId {
+    EventId::from_ulid(ulid())
+}
+
+/// A new daemon's id.
+pub fn daemon() -> DaemonId {
+    DaemonId::from_ulid(ulid())
+}
+
+/// The epoch of a log that begins now.
+pub fn epoch() -> Epoch {
+    Epoch::from_ulid(ulid())
+}
+
+/// The operating system has no random bytes to give.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system gave no random bytes")]
+pub struct NoRandomness(#[source] getrandom::Error);
+
+/// A new token: 32 bytes of the operating system's random source.
+///
+/// # Errors
+/// When there is no random source.
+pub fn token() -> Result<Token, NoRandomness> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+    Ok(Token::from_bytes(&bytes))
+}
+
+/// A new pairing code: four digits, each of the 10,000 equally likely.
+///
+/// # Errors
+/// When there is no random source.
+pub fn code() -> Result<PairingCode, NoRandomness> {
+    const CODES: u16 = 10_000;
+    // The largest multiple of 10,000 below 2^16: a draw above it is drawn again, or the low codes
+    // would come more often (modulo bias).
+    const FAIR: u16 = u16::MAX / CODES * CODES;
+    loop {
+        let mut bytes = [0; 2];
+        getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+        let drawn = u16::from_le_bytes(bytes);
+        if drawn < FAIR
+            && let Ok(code) = format!("{:04}", drawn % CODES).parse()
+        {
+            return Ok(code);
+        }
+    }
+}

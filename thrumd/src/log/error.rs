@@ -1,0 +1,220 @@
+//! What goes wrong in the log, in words for the person who has to act.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use thrum_api::EventId;
+use thrum_api::limits::{APPEND_MAX_EVENTS, EVENT_MAX_BYTES};
+use thrum_api::names::NameError;
+
+/// What went wrong in the log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Another process has the state directory.
+    #[error(
+        "{} is in use by another thrumd ({}); stop that one or give this one another state directory",
+        .directory.display(),
+        match .holder { Some(pid) => format!("pid {pid}"), None => "pid not known".to_owned() }
+    )]
+    InUse {
+        /// The state directory.
+        directory: PathBuf,
+        /// The process that has it, if it said so.
+        holder: Option<u32>,
+    },
+    /// A file or directory of the log can't be made or read.
+    #[error("can't {action} {}", .path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The SQLite library has a known bug that loses data.
+    #[error("SQLite {found} can lose data in WAL mode; thrumd needs 3.51.3 or later")]
+    OldSqlite {
+        /// The version of the library.
+        found: &'static str,
+    },
+    /// The database was made by a later thrumd. It was left as it is.
+    #[error(
+        "{} has schema version {found}, this thrumd knows versions up to {known}; it was left as it is: install the newer thrumd again",
+        .path.display()
+    )]
+    NewerSchema {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The latest version known here.
+        known: i64,
+    },
+    /// The file is no database, or one that is broken.
+    #[error(
+        "{} is damaged or no database; restore it from a backup, or move it away: thrumd then begins a new one and the peers bring the events back",
+        .path.display()
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: SqliteError,
+    },
+    /// The database can't be opened.
+    #[error("can't open {}", .path.display())]
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: SqliteError,
+    },
+    /// A database of an earlier version can't be brought to this one.
+    #[error("can't bring {} to this version's schema", .path.display())]
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Box<rusqlite_migration::Error>,
+    },
+    /// Too many events in one append.
+    #[error("{count} events in one append; at most {max} are allowed", max = APPEND_MAX_EVENTS)]
+    TooMany {
+        /// How many.
+        count: usize,
+    },
+    /// An event's type or project is none.
+    #[error("the event can't be written")]
+    Name(#[source] NameError),
+    /// An event over the limit.
+    #[error("the event has {bytes} bytes; at most {max} are allowed", max = EVENT_MAX_BYTES)]
+    TooLarge {
+        /// How large it would be.
+        bytes: usize,
+    },
+    /// The id that the caller gave is that of another event.
+    #[error("event id {event_id} is already that of an event with other content")]
+    IdTaken {
+        /// The id.
+        event_id: EventId,
+    },
+    /// No room on the disk.
+    #[error("can't {action}: the disk that holds {} is full; make room, thrumd goes on by itself", .path.display())]
+    DiskFull {
+        /// What was tried.
+        action: &'static str,
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: SqliteError,
+    },
+    /// The disk or the database failed.
+    #[error("can't {action}: {} failed", .path.display())]
+    Storage {
+        /// What was tried.
+        action: &'static str,
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: SqliteError,
+    },
+    /// A thread of the log ended that must not end.
+    #[error("the log's {thread} thread has died; restart thrumd")]
+    Died {
+        /// Which one.
+        thread: &'static str,
+    },
+    /// The log is being closed, or is closed.
+    #[error("the log is stopping")]
+    Stopping,
+}
+
+/// What SQLite says, once: the library's own error repeats it as its source.
+#[derive(Debug)]
+pub struct SqliteError(rusqlite::Error);
+
+impl fmt::Display for SqliteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            rusqlite::Error::SqliteFailure(error, Some(message)) => {
+                write!(f, "{message} (SQLite code {})", error.extended_code)
+            }
+            other => fmt::Display::fmt(other, f),
+        }
+    }
+}
+
+impl std::error::Error for SqliteError {}
+
+impl From<rusqlite::Error> for SqliteError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error)
+    }
+}
+
+/// Whose fault an error is, for those who answer callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogErrorKind {
+    /// The caller asked for what can't be; the same again fails again.
+    Invalid,
+    /// An event over its limit.
+    TooLarge,
+    /// No room on the disk; the same may work later.
+    StorageFull,
+    /// The disk, the database or a thread failed.
+    Storage,
+    /// The daemon is stopping.
+    Stopping,
+}
+
+impl LogError {
+    /// Whose fault it is.
+    pub const fn kind(&self) -> LogErrorKind {
+        match self {
+            Self::TooMany { .. } | Self::Name(_) | Self::IdTaken { .. } => LogErrorKind::Invalid,
+            Self::TooLarge { .. } => LogErrorKind::TooLarge,
+            Self::DiskFull { .. } => LogErrorKind::StorageFull,
+            Self::InUse { .. }
+            | Self::File { .. }
+            | Self::OldSqlite { .. }
+            | Self::NewerSchema { .. }
+            | Self::Damaged { .. }
+            | Self::Open { .. }
+            | Self::Migrate { .. }
+            | Self::Storage { .. }
+            | Self::Died { .. } => LogErrorKind::Storage,
+            Self::Stopping => LogErrorKind::Stopping,
+        }
+    }
+
+    pub(super) fn storage(action: &'static str, path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        let full = source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+        let source = SqliteError(source);
+        if full {
+            Self::DiskFull { action, path, source }
+        } else {
+            Self::Storage { action, path, source }
+        }
+    }
+}
+
+/// Why a job inside a transaction ended: refused before it wrote anything, or stopped by SQLite.
+#[derive(Debug)]
+pub(super) enum Failed {
+    Refused(LogError),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}

@@ -1,0 +1,157 @@
+//! Heads: what is held of each origin, and what a peer is told of it.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use thrum_api::limits::{HEADS_MAX, NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
+use thrum_api::{DaemonId, Head, Origin, Place, SequencedEvent};
+
+use super::column::{self, Id, int, uint};
+use super::page::{Read, holds, holds_head, raw};
+use super::state::{Meta, OriginRow, read_origins};
+use super::types::{Checkpoint, Missing, News};
+
+/// Heads that are safe to send: of no forked origin. At most 1000; further ones are left out, which
+/// costs traffic but never an event. The origins met last go first: old epochs rest.
+pub(super) fn heads(conn: &Connection) -> rusqlite::Result<Vec<Head>> {
+    let mut origins: Vec<(Origin, OriginRow)> =
+        read_origins(conn)?.into_iter().filter(|(_, row)| !row.forked && row.head > 0).collect();
+    if origins.len() > HEADS_MAX {
+        origins.sort_by_key(|(_, row)| std::cmp::Reverse(row.id));
+        origins.truncate(HEADS_MAX);
+        origins.sort_by_key(|(origin, _)| *origin);
+    }
+    with_events(conn, &origins)
+}
+
+fn with_events(conn: &Connection, origins: &[(Origin, OriginRow)]) -> rusqlite::Result<Vec<Head>> {
+    let mut statement = conn
+        .prepare_cached("SELECT event_id FROM events WHERE origin = ?1 AND origin_sequence = ?2")?;
+    let mut heads = Vec::with_capacity(origins.len());
+    for (origin, row) in origins {
+        let id: Id = statement.query_row(params![row.id, int(row.head)], |row| row.get(0))?;
+        heads.push(Head {
+            origin_daemon: origin.daemon,
+            origin_epoch: origin.epoch,
+            origin_sequence: column::origin_sequence(int(row.head)),
+            event_id: column::event_id(id),
+        });
+    }
+    Ok(heads)
+}
+
+/// What of these heads is not held here.
+pub(super) fn missing(conn: &Connection, heads: &[Head]) -> rusqlite::Result<Missing> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, head FROM origins WHERE daemon_id = ?1 AND epoch = ?2 AND forked = 0",
+    )?;
+    let mut missing = BTreeSet::new();
+    for head in heads {
+        let daemon = head.origin_daemon.ulid().to_bytes();
+        let epoch = head.origin_epoch.ulid().to_bytes();
+        let row: Option<(i64, i64)> = statement
+            .query_row(params![daemon, epoch], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let held = match row {
+            Some((origin, ours)) if head.origin_sequence.0 <= uint(ours) => {
+                holds_head(conn, origin, head)?
+            }
+            _ => false,
+        };
+        if !held {
+            missing.insert(head.origin());
+        }
+    }
+    Ok(Missing { origins: missing.into_iter().collect() })
+}
+
+/// What to tell a peer which holds our log up to `after`.
+pub(super) fn news(
+    conn: &Connection,
+    peer: DaemonId,
+    after: Place,
+) -> rusqlite::Result<Read<News>> {
+    let meta = Meta::expect(conn)?;
+    let origins = read_origins(conn)?;
+    let whole = |row: &OriginRow| !row.forked && row.head == row.top;
+    let heads = if origins.values().all(whole) {
+        let held: Vec<_> = origins.iter().filter(|(_, row)| row.top > 0).collect();
+        if held.len() > HEADS_MAX {
+            None
+        } else {
+            let held: Vec<_> = held.into_iter().map(|(origin, row)| (*origin, *row)).collect();
+            Some(with_events(conn, &held)?)
+        }
+    } else {
+        None
+    };
+    let peer: Id = peer.ulid().to_bytes();
+    let matches = holds(conn, &meta, after)?;
+    // A place of another log says nothing about ours.
+    let known = if matches { int(after.sequence.0) } else { 0 };
+    let own = int(meta.own_last.0) > known;
+    let concerns_peer = own
+        || conn
+            .prepare_cached("SELECT 1 FROM sources WHERE last > ?1 AND daemon_id != ?2")?
+            .exists(params![known, peer])?;
+    let mut news = News { head: meta.head, heads, window: None, concerns_peer, own };
+    let mut damaged = Vec::new();
+    if matches {
+        let own = origins.get(&meta.own_origin()).map(|row| row.id);
+        news.window = window(conn, own, after, &mut damaged)?;
+    }
+    Ok(Read { answer: news, damaged })
+}
+
+/// Our own events after a place, if they are few and small. Read backwards along our origin, so
+/// that it costs nothing to pass over what came from others.
+fn window(
+    conn: &Connection,
+    own: Option<i64>,
+    after: Place,
+    damaged: &mut Vec<thrum_api::Sequence>,
+) -> rusqlite::Result<Option<Vec<SequencedEvent>>> {
+    let Some(own) = own else { return Ok(Some(Vec::new())) };
+    let mut statement = conn.prepare_cached(
+        "SELECT sequence, body FROM events WHERE origin = ?1
+         ORDER BY origin_sequence DESC",
+    )?;
+    let mut rows = statement.query([own])?;
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let sequence = column::place(row.get(0)?, None).sequence;
+        if sequence <= after.sequence {
+            break;
+        }
+        let body = row.get_ref(1)?.as_blob()?;
+        bytes += body.len();
+        if events.len() >= NOTIFY_MAX_EVENTS || bytes > NOTIFY_MAX_BYTES {
+            return Ok(None);
+        }
+        match raw(body) {
+            Some(event) => events.push(SequencedEvent { sequence, event }),
+            None => damaged.push(sequence),
+        }
+    }
+    events.reverse();
+    Ok(Some(events))
+}
+
+/// The checkpoint for a peer's log.
+pub(super) fn checkpoint(conn: &Connection, peer: DaemonId) -> rusqlite::Result<Checkpoint> {
+    let stored = conn
+        .prepare_cached(
+            "SELECT sequence, event_id, last_sync, epoch FROM checkpoints WHERE peer = ?1",
+        )?
+        .query_row([peer.ulid().to_bytes()], |row| {
+            let last_sync: Option<i64> = row.get(2)?;
+            Ok(Checkpoint {
+                epoch: row.get::<_, Option<Id>>(3)?.map(column::epoch),
+                place: column::place(row.get(0)?, row.get(1)?),
+                last_sync: last_sync.map(thrum_api::Timestamp::from_millis),
+            })
+        })
+        .optional()?;
+    Ok(stored.unwrap_or(Checkpoint { epoch: None, place: Place::START, last_sync: None }))
+}

@@ -1,0 +1,83 @@
+//! Events for local readers.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Row};
+use thrum_api::Sequence;
+use thrum_api::local::{EventListParams, EventListResult};
+
+use super::column::{int, uint};
+use super::page::{Budget, Collector, Read};
+use super::state::Meta;
+use super::types::LogStats;
+
+/// Events that a reader gets who doesn't say how many.
+const LIMIT_DEFAULT: u32 = 100;
+
+/// Reads a list.
+pub(super) fn list(
+    conn: &Connection,
+    params: &EventListParams,
+) -> rusqlite::Result<Read<EventListResult>> {
+    let meta = Meta::expect(conn)?;
+    let limit = params.limit.unwrap_or(LIMIT_DEFAULT);
+    let mut collector = Collector::new(usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut next = params.after;
+    let mut more_available = false;
+    let mut statement = conn.prepare_cached(if params.newest {
+        "SELECT sequence, type, project, body FROM events
+         WHERE sequence > ?1 ORDER BY sequence DESC"
+    } else {
+        "SELECT sequence, type, project, body FROM events
+         WHERE sequence > ?1 ORDER BY sequence"
+    })?;
+    let mut rows = statement.query([int(params.after.0)])?;
+    let mut budget = Budget::new();
+    while let Some(row) = rows.next()? {
+        let sequence = Sequence(uint(row.get(0)?));
+        let body = row.get_ref(3)?.as_blob()?;
+        // "The newest of a type" can't be continued, so it is looked for to the end.
+        let spent = !params.newest && !budget.look(body);
+        if spent || (wanted(row, params)? && !collector.take(sequence, body)) {
+            more_available = !params.newest;
+            break;
+        }
+        next = sequence;
+    }
+    if !more_available {
+        next = meta.head.sequence.max(params.after);
+    }
+    if params.newest {
+        collector.events.reverse();
+    }
+    let answer = EventListResult { events: collector.events, next, more_available };
+    Ok(Read { answer, damaged: collector.damaged })
+}
+
+fn wanted(row: &Row<'_>, params: &EventListParams) -> rusqlite::Result<bool> {
+    let is = |column: usize, wanted: &Option<String>| -> rusqlite::Result<bool> {
+        let Some(wanted) = wanted else { return Ok(true) };
+        Ok(row.get_ref(column)?.as_str_or_null()? == Some(wanted.as_str()))
+    };
+    Ok(is(1, &params.event_type)? && is(2, &params.project)?)
+}
+
+/// Figures for `status`.
+pub(super) fn stats(conn: &Connection, path: &Path) -> rusqlite::Result<LogStats> {
+    let meta = Meta::expect(conn)?;
+    let count = |table| -> rusqlite::Result<u64> {
+        conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).map(uint)
+    };
+    // Counting the events themselves would read an index from end to end.
+    let given = meta.head.sequence.0.saturating_sub(meta.floor.0);
+    let size = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        std::fs::metadata(name).map_or(0, |file| file.len())
+    };
+    Ok(LogStats {
+        events: given.saturating_sub(count("gaps")?),
+        size_bytes: size("") + size("-wal") + size("-shm"),
+        quarantined: count("quarantine")?,
+    })
+}

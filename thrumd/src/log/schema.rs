@@ -1,0 +1,153 @@
+//! The database file: how it is opened, what it looks like, and how earlier versions become it.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+
+use super::error::LogError;
+
+/// The database in the state directory.
+pub(super) const DATABASE: &str = "log.db";
+/// Before this version a WAL reset could lose committed pages.
+const SQLITE_MIN: i32 = 3_051_003;
+
+/// Never change one of these; add one, and the version before to the migration test.
+const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
+pub(super) const STEPS: &[M<'_>] = &[M::up(
+    "-- High-water marks. Never derived from max(): a place is given once, even if its row goes.
+    CREATE TABLE meta (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        daemon_id BLOB NOT NULL,
+        epoch BLOB NOT NULL,
+        own_sequence INTEGER NOT NULL, -- last origin_sequence given in this epoch
+        head INTEGER NOT NULL,         -- last sequence given
+        head_id BLOB,
+        own_last INTEGER NOT NULL,     -- last sequence of an event that was written here
+        floor INTEGER NOT NULL,
+        hlc INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE origins (
+        id INTEGER PRIMARY KEY,
+        daemon_id BLOB NOT NULL,
+        epoch BLOB NOT NULL,
+        head INTEGER NOT NULL,         -- highest contiguous origin_sequence held
+        top INTEGER NOT NULL,          -- highest held; above head: there is a hole
+        forked INTEGER NOT NULL,
+        UNIQUE (daemon_id, epoch)
+    ) STRICT;
+
+    CREATE TABLE sources (             -- whom events came from; in events, 0 is this daemon
+        id INTEGER PRIMARY KEY,
+        daemon_id BLOB NOT NULL UNIQUE,
+        last INTEGER NOT NULL          -- last sequence that came from there
+    ) STRICT;
+
+    CREATE TABLE events (
+        sequence INTEGER PRIMARY KEY,
+        event_id BLOB NOT NULL UNIQUE,
+        origin INTEGER NOT NULL,
+        origin_sequence INTEGER NOT NULL,
+        source INTEGER NOT NULL,
+        timestamp INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        project TEXT,
+        body BLOB NOT NULL             -- the event's own bytes
+    ) STRICT;
+    CREATE INDEX events_by_origin ON events (origin, origin_sequence);
+
+    CREATE TABLE gaps (                -- places whose row was set aside
+        sequence INTEGER PRIMARY KEY,
+        event_id BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE checkpoints (
+        peer BLOB PRIMARY KEY,
+        sequence INTEGER NOT NULL,
+        event_id BLOB,
+        epoch BLOB,                    -- of the peer's log, when the place was taken
+        last_sync INTEGER
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE quarantine (
+        id INTEGER PRIMARY KEY,
+        peer BLOB NOT NULL,
+        sequence INTEGER NOT NULL,
+        event_id BLOB,
+        reason TEXT NOT NULL,
+        size INTEGER NOT NULL,         -- of the whole; bytes may be only its beginning
+        bytes BLOB NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX quarantine_by_size ON quarantine (size);",
+)];
+
+/// Opens the database for the writer, makes or migrates it.
+///
+/// # Errors
+/// When SQLite is too old, the file is damaged, of a later version, or can't be opened.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, LogError> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(LogError::OldSqlite { found: rusqlite::version() });
+    }
+    // Made here so that it is never readable for others; SQLite gives the WAL the same mode.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| LogError::File { action: "make", path: path.into(), source })?;
+    let failed = |source: rusqlite::Error| opening(path, source);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(LogError::NewerSchema { path: path.into(), found, known });
+    }
+    // fullfsync: on macOS a plain fsync stops in the drive's cache.
+    conn.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA fullfsync = ON;
+         PRAGMA cache_size = -2048;
+         PRAGMA mmap_size = 0;
+         PRAGMA wal_autocheckpoint = 2000;
+         PRAGMA journal_size_limit = 16777216;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA busy_timeout = 2000;",
+    )
+    .map_err(failed)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    MIGRATIONS
+        .to_latest(&mut conn)
+        .map_err(|source| LogError::Migrate { path: path.into(), source: Box::new(source) })?;
+    Ok(conn)
+}
+
+/// Opens the database for a reader.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.execute_batch(
+        "PRAGMA cache_size = -1024;
+         PRAGMA mmap_size = 0;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA busy_timeout = 2000;",
+    )?;
+    Ok(conn)
+}
+
+pub(super) fn opening(path: &Path, source: rusqlite::Error) -> LogError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            LogError::Damaged { path: path.into(), source: source.into() }
+        }
+        Some(ErrorCode::DiskFull) => LogError::storage("open the log", path, source),
+        _ => LogError::Open { path: path.into(), source: source.into() },
+    }
+}

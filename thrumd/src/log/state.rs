@@ -1,0 +1,277 @@
+//! What the writer knows without asking the database: high-water marks, origins, sources. Read at
+//! start and after a failed transaction; written with every transaction that changed it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use thrum_api::{DaemonId, Epoch, EventId, Hlc, Origin, Place, Sequence};
+
+use super::column::{self, Id, int, uint};
+use super::types::LogHead;
+use crate::ids;
+
+/// The source of events that were written here.
+pub(super) const OWN_SOURCE: i64 = 0;
+
+/// The row `meta`.
+#[derive(Debug, Clone)]
+pub(super) struct Meta {
+    pub(super) daemon: DaemonId,
+    pub(super) epoch: Epoch,
+    /// Last `origin_sequence` given in this epoch.
+    pub(super) own_sequence: u64,
+    pub(super) head: Place,
+    /// Last place of the log given to an event that was written here. Stands in this row because
+    /// each append writes it anyway.
+    pub(super) own_last: Sequence,
+    pub(super) floor: Sequence,
+    pub(super) hlc: Hlc,
+}
+
+impl Meta {
+    pub(super) fn read(conn: &Connection) -> rusqlite::Result<Option<Self>> {
+        conn.prepare_cached(
+            "SELECT daemon_id, epoch, own_sequence, head, head_id, own_last, floor, hlc FROM meta",
+        )?
+        .query_row([], |row| {
+            Ok(Self {
+                daemon: column::daemon_id(row.get(0)?),
+                epoch: column::epoch(row.get(1)?),
+                own_sequence: uint(row.get(2)?),
+                head: column::place(row.get(3)?, row.get(4)?),
+                own_last: Sequence(uint(row.get(5)?)),
+                floor: Sequence(uint(row.get(6)?)),
+                hlc: Hlc::from_bits(uint(row.get(7)?)),
+            })
+        })
+        .optional()
+    }
+
+    /// The same for a reader, after the database was made.
+    pub(super) fn expect(conn: &Connection) -> rusqlite::Result<Self> {
+        Self::read(conn)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+    }
+
+    fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO meta
+             (one, daemon_id, epoch, own_sequence, head, head_id, own_last, floor, hlc)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            self.daemon.ulid().to_bytes(),
+            self.epoch.ulid().to_bytes(),
+            int(self.own_sequence),
+            int(self.head.sequence.0),
+            self.head.event_id.map(|id| id.ulid().to_bytes()),
+            int(self.own_last.0),
+            int(self.floor.0),
+            int(self.hlc.to_bits()),
+        ])?;
+        Ok(())
+    }
+
+    pub(super) fn log_head(&self) -> LogHead {
+        LogHead { epoch: self.epoch, place: self.head }
+    }
+
+    /// The origin of what is written here now.
+    pub(super) fn own_origin(&self) -> Origin {
+        Origin { daemon: self.daemon, epoch: self.epoch }
+    }
+}
+
+/// A row of `origins`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OriginRow {
+    pub(super) id: i64,
+    /// Highest contiguous place held.
+    pub(super) head: u64,
+    /// Highest place held.
+    pub(super) top: u64,
+    pub(super) forked: bool,
+}
+
+/// All rows of `origins`, in order.
+pub(super) fn read_origins(conn: &Connection) -> rusqlite::Result<BTreeMap<Origin, OriginRow>> {
+    conn.prepare_cached("SELECT daemon_id, epoch, id, head, top, forked FROM origins")?
+        .query_map([], |row| {
+            let origin = Origin {
+                daemon: column::daemon_id(row.get(0)?),
+                epoch: column::epoch(row.get(1)?),
+            };
+            let row = OriginRow {
+                id: row.get(2)?,
+                head: uint(row.get(3)?),
+                top: uint(row.get(4)?),
+                forked: row.get(5)?,
+            };
+            Ok((origin, row))
+        })?
+        .collect()
+}
+
+#[derive(Debug)]
+struct SourceRow {
+    id: i64,
+    last: Sequence,
+}
+
+/// What the writer knows.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) meta: Meta,
+    origins: BTreeMap<Origin, OriginRow>,
+    /// Peers that events came from.
+    sources: BTreeMap<DaemonId, SourceRow>,
+    /// Rows and bytes set aside.
+    pub(super) quarantine_rows: u64,
+    pub(super) quarantine_bytes: u64,
+    meta_changed: bool,
+    changed_origins: BTreeSet<Origin>,
+    changed_sources: BTreeSet<DaemonId>,
+}
+
+impl State {
+    /// Reads it; begins a first epoch in a new database, and another one where the daemon got
+    /// another identity, because its new events are of another origin.
+    pub(super) fn load(conn: &Connection, daemon: DaemonId) -> rusqlite::Result<Self> {
+        let stored = Meta::read(conn)?;
+        let meta_changed = stored.as_ref().is_none_or(|meta| meta.daemon != daemon);
+        let first = Meta {
+            daemon,
+            epoch: ids::epoch(),
+            own_sequence: 0,
+            head: Place::START,
+            own_last: Sequence::ZERO,
+            floor: Sequence::ZERO,
+            hlc: Hlc::default(),
+        };
+        let meta = match stored {
+            Some(meta) if meta.daemon == daemon => meta,
+            Some(meta) => {
+                tracing::warn!(was = %meta.daemon, now = %daemon, "the log has a new identity");
+                Meta { daemon, epoch: first.epoch, own_sequence: 0, ..meta }
+            }
+            None => first,
+        };
+        let sources = conn
+            .prepare_cached("SELECT daemon_id, id, last FROM sources")?
+            .query_map([], |row| {
+                let daemon: Id = row.get(0)?;
+                let source = SourceRow { id: row.get(1)?, last: Sequence(uint(row.get(2)?)) };
+                Ok((column::daemon_id(daemon), source))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let (rows, bytes) = conn.query_row(
+            "SELECT count(*), coalesce(sum(length(bytes)), 0) FROM quarantine",
+            [],
+            |row| Ok((uint(row.get(0)?), uint(row.get(1)?))),
+        )?;
+        Ok(Self {
+            meta,
+            origins: read_origins(conn)?,
+            sources,
+            quarantine_rows: rows,
+            quarantine_bytes: bytes,
+            meta_changed,
+            changed_origins: BTreeSet::new(),
+            changed_sources: BTreeSet::new(),
+        })
+    }
+
+    /// Writes what changed. Part of the transaction that changed it.
+    pub(super) fn save(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        if self.meta_changed {
+            self.meta.write(conn)?;
+            self.meta_changed = false;
+        }
+        for origin in std::mem::take(&mut self.changed_origins) {
+            if let Some(row) = self.origins.get(&origin) {
+                conn.prepare_cached(
+                    "UPDATE origins SET head = ?2, top = ?3, forked = ?4 WHERE id = ?1",
+                )?
+                .execute(params![
+                    row.id,
+                    int(row.head),
+                    int(row.top),
+                    row.forked
+                ])?;
+            }
+        }
+        for source in std::mem::take(&mut self.changed_sources) {
+            if let Some(row) = self.sources.get(&source) {
+                conn.prepare_cached("UPDATE sources SET last = ?2 WHERE id = ?1")?
+                    .execute(params![row.id, int(row.last.0)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The marks, to be changed.
+    pub(super) fn meta_mut(&mut self) -> &mut Meta {
+        self.meta_changed = true;
+        &mut self.meta
+    }
+
+    /// An origin, made if it is new.
+    pub(super) fn origin(
+        &mut self,
+        conn: &Connection,
+        origin: Origin,
+    ) -> rusqlite::Result<OriginRow> {
+        if let Some(row) = self.origins.get(&origin) {
+            return Ok(*row);
+        }
+        conn.prepare_cached(
+            "INSERT INTO origins (daemon_id, epoch, head, top, forked) VALUES (?1, ?2, 0, 0, 0)",
+        )?
+        .execute(params![origin.daemon.ulid().to_bytes(), origin.epoch.ulid().to_bytes()])?;
+        let row = OriginRow { id: conn.last_insert_rowid(), head: 0, top: 0, forked: false };
+        self.origins.insert(origin, row);
+        Ok(row)
+    }
+
+    /// Keeps what became of an origin.
+    pub(super) fn set_origin(&mut self, origin: Origin, row: OriginRow) {
+        self.origins.insert(origin, row);
+        self.changed_origins.insert(origin);
+    }
+
+    /// The origin with this id.
+    pub(super) fn origin_by_id(&self, id: i64) -> Option<(Origin, OriginRow)> {
+        self.origins.iter().find(|(_, row)| row.id == id).map(|(origin, row)| (*origin, *row))
+    }
+
+    /// The id of a source, made if it is new. None is this daemon.
+    pub(super) fn source(
+        &mut self,
+        conn: &Connection,
+        daemon: Option<DaemonId>,
+    ) -> rusqlite::Result<i64> {
+        let Some(daemon) = daemon else { return Ok(OWN_SOURCE) };
+        if let Some(row) = self.sources.get(&daemon) {
+            return Ok(row.id);
+        }
+        conn.prepare_cached("INSERT INTO sources (daemon_id, last) VALUES (?1, 0)")?
+            .execute([daemon.ulid().to_bytes()])?;
+        let id = conn.last_insert_rowid();
+        self.sources.insert(daemon, SourceRow { id, last: Sequence::ZERO });
+        Ok(id)
+    }
+
+    /// Gives the next place of the log to an event from this source.
+    pub(super) fn advance(&mut self, event_id: EventId, source: Option<DaemonId>) {
+        let meta = self.meta_mut();
+        let sequence = meta.head.sequence.next();
+        meta.head = Place { sequence, event_id: Some(event_id) };
+        let Some(source) = source else {
+            meta.own_last = sequence;
+            return;
+        };
+        if let Some(row) = self.sources.get_mut(&source) {
+            row.last = sequence;
+            self.changed_sources.insert(source);
+        }
+    }
+}

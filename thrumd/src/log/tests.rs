@@ -1,0 +1,220 @@
+//! Tests of the log, on real files.
+
+mod append;
+mod damage;
+mod group;
+mod heal;
+mod list;
+mod news;
+mod open;
+mod page;
+mod peers;
+mod random;
+
+use std::path::Path;
+
+use serde_json::value::RawValue;
+use tempfile::TempDir;
+use thrum_api::{
+    DaemonId, Draft, Epoch, Event, EventId, Head, Origin, Place, Sequence, SequencedEvent,
+};
+
+use super::*;
+use crate::ids;
+
+/// A daemon's log in a directory of its own.
+pub(super) struct World {
+    pub(super) dir: TempDir,
+    pub(super) daemon: DaemonId,
+    pub(super) log: Log,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let daemon = ids::daemon();
+        let (log, opened) = Log::open(dir.path(), daemon, false).unwrap();
+        assert!(!opened.database_was_lost);
+        Self { dir, daemon, log }
+    }
+
+    /// Closes and opens again, with `between` in between.
+    pub(super) async fn reopen(&mut self, between: impl FnOnce(&Path)) -> Opened {
+        self.log.close().await.unwrap();
+        between(self.dir.path());
+        let (log, opened) = Log::open(self.dir.path(), self.daemon, true).unwrap();
+        self.log = log;
+        opened
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin { daemon: self.daemon, epoch: self.log.head().epoch }
+    }
+
+    pub(super) async fn say(&self, text: &str) -> Appended {
+        self.log.append(vec![draft(text)]).await.unwrap()[0]
+    }
+
+    pub(super) async fn say_many(&self, count: usize) -> Vec<Appended> {
+        let drafts = (0..count).map(|n| draft(&format!("event {n}"))).collect();
+        self.log.append(drafts).await.unwrap()
+    }
+
+    /// Another connection to the database, for looking and for damage.
+    pub(super) fn sql(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.dir.path().join("log.db")).unwrap()
+    }
+
+    pub(super) async fn all(&self) -> Vec<SequencedEvent> {
+        let mut events = Vec::new();
+        let mut after = Place::START;
+        loop {
+            let page = page(self, after, 1000, vec![]).await;
+            events.extend(page.events);
+            after = page.next;
+            if !page.more_available {
+                return events;
+            }
+        }
+    }
+
+    /// The text of every event's bytes, in order of their ids.
+    pub(super) async fn contents(&self) -> Vec<String> {
+        let events = self.all().await;
+        let mut texts: Vec<String> =
+            events.iter().map(|event| event.event.get().to_owned()).collect();
+        texts.sort();
+        texts
+    }
+
+    /// Pulls everything from another log as sync would, with `have`, until there is no more.
+    pub(super) async fn pull_from(&self, peer: &World) -> Applied {
+        let mut sum = Applied::default();
+        loop {
+            let after = self.log.checkpoint(peer.daemon).await.unwrap().place;
+            let have = self.log.heads().await.unwrap();
+            let request = PageRequest { after, limit: 7, have };
+            let page = match peer.log.page(request).await.unwrap() {
+                PageAnswer::Page(page) => page,
+                PageAnswer::OtherLog(_) => {
+                    peer.log.rolled_back().await.unwrap();
+                    self.log.reset_checkpoint(peer.daemon).await.unwrap();
+                    continue;
+                }
+            };
+            let applied =
+                self.log.apply(batch(peer.daemon, page.events, Some(page.next))).await.unwrap();
+            sum.applied += applied.applied;
+            sum.skipped += applied.skipped;
+            sum.quarantined += applied.quarantined;
+            sum.new_epoch |= applied.new_epoch;
+            if !page.more_available {
+                return sum;
+            }
+        }
+    }
+}
+
+pub(super) fn json(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap()
+}
+
+pub(super) fn draft(text: &str) -> Draft {
+    let body = serde_json::json!({ "text": text }).to_string();
+    Draft { event_id: None, event_type: "test.said".into(), project: None, body: json(&body) }
+}
+
+pub(super) fn batch(
+    peer: DaemonId,
+    events: Vec<SequencedEvent>,
+    checkpoint: Option<Place>,
+) -> Batch {
+    let events = events.into_iter().map(Incoming::read).collect();
+    Batch { peer, epoch: None, events, checkpoint }
+}
+
+/// A batch of these bytes, numbered from 1.
+pub(super) fn raw_batch(peer: DaemonId, events: &[String]) -> Batch {
+    let number = |(n, text): (usize, &String)| SequencedEvent {
+        sequence: Sequence(n as u64 + 1),
+        event: json(text),
+    };
+    batch(peer, events.iter().enumerate().map(number).collect(), None)
+}
+
+pub(super) fn new_origin() -> Origin {
+    Origin { daemon: ids::daemon(), epoch: ids::epoch() }
+}
+
+/// An event as another daemon might write it.
+pub(super) fn foreign(origin: Origin, place: u64) -> String {
+    foreign_with_id(origin, place, ids::event())
+}
+
+pub(super) fn foreign_with_id(origin: Origin, place: u64, id: EventId) -> String {
+    format!(
+        r#"{{"event_id":"{id}","origin_daemon":"{}","origin_epoch":"{}","origin_sequence":{place},"hlc":"0192f3a1b2c3-0004","timestamp":"2026-11-24T16:00:00.123Z","type":"some.type","body":{{"n":{place}}}}}"#,
+        origin.daemon, origin.epoch
+    )
+}
+
+pub(super) fn parse(event: &RawValue) -> Event {
+    serde_json::from_str(event.get()).unwrap()
+}
+
+pub(super) async fn page(world: &World, after: Place, limit: usize, have: Vec<Head>) -> Page {
+    match world.log.page(PageRequest { after, limit, have }).await.unwrap() {
+        PageAnswer::Page(page) => page,
+        PageAnswer::OtherLog(head) => panic!("other log: {head:?}"),
+    }
+}
+
+/// What must be true of every log at every moment.
+pub(super) fn check_invariants(world: &World) {
+    let sql = world.sql();
+    let one = |question: &str| -> i64 { sql.query_row(question, [], |row| row.get(0)).unwrap() };
+    assert_eq!(
+        one("SELECT count(*) FROM events") + one("SELECT count(*) FROM gaps"),
+        one("SELECT head FROM meta"),
+        "places without a gap"
+    );
+    assert_eq!(one("SELECT coalesce(max(sequence), 0) FROM events"), one("SELECT head FROM meta"));
+    assert_eq!(
+        one("SELECT count(*) FROM origins WHERE top !=
+             (SELECT coalesce(max(origin_sequence), 0) FROM events WHERE origin = origins.id)"),
+        0,
+        "top is the highest place held"
+    );
+    assert_eq!(
+        one("SELECT count(*) FROM origins WHERE head !=
+             (SELECT count(DISTINCT origin_sequence) FROM events
+              WHERE origin = origins.id AND origin_sequence <= head)
+             OR EXISTS (SELECT 1 FROM events
+              WHERE origin = origins.id AND origin_sequence = head + 1)"),
+        0,
+        "head is the highest contiguous place"
+    );
+    assert_eq!(
+        one("SELECT count(*) FROM origins WHERE forked !=
+             EXISTS (SELECT 1 FROM events WHERE origin = origins.id
+                     GROUP BY origin_sequence HAVING count(*) > 1)"),
+        0,
+        "forked says whether two events stand at one place"
+    );
+    assert_eq!(
+        one("SELECT count(*) FROM sources WHERE last !=
+             (SELECT coalesce(max(sequence), 0) FROM events WHERE source = sources.id)"),
+        0,
+        "last is the last place from that source"
+    );
+    assert_eq!(
+        one("SELECT count(*) FROM meta WHERE own_last !=
+             (SELECT coalesce(max(sequence), 0) FROM events WHERE source = 0)"),
+        0,
+        "own_last is the last place that was written here"
+    );
+}
+
+pub(super) fn epoch_of(world: &World) -> Epoch {
+    world.log.head().epoch
+}

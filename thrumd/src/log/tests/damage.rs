@@ -1,0 +1,104 @@
+use super::*;
+
+fn damage(world: &World, sequence: u64, bytes: &str) {
+    let changed = world
+        .sql()
+        .execute(
+            "UPDATE events SET body = ?2 WHERE sequence = ?1",
+            rusqlite::params![column::int(sequence), bytes.as_bytes()],
+        )
+        .unwrap();
+    assert_eq!(changed, 1);
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_json_object_is_set_aside_and_comes_back_from_a_peer() {
+    let (a, b) = (World::new(), World::new());
+    a.say_many(6).await;
+    b.pull_from(&a).await;
+    a.pull_from(&b).await;
+    let good = a.contents().await;
+    damage(&a, 3, "{\"not json");
+    damage(&a, 4, "[]");
+    damage(&a, 6, "\u{0}");
+
+    let page = page(&a, Place::START, 100, vec![]).await;
+    let places: Vec<u64> = page.events.iter().map(|event| event.sequence.0).collect();
+    assert_eq!(places, [1, 2, 5]);
+    assert_eq!(page.next, a.log.head().place, "b's checkpoint at the damaged head still matches");
+    assert_eq!(
+        a.log.stats().await.unwrap(),
+        LogStats { events: 3, quarantined: 3, size_bytes: a.log.stats().await.unwrap().size_bytes }
+    );
+    assert_eq!(a.log.heads().await.unwrap()[0].origin_sequence.0, 2);
+    assert!(b.pull_from(&a).await == Applied::default());
+
+    // Places are not given again, neither of the log nor of the origin.
+    let next = a.say("next").await;
+    assert_eq!((next.sequence.0, next.origin_sequence.0), (7, 7));
+    let epoch = epoch_of(&a);
+    assert_eq!(a.pull_from(&b).await.applied, 3);
+    assert_eq!(epoch_of(&a), epoch, "no sign of a roll-back");
+    let mut healed = a.contents().await;
+    healed.retain(|text| good.contains(text));
+    assert_eq!(healed, good);
+    assert_eq!(a.log.heads().await.unwrap()[0].origin_sequence.0, 7);
+    check_gaps(&a, 3);
+}
+
+fn check_gaps(world: &World, count: i64) {
+    let gaps: i64 =
+        world.sql().query_row("SELECT count(*) FROM gaps", [], |row| row.get(0)).unwrap();
+    assert_eq!(gaps, count);
+    check_invariants(world);
+}
+
+#[tokio::test]
+async fn lists_and_news_pass_over_a_damaged_row() {
+    let world = World::new();
+    world.say_many(3).await;
+    damage(&world, 2, "");
+    let list = world.log.list(EventListParams::default()).await.unwrap();
+    assert_eq!(list.events.len(), 2);
+    damage(&world, 3, "null");
+    let news = world.log.news(ids::daemon(), Place::START).await.unwrap();
+    assert_eq!(news.window.unwrap().len(), 1);
+    assert_eq!(world.log.stats().await.unwrap().quarantined, 2);
+}
+
+#[tokio::test]
+async fn a_full_database_refuses_appends_and_goes_on_when_there_is_room() {
+    let (world, peer) = (World::new(), World::new());
+    world.say_many(3).await;
+    peer.say_many(1000).await;
+    let limit = |pages: i64| {
+        move |write: &mut Write<'_>| {
+            let set = format!("PRAGMA max_page_count = {pages}");
+            Ok(write.conn.query_row(&set, [], |row| row.get::<_, i64>(0))?)
+        }
+    };
+    let pages = world.log.write(Rank::Local, "limit the database", 0, limit(1)).await.unwrap();
+    let large = || {
+        let mut said = draft("");
+        said.body = json(&format!("\"{}\"", "x".repeat(100_000)));
+        said
+    };
+    let full = world.log.append(vec![large()]).await.unwrap_err();
+    assert_eq!(full.kind(), LogErrorKind::StorageFull);
+    assert!(full.to_string().contains("disk") && full.to_string().contains("log.db"), "{full}");
+    let batch = batch(peer.daemon, peer.all().await, Some(peer.log.head().place));
+    assert_eq!(world.log.apply(batch).await.unwrap_err().kind(), LogErrorKind::StorageFull);
+    assert_eq!(world.log.checkpoint(peer.daemon).await.unwrap().place, Place::START);
+    assert_eq!(world.log.head().place.sequence, Sequence(3));
+
+    // In one group with a job that finds no room, the others are done.
+    let (failed, done) = tokio::join!(world.log.append(vec![large()]), world.log.pulse());
+    assert!(failed.is_err() && done.is_ok());
+    check_invariants(&world);
+
+    world.log.write(Rank::Local, "limit the database", 0, limit(pages + 10_000)).await.unwrap();
+    let written = world.log.append(vec![large()]).await.unwrap()[0];
+    assert_eq!((written.sequence.0, written.origin_sequence.0), (4, 4));
+    world.pull_from(&peer).await;
+    check_invariants(&world);
+}

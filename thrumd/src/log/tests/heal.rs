@@ -1,0 +1,125 @@
+use super::*;
+
+/// Pulls both ways until nothing changes any more; both logs hold the same then.
+async fn converge(a: &World, b: &World) {
+    for _ in 0..6 {
+        a.pull_from(b).await;
+        b.pull_from(a).await;
+    }
+    assert_eq!(a.contents().await, b.contents().await);
+    check_invariants(a);
+    check_invariants(b);
+}
+
+fn copy_database(from: &Path, to: &Path) {
+    std::fs::copy(from.join("log.db"), to.join("log.db")).unwrap();
+}
+
+#[tokio::test]
+async fn a_wiped_database_gets_a_new_epoch_and_its_old_events_back() {
+    let (mut a, b) = (World::new(), World::new());
+    a.say_many(30).await;
+    converge(&a, &b).await;
+    let old = a.origin();
+    a.reopen(|dir| std::fs::remove_file(dir.join("log.db")).unwrap()).await;
+    // Written before the first contact.
+    let written = a.say("new life").await;
+    assert_eq!(written.origin_sequence.0, 1);
+    assert_ne!(a.origin(), old);
+    converge(&a, &b).await;
+    assert_eq!(a.contents().await.len(), 31);
+    assert!(a.log.head().epoch != old.epoch);
+}
+
+#[tokio::test]
+async fn a_restored_database_with_nothing_new_takes_a_new_epoch_at_the_first_contact() {
+    let (mut a, b) = (World::new(), World::new());
+    let backup = TempDir::new().unwrap();
+    a.say_many(10).await;
+    a.reopen(|dir| copy_database(dir, backup.path())).await;
+    a.say_many(10).await;
+    converge(&a, &b).await;
+    let old = a.origin();
+    a.reopen(|dir| copy_database(backup.path(), dir)).await;
+    assert_eq!(a.origin(), old, "nothing to tell it by yet");
+    assert_eq!(a.log.head().place.sequence, Sequence(10));
+    // b's heads name events of ours beyond ours.
+    assert_eq!(a.log.missing(b.log.heads().await.unwrap()).await.unwrap().origins, [old]);
+    let applied = a.pull_from(&b).await;
+    assert!(applied.new_epoch);
+    assert_ne!(a.origin(), old);
+    assert_eq!(a.say("goes on").await.origin_sequence.0, 1);
+    converge(&a, &b).await;
+    assert_eq!(a.contents().await.len(), 21);
+    let forked: i64 =
+        a.sql().query_row("SELECT sum(forked) FROM origins", [], |row| row.get(0)).unwrap();
+    assert_eq!(forked, 0);
+}
+
+#[tokio::test]
+async fn a_restored_database_with_new_events_forks_and_both_histories_survive() {
+    let (mut a, b, c) = (World::new(), World::new(), World::new());
+    let backup = TempDir::new().unwrap();
+    a.say_many(10).await;
+    a.reopen(|dir| copy_database(dir, backup.path())).await;
+    a.say_many(10).await;
+    converge(&a, &b).await;
+    converge(&b, &c).await;
+    let old = a.origin();
+    a.reopen(|dir| copy_database(backup.path(), dir)).await;
+    // More than before, so that b's checkpoint lies within the new log.
+    a.say_many(15).await;
+    b.pull_from(&a).await;
+    converge(&a, &b).await;
+    converge(&b, &c).await;
+    assert_ne!(a.origin(), old);
+    assert_eq!(a.contents().await.len(), 10 + 10 + 15);
+    for world in [&a, &b, &c] {
+        let origins: Vec<_> = world.log.heads().await.unwrap().iter().map(Head::origin).collect();
+        assert!(!origins.contains(&old), "no head of a forked origin");
+    }
+    a.say("goes on").await;
+    converge(&a, &b).await;
+    converge(&b, &c).await;
+    assert_eq!(c.contents().await, a.contents().await);
+}
+
+#[tokio::test]
+async fn rolled_back_begins_an_epoch_only_where_this_one_has_an_event_of_ours() {
+    let world = World::new();
+    let mut watch = world.log.watch();
+    watch.mark_unchanged();
+    let first = epoch_of(&world);
+    assert!(!world.log.rolled_back().await.unwrap());
+    assert_eq!(epoch_of(&world), first);
+    assert!(!watch.has_changed().unwrap());
+    world.say("x").await;
+    assert!(world.log.rolled_back().await.unwrap());
+    assert_ne!(epoch_of(&world), first);
+    assert_eq!(watch.borrow_and_update().epoch, epoch_of(&world));
+    assert!(!world.log.rolled_back().await.unwrap(), "the new one has none");
+    let written = world.say("y").await;
+    assert_eq!((written.sequence.0, written.origin_sequence.0), (2, 1));
+}
+
+#[tokio::test]
+async fn an_event_of_ours_beyond_ours_begins_an_epoch_and_is_stored() {
+    let world = World::new();
+    world.say_many(3).await;
+    let old = world.origin();
+    let beyond = foreign(old, 4);
+    let applied =
+        world.log.apply(raw_batch(ids::daemon(), &[beyond, foreign(old, 5)])).await.unwrap();
+    assert_eq!(applied, Applied { applied: 2, new_epoch: true, ..Applied::default() });
+    assert_ne!(world.origin(), old);
+    assert_eq!(world.log.heads().await.unwrap()[0].origin_sequence.0, 5);
+
+    // Another event at a place of ours.
+    world.say_many(3).await;
+    let old = world.origin();
+    let applied = world.log.apply(raw_batch(ids::daemon(), &[foreign(old, 2)])).await.unwrap();
+    assert_eq!(applied, Applied { applied: 1, new_epoch: true, ..Applied::default() });
+    let heads = world.log.heads().await.unwrap();
+    assert!(heads.iter().all(|head| head.origin() != old), "forked");
+    check_invariants(&world);
+}

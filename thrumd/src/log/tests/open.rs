@@ -1,0 +1,218 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::report::Chain;
+
+fn said(error: &LogError) -> String {
+    Chain(error).to_string()
+}
+
+#[tokio::test]
+async fn a_second_opener_is_refused_with_the_pid_of_the_first_before_the_database_is_touched() {
+    let world = World::new();
+    let refused = Log::open(world.dir.path(), world.daemon, true).err().unwrap();
+    let LogError::InUse { holder, .. } = &refused else { panic!("{refused}") };
+    assert_eq!(*holder, Some(std::process::id()));
+    assert!(said(&refused).contains(&format!("pid {}", std::process::id())), "{refused}");
+
+    // Even where there is no database yet nothing is made.
+    let dir = TempDir::new().unwrap();
+    let lock = lock::Lock::take(dir.path()).unwrap();
+    assert!(Log::open(dir.path(), world.daemon, true).is_err());
+    assert!(!dir.path().join("log.db").exists());
+    drop(lock);
+    assert!(Log::open(dir.path(), world.daemon, true).is_ok());
+}
+
+#[tokio::test]
+async fn files_are_for_their_owner_alone() {
+    let parent = TempDir::new().unwrap();
+    let dir = parent.path().join("a/b");
+    let (log, _) = Log::open(&dir, ids::daemon(), false).unwrap();
+    log.append(vec![draft("x")]).await.unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    for file in ["log.db", "log.db-wal", "log.db-shm", "thrumd.lock"] {
+        assert_eq!(mode(&dir.join(file)), 0o600, "{file}");
+    }
+    log.close().await.unwrap();
+    assert!(!dir.join("log.db-wal").exists(), "the WAL went into the database");
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_version_is_refused_and_left_as_it_is() {
+    let world = World::new();
+    world.say("x").await;
+    world.log.close().await.unwrap();
+    let path = world.dir.path().join("log.db");
+    world.sql().pragma_update(None, "user_version", 99).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let refused = Log::open(world.dir.path(), world.daemon, true).err().unwrap();
+    assert!(matches!(refused, LogError::NewerSchema { found: 99, .. }), "{refused}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("log.db");
+    let text = "this is no database. ".repeat(500);
+    std::fs::write(&path, &text).unwrap();
+    let refused = Log::open(dir.path(), ids::daemon(), true).err().unwrap();
+    assert!(matches!(refused, LogError::Damaged { .. }), "{refused}");
+    assert!(said(&refused).contains("log.db") && said(&refused).contains("move it away"));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_lost_database_is_noticed_and_begins_a_new_epoch() {
+    let mut world = World::new();
+    world.say("x").await;
+    let epoch = epoch_of(&world);
+    let opened = world.reopen(|dir| std::fs::remove_file(dir.join("log.db")).unwrap()).await;
+    assert!(opened.database_was_lost);
+    assert_ne!(epoch_of(&world), epoch);
+    assert_eq!(world.say("y").await.sequence, Sequence(1));
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_lost_database_is_not_taken_for_the_new_one() {
+    let mut world = World::new();
+    world.say("x").await;
+    let wal = std::fs::read(world.dir.path().join("log.db-wal")).unwrap();
+    assert!(!wal.is_empty());
+    let opened = world
+        .reopen(|dir| {
+            std::fs::remove_file(dir.join("log.db")).unwrap();
+            std::fs::write(dir.join("log.db-wal"), &wal).unwrap();
+        })
+        .await;
+    assert!(opened.database_was_lost);
+    assert_eq!(world.log.head().place, Place::START);
+    world.say("y").await;
+    assert_eq!(world.all().await.len(), 1);
+    check_invariants(&world);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_without_a_close() {
+    let world = World::new();
+    let written = world.say_many(5).await;
+    let copy = TempDir::new().unwrap();
+    // As after a kill: the files as they are at this moment.
+    for file in ["log.db", "log.db-wal"] {
+        std::fs::copy(world.dir.path().join(file), copy.path().join(file)).unwrap();
+    }
+    let (log, opened) = Log::open(copy.path(), world.daemon, true).unwrap();
+    assert!(!opened.database_was_lost);
+    assert_eq!(log.head(), world.log.head());
+    assert_eq!(log.head().place.event_id, Some(written[4].event_id));
+    log.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_identity_on_the_same_database_is_another_origin() {
+    let mut world = World::new();
+    world.say("x").await;
+    let old = world.origin();
+    world.daemon = ids::daemon();
+    assert!(!world.reopen(|_| ()).await.database_was_lost);
+    assert_ne!(world.origin().epoch, old.epoch);
+    let written = world.say("y").await;
+    assert_eq!((written.sequence.0, written.origin_sequence.0), (2, 1));
+    let origins: Vec<_> = world.log.heads().await.unwrap().iter().map(Head::origin).collect();
+    assert!(origins.contains(&old) && origins.contains(&world.origin()));
+    check_invariants(&world);
+}
+
+#[tokio::test]
+async fn nothing_is_taken_after_close_and_closing_twice_is_fine() {
+    let world = World::new();
+    let log = world.log.clone();
+    // All of these are queued before the close, or refused; none is half done.
+    let appends: Vec<_> = (0..50)
+        .map(|n| {
+            let log = log.clone();
+            tokio::spawn(async move { log.append(vec![draft(&n.to_string())]).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    world.log.close().await.unwrap();
+    world.log.close().await.unwrap();
+    let mut written = 0;
+    for append in appends {
+        match append.await.unwrap() {
+            Ok(_) => written += 1,
+            Err(error) => assert_eq!(error.kind(), LogErrorKind::Stopping),
+        }
+    }
+    assert_eq!(log.append(vec![draft("x")]).await.unwrap_err().kind(), LogErrorKind::Stopping);
+    assert_eq!(log.heads().await.unwrap_err().kind(), LogErrorKind::Stopping);
+    assert_eq!(log.pulse().await.unwrap_err().kind(), LogErrorKind::Stopping);
+    let held: i64 =
+        world.sql().query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();
+    assert_eq!(held, written);
+}
+
+/// One entry for each version that was ever out: how a database of it was made.
+const EARLIER: &[&str] = &[];
+
+#[tokio::test]
+async fn a_database_of_every_earlier_version_becomes_this_one() {
+    // Version 0 is a file that SQLite made and nobody wrote to; the latest is what `open` makes.
+    assert_eq!(EARLIER.len() + 1, schema::STEPS.len(), "add the version before to EARLIER");
+    let shape = |dir: &Path| -> Vec<String> {
+        let sql = rusqlite::Connection::open(dir.join("log.db")).unwrap();
+        let mut shape = sql
+            .prepare("SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<Vec<String>, _>>()
+            .unwrap();
+        let version: i64 = sql.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        shape.push(version.to_string());
+        shape
+    };
+    let latest = World::new();
+    for made in std::iter::once(&"VACUUM").chain(EARLIER) {
+        let dir = TempDir::new().unwrap();
+        rusqlite::Connection::open(dir.path().join("log.db")).unwrap().execute_batch(made).unwrap();
+        let (log, _) = Log::open(dir.path(), ids::daemon(), true).unwrap();
+        log.append(vec![draft("x")]).await.unwrap();
+        assert_eq!(shape(dir.path()), shape(latest.dir.path()));
+    }
+}
+
+#[test]
+fn no_error_says_its_cause_twice() {
+    let sqlite = || {
+        rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL),
+            Some("database or disk is full".into()),
+        )
+    };
+    let path = || PathBuf::from("/state/log.db");
+    let full = LogError::storage("write events", &path(), sqlite());
+    assert_eq!(full.kind(), LogErrorKind::StorageFull);
+    let errors = [
+        full,
+        LogError::Storage {
+            action: "read a page",
+            path: path(),
+            source: rusqlite::Error::InvalidQuery.into(),
+        },
+        LogError::Damaged { path: path(), source: rusqlite::Error::InvalidQuery.into() },
+        LogError::Open { path: path(), source: rusqlite::Error::InvalidQuery.into() },
+        LogError::Name(thrum_api::names::event_type("").unwrap_err()),
+        LogError::File {
+            action: "make",
+            path: path(),
+            source: std::io::Error::from(std::io::ErrorKind::NotFound),
+        },
+    ];
+    for error in errors {
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(said(&error).matches(&cause).count(), 1, "{}", said(&error));
+    }
+}

@@ -1,0 +1,131 @@
+use thrum_api::limits::PULL_MAX_BYTES;
+
+use super::*;
+
+fn place(event: &SequencedEvent) -> Place {
+    Place { sequence: event.sequence, event_id: Some(parse(&event.event).header.event_id) }
+}
+
+#[tokio::test]
+async fn pages_are_cut_by_count_and_go_on_where_they_ended() {
+    let world = World::new();
+    let written = world.say_many(25).await;
+    let mut after = Place::START;
+    let mut seen = Vec::new();
+    for more in [true, true, false] {
+        let page = page(&world, after, 10, vec![]).await;
+        assert_eq!(page.more_available, more);
+        assert_eq!(page.next, place(page.events.last().unwrap()));
+        assert_eq!(page.head, world.log.head().place);
+        seen.extend(page.events.iter().map(|event| event.sequence));
+        after = page.next;
+    }
+    let wanted: Vec<_> = written.iter().map(|event| event.sequence).collect();
+    assert_eq!(seen, wanted);
+    let end = page(&world, after, 10, vec![]).await;
+    assert!(end.events.is_empty() && !end.more_available && end.next == after);
+    // Exactly as many as there are: nothing more.
+    assert!(!page(&world, Place::START, 25, vec![]).await.more_available);
+    assert_eq!(page(&world, Place::START, 0, vec![]).await.events.len(), 1);
+    // A caller that names only the number is answered with the event there.
+    let bare = Place { sequence: Sequence(25), event_id: None };
+    assert_eq!(page(&world, bare, 10, vec![]).await.next, after);
+}
+
+#[tokio::test]
+async fn pages_are_cut_by_bytes_but_always_hold_one() {
+    let world = World::new();
+    let large = |n: usize| {
+        let mut said = draft("");
+        said.body = json(&format!("\"{n}{}\"", "x".repeat(200_000)));
+        said
+    };
+    for n in 0..3 {
+        world.log.append((0..10).map(|m| large(n * 10 + m)).collect()).await.unwrap();
+    }
+    let first = page(&world, Place::START, 1000, vec![]).await;
+    let bytes: usize = first.events.iter().map(|event| event.event.get().len()).sum();
+    assert!(first.more_available && bytes <= PULL_MAX_BYTES && bytes > PULL_MAX_BYTES - 210_000);
+    assert_eq!(world.all().await.len(), 30);
+}
+
+#[tokio::test]
+async fn a_place_that_is_not_of_this_log_is_told_so() {
+    let world = World::new();
+    let written = world.say_many(3).await;
+    let ask = async |sequence, event_id| {
+        let after = Place { sequence: Sequence(sequence), event_id };
+        let request = PageRequest { after, limit: 10, have: vec![] };
+        matches!(world.log.page(request).await.unwrap(), PageAnswer::OtherLog(head)
+            if head == world.log.head())
+    };
+    assert!(!ask(3, Some(written[2].event_id)).await);
+    assert!(!ask(3, None).await);
+    assert!(ask(3, Some(written[1].event_id)).await);
+    assert!(ask(2, Some(ids::event())).await);
+    assert!(ask(4, None).await, "beyond the head");
+    assert!(ask(u64::MAX, Some(written[2].event_id)).await);
+}
+
+#[tokio::test]
+async fn what_the_puller_has_is_left_out() {
+    let (a, b, c) = (World::new(), World::new(), World::new());
+    a.say_many(12).await;
+    b.say_many(5).await;
+    c.pull_from(&a).await;
+    a.pull_from(&b).await;
+    a.say("last").await;
+    // c holds a's 12 through another way; it asks a from the start.
+    let have = c.log.heads().await.unwrap();
+    let asked = page(&a, Place::START, 3, have.clone()).await;
+    let places: Vec<u64> = asked.events.iter().map(|event| event.sequence.0).collect();
+    assert_eq!(places, [13, 14, 15]);
+    assert!(asked.more_available);
+    // What follows is left out too: `next` moves over it.
+    let full = page(&a, Place::START, 6, have.clone()).await;
+    assert_eq!((full.events.len(), full.more_available, full.next), (6, false, full.head));
+    let all = page(&a, Place::START, 10, a.log.heads().await.unwrap()).await;
+    assert!(all.events.is_empty() && !all.more_available && all.next == a.log.head().place);
+
+    // A head whose event is another one here is not honoured.
+    let lie = vec![Head { event_id: ids::event(), ..have[0] }];
+    assert_eq!(page(&a, Place::START, 100, lie).await.events.len(), 18);
+    let too_far = vec![Head { origin_sequence: thrum_api::OriginSequence(99), ..have[0] }];
+    assert_eq!(page(&a, Place::START, 100, too_far).await.events.len(), 18);
+}
+
+#[tokio::test]
+async fn a_head_of_a_forked_origin_is_not_honoured() {
+    let world = World::new();
+    let origin = new_origin();
+    let id = ids::event();
+    let events = [foreign_with_id(origin, 1, id), foreign(origin, 1)];
+    let have = vec![Head {
+        origin_daemon: origin.daemon,
+        origin_epoch: origin.epoch,
+        origin_sequence: thrum_api::OriginSequence(1),
+        event_id: id,
+    }];
+    world.log.apply(raw_batch(ids::daemon(), &events[..1])).await.unwrap();
+    assert_eq!(page(&world, Place::START, 10, have.clone()).await.events.len(), 0);
+    assert_eq!(world.log.heads().await.unwrap(), have);
+    world.log.apply(raw_batch(ids::daemon(), &events[1..])).await.unwrap();
+    assert_eq!(page(&world, Place::START, 10, have.clone()).await.events.len(), 2);
+    assert_eq!(world.log.heads().await.unwrap(), []);
+    assert_eq!(world.log.missing(have).await.unwrap().origins, [origin]);
+}
+
+#[tokio::test]
+async fn a_page_looks_at_a_bounded_number_of_rows() {
+    let world = World::new();
+    for _ in 0..21 {
+        world.say_many(1000).await;
+    }
+    let have = world.log.heads().await.unwrap();
+    world.say("one more").await;
+    let first = page(&world, Place::START, 10, have.clone()).await;
+    assert!(first.events.is_empty() && first.more_available);
+    assert_eq!(first.next.sequence, Sequence(20_000));
+    let second = page(&world, first.next, 10, have).await;
+    assert_eq!((second.events.len(), second.more_available), (1, false));
+}

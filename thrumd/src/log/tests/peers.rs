@@ -1,0 +1,174 @@
+use thrum_api::limits::EVENT_MAX_BYTES;
+
+use super::*;
+
+fn quarantine(world: &World) -> Vec<(String, i64, Vec<u8>)> {
+    world
+        .sql()
+        .prepare("SELECT reason, size, bytes FROM quarantine ORDER BY id")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn events_and_the_checkpoint_arrive_together_and_once() {
+    let (a, b) = (World::new(), World::new());
+    a.say_many(20).await;
+    let applied = b.pull_from(&a).await;
+    assert_eq!((applied.applied, applied.skipped), (20, 0));
+    assert_eq!(b.contents().await, a.contents().await);
+    let checkpoint = b.log.checkpoint(a.daemon).await.unwrap();
+    assert_eq!(checkpoint.place, a.log.head().place);
+    assert!(checkpoint.last_sync.is_some());
+
+    let again = b.log.apply(batch(a.daemon, a.all().await, None)).await.unwrap();
+    assert_eq!(again, Applied { skipped: 20, ..Applied::default() });
+    assert_eq!(b.log.checkpoint(a.daemon).await.unwrap().place, checkpoint.place);
+
+    b.log.reset_checkpoint(a.daemon).await.unwrap();
+    assert_eq!(b.log.checkpoint(a.daemon).await.unwrap().place, Place::START);
+    assert_eq!(b.pull_from(&a).await, Applied::default(), "`have` makes starting again cheap");
+    check_invariants(&b);
+}
+
+#[tokio::test]
+async fn an_unknown_type_and_unknown_members_are_stored_and_relayed_byte_for_byte() {
+    let world = World::new();
+    let strange = foreign(new_origin(), 1)
+        .replace("some.type", "Typ einer späteren Version")
+        .replace("\"body\"", " \"later\" : [1,2.50,1e3], \"body\"\n");
+    world.log.apply(raw_batch(ids::daemon(), std::slice::from_ref(&strange))).await.unwrap();
+    assert_eq!(world.all().await[0].event.get(), strange);
+}
+
+#[tokio::test]
+async fn what_is_no_event_is_set_aside_and_the_rest_of_the_page_is_taken() {
+    let world = World::new();
+    let peer = ids::daemon();
+    let origin = new_origin();
+    let large = foreign(origin, 9).replace(r#"{"n":9}"#, &"9".repeat(EVENT_MAX_BYTES));
+    let values: Vec<serde_json::Value> =
+        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&foreign(origin, 9))
+            .unwrap()
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect();
+    let wrong = [
+        "17".to_owned(),
+        "null".to_owned(),
+        "[]".to_owned(),
+        serde_json::to_string(&values).unwrap(),
+        "{}".to_owned(),
+        foreign(origin, 9).replace("origin_epoch", "origin_epoche"),
+        foreign(origin, 0),
+        foreign(origin, u64::MAX),
+        foreign(origin, 9).replace(":9,", ":-9,"),
+        foreign(origin, 9).replace("2026-11-24", "2026-13-24"),
+        foreign(origin, 9).replace("\"event_id\":\"0", "\"event_id\":\"z"),
+        large,
+    ];
+    let mut events = vec![foreign(origin, 1)];
+    events.extend(wrong.iter().cloned());
+    events.push(foreign(origin, 2));
+    let applied = world.log.apply(raw_batch(peer, &events)).await.unwrap();
+    assert_eq!((applied.applied, applied.quarantined), (2, wrong.len()));
+    let found = quarantine(&world);
+    assert_eq!(found.len(), wrong.len());
+    for ((reason, size, bytes), wrong) in found.iter().zip(&wrong) {
+        assert!(!reason.is_empty());
+        assert_eq!(*size as usize, wrong.len());
+        assert!(wrong.as_bytes().starts_with(bytes) && bytes.len() <= 64 * 1024);
+    }
+    assert_eq!(world.log.stats().await.unwrap().quarantined, wrong.len() as u64);
+
+    // The page comes again: counted again, kept once.
+    let again = world.log.apply(raw_batch(peer, &events)).await.unwrap();
+    assert_eq!((again.skipped, again.quarantined), (2, wrong.len()));
+    assert_eq!(quarantine(&world).len(), wrong.len());
+    check_invariants(&world);
+}
+
+#[tokio::test]
+async fn the_same_id_with_other_bytes_is_set_aside_and_the_first_stays() {
+    let world = World::new();
+    let (origin, id) = (new_origin(), ids::event());
+    let first = foreign_with_id(origin, 1, id);
+    let other = first.replace(r#"{"n":1}"#, r#"{"n":2}"#);
+    let batch = raw_batch(ids::daemon(), &[first.clone(), other.clone(), foreign(origin, 2)]);
+    let applied = world.log.apply(batch).await.unwrap();
+    assert_eq!((applied.applied, applied.skipped, applied.quarantined), (2, 0, 1));
+    assert_eq!(world.all().await[0].event.get(), first);
+    assert_eq!(quarantine(&world)[0].2, other.as_bytes());
+    check_invariants(&world);
+}
+
+#[tokio::test]
+async fn the_quarantine_is_bounded() {
+    let mut world = World::new();
+    let peer = ids::daemon();
+    let junk: Vec<String> = (0..1200).map(|n| format!("{{\"junk\":{n}}}")).collect();
+    let applied = world.log.apply(raw_batch(peer, &junk)).await.unwrap();
+    assert_eq!(applied.quarantined, 1200);
+    assert_eq!(quarantine(&world).len(), 1000);
+    world.reopen(|_| ()).await;
+    world.log.apply(raw_batch(peer, &["{\"one\":\"more\"}".to_owned()])).await.unwrap();
+    assert_eq!(quarantine(&world).len(), 1000);
+
+    let world = World::new();
+    let large = |n: usize| format!("{{\"junk\":\"{n}{}\"}}", "x".repeat(200_000));
+    for n in 0..20 {
+        let junk: Vec<String> = (0..10).map(|m| large(n * 10 + m)).collect();
+        world.log.apply(raw_batch(peer, &junk)).await.unwrap();
+    }
+    let bytes: usize = quarantine(&world).iter().map(|(_, _, bytes)| bytes.len()).sum();
+    assert!((7_000_000..9_000_000).contains(&bytes), "{bytes}");
+}
+
+#[tokio::test]
+async fn heads_are_the_highest_contiguous_places_and_holes_close() {
+    let world = World::new();
+    let origin = new_origin();
+    let events: Vec<String> = (1..=7).map(|place| foreign(origin, place)).collect();
+    let peer = ids::daemon();
+    let take = async |places: &[usize]| {
+        let some: Vec<String> = places.iter().map(|place| events[place - 1].clone()).collect();
+        assert_eq!(world.log.apply(raw_batch(peer, &some)).await.unwrap().applied, places.len());
+        check_invariants(&world);
+        world.log.heads().await.unwrap().first().map_or(0, |head| head.origin_sequence.0)
+    };
+    assert_eq!(take(&[3]).await, 0);
+    assert_eq!(take(&[1]).await, 1);
+    assert_eq!(take(&[5, 4]).await, 1);
+    assert!(world.log.news(peer, Place::START).await.unwrap().heads.is_none(), "a hole");
+    assert_eq!(take(&[2]).await, 5);
+    assert_eq!(take(&[7]).await, 5);
+    assert_eq!(take(&[6]).await, 7);
+    assert!(world.log.news(peer, Place::START).await.unwrap().heads.is_some());
+    // Log order is arrival order.
+    let order: Vec<u64> = world
+        .all()
+        .await
+        .iter()
+        .map(|event| parse(&event.event).header.origin_sequence.0)
+        .collect();
+    assert_eq!(order, [3, 1, 5, 4, 2, 7, 6]);
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_by_comparing_heads() {
+    let (a, b) = (World::new(), World::new());
+    a.say_many(5).await;
+    b.pull_from(&a).await;
+    assert_eq!(b.log.missing(a.log.heads().await.unwrap()).await.unwrap(), Missing::default());
+    a.say("more").await;
+    let heads = a.log.heads().await.unwrap();
+    assert_eq!(b.log.missing(heads.clone()).await.unwrap().origins, [a.origin()]);
+    assert_eq!(a.log.missing(b.log.heads().await.unwrap()).await.unwrap(), Missing::default());
+    // Another event at the place than the one we hold.
+    b.pull_from(&a).await;
+    let other = Head { event_id: ids::event(), ..heads[0] };
+    assert_eq!(b.log.missing(vec![other, other]).await.unwrap().origins, [a.origin()]);
+}
