@@ -1,0 +1,171 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thrum_api::limits::RECIPIENTS_MAX;
+use thrum_api::names::NameError;
+use thrum_api::{ErrorCode, RpcError};
+
+use crate::log::{LogError, LogErrorKind};
+use crate::report::Chain;
+
+/// What went wrong with a message or in a view.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentsError {
+    /// A name of an agent or a project is none.
+    #[error(transparent)]
+    Name(NameError),
+    /// A message for nobody.
+    #[error("the message has no recipient")]
+    NoRecipient,
+    /// A message for everyone and for some.
+    #[error("the message is for everyone and names recipients too")]
+    AllAndSome,
+    /// A message for too many.
+    #[error("the message names {count} recipients; at most {RECIPIENTS_MAX} are allowed")]
+    TooManyRecipients {
+        /// How many it names.
+        count: usize,
+    },
+    /// A message that says nothing.
+    #[error("the message has no text")]
+    NoText,
+    /// A message that doesn't fit into an event.
+    #[error("the message has {bytes} bytes as an event; at most {max} are allowed")]
+    TooLarge {
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        max: usize,
+    },
+    /// What is to be written can't be put into an event.
+    #[error("could not make an event of it")]
+    Body(#[source] serde_json::Error),
+    /// The log did not take or give an event.
+    #[error("could not {doing}")]
+    Log {
+        /// What was asked of it.
+        doing: &'static str,
+        /// Its answer.
+        #[source]
+        source: Box<LogError>,
+    },
+    /// `views.db` can't be made.
+    #[error("could not make {}", path.display())]
+    Make {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// `views.db` can't be opened.
+    #[error("could not open {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A damaged `views.db` can't be moved out of the way.
+    #[error("could not move the damaged {} aside", path.display())]
+    MoveAside {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The thread of the views can't be started.
+    #[error("could not start the thread of the views")]
+    Thread(#[source] std::io::Error),
+    /// `views.db` refused.
+    #[error("could not {doing} in views.db")]
+    Views {
+        /// What was asked of it.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The views can't follow the log, so an answer would not be the whole truth.
+    #[error("the views are behind the log")]
+    Behind(#[source] Arc<AgentsError>),
+    /// The daemon is stopping.
+    #[error("the views are stopping")]
+    Stopping,
+}
+
+impl AgentsError {
+    /// Whether the file itself is beyond use: it is derived from the log and made anew.
+    pub(super) fn is_damage(&self) -> bool {
+        let (Self::Open { source, .. } | Self::Views { source, .. }) = self else { return false };
+        matches!(
+            source.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+        )
+    }
+
+    /// The answer to a caller on this machine. Causes that only whoever looks after the daemon can
+    /// use are left to its log.
+    pub fn to_rpc(&self) -> RpcError {
+        let error = RpcError::new(self.code(), self.message());
+        match self {
+            Self::NoRecipient => error.hint("name agents, or send to all of the project"),
+            Self::AllAndSome => error.hint("either name recipients or send to all, not both"),
+            Self::TooLarge { .. } => error.hint("put the text into a file and say where it is"),
+            Self::Make { .. } | Self::Open { .. } | Self::MoveAside { .. } | Self::Views { .. } => {
+                error.hint("look at the free space and the permissions of the state directory")
+            }
+            _ => error,
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Name(_)
+            | Self::NoRecipient
+            | Self::AllAndSome
+            | Self::TooManyRecipients { .. }
+            | Self::NoText => ErrorCode::INVALID_PARAMS,
+            Self::TooLarge { .. } => ErrorCode::TOO_LARGE,
+            Self::Stopping => ErrorCode::STOPPING,
+            Self::Log { source, .. } => match source.kind() {
+                LogErrorKind::Invalid => ErrorCode::INVALID_PARAMS,
+                LogErrorKind::TooLarge => ErrorCode::TOO_LARGE,
+                LogErrorKind::Storage | LogErrorKind::StorageFull => ErrorCode::STORAGE,
+                LogErrorKind::Stopping => ErrorCode::STOPPING,
+            },
+            Self::Behind(cause) => cause.code(),
+            Self::Body(_) => ErrorCode::INTERNAL,
+            Self::Make { .. }
+            | Self::Open { .. }
+            | Self::MoveAside { .. }
+            | Self::Thread(_)
+            | Self::Views { .. } => ErrorCode::STORAGE,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            // What the log says is whole: what happened, to what, what to do.
+            Self::Log { source, .. } if source.kind() == LogErrorKind::Invalid => {
+                Chain(source.as_ref()).to_string()
+            }
+            Self::Log { source, .. } => source.to_string(),
+            Self::Behind(cause) => format!("{self}: {}", cause.message()),
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl From<NameError> for AgentsError {
+    fn from(error: NameError) -> Self {
+        Self::Name(error)
+    }
+}
+
+/// Makes `map_err` short: `.map_err(views("count unread messages"))`.
+pub(super) fn views(doing: &'static str) -> impl Fn(rusqlite::Error) -> AgentsError {
+    move |source| AgentsError::Views { doing, source }
+}

@@ -1,0 +1,298 @@
+//! What readers ask: their inbox, the oldest unread message, who is there.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use thrum_api::local::{Agent, InboxResult, Message};
+use thrum_api::{DaemonId, EventId, Timestamp};
+use ulid::Ulid;
+
+use super::error::{AgentsError, views};
+use super::store::{Store, position};
+
+/// Text in one answer, at most. The rest stays unread and comes with the next one.
+const INBOX_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+macro_rules! messages {
+    ($from:literal) => {
+        concat!(
+            "SELECT m.sequence, m.event_id, m.project, m.sender, m.origin, m.recipients, m.to_all,
+                    m.timestamp, m.text, i.read
+             FROM inbox i ",
+            $from
+        )
+    };
+}
+
+/// `?1` agent, `?2` project, `?3` read, `?4` limit.
+const OLDEST: &str = messages!(
+    "CROSS JOIN messages m ON m.sequence = i.sequence
+     WHERE i.agent = ?1 AND i.project = ?2 AND i.read = ?3 ORDER BY i.sequence LIMIT ?4"
+);
+const NEWEST: &str = messages!(
+    "CROSS JOIN messages m ON m.sequence = i.sequence
+     WHERE i.agent = ?1 AND i.project = ?2 AND i.read = ?3 ORDER BY i.sequence DESC LIMIT ?4"
+);
+const OLDEST_ANYWHERE: &str = messages!(
+    "INDEXED BY inbox_of_all_projects CROSS JOIN messages m ON m.sequence = i.sequence
+     WHERE i.agent = ?1 AND ?2 IS NULL AND i.read = ?3 ORDER BY i.sequence LIMIT ?4"
+);
+const NEWEST_ANYWHERE: &str = messages!(
+    "INDEXED BY inbox_of_all_projects CROSS JOIN messages m ON m.sequence = i.sequence
+     WHERE i.agent = ?1 AND ?2 IS NULL AND i.read = ?3 ORDER BY i.sequence DESC LIMIT ?4"
+);
+const UNREAD_HERE: &str = "SELECT messages FROM unread WHERE agent = ?1 AND project = ?2";
+const UNREAD_ANYWHERE: &str = "SELECT COALESCE(SUM(messages), 0) FROM unread WHERE agent = ?1";
+const KNOWN_HERE: &str =
+    "SELECT EXISTS (SELECT 1 FROM agents WHERE project = ?1 AND name = ?2 AND origin = ?3)";
+const KNOWN_ANYWHERE: &str =
+    "SELECT EXISTS (SELECT 1 FROM agents WHERE project = ?1 AND name = ?2)";
+const AGENTS_OF: &str = "SELECT project, name, origin, last_seen FROM agents WHERE project = ?1
+     ORDER BY project, name, origin";
+const AGENTS: &str =
+    "SELECT project, name, origin, last_seen FROM agents ORDER BY project, name, origin";
+const FOR_READER: &str = "SELECT i.project, i.sequence
+     FROM messages m CROSS JOIN inbox i INDEXED BY inbox_of_all_projects
+       ON i.agent = ?1 AND i.read = 0 AND i.sequence = m.sequence
+     WHERE m.event_id = ?2";
+
+/// Every question that is asked for a reader: none may read what grows with the log.
+#[cfg(test)]
+pub(super) const QUESTIONS: &[&str] = &[
+    OLDEST,
+    NEWEST,
+    OLDEST_ANYWHERE,
+    NEWEST_ANYWHERE,
+    UNREAD_HERE,
+    UNREAD_ANYWHERE,
+    KNOWN_HERE,
+    KNOWN_ANYWHERE,
+    AGENTS_OF,
+    FOR_READER,
+];
+
+/// What a reader asks for. Project None is all projects.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    pub(super) agent: String,
+    pub(super) project: Option<String>,
+    pub(super) unread_only: bool,
+    pub(super) limit: usize,
+}
+
+impl Store {
+    /// The oldest unread messages, and the newest read ones while there is room; in arrival order.
+    pub(super) fn inbox(&self, question: &Question) -> Result<InboxResult, AgentsError> {
+        let doing = views("read an inbox");
+        let mut room = Room { messages: question.limit, bytes: INBOX_MAX_BYTES };
+        let mut messages = self.read(question, false, &mut room).map_err(&doing)?;
+        if !question.unread_only {
+            messages.extend(self.read(question, true, &mut room).map_err(&doing)?);
+            messages.sort_by_key(|message| message.sequence);
+        }
+        let everywhere = self.unread(UNREAD_ANYWHERE, [&question.agent]).map_err(&doing)?;
+        let unread = match &question.project {
+            None => everywhere,
+            Some(project) => {
+                self.unread(UNREAD_HERE, [&question.agent, project]).map_err(&doing)?
+            }
+        };
+        Ok(InboxResult { messages, unread, unread_elsewhere: everywhere.saturating_sub(unread) })
+    }
+
+    /// The oldest unread message.
+    pub(super) fn oldest_unread(
+        &self,
+        agent: &str,
+        project: Option<&str>,
+    ) -> Result<Option<Message>, AgentsError> {
+        let question = Question {
+            agent: agent.to_owned(),
+            project: project.map(str::to_owned),
+            unread_only: true,
+            limit: 1,
+        };
+        let mut room = Room { messages: 1, bytes: INBOX_MAX_BYTES };
+        let found = self.read(&question, false, &mut room).map_err(views("read an inbox"))?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Marks messages read by `agent`. What it did not get or has read already costs no write.
+    pub(super) fn mark_read(&mut self, agent: &str, ids: &[EventId]) -> Result<(), AgentsError> {
+        let doing = views("mark messages read");
+        let unread = ids.iter().filter_map(|id| {
+            let found = for_reader(&self.connection, agent, *id).transpose()?;
+            Some(found.map(|(project, sequence)| (*id, project, sequence)))
+        });
+        let unread: Vec<_> = unread.collect::<Result<_, _>>().map_err(&doing)?;
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.connection.transaction().map_err(&doing)?;
+        for (id, project, sequence) in unread {
+            mark(&transaction, agent, id, &project, sequence).map_err(&doing)?;
+        }
+        transaction.commit().map_err(&doing)
+    }
+
+    /// Whether the agent has been seen on this daemon.
+    pub(super) fn knows(&self, project: &str, name: &str) -> Result<bool, AgentsError> {
+        let origin = self.daemon.ulid().to_bytes();
+        self.connection
+            .prepare_cached(KNOWN_HERE)
+            .and_then(|mut query| query.query_row(params![project, name, origin], |row| row.get(0)))
+            .map_err(views("look for an agent"))
+    }
+
+    /// Those of `names` that no daemon has been seen with in this project.
+    pub(super) fn unknown(
+        &self,
+        project: &str,
+        names: &[String],
+    ) -> Result<Vec<String>, AgentsError> {
+        let mut unknown = Vec::new();
+        for name in names {
+            let known: bool = self
+                .connection
+                .prepare_cached(KNOWN_ANYWHERE)
+                .and_then(|mut query| query.query_row([project, name], |row| row.get(0)))
+                .map_err(views("look for an agent"))?;
+            if !known {
+                unknown.push(name.clone());
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Agents by project, name and daemon.
+    pub(super) fn agents(&self, project: Option<&str>) -> Result<Vec<Agent>, AgentsError> {
+        let doing = views("list agents");
+        let query = if project.is_some() { AGENTS_OF } else { AGENTS };
+        let mut query = self.connection.prepare_cached(query).map_err(&doing)?;
+        let rows = query.query_map(rusqlite::params_from_iter(project), agent).map_err(&doing)?;
+        rows.collect::<Result<_, _>>().map_err(&doing)
+    }
+
+    fn read(
+        &self,
+        question: &Question,
+        read: bool,
+        room: &mut Room,
+    ) -> rusqlite::Result<Vec<Message>> {
+        // Unread ones are read off from the oldest on, read ones from the newest back.
+        let query = match (&question.project, read) {
+            (Some(_), false) => OLDEST,
+            (Some(_), true) => NEWEST,
+            (None, false) => OLDEST_ANYWHERE,
+            (None, true) => NEWEST_ANYWHERE,
+        };
+        let limit = i64::try_from(room.messages).unwrap_or(i64::MAX);
+        let mut query = self.connection.prepare_cached(query)?;
+        let mut rows = query.query(params![question.agent, question.project, read, limit])?;
+        let mut messages = Vec::new();
+        while let Some(row) = rows.next()? {
+            let message = message(row)?;
+            if !room.takes(&message) {
+                break;
+            }
+            messages.push(message);
+        }
+        Ok(messages)
+    }
+
+    fn unread<const N: usize>(&self, query: &str, of: [&String; N]) -> rusqlite::Result<u64> {
+        let count: Option<i64> = self
+            .connection
+            .prepare_cached(query)?
+            .query_row(rusqlite::params_from_iter(of), |row| row.get(0))
+            .optional()?;
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+    }
+}
+
+/// What still fits into an answer.
+struct Room {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn takes(&mut self, message: &Message) -> bool {
+        let fits = message.text.len() <= self.bytes;
+        self.messages = if fits { self.messages.saturating_sub(1) } else { 0 };
+        self.bytes = self.bytes.saturating_sub(message.text.len());
+        fits
+    }
+}
+
+/// Where a message that the agent has not read stands in its inbox.
+fn for_reader(
+    connection: &Connection,
+    agent: &str,
+    id: EventId,
+) -> rusqlite::Result<Option<(String, i64)>> {
+    connection
+        .prepare_cached(FOR_READER)?
+        .query_row(params![agent, id.ulid().to_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+fn mark(
+    connection: &Connection,
+    agent: &str,
+    id: EventId,
+    project: &str,
+    sequence: i64,
+) -> rusqlite::Result<()> {
+    let moved = connection
+        .prepare_cached(
+            "UPDATE inbox SET read = 1 WHERE agent = ? AND project = ? AND read = 0 AND sequence = ?",
+        )?
+        .execute(params![agent, project, sequence])?;
+    if moved == 0 {
+        // The same id twice in one call.
+        return Ok(());
+    }
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO read_marks (agent, event_id) VALUES (?, ?)")?
+        .execute(params![agent, id.ulid().to_bytes()])?;
+    connection
+        .prepare_cached(
+            "UPDATE unread SET messages = messages - 1 WHERE agent = ? AND project = ?",
+        )?
+        .execute([agent, project])?;
+    Ok(())
+}
+
+fn project(stored: String) -> Option<String> {
+    Some(stored).filter(|name| !name.is_empty())
+}
+
+fn daemon(stored: [u8; 16]) -> DaemonId {
+    DaemonId::from_ulid(Ulid::from_bytes(stored))
+}
+
+fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+    let recipients: String = row.get(5)?;
+    Ok(Message {
+        sequence: position(row.get(0)?),
+        event_id: EventId::from_ulid(Ulid::from_bytes(row.get(1)?)),
+        project: project(row.get(2)?),
+        from: row.get(3)?,
+        origin_daemon: daemon(row.get(4)?),
+        machine: None,
+        to: recipients.lines().map(str::to_owned).collect(),
+        all: row.get(6)?,
+        timestamp: Timestamp::from_millis(row.get(7)?),
+        text: row.get(8)?,
+        read: row.get(9)?,
+    })
+}
+
+fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
+    Ok(Agent {
+        project: project(row.get(0)?),
+        name: row.get(1)?,
+        daemon_id: daemon(row.get(2)?),
+        machine: None,
+        last_seen: Timestamp::from_millis(row.get(3)?),
+    })
+}

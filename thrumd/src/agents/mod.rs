@@ -1,0 +1,271 @@
+//! What events mean: messages and agents, as views that are derived from the log.
+//!
+//! `views.db` can be deleted at any time; it is made again from the log. Only what an agent has read
+//! is known nowhere else: those marks stay when the views are made anew, and without the file
+//! every message is unread again. Nothing else is lost with it.
+
+mod digest;
+mod error;
+mod follow;
+mod inbox;
+mod schema;
+mod send;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use thrum_api::local::{
+    Agent, AgentListParams, InboxParams, InboxResult, MarkReadParams, Message, MessageSendParams,
+    MessageSendResult, WaitParams,
+};
+use thrum_api::{Draft, Sequence, names};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+
+pub use self::error::AgentsError;
+use self::follow::{Follower, Progress, Wishes};
+use self::inbox::Question;
+use self::send::Letter;
+use self::store::{Store, Worker};
+use crate::log::Log;
+
+/// Messages in an inbox unless the caller says how many.
+const INBOX_DEFAULT_MESSAGES: u32 = 20;
+/// Messages in an inbox, at most.
+const INBOX_MAX_MESSAGES: u32 = 1000;
+/// How long one call of `wait` lasts, at most.
+const WAIT_MAX: Duration = Duration::from_secs(3600);
+
+/// The views. Clones share them.
+#[derive(Clone)]
+pub struct Agents {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: Log,
+    /// None once closed.
+    running: Mutex<Option<Running>>,
+    worker: std::sync::Mutex<Option<Worker>>,
+    progress: watch::Receiver<Progress>,
+    wishes: Arc<Wishes>,
+    /// Held from "is this name new here?" to its event in the log: two callers with one new name
+    /// would both write that it joined.
+    joining: Mutex<()>,
+}
+
+/// What `close` ends.
+struct Running {
+    follower: JoinHandle<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Agents {
+    /// Opens `views.db` in `state_dir` and starts following the log. A damaged file is moved aside.
+    /// Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the file can't be opened or its thread not be started.
+    pub fn open(state_dir: &Path, log: Log) -> Result<Self, AgentsError> {
+        let store = Store::open(state_dir.join("views.db"), log.daemon())?;
+        let (worker, thread) = Worker::start(store)?;
+        let (sender, progress) = watch::channel(Progress::default());
+        let wishes = Arc::new(Wishes::default());
+        let follower = Follower {
+            log: log.clone(),
+            worker: worker.clone(),
+            progress: sender,
+            wishes: Arc::clone(&wishes),
+        };
+        let follower = tokio::spawn(follower.run());
+        let inner = Inner {
+            log,
+            running: Mutex::new(Some(Running { follower, thread })),
+            worker: std::sync::Mutex::new(Some(worker)),
+            progress,
+            wishes,
+            joining: Mutex::new(()),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Writes a message event (and `agent.joined` the first time that a name is used here).
+    ///
+    /// # Errors
+    /// When names, text or recipients are not as they must be, and when the log doesn't take it.
+    pub async fn send(&self, params: MessageSendParams) -> Result<MessageSendResult, AgentsError> {
+        let Letter { from, project, to, draft } = Letter::of(params)?;
+        let look = |project: String, from: String, to: Vec<String>| {
+            self.call(move |store| {
+                Ok((store.knows(&project, &from)?, store.unknown(&project, &to)?))
+            })
+        };
+        let (mut known, mut unknown) = look(project.clone(), from.clone(), to.clone()).await?;
+        if !known || !unknown.is_empty() {
+            // What the views don't know they may not know yet.
+            self.digested(self.inner.log.head().place.sequence).await?;
+            (known, unknown) = look(project.clone(), from.clone(), to).await?;
+        }
+        let appended = if known {
+            self.append(vec![draft]).await?
+        } else {
+            self.join(&project, &from, Some(draft)).await?
+        };
+        let written = appended.last().ok_or(AgentsError::Stopping)?;
+        // One may write to oneself at the very first.
+        unknown.retain(|name| *name != from);
+        Ok(MessageSendResult { event_id: written.event_id, sequence: written.sequence, unknown })
+    }
+
+    /// Messages for an agent. Sees everything that was committed before the call.
+    ///
+    /// # Errors
+    /// When the reader's name is none, and when the views can't be brought up to the log.
+    pub async fn inbox(&self, params: InboxParams) -> Result<InboxResult, AgentsError> {
+        let limit = params.limit.unwrap_or(INBOX_DEFAULT_MESSAGES).min(INBOX_MAX_MESSAGES);
+        let question = Question {
+            agent: names::agent(&params.agent)?.to_owned(),
+            project: params.project,
+            unread_only: params.unread_only,
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        };
+        self.present(&question.agent, question.project.as_deref()).await?;
+        self.call(move |store| store.inbox(&question)).await
+    }
+
+    /// The oldest unread message, or None when the time is over. Dropping the future stops waiting.
+    ///
+    /// # Errors
+    /// As for [`Agents::inbox`].
+    pub async fn wait(&self, params: WaitParams) -> Result<Option<Message>, AgentsError> {
+        let agent: Arc<str> = names::agent(&params.agent)?.into();
+        let project: Option<Arc<str>> = params.project.as_deref().map(Arc::from);
+        let limit = Duration::from_millis(params.timeout_ms).min(WAIT_MAX);
+        let end = tokio::time::Instant::now() + limit;
+        let mut progress = self.inner.progress.clone();
+        let _waiting = self.inner.wishes.wait();
+        self.present(&agent, project.as_deref()).await?;
+        loop {
+            progress.mark_unchanged();
+            let (reader, within) = (Arc::clone(&agent), project.clone());
+            let oldest =
+                self.call(move |store| store.oldest_unread(&reader, within.as_deref())).await?;
+            if oldest.is_some() {
+                return Ok(oldest);
+            }
+            match tokio::time::timeout_at(end, progress.changed()).await {
+                Ok(changed) => changed.map_err(|_| AgentsError::Stopping)?,
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Marks messages read by their reader.
+    ///
+    /// # Errors
+    /// When the reader's name is none, and when the views can't be brought up to the log.
+    pub async fn mark_read(&self, params: MarkReadParams) -> Result<(), AgentsError> {
+        let agent = names::agent(&params.agent)?.to_owned();
+        self.digested(self.inner.log.head().place.sequence).await?;
+        self.call(move |store| store.mark_read(&agent, &params.event_ids)).await
+    }
+
+    /// Agents that were seen here or on a peer. Their machines' names are for the caller to add.
+    ///
+    /// # Errors
+    /// When the project's name is none, and when the views can't be brought up to the log.
+    pub async fn list(&self, params: AgentListParams) -> Result<Vec<Agent>, AgentsError> {
+        if let Some(project) = &params.project {
+            names::project(project)?;
+        }
+        self.digested(self.inner.log.head().place.sequence).await?;
+        self.call(move |store| store.agents(params.project.as_deref())).await
+    }
+
+    /// Events of a known type which the views could not digest. They are in the log all the same.
+    pub fn undigested(&self) -> u64 {
+        self.inner.wishes.undigested.load(Ordering::Relaxed)
+    }
+
+    /// Stops following the log. Whoever waits is told that the views are stopping.
+    pub async fn close(&self) {
+        let Some(Running { follower, thread }) = self.inner.running.lock().await.take() else {
+            return;
+        };
+        follower.abort();
+        // Ended by us, or it ended itself: both are the end.
+        drop(follower.await);
+        drop(self.worker_slot().take());
+        if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
+            tracing::warn!("the thread of the views did not end");
+        }
+    }
+
+    /// Makes sure that the views hold everything up to now and that the reader is known.
+    async fn present(&self, agent: &str, project: Option<&str>) -> Result<(), AgentsError> {
+        self.digested(self.inner.log.head().place.sequence).await?;
+        let Some(project) = project else { return Ok(()) };
+        names::project(project)?;
+        let (within, name) = (project.to_owned(), agent.to_owned());
+        if self.call(move |store| store.knows(&within, &name)).await? {
+            return Ok(());
+        }
+        let appended = self.join(project, agent, None).await?;
+        let joined = appended.last().map_or(Sequence::ZERO, |event| event.sequence);
+        self.digested(joined).await
+    }
+
+    /// Writes that an agent has joined, unless it has, and `then` in the same append.
+    async fn join(
+        &self,
+        project: &str,
+        agent: &str,
+        then: Option<Draft>,
+    ) -> Result<Vec<thrum_api::local::Appended>, AgentsError> {
+        let _held = self.inner.joining.lock().await;
+        self.digested(self.inner.log.head().place.sequence).await?;
+        let (within, name) = (project.to_owned(), agent.to_owned());
+        let mut drafts = Vec::new();
+        if !self.call(move |store| store.knows(&within, &name)).await? {
+            drafts.push(send::joined(project, agent)?);
+        }
+        drafts.extend(then);
+        if drafts.is_empty() { Ok(Vec::new()) } else { self.append(drafts).await }
+    }
+
+    async fn append(
+        &self,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<thrum_api::local::Appended>, AgentsError> {
+        let refused =
+            |source| AgentsError::Log { doing: "write to the log", source: Box::new(source) };
+        self.inner.log.append(drafts).await.map_err(refused)
+    }
+
+    async fn digested(&self, target: Sequence) -> Result<(), AgentsError> {
+        let mut progress = self.inner.progress.clone();
+        follow::digested(&mut progress, &self.inner.wishes, target).await
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Store) -> Result<T, AgentsError> + Send + 'static,
+    ) -> Result<T, AgentsError> {
+        let worker = self.worker_slot().clone().ok_or(AgentsError::Stopping)?;
+        let outcome = worker.call(job).await;
+        if outcome.as_ref().is_err_and(AgentsError::is_damage) {
+            self.inner.wishes.damaged.store(true, Ordering::Relaxed);
+            self.inner.wishes.now.notify_one();
+        }
+        outcome
+    }
+
+    fn worker_slot(&self) -> std::sync::MutexGuard<'_, Option<Worker>> {
+        self.inner.worker.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,75 @@
+//! From what a caller asks to what is written: checked names, one draft a message.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT, MessageSent};
+use thrum_api::limits::{EVENT_MAX_BYTES, RECIPIENTS_MAX};
+use thrum_api::local::MessageSendParams;
+use thrum_api::{Draft, names};
+
+use super::error::AgentsError;
+use crate::ids;
+
+/// What an event has around its body, at most: ids, clock and the longest project's name, every
+/// character of it escaped.
+const HEADER_MAX_BYTES: usize = 2048;
+
+/// A message that can be written.
+pub(super) struct Letter {
+    pub(super) from: String,
+    pub(super) project: String,
+    pub(super) to: Vec<String>,
+    pub(super) draft: Draft,
+}
+
+impl Letter {
+    /// Checks what is asked. Recipients are named once each, in the caller's order.
+    pub(super) fn of(params: MessageSendParams) -> Result<Self, AgentsError> {
+        let from = names::agent(&params.from)?.to_owned();
+        let project = names::project(&params.project)?.to_owned();
+        let mut named = BTreeSet::new();
+        let mut to = Vec::new();
+        for name in &params.to {
+            let name = names::agent(name)?;
+            if named.insert(name) {
+                to.push(name.to_owned());
+            }
+        }
+        match (to.is_empty(), params.all) {
+            (true, false) => return Err(AgentsError::NoRecipient),
+            (false, true) => return Err(AgentsError::AllAndSome),
+            _ if to.len() > RECIPIENTS_MAX => {
+                return Err(AgentsError::TooManyRecipients { count: to.len() });
+            }
+            _ => {}
+        }
+        if params.text.trim().is_empty() {
+            return Err(AgentsError::NoText);
+        }
+        let body =
+            MessageSent { from: from.clone(), to: to.clone(), all: params.all, text: params.text };
+        let mut draft = draft(MESSAGE_SENT, &project, &body)?;
+        let bytes = draft.body.get().len() + HEADER_MAX_BYTES;
+        if bytes > EVENT_MAX_BYTES {
+            return Err(AgentsError::TooLarge { bytes, max: EVENT_MAX_BYTES });
+        }
+        draft.event_id = Some(params.event_id.unwrap_or_else(ids::event));
+        Ok(Self { from, project, to, draft })
+    }
+}
+
+/// The event by which others learn that the agent lives here.
+pub(super) fn joined(project: &str, agent: &str) -> Result<Draft, AgentsError> {
+    draft(AGENT_JOINED, project, &AgentJoined { agent: agent.to_owned() })
+}
+
+fn draft(event_type: &str, project: &str, body: &impl Serialize) -> Result<Draft, AgentsError> {
+    let body = serde_json::value::to_raw_value(body).map_err(AgentsError::Body)?;
+    Ok(Draft {
+        event_id: None,
+        event_type: event_type.to_owned(),
+        project: Some(project.to_owned()),
+        body,
+    })
+}

@@ -1,0 +1,176 @@
+//! Sending, reading and waiting over a real log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use thrum_api::ErrorCode;
+use thrum_api::local::{AgentListParams, MessageSendParams};
+
+use super::super::AgentsError;
+use super::super::follow::{Follower, Progress, Wishes};
+use super::super::store::Worker;
+use super::home::{Home, LIMIT, letter, reader, waiter, within};
+use super::*;
+
+#[tokio::test]
+async fn what_was_sent_is_in_the_inbox_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    for number in 0..50 {
+        home.say("@planner", &["@coder"], &format!("{number}")).await;
+        let inbox = within(home.agents.inbox(reader("coder"))).await.unwrap();
+        assert_eq!(inbox.unread, number + 1);
+    }
+    home.close().await;
+}
+
+#[tokio::test]
+async fn an_agent_joins_once_by_sending_reading_or_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    home.say("a", &["b"], "one").await;
+    home.say("a", &["b"], "two").await;
+    home.inbox("b").await;
+    home.inbox("b").await;
+    within(home.agents.wait(waiter("c", Duration::ZERO))).await.unwrap();
+    // Several at once with one new name.
+    let sends = (0..8).map(|_| home.say("d", &["b"], "three"));
+    futures_util::future::join_all(sends).await;
+    assert_eq!(home.joined().await, ["a", "b", "c", "d"]);
+    let agents = within(home.agents.list(AgentListParams::default())).await.unwrap();
+    let names: Vec<_> = agents.iter().map(|agent| agent.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c", "d"]);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn recipients_that_nobody_has_seen_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    home.apply(vec![joined(1, there(), "remote")]).await;
+    let sent = home.say("a", &["remote", "nobody", "a"], "hello").await;
+    assert_eq!(sent.unknown, ["nobody"]);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn waiting_ends_with_a_message_that_a_peer_brought() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    let agents = home.agents.clone();
+    let wait = tokio::spawn(async move { agents.wait(waiter("coder", LIMIT)).await });
+    // It waits once it has joined.
+    let mut heads = home.log.watch();
+    within(heads.wait_for(|head| head.place.sequence == Sequence(1))).await.unwrap();
+    home.apply(vec![said(1, there(), "planner", &["other"])]).await;
+    home.apply(vec![said(2, there(), "planner", &["coder"])]).await;
+    let message = within(wait).await.unwrap().unwrap().unwrap();
+    assert_eq!((message.text.as_str(), message.read), ("number 2", false));
+    // It comes again until it is marked read.
+    let again = within(home.agents.wait(waiter("coder", LIMIT))).await.unwrap().unwrap();
+    assert_eq!(again, message);
+    home.mark_read("coder", vec![message.event_id]).await;
+    assert_eq!(within(home.agents.wait(waiter("coder", Duration::ZERO))).await.unwrap(), None);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn stopping_ends_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    let agents = home.agents.clone();
+    let wait = tokio::spawn(async move { agents.wait(waiter("coder", LIMIT)).await });
+    let mut heads = home.log.watch();
+    within(heads.wait_for(|head| head.place.sequence == Sequence(1))).await.unwrap();
+    home.agents.close().await;
+    assert!(matches!(within(wait).await.unwrap(), Err(AgentsError::Stopping)));
+    let late = within(home.agents.inbox(reader("coder"))).await.unwrap_err();
+    assert_eq!(late.to_rpc().code, ErrorCode::STOPPING);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn sending_the_same_id_twice_sends_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    let letter = MessageSendParams { event_id: Some(id(7)), ..letter("a", &["b"], "once") };
+    let first = within(home.agents.send(letter.clone())).await.unwrap();
+    let second = within(home.agents.send(letter)).await.unwrap();
+    assert_eq!((first.event_id, first.sequence), (second.event_id, second.sequence));
+    assert_eq!(home.inbox("b").await, ["once*"]);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn a_bad_message_is_refused_and_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    let many: Vec<String> = (0..65).map(|n| format!("agent{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let large = "\n".repeat(200 * 1024);
+    let large = format!("a{large}");
+    let cases = [
+        (letter("a b", &["c"], "t"), ErrorCode::INVALID_PARAMS, "must not contain ' '"),
+        (letter("a", &[""], "t"), ErrorCode::INVALID_PARAMS, "must not be empty"),
+        (letter("a", &[], "t"), ErrorCode::INVALID_PARAMS, "no recipient"),
+        (letter("a", &many, "t"), ErrorCode::INVALID_PARAMS, "65 recipients"),
+        (letter("a", &["b"], " \n"), ErrorCode::INVALID_PARAMS, "no text"),
+        (letter("a", &["b"], &large), ErrorCode::TOO_LARGE, "at most 262144"),
+        (
+            MessageSendParams { all: true, ..letter("a", &["b"], "t") },
+            ErrorCode::INVALID_PARAMS,
+            "for everyone",
+        ),
+        (
+            MessageSendParams { project: "a\nb".to_owned(), ..letter("a", &["b"], "t") },
+            ErrorCode::INVALID_PARAMS,
+            "a project's name",
+        ),
+    ];
+    for (letter, code, words) in cases {
+        let error = within(home.agents.send(letter)).await.unwrap_err().to_rpc();
+        assert_eq!(error.code, code, "{error}");
+        assert!(error.message.contains(words), "{error}");
+    }
+    assert_eq!(home.log.head().place, Place::START, "nothing was written");
+    home.close().await;
+}
+
+#[tokio::test]
+async fn what_nobody_asks_for_is_digested_when_the_log_is_quiet() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    for number in 0..5 {
+        home.apply(vec![said(number + 1, there(), "planner", &["coder"])]).await;
+    }
+    let head = home.log.head().place.sequence;
+    let mut progress = home.agents.inner.progress.clone();
+    within(progress.wait_for(|now| now.has(head))).await.unwrap();
+    home.close().await;
+}
+
+#[tokio::test]
+async fn a_burst_passes_at_once_for_who_waits_or_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    let (worker, thread) = Worker::start(store(tempfile::tempdir().unwrap().path())).unwrap();
+    let wishes = Arc::new(Wishes::default());
+    let follower = Follower {
+        log: home.log.clone(),
+        worker,
+        progress: tokio::sync::watch::channel(Progress::default()).0,
+        wishes: Arc::clone(&wishes),
+    };
+    let heads = home.log.watch();
+    assert_eq!(follower.let_burst_pass(&heads).now_or_never(), None, "nobody is there");
+    let waiting = wishes.wait();
+    assert_eq!(follower.let_burst_pass(&heads).now_or_never(), Some(()), "someone waits");
+    drop(waiting);
+    assert_eq!(follower.let_burst_pass(&heads).now_or_never(), None, "who waited has gone");
+    wishes.now.notify_one();
+    assert_eq!(follower.let_burst_pass(&heads).now_or_never(), Some(()), "someone asks");
+    drop(follower);
+    thread.join().unwrap();
+    home.close().await;
+}

@@ -1,0 +1,148 @@
+//! Views whose log or file is not what it was.
+
+use std::path::Path;
+
+use thrum_api::Draft;
+use thrum_api::local::AgentListParams;
+
+use super::home::{Home, apply, reader, within};
+use super::*;
+use crate::log::Log;
+
+#[tokio::test]
+async fn a_lost_log_makes_the_views_anew_and_read_marks_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    let events =
+        vec![said(1, there(), "planner", &["coder"]), said(2, there(), "planner", &["coder"])];
+    home.apply(vec![joined(9, there(), "planner")]).await;
+    home.apply(events.clone()).await;
+    home.mark_read("coder", vec![id(1)]).await;
+    assert_eq!(home.inbox("coder").await, ["number 1", "number 2*"]);
+    home.close().await;
+
+    lose_the_log(directory.path());
+    let home = Home::open(directory.path());
+    assert_eq!(home.inbox("coder").await, Vec::<String>::new());
+    home.apply(events).await;
+    assert_eq!(home.inbox("coder").await, ["number 1", "number 2*"]);
+    home.close().await;
+}
+
+fn lose_the_log(directory: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        std::fs::remove_file(directory.join(format!("log.db{suffix}"))).ok();
+    }
+}
+
+#[tokio::test]
+async fn another_log_with_the_same_event_at_the_last_place_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    home.apply(vec![joined(1, daemon(3), "coder"), said(2, there(), "planner", &["coder"])]).await;
+    within(home.agents.list(AgentListParams::default())).await.unwrap();
+    home.close().await;
+
+    lose_the_log(directory.path());
+    let log = Log::open(directory.path(), here(), false).unwrap().0;
+    let other = said(3, daemon(3), "planner", &["coder"]);
+    apply(&log, vec![other, said(2, there(), "planner", &["coder"])]).await;
+    log.close().await.unwrap();
+    let home = Home::open(directory.path());
+    assert_eq!(home.inbox("coder").await, ["number 3*", "number 2*"]);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn views_go_on_where_they_stood_and_survive_a_new_epoch() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    home.say("a", &["b"], "one").await;
+    assert!(within(home.log.rolled_back()).await.unwrap());
+    home.say("a", &["b"], "two").await;
+    assert_eq!(home.inbox("b").await, ["one*", "two*"]);
+    home.close().await;
+    let kept = store(directory.path());
+    let cursor = kept.cursor().unwrap().unwrap();
+    // Something that views which are made anew would not have.
+    kept.connection
+        .execute("INSERT INTO skipped (sequence, reason) VALUES (9, 'kept')", [])
+        .unwrap();
+    drop(kept);
+    let home = Home::open(directory.path());
+    assert_eq!((cursor.epoch, cursor.place), (home.log.head().epoch, home.log.head().place));
+    assert_eq!(home.inbox("b").await, ["one*", "two*"]);
+    assert_eq!(home.agents.undigested(), 1);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_moved_aside_and_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    home.say("a", &["b"], "one").await;
+    assert_eq!(home.inbox("b").await, ["one*"]);
+    home.close().await;
+    std::fs::write(directory.path().join("views.db"), "no database at all").unwrap();
+    let home = Home::open(directory.path());
+    assert_eq!(home.inbox("b").await, ["one*"]);
+    home.close().await;
+    let aside = std::fs::read_dir(directory.path())
+        .unwrap()
+        .filter(|entry| {
+            entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("views.db.damaged-")
+        })
+        .count();
+    assert_eq!(aside, 1);
+}
+
+#[tokio::test]
+async fn damage_that_shows_while_running_heals_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    let texts: Vec<String> = (0..200).map(|n| format!("{n}")).collect();
+    for text in &texts {
+        home.say("a", &["b"], text).await;
+    }
+    home.inbox("b").await;
+    home.close().await;
+    // The header stays and everything behind the first page is rubbish.
+    let path = directory.path().join("views.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096..].fill(0xaa);
+    std::fs::write(&path, bytes).unwrap();
+    let home = Home::open(directory.path());
+    let healed = async {
+        // The first reader may be the one that finds it.
+        loop {
+            match home.agents.inbox(reader("b")).await {
+                Ok(inbox) if inbox.unread == 200 => break,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    within(healed).await;
+    home.close().await;
+}
+
+#[tokio::test]
+async fn an_event_without_meaning_is_counted_and_stops_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    let body = serde_json::value::to_raw_value(&serde_json::json!({ "text": 7 })).unwrap();
+    let draft = Draft {
+        event_id: None,
+        event_type: "message.sent".to_owned(),
+        project: Some(PROJECT.to_owned()),
+        body,
+    };
+    home.log.append(vec![draft]).await.unwrap();
+    home.say("a", &["b"], "one").await;
+    assert_eq!(home.inbox("b").await, ["one*"]);
+    assert_eq!(home.agents.undigested(), 1);
+    home.close().await;
+    let home = Home::open(directory.path());
+    home.inbox("b").await;
+    assert_eq!(home.agents.undigested(), 1);
+    home.close().await;
+}

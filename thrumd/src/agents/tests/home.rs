@@ -1,0 +1,105 @@
+//! A log and its views in a folder.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use thrum_api::local::{
+    EventListParams, InboxParams, MarkReadParams, MessageSendParams, MessageSendResult, WaitParams,
+};
+
+use super::super::Agents;
+use super::*;
+use crate::log::{Batch, Incoming, Log};
+
+/// Far longer than anything here takes.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
+
+pub(super) async fn within<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, work).await.expect("it takes too long")
+}
+
+pub(super) struct Home {
+    pub(super) log: Log,
+    pub(super) agents: Agents,
+}
+
+impl Home {
+    pub(super) fn open(directory: &Path) -> Self {
+        let log = Log::open(directory, here(), false).unwrap().0;
+        let agents = Agents::open(directory, log.clone()).unwrap();
+        Self { log, agents }
+    }
+
+    pub(super) async fn close(self) {
+        self.agents.close().await;
+        self.log.close().await.unwrap();
+    }
+
+    pub(super) async fn say(&self, from: &str, to: &[&str], text: &str) -> MessageSendResult {
+        within(self.agents.send(letter(from, to, text))).await.unwrap()
+    }
+
+    /// Texts in an inbox, unread ones with a star.
+    pub(super) async fn inbox(&self, agent: &str) -> Vec<String> {
+        let inbox = within(self.agents.inbox(reader(agent))).await.unwrap();
+        let star = |read| if read { "" } else { "*" };
+        inbox.messages.iter().map(|m| format!("{}{}", m.text, star(m.read))).collect()
+    }
+
+    pub(super) async fn mark_read(&self, agent: &str, event_ids: Vec<EventId>) {
+        let params = MarkReadParams { agent: agent.to_owned(), event_ids };
+        within(self.agents.mark_read(params)).await.unwrap();
+    }
+
+    pub(super) async fn joined(&self) -> Vec<String> {
+        let params = EventListParams {
+            event_type: Some("agent.joined".to_owned()),
+            ..EventListParams::default()
+        };
+        let events = self.log.list(params).await.unwrap().events;
+        let name = |event: &SequencedEvent| {
+            let event: thrum_api::Event = serde_json::from_str(event.event.get()).unwrap();
+            event.body["agent"].as_str().unwrap().to_owned()
+        };
+        events.iter().map(name).collect()
+    }
+
+    pub(super) async fn apply(&self, events: Vec<SequencedEvent>) {
+        apply(&self.log, events).await;
+    }
+}
+
+pub(super) async fn apply(log: &Log, events: Vec<SequencedEvent>) {
+    let events = events.into_iter().map(Incoming::read).collect();
+    let batch = Batch { peer: there(), events, checkpoint: None, epoch: None };
+    log.apply(batch).await.unwrap();
+}
+
+pub(super) fn letter(from: &str, to: &[&str], text: &str) -> MessageSendParams {
+    MessageSendParams {
+        from: from.to_owned(),
+        to: to.iter().map(|name| (*name).to_owned()).collect(),
+        all: false,
+        text: text.to_owned(),
+        project: PROJECT.to_owned(),
+        event_id: None,
+    }
+}
+
+pub(super) fn reader(agent: &str) -> InboxParams {
+    InboxParams {
+        agent: agent.to_owned(),
+        project: Some(PROJECT.to_owned()),
+        unread_only: false,
+        limit: None,
+    }
+}
+
+pub(super) fn waiter(agent: &str, timeout: Duration) -> WaitParams {
+    WaitParams {
+        agent: agent.to_owned(),
+        project: Some(PROJECT.to_owned()),
+        timeout_ms: u64::try_from(timeout.as_millis()).unwrap(),
+    }
+}
