@@ -1,7 +1,16 @@
 //! The Thrum service. See ARCHITECTURE.md for the rooms and the way of an event through them.
 
+pub mod admin;
 pub mod agents;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod ids;
 pub mod log;
+pub mod peer;
+pub mod policy;
 pub mod report;
+pub mod rpc;
+pub mod service;
+pub mod sync;
+pub mod tailnet;

@@ -1,0 +1,140 @@
+//! The three paths of the local surface.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use thrum_api::limits::LOCAL_BODY_MAX_BYTES;
+use thrum_api::{ErrorCode, RpcError, envelope};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::events::Follower;
+use super::{LocalSocket, Surface, dispatch, metrics, query};
+
+/// Requests that are under way when the daemon stops get this long.
+const GRACE: Duration = Duration::from_secs(2);
+
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) surface: Arc<Surface>,
+    /// What was begun is ended, whether or not its caller still listens.
+    pub(super) handlers: TaskTracker,
+}
+
+/// Serves the socket until the surface's `stop` is true; then lets what is under way end, for
+/// a while. The socket is gone when it returns.
+pub async fn serve(surface: Arc<Surface>, socket: LocalSocket) {
+    let handlers = TaskTracker::new();
+    let shared = Shared { surface: surface.clone(), handlers: handlers.clone() };
+    let router = Router::new()
+        .route("/rpc", post(rpc))
+        .route("/events", get(follow))
+        .route("/metrics", get(figures))
+        .with_state(shared);
+    let (listener, place) = socket.into_parts();
+    let mut stop = surface.stop.subscribe();
+    let mut stopped = surface.stop.subscribe();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        // An error means that the sender is gone, which is the end as well.
+        drop(stop.wait_for(|stop| *stop).await);
+    });
+    let end = async {
+        drop(stopped.wait_for(|stop| *stop).await);
+        // Gone at once: who comes now should find no daemon rather than one that hangs up.
+        drop(place);
+        handlers.close();
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        ended = serving => {
+            if let Err(error) = ended {
+                tracing::error!("the local socket ended: {error}");
+            }
+            handlers.close();
+            if tokio::time::timeout(GRACE, handlers.wait()).await.is_err() {
+                tracing::warn!("a local request was still under way when thrumd stopped");
+            }
+        }
+        () = end => tracing::warn!("a local connection was still open when thrumd stopped"),
+    }
+}
+
+pub(super) async fn rpc(State(shared): State<Shared>, headers: HeaderMap, body: Body) -> Response {
+    if let Some(given) = headers.get(header::CONTENT_TYPE)
+        && !is_json(given.as_bytes())
+    {
+        let message = "send JSON, with Content-Type: application/json";
+        let error = RpcError::new(ErrorCode::INVALID_REQUEST, message);
+        return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error);
+    }
+    let body = match Limited::new(body, LOCAL_BODY_MAX_BYTES).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let message = format!("the request has more than {LOCAL_BODY_MAX_BYTES} bytes");
+            let error = RpcError::new(ErrorCode::TOO_LARGE, message);
+            return failed(StatusCode::PAYLOAD_TOO_LARGE, &error);
+        }
+        Err(_) => {
+            let error = RpcError::new(ErrorCode::INVALID_REQUEST, "the request broke off");
+            return failed(StatusCode::BAD_REQUEST, &error);
+        }
+    };
+    let hung_up = CancellationToken::new();
+    // Dropped with this future, that is when the caller hangs up.
+    let guard = hung_up.clone().drop_guard();
+    let surface = shared.surface;
+    let task =
+        shared.handlers.spawn(async move { dispatch::answer(&surface, &body, &hung_up).await });
+    let outcome = task.await;
+    drop(guard);
+    match outcome {
+        Ok(Some(bytes)) => json(StatusCode::OK, bytes),
+        Ok(None) => StatusCode::NO_CONTENT.into_response(),
+        Err(_) => {
+            let error = RpcError::new(ErrorCode::INTERNAL, "the request failed inside thrumd");
+            failed(StatusCode::INTERNAL_SERVER_ERROR, &error)
+        }
+    }
+}
+
+async fn follow(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    let follower = query::params(query.as_deref().unwrap_or_default())
+        .map_err(|error| (StatusCode::BAD_REQUEST, error))
+        .and_then(|params| {
+            Follower::new(shared.surface, params).map_err(|error| (StatusCode::CONFLICT, error))
+        });
+    match follower {
+        Ok(follower) => {
+            let kind = [(header::CONTENT_TYPE, "text/event-stream")];
+            (kind, Body::from_stream(follower.into_stream())).into_response()
+        }
+        Err((status, error)) => failed(status, &error),
+    }
+}
+
+async fn figures(State(shared): State<Shared>) -> Response {
+    match metrics::text(&shared.surface).await {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error),
+    }
+}
+
+fn is_json(content_type: &[u8]) -> bool {
+    let kind = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+fn json(status: StatusCode, bytes: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+}
+
+fn failed(status: StatusCode, error: &RpcError) -> Response {
+    json(status, envelope::response::<()>(None, Err(error)))
+}

@@ -1,0 +1,109 @@
+//! The daemon in one line, for the service manager: `systemctl status` shows it.
+
+use std::collections::BTreeMap;
+
+use thrum_api::DaemonId;
+use thrum_api::local::PeerState;
+
+use super::{Link, Network, Surface};
+use crate::config::SyncWish;
+use crate::tailnet::Presence;
+
+/// What it does or waits for. Says nothing that changes without news, such as ages and counters.
+pub fn status_line(surface: &Surface) -> String {
+    if surface.foreign {
+        return "not syncing: this state directory came from another machine".to_owned();
+    }
+    if surface.config.sync == SyncWish::Forbidden {
+        return "serving this machine, sync is forbidden by sync = false".to_owned();
+    }
+    match &surface.network {
+        Network::Impossible(why) => format!("serving this machine, can't sync: {why}"),
+        Network::Possible(_) => match surface.network.on() {
+            None => "serving this machine, no peers: pair one with `thrum peer add`".to_owned(),
+            Some(link) => of_link(surface, link),
+        },
+    }
+}
+
+fn of_link(surface: &Surface, link: &Link) -> String {
+    if let Presence::Waiting { why, .. } = &*link.tailnet().presence().borrow() {
+        return waiting(why);
+    }
+    if let Some(trouble) = &*link.troubles().borrow() {
+        return format!("peers can't reach us: {trouble}");
+    }
+    let peers: Vec<DaemonId> =
+        surface.registry.all().into_iter().map(|peer| peer.daemon_id).collect();
+    let mut line = in_words(&peers, &link.sync().standing().borrow());
+    for (index, address) in surface.network.listening().iter().enumerate() {
+        line.push_str(if index == 0 { ", listening on " } else { " and " });
+        line.push_str(&address.to_string());
+    }
+    line
+}
+
+/// `tailscaled is logged out; run ...` as what is waited for.
+fn waiting(why: &str) -> String {
+    match why.split_once(" is ") {
+        Some((who, how)) if who.ends_with("tailscaled") => format!("waiting for {who}: {how}"),
+        _ => format!("waiting for the tailnet: {why}"),
+    }
+}
+
+fn in_words(peers: &[DaemonId], standing: &BTreeMap<DaemonId, PeerState>) -> String {
+    if peers.is_empty() {
+        return "no peers: pair one with `thrum peer add`".to_owned();
+    }
+    let count = |wanted: fn(Option<PeerState>) -> bool| {
+        peers.iter().filter(|peer| wanted(standing.get(peer).copied())).count()
+    };
+    let connected = count(|state| {
+        use PeerState::{CatchingUp, InSync, LogChanged};
+        matches!(state, Some(InSync | CatchingUp | LogChanged))
+    });
+    let noun = if connected == 1 { "peer" } else { "peers" };
+    let mut words = vec![format!("{connected} {noun} connected")];
+    let others: [(usize, &str); 3] = [
+        (count(|state| state == Some(PeerState::BackingOff)), "backing off"),
+        (
+            count(|state| matches!(state, None | Some(PeerState::NeverReached | PeerState::Off))),
+            "not reached yet",
+        ),
+        (count(|state| state == Some(PeerState::RemovedUs)), "removed us"),
+    ];
+    words.extend(others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_counts_peers_by_how_it_stands_with_them() {
+        let id = |n: u8| -> DaemonId { format!("d_01ARZ3NDEKTSV4RRFFQ69G5FA{n}").parse().unwrap() };
+        let peers = [id(1), id(2), id(3), id(4)];
+        let standing = BTreeMap::from([
+            (id(1), PeerState::InSync),
+            (id(2), PeerState::CatchingUp),
+            (id(3), PeerState::BackingOff),
+        ]);
+        let words = "2 peers connected, 1 backing off, 1 not reached yet";
+        assert_eq!(in_words(&peers, &standing), words);
+        assert_eq!(in_words(&peers[..1], &standing), "1 peer connected");
+        assert!(in_words(&[], &standing).starts_with("no peers"));
+    }
+
+    #[test]
+    fn the_line_names_what_is_waited_for() {
+        assert_eq!(
+            waiting("tailscaled is logged out; run `sudo tailscale up`"),
+            "waiting for tailscaled: logged out; run `sudo tailscale up`"
+        );
+        assert_eq!(
+            waiting("Tailscale is not installed on this machine"),
+            "waiting for the tailnet: Tailscale is not installed on this machine"
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! `GET /metrics`, in the text form that Prometheus reads.
+
+use std::fmt::Write as _;
+
+use thrum_api::RpcError;
+use thrum_api::local::{PeerState, PeerStatus};
+
+use super::{Surface, errors, status};
+
+const STATES: [(PeerState, &str); 7] = [
+    (PeerState::InSync, "in_sync"),
+    (PeerState::CatchingUp, "catching_up"),
+    (PeerState::BackingOff, "backing_off"),
+    (PeerState::NeverReached, "never_reached"),
+    (PeerState::RemovedUs, "removed_us"),
+    (PeerState::LogChanged, "log_changed"),
+    (PeerState::Off, "off"),
+];
+
+/// Every figure.
+pub async fn text(surface: &Surface) -> Result<String, RpcError> {
+    let stats = surface.log.stats().await.map_err(errors::log)?;
+    let head = surface.log.head();
+    let peers = status::peers(surface).await;
+    let counters = status::counters(surface);
+    let mut page = Page(String::new());
+    let version = env!("CARGO_PKG_VERSION");
+    page.family("thrumd_build_info", "gauge", "The version of the program.");
+    page.sample("thrumd_build_info", &[("version", version)], 1);
+    page.one("thrumd_uptime_seconds", "gauge", "Time since the start.", surface.uptime_ms() / 1000);
+    page.one("thrumd_log_head", "gauge", "Last place of the log.", head.place.sequence.0);
+    page.one("thrumd_log_events", "gauge", "Events in the log.", stats.events);
+    page.one("thrumd_log_size_bytes", "gauge", "Size of the log's files.", stats.size_bytes);
+    page.one("thrumd_log_quarantined", "gauge", "Events that were set aside.", stats.quarantined);
+    let on = u64::from(surface.network.on().is_some());
+    page.one("thrumd_sync_enabled", "gauge", "1 if this machine syncs.", on);
+    page.one("thrumd_pulls_total", "counter", "sync.pull requests sent.", counters.pulls_sent);
+    page.one(
+        "thrumd_notifies_total",
+        "counter",
+        "sync.notify requests sent.",
+        counters.notifies_sent,
+    );
+    let received = counters.events_received;
+    page.one("thrumd_events_received_total", "counter", "Events from peers.", received);
+    let duplicate = counters.events_duplicate;
+    page.one("thrumd_events_duplicate_total", "counter", "Of those, held already.", duplicate);
+    page.family("thrumd_peers", "gauge", "Peers by state.");
+    for (state, word) in STATES {
+        let count = peers.iter().filter(|peer| peer.state == state).count();
+        page.sample("thrumd_peers", &[("state", word)], count as u64);
+    }
+    page.of_peers("thrumd_peer_we_lack", "Places of its log not taken over.", &peers, |p| {
+        p.we_lack
+    });
+    page.of_peers("thrumd_peer_they_lack", "Places of ours it did not take over.", &peers, |p| {
+        p.they_lack
+    });
+    page.of_peers("thrumd_peer_failures", "Failures since the last success.", &peers, |p| {
+        Some(u64::from(p.failures))
+    });
+    Ok(page.0)
+}
+
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        self.push(format_args!("{name}"));
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let open = if index == 0 { '{' } else { ',' };
+            self.push(format_args!("{open}{label}=\"{}\"", escaped(text)));
+        }
+        let close = if labels.is_empty() { "" } else { "}" };
+        self.push(format_args!("{close} {value}\n"));
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+
+    fn of_peers(
+        &mut self,
+        name: &str,
+        help: &str,
+        peers: &[PeerStatus],
+        value: impl Fn(&PeerStatus) -> Option<u64>,
+    ) {
+        self.family(name, "gauge", help);
+        for peer in peers {
+            if let Some(value) = value(peer) {
+                let id = peer.daemon_id.to_string();
+                self.sample(name, &[("peer", &peer.name), ("daemon_id", &id)], value);
+            }
+        }
+    }
+
+    fn push(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a String can't fail.
+        self.0.write_fmt(text).unwrap_or_default();
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,152 @@
+//! The Unix socket: who may use it is decided by its owner, group and mode.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::UnixListener;
+
+/// What went wrong with the socket.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Somebody answers there.
+    #[error("another thrumd answers on {path}; stop it, or set THRUM_SOCKET to another path")]
+    Live {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// Something else has that name.
+    #[error("{path} is there and is no socket; move it away, or set THRUM_SOCKET to another path")]
+    NoSocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Its folder can't be made.
+    #[error("can't make the folder {path} for the socket")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The service manager holds a socket, and clients would look for another one.
+    #[error(
+        "the service manager holds the socket {held}, but thrumd is told to use {path}; \
+         change ListenStream= of thrumd.socket, or THRUM_SOCKET"
+    )]
+    Elsewhere {
+        /// The one that it holds.
+        held: PathBuf,
+        /// The setting.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("can't {what} the socket {path}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// A bound socket. Its file goes when this is dropped, unless the service manager holds it.
+#[derive(Debug)]
+pub struct LocalSocket {
+    pub(super) listener: UnixListener,
+    pub(super) place: Option<Place>,
+}
+
+/// The socket's file.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Only ours: another daemon may have put its own there since.
+        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|m| m.ino() == self.inode);
+        if ours && let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!("can't remove the socket {}: {error}", self.path.display());
+        }
+    }
+}
+
+impl LocalSocket {
+    /// Binds the socket at `path`. For its owner alone (0600), but as root for the group `thrum` as
+    /// well (0660), if there is one. A socket that nobody answers on is replaced.
+    ///
+    /// # Errors
+    /// When somebody answers there, when something else is there, and when the system refuses.
+    pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        let failed = |what| move |cause| SocketError::System { what, path: path.to_owned(), cause };
+        if let Some(folder) = path.parent()
+            && !folder.exists()
+        {
+            let made = std::fs::create_dir_all(folder);
+            made.map_err(|cause| SocketError::Folder { path: folder.to_owned(), cause })?;
+        }
+        clear(path)?;
+        // Connecting needs the right to write. The process's umask takes it away from all but
+        // the owner until the lines below have given it to the group.
+        let listener = UnixListener::bind(path).map_err(failed("bind"))?;
+        let inode = std::fs::symlink_metadata(path).map_err(failed("look at"))?.ino();
+        let place = Place { path: path.to_owned(), inode };
+        let mode = match group() {
+            Some(group) => {
+                std::os::unix::fs::chown(path, None, Some(group))
+                    .map_err(failed("give a group"))?;
+                0o660
+            }
+            None => 0o600,
+        };
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, mode).map_err(failed("set the mode of"))?;
+        Ok(Self { listener, place: Some(place) })
+    }
+
+    /// The listener, and what removes the file when it is dropped.
+    pub fn into_parts(self) -> (UnixListener, Option<Place>) {
+        (self.listener, self.place)
+    }
+}
+
+/// Removes a socket that nobody answers on.
+fn clear(path: &Path) -> Result<(), SocketError> {
+    let failed = |what| move |cause| SocketError::System { what, path: path.to_owned(), cause };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("look at")(error)),
+        Ok(meta) if !meta.file_type().is_socket() => {
+            return Err(SocketError::NoSocket { path: path.to_owned() });
+        }
+        Ok(_) => {}
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(SocketError::Live { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(failed("remove the stale"))
+        }
+        Err(error) => Err(failed("find out who answers on")(error)),
+    }
+}
+
+/// The number of the group `thrum`, if we may give it the socket.
+fn group() -> Option<u32> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let groups = std::fs::read_to_string("/etc/group").ok()?;
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let number = fields.nth(1)?.parse().ok()?;
+        (name == "thrum").then_some(number)
+    })
+}

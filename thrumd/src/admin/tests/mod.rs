@@ -1,0 +1,10 @@
+//! The local surface over a real socket, with everything behind it.
+
+mod client;
+mod events;
+mod nodes;
+mod pairing;
+mod policy;
+mod socket;
+mod surface;
+mod tailnet;

@@ -1,0 +1,83 @@
+//! Peers are known by their node in the tailnet.
+
+use serde_json::json;
+
+use super::pairing::eventually;
+use super::tailnet::Machine;
+
+/// Two machines that persons paired.
+async fn paired() -> (Machine, Machine) {
+    let (mut a, mut b) = (Machine::start(2, "alpha").await, Machine::start(3, "beta").await);
+    a.sees(&b.place, json!(null));
+    b.sees(&a.place, json!(null));
+    let session = eventually("the tailnet is up", async || {
+        a.call("peer.add", json!({})).await.get("result").cloned()
+    })
+    .await;
+    let code = &session["code"];
+    let address = a.address().await;
+    let params = json!({"address": address, "code": code});
+    let joined = eventually("the tailnet is up", async || {
+        b.call("peer.join", params.clone()).await.get("result").cloned()
+    })
+    .await;
+    assert_eq!(joined["name"], "alpha");
+    let news = a.result("peer.wait", json!({"session": session["session"], "seen": 0})).await;
+    assert_eq!((&news["news"], &news["name"]), (&json!("paired"), &json!("beta")), "{news}");
+    (a, b)
+}
+
+#[tokio::test]
+async fn a_machine_that_was_added_again_is_another_one_and_both_sides_say_so() {
+    let (mut a, mut b) = paired().await;
+    let old = b.place.clone();
+    b.becomes(5);
+    a.loses(&old);
+    a.sees(&b.place, json!(null));
+    b.result("peer.sync", json!({})).await;
+    eventually("its token is refused", async || {
+        let peer = a.peer().await?;
+        (peer["refused_elsewhere"].as_u64()? > 0).then_some(())
+    })
+    .await;
+    let problems = a.problems().await;
+    assert!(problems.contains("added again, and must be paired again"), "{problems}");
+    assert!(problems.contains("beta.tail.test (al@example.com)"), "{problems}");
+    eventually("it is told", async || (b.peer().await?["refusal"] == "other_node").then_some(()))
+        .await;
+    let problems = b.problems().await;
+    assert!(problems.contains("peer_token") && problems.contains("peer join alpha"), "{problems}");
+    let (state, words) = b.check("alpha", "peer_token").await;
+    assert!(state == "fail" && words.contains("pair again"), "{words}");
+    let (state, words) = a.check("own-beta", "peer_known").await;
+    assert!(state == "fail" && words.contains("paired again"), "{words}");
+}
+
+#[tokio::test]
+async fn names_and_addresses_follow_the_tailnet() {
+    let (mut a, mut b) = paired().await;
+    let mut renamed = b.place.clone();
+    renamed.name = "gamma";
+    a.sees(&renamed, json!(null));
+    eventually("the new name", async || (a.peer().await?["name"] == "gamma").then_some(())).await;
+    a.result("peer.sync", json!({"peer": "gamma"})).await;
+    a.result("peer.sync", json!({"peer": "GAMMA.tail.test"})).await;
+    a.result("peer.sync", json!({"peer": "own-beta"})).await;
+    let unknown = a.call("peer.sync", json!({"peer": "gama"})).await;
+    assert!(unknown["error"]["message"].as_str().unwrap().contains("gamma"), "{unknown}");
+    // Node 3 gets another address.
+    b.moves(33);
+    a.loses(&renamed);
+    renamed.at = 33;
+    a.sees(&renamed, json!(null));
+    let moved = eventually("it listens at the new one", async || {
+        let address = b.address().await;
+        address.starts_with("127.0.0.33:").then_some(address)
+    })
+    .await;
+    eventually("its address is noted", async || {
+        a.call("peer.sync", json!({})).await;
+        (a.peer().await?["address"] == moved.as_str()).then_some(())
+    })
+    .await;
+}

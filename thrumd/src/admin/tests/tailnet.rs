@@ -1,0 +1,137 @@
+//! Daemons in a made tailnet: each has a tailscaled of its own that answers as recorded, and the
+//! nodes have addresses of 127.0.0.0/8.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::client::Running;
+use crate::tailnet::localapi::fake::Fake;
+
+/// A node: its stable id, the end of its address, and its name.
+#[derive(Clone)]
+pub struct Place {
+    pub id: u8,
+    pub at: u8,
+    pub name: &'static str,
+}
+
+impl Place {
+    pub fn ip(&self) -> String {
+        format!("127.0.0.{}", self.at)
+    }
+
+    fn status(&self) -> Value {
+        json!({"ID": self.id.to_string(), "DNSName": format!("{}.tail.test.", self.name),
+            "TailscaleIPs": [self.ip()], "UserID": 7, "Online": true})
+    }
+
+    fn whois(&self, grants: &Value) -> Value {
+        json!({
+            "Node": {"StableID": self.id.to_string(), "Name": format!("{}.tail.test.", self.name),
+                "Addresses": [format!("{}/32", self.ip())]},
+            "UserProfile": {"ID": 7, "LoginName": "al@example.com"},
+            "CapMap": grants,
+        })
+    }
+}
+
+/// A daemon on a node, and what its tailscaled says of the others.
+pub struct Machine {
+    pub place: Place,
+    pub fake: Fake,
+    pub daemon: Running,
+    others: BTreeMap<u8, (Place, Value)>,
+}
+
+impl Machine {
+    pub async fn start(id: u8, name: &'static str) -> Self {
+        let (fake, place) = (Fake::start(), Place { id, at: id, name });
+        set(&fake, &place, &BTreeMap::new());
+        let socket = fake.socket();
+        let daemon = Running::start(&[
+            ("THRUM_TAILNET", "tailscaled"),
+            ("THRUM_TS_SOCKET", socket.to_str().unwrap()),
+            ("THRUM_TS_HOSTNAME", &format!("own-{name}")),
+        ])
+        .await;
+        Self { place, fake, daemon, others: BTreeMap::new() }
+    }
+
+    /// Its tailscaled knows this node and what it is granted.
+    pub fn sees(&mut self, place: &Place, grants: Value) {
+        self.others.insert(place.id, (place.clone(), grants));
+        set(&self.fake, &self.place, &self.others);
+    }
+
+    /// Its tailscaled doesn't know this node any more.
+    pub fn loses(&mut self, place: &Place) {
+        self.others.remove(&place.id);
+        self.fake.set(&format!("whois {}", place.ip()), 404, "no match for IP:port\n");
+        set(&self.fake, &self.place, &self.others);
+    }
+
+    /// The machine is removed from the tailnet and added again.
+    pub fn becomes(&mut self, id: u8) {
+        self.place.id = id;
+        self.moves(id);
+    }
+
+    /// It gets another address.
+    pub fn moves(&mut self, at: u8) {
+        self.place.at = at;
+        set(&self.fake, &self.place, &self.others);
+    }
+
+    pub async fn call(&self, method: &str, params: Value) -> Value {
+        self.daemon.call(method, params).await
+    }
+
+    pub async fn result(&self, method: &str, params: Value) -> Value {
+        self.daemon.result(method, params).await
+    }
+
+    /// Where it listens, once it does.
+    pub async fn address(&self) -> String {
+        super::pairing::eventually("it listens", async || {
+            let status = self.result("status", json!({})).await;
+            Some(status["tailnet"]["listening"][0].as_str()?.to_owned())
+        })
+        .await
+    }
+
+    /// What `status` says of its only peer.
+    pub async fn peer(&self) -> Option<Value> {
+        let mut status = self.result("status", json!({})).await;
+        let peers = status["peers"].as_array_mut().unwrap();
+        assert!(peers.len() < 2, "{peers:?}");
+        peers.pop()
+    }
+
+    pub async fn problems(&self) -> String {
+        self.result("status", json!({})).await["problems"].to_string()
+    }
+
+    /// How one check of its way to a peer ended, and its words.
+    pub async fn check(&self, peer: &str, id: &str) -> (String, String) {
+        let result = self.result("peer.check", json!({"peer": peer})).await;
+        let checks = result["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["id"] == id).unwrap();
+        let text = |key: &str| check[key].as_str().unwrap().to_owned();
+        (text("state"), text("message"))
+    }
+}
+
+fn set(fake: &Fake, place: &Place, others: &BTreeMap<u8, (Place, Value)>) {
+    let peers: BTreeMap<String, Value> =
+        others.iter().map(|(id, (place, _))| (format!("key:{id}"), place.status())).collect();
+    for (other, grants) in others.values() {
+        fake.set(&format!("whois {}", other.ip()), 200, other.whois(grants).to_string());
+    }
+    fake.status(&json!({
+        "TUN": true, "BackendState": "Running", "TailscaleIPs": [place.ip()],
+        "Self": place.status(), "Peer": peers,
+        "CurrentTailnet": {"MagicDNSSuffix": "tail.test"},
+        "User": {"7": {"ID": 7, "LoginName": "al@example.com"}},
+    }));
+}

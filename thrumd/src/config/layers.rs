@@ -1,0 +1,238 @@
+//! Flags over environment over file over defaults, and where each value came from.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::error::{ConfigError, Origin};
+use super::settings::{Fallback, Key, SETTINGS};
+
+/// The environment, or a map in its place.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// What was given on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// One for each setting that was given.
+    pub values: BTreeMap<Key, String>,
+}
+
+/// What defaults depend on.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// We run as root.
+    pub root: bool,
+    /// The home directory.
+    pub home: Option<PathBuf>,
+    /// The host name.
+    pub hostname: String,
+}
+
+impl Machine {
+    /// This machine.
+    pub fn here() -> Self {
+        let name = rustix::system::uname();
+        let name = name.nodename().to_string_lossy();
+        // The first label: a domain would make the name longer and no clearer.
+        let name = name.split('.').next().unwrap_or_default();
+        let name = if thrum_api::names::daemon(name).is_ok() { name } else { "localhost" };
+        Self {
+            root: rustix::process::geteuid().is_root(),
+            home: directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned()),
+            hostname: name.to_owned(),
+        }
+    }
+}
+
+/// A value and where it came from. No text: unset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// As it was written.
+    pub text: Option<String>,
+    /// By whom.
+    pub origin: Origin,
+}
+
+/// Every setting with its value, not parsed yet.
+#[derive(Clone)]
+pub struct Layers {
+    values: BTreeMap<Key, Value>,
+}
+
+impl Layers {
+    /// Collects the values. The first layer that has one wins; an empty variable counts as absent.
+    ///
+    /// # Errors
+    /// When a file or a variable can't be read, or the file has a key that is no setting.
+    pub fn gather(flags: &Flags, env: Env<'_>, machine: &Machine) -> Result<Self, ConfigError> {
+        let file = read_file(flags, env, machine)?;
+        let mut values = BTreeMap::new();
+        for setting in SETTINGS {
+            let from_flag = setting.flag.zip(flags.values.get(&setting.key));
+            let value = if let Some((flag, text)) = from_flag {
+                Value { text: Some(text.clone()), origin: Origin::Flag(flag) }
+            } else if let Some(text) = variable(env, setting.env)? {
+                Value { text: Some(text), origin: Origin::Env(setting.env) }
+            } else if let Some((path, entries)) = &file
+                && let Some(text) = entries.get(&setting.key)
+            {
+                Value { text: Some(text.clone()), origin: Origin::File(path.clone()) }
+            } else {
+                let text = match setting.fallback {
+                    Fallback::Value(text) => Some(text.to_owned()),
+                    Fallback::Found(_) => Some(found(setting.key, &values, env, machine)?),
+                    Fallback::Unset(_) => None,
+                };
+                Value { text, origin: Origin::Default }
+            };
+            values.insert(setting.key, value);
+        }
+        Ok(Self { values })
+    }
+
+    /// Takes over one setting from other layers.
+    pub fn take(&mut self, key: Key, from: &Self) {
+        self.values.insert(key, from.get(key).clone());
+    }
+
+    /// The value of a setting.
+    pub fn get(&self, key: Key) -> &Value {
+        &self.values[&key]
+    }
+}
+
+fn variable(env: Env<'_>, name: &'static str) -> Result<Option<String>, ConfigError> {
+    match env(name) {
+        None => Ok(None),
+        Some(text) if text.is_empty() => Ok(None),
+        Some(text) => text.into_string().map(Some).map_err(|_| ConfigError::NotText { name }),
+    }
+}
+
+/// A default that depends on the machine or on settings further up in the table.
+fn found(
+    key: Key,
+    so_far: &BTreeMap<Key, Value>,
+    env: Env<'_>,
+    machine: &Machine,
+) -> Result<String, ConfigError> {
+    let in_state_dir = |name: &str| {
+        let dir = so_far.get(&Key::StateDir).and_then(|value| value.text.clone());
+        Path::new(&dir.unwrap_or_default()).join(name).to_string_lossy().into_owned()
+    };
+    Ok(match key {
+        Key::StateDir => state_dir(env, machine)?.to_string_lossy().into_owned(),
+        Key::Socket => in_state_dir("thrumd.sock"),
+        Key::TailscaleStateDir => in_state_dir("tailscale"),
+        _ => machine.hostname.clone(),
+    })
+}
+
+fn state_dir(env: Env<'_>, machine: &Machine) -> Result<PathBuf, ConfigError> {
+    if machine.root {
+        return Ok(PathBuf::from("/var/lib/thrum"));
+    }
+    if let Some(dir) = variable(env, "XDG_STATE_HOME")? {
+        return Ok(PathBuf::from(dir).join("thrum"));
+    }
+    let home = machine.home.as_ref().ok_or(ConfigError::NoHome)?;
+    Ok(match cfg!(target_os = "macos") {
+        true => home.join("Library/Application Support/thrum"),
+        false => home.join(".local/state/thrum"),
+    })
+}
+
+type Entries = BTreeMap<Key, String>;
+
+/// The file that was named must be there; the one in the usual place may be.
+fn read_file(
+    flags: &Flags,
+    env: Env<'_>,
+    machine: &Machine,
+) -> Result<Option<(PathBuf, Entries)>, ConfigError> {
+    let named = match &flags.config {
+        Some(path) => Some(path.clone()),
+        None => variable(env, "THRUM_CONFIG")?.map(PathBuf::from),
+    };
+    let usual = || -> Result<Option<PathBuf>, ConfigError> {
+        // systemd's ConfigurationDirectory=: the service isn't root and has no home.
+        if let Some(dirs) = variable(env, "CONFIGURATION_DIRECTORY")? {
+            let dir = dirs.split(':').next().unwrap_or_default();
+            return Ok(Some(Path::new(dir).join("thrumd.toml")));
+        }
+        if machine.root {
+            return Ok(Some(PathBuf::from("/etc/thrum/thrumd.toml")));
+        }
+        let base = match variable(env, "XDG_CONFIG_HOME")? {
+            Some(dir) => Some(PathBuf::from(dir)),
+            None => machine.home.as_ref().map(|home| home.join(".config")),
+        };
+        Ok(base.map(|base| base.join("thrum/thrumd.toml")))
+    };
+    let must_exist = named.is_some();
+    let Some(path) = named.map_or_else(usual, |path| Ok(Some(path)))? else { return Ok(None) };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let entries = entries(&path, &text)?;
+            Ok(Some((path, entries)))
+        }
+        Err(error) if !must_exist && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ConfigError::Read { path, source }),
+    }
+}
+
+/// The settings in the text of a `thrumd.toml`.
+fn entries(path: &Path, text: &str) -> Result<Entries, ConfigError> {
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let before = text.get(..start).unwrap_or_default();
+        ConfigError::Syntax {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            message: error.message().to_owned(),
+        }
+    })?;
+    let mut entries = Entries::new();
+    for (name, value) in table {
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+            let near = near(&name);
+            return Err(ConfigError::UnknownKey { path: path.to_owned(), name, near });
+        };
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(truth) => truth.to_string(),
+            _ => return Err(ConfigError::Type { path: path.to_owned(), name: setting.name }),
+        };
+        entries.insert(setting.key, text);
+    }
+    Ok(entries)
+}
+
+/// The setting whose name (or variable, or flag) looks most like what was typed.
+fn near(typed: &str) -> Option<&'static str> {
+    let typed = typed.to_lowercase().replace('-', "_");
+    if let Some(same) = SETTINGS.iter().find(|s| s.env.to_lowercase() == typed) {
+        return Some(same.name);
+    }
+    let distances = SETTINGS.iter().map(|s| (distance(&typed, s.name), s.name));
+    distances.min().filter(|(steps, name)| *steps <= name.len() / 3 + 1).map(|(_, name)| name)
+}
+
+/// How many letters must be changed, added or taken away to make `a` of `b` (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,108 @@
+//! What the table of settings is shown as.
+
+use std::fmt::Write as _;
+
+use super::layers::Layers;
+use super::settings::{Fallback, SETTINGS, Setting};
+
+/// `--print-config`: each value and where it came from.
+pub fn effective(layers: &Layers) -> String {
+    let rows: Vec<(&str, String, String)> = SETTINGS
+        .iter()
+        .map(|setting| {
+            let value = layers.get(setting.key);
+            let shown = match &value.text {
+                None => "(unset)".to_owned(),
+                Some(_) if setting.secret() => "(hidden)".to_owned(),
+                Some(text) => text.clone(),
+            };
+            (setting.name, shown, value.origin.to_string())
+        })
+        .collect();
+    let names = rows.iter().map(|row| row.0.len()).max().unwrap_or(0);
+    let values = rows.iter().map(|row| row.1.chars().count()).max().unwrap_or(0);
+    rows.iter().map(|(n, v, origin)| format!("{n:names$}  {v:values$}  {origin}\n")).collect()
+}
+
+/// `--print-default-config`: a `thrumd.toml` in which everything is commented out.
+pub fn default_file() -> String {
+    let mut text = String::from(
+        "# Settings of thrumd. What is commented out is as it would be anyway.\n\
+         # Flags and environment variables win over this file.\n",
+    );
+    for setting in SETTINGS {
+        text.push('\n');
+        for line in wrapped(setting.doc, 96) {
+            push(&mut text, format_args!("# {line}\n"));
+        }
+        let default = format!("Default: {}.", default_words(setting).replace('`', ""));
+        for line in wrapped(&default, 96) {
+            push(&mut text, format_args!("# {line}\n"));
+        }
+        push(&mut text, format_args!("#{} = {}\n", setting.name, setting.sample));
+    }
+    text
+}
+
+/// docs/configuration.md.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "# Settings of thrumd\n\
+         \n\
+         Made from the table in `thrumd/src/config/settings.rs`; a test compares.\n\
+         \n\
+         A flag wins over an environment variable, that over `thrumd.toml`, that over the default. An\n\
+         empty variable counts as absent. `thrumd --print-config` shows every value and where it came\n\
+         from, `thrumd --check-config` only says whether all is well, `thrumd --print-default-config`\n\
+         writes a `thrumd.toml` to begin with. A wrong value or an unknown key ends thrumd with exit\n\
+         code 64 before anything is opened.\n\
+         \n\
+         The file is the one named by `--config` or `THRUM_CONFIG`, else `~/.config/thrum/thrumd.toml`\n\
+         (with `XDG_CONFIG_HOME`: there), as root and as the system's service `/etc/thrum/thrumd.toml`\n\
+         (systemd's `CONFIGURATION_DIRECTORY`). Times are written as `90s`, `5m` or `2m30s`.\n\
+         \n\
+         | in thrumd.toml | variable | flag | default |\n\
+         | --- | --- | --- | --- |\n",
+    );
+    for setting in SETTINGS {
+        let flag = setting.flag.map_or("none".to_owned(), |flag| format!("`--{flag}`"));
+        let (name, env) = (setting.name, setting.env);
+        let default = default_words(setting);
+        push(&mut text, format_args!("| `{name}` | `{env}` | {flag} | {default} |\n"));
+    }
+    for setting in SETTINGS {
+        push(&mut text, format_args!("\n## `{}`\n\n", setting.name));
+        for line in wrapped(setting.doc, 100) {
+            push(&mut text, format_args!("{line}\n"));
+        }
+        let (name, sample) = (setting.name, setting.sample);
+        push(&mut text, format_args!("\n```toml\n{name} = {sample}\n```\n"));
+    }
+    text
+}
+
+fn default_words(setting: &Setting) -> String {
+    match setting.fallback {
+        Fallback::Value(text) => format!("`{text}`"),
+        Fallback::Found(words) | Fallback::Unset(words) => words.to_owned(),
+    }
+}
+
+fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a String can't fail.
+    text.write_fmt(line).unwrap_or_default();
+}
+
+fn wrapped(words: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

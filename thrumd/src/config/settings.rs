@@ -1,0 +1,255 @@
+//! The one table of settings. `--help`, `--print-config`, `--print-default-config` and
+//! docs/configuration.md come from it.
+
+/// Names a setting in code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// `state_dir`
+    StateDir,
+    /// `socket`
+    Socket,
+    /// `log`
+    Log,
+    /// `sync`
+    Sync,
+    /// `hostname`
+    Hostname,
+    /// `port`
+    Port,
+    /// `tailnet`
+    Tailnet,
+    /// `sync_interval`
+    SyncInterval,
+    /// `sync_recent`
+    SyncRecent,
+    /// `tailscale_socket`
+    TailscaleSocket,
+    /// `auth_key`
+    AuthKey,
+    /// `control_url`
+    ControlUrl,
+    /// `tailscale_state_dir`
+    TailscaleStateDir,
+    /// `ephemeral`
+    Ephemeral,
+    /// `machine_id_file`
+    MachineIdFile,
+    /// `log_path`
+    LogPath,
+}
+
+/// What a setting is when nobody set it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// This value.
+    Value(&'static str),
+    /// A value that depends on the machine or on other settings, in words.
+    Found(&'static str),
+    /// Nothing; what that means, in words.
+    Unset(&'static str),
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in code.
+    pub key: Key,
+    /// Its name in `thrumd.toml` and in messages.
+    pub name: &'static str,
+    /// Its flag without dashes. None for secrets: a command line can be read by everyone.
+    pub flag: Option<&'static str>,
+    /// Its environment variable.
+    pub env: &'static str,
+    /// What a value is, for `--help`.
+    pub value: &'static str,
+    /// What it is when nobody set it.
+    pub fallback: Fallback,
+    /// A value as it would stand in `thrumd.toml`.
+    pub sample: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+impl Setting {
+    /// Whether its value must not be shown.
+    pub const fn secret(&self) -> bool {
+        matches!(self.key, Key::AuthKey)
+    }
+}
+
+/// The setting of this key.
+pub fn setting(key: Key) -> &'static Setting {
+    // The table is in the order of the keys; a test holds it to that.
+    &SETTINGS[key as usize]
+}
+
+/// Every setting, in the order in which it is shown.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: Key::StateDir,
+        name: "state_dir",
+        flag: Some("state-dir"),
+        env: "THRUM_STATE_DIR",
+        value: "DIR",
+        fallback: Fallback::Found(
+            "`/var/lib/thrum` as root, else `$XDG_STATE_HOME/thrum` or `~/.local/state/thrum` \
+             (macOS: `~/Library/Application Support/thrum`)",
+        ),
+        sample: "\"/var/lib/thrum\"",
+        doc: "Where identity, log and peers live. One daemon for each.",
+    },
+    Setting {
+        key: Key::Socket,
+        name: "socket",
+        flag: Some("socket"),
+        env: "THRUM_SOCKET",
+        value: "PATH",
+        fallback: Fallback::Found("`thrumd.sock` in the state directory"),
+        sample: "\"/run/thrum/thrumd.sock\"",
+        doc: "The Unix socket for programs on this machine.",
+    },
+    Setting {
+        key: Key::Log,
+        name: "log",
+        flag: Some("log"),
+        env: "THRUM_LOG",
+        value: "FILTER",
+        fallback: Fallback::Value("info"),
+        sample: "\"info,thrumd::sync=debug\"",
+        doc: "What is logged on stderr: `error`, `warn`, `info`, `debug`, `trace` or `off`, also for \
+              one part of the program.",
+    },
+    Setting {
+        key: Key::Sync,
+        name: "sync",
+        flag: Some("sync"),
+        env: "THRUM_TS_ENABLED",
+        value: "BOOL",
+        fallback: Fallback::Unset("off until `thrum peer add` or `thrum peer join` turns it on"),
+        sample: "true",
+        doc: "Whether this machine syncs with peers. `true` turns it on at start, `false` forbids it.",
+    },
+    Setting {
+        key: Key::Hostname,
+        name: "hostname",
+        flag: Some("hostname"),
+        env: "THRUM_TS_HOSTNAME",
+        value: "NAME",
+        fallback: Fallback::Found("the machine's host name"),
+        sample: "\"my-laptop\"",
+        doc: "What this machine calls itself.",
+    },
+    Setting {
+        key: Key::Port,
+        name: "port",
+        flag: Some("port"),
+        env: "THRUM_TS_PORT",
+        value: "PORT",
+        fallback: Fallback::Value("9100"),
+        sample: "9100",
+        doc: "The TCP port for peers, on tailnet addresses only. 0 picks a free one.",
+    },
+    Setting {
+        key: Key::Tailnet,
+        name: "tailnet",
+        flag: Some("tailnet"),
+        env: "THRUM_TAILNET",
+        value: "KIND",
+        fallback: Fallback::Value("tailscaled"),
+        sample: "\"tailscaled\"",
+        doc: "How peers are reached: `tailscaled` (this machine's own), `private` (a tailscaled of \
+              thrumd's own) or `loopback` (this machine only, no identity: for tests and the demo).",
+    },
+    Setting {
+        key: Key::SyncInterval,
+        name: "sync_interval",
+        flag: Some("sync-interval"),
+        env: "THRUM_SYNC_INTERVAL",
+        value: "DURATION",
+        fallback: Fallback::Value("5m"),
+        sample: "\"5m\"",
+        doc: "How often peers are asked for events although they sent no news.",
+    },
+    Setting {
+        key: Key::SyncRecent,
+        name: "sync_recent",
+        flag: Some("sync-recent"),
+        env: "THRUM_SYNC_RECENT",
+        value: "DURATION",
+        fallback: Fallback::Value("2m"),
+        sample: "\"2m\"",
+        doc: "Peers that were synced within this time are left alone then. At most `sync_interval`.",
+    },
+    Setting {
+        key: Key::TailscaleSocket,
+        name: "tailscale_socket",
+        flag: Some("tailscale-socket"),
+        env: "THRUM_TS_SOCKET",
+        value: "PATH",
+        fallback: Fallback::Unset("where tailscaled puts it on this system"),
+        sample: "\"/var/run/tailscale/tailscaled.sock\"",
+        doc: "The socket of the machine's tailscaled. For `tailnet = \"tailscaled\"`.",
+    },
+    Setting {
+        key: Key::AuthKey,
+        name: "auth_key",
+        flag: None,
+        env: "THRUM_TS_AUTH_KEY",
+        value: "KEY",
+        fallback: Fallback::Unset("none"),
+        sample: "\"tskey-auth-...\"",
+        doc: "Lets this machine into the tailnet without a person. For `tailnet = \"private\"`. Has no \
+              flag, because command lines can be read by everyone.",
+    },
+    Setting {
+        key: Key::ControlUrl,
+        name: "control_url",
+        flag: Some("control-url"),
+        env: "THRUM_TS_CONTROL_URL",
+        value: "URL",
+        fallback: Fallback::Unset("Tailscale's own"),
+        sample: "\"https://headscale.example.com\"",
+        doc: "The tailnet's control server. For `tailnet = \"private\"`.",
+    },
+    Setting {
+        key: Key::TailscaleStateDir,
+        name: "tailscale_state_dir",
+        flag: Some("tailscale-state-dir"),
+        env: "THRUM_TS_STATE_DIR",
+        value: "DIR",
+        fallback: Fallback::Found("`tailscale` in the state directory"),
+        sample: "\"/var/lib/thrum/tailscale\"",
+        doc: "Where the tailscaled of thrumd's own keeps its state. For `tailnet = \"private\"`.",
+    },
+    Setting {
+        key: Key::Ephemeral,
+        name: "ephemeral",
+        flag: Some("ephemeral"),
+        env: "THRUM_TS_EPHEMERAL",
+        value: "BOOL",
+        fallback: Fallback::Value("false"),
+        sample: "true",
+        doc: "The tailnet forgets this machine when thrumd ends. For `tailnet = \"private\"`.",
+    },
+    Setting {
+        key: Key::MachineIdFile,
+        name: "machine_id_file",
+        flag: Some("machine-id-file"),
+        env: "THRUM_MACHINE_ID_FILE",
+        value: "PATH",
+        fallback: Fallback::Value("/etc/machine-id"),
+        sample: "\"/etc/machine-id\"",
+        doc: "Identifies this machine, so that a state directory that was copied here from another \
+              one is noticed.",
+    },
+    Setting {
+        key: Key::LogPath,
+        name: "log_path",
+        flag: Some("log-path"),
+        env: "THRUM_LOG_PATH",
+        value: "PATH",
+        fallback: Fallback::Unset("unknown"),
+        sample: "\"/var/log/thrumd.log\"",
+        doc: "Where stderr goes. thrumd only repeats it to those who ask (`thrum daemon logs`).",
+    },
+];

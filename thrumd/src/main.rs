@@ -1,0 +1,100 @@
+//! `thrumd`, in the foreground.
+
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use thrumd::cli;
+use thrumd::config::{self, Config, ConfigError, Flags, Layers, Machine, SETTINGS};
+use thrumd::service::{self, Reload};
+
+/// Wrong settings: `EX_USAGE` of sysexits.h, so that a service manager needn't try again.
+const EXIT_CONFIGURATION: u8 = 64;
+
+fn main() -> ExitCode {
+    let matches = match cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            // Nobody is left to tell if the terminal is gone.
+            drop(error.print());
+            return if wrong { ExitCode::from(EXIT_CONFIGURATION) } else { ExitCode::SUCCESS };
+        }
+    };
+    if matches.get_flag("print-default-config") {
+        return print(config::print::default_file().as_bytes());
+    }
+    if matches.get_flag("print-man-page") {
+        return cli::man_page().map_or(ExitCode::FAILURE, |page| print(&page));
+    }
+    let hint = "see `thrumd --print-config` and `thrumd --help`";
+    let layers = match layers(&matches) {
+        Ok(layers) => layers,
+        Err(error) => return fail(&error, EXIT_CONFIGURATION, hint),
+    };
+    if matches.get_flag("print-config") {
+        let printed = print(config::print::effective(&layers).as_bytes());
+        return match Config::parse(&layers) {
+            Ok(_) => printed,
+            Err(error) => fail(&error, EXIT_CONFIGURATION, "correct that setting"),
+        };
+    }
+    let config = match Config::parse(&layers) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, EXIT_CONFIGURATION, hint),
+    };
+    if matches.get_flag("check-config") {
+        return ExitCode::SUCCESS;
+    }
+    service::log_to_stderr(&config.log);
+    service::die_of_panics();
+    let ended = if matches.get_flag("reset-identity") {
+        service::reset_identity(&config).map(|told| print(told.as_bytes()))
+    } else {
+        let reload = Reload::new(layers, Box::new(move || self::layers(&matches)));
+        service::run(config, reload).map(|()| ExitCode::SUCCESS)
+    };
+    match ended {
+        Ok(code) => code,
+        Err(error) => fail(&error, error.exit_code(), ""),
+    }
+}
+
+fn layers(matches: &ArgMatches) -> Result<Layers, ConfigError> {
+    let mut flags =
+        Flags { config: matches.get_one::<PathBuf>("config").cloned(), ..Flags::default() };
+    for setting in SETTINGS.iter().filter(|setting| setting.flag.is_some()) {
+        if let Some(text) = matches.get_one::<String>(setting.name) {
+            flags.values.insert(setting.key, text.clone());
+        }
+    }
+    Layers::gather(&flags, &|name| std::env::var_os(name), &Machine::here())
+}
+
+fn print(text: &[u8]) -> ExitCode {
+    match std::io::stdout().lock().write_all(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that has seen enough (`| head`) is no failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(error: &dyn Error, code: u8, hint: &str) -> ExitCode {
+    // sd-daemon(3): what the journal is to take it for.
+    let level = if std::env::var_os("JOURNAL_STREAM").is_some() { "<3>" } else { "" };
+    let mut text = format!("{level}Error: {error}\n");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!("{level}Caused by: {error}\n"));
+        cause = error.source();
+    }
+    if !hint.is_empty() {
+        text.push_str(&format!("{level}Hint: {hint}\n"));
+    }
+    // Nobody is left to tell if stderr is gone.
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+    ExitCode::from(code)
+}

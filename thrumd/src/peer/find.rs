@@ -1,0 +1,64 @@
+//! From what a person typed to a peer.
+
+use super::registry::{Peer, Registry, RegistryError};
+
+impl Registry {
+    /// A peer by name (in upper or lower case) or daemon id, as a person typed it.
+    ///
+    /// # Errors
+    /// When nobody or several are called that; lists the near or ambiguous names.
+    pub fn find(&self, typed: &str) -> Result<Peer, RegistryError> {
+        self.find_as(typed, |_| Vec::new())
+    }
+
+    /// The same where peers have names beside what they call themselves, which go first.
+    ///
+    /// # Errors
+    /// As `find`.
+    pub fn find_as(
+        &self,
+        typed: &str,
+        names: impl Fn(&Peer) -> Vec<String>,
+    ) -> Result<Peer, RegistryError> {
+        let peers = self.all();
+        let wanted = typed.trim().to_lowercase();
+        let is_id = |peer: &&Peer| peer.daemon_id.to_string().to_lowercase() == wanted;
+        if let Some(peer) = peers.iter().find(is_id) {
+            return Ok(peer.clone());
+        }
+        let is_called = |peer: &&Peer| names(peer).iter().any(|it| it.to_lowercase() == wanted);
+        let mut named: Vec<&Peer> = peers.iter().filter(is_called).collect();
+        if named.is_empty() {
+            named = peers.iter().filter(|peer| peer.name.to_lowercase() == wanted).collect();
+        }
+        match named[..] {
+            [peer] => Ok(peer.clone()),
+            [] => {
+                let name = |peer: &Peer| {
+                    names(peer).into_iter().next().unwrap_or_else(|| peer.name.clone())
+                };
+                let shown: Vec<String> = peers.iter().map(name).collect();
+                Err(RegistryError::Unknown { typed: typed.to_owned(), near: near(&shown, &wanted) })
+            }
+            _ => Err(RegistryError::Ambiguous {
+                typed: typed.to_owned(),
+                ids: named.iter().map(|peer| peer.daemon_id.to_string()).collect(),
+            }),
+        }
+    }
+}
+
+fn near(called: &[String], wanted: &str) -> Vec<String> {
+    const SHOWN: usize = 8;
+    let alike = |name: &&String| {
+        let name = name.to_lowercase();
+        !wanted.is_empty() && (name.contains(wanted) || wanted.contains(&name))
+    };
+    let mut names: Vec<String> = called.iter().filter(alike).cloned().collect();
+    if names.is_empty() {
+        names = called.to_vec();
+    }
+    names.sort();
+    names.truncate(SHOWN);
+    names
+}

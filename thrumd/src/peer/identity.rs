@@ -1,0 +1,180 @@
+//! `identity.json`: who this daemon is. Beside the database, so that a lost database is noticed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thrum_api::DaemonId;
+
+use super::statefile::{StateFile, StateFileError};
+use super::{RegistryError, registry};
+use crate::ids;
+
+const FILE: &str = "identity.json";
+
+/// What went wrong with the identity file.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// Never answered by a new identity: peers know this daemon by the old one.
+    #[error(
+        "{} is damaged, so this daemon does not know who it is; restore it from a backup, or start \
+         as a new daemon with `thrum daemon reset-identity` and pair again",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        cause: StateFileError,
+    },
+    /// The file can't be read or written.
+    #[error("could not keep this daemon's identity")]
+    File(#[source] StateFileError),
+    /// The peers could not be forgotten; the identity is still the old one.
+    #[error("could not forget the peers of the old identity")]
+    Peers(#[source] RegistryError),
+    /// The machine's own id can't be read.
+    #[error(
+        "could not read the machine's id from {}; set THRUM_MACHINE_ID_FILE to a readable file",
+        path.display()
+    )]
+    Machine {
+        /// The file that identifies the machine.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// Who this daemon is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The daemon.
+    pub daemon_id: DaemonId,
+    /// This daemon had a database before.
+    pub had_database: bool,
+    /// The state directory was copied from another machine: it must not sync until
+    /// `thrum daemon reset-identity`.
+    pub foreign: bool,
+}
+
+/// The file. `machine_id` is kept as it is: the file is as private as the peers' tokens.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    daemon_id: DaemonId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    machine_id: Option<String>,
+    #[serde(default)]
+    had_database: bool,
+    /// Members of later versions.
+    #[serde(flatten)]
+    more: BTreeMap<String, serde_json::Value>,
+}
+
+impl Identity {
+    /// Reads `identity.json`, or makes it. `machine_id_file` is `/etc/machine-id` or what the
+    /// configuration says; where there is none, a copied directory can't be noticed.
+    ///
+    /// # Errors
+    /// When the file is damaged (never a silent new identity), and when it or the machine's id
+    /// can't be read or written.
+    pub fn load(state_dir: &Path, machine_id_file: &Path) -> Result<Self, IdentityError> {
+        let file = StateFile::new(state_dir, FILE);
+        let machine_id = read_machine_id(machine_id_file)?;
+        let Some(mut stored) = read(&file)? else {
+            let stored = Stored {
+                daemon_id: ids::daemon(),
+                machine_id,
+                had_database: false,
+                more: BTreeMap::new(),
+            };
+            file.write(&stored).map_err(IdentityError::File)?;
+            return Ok(stored.identity(false));
+        };
+        let foreign = match (&stored.machine_id, &machine_id) {
+            (Some(then), Some(now)) => then != now,
+            // Without an id on either side there is nothing to tell a copy by.
+            _ => false,
+        };
+        if stored.machine_id.is_none() && machine_id.is_some() {
+            stored.machine_id = machine_id;
+            file.write(&stored).map_err(IdentityError::File)?;
+        }
+        Ok(stored.identity(foreign))
+    }
+
+    /// Notes that there is a database now. Called once, after the log was made.
+    ///
+    /// # Errors
+    /// When the file can't be read or written.
+    pub fn note_database(&mut self, state_dir: &Path) -> Result<(), IdentityError> {
+        if self.had_database {
+            return Ok(());
+        }
+        let file = StateFile::new(state_dir, FILE);
+        let mut stored = read(&file)?.unwrap_or(Stored {
+            daemon_id: self.daemon_id,
+            machine_id: None,
+            had_database: true,
+            more: BTreeMap::new(),
+        });
+        stored.had_database = true;
+        file.write(&stored).map_err(IdentityError::File)?;
+        self.had_database = true;
+        Ok(())
+    }
+
+    /// Starts as a new daemon on this machine (`thrum daemon reset-identity`): new id, this
+    /// machine's id, no peers. The log keeps its events; what is written from now on has another
+    /// origin. The daemon must be restarted afterwards, and the caller holds the directory's lock.
+    ///
+    /// # Errors
+    /// When a file can't be written. The identity is then still the old one.
+    pub fn reset(state_dir: &Path, machine_id_file: &Path) -> Result<Self, IdentityError> {
+        let file = StateFile::new(state_dir, FILE);
+        let machine_id = read_machine_id(machine_id_file)?;
+        let (had_database, more) = match read(&file) {
+            Ok(Some(old)) => (old.had_database, old.more),
+            Ok(None) => (false, BTreeMap::new()),
+            // Claiming a database that was never there costs a warning; hiding a loss costs events.
+            Err(IdentityError::Damaged { .. }) => {
+                file.set_aside().map_err(IdentityError::File)?;
+                (true, BTreeMap::new())
+            }
+            Err(error) => return Err(error),
+        };
+        // In this order: a crash between the two leaves a copy that still refuses to sync.
+        registry::forget_all(state_dir).map_err(IdentityError::Peers)?;
+        let stored = Stored { daemon_id: ids::daemon(), machine_id, had_database, more };
+        file.write(&stored).map_err(IdentityError::File)?;
+        Ok(stored.identity(false))
+    }
+}
+
+impl Stored {
+    fn identity(&self, foreign: bool) -> Identity {
+        Identity { daemon_id: self.daemon_id, had_database: self.had_database, foreign }
+    }
+}
+
+fn read(file: &StateFile) -> Result<Option<Stored>, IdentityError> {
+    file.read().map_err(|error| match error {
+        cause @ StateFileError::Damaged { .. } => {
+            IdentityError::Damaged { path: file.path().to_owned(), cause }
+        }
+        other => IdentityError::File(other),
+    })
+}
+
+fn read_machine_id(path: &Path) -> Result<Option<String>, IdentityError> {
+    let text = match std::fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).trim().to_owned(),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(IdentityError::Machine { path: path.to_owned(), cause }),
+    };
+    // systemd writes this word into images that are to be copied.
+    Ok(Some(text).filter(|text| !text.is_empty() && text != "uninitialized"))
+}

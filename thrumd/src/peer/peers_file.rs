@@ -1,0 +1,113 @@
+//! What stands in `peers.json`, with members that this version doesn't know.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thrum_api::{DaemonId, Timestamp, Token};
+
+use super::{PairingPolicy, Peer};
+
+type More = BTreeMap<String, serde_json::Value>;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct PeersFile {
+    /// A person turned sync on.
+    #[serde(default)]
+    pub(super) sync_wanted: bool,
+    /// By daemon id; a list in the file.
+    #[serde(default, serialize_with = "write_list", deserialize_with = "read_list")]
+    pub(super) peers: BTreeMap<DaemonId, Entry>,
+    /// The tailnet's policy may stand in for the code.
+    #[serde(default, skip_serializing_if = "PairingPolicy::is_default")]
+    pub(super) policy: PairingPolicy,
+    #[serde(flatten)]
+    more: More,
+}
+
+/// One peer and what a later version wrote beside it.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) peer: Peer,
+    more: More,
+}
+
+impl PeersFile {
+    /// Adds or renews a peer; true if it was there.
+    pub(super) fn put(&mut self, peer: Peer) -> bool {
+        let peer = Peer { removed_us: false, ..peer };
+        match self.peers.get_mut(&peer.daemon_id) {
+            Some(entry) => {
+                entry.peer = Peer { paired_at: entry.peer.paired_at, ..peer };
+                true
+            }
+            None => {
+                self.peers.insert(peer.daemon_id, Entry { peer, more: More::new() });
+                false
+            }
+        }
+    }
+
+    /// Whether both would be written alike.
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        let (this, that) = (serde_json::to_vec(self), serde_json::to_vec(other));
+        matches!((this, that), (Ok(this), Ok(that)) if this == that)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    daemon_id: DaemonId,
+    name: String,
+    address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(serialize_with = "Token::serialize_exposed")]
+    token: Token,
+    paired_at: Timestamp,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unconfirmed: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    removed_us: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by_policy: Option<String>,
+    #[serde(flatten)]
+    more: More,
+}
+
+fn write_list<S: Serializer>(peers: &BTreeMap<DaemonId, Entry>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(peers.values().map(|Entry { peer, more }| {
+        let peer = peer.clone();
+        Stored {
+            daemon_id: peer.daemon_id,
+            name: peer.name,
+            address: peer.address,
+            node: peer.node,
+            token: peer.token,
+            paired_at: peer.paired_at,
+            unconfirmed: peer.unconfirmed,
+            removed_us: peer.removed_us,
+            by_policy: peer.by_policy,
+            more: more.clone(),
+        }
+    }))
+}
+
+fn read_list<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<DaemonId, Entry>, D::Error> {
+    let list = Vec::<Stored>::deserialize(from)?;
+    let entry = |stored: Stored| {
+        let peer = Peer {
+            daemon_id: stored.daemon_id,
+            name: stored.name,
+            address: stored.address,
+            node: stored.node,
+            token: stored.token,
+            paired_at: stored.paired_at,
+            unconfirmed: stored.unconfirmed,
+            removed_us: stored.removed_us,
+            by_policy: stored.by_policy,
+        };
+        (stored.daemon_id, Entry { peer, more: stored.more })
+    };
+    Ok(list.into_iter().map(entry).collect())
+}

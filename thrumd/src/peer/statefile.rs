@@ -1,0 +1,175 @@
+//! The one way in which this daemon keeps a small file: read whole, written whole and atomically,
+//! readable by its user alone.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::clock;
+
+/// Far more than a state file ever holds; a larger one is not ours.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+const OWNER_ONLY: u32 = 0o600;
+
+/// What went wrong with a state file.
+#[derive(Debug, thiserror::Error)]
+pub enum StateFileError {
+    /// It is there and can't be read.
+    #[error("could not read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// It was read and makes no sense.
+    #[error("{} is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// It could not be written; the old contents are still there.
+    #[error("could not {step} {}", path.display())]
+    Write {
+        /// The file that this step was about.
+        path: PathBuf,
+        /// What was done to it.
+        step: &'static str,
+        /// Why it failed.
+        #[source]
+        cause: io::Error,
+    },
+    /// The contents can't be written as JSON.
+    #[error("could not write {} as JSON", path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: serde_json::Error,
+    },
+}
+
+/// A state file. Whoever has it is its only writer: the directory is locked by this process.
+#[derive(Debug, Clone)]
+pub struct StateFile {
+    path: PathBuf,
+}
+
+impl StateFile {
+    /// The file of this name. Touches nothing.
+    pub fn new(dir: &Path, name: &str) -> Self {
+        Self { path: dir.join(name) }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is in it; None if there is no such file. One that others may read (restored from a
+    /// backup) is closed to them.
+    ///
+    /// # Errors
+    /// When it can't be read, and when it is damaged.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<Option<T>, StateFileError> {
+        let failed = |cause| StateFileError::Read { path: self.path.clone(), cause };
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(failed(cause)),
+        };
+        let mode = file.metadata().map_err(failed)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(failed)?;
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|cause| StateFileError::Damaged { path: self.path.clone(), cause })
+    }
+
+    /// Replaces it. When this returns, the new contents survive a power cut; when it fails or the
+    /// machine dies meanwhile, the old ones are still there. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When a step fails; the error names it.
+    pub fn write<T: Serialize>(&self, contents: &T) -> Result<(), StateFileError> {
+        let encode = |cause| StateFileError::Encode { path: self.path.clone(), cause };
+        let mut bytes = serde_json::to_vec_pretty(contents).map_err(encode)?;
+        bytes.push(b'\n');
+        let temporary = self.beside("new");
+        let failed = |path: &Path, step| {
+            let path = path.to_owned();
+            move |cause| StateFileError::Write { path, step, cause }
+        };
+        // A leftover of a crash may have another mode; only a file made here surely has ours.
+        match fs::remove_file(&temporary) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(&temporary, "remove")(cause));
+            }
+            _ => {}
+        }
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(OWNER_ONLY)
+            .open(&temporary)
+            .and_then(|mut file| {
+                file.write_all(&bytes)?;
+                file.sync_all()
+            })
+            .map_err(failed(&temporary, "write"))
+            .and_then(|()| {
+                fs::rename(&temporary, &self.path).map_err(failed(&self.path, "replace"))
+            });
+        if let Err(error) = written {
+            // On a full disk the half-written file would keep the room that is missing.
+            if let Err(cause) = fs::remove_file(&temporary) {
+                tracing::debug!(path = %temporary.display(), %cause, "temporary file stays");
+            }
+            return Err(error);
+        }
+        self.sync_directory()
+    }
+
+    /// Moves a damaged file out of the way, to `NAME.damaged-TIMESTAMP`, and says where it is now.
+    ///
+    /// # Errors
+    /// When it can't be renamed.
+    pub fn set_aside(&self) -> Result<PathBuf, StateFileError> {
+        let moment = clock::now().to_string().replace(['-', ':'], "");
+        let aside = self.beside(&format!("damaged-{moment}"));
+        fs::rename(&self.path, &aside).map_err(|cause| StateFileError::Write {
+            path: self.path.clone(),
+            step: "set aside",
+            cause,
+        })?;
+        self.sync_directory()?;
+        Ok(aside)
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".");
+        path.push(suffix);
+        path.into()
+    }
+
+    // The rename is on disk only when the directory is.
+    fn sync_directory(&self) -> Result<(), StateFileError> {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(|cause| {
+            StateFileError::Write { path: directory.to_owned(), step: "sync", cause }
+        })
+    }
+}

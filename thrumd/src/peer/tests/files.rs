@@ -1,0 +1,246 @@
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::super::{Identity, IdentityError, Registry, RegistryError};
+use super::{caller, node, peer, token_of};
+use crate::report::Chain;
+
+fn machine(dir: &Path, id: &str) -> PathBuf {
+    let path = dir.join("machine-id");
+    std::fs::write(&path, format!("{id}\n")).unwrap();
+    path
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_identity_is_made_once_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let machine = machine(dir.path(), "m1");
+    let mut first = Identity::load(dir.path(), &machine).unwrap();
+    assert!(!first.foreign && !first.had_database);
+    first.note_database(dir.path()).unwrap();
+    let second = Identity::load(dir.path(), &machine).unwrap();
+    assert_eq!(second.daemon_id, first.daemon_id);
+    assert!(second.had_database && !second.foreign);
+    let mode = std::fs::metadata(dir.path().join("identity.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_directory_copied_to_another_machine_is_foreign_until_reset() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = machine(dir.path(), "m1");
+    let mut old = Identity::load(dir.path(), &here).unwrap();
+    old.note_database(dir.path()).unwrap();
+    machine(dir.path(), "m2");
+    let copy = Identity::load(dir.path(), &here).unwrap();
+    assert!(copy.foreign);
+    let new = Identity::reset(dir.path(), &here).unwrap();
+    assert_ne!(new.daemon_id, old.daemon_id);
+    assert!(!new.foreign && new.had_database);
+    assert_eq!(Identity::load(dir.path(), &here).unwrap(), new);
+}
+
+#[tokio::test]
+async fn a_reset_forgets_the_peers_and_keeps_the_wish_to_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, _) = Registry::open(dir.path()).unwrap();
+    registry.put(peer("vm-1")).await.unwrap();
+    registry.want_sync().await.unwrap();
+    Identity::reset(dir.path(), &dir.path().join("absent")).unwrap();
+    let (registry, warning) = Registry::open(dir.path()).unwrap();
+    assert!(registry.all().is_empty() && registry.sync_wanted() && warning.is_none());
+}
+
+#[test]
+fn a_machine_without_an_id_is_never_foreign() {
+    let dir = tempfile::tempdir().unwrap();
+    let absent = dir.path().join("absent");
+    let first = Identity::load(dir.path(), &absent).unwrap();
+    let machine = machine(dir.path(), "m1");
+    assert_eq!(Identity::load(dir.path(), &machine).unwrap(), first);
+    assert_eq!(Identity::load(dir.path(), &absent).unwrap(), first);
+    // The id was noted when there was one.
+    std::fs::write(&machine, "m2").unwrap();
+    assert!(Identity::load(dir.path(), &machine).unwrap().foreign);
+}
+
+#[test]
+fn a_damaged_identity_is_an_error_and_no_new_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let absent = dir.path().join("absent");
+    for damage in ["", "{", "{\"daemon_id\":\"d_nonsense\"}"] {
+        std::fs::write(dir.path().join("identity.json"), damage).unwrap();
+        let error = Identity::load(dir.path(), &absent).unwrap_err();
+        assert!(matches!(error, IdentityError::Damaged { .. }), "{error:?}");
+        let text = Chain(&error).to_string();
+        assert!(text.contains("identity.json") && text.contains("reset-identity"), "{text}");
+        assert_eq!(std::fs::read_to_string(dir.path().join("identity.json")).unwrap(), damage);
+    }
+    Identity::reset(dir.path(), &absent).unwrap();
+    assert!(names(dir.path()).iter().any(|name| name.starts_with("identity.json.damaged-")));
+}
+
+#[tokio::test]
+async fn peers_survive_a_restart_in_a_private_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, warning) = Registry::open(dir.path()).unwrap();
+    assert!(warning.is_none() && names(dir.path()).is_empty());
+    let vm = peer("vm-1");
+    assert!(!registry.put(vm.clone()).await.unwrap());
+    registry.want_sync().await.unwrap();
+    let mode = std::fs::metadata(dir.path().join("peers.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(names(dir.path()), ["peers.json"]);
+
+    let (again, _) = Registry::open(dir.path()).unwrap();
+    assert!(again.sync_wanted());
+    let held = again.get(vm.daemon_id).unwrap();
+    assert_eq!((held.name.as_str(), held.address.as_str()), ("vm-1", "127.0.0.1:9101"));
+    assert!(held.token.matches(vm.token.expose()));
+    assert_eq!(again.address_of(vm.daemon_id), Some("127.0.0.1:9101".parse().unwrap()));
+    assert_eq!(again.remove(vm.daemon_id).await.unwrap().unwrap().name, "vm-1");
+    assert!(again.remove(vm.daemon_id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn pairing_again_replaces_the_token_and_keeps_when_it_was_paired() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let mut first = peer("vm-1");
+    first.paired_at = thrum_api::Timestamp::from_millis(1000);
+    registry.put(first.clone()).await.unwrap();
+    registry.update(first.daemon_id, |peer| peer.removed_us = true).await.unwrap();
+    let again = super::Peer { daemon_id: first.daemon_id, ..peer("renamed") };
+    assert!(registry.put(again.clone()).await.unwrap());
+    let held = registry.get(first.daemon_id).unwrap();
+    assert_eq!((held.name.as_str(), held.removed_us), ("renamed", false));
+    assert_eq!(held.paired_at, first.paired_at);
+    assert!(registry.authenticate(first.token.expose(), &caller("127.0.0.1")).is_err());
+    let found = registry.authenticate(again.token.expose(), &caller("127.0.0.1"));
+    assert_eq!(found, Ok(first.daemon_id));
+}
+
+#[tokio::test]
+async fn the_file_is_written_only_when_something_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let vm = peer("vm-1");
+    registry.put(vm.clone()).await.unwrap();
+    let changes = registry.watch();
+    std::fs::remove_file(dir.path().join("peers.json")).unwrap();
+    registry.update(vm.daemon_id, |peer| peer.unconfirmed = false).await.unwrap();
+    assert!(names(dir.path()).is_empty() && !changes.has_changed().unwrap());
+    registry.update(vm.daemon_id, |peer| peer.unconfirmed = true).await.unwrap();
+    assert!(changes.has_changed().unwrap());
+    assert_eq!(names(dir.path()), ["peers.json"]);
+}
+
+#[tokio::test]
+async fn a_failed_write_changes_nothing_and_names_the_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, _) = Registry::open(dir.path()).unwrap();
+    // A directory in the place of the file: it can't be replaced, not even by root.
+    std::fs::create_dir_all(dir.path().join("peers.json/x")).unwrap();
+    let error = registry.put(peer("vm-1")).await.unwrap_err();
+    assert!(Chain(&error).to_string().contains("peers.json"), "{}", Chain(&error));
+    assert!(registry.all().is_empty());
+    assert_eq!(names(dir.path()), ["peers.json"]);
+}
+
+#[tokio::test]
+async fn a_damaged_list_of_peers_is_set_aside_and_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let damage = "{\"peers\":[{\"daemon_id\":";
+    std::fs::write(dir.path().join("peers.json"), damage).unwrap();
+    let (registry, warning) = Registry::open(dir.path()).unwrap();
+    assert!(registry.all().is_empty());
+    let aside = names(dir.path());
+    assert!(aside.len() == 1 && aside[0].starts_with("peers.json.damaged-"), "{aside:?}");
+    assert_eq!(std::fs::read_to_string(dir.path().join(&aside[0])).unwrap(), damage);
+    let warning = warning.unwrap();
+    assert!(warning.contains(&aside[0]) && warning.contains("thrum peer add"), "{warning}");
+}
+
+#[tokio::test]
+async fn members_of_later_versions_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("peers.json");
+    let (id, token) = (crate::ids::daemon(), crate::ids::token().unwrap());
+    let text = format!(
+        r#"{{"later":[1],"peers":[{{"daemon_id":"{id}","name":"vm","address":"h:1",
+        "token":"{}","paired_at":"2026-11-24T16:00:00.123Z","colour":"red"}}]}}"#,
+        token.expose()
+    );
+    std::fs::write(&path, text).unwrap();
+    let (registry, warning) = Registry::open(dir.path()).unwrap();
+    assert_eq!(warning, None);
+    registry.want_sync().await.unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(kept["later"], serde_json::json!([1]));
+    assert_eq!(kept["peers"][0]["colour"], "red");
+    assert_eq!(kept["sync_wanted"], true);
+    // It was readable by others, and holds a token.
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_token_counts_only_from_the_node_it_was_given_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let vm = super::Peer { node: Some("n1".into()), ..peer("vm-1") };
+    registry.put(peer("other")).await.unwrap();
+    registry.put(vm.clone()).await.unwrap();
+    let token = token_of(&registry, vm.daemon_id);
+    use super::super::RefusedToken::{OtherNode, Unknown};
+    assert_eq!(registry.authenticate(token.expose(), &node("n1")), Ok(vm.daemon_id));
+    assert_eq!(registry.authenticate(token.expose(), &node("n2")), Err(OtherNode));
+    assert_eq!(registry.authenticate(token.expose(), &caller("127.0.0.1")), Err(OtherNode));
+    assert_eq!(registry.refused_elsewhere(vm.daemon_id), 2);
+    assert_eq!(registry.authenticate("", &node("n1")), Err(Unknown));
+    assert_eq!(registry.authenticate(&token.expose()[..63], &node("n1")), Err(Unknown));
+    assert_eq!(registry.refused_elsewhere(vm.daemon_id), 2);
+}
+
+#[tokio::test]
+async fn peers_are_found_by_name_or_id_and_near_names_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let text = |typed: &str| registry.find(typed).map(|peer| peer.name).map_err(|e| e.to_string());
+    assert!(text("x").unwrap_err().contains("thrum peer add"));
+    let (a, b, c) = (peer("Office-Server"), peer("twin"), peer("twin"));
+    for peer in [&a, &b, &c] {
+        registry.put((*peer).clone()).await.unwrap();
+    }
+    assert_eq!(text("office-server").unwrap(), "Office-Server");
+    assert_eq!(registry.find(&b.daemon_id.to_string()).unwrap().daemon_id, b.daemon_id);
+    assert!(text("office").unwrap_err().contains("did you mean \"Office-Server\"?"));
+    assert!(text("zzz").unwrap_err().contains("Office-Server, twin, twin"));
+    let error = registry.find("twin").unwrap_err();
+    assert!(matches!(&error, RegistryError::Ambiguous { .. }));
+    let error = error.to_string();
+    assert!(error.contains(&b.daemon_id.to_string()) && error.contains(&c.daemon_id.to_string()));
+}
+
+#[tokio::test]
+async fn changes_that_come_at_once_are_all_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let puts = (0..20).map(|n| {
+        let registry = registry.clone();
+        tokio::spawn(async move { registry.put(peer(&format!("vm-{n}"))).await })
+    });
+    for put in puts.collect::<Vec<_>>() {
+        put.await.unwrap().unwrap();
+    }
+    let (again, _) = Registry::open(dir.path()).unwrap();
+    assert_eq!((again.all().len(), registry.all().len()), (20, 20));
+}

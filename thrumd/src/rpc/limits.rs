@@ -1,0 +1,65 @@
+//! What a caller may cost. One value, so that tests can be quick.
+
+use std::time::Duration;
+
+use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PEER_BODY_MAX_BYTES};
+
+/// The limits of the peer surface. A stranger is a connection that has not shown a right token.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Connections at once. When there are more, the oldest stranger goes.
+    pub(super) connections: usize,
+    /// Strangers at once from one address. When there are more, its oldest one goes.
+    pub(super) strangers_per_address: usize,
+    /// Connections of one peer. When there are more, its oldest one goes.
+    pub(super) connections_per_peer: usize,
+    /// Requests of one peer that are worked on at once.
+    pub(super) requests_per_peer: usize,
+    /// Bytes of a request's head.
+    pub(super) head_bytes: usize,
+    /// Bytes of a body without a right token in its header.
+    pub(super) stranger_body_bytes: usize,
+    /// Bytes of a body with one.
+    pub(super) peer_body_bytes: usize,
+    /// From the first byte of a head to its last.
+    pub(super) head: Duration,
+    /// From the end of the head to the end of the body.
+    pub(super) body: Duration,
+    /// A stranger who sends nothing and takes nothing.
+    pub(super) stranger_idle: Duration,
+    /// A peer that does. Longer than its client keeps a connection for the next request.
+    pub(super) peer_idle: Duration,
+    /// To learn from the tailnet who calls.
+    pub(super) whois: Duration,
+    /// To read on after an answer that came before the end of the body, so that it arrives.
+    pub(super) linger: Duration,
+    /// Bytes that are thrown away meanwhile.
+    pub(super) linger_bytes: u64,
+    /// For requests under way when the daemon stops.
+    pub(super) grace: Duration,
+    /// First wait before binding is tried again; each is twice the last, to 30 s.
+    pub(super) rebind: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            strangers_per_address: 64,
+            connections_per_peer: 16,
+            requests_per_peer: 4,
+            head_bytes: 16 * 1024,
+            stranger_body_bytes: ANONYMOUS_BODY_MAX_BYTES,
+            peer_body_bytes: PEER_BODY_MAX_BYTES,
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(15),
+            stranger_idle: Duration::from_secs(10),
+            peer_idle: Duration::from_secs(90),
+            whois: Duration::from_secs(5),
+            linger: Duration::from_secs(2),
+            linger_bytes: 16 * 1024 * 1024,
+            grace: Duration::from_secs(5),
+            rebind: Duration::from_secs(1),
+        }
+    }
+}

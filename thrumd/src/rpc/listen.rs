@@ -1,0 +1,183 @@
+//! Listeners on the tailnet addresses, following them as they change.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::connection::Hall;
+use super::limits::Limits;
+use super::surface::Answer;
+use crate::tailnet::Presence;
+
+const REBIND_AT_MOST: Duration = Duration::from_secs(30);
+
+/// Where to listen, whom to tell, and until when.
+pub(super) struct Ears {
+    /// Our addresses.
+    pub(super) presence: watch::Receiver<Presence>,
+    /// The port; 0 picks a free one, and keeps it.
+    pub(super) port: u16,
+    /// Told the addresses that are listened on.
+    pub(super) bound: watch::Sender<Vec<SocketAddr>>,
+    /// Told why one of them is not.
+    pub(super) problem: watch::Sender<Option<String>>,
+    /// True ends it; so does its sender's end.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// Serves until told to stop.
+pub(super) async fn run<A: Answer>(answer: A, limits: Limits, ears: Ears) {
+    let Ears { mut presence, port, bound, problem, mut stop } = ears;
+    let hall = Hall::new(answer, limits);
+    let mut listeners = Listeners { port, open: Vec::new() };
+    let mut wait = limits.rebind;
+    'serving: loop {
+        let wanted = match &*presence.borrow_and_update() {
+            Presence::Up { addresses, .. } => addresses.clone(),
+            Presence::Waiting { .. } => Vec::new(),
+        };
+        let failed = listeners.follow(&wanted).await.err();
+        let now_bound = listeners.addresses();
+        bound.send_if_modified(|old| std::mem::replace(old, now_bound.clone()) != now_bound);
+        tell(&problem, failed);
+        let retry = problem.borrow().is_some().then(|| Instant::now() + wait);
+        wait = if retry.is_some() { (2 * wait).min(REBIND_AT_MOST) } else { limits.rebind };
+        loop {
+            tokio::select! {
+                () = stopped(&mut stop) => break 'serving,
+                () = hall.crew.panicked() => break 'serving,
+                () = changed(&mut presence) => break,
+                () = until(retry) => break,
+                accepted = listeners.accept() => match accepted {
+                    Ok((stream, remote)) => hall.welcome(stream, remote),
+                    Err(error) => pause_after(&error).await,
+                },
+            }
+        }
+    }
+    drop(listeners);
+    bound.send_replace(Vec::new());
+    problem.send_replace(None);
+    close(&hall).await;
+}
+
+async fn close<A: Answer>(hall: &Arc<Hall<A>>) {
+    hall.stopping.cancel();
+    if !hall.crew.ended(hall.limits.grace).await {
+        tracing::warn!("requests of peers were still under way at the end and are cut off");
+        hall.seats.clear();
+    }
+    if hall.crew.has_panicked() {
+        // It was logged where it happened; here it becomes the service's to know.
+        std::panic::resume_unwind(Box::new("a task of the peer surface panicked"));
+    }
+}
+
+struct Listeners {
+    port: u16,
+    open: Vec<(SocketAddr, TcpListener)>,
+}
+
+impl Listeners {
+    /// Listens on these addresses and no others. On an error the others are listened on all the
+    /// same.
+    async fn follow(&mut self, wanted: &[IpAddr]) -> Result<(), String> {
+        self.open.retain(|(address, _)| wanted.contains(&address.ip()));
+        let mut result = Ok(());
+        for ip in wanted {
+            if self.open.iter().any(|(address, _)| address.ip() == *ip) {
+                continue;
+            }
+            let address = SocketAddr::new(*ip, self.port);
+            let opened = async {
+                let listener = TcpListener::bind(address).await?;
+                Ok((listener.local_addr()?, listener))
+            };
+            match opened.await {
+                Ok((address, listener)) => {
+                    tracing::info!("listening for peers on {address}");
+                    self.port = address.port();
+                    self.open.push((address, listener));
+                }
+                Err(error) => result = Err(reason(address, &error)),
+            }
+        }
+        result
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.open.iter().map(|(address, _)| *address).collect()
+    }
+
+    /// The next connection on any of them; waits for ever while there are none.
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        std::future::poll_fn(|cx| {
+            for (_, listener) in &self.open {
+                if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                    return Poll::Ready(accepted);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+fn reason(address: SocketAddr, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "port {} on {} is taken by another program; stop it, or set THRUM_TS_PORT to a free \
+             port",
+            address.port(),
+            address.ip()
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("not permitted to listen on {address}; set THRUM_TS_PORT to 1024 or more")
+        }
+        _ => format!("could not listen on {address}: {error}"),
+    }
+}
+
+// Once for each reason, not for each try.
+fn tell(problem: &watch::Sender<Option<String>>, now: Option<String>) {
+    let new = problem.send_if_modified(|old| std::mem::replace(old, now.clone()) != now);
+    if let (true, Some(why)) = (new, &now) {
+        tracing::error!("peers can't reach this machine: {why}; trying again");
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Its sender's end is as good a reason.
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        tracing::debug!("whoever started the peer surface is gone");
+    }
+}
+
+async fn changed(presence: &mut watch::Receiver<Presence>) {
+    if presence.changed().await.is_err() {
+        // A tailnet that is gone changes no more.
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn pause_after(error: &io::Error) {
+    // A caller that was gone before it was accepted is no trouble of ours; running out of file
+    // descriptors is, and would come again at once.
+    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        tracing::warn!("could not accept a connection: {error}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

@@ -1,0 +1,153 @@
+//! What is answered: the four methods.
+
+use std::net::SocketAddr;
+
+use thrum_api::envelope::{self, Request};
+use thrum_api::peer::{PairRequest, PeerInfo, SyncNotify, SyncPeerInfo, SyncPull, reason};
+use thrum_api::{DaemonId, ErrorCode, Method, RpcError};
+
+use super::Surface;
+use crate::peer::RefusedToken;
+use crate::tailnet::{Caller, TailnetError};
+
+/// What the transport needs to know and have done. The surface, or a double of it in tests.
+pub(super) trait Answer: Send + Sync + 'static {
+    /// Who is at the other end of a connection.
+    fn whois(
+        &self,
+        remote: SocketAddr,
+    ) -> impl Future<Output = Result<Caller, TailnetError>> + Send;
+
+    /// The peer whose token this is, if the caller may use it; else what to answer.
+    fn authenticate(
+        &self,
+        token: &str,
+        caller: &Caller,
+    ) -> impl Future<Output = Result<DaemonId, RpcError>> + Send;
+
+    /// What a caller is answered who shows no token for a method that needs one.
+    fn turn_away(&self, method: &str, caller: &Caller) -> impl Future<Output = RpcError> + Send;
+
+    /// The whole answer to a request, as bytes. `peer` is None for strangers, who can call
+    /// nothing but `pair.request`.
+    fn answer(
+        &self,
+        caller: &Caller,
+        peer: Option<DaemonId>,
+        request: &Request<'_>,
+    ) -> impl Future<Output = Result<Vec<u8>, RpcError>> + Send;
+}
+
+/// Whether strangers may call it.
+pub(super) fn is_open(method: &str) -> bool {
+    method == PairRequest::NAME
+}
+
+/// The answer to everyone who has to show a token and did not show a right one.
+pub(super) fn not_authenticated() -> RpcError {
+    RpcError::new(ErrorCode::NOT_AUTHENTICATED, "no token, or not one of a paired machine")
+        .hint("pair the two machines with `thrum peer add` and `thrum peer join`")
+}
+
+/// The answer to a right token of another node.
+fn other_node() -> RpcError {
+    RpcError::new(
+        ErrorCode::NOT_AUTHENTICATED,
+        "this token was given to another machine of the tailnet; one that was removed from the \
+         tailnet and added again is another machine",
+    )
+    .with("reason", reason::OTHER_NODE)
+    .hint("pair the two machines again with `thrum peer add` and `thrum peer join`")
+}
+
+impl Answer for Surface {
+    async fn whois(&self, remote: SocketAddr) -> Result<Caller, TailnetError> {
+        self.tailnet.whois(remote).await
+    }
+
+    async fn authenticate(&self, token: &str, caller: &Caller) -> Result<DaemonId, RpcError> {
+        let peer = match self.registry.authenticate(token, caller) {
+            Ok(peer) => {
+                self.policy.admits(peer, caller).await?;
+                peer
+            }
+            Err(RefusedToken::OtherNode) => return Err(other_node()),
+            Err(RefusedToken::Unknown) => {
+                let mut paired = self.pairing.confirm(token, caller).await;
+                if paired.is_none() {
+                    paired = self.policy.confirm(token, caller).await;
+                }
+                let refusal = || self.policy.refusal(caller).unwrap_or_else(not_authenticated);
+                paired.ok_or_else(refusal)?
+            }
+        };
+        self.sync.heard_from(peer);
+        Ok(peer)
+    }
+
+    async fn turn_away(&self, method: &str, caller: &Caller) -> RpcError {
+        let error = not_authenticated();
+        // Only asked by who is about to join.
+        let asks = method == SyncPeerInfo::NAME;
+        let offer = if asks { self.policy.offer(caller).await } else { None };
+        match offer {
+            Some(granted) => error.with("policy", granted),
+            None => error,
+        }
+    }
+
+    async fn answer(
+        &self,
+        caller: &Caller,
+        peer: Option<DaemonId>,
+        request: &Request<'_>,
+    ) -> Result<Vec<u8>, RpcError> {
+        if request.method == PairRequest::NAME {
+            let params = request.params::<PairRequest>()?;
+            let paired = match params.code {
+                Some(_) => self.pairing.request(caller, params).await?,
+                None => self.policy.request(caller, params).await?,
+            };
+            return Ok(reply::<PairRequest>(request, &paired));
+        }
+        let peer = peer.ok_or_else(not_authenticated)?;
+        match &*request.method {
+            SyncPull::NAME => {
+                let page = self.sync.serve_pull(peer, request.params::<SyncPull>()?).await?;
+                Ok(reply::<SyncPull>(request, &page))
+            }
+            SyncNotify::NAME => {
+                let params = request.params::<SyncNotify>()?;
+                if params.daemon_id != peer {
+                    return Err(RpcError::new(
+                        ErrorCode::INVALID_PARAMS,
+                        format!("daemon_id: the token is of {peer}"),
+                    ));
+                }
+                let notified = self.sync.serve_notify(peer, params).await?;
+                Ok(reply::<SyncNotify>(request, &notified))
+            }
+            SyncPeerInfo::NAME => {
+                request.params::<SyncPeerInfo>()?;
+                let head = self.log.head();
+                let info = PeerInfo {
+                    id: self.daemon,
+                    name: self.name.to_string(),
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    epoch: head.epoch,
+                    head_seq: head.place.sequence,
+                    more: Default::default(),
+                };
+                Ok(reply::<SyncPeerInfo>(request, &info))
+            }
+            unknown => Err(RpcError::new(
+                ErrorCode::METHOD_NOT_FOUND,
+                format!("no method {:?} here", unknown.chars().take(64).collect::<String>()),
+            )),
+        }
+    }
+}
+
+fn reply<M: Method>(request: &Request<'_>, result: &M::Result) -> Vec<u8> {
+    envelope::response(request.id.as_ref(), Ok(result))
+}

@@ -1,0 +1,49 @@
+//! The end: in order and within 5 seconds, or at once after a panic.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::readiness;
+use crate::admin::Surface;
+use crate::report::Chain;
+
+/// From the wish to stop to the end of the process, at most.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// Exit code after a panic: "internal software error" of sysexits.h.
+const PANIC_EXIT_CODE: i32 = 70;
+
+/// No new requests, then peers, then the views, and the log last: it writes what was queued.
+pub async fn in_order(surface: &Surface, serving: JoinHandle<()>) {
+    readiness::stopping();
+    let end = Instant::now() + STOP_LIMIT;
+    let before = |seconds| end - Duration::from_secs(seconds);
+    step("local programs", before(3), async { drop(serving.await) }).await;
+    step("peers", before(2), surface.network.close()).await;
+    step("messages and agents", before(1), surface.agents.close()).await;
+    step("the log", end, async {
+        if let Err(error) = surface.log.close().await {
+            tracing::error!("the log did not end well: {}", Chain(&error));
+        }
+    })
+    .await;
+    tracing::info!("stopped");
+}
+
+async fn step(what: &str, until: Instant, work: impl Future<Output = ()>) {
+    if timeout_at(until, work).await.is_err() {
+        tracing::warn!("{what}: not ended in time, going on");
+    }
+}
+
+/// From now on a panic in any thread or task ends the process with an error, so that the service
+/// manager starts it anew. A daemon with a dead part would look alive.
+pub fn die_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!("a fault in thrumd, which ends it: {panic}");
+        #[expect(clippy::exit, reason = "going on with a dead part would be worse")]
+        std::process::exit(PANIC_EXIT_CODE);
+    }));
+}

@@ -1,0 +1,157 @@
+//! What its daemon answers: that it is one, that it knows us, and how far each has come.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use thrum_api::local::CheckState;
+use thrum_api::peer::{PeerInfo, PeerInfoParams, PullParams, SyncPeerInfo, SyncPull, reason};
+use thrum_api::{ErrorCode, Method};
+
+use super::super::client::{Answer, Bounds, ClientError};
+use super::super::shared::{Shared, chain as chain_of};
+use super::super::status;
+use super::Chain;
+use crate::peer::Peer;
+
+async fn ask(
+    shared: &Shared,
+    address: SocketAddr,
+    name: &str,
+    peer: Option<&Peer>,
+) -> Result<Answer<PeerInfo>, ClientError> {
+    let (params, token) = (PeerInfoParams::default(), peer.map(|peer| &peer.token));
+    shared.client.call::<SyncPeerInfo>(name, &[address], token, &params, Bounds::SMALL).await
+}
+
+/// Whether a thrumd answers: one refuses who shows no token.
+pub(super) async fn http(
+    shared: &Shared,
+    address: SocketAddr,
+    name: &str,
+    chain: &mut Chain,
+) -> bool {
+    match ask(shared, address, name, None).await {
+        Err(ClientError::Refused { .. }) => {
+            chain.ok("peer_http", "a thrumd answers");
+            true
+        }
+        Ok(_) => {
+            let message = format!("{address} answers without a token: it is no thrumd");
+            chain.add("peer_http", CheckState::Fail, message, None);
+            false
+        }
+        Err(error @ ClientError::Broken { .. }) => {
+            let message = format!(
+                "{address} takes the connection and closes it: its thrumd can't tell who this \
+                 machine is ({})",
+                chain_of(&error)
+            );
+            let next = "thrum doctor   (on that machine)";
+            chain.add("peer_http", CheckState::Fail, message, Some(next));
+            false
+        }
+        Err(error) => {
+            chain.add("peer_http", CheckState::Fail, chain_of(&error), None);
+            false
+        }
+    }
+}
+
+pub(super) async fn token(
+    shared: &Shared,
+    peer: &Peer,
+    address: SocketAddr,
+    name: &str,
+    chain: &mut Chain,
+) -> Option<PeerInfo> {
+    let error = match ask(shared, address, name, Some(peer)).await {
+        Ok(Answer { result, .. }) if result.id == peer.daemon_id => {
+            chain.ok("peer_token", format!("{name} takes our token"));
+            return Some(result);
+        }
+        Ok(Answer { result, .. }) => {
+            let message = format!("another daemon answers there: {}", result.id);
+            chain.add("peer_token", CheckState::Fail, message, Some("thrum peer add"));
+            return None;
+        }
+        Err(error) => error,
+    };
+    let (message, next) = match (&error, error.refusal()) {
+        (_, Some(reason::OTHER_NODE)) => (
+            format!(
+                "{name} takes this machine for another one: it was removed from the tailnet and \
+                 added again since it was paired; run `thrum peer add` on {name} and pair again"
+            ),
+            format!("thrum peer join {name}"),
+        ),
+        (_, Some(reason::GRANT_WITHDRAWN)) => (
+            format!("{name} was paired by the tailnet's policy, which no longer allows it"),
+            format!("thrum peer join {name}"),
+        ),
+        (ClientError::Refused { .. }, _) => (
+            format!(
+                "{name} does not know this machine any more: it was removed there; run \
+                 `thrum peer add` on {name} and pair again"
+            ),
+            format!("thrum peer join {name}"),
+        ),
+        _ => (chain_of(&error), "thrum peer status".to_owned()),
+    };
+    chain.add("peer_token", CheckState::Fail, message, Some(&next));
+    None
+}
+
+/// Whether its log is the one that our checkpoint was taken of: asks for the one event after it.
+pub(super) async fn checkpoint(
+    shared: &Shared,
+    peer: &Peer,
+    address: SocketAddr,
+    name: &str,
+    chain: &mut Chain,
+) {
+    let id = "peer_checkpoint";
+    let place = match shared.log.checkpoint(peer.daemon_id).await {
+        Ok(checkpoint) => checkpoint.place,
+        Err(error) => {
+            chain.add(id, CheckState::Fail, chain_of(&error), Some("thrum daemon logs"));
+            return;
+        }
+    };
+    let params = PullParams {
+        after_seq: place.sequence,
+        after_id: place.event_id,
+        limit: Some(1),
+        ..PullParams::default()
+    };
+    let (client, token) = (&shared.client, Some(&peer.token));
+    match client.call::<SyncPull>(name, &[address], token, &params, Bounds::PULL).await {
+        Ok(_) => chain.ok(id, format!("its log holds our checkpoint, {}", place.sequence)),
+        Err(error) if error.rpc().is_some_and(|rpc| rpc.code == ErrorCode::OTHER_LOG) => {
+            let message = format!(
+                "the log of {name} is another one than before (restored or wiped): it is read again \
+                 from its start, by itself"
+            );
+            chain.add(id, CheckState::Warn, message, Some(&format!("thrum peer sync {name}")));
+        }
+        Err(error) => {
+            let message = format!("{} fails: {}", SyncPull::NAME, chain_of(&error));
+            chain.add(id, CheckState::Fail, message, Some("thrum daemon logs"));
+        }
+    }
+}
+
+pub(super) async fn lag(shared: &Arc<Shared>, peer: &Peer, name: &str, chain: &mut Chain) {
+    let all = status::status(shared).await;
+    let Some(status) = all.iter().find(|status| status.daemon_id == peer.daemon_id) else { return };
+    let id = "peer_lag";
+    let next = format!("thrum peer sync {name}");
+    let behind = |lack: Option<u64>| lack.map_or_else(|| "?".to_owned(), |lack| lack.to_string());
+    match (status.we_lack, status.they_lack) {
+        (Some(0), Some(0)) => chain.ok(id, "both hold everything"),
+        (ours, theirs) => {
+            let message =
+                format!("we lack {} events, {name} lacks {}", behind(ours), behind(theirs));
+            chain.add(id, CheckState::Warn, message, Some(&next));
+        }
+    }
+}

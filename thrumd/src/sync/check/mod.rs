@@ -1,0 +1,111 @@
+//! The way to a peer, link by link: which one is broken, and what helps.
+
+mod answers;
+mod way;
+
+use std::sync::Arc;
+
+use answers::{checkpoint, http, lag, token};
+use thrum_api::local::{Check, CheckState, PathToPeer, PeerCheckResult};
+use way::{known, path, port};
+
+use super::shared::Shared;
+use crate::peer::Peer;
+use crate::tailnet::Presence;
+
+/// The links in their order.
+const IDS: [&str; 9] = [
+    "peer_known",
+    "peer_online",
+    "peer_path",
+    "peer_port",
+    "peer_http",
+    "peer_token",
+    "peer_version",
+    "peer_checkpoint",
+    "peer_lag",
+];
+
+/// What was found so far.
+struct Chain {
+    checks: Vec<Check>,
+    /// The first broken link.
+    broken: Option<String>,
+}
+
+impl Chain {
+    fn add(&mut self, id: &str, state: CheckState, message: impl Into<String>, next: Option<&str>) {
+        self.checks.push(Check {
+            id: id.to_owned(),
+            state,
+            message: message.into(),
+            next: next.map(str::to_owned),
+            because: None,
+        });
+        if state == CheckState::Fail && self.broken.is_none() {
+            self.broken = Some(id.to_owned());
+        }
+    }
+
+    fn ok(&mut self, id: &str, message: impl Into<String>) {
+        self.add(id, CheckState::Ok, message, None);
+    }
+
+    /// What was not looked at, because of the broken link.
+    fn rest(mut self, because: Option<&str>) -> Vec<Check> {
+        let because = because.map(str::to_owned).or(self.broken);
+        for id in IDS {
+            if self.checks.iter().all(|check| check.id != id) {
+                self.checks.push(Check {
+                    id: id.to_owned(),
+                    state: CheckState::Skipped,
+                    message: "not looked at".to_owned(),
+                    next: None,
+                    because: because.clone(),
+                });
+            }
+        }
+        let place = |check: &Check| IDS.iter().position(|id| *id == check.id);
+        self.checks.sort_by_key(place);
+        self.checks
+    }
+}
+
+pub(super) async fn check(shared: &Arc<Shared>, peer: &Peer) -> PeerCheckResult {
+    let name = shared.name_of(peer);
+    let mut chain = Chain { checks: Vec::new(), broken: None };
+    let mut path = None;
+    let waiting = matches!(&*shared.tailnet.presence().borrow(), Presence::Waiting { .. });
+    if !waiting {
+        path = walk(shared, peer, &name, &mut chain).await;
+    }
+    let checks = chain.rest(waiting.then_some("tailnet"));
+    PeerCheckResult { daemon_id: peer.daemon_id, name, checks, path }
+}
+
+/// From the tailnet to the log, as far as it goes.
+async fn walk(
+    shared: &Arc<Shared>,
+    peer: &Peer,
+    name: &str,
+    chain: &mut Chain,
+) -> Option<PathToPeer> {
+    let addresses = known(shared, peer, name, chain).await?;
+    let path = path(shared, peer, name, chain).await;
+    if let Some(address) = port(shared, &addresses, name, path.is_some(), chain).await
+        && http(shared, address, name, chain).await
+        && let Some(info) = token(shared, peer, address, name, chain).await
+    {
+        let ours = env!("CARGO_PKG_VERSION");
+        match info.version == ours {
+            true => chain.ok("peer_version", format!("both run {ours}")),
+            false => {
+                let message = format!("{name} runs {}, this machine {ours}", info.version);
+                chain.add("peer_version", CheckState::Warn, message, None);
+            }
+        }
+        checkpoint(shared, peer, address, name, chain).await;
+        lag(shared, peer, name, chain).await;
+    }
+    path
+}

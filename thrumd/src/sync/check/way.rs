@@ -1,0 +1,153 @@
+//! The way to its port: the tailnet, the path, the port.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use thrum_api::local::{CheckState, PathToPeer, TailnetKind};
+use tokio::time::timeout;
+
+use super::super::client::ClientError;
+use super::super::shared::{Shared, chain as chain_of};
+use super::Chain;
+use crate::peer::Peer;
+
+/// How long a connection may take. A port that the tailnet's policy blocks never answers.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Whether the tailnet knows its node, and thinks that it is there.
+pub(super) async fn known(
+    shared: &Shared,
+    peer: &Peer,
+    name: &str,
+    chain: &mut Chain,
+) -> Option<Vec<SocketAddr>> {
+    let found = shared.locate(peer).await;
+    let addresses = match found {
+        Ok(addresses) if !addresses.is_empty() => addresses,
+        Ok(_) | Err(ClientError::NotThere { .. }) => {
+            let message = format!(
+                "{name} is not in the tailnet: it was removed, or the tailnet's policy hides it; a \
+                 machine that was added again must be paired again"
+            );
+            chain.add("peer_known", CheckState::Fail, message, Some("tailscale status"));
+            return None;
+        }
+        Err(error) => {
+            chain.add("peer_known", CheckState::Fail, chain_of(&error), Some("thrum status"));
+            return None;
+        }
+    };
+    if shared.tailnet.kind() == TailnetKind::Loopback {
+        chain.ok("peer_known", format!("{name} is at {} on this machine", peer.address));
+        chain.add("peer_online", CheckState::Skipped, "the loopback tailnet doesn't tell", None);
+        return Some(addresses);
+    }
+    let node = peer.node.as_deref().unwrap_or_default();
+    let entry = shared.tailnet.entry(node);
+    let full = entry.as_ref().map_or(name, |entry| entry.name.as_str());
+    let at: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    chain.ok("peer_known", format!("{name} is {full}, at {}", at.join(" and ")));
+    match entry {
+        Some(entry) if entry.expired => {
+            let message = format!("the key of {name} in the tailnet has expired");
+            let next = Some("tailscale up --force-reauth   (on that machine)");
+            chain.add("peer_online", CheckState::Fail, message, next);
+            return None;
+        }
+        Some(entry) if !entry.online => {
+            let message = format!(
+                "the tailnet's control server has no connection to {name}: it is off, asleep or \
+                 without network, or its tailscaled is not running"
+            );
+            chain.add("peer_online", CheckState::Warn, message, None);
+        }
+        Some(_) => chain.ok("peer_online", "online, as the tailnet's control server sees it"),
+        None => {}
+    }
+    Some(addresses)
+}
+
+pub(super) async fn path(
+    shared: &Shared,
+    peer: &Peer,
+    name: &str,
+    chain: &mut Chain,
+) -> Option<PathToPeer> {
+    let node = peer.node.as_deref().filter(|_| shared.tailnet.kind() != TailnetKind::Loopback);
+    let Some(node) = node else {
+        chain.add("peer_path", CheckState::Skipped, "the loopback tailnet has no paths", None);
+        return None;
+    };
+    let path = shared.tailnet.path(node).await.map(PathToPeer::from);
+    match &path {
+        Some(PathToPeer { direct: true, via, round_trip_us }) => {
+            chain.ok("peer_path", format!("direct to {via}, {}", millis(*round_trip_us)));
+        }
+        Some(PathToPeer { via, round_trip_us, .. }) => {
+            let message = format!(
+                "relayed via {via}, {}: it works, only slower than a direct path",
+                millis(*round_trip_us)
+            );
+            chain.add("peer_path", CheckState::Warn, message, Some("tailscale netcheck"));
+        }
+        None => {
+            let message = format!("{name} does not answer a ping of the tailnet");
+            chain.add("peer_path", CheckState::Warn, message, Some("tailscale status"));
+        }
+    }
+    path
+}
+
+fn millis(micros: u64) -> String {
+    format!("{}.{} ms", micros / 1000, micros % 1000 / 100)
+}
+
+/// Whether the port takes connections. The address that does.
+pub(super) async fn port(
+    shared: &Shared,
+    addresses: &[SocketAddr],
+    name: &str,
+    pinged: bool,
+    chain: &mut Chain,
+) -> Option<SocketAddr> {
+    let mut last = None;
+    for address in addresses {
+        match timeout(CONNECT, shared.tailnet.connect(*address)).await {
+            Ok(Ok(_)) => {
+                chain.ok("peer_port", format!("{address} takes connections"));
+                return Some(*address);
+            }
+            Ok(Err(error)) => last = Some((*address, Some(error))),
+            Err(_) => last = Some((*address, None)),
+        }
+    }
+    let (address, error) = last?;
+    let refused = |error: &std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
+    let silent = |error: &std::io::Error| error.kind() == ErrorKind::TimedOut;
+    let (message, next) = match error {
+        Some(error) if refused(&error) => (
+            format!(
+                "nobody listens at {address}: thrumd is not running on {name}, or its sync is off"
+            ),
+            "thrum daemon start   (on that machine)".to_owned(),
+        ),
+        Some(error) if !silent(&error) => {
+            (format!("can't connect to {address}: {}", chain_of(&error)), "thrum status".to_owned())
+        }
+        _ if pinged => (
+            format!(
+                "{address} does not answer although {name} does: the tailnet's policy or a firewall \
+                 blocks TCP port {}",
+                address.port()
+            ),
+            "allow the port in the tailnet's policy (docs/tailscale.md)".to_owned(),
+        ),
+        _ => (
+            format!("{address} does not answer, nor does {name}"),
+            "see to it that the machine is on and its tailscaled runs".to_owned(),
+        ),
+    };
+    chain.add("peer_port", CheckState::Fail, message, Some(&next));
+    None
+}

@@ -1,0 +1,239 @@
+//! The task that owns the hub: hears of everything, and has done what the hub says.
+//!
+//! It never waits for anything but the next input: what takes time runs in tasks of its own, which
+//! report back. When nothing happens, the one timer is the hub's next wake-up.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::Arc;
+
+use thrum_api::DaemonId;
+use thrum_api::local::PeerState;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::hub::{Action, Facts, Hub, Input, Moment, Rules};
+use super::shared::{Message, Shared, Views, chain, lock};
+use super::tell::Telling;
+use super::{pull, tell};
+use crate::clock;
+use crate::tailnet::Presence;
+
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    hub: Hub,
+    rules: Rules,
+    begun: Instant,
+    /// The scheduler was announced.
+    announced: bool,
+    /// What was last logged of each peer.
+    logged: BTreeMap<DaemonId, PeerState>,
+}
+
+impl Driver {
+    pub(super) fn new(shared: Arc<Shared>, rules: Rules) -> Self {
+        // Two daemons must not draw the same jitter; nothing else depends on it.
+        let ulid = shared.log.daemon().ulid();
+        #[expect(clippy::cast_possible_truncation, reason = "any 64 bits of it do")]
+        let seed = u128::from(ulid) as u64;
+        Self {
+            shared,
+            hub: Hub::new(rules, seed),
+            rules,
+            begun: Instant::now(),
+            announced: false,
+            logged: BTreeMap::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Message>) {
+        let shared = Arc::clone(&self.shared);
+        let mut log = shared.log.watch();
+        let mut peers = shared.registry.watch();
+        let mut hints = shared.tailnet.hints();
+        let mut presence = shared.tailnet.presence();
+        let mut enabled = shared.enabled.subscribe();
+        self.peers();
+        self.input(Input::Head(log.borrow_and_update().place.sequence));
+        self.enable(&enabled, &presence);
+        loop {
+            let wake = self.hub.next_wake().map(|moment| self.begun + moment.0);
+            let timer = async {
+                match wake {
+                    Some(at) => sleep_until(at).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = shared.stop.cancelled() => return,
+                Some(message) = inputs.recv() => match message {
+                    Message::Input(input) => self.input(input),
+                    Message::Peers => self.peers(),
+                    // Who asked may have gone.
+                    Message::Views(answer) => drop(answer.send(self.views())),
+                },
+                Ok(()) = log.changed() => {
+                    let head = log.borrow_and_update().place.sequence;
+                    self.input(Input::Head(head));
+                }
+                Ok(()) = peers.changed() => {
+                    peers.mark_unchanged();
+                    self.peers();
+                }
+                Ok(()) = hints.changed() => {
+                    hints.mark_unchanged();
+                    shared.client.forget_connections();
+                    self.input(Input::Hint);
+                }
+                Ok(()) = presence.changed() => {
+                    presence.mark_unchanged();
+                    self.enable(&enabled, &presence);
+                }
+                Ok(()) = enabled.changed() => {
+                    enabled.mark_unchanged();
+                    self.enable(&enabled, &presence);
+                }
+                () = timer => self.input(Input::Tick),
+            }
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment(self.begun.elapsed())
+    }
+
+    fn enable(&mut self, enabled: &watch::Receiver<bool>, presence: &watch::Receiver<Presence>) {
+        let on = *enabled.borrow() && matches!(*presence.borrow(), Presence::Up { .. });
+        if on && !self.announced {
+            self.announced = true;
+            let cadence = self.rules.cadence;
+            tracing::info!(
+                "periodic_sync: starting with interval={}, recent_threshold={}",
+                clock::words(cadence.interval),
+                clock::words(cadence.recent)
+            );
+        }
+        self.input(Input::Enable(on));
+    }
+
+    fn peers(&mut self) {
+        let joining = lock(&self.shared.joining).clone();
+        let peers = self.shared.registry.all().into_iter();
+        let peers: BTreeMap<DaemonId, Facts> = peers
+            .filter(|peer| !joining.contains(&peer.daemon_id))
+            .map(|peer| {
+                let facts = Facts {
+                    paired_at: peer.paired_at,
+                    unconfirmed: peer.unconfirmed,
+                    removed_us: peer.removed_us,
+                };
+                (peer.daemon_id, facts)
+            })
+            .collect();
+        lock(&self.shared.traffic).retain(|peer, _| peers.contains_key(peer));
+        self.logged.retain(|peer, _| peers.contains_key(peer));
+        self.shared.standing.send_replace(self.logged.clone());
+        self.input(Input::Peers(peers));
+    }
+
+    fn views(&self) -> Views {
+        let peers = self.shared.registry.all();
+        let ids = peers.iter().map(|peer| peer.daemon_id);
+        let links = ids.filter_map(|peer| Some((peer, self.hub.view(peer)?))).collect();
+        Views { elapsed: self.begun.elapsed(), links }
+    }
+
+    fn input(&mut self, input: Input) {
+        let about = match &input {
+            Input::PullEnded { peer, .. }
+            | Input::TellEnded { peer, .. }
+            | Input::Heard(peer)
+            | Input::Goodbye(peer) => Some(*peer),
+            _ => None,
+        };
+        for action in self.hub.handle(self.now(), input) {
+            self.act(action);
+        }
+        if let Some(peer) = about {
+            self.tell_of_changes(peer);
+        }
+    }
+
+    /// One line when a peer is lost or back, none while it stays so.
+    fn tell_of_changes(&mut self, id: DaemonId) {
+        let Some(view) = self.hub.view(id) else { return };
+        let old = self.logged.insert(id, view.state);
+        if old == Some(view.state) {
+            return;
+        }
+        self.shared.standing.send_replace(self.logged.clone());
+        let name = self.shared.registry.get(id);
+        let name = name.map_or_else(|| id.to_string(), |peer| self.shared.name_of(&peer));
+        let why = view.last_error.unwrap_or_default();
+        match view.state {
+            PeerState::BackingOff | PeerState::NeverReached if !why.is_empty() => {
+                tracing::info!("sync: can't sync with {name} ({id}), trying again: {why}");
+            }
+            PeerState::RemovedUs => {
+                tracing::warn!("sync: {name} ({id}) has removed this machine; pair again to sync");
+            }
+            PeerState::LogChanged => tracing::info!(
+                "sync: the log of {name} ({id}) is another one than before; reading it from its start"
+            ),
+            _ if matches!(old, Some(PeerState::BackingOff | PeerState::RemovedUs)) => {
+                tracing::info!("sync: {name} ({id}) answers again");
+            }
+            _ => {}
+        }
+    }
+
+    fn act(&self, action: Action) {
+        let shared = Arc::clone(&self.shared);
+        match action {
+            Action::Pull { peer, ticket, why } => self.go(async move {
+                let end = pull::pull(&shared, peer, why).await;
+                Some(Input::PullEnded { peer, ticket, end })
+            }),
+            Action::Tell { peer, ticket, unseen, held, window, due } => {
+                let rules = self.rules;
+                self.go(async move {
+                    let what = Telling { unseen, held, window, due };
+                    let end = tell::tell(&shared, peer, what, &rules).await;
+                    Some(Input::TellEnded { peer, ticket, end })
+                });
+            }
+            Action::ForgetCheckpoint { peer, ticket } => self.go(async move {
+                if let Err(error) = shared.log.reset_checkpoint(peer).await {
+                    tracing::warn!("can't forget the checkpoint for {peer}: {}", chain(&error));
+                }
+                Some(Input::Forgotten { peer, ticket })
+            }),
+            Action::MarkRemoved { peer, removed } => self.go(async move {
+                let marked = shared.registry.update(peer, move |peer| peer.removed_us = removed);
+                if let Err(error) = marked.await {
+                    tracing::warn!("can't note that {peer} removed us: {}", chain(&error));
+                }
+                None
+            }),
+            Action::Confirm(peer) => self.go(async move {
+                shared.confirm(peer).await;
+                None
+            }),
+            Action::Drop(peer) => self.go(async move {
+                tracing::warn!("[pairing] {peer} does not accept our token: it was never paired");
+                shared.undo_pairing(peer).await;
+                None
+            }),
+        }
+    }
+
+    fn go(&self, work: impl Future<Output = Option<Input>> + Send + 'static) {
+        let shared = Arc::clone(&self.shared);
+        self.shared.spawn(async move {
+            if let Some(input) = work.await {
+                // Fails only when the driver has stopped.
+                shared.inputs.send(Message::Input(input)).await.unwrap_or_default();
+            }
+        });
+    }
+}

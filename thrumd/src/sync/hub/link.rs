@@ -1,0 +1,342 @@
+//! One peer: one pull at a time and one more if news came meanwhile, one notification at a time.
+
+use thrum_api::local::PeerState;
+use thrum_api::{DaemonId, Place, Sequence};
+
+use super::{
+    Action, Around, Backoff, Facts, Failure, Input, Moment, PullEnd, TellEnd, Ticket, Trouble, Why,
+};
+
+/// The state of one peer. Wishes (`pull_at`, `tell_at`, `looked`) and what stands against them
+/// (back-offs, a refused token) are kept apart; `step` compares the two.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) facts: Facts,
+    pub(super) pulling: Option<Ticket>,
+    /// A pull is wanted from this moment on. While one is running: one more afterwards.
+    pub(super) pull_at: Option<Moment>,
+    pub(super) why: Why,
+    pub(super) telling: Option<Ticket>,
+    /// Our log grew and nobody looked yet whether that can wait.
+    pub(super) unlooked: bool,
+    /// News was looked at and can wait until then.
+    pub(super) tell_at: Option<Moment>,
+    pub(super) seen: Place,
+    pub(super) told: Sequence,
+    /// Up to here the peer holds our log, as far as we know.
+    pub(super) held: Place,
+    pub(super) held_known: bool,
+    /// It came for a page while a notification was on its way: what it answers to that may be older.
+    pub(super) served_meanwhile: bool,
+    /// The peer is reading our log page by page: it will come for the rest itself.
+    pub(super) reading_until: Option<Moment>,
+    /// Failures to reach it.
+    pub(super) line: Backoff,
+    /// Pulls that were answered, but not well.
+    pub(super) pull_faults: Backoff,
+    /// Notifications that were answered, but not well.
+    pub(super) tell_faults: Backoff,
+    /// Our token was refused; the next try is then.
+    pub(super) refused: Option<Moment>,
+    /// Its log is not the one of our checkpoint, and was not pulled to its end since.
+    pub(super) log_changed: bool,
+    pub(super) forgetting: Option<Ticket>,
+    pub(super) ever_reached: bool,
+    pub(super) their_head: Option<Sequence>,
+    pub(super) taken: Option<Sequence>,
+    pub(super) last_sync: Option<Moment>,
+    pub(super) last_error: Option<String>,
+    pub(super) state: PeerState,
+    pub(super) since: Moment,
+}
+
+fn earliest(a: Option<Moment>, b: Moment) -> Option<Moment> {
+    Some(a.map_or(b, |a| a.min(b)))
+}
+
+impl Link {
+    pub(super) fn new(facts: Facts, now: Moment) -> Self {
+        Self {
+            facts,
+            pulling: None,
+            pull_at: Some(now),
+            why: Why::Start,
+            telling: None,
+            unlooked: true,
+            tell_at: None,
+            seen: Place::START,
+            told: Sequence::ZERO,
+            held: Place::START,
+            held_known: false,
+            served_meanwhile: false,
+            reading_until: None,
+            line: Backoff::default(),
+            pull_faults: Backoff::default(),
+            tell_faults: Backoff::default(),
+            refused: None,
+            log_changed: false,
+            forgetting: None,
+            ever_reached: false,
+            their_head: None,
+            taken: None,
+            last_sync: None,
+            last_error: None,
+            state: PeerState::Off,
+            since: now,
+        }
+    }
+
+    /// It answers, as far as we know.
+    pub(super) fn connected(&self) -> bool {
+        self.ever_reached && self.line.failures() == 0 && self.refused.is_none()
+    }
+
+    fn want_pull(&mut self, at: Moment, why: Why) {
+        if self.pull_at.is_none_or(|old| at < old) {
+            self.pull_at = Some(at);
+            self.why = why;
+        }
+    }
+
+    /// Takes what concerns this peer.
+    pub(super) fn take(
+        &mut self,
+        me: DaemonId,
+        input: &Input,
+        connected: &[DaemonId],
+        around: &mut Around<'_>,
+        out: &mut Vec<Action>,
+    ) {
+        let now = around.now;
+        match input {
+            Input::Enable(_) => {
+                self.want_pull(now, Why::Start);
+                self.unlooked = true;
+            }
+            Input::Peers(peers) => {
+                let Some(facts) = peers.get(&me) else { return };
+                if facts.paired_at != self.facts.paired_at {
+                    // Paired again: what stood against the old token is void.
+                    *self = Self::new(*facts, now);
+                }
+                self.facts = *facts;
+            }
+            Input::Head(_) => self.unlooked = true,
+            Input::Heard(peer) if *peer == me => self.heard(around),
+            Input::Goodbye(peer) if *peer == me => {
+                // What was asked before and is answered yet says nothing any more.
+                (self.pulling, self.telling) = (None, None);
+                self.refused_us(me, around, out);
+            }
+            Input::Synced { peer, latest } if *peer == me => {
+                self.synced(*latest, *latest, now);
+                // The pull that an earlier notification asked for has nothing to bring any more.
+                if self.why == Why::Told && self.pulling.is_none() {
+                    self.pull_at = None;
+                }
+            }
+            Input::Lacking { peer, latest, from } if *peer == me => {
+                self.their_head = Some(*latest);
+                let others_tell = !from.is_empty()
+                    && from.iter().all(|daemon| *daemon != me && connected.contains(daemon));
+                let wait =
+                    if others_tell { around.rules.triangle_wait } else { Default::default() };
+                self.want_pull(now.after(wait), Why::Told);
+            }
+            Input::Served { peer, next, more } if *peer == me => {
+                self.held = *next;
+                self.held_known = true;
+                self.served_meanwhile = true;
+                self.reading_until = more.then(|| now.after(around.rules.reading_limit));
+            }
+            Input::PullEnded { peer, ticket, end }
+                if *peer == me && self.pulling == Some(*ticket) =>
+            {
+                self.pulling = None;
+                self.pull_ended(me, end, around, out);
+            }
+            Input::Forgotten { peer, ticket }
+                if *peer == me && self.forgetting == Some(*ticket) =>
+            {
+                self.forgetting = None;
+                self.want_pull(now, Why::Retry);
+            }
+            Input::TellEnded { peer, ticket, end }
+                if *peer == me && self.telling == Some(*ticket) =>
+            {
+                self.telling = None;
+                self.tell_ended(me, end, around, out);
+            }
+            Input::SyncNow(who) if who.is_none_or(|peer| peer == me) => {
+                self.line.clear();
+                self.pull_faults.clear();
+                self.tell_faults.clear();
+                self.refused = None;
+                self.reading_until = None;
+                self.want_pull(now, Why::Asked);
+                self.told = self.held.sequence;
+                self.tell_at = Some(now);
+            }
+            Input::Hint => {
+                if self.line.failures() > 0 {
+                    self.line.clear();
+                    self.want_pull(now, Why::Asked);
+                } else if self.stale(around) {
+                    self.want_pull(now, Why::Asked);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn stale(&self, around: &Around<'_>) -> bool {
+        self.last_sync.is_none_or(|at| around.now.since(at) >= around.rules.cadence.recent)
+    }
+
+    /// The time for peers that nothing was heard of.
+    pub(super) fn periodic(&mut self, around: &Around<'_>) {
+        if self.stale(around) && self.pulling.is_none() {
+            self.want_pull(around.now, Why::Periodic);
+        }
+    }
+
+    fn heard(&mut self, around: &Around<'_>) {
+        if self.line.failures() > 0 || self.refused.is_some() || !self.ever_reached {
+            self.want_pull(around.now, Why::Retry);
+            self.unlooked = true;
+        }
+        self.line.clear();
+        self.refused = None;
+        self.ever_reached = true;
+    }
+
+    fn answered(&mut self, me: DaemonId, out: &mut Vec<Action>) {
+        self.line.clear();
+        self.refused = None;
+        self.ever_reached = true;
+        if std::mem::take(&mut self.facts.unconfirmed) {
+            out.push(Action::Confirm(me));
+        }
+        if std::mem::take(&mut self.facts.removed_us) {
+            out.push(Action::MarkRemoved { peer: me, removed: false });
+        }
+    }
+
+    fn synced(&mut self, taken: Sequence, head: Sequence, now: Moment) {
+        self.taken = Some(taken);
+        self.their_head = Some(head);
+        self.last_sync = Some(now);
+    }
+
+    fn refused_us(&mut self, me: DaemonId, around: &Around<'_>, out: &mut Vec<Action>) {
+        self.refused = Some(around.now.after(around.rules.refused_every));
+        self.want_pull(around.now, Why::Retry);
+        if self.facts.unconfirmed {
+            out.push(Action::Drop(me));
+        } else if !std::mem::replace(&mut self.facts.removed_us, true) {
+            out.push(Action::MarkRemoved { peer: me, removed: true });
+        }
+    }
+
+    fn pull_ended(
+        &mut self,
+        me: DaemonId,
+        end: &PullEnd,
+        around: &mut Around<'_>,
+        out: &mut Vec<Action>,
+    ) {
+        match end {
+            PullEnd::Done { taken, head } => {
+                self.answered(me, out);
+                self.pull_faults.clear();
+                self.log_changed = false;
+                self.last_error = None;
+                self.synced(*taken, *head, around.now);
+            }
+            PullEnd::OtherLog => {
+                self.answered(me, out);
+                if std::mem::replace(&mut self.log_changed, true) {
+                    // Again, and nothing was pulled to its end since: not too often.
+                    let text = "its log changed again before it was read to its end".to_owned();
+                    self.pull_failed(me, &Failure::faulty(text), around, out);
+                }
+                self.taken = Some(Sequence::ZERO);
+                self.their_head = None;
+                // Whoever lost its log has lost its checkpoint for ours with it.
+                (self.held, self.held_known) = (Place::START, false);
+                let ticket = around.ticket();
+                self.forgetting = Some(ticket);
+                out.push(Action::ForgetCheckpoint { peer: me, ticket });
+            }
+            PullEnd::Failed(failure) => self.pull_failed(me, failure, around, out),
+        }
+    }
+
+    fn pull_failed(
+        &mut self,
+        me: DaemonId,
+        failure: &Failure,
+        around: &mut Around<'_>,
+        out: &mut Vec<Action>,
+    ) {
+        let draw = around.draw();
+        self.last_error = Some(failure.text.clone());
+        match failure.trouble {
+            Trouble::Line => self.line.fail(around.now, &around.rules.ladder, draw),
+            Trouble::Refused => return self.refused_us(me, around, out),
+            Trouble::Faulty => {
+                self.answered(me, out);
+                self.pull_faults.fail(around.now, &around.rules.ladder, draw);
+            }
+            Trouble::Ours => self.pull_faults.fail(around.now, &around.rules.ladder, draw),
+        }
+        self.want_pull(around.now, Why::Retry);
+    }
+
+    fn tell_ended(
+        &mut self,
+        me: DaemonId,
+        end: &TellEnd,
+        around: &mut Around<'_>,
+        out: &mut Vec<Action>,
+    ) {
+        let draw = around.draw();
+        match end {
+            TellEnd::Told { latest, held } => {
+                self.answered(me, out);
+                self.tell_faults.clear();
+                self.told = latest.sequence;
+                self.seen = *latest;
+                self.held_known = true;
+                if *held == latest.sequence {
+                    self.held = *latest;
+                } else if *held != self.held.sequence
+                    && !(self.served_meanwhile && *held < self.held.sequence)
+                {
+                    // We don't know the event there: no window from this place. Beyond our end
+                    // is what a peer says whose checkpoint is of another log; its pull shows that.
+                    let sequence = (*held).min(latest.sequence);
+                    self.held = Place { sequence, event_id: None };
+                }
+            }
+            TellEnd::Later { delay, seen } => {
+                self.seen = *seen;
+                self.tell_at = earliest(self.tell_at, around.now.after(*delay));
+            }
+            TellEnd::Failed(failure) => {
+                self.last_error = Some(failure.text.clone());
+                self.unlooked = true;
+                match failure.trouble {
+                    Trouble::Line => {
+                        self.line.fail(around.now, &around.rules.ladder, draw);
+                        self.want_pull(around.now, Why::Retry);
+                    }
+                    Trouble::Refused => self.refused_us(me, around, out),
+                    Trouble::Faulty | Trouble::Ours => {
+                        self.tell_faults.fail(around.now, &around.rules.ladder, draw);
+                    }
+                }
+            }
+        }
+    }
+}

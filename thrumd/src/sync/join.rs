@@ -1,0 +1,340 @@
+//! Pairing as the joining side sees it, and its end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thrum_api::local::{PeerJoinResult, PeerRemoveResult, PeerResolveResult};
+use thrum_api::peer::{
+    NotifyParams, PairRequest, PairRequestParams, Paired, PeerInfo, PeerInfoParams, SyncNotify,
+    SyncPeerInfo, reason,
+};
+use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, names};
+use tokio::time::{sleep, timeout};
+
+use super::client::{Answer, Bounds, ClientError};
+use super::shared::{Message, Shared, chain, lock};
+use crate::clock;
+use crate::peer::{Peer, RegistryError, wrong_capability};
+use crate::tailnet::{Presence, Target};
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// The first authenticated request is tried this often: its loss would leave the pairing open.
+const CONFIRM_TRIES: u32 = 3;
+
+fn state_file(error: &RegistryError) -> RpcError {
+    RpcError::new(ErrorCode::STORAGE, chain(error))
+}
+
+fn is_itself(address: &str) -> RpcError {
+    RpcError::new(ErrorCode::REFUSED, format!("{address} is this machine itself"))
+        .hint("run `thrum peer join` on the other machine, with this machine's name")
+}
+
+fn unreachable(address: &str, error: &ClientError) -> RpcError {
+    let hint = match error {
+        ClientError::NotAThrumd { .. } | ClientError::Malformed { .. } => {
+            "check host and port: a thrumd listens on port 9100 unless told otherwise"
+        }
+        ClientError::Locate { .. } | ClientError::NotThere { .. } => {
+            "check the name; `tailscale status` lists the machines of the tailnet"
+        }
+        _ => "on that machine run `thrum daemon start`, then `thrum peer add`",
+    };
+    let what = match error {
+        ClientError::Connect { .. } | ClientError::ConnectTimeout { .. } => "nobody answers at",
+        ClientError::NotAThrumd { .. } | ClientError::Malformed { .. } => "there is no thrumd at",
+        _ => "can't reach",
+    };
+    RpcError::new(ErrorCode::UNREACHABLE, format!("{what} {address}: {}", chain(error))).hint(hint)
+}
+
+impl Shared {
+    fn is_own(&self, address: SocketAddr) -> bool {
+        let port = *self.port.borrow();
+        let own = match &*self.tailnet.presence().borrow() {
+            Presence::Up { addresses, .. } => addresses.contains(&address.ip()),
+            Presence::Waiting { .. } => false,
+        };
+        own && port != 0 && address.port() == port
+    }
+
+    async fn target(&self, address: &str) -> Result<Target, RpcError> {
+        self.tailnet.settled().await;
+        let target = self.tailnet.resolve(address).await.map_err(|source| {
+            unreachable(address, &ClientError::Locate { peer: address.to_owned(), source })
+        })?;
+        if target.addresses.iter().any(|address| self.is_own(*address)) {
+            return Err(is_itself(address));
+        }
+        Ok(target)
+    }
+
+    /// Notes that a peer accepted our token.
+    pub(super) async fn confirm(&self, id: DaemonId) {
+        lock(&self.replaced).remove(&id);
+        if let Err(error) = self.registry.update(id, |peer| peer.unconfirmed = false).await {
+            tracing::warn!("can't note that {id} is paired: {}", chain(&error));
+        }
+    }
+
+    /// Takes a pairing back that the other side doesn't know: what it replaced is there again.
+    pub(super) async fn undo_pairing(&self, id: DaemonId) {
+        let old = lock(&self.replaced).remove(&id);
+        let undone = match old {
+            Some(old) => self.registry.put(old).await.map(drop),
+            None => self.registry.remove(id).await.map(drop),
+        };
+        if let Err(error) = undone {
+            tracing::warn!("can't take the pairing with {id} back: {}", chain(&error));
+        }
+    }
+}
+
+pub(super) async fn resolve(shared: &Shared, address: &str) -> Result<PeerResolveResult, RpcError> {
+    let target = shared.target(address).await?;
+    let params = PeerInfoParams::default();
+    let probe = shared
+        .client
+        .call::<SyncPeerInfo>(address, &target.addresses, None, &params, Bounds::SMALL)
+        .await;
+    // Without a token a thrumd refuses, in words that nothing else would use.
+    let (answered, by_policy) = match probe {
+        Err(ClientError::Refused { address, said }) => {
+            (address, said.member("policy").and_then(serde_json::Value::as_bool))
+        }
+        Err(error) => return Err(unreachable(address, &error)),
+        Ok(Answer { address: at, .. }) => {
+            let what = "an answer that needs a token without one".to_owned();
+            return Err(unreachable(address, &ClientError::NotAThrumd { address: at, what }));
+        }
+    };
+    Ok(PeerResolveResult {
+        address: answered.to_string(),
+        node_name: target.node.as_ref().map(|node| node.name.clone()),
+        owner: target.node.and_then(|node| node.owner),
+        same_owner: target.same_owner,
+        by_policy,
+    })
+}
+
+/// Joins in a task of its own: a caller that hangs up must not leave half a pairing.
+pub(super) async fn join(
+    shared: &Arc<Shared>,
+    address: &str,
+    code: Option<PairingCode>,
+) -> Result<PeerJoinResult, RpcError> {
+    let target = shared.target(address).await?;
+    let (work, typed) = (Arc::clone(shared), address.to_owned());
+    let (answer, joined) = tokio::sync::oneshot::channel();
+    shared.spawn(async move {
+        // Nobody may be waiting any more.
+        drop(answer.send(ask(&work, &typed, target, code).await));
+    });
+    joined.await.unwrap_or_else(|_| {
+        Err(RpcError::new(ErrorCode::STOPPING, "the daemon is stopping; join again when it runs"))
+    })
+}
+
+async fn ask(
+    shared: &Arc<Shared>,
+    typed: &str,
+    target: Target,
+    code: Option<PairingCode>,
+) -> Result<PeerJoinResult, RpcError> {
+    let params = PairRequestParams {
+        code,
+        id: shared.log.daemon(),
+        name: shared.name.to_string(),
+        addr: format!("{}:{}", shared.name, *shared.port.borrow()),
+    };
+    let answer = shared
+        .client
+        .call::<PairRequest>(typed, &target.addresses, None, &params, Bounds::SMALL)
+        .await
+        .map_err(|error| refused(typed, &error))?;
+    let Answer { result: paired, address, .. } = answer;
+    if paired.id == shared.log.daemon() {
+        return Err(is_itself(typed));
+    }
+    lock(&shared.joining).insert(paired.id);
+    let joined = store_and_confirm(shared, typed, &target, &paired, address).await;
+    lock(&shared.joining).remove(&paired.id);
+    shared.post(Message::Peers);
+    joined
+}
+
+/// Why the other side didn't take the code, in words of ours: its own text is not for a terminal.
+fn refused(address: &str, error: &ClientError) -> RpcError {
+    let Some(rpc) = error.rpc() else { return unreachable(address, error) };
+    let left = rpc.member("attempts_left").and_then(serde_json::Value::as_u64);
+    let add = "on the other machine run `thrum peer add`, then join with the code that it shows";
+    let (message, hint) = match rpc.code {
+        ErrorCode::NO_PAIRING_SESSION => match without_code(address, rpc) {
+            Some(message) => (message, add),
+            None => (format!("nobody is pairing at {address}"), add),
+        },
+        ErrorCode::WRONG_CODE => match left {
+            Some(1) => (format!("wrong code for {address}; 1 try left"), "read the code again"),
+            Some(n) => (format!("wrong code for {address}; {n} tries left"), "read the code again"),
+            None => (format!("wrong code for {address}"), "read the code again"),
+        },
+        ErrorCode::PAIRING_LOCKED => (
+            format!(
+                "{address} takes no more codes: too many were wrong, or another machine joined"
+            ),
+            add,
+        ),
+        ErrorCode::PAIRING_EXPIRED => (format!("the code of {address} is too old"), add),
+        _ => return unreachable(address, error),
+    };
+    let refused = RpcError::new(rpc.code, message).hint(hint);
+    match left {
+        Some(left) => refused.with("attempts_left", left),
+        None => refused,
+    }
+}
+
+/// Why the tailnet's policy did not stand in for the code.
+fn without_code(address: &str, refused: &RpcError) -> Option<String> {
+    let text = |key| refused.member(key).and_then(serde_json::Value::as_str);
+    match text("reason")? {
+        reason::POLICY_OFF => Some(format!(
+            "{address} asks for a code: nobody allowed pairing by the tailnet's policy there"
+        )),
+        reason::NOT_GRANTED => {
+            let capability = text("capability").filter(|it| wrong_capability(it).is_none());
+            let capability = capability.unwrap_or("the capability that it asks for");
+            Some(format!(
+                "{address} asks for a code: the tailnet's policy does not grant this machine \
+                 {capability} towards it"
+            ))
+        }
+        reason::OTHER_NODE => Some(format!(
+            "{address} asks for a code: it knows this daemon as another machine of the tailnet"
+        )),
+        _ => None,
+    }
+}
+
+async fn store_and_confirm(
+    shared: &Shared,
+    typed: &str,
+    target: &Target,
+    paired: &Paired,
+    address: SocketAddr,
+) -> Result<PeerJoinResult, RpcError> {
+    let id = paired.id;
+    let name = names::daemon(&paired.name).map_or_else(|_| typed.to_owned(), str::to_owned);
+    let old = shared.registry.get(id);
+    let renewed = old.is_some();
+    if let Some(old) = old {
+        lock(&shared.replaced).entry(id).or_insert(old);
+    }
+    let peer = Peer {
+        daemon_id: id,
+        name: name.clone(),
+        address: address.to_string(),
+        node: target.node.as_ref().map(|node| node.stable_id.clone()),
+        token: paired.token.clone(),
+        paired_at: clock::now(),
+        unconfirmed: true,
+        removed_us: false,
+        by_policy: None,
+    };
+    if let Err(error) = shared.registry.put(peer.clone()).await {
+        lock(&shared.replaced).remove(&id);
+        return Err(state_file(&error));
+    }
+    match first_request(shared, &peer, address).await {
+        Ok(info) if info.result.id == id => {
+            shared.confirm(id).await;
+            shared.traffic(id, |traffic| traffic.version = Some(info.result.version));
+            let name = shared.name_of(&peer);
+            tracing::info!("[pairing] Paired with {name} ({id}) at {address}");
+            Ok(PeerJoinResult { daemon_id: id, name, address: address.to_string(), renewed })
+        }
+        Ok(_) | Err(ClientError::Refused { .. }) => {
+            shared.undo_pairing(id).await;
+            Err(RpcError::new(
+                ErrorCode::REFUSED,
+                format!("{typed} took the code and then did not accept its own token; nothing was changed"),
+            )
+            .hint("on the other machine run `thrum peer add` and join again"))
+        }
+        // It may have arrived: the entry stays, and the next contact decides.
+        Err(error) => Err(RpcError::new(
+            ErrorCode::UNREACHABLE,
+            format!("{typed} took the code and can't be reached since: {}", chain(&error)),
+        )
+        .hint("the pairing is completed when it can be reached again: see `thrum peer status`")),
+    }
+}
+
+async fn first_request(
+    shared: &Shared,
+    peer: &Peer,
+    address: SocketAddr,
+) -> Result<Answer<PeerInfo>, ClientError> {
+    let mut tries = 0;
+    let at = [address];
+    loop {
+        let params = PeerInfoParams::default();
+        let token = Some(&peer.token);
+        let client = &shared.client;
+        let asked = client.call::<SyncPeerInfo>(&peer.name, &at, token, &params, Bounds::SMALL);
+        match asked.await {
+            Err(error) if error.counts_for_backoff() && tries + 1 < CONFIRM_TRIES => {
+                tries += 1;
+                sleep(Duration::from_millis(200)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+pub(super) async fn remove(
+    shared: &Arc<Shared>,
+    typed: &str,
+    why: Option<&'static str>,
+) -> Result<PeerRemoveResult, RpcError> {
+    let peer =
+        shared.find(typed).map_err(|error| RpcError::new(ErrorCode::NOT_FOUND, chain(&error)))?;
+    let id = peer.daemon_id;
+    // First, so that a request of the peer which crosses the goodbye is refused and doesn't make it
+    // believe that all is well.
+    shared.registry.remove(id).await.map_err(|error| state_file(&error))?;
+    let told = matches!(timeout(GOODBYE, say_goodbye(shared, &peer, why)).await, Ok(Ok(_)));
+    lock(&shared.replaced).remove(&id);
+    shared.log.reset_checkpoint(id).await.map_err(|error| {
+        RpcError::new(ErrorCode::STORAGE, format!("{} is removed: {}", peer.name, chain(&error)))
+    })?;
+    Ok(PeerRemoveResult { daemon_id: id, name: shared.name_of(&peer), told })
+}
+
+async fn say_goodbye(
+    shared: &Shared,
+    peer: &Peer,
+    why: Option<&'static str>,
+) -> Result<(), ClientError> {
+    let head = shared.log.head().place;
+    let params = NotifyParams {
+        daemon_id: shared.log.daemon(),
+        name: None,
+        latest_seq: head.sequence,
+        latest_id: head.event_id,
+        after_seq: None,
+        after_id: None,
+        heads: None,
+        events: None,
+        removed: true,
+        reason: why.map(str::to_owned),
+        token: None,
+    };
+    let addresses = shared.locate(peer).await?;
+    let token = Some(&peer.token);
+    let client = &shared.client;
+    client.call::<SyncNotify>(&peer.name, &addresses, token, &params, Bounds::SMALL).await?;
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! Carries out one pull: what `Flight` says, with a page being applied while the next one is on
+//! its way.
+
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+
+use thrum_api::limits::HEADS_MAX;
+use thrum_api::peer::{PeerInfoParams, PullPage, PullParams, SyncPeerInfo, SyncPull};
+use thrum_api::{DaemonId, ErrorCode, Place, Sequence};
+use tokio::task::JoinHandle;
+
+use super::client::{Bounds, ClientError};
+use super::hub::{Failure, Flight, PageFacts, PullEnd, Step, Why};
+use super::shared::{Shared, chain};
+use crate::log::{Applied, Batch, Incoming, LogError};
+use crate::peer::Peer;
+
+type Pending<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
+
+/// The events of a page while they are being read.
+type Reading = JoinHandle<Vec<Incoming>>;
+
+async fn wait<T>(work: &mut Pending<'_, T>) -> T {
+    match work {
+        Some(work) => work.await,
+        None => pending().await,
+    }
+}
+
+pub(super) fn ours(error: &LogError) -> Failure {
+    Failure::ours(chain(error))
+}
+
+/// Pulls everything that the peer has and we lack.
+pub(super) async fn pull(shared: &Shared, id: DaemonId, why: Why) -> PullEnd {
+    let Some(peer) = shared.registry.get(id) else {
+        return PullEnd::Failed(Failure::faulty("it is no peer any more".to_owned()));
+    };
+    let mut total = Applied::default();
+    let end = fly(shared, &peer, &mut total).await;
+    if total.applied > 0 {
+        let what = if why == Why::Told { "sync.notify" } else { "sync.pull" };
+        report(what, id, &total);
+    }
+    if why == Why::Start && matches!(end, PullEnd::Done { .. }) {
+        introduce(shared, &peer).await;
+    }
+    end
+}
+
+/// The line that tells of events that came.
+pub(super) fn report(what: &str, peer: DaemonId, total: &Applied) {
+    let Applied { applied, skipped, .. } = total;
+    tracing::info!("{what}: synced from {peer} — applied={applied} skipped={skipped}");
+    if total.quarantined > 0 {
+        tracing::warn!("{what}: {} events of {peer} were set aside", total.quarantined);
+    }
+}
+
+async fn fly(shared: &Shared, peer: &Peer, total: &mut Applied) -> PullEnd {
+    let checkpoint = match shared.log.checkpoint(peer.daemon_id).await {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => return PullEnd::Failed(ours(&error)),
+    };
+    let (mut flight, first) = Flight::begin(checkpoint.place, checkpoint.epoch);
+    let mut fetching: Pending<'_, Result<(PageFacts, Reading), PullEnd>> = None;
+    let mut applying: Pending<'_, Result<Applied, LogError>> = None;
+    let mut steps = vec![first];
+    loop {
+        for step in steps {
+            match step {
+                Step::Fetch(after) => fetching = Some(Box::pin(fetch(shared, peer, after))),
+                Step::Apply { page, checkpoint } => {
+                    let batch = Batch {
+                        peer: peer.daemon_id,
+                        epoch: flight.epoch(),
+                        events: Vec::new(),
+                        checkpoint: Some(checkpoint),
+                    };
+                    applying = Some(Box::pin(apply(shared, batch, page)));
+                }
+                Step::End(end) => return end,
+            }
+        }
+        steps = tokio::select! {
+            page = wait(&mut fetching) => {
+                fetching = None;
+                match page {
+                    Ok((facts, events)) => flight.page(&facts, events),
+                    Err(end) => flight.refused(end),
+                }
+            }
+            applied = wait(&mut applying) => {
+                applying = None;
+                match applied {
+                    Ok(applied) => {
+                        count(shared, peer.daemon_id, &applied);
+                        total.applied += applied.applied;
+                        total.skipped += applied.skipped;
+                        total.quarantined += applied.quarantined;
+                        flight.applied(Ok(()))
+                    }
+                    Err(error) => flight.applied(Err(ours(&error))),
+                }
+            }
+        };
+    }
+}
+
+/// Counts events that came over the wire.
+pub(super) fn count(shared: &Shared, peer: DaemonId, applied: &Applied) {
+    let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let received = number(applied.applied + applied.skipped + applied.quarantined);
+    shared.counters.events_received.fetch_add(received, Ordering::Relaxed);
+    shared.counters.events_duplicate.fetch_add(number(applied.skipped), Ordering::Relaxed);
+    shared.traffic(peer, |traffic| traffic.events_received += received);
+}
+
+async fn fetch(
+    shared: &Shared,
+    peer: &Peer,
+    after: Place,
+) -> Result<(PageFacts, Reading), PullEnd> {
+    let mut have = shared.log.heads().await.map_err(|error| PullEnd::Failed(ours(&error)))?;
+    have.truncate(HEADS_MAX);
+    let params = PullParams {
+        after_seq: after.sequence,
+        after_id: after.event_id,
+        limit: None,
+        have: Some(have),
+        token: None,
+    };
+    let failed = |error: ClientError| match error.rpc() {
+        Some(rpc) if rpc.code == ErrorCode::OTHER_LOG => PullEnd::OtherLog,
+        _ => PullEnd::Failed(error.failure()),
+    };
+    let addresses = shared.locate(peer).await.map_err(failed)?;
+    shared.counters.pulls_sent.fetch_add(1, Ordering::Relaxed);
+    let answer = shared
+        .client
+        .call::<SyncPull>(&peer.name, &addresses, Some(&peer.token), &params, Bounds::PULL)
+        .await
+        .inspect_err(|error| shared.note_refusal(peer.daemon_id, error))
+        .map_err(failed)?;
+    shared.answered(peer, &addresses, &answer).await;
+    Ok(split(answer.result))
+}
+
+/// Has the events read beside the next fetch and the page that is being written.
+fn split(page: PullPage) -> (PageFacts, Reading) {
+    let places: Vec<Sequence> = page.events.iter().map(|event| event.sequence).collect();
+    let next = Place { sequence: page.next_seq, event_id: page.next_id };
+    let facts = PageFacts {
+        places,
+        next,
+        more_available: page.more_available,
+        head: page.head_seq,
+        epoch: page.epoch,
+    };
+    let read = move || page.events.into_iter().map(Incoming::read).collect();
+    (facts, tokio::task::spawn_blocking(read))
+}
+
+/// Applies a page once its events were read.
+async fn apply(shared: &Shared, batch: Batch, page: Reading) -> Result<Applied, LogError> {
+    let events = page.await.map_err(|_| LogError::Died { thread: "reader" })?;
+    shared.log.apply(Batch { events, ..batch }).await
+}
+
+/// Asks a peer what it calls itself and which version it runs. Nothing depends on the answer.
+async fn introduce(shared: &Shared, peer: &Peer) {
+    let Ok(addresses) = shared.locate(peer).await else { return };
+    let params = PeerInfoParams::default();
+    let token = Some(&peer.token);
+    let client = &shared.client;
+    let asked =
+        client.call::<SyncPeerInfo>(&peer.name, &addresses, token, &params, Bounds::SMALL).await;
+    if let Ok(answer) = asked {
+        shared.traffic(peer.daemon_id, |traffic| {
+            traffic.round_trip = Some(answer.round_trip);
+            traffic.version = Some(answer.result.version);
+        });
+        shared.follow_name(peer, &answer.result.name).await;
+    }
+}

@@ -1,0 +1,200 @@
+//! What peers ask of us: pages of our log, and to hear their news.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use thrum_api::limits::{HEADS_MAX, PULL_MAX_EVENTS};
+use thrum_api::peer::{Notified, NotifyParams, PullPage, PullParams};
+use thrum_api::{DaemonId, ErrorCode, EventId, Head, Origin, Place, RpcError, Sequence};
+
+use super::client::known_reason;
+use super::hub::{Input, Told, Verdict, head_of, judge};
+use super::pull::{count, report};
+use super::shared::{Message, Shared, chain};
+use crate::log::{Applied, Batch, Incoming, LogError, PageAnswer, PageRequest};
+
+/// Our log failed while a peer was served. The peer learns that, not why.
+fn refuse(what: &str, peer: DaemonId, error: &LogError) -> RpcError {
+    tracing::warn!("{what} of {peer}: {}", chain(error));
+    RpcError::new(ErrorCode::INTERNAL, "the log of this daemon can't be used at the moment")
+}
+
+/// Begins a new epoch if a peer's heads show that our log was rolled back.
+async fn learn_of_rollback(shared: &Shared, heads: &[Head]) -> Result<(), LogError> {
+    let own = Origin { daemon: shared.log.daemon(), epoch: shared.log.head().epoch };
+    let Some(head) = head_of(own, heads) else { return Ok(()) };
+    if !shared.log.missing(vec![head]).await?.origins.is_empty() {
+        rolled_back(shared).await?;
+    }
+    Ok(())
+}
+
+async fn rolled_back(shared: &Shared) -> Result<(), LogError> {
+    if shared.log.rolled_back().await? {
+        tracing::warn!(
+            "a peer knows more of this log than we do: it was restored from an older copy; \
+             a new epoch begins, and what is missing comes back from the peers"
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn pull(
+    shared: &Arc<Shared>,
+    peer: DaemonId,
+    params: PullParams,
+) -> Result<PullPage, RpcError> {
+    let refuse = |error: LogError| refuse("sync.pull", peer, &error);
+    let after = Place { sequence: params.after_seq, event_id: params.after_id };
+    let mut have = params.have.unwrap_or_default();
+    have.truncate(HEADS_MAX);
+    learn_of_rollback(shared, &have).await.map_err(refuse)?;
+    let wanted = params.limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = wanted.unwrap_or(PULL_MAX_EVENTS).clamp(1, PULL_MAX_EVENTS);
+    match shared.log.page(PageRequest { after, limit, have }).await.map_err(refuse)? {
+        PageAnswer::Page(page) => {
+            let (next, more) = (page.next, page.more_available);
+            shared.post(Message::Input(Input::Served { peer, next, more }));
+            Ok(PullPage {
+                events: page.events,
+                next_seq: page.next.sequence,
+                next_id: page.next.event_id,
+                more_available: page.more_available,
+                head_seq: page.head.sequence,
+                floor_seq: page.floor,
+                epoch: Some(shared.log.head().epoch),
+            })
+        }
+        PageAnswer::OtherLog(_) => {
+            rolled_back(shared).await.map_err(refuse)?;
+            let head = shared.log.head();
+            // It starts again at 0, and holds what its `have` will say.
+            shared.post(Message::Input(Input::Served { peer, next: Place::START, more: true }));
+            Err(RpcError::new(
+                ErrorCode::OTHER_LOG,
+                "this log does not hold that event at that place: start again at 0",
+            )
+            .with("epoch", head.epoch.to_string())
+            .with("head_seq", head.place.sequence.0))
+        }
+    }
+}
+
+pub(super) async fn notify(
+    shared: &Arc<Shared>,
+    peer: DaemonId,
+    mut params: NotifyParams,
+) -> Result<Notified, RpcError> {
+    if params.daemon_id != peer {
+        return Err(RpcError::new(
+            ErrorCode::INVALID_PARAMS,
+            format!(
+                "params of sync.notify: daemon_id is {}, the token is {peer}'s",
+                params.daemon_id
+            ),
+        ));
+    }
+    if params.removed {
+        let why = params.reason.as_deref().and_then(known_reason);
+        shared.traffic(peer, |traffic| traffic.refusal = why);
+        shared.post(Message::Input(Input::Goodbye(peer)));
+        return Ok(Notified::default());
+    }
+    if let (Some(name), Some(known)) = (&params.name, shared.registry.get(peer)) {
+        shared.follow_name(&known, name).await;
+    }
+    let news = News::of(&mut params);
+    let (held, input) =
+        take(shared, peer, news).await.map_err(|error| refuse("sync.notify", peer, &error))?;
+    shared.post(Message::Input(input));
+    Ok(Notified { held_seq: held })
+}
+
+/// A notification taken apart.
+struct News {
+    latest: Place,
+    after: Option<Place>,
+    heads: Option<Vec<Head>>,
+    ids: Vec<EventId>,
+    events: Vec<Incoming>,
+}
+
+impl News {
+    fn of(params: &mut NotifyParams) -> Self {
+        #[derive(Deserialize)]
+        struct Named {
+            event_id: EventId,
+        }
+        let events = params.events.take().unwrap_or_default();
+        let name = |bytes: &str| serde_json::from_str::<Named>(bytes).map(|named| named.event_id);
+        Self {
+            latest: Place { sequence: params.latest_seq, event_id: params.latest_id },
+            after: params.after_seq.map(|sequence| Place { sequence, event_id: params.after_id }),
+            heads: params.heads.take(),
+            ids: events.iter().filter_map(|event| name(event.event.get()).ok()).collect(),
+            events: events.into_iter().map(Incoming::read).collect(),
+        }
+    }
+
+    fn told(&self) -> Told<'_> {
+        Told {
+            latest: self.latest,
+            after: self.after,
+            window: &self.ids,
+            heads: self.heads.as_deref(),
+        }
+    }
+}
+
+/// Does what `judge` says, until it says that nothing is left to do here. Answers up to where we
+/// hold the peer's log.
+async fn take(
+    shared: &Shared,
+    peer: DaemonId,
+    mut news: News,
+) -> Result<(Sequence, Input), LogError> {
+    let log = &shared.log;
+    let latest = news.latest.sequence;
+    if let Some(heads) = &news.heads {
+        learn_of_rollback(shared, heads).await?;
+    }
+    loop {
+        let checkpoint = log.checkpoint(peer).await?.place;
+        let missing = match &news.heads {
+            Some(heads) => Some(log.missing(heads.clone()).await?.origins),
+            None => None,
+        };
+        match judge(checkpoint, &news.told(), missing.as_deref()) {
+            Verdict::Apply { checkpoint } => {
+                news.ids.clear();
+                let events = std::mem::take(&mut news.events);
+                let applied = apply(shared, peer, events, checkpoint).await?;
+                if applied.applied > 0 {
+                    report("sync.notify", peer, &applied);
+                }
+                if checkpoint.is_some() {
+                    return Ok((latest, Input::Synced { peer, latest }));
+                }
+            }
+            Verdict::Move(place) => {
+                apply(shared, peer, Vec::new(), Some(place)).await?;
+                return Ok((latest, Input::Synced { peer, latest }));
+            }
+            Verdict::Held => return Ok((latest, Input::Synced { peer, latest })),
+            Verdict::Lacking { from } => {
+                return Ok((checkpoint.sequence, Input::Lacking { peer, latest, from }));
+            }
+        }
+    }
+}
+
+async fn apply(
+    shared: &Shared,
+    peer: DaemonId,
+    events: Vec<Incoming>,
+    checkpoint: Option<Place>,
+) -> Result<Applied, LogError> {
+    let applied = shared.log.apply(Batch { peer, epoch: None, events, checkpoint }).await?;
+    count(shared, peer, &applied);
+    Ok(applied)
+}

@@ -1,0 +1,206 @@
+//! What the driver, its tasks and the public calls share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use thrum_api::local::PeerState;
+use thrum_api::{DaemonId, names};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::SyncCounters;
+use super::client::{Answer, Client, ClientError};
+use super::hub::{Input, LinkView};
+use crate::log::Log;
+use crate::peer::{Peer, Registry, RegistryError};
+use crate::tailnet::Tailnet;
+
+/// What the driver is told. Its queue has a bound; who finds it full waits in a task of its own.
+pub(super) enum Message {
+    /// For the hub.
+    Input(Input),
+    /// Peers changed, or are no longer being joined.
+    Peers,
+    /// How it stands with each peer.
+    Views(oneshot::Sender<Views>),
+}
+
+/// The hub's views, and how long ago its clock began.
+pub(super) struct Views {
+    pub(super) elapsed: Duration,
+    pub(super) links: BTreeMap<DaemonId, LinkView>,
+}
+
+/// What was seen of one peer since start.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Traffic {
+    pub(super) events_received: u64,
+    pub(super) round_trip: Option<Duration>,
+    pub(super) version: Option<String>,
+    /// Why it refused our token the last time.
+    pub(super) refusal: Option<&'static str>,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) pulls_sent: AtomicU64,
+    pub(super) notifies_sent: AtomicU64,
+    pub(super) events_received: AtomicU64,
+    pub(super) events_duplicate: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn read(&self) -> SyncCounters {
+        SyncCounters {
+            pulls_sent: self.pulls_sent.load(Ordering::Relaxed),
+            notifies_sent: self.notifies_sent.load(Ordering::Relaxed),
+            events_received: self.events_received.load(Ordering::Relaxed),
+            events_duplicate: self.events_duplicate.load(Ordering::Relaxed),
+        }
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) struct Shared {
+    pub(super) log: Log,
+    pub(super) registry: Registry,
+    pub(super) tailnet: Tailnet,
+    pub(super) client: Client,
+    pub(super) name: Arc<str>,
+    pub(super) port: watch::Receiver<u16>,
+    pub(super) enabled: watch::Sender<bool>,
+    /// How it stands with each peer that was talked to, told as it changes.
+    pub(super) standing: watch::Sender<BTreeMap<DaemonId, PeerState>>,
+    pub(super) inputs: mpsc::Sender<Message>,
+    /// Nothing new is begun.
+    pub(super) stop: CancellationToken,
+    /// What is under way ends now.
+    pub(super) abort: CancellationToken,
+    pub(super) tasks: TaskTracker,
+    pub(super) counters: Counters,
+    pub(super) traffic: Mutex<BTreeMap<DaemonId, Traffic>>,
+    /// Peers in the middle of `join`: the hub leaves them alone until it is decided.
+    pub(super) joining: Mutex<BTreeSet<DaemonId>>,
+    /// What a pairing that isn't confirmed yet has replaced.
+    pub(super) replaced: Mutex<BTreeMap<DaemonId, Peer>>,
+}
+
+impl Shared {
+    /// Runs `work` beside the driver until it is done or `close` loses patience.
+    pub(super) fn spawn(
+        self: &Arc<Self>,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        let abort = self.abort.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = abort.cancelled() => {}
+                () = work => {}
+            }
+        })
+    }
+
+    /// Tells the driver.
+    pub(super) fn post(self: &Arc<Self>, message: Message) {
+        if let Err(mpsc::error::TrySendError::Full(message)) = self.inputs.try_send(message) {
+            let inputs = self.inputs.clone();
+            self.spawn(async move {
+                // The driver is gone only when everything is.
+                inputs.send(message).await.unwrap_or_default();
+            });
+        }
+    }
+
+    pub(super) fn traffic(&self, peer: DaemonId, change: impl FnOnce(&mut Traffic)) {
+        change(lock(&self.traffic).entry(peer).or_default());
+    }
+
+    /// A peer answered: what is seen by that.
+    pub(super) async fn answered<R>(&self, peer: &Peer, all: &[SocketAddr], answer: &Answer<R>) {
+        self.traffic(peer.daemon_id, |traffic| {
+            traffic.round_trip = Some(answer.round_trip);
+            traffic.refusal = None;
+        });
+        self.follow_address(peer, all, answer.address).await;
+    }
+
+    /// A request to a peer failed: remembers the reason if it refused our token.
+    pub(super) fn note_refusal(&self, peer: DaemonId, error: &ClientError) {
+        if matches!(error, ClientError::Refused { .. }) {
+            self.traffic(peer, |traffic| traffic.refusal = error.refusal());
+        }
+    }
+
+    /// Where to dial a peer: where the tailnet says that its node is, else its address.
+    pub(super) async fn locate(&self, peer: &Peer) -> Result<Vec<SocketAddr>, ClientError> {
+        let fail = |source| ClientError::Locate { peer: peer.name.clone(), source };
+        let Some(node) = &peer.node else {
+            return match self.registry.address_of(peer.daemon_id) {
+                Some(address) => Ok(vec![address]),
+                None => Ok(self.tailnet.resolve(&peer.address).await.map_err(fail)?.addresses),
+            };
+        };
+        let found = self.tailnet.locate(node).await.map_err(fail)?;
+        let addresses: Vec<IpAddr> =
+            found.ok_or_else(|| ClientError::NotThere { peer: peer.name.clone() })?;
+        let port = peer.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let port = port.unwrap_or(thrum_port());
+        Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+    }
+
+    /// What a peer is called for people: its name in the tailnet, else what it calls itself.
+    pub(super) fn name_of(&self, peer: &Peer) -> String {
+        self.tailnet.name_or(peer.node.as_deref(), &peer.name)
+    }
+
+    /// The peer that a person means: by its names in the tailnet, what it calls itself, or its id.
+    pub(super) fn find(&self, typed: &str) -> Result<Peer, RegistryError> {
+        self.registry.find_as(typed, |peer| {
+            let node = peer.node.as_deref().and_then(|id| self.tailnet.node(id));
+            node.map_or_else(Vec::new, |node| vec![node.short_name().to_owned(), node.name])
+        })
+    }
+
+    /// A peer answered at this address: noted if it has moved. Only what the tailnet says of its
+    /// node gets here.
+    pub(super) async fn follow_address(&self, peer: &Peer, all: &[SocketAddr], now: SocketAddr) {
+        let known = peer.address.parse().is_ok_and(|known| all.contains(&known));
+        if peer.node.is_none() || known {
+            return;
+        }
+        let noted = self.registry.update(peer.daemon_id, move |peer| {
+            peer.address = now.to_string();
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!("can't note the new address of {}: {}", peer.name, chain(&error));
+        }
+    }
+
+    /// What a peer calls itself.
+    pub(super) async fn follow_name(&self, peer: &Peer, name: &str) {
+        if name == peer.name || names::daemon(name).is_err() {
+            return;
+        }
+        let name = name.to_owned();
+        let changed = self.registry.update(peer.daemon_id, move |peer| peer.name = name).await;
+        if let Err(error) = changed {
+            tracing::warn!("can't note the new name of {}: {}", peer.name, chain(&error));
+        }
+    }
+}
+
+/// The port of a peer whose address names none.
+const fn thrum_port() -> u16 {
+    9100
+}
+
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    crate::report::Chain(error).to_string()
+}

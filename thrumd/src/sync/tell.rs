@@ -1,0 +1,82 @@
+//! Carries out one telling: reads the news, and sends it unless it can wait.
+
+use std::sync::atomic::Ordering;
+
+use thrum_api::limits::HEADS_MAX;
+use thrum_api::peer::{NotifyParams, SyncNotify};
+use thrum_api::{DaemonId, Place};
+
+use super::client::{Bounds, ClientError};
+use super::hub::{Failure, Rules, TellEnd, patience};
+use super::pull::ours;
+use super::shared::Shared;
+use crate::log::News;
+use crate::peer::Peer;
+
+/// What the hub's action says.
+pub(super) struct Telling {
+    pub(super) unseen: Place,
+    pub(super) held: Place,
+    pub(super) window: bool,
+    pub(super) due: bool,
+}
+
+pub(super) async fn tell(shared: &Shared, id: DaemonId, what: Telling, rules: &Rules) -> TellEnd {
+    let Some(peer) = shared.registry.get(id) else {
+        return TellEnd::Failed(Failure::faulty("it is no peer any more".to_owned()));
+    };
+    let from = if what.due { what.held } else { what.unseen };
+    let mut news = match shared.log.news(id, from).await {
+        Ok(news) => news,
+        Err(error) => return TellEnd::Failed(ours(&error)),
+    };
+    if !what.due {
+        let delay = patience(news.own, news.concerns_peer, rules);
+        if !delay.is_zero() {
+            return TellEnd::Later { delay, seen: news.head };
+        }
+        if what.unseen != what.held {
+            news = match shared.log.news(id, what.held).await {
+                Ok(news) => news,
+                Err(error) => return TellEnd::Failed(ours(&error)),
+            };
+        }
+    }
+    match send(shared, &peer, &what, news).await {
+        Ok(end) => end,
+        Err(error) => TellEnd::Failed(error.failure()),
+    }
+}
+
+async fn send(
+    shared: &Shared,
+    peer: &Peer,
+    what: &Telling,
+    news: News,
+) -> Result<TellEnd, ClientError> {
+    let held = what.held;
+    let window = news.window.filter(|events| what.window && !events.is_empty());
+    let params = NotifyParams {
+        daemon_id: shared.log.daemon(),
+        name: Some(shared.name.to_string()),
+        latest_seq: news.head.sequence,
+        latest_id: news.head.event_id,
+        after_seq: window.as_ref().map(|_| held.sequence),
+        after_id: window.as_ref().and(held.event_id),
+        heads: news.heads.filter(|heads| heads.len() <= HEADS_MAX),
+        events: window,
+        removed: false,
+        reason: None,
+        token: None,
+    };
+    let addresses = shared.locate(peer).await?;
+    shared.counters.notifies_sent.fetch_add(1, Ordering::Relaxed);
+    let token = Some(&peer.token);
+    let answer = shared
+        .client
+        .call::<SyncNotify>(&peer.name, &addresses, token, &params, Bounds::SMALL)
+        .await
+        .inspect_err(|error| shared.note_refusal(peer.daemon_id, error))?;
+    shared.answered(peer, &addresses, &answer).await;
+    Ok(TellEnd::Told { latest: news.head, held: answer.result.held_seq })
+}

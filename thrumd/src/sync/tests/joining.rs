@@ -1,0 +1,112 @@
+use thrum_api::local::PeerState;
+use thrum_api::{ErrorCode, PairingCode};
+
+use super::lab::{converge, daemon, eventually, pair};
+
+fn wrong(code: &PairingCode) -> PairingCode {
+    let other = if code.expose().starts_with('0') { "1" } else { "0" };
+    format!("{other}{}", &code.expose()[1..]).parse().unwrap()
+}
+
+#[tokio::test]
+async fn joining_pairs_both_sides_and_syncs() {
+    let (a, b) = (daemon("my-laptop").await, daemon("office-server").await);
+    b.write(2).await;
+    let found = b.sync.resolve(&a.at()).await.unwrap();
+    assert_eq!(found.address, a.at());
+    let joined = b.sync.join(&a.at(), a.code()).await.unwrap();
+    assert_eq!((joined.daemon_id, &*joined.name, joined.renewed), (a.id, "my-laptop", false));
+    assert_eq!(joined.address, a.at());
+    let peer = a.registry.get(b.id).unwrap();
+    assert_eq!((&*peer.name, peer.address), ("office-server", b.at()));
+    assert!(!b.registry.get(a.id).unwrap().unconfirmed);
+    converge(&[&a, &b], 2).await;
+}
+
+#[tokio::test]
+async fn a_wrong_code_pairs_nobody_and_says_how_many_tries_are_left() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    let code = a.code();
+    for left in [2, 1] {
+        let error = b.sync.join(&a.at(), wrong(&code)).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::WRONG_CODE, "{error:?}");
+        assert_eq!(error.member("attempts_left").unwrap().as_u64(), Some(left));
+        assert!(error.message.contains(&format!("{left} tr")), "{error:?}");
+    }
+    let error = b.sync.join(&a.at(), wrong(&code)).await.unwrap_err();
+    assert!([ErrorCode::PAIRING_LOCKED, ErrorCode::WRONG_CODE].contains(&error.code), "{error:?}");
+    assert!(a.registry.all().is_empty() && b.registry.all().is_empty());
+}
+
+#[tokio::test]
+async fn joining_where_nobody_is_pairing_says_what_to_run() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    let error = b.sync.join(&a.at(), "1234".parse::<PairingCode>().unwrap()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NO_PAIRING_SESSION);
+    assert!(error.member("hint").unwrap().as_str().unwrap().contains("thrum peer add"));
+}
+
+#[tokio::test]
+async fn joining_itself_is_refused_before_the_code_is_sent() {
+    let a = daemon("a").await;
+    let code = a.code();
+    for error in [
+        a.sync.resolve(&a.at()).await.unwrap_err(),
+        a.sync.join(&a.at(), wrong(&code)).await.unwrap_err(),
+    ] {
+        assert_eq!(error.code, ErrorCode::REFUSED);
+        assert!(error.message.contains("this machine itself"), "{error:?}");
+    }
+    assert_eq!(a.pairing.current().unwrap().attempts_left, 3);
+}
+
+#[tokio::test]
+async fn pairing_again_replaces_the_token_and_keeps_the_checkpoint() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    a.write(4).await;
+    pair(&a, &b).await;
+    converge(&[&a, &b], 4).await;
+    let old = b.registry.get(a.id).unwrap().token;
+    let held = || async { b.log.checkpoint(a.id).await.unwrap().place };
+    let before = held().await;
+    let joined = b.sync.join(&a.at(), a.code()).await.unwrap();
+    assert!(joined.renewed);
+    let new = b.registry.get(a.id).unwrap().token;
+    assert!(!new.matches(old.expose()));
+    assert!(a.registry.get(b.id).unwrap().token.matches(new.expose()));
+    assert!(held().await.sequence >= before.sequence);
+    a.reaches(&b, PeerState::InSync).await;
+    b.reaches(&a, PeerState::InSync).await;
+    a.write(1).await;
+    converge(&[&a, &b], 5).await;
+    assert_eq!(b.sync.counters().events_duplicate, 0);
+}
+
+#[tokio::test]
+async fn a_removed_peer_is_told_and_shows_it() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    a.reaches(&b, PeerState::InSync).await;
+    let removed = a.sync.remove("b").await.unwrap();
+    assert!(removed.told);
+    assert_eq!(removed.daemon_id, b.id);
+    b.reaches(&a, PeerState::RemovedUs).await;
+    assert!(eventually(async || b.registry.get(a.id).is_some_and(|peer| peer.removed_us)).await);
+    assert!(a.registry.all().is_empty());
+}
+
+#[tokio::test]
+async fn a_peer_that_is_away_is_removed_without_being_told_and_finds_out() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    let b = b.stop().await;
+    assert!(!a.sync.remove("b").await.unwrap().told);
+    let b = b.start().await;
+    b.reaches(&a, PeerState::RemovedUs).await;
+}
+
+#[tokio::test]
+async fn removing_nobody_is_an_error_that_names_the_near_ones() {
+    let a = daemon("a").await;
+    assert_eq!(a.sync.remove("nobody").await.unwrap_err().code, ErrorCode::NOT_FOUND);
+}

@@ -1,0 +1,117 @@
+//! What answers is no thrumd, or a bad one.
+
+use std::net::SocketAddr;
+
+use thrum_api::local::PeerState;
+use thrum_api::{ErrorCode, Token};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::lab::{Daemon, converge, daemon, eventually, pair};
+use crate::peer::Peer;
+
+/// Answers every request with these bytes, or never.
+async fn stranger(answer: Option<String>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut request = vec![0; 64 * 1024];
+                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                    if let Some(answer) = &answer
+                        && stream.write_all(answer.as_bytes()).await.is_err()
+                    {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+fn http(kind: &str, body: &str) -> Option<String> {
+    let length = body.len();
+    Some(format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
+    ))
+}
+
+async fn befriend(daemon: &Daemon, address: SocketAddr) {
+    let peer = Peer {
+        daemon_id: crate::ids::daemon(),
+        name: "stranger".to_owned(),
+        address: address.to_string(),
+        node: None,
+        token: Token::from_bytes(&[7; 32]),
+        paired_at: crate::clock::now(),
+        unconfirmed: false,
+        removed_us: false,
+        by_policy: None,
+    };
+    daemon.registry.put(peer).await.unwrap();
+}
+
+/// The daemon says this of the peer, and other peers go on.
+async fn complains(address: SocketAddr, words: &str) {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    befriend(&a, address).await;
+    let says = async || {
+        let mut all = a.sync.status().await.into_iter();
+        let status = all.find(|status| status.name == "stranger").unwrap();
+        matches!(status.state, PeerState::BackingOff | PeerState::NeverReached)
+            && status.last_error.is_some_and(|error| error.contains(words))
+    };
+    assert!(eventually(says).await, "{:?}", a.sync.status().await);
+    b.write(1).await;
+    converge(&[&a, &b], 1).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_html_is_no_thrumd() {
+    let page = http("text/html", "<html>hello</html>");
+    complains(stranger(page).await, "is no thrumd: it sent HTTP 200 OK with text/html").await;
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_other_json_is_named() {
+    let address = stranger(http("application/json", "{\"hello\":1}")).await;
+    complains(address, "can't be read").await;
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_too_much_is_cut_off() {
+    let kind = "application/json";
+    let huge = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: 99999999\r\n\r\n{}",
+        "x".repeat(6 << 20)
+    );
+    complains(stranger(Some(huge)).await, "with more than 4718592 bytes").await;
+}
+
+#[tokio::test]
+async fn a_page_that_repeats_a_place_is_refused() {
+    let event = "{\"sequence\":1,\"event\":{}}";
+    let body = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"events\":[{event},{event}],\"next_seq\":2,\
+         \"more_available\":false,\"head_seq\":2,\"floor_seq\":0}}}}"
+    );
+    let address = stranger(http("application/json", &body)).await;
+    complains(address, "place 1 comes after place 1 in its page").await;
+}
+
+#[tokio::test]
+async fn resolving_says_whether_nobody_or_somebody_else_is_there() {
+    let a = daemon("a").await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let error = a.sync.resolve(&nobody.to_string()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::UNREACHABLE);
+    assert!(error.message.starts_with("nobody answers at"), "{error:?}");
+    let other = stranger(http("text/html", "hello")).await;
+    let error = a.sync.resolve(&other.to_string()).await.unwrap_err();
+    assert!(error.message.starts_with("there is no thrumd at"), "{error:?}");
+    assert!(error.member("hint").is_some());
+}

@@ -1,0 +1,181 @@
+use std::time::Duration;
+
+use thrum_api::local::PeerState;
+use tokio::time::sleep;
+
+use super::lab::{converge, daemon, eventually, pair};
+use crate::sync::SyncCounters;
+
+#[tokio::test]
+async fn what_either_writes_is_at_the_other_and_both_say_in_sync() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    a.write(3).await;
+    pair(&a, &b).await;
+    converge(&[&a, &b], 3).await;
+    for _ in 0..10 {
+        a.write(1).await;
+        b.write(1).await;
+    }
+    converge(&[&a, &b], 23).await;
+    a.reaches(&b, PeerState::InSync).await;
+    b.reaches(&a, PeerState::InSync).await;
+    let status = a.status_of(&b).await.unwrap();
+    assert_eq!((status.we_lack, status.they_lack, status.failures), (Some(0), Some(0), 0));
+    assert!(status.round_trip_us.is_some() && status.last_sync.is_some());
+    assert!(eventually(async || b.status_of(&a).await.unwrap().version.is_some()).await);
+}
+
+#[tokio::test]
+async fn a_long_log_is_pulled_page_by_page() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    a.write(4500).await;
+    pair(&a, &b).await;
+    converge(&[&a, &b], 4500).await;
+    let counters = b.sync.counters();
+    assert_eq!((counters.events_received, counters.events_duplicate), (4500, 0));
+    assert!(counters.pulls_sent >= 5, "{counters:?}");
+}
+
+#[tokio::test]
+async fn along_a_line_events_are_relayed() {
+    let (a, b, c) = (daemon("a").await, daemon("b").await, daemon("c").await);
+    pair(&a, &b).await;
+    pair(&b, &c).await;
+    a.write(2).await;
+    c.write(2).await;
+    converge(&[&a, &b, &c], 4).await;
+}
+
+#[tokio::test]
+async fn in_a_triangle_nothing_is_transferred_twice() {
+    let (a, b, c) = (daemon("a").await, daemon("b").await, daemon("c").await);
+    pair(&a, &b).await;
+    pair(&b, &c).await;
+    pair(&a, &c).await;
+    let all = [&a, &b, &c];
+    for (x, y) in [(&a, &b), (&b, &c), (&a, &c)] {
+        x.reaches(y, PeerState::InSync).await;
+        y.reaches(x, PeerState::InSync).await;
+    }
+    let sum = |count: fn(&SyncCounters) -> u64| -> u64 {
+        all.iter().map(|daemon| count(&daemon.sync.counters())).sum()
+    };
+    // A machine too busy to give the writer its head start (250 ms) sends an event twice in a round.
+    // One that sends everything twice does so in each.
+    let mut rounds = Vec::new();
+    for round in 1..=5 {
+        let before = (sum(|c| c.events_received), sum(|c| c.events_duplicate));
+        for n in 0..30 {
+            all[n % 3].write(1).await;
+            sleep(Duration::from_millis(if n % 5 == 0 { 120 } else { 0 })).await;
+        }
+        converge(&all, round * 30).await;
+        for (x, y) in [(&a, &b), (&b, &c), (&a, &c)] {
+            x.reaches(y, PeerState::InSync).await;
+            y.reaches(x, PeerState::InSync).await;
+        }
+        let received = sum(|c| c.events_received) - before.0;
+        rounds.push((received, sum(|c| c.events_duplicate) - before.1));
+        if rounds.last() == Some(&(60, 0)) {
+            return;
+        }
+    }
+    panic!("each round sent something twice (received, held already): {rounds:?}");
+}
+
+#[tokio::test]
+async fn a_peer_that_was_away_catches_up_when_it_comes_back() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    let b = b.stop().await;
+    a.write(300).await;
+    let b = b.start().await;
+    converge(&[&a, &b], 300).await;
+    b.write(1).await;
+    converge(&[&a, &b], 301).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_away_is_backed_off_from_and_heard_again_at_once() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    a.reaches(&b, PeerState::InSync).await;
+    let gone = b.stop().await;
+    a.write(1).await;
+    let failing = async || {
+        let status = a.sync.status().await.remove(0);
+        status.state == PeerState::BackingOff
+            && status.next_try_at.is_some()
+            && status.last_error.is_some_and(|error| error.contains("can't connect to 127.0.0.1"))
+    };
+    assert!(eventually(failing).await, "{:?}", a.sync.status().await);
+    let b = gone.start().await;
+    a.reaches(&b, PeerState::InSync).await;
+}
+
+#[tokio::test]
+async fn a_peer_whose_database_was_lost_gets_everything_back() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    a.write(5).await;
+    b.write(5).await;
+    converge(&[&a, &b], 10).await;
+    let b = b.stop().await;
+    b.lose_database();
+    let b = b.start().await;
+    // As many new ones as it had: a bare number would match the old checkpoint.
+    b.write(10).await;
+    converge(&[&a, &b], 20).await;
+    a.reaches(&b, PeerState::InSync).await;
+}
+
+#[tokio::test]
+async fn after_a_restore_both_histories_survive_everywhere() {
+    let (a, b, c) = (daemon("a").await, daemon("b").await, daemon("c").await);
+    pair(&a, &b).await;
+    pair(&b, &c).await;
+    b.write(3).await;
+    converge(&[&a, &b, &c], 3).await;
+    let stopped = b.stop().await;
+    let backup = stopped.backup();
+    let b = stopped.start().await;
+    b.write(4).await;
+    converge(&[&a, &b, &c], 7).await;
+    let epoch = b.log.head().epoch;
+    let (a, c) = (a.stop().await, c.stop().await);
+    let stopped = b.stop().await;
+    stopped.restore(&backup);
+    let b = stopped.start().await;
+    // Written at places that the lost ones have elsewhere.
+    b.write(4).await;
+    let (a, c) = (a.start().await, c.start().await);
+    converge(&[&a, &b, &c], 11).await;
+    assert_ne!(b.log.head().epoch, epoch);
+    b.write(1).await;
+    converge(&[&a, &b, &c], 12).await;
+}
+
+#[tokio::test]
+async fn turned_off_nothing_is_called_and_turned_on_it_goes_on() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    a.reaches(&b, PeerState::InSync).await;
+    a.sync.enable(false);
+    a.reaches(&b, PeerState::Off).await;
+    let before = a.sync.counters().notifies_sent;
+    a.write(1).await;
+    a.sync.sync_now(None);
+    assert_eq!(a.sync.status().await[0].state, PeerState::Off);
+    assert_eq!(a.sync.counters().notifies_sent, before);
+    a.sync.enable(true);
+    converge(&[&a, &b], 1).await;
+}
+
+#[tokio::test]
+async fn close_ends_every_task() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    a.write(100).await;
+    a.sync.close().await;
+    assert_eq!(a.sync.status().await[0].state, PeerState::Off);
+}

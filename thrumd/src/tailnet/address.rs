@@ -1,0 +1,70 @@
+//! What people type for a machine: `name`, `name:port`, `ip`, `ip:port`, `[v6]`, `[v6]:port`.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+use super::TailnetError;
+
+/// The port that peers listen on unless told otherwise.
+pub const DEFAULT_PORT: u16 = 9100;
+
+/// A machine's name or address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    /// An address.
+    Ip(IpAddr),
+    /// A name that has to be looked up, in lower case and without a dot at its end.
+    Name(String),
+}
+
+/// What a person typed, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// The machine.
+    pub host: Host,
+    /// The port; [`DEFAULT_PORT`] if none was typed.
+    pub port: u16,
+}
+
+impl FromStr for HostPort {
+    type Err = TailnetError;
+
+    fn from_str(typed: &str) -> Result<Self, TailnetError> {
+        let typed = typed.trim();
+        let wrong = |why| TailnetError::Address { typed: typed.chars().take(300).collect(), why };
+        if let Some(rest) = typed.strip_prefix('[') {
+            let (inside, after) = rest.split_once(']').ok_or_else(|| wrong("a ] is missing"))?;
+            let ip: Ipv6Addr =
+                inside.parse().map_err(|_| wrong("what stands in [] is no IPv6 address"))?;
+            let port = match after.strip_prefix(':') {
+                Some(port) => parse_port(port).ok_or_else(|| wrong(PORT))?,
+                None if after.is_empty() => DEFAULT_PORT,
+                None => return Err(wrong("only :PORT may follow the ]")),
+            };
+            return Ok(Self { host: Host::Ip(ip.into()), port });
+        }
+        // An IPv6 address has colons of its own, so it is tried as a whole first.
+        if let Ok(ip) = typed.parse::<IpAddr>() {
+            return Ok(Self { host: Host::Ip(ip), port: DEFAULT_PORT });
+        }
+        let (host, port) = match typed.split_once(':') {
+            Some((host, port)) => (host, parse_port(port).ok_or_else(|| wrong(PORT))?),
+            None => (typed, DEFAULT_PORT),
+        };
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Ok(Self { host: Host::Ip(ip), port });
+        }
+        let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.len() > 253 || !name.chars().all(fits) {
+            return Err(wrong("the name has other characters than letters, digits, - and ."));
+        }
+        Ok(Self { host: Host::Name(name), port })
+    }
+}
+
+const PORT: &str = "the port is no number from 1 to 65535";
+
+fn parse_port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port != 0)
+}

@@ -1,0 +1,132 @@
+//! The child's directory: its configuration, the key for as long as it is needed, its socket, and a
+//! note of which process it is.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde_json::json;
+
+use super::{ChildError, PrivateConfig, User};
+
+/// The configuration, below the directory.
+pub(super) const CONF: &str = "conf.json";
+/// The key, below the directory.
+const KEY: &str = "authkey";
+/// The LocalAPI's socket, below the directory.
+pub(super) const SOCKET: &str = "ts.sock";
+/// Whose the directory is, below the directory: locked while we run.
+const LOCK: &str = "lock";
+/// Which process is ours, below the directory.
+pub(super) const PROCESS: &str = "process";
+
+/// Longest path of a Unix socket, in bytes, on the strictest system.
+pub(super) const SOCKET_PATH_LIMIT: usize = 103;
+
+/// Where the LocalAPI's socket is.
+pub(super) fn socket(dir: &Path) -> PathBuf {
+    dir.join(SOCKET)
+}
+
+fn failed<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> ChildError + 'a {
+    move |source| ChildError::File { doing, path: path.to_owned(), source }
+}
+
+/// Makes the directory, for the child's user alone. An absolute path to it comes back.
+pub(super) fn make_dir(dir: &Path, user: Option<&User>) -> Result<PathBuf, ChildError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(failed("making the directory", dir))?;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
+        .map_err(failed("closing to others the directory", dir))?;
+    if let Some(user) = user {
+        chown(dir, Some(user.uid), Some(user.gid))
+            .map_err(failed("giving to the user of tailscaled the directory", dir))?;
+    }
+    dir.canonicalize().map_err(failed("finding the directory", dir))
+}
+
+/// Keeps other daemons from the directory for as long as the file that comes back lives. Each would
+/// take the other's child for one that was left.
+pub(super) fn lock(dir: &Path) -> Result<File, ChildError> {
+    let path = dir.join(LOCK);
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed("opening", &path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(ChildError::InUse { dir: dir.to_owned() }),
+        Err(error) => Err(failed("locking", &path)(error.into())),
+    }
+}
+
+/// Writes the configuration, and the key if `with_key`. Without, an older key is removed: tailscaled
+/// refuses to start when a key file that its configuration names is missing, so the configuration
+/// goes first.
+pub(super) fn write(
+    dir: &Path,
+    config: &PrivateConfig,
+    user: Option<&User>,
+    with_key: bool,
+) -> Result<(), ChildError> {
+    let key = config.auth_key.as_ref().filter(|_| with_key);
+    let mut conf = json!({
+        "version": "alpha0",
+        "locked": false,
+        "enabled": true,
+        "hostname": config.hostname,
+        "acceptDNS": false,
+        "acceptRoutes": false,
+    });
+    if let (Some(url), Some(conf)) = (&config.control_url, conf.as_object_mut()) {
+        conf.insert("serverURL".to_owned(), json!(url));
+    }
+    let key_file = dir.join(KEY);
+    if let (Some(key), Some(conf)) = (key, conf.as_object_mut()) {
+        replace(&key_file, key.expose().as_bytes(), user)?;
+        // Relative to the directory that the child runs in: it may not see the way to it.
+        conf.insert("authKey".to_owned(), json!(format!("file:{KEY}")));
+    }
+    replace(&dir.join(CONF), conf.to_string().as_bytes(), user)?;
+    if key.is_none() {
+        remove(&key_file)?;
+    }
+    Ok(())
+}
+
+/// Writes a whole file of mode 0600 in one step.
+pub(super) fn replace(path: &Path, text: &[u8], user: Option<&User>) -> Result<(), ChildError> {
+    let new = path.with_extension("new");
+    remove(&new)?;
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| file.write_all(text));
+    written.map_err(failed("writing", &new))?;
+    if let Some(user) = user {
+        chown(&new, Some(user.uid), Some(user.gid))
+            .map_err(failed("giving to the user of tailscaled", &new))?;
+    }
+    std::fs::rename(&new, path).map_err(failed("writing", path))
+}
+
+/// Removes a file; it may be gone already.
+pub(super) fn remove(path: &Path) -> Result<(), ChildError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed("removing", path)(error))
+        }
+        _ => Ok(()),
+    }
+}

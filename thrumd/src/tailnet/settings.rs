@@ -1,0 +1,42 @@
+use super::private::{self, PrivateConfig};
+use super::tailscaled::TailscaledConfig;
+use crate::config::Config;
+use thrum_api::local::TailnetKind;
+
+/// Which tailnet, and all that its kind needs to know.
+#[derive(Debug, Clone)]
+pub enum Settings {
+    /// 127.0.0.0/8 only.
+    Loopback {
+        /// What this machine calls itself.
+        hostname: String,
+    },
+    /// The machine's own tailscaled.
+    Tailscaled(TailscaledConfig),
+    /// A child of our own.
+    Private(PrivateConfig),
+}
+
+impl Settings {
+    /// What of the configuration is the tailnet's. The environment is what the child of the private
+    /// kind may see.
+    pub fn of(config: &Config) -> Self {
+        match config.tailnet {
+            TailnetKind::Loopback => Self::Loopback { hostname: config.hostname.clone() },
+            TailnetKind::Tailscaled => Self::Tailscaled(TailscaledConfig {
+                socket: config.tailscale_socket.clone(),
+                ..TailscaledConfig::default()
+            }),
+            TailnetKind::Private => Self::Private(PrivateConfig {
+                state_dir: config.tailscale_state_dir.clone(),
+                hostname: config.hostname.clone(),
+                auth_key: config.auth_key.clone(),
+                control_url: config.control_url.clone(),
+                ephemeral: config.ephemeral,
+                binary: None,
+                environment: private::environment(std::env::vars_os()),
+                port: config.port,
+            }),
+        }
+    }
+}

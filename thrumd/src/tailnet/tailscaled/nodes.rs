@@ -1,0 +1,153 @@
+//! The tailnet as last seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::super::localapi::{News, Status, StatusNode};
+use super::Node;
+
+/// A node in the last look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// Its stable id.
+    pub stable_id: String,
+    /// Its number in the news; 0 where that isn't known.
+    pub number: i64,
+    /// Its full name, without a dot at the end, in lower case.
+    pub name: String,
+    /// Its addresses, best first.
+    pub addresses: Vec<IpAddr>,
+    /// Its owner's id; means nothing if it has tags.
+    pub user: i64,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The control server holds a connection of it.
+    pub online: bool,
+    /// Its key is over.
+    pub expired: bool,
+}
+
+/// The tailnet as last seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Nodes {
+    /// What full names here end in, without the dot before it.
+    pub suffix: String,
+    /// tailscaled has no interface: in and out go through it.
+    pub userspace: bool,
+    /// This node.
+    pub me: Entry,
+    /// Our own endpoints below the tunnel: they change with the network.
+    endpoints: Vec<String>,
+    peers: BTreeMap<String, Entry>,
+    owners: BTreeMap<i64, String>,
+}
+
+/// A DNS name without the dot at its end.
+pub(super) fn full_name(dns_name: &str) -> &str {
+    dns_name.strip_suffix('.').unwrap_or(dns_name)
+}
+
+impl Entry {
+    fn read(node: StatusNode) -> Self {
+        Self {
+            name: full_name(&node.dns_name).to_ascii_lowercase(),
+            stable_id: node.id,
+            number: node.number,
+            addresses: node.tailscale_ips,
+            user: node.user_id,
+            tags: node.tags,
+            online: node.online,
+            expired: node.expired,
+        }
+    }
+
+    /// The first label of the name.
+    pub fn label(&self) -> &str {
+        self.name.split('.').next().unwrap_or_default()
+    }
+}
+
+impl Nodes {
+    /// What of a status is worth keeping.
+    pub(super) fn read(status: Status) -> Self {
+        let mut me = Entry::read(StatusNode { addrs: Vec::new(), ..status.me.clone() });
+        if me.addresses.is_empty() {
+            me.addresses = status.tailscale_ips;
+        }
+        let mut endpoints = status.me.addrs;
+        endpoints.sort();
+        let peers = status.peer.into_values().filter(|node| !node.id.is_empty());
+        let owners = status
+            .user
+            .into_iter()
+            .map(|(key, owner)| (key.parse().unwrap_or(owner.id), owner.login_name));
+        Self {
+            suffix: status.current_tailnet.suffix.to_ascii_lowercase(),
+            userspace: status.tun == Some(false),
+            me,
+            endpoints,
+            peers: peers.map(|node| (node.id.clone(), Entry::read(node))).collect(),
+            owners: owners.filter(|(_, name)| !name.is_empty()).collect(),
+        }
+    }
+
+    /// The node with this stable id; it may be us.
+    pub fn get(&self, stable_id: &str) -> Option<&Entry> {
+        if !stable_id.is_empty() && self.me.stable_id == stable_id {
+            return Some(&self.me);
+        }
+        self.peers.get(stable_id)
+    }
+
+    /// The node with this address.
+    pub fn by_address(&self, ip: IpAddr) -> Option<&Entry> {
+        self.all().find(|entry| entry.addresses.contains(&ip))
+    }
+
+    /// All nodes, us first.
+    pub fn all(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::once(&self.me).chain(self.peers.values())
+    }
+
+    /// The node for messages and bindings.
+    pub fn node(&self, entry: &Entry) -> Node {
+        let owner = match entry.tags.is_empty() {
+            true => self.owners.get(&entry.user).cloned(),
+            false => Some(entry.tags.join(", ")),
+        };
+        Node { stable_id: entry.stable_id.clone(), name: entry.name.clone(), owner }
+    }
+
+    /// Whether we and the node have one owner. A node with tags has none.
+    pub fn same_owner(&self, entry: &Entry) -> Option<bool> {
+        match (self.me.tags.is_empty(), entry.tags.is_empty()) {
+            (true, true) if self.me.user != 0 && entry.user != 0 => {
+                Some(self.me.user == entry.user)
+            }
+            (true, true) | (false, false) => None,
+            _ => Some(false),
+        }
+    }
+
+    /// Since `before` something happened that makes it worth trying a peer again: our network or
+    /// address changed, the control server sees us again, or one of `wanted` came, came back or
+    /// moved. Of other nodes a large tailnet has news all the time.
+    pub(super) fn worth_a_try(
+        &self,
+        before: &Self,
+        news: &News,
+        wanted: &BTreeSet<String>,
+    ) -> bool {
+        let moved = self.me.addresses != before.me.addresses || self.endpoints != before.endpoints;
+        if moved || news.about_us || (self.me.online && !before.me.online) {
+            return true;
+        }
+        wanted.iter().filter_map(|id| self.peers.get(id)).any(|now| {
+            let Some(then) = before.peers.get(&now.stable_id) else { return true };
+            (now.online && !then.online)
+                || (then.expired && !now.expired)
+                || now.addresses != then.addresses
+                || news.back.contains(&now.number)
+        })
+    }
+}

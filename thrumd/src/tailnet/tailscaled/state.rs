@@ -1,0 +1,176 @@
+//! The states of the tailnet in words: what is, and what to do next.
+
+use std::net::IpAddr;
+
+/// Whose tailscaled it is: decides what helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The machine's; an administrator runs `tailscale`.
+    Machine,
+    /// A child of ours; there is nothing to run.
+    Ours,
+}
+
+/// How it stands with the tailnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Up: listen on these addresses.
+    Up {
+        /// Our tailnet addresses; 127.0.0.1 in userspace mode.
+        addresses: Vec<IpAddr>,
+        /// Our short name.
+        hostname: String,
+    },
+    /// No socket, and no program either.
+    NotInstalled,
+    /// A program and no socket, or a socket where nobody listens.
+    NotRunning {
+        /// The socket.
+        socket: String,
+    },
+    /// The socket is not for us.
+    NoPermission {
+        /// The socket, or what was refused.
+        what: String,
+    },
+    /// It runs and gives no proper answer.
+    NoAnswer {
+        /// The error with its causes.
+        error: String,
+    },
+    /// It has not got far enough to know more.
+    Starting,
+    /// Nobody is logged in.
+    LoggedOut {
+        /// Where to log in, if a login is under way.
+        url: Option<String>,
+    },
+    /// A login was tried and failed: a key that is refused, a control server that doesn't answer.
+    LoginFails {
+        /// tailscaled's words.
+        said: String,
+    },
+    /// The node's key is over.
+    KeyExpired {
+        /// Where to log in, if a login is under way.
+        url: Option<String>,
+    },
+    /// An administrator of the tailnet has to approve this machine.
+    NeedsApproval,
+    /// `tailscale down`.
+    Stopped,
+    /// Another user of the machine has it.
+    InUse,
+    /// Up, but this machine's interfaces have none of the addresses.
+    NoAddress {
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+    },
+    /// A state of a newer version.
+    Unknown(String),
+}
+
+impl State {
+    /// What is wrong, in a sentence without the remedy.
+    pub fn what(&self, whose: Whose) -> String {
+        let who = match whose {
+            Whose::Machine => "tailscaled",
+            Whose::Ours => "our own tailscaled",
+        };
+        match self {
+            Self::Up { .. } => "up".to_owned(),
+            Self::NotInstalled => "Tailscale is not installed on this machine".to_owned(),
+            Self::NotRunning { socket } => format!("{who} is not running (nothing at {socket})"),
+            Self::NoPermission { what } => format!("{who} refuses us: {what}"),
+            Self::NoAnswer { error } => format!("{who} gives no proper answer: {error}"),
+            Self::Starting => format!("{who} is starting"),
+            Self::LoginFails { said } => format!("{who} can't log in: {said}"),
+            Self::LoggedOut { .. } => format!("{who} is logged out"),
+            Self::KeyExpired { .. } => "this machine's key in the tailnet has expired".to_owned(),
+            Self::NeedsApproval => {
+                "this machine waits for the approval of an administrator of the tailnet".to_owned()
+            }
+            Self::Stopped => format!("{who} is stopped"),
+            Self::InUse => format!("{who} is in use by another user of this machine"),
+            Self::NoAddress { addresses } => {
+                let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                format!("no network interface here has our tailnet address {}", list.join(" or "))
+            }
+            Self::Unknown(word) => format!("{who} is in the unknown state {word:?}"),
+        }
+    }
+
+    /// What to do about it. None where waiting is all.
+    pub fn next(&self, whose: Whose) -> Option<String> {
+        let open = |url: &str| format!("open {url}");
+        let sudo = if cfg!(target_os = "macos") { "" } else { "sudo " };
+        let start = if cfg!(target_os = "macos") {
+            "start the Tailscale app, or run `sudo brew services start tailscale`"
+        } else {
+            "run `sudo systemctl enable --now tailscaled`"
+        };
+        let ours = whose == Whose::Ours;
+        Some(match self {
+            Self::Up { .. } | Self::Starting => return None,
+            Self::NotRunning { .. } | Self::NoAnswer { .. } if ours => return None,
+            Self::NotInstalled => "install it from https://tailscale.com/download, or set \
+                THRUM_TAILNET=loopback to use this machine alone"
+                .to_owned(),
+            Self::NotRunning { .. } => start.to_owned(),
+            Self::NoPermission { .. } => {
+                "let the user that thrumd runs as open that socket (by default every user may)"
+                    .to_owned()
+            }
+            Self::NoAnswer { .. } => "run `tailscale status` to see more".to_owned(),
+            Self::LoginFails { .. } if ours => "check THRUM_TS_AUTH_KEY and THRUM_TS_CONTROL_URL, \
+                and that this machine reaches the control server"
+                .to_owned(),
+            Self::LoginFails { .. } => format!("run `{sudo}tailscale up`"),
+            Self::LoggedOut { url: Some(url) } | Self::KeyExpired { url: Some(url) } => open(url),
+            Self::LoggedOut { .. } | Self::KeyExpired { .. } if ours => {
+                "set THRUM_TS_AUTH_KEY to a new key and restart thrumd".to_owned()
+            }
+            Self::LoggedOut { .. } => format!("run `{sudo}tailscale up`"),
+            Self::KeyExpired { .. } => format!("run `{sudo}tailscale up --force-reauth`"),
+            Self::NeedsApproval => {
+                "approve it among the machines of the tailnet's admin console".to_owned()
+            }
+            Self::Stopped if ours => return None,
+            Self::Stopped => format!("run `{sudo}tailscale up`"),
+            Self::InUse => "log that user out, or use the tailnet as that user".to_owned(),
+            Self::NoAddress { .. } => {
+                "run thrumd in the network namespace of tailscaled, with `ip address` showing it"
+                    .to_owned()
+            }
+            Self::Unknown(_) => "run `tailscale status`, and update thrumd".to_owned(),
+        })
+    }
+
+    /// Both in one line.
+    pub fn why(&self, whose: Whose) -> String {
+        match self.next(whose) {
+            Some(next) => format!("{}; {next}", self.what(whose)),
+            None => self.what(whose),
+        }
+    }
+
+    /// A stable word for scripts.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Up { .. } => "up",
+            Self::NotInstalled => "not_installed",
+            Self::NotRunning { .. } => "not_running",
+            Self::NoPermission { .. } => "no_permission",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::Starting => "starting",
+            Self::LoggedOut { .. } => "logged_out",
+            Self::LoginFails { .. } => "login_fails",
+            Self::KeyExpired { .. } => "key_expired",
+            Self::NeedsApproval => "needs_approval",
+            Self::Stopped => "stopped",
+            Self::InUse => "in_use",
+            Self::NoAddress { .. } => "no_address",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
