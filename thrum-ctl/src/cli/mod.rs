@@ -1,0 +1,298 @@
+//! The command line: words, options, help.
+
+mod daemon;
+mod generate;
+mod messages;
+mod peers;
+pub mod topics;
+
+use std::ffi::OsString;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCandidates;
+
+use crate::complete;
+
+pub use daemon::{
+    DaemonCommand, DemoArgs, DoctorArgs, InstallArgs, LogsArgs, ResetArgs, StatusArgs,
+};
+pub use generate::{GenerateCommand, Shell};
+pub use messages::{AgentsArgs, EventsArgs, InboxArgs, SendArgs, WaitArgs};
+pub use peers::{JoinArgs, PeerCommand, PeerStatusArgs, PolicyArgs, RemoveArgs, Switch, SyncArgs};
+
+/// Messages between agents on any of your machines.
+#[derive(Debug, Parser)]
+#[command(
+    name = "thrum",
+    version,
+    disable_help_subcommand = true,
+    before_help = "Examples:\n  \
+        thrum daemon start                          start the service of this user\n  \
+        thrum send --as planner coder \"it's yours\"  say something to an agent\n  \
+        thrum wait --as planner --timeout 10m       wait for the answer\n  \
+        thrum peer add                              pair this machine with another\n  \
+        thrum status                                how it stands",
+    after_help = "More: thrum help exit-codes, thrum help environment, thrum help COMMAND"
+)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// Always.
+    Always,
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// Options of every command.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// Print JSON: one document, or one object a line for streams
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Who you are: the agent's name
+    #[arg(
+        long = "as",
+        value_name = "NAME",
+        global = true,
+        env = "THRUM_AGENT",
+        hide_env_values = true,
+        add = ArgValueCandidates::new(complete::agents)
+    )]
+    pub agent: Option<String>,
+    /// The project in which names are meant [default: origin URL or name of the checkout]
+    #[arg(long, value_name = "NAME", global = true, env = "THRUM_PROJECT", hide_env_values = true)]
+    pub project: Option<String>,
+    /// The socket of thrumd [default: yours, the system's, Homebrew's]
+    #[arg(long, value_name = "PATH", global = true, env = "THRUM_SOCKET", hide_env_values = true)]
+    pub socket: Option<OsString>,
+    /// When to use colour
+    #[arg(
+        long,
+        value_name = "WHEN",
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        help = "When to use colour: always, auto or never"
+    )]
+    pub color: Color,
+    /// Say only what was asked for
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// How this machine stands: service, log, peers, problems
+    #[command(before_help = "Examples:\n  \
+        thrum status                 everything on one screen\n  \
+        thrum status --watch         the same, drawn again every 2 seconds\n  \
+        thrum status --check         silent; exit code 6 if there is a problem")]
+    Status(StatusArgs),
+    /// Find what is broken: every link from the programs to the last peer, and the next command
+    #[command(before_help = "Examples:\n  \
+        thrum doctor                 every check; exit code 6 if one fails\n  \
+        thrum doctor -q              only what is wrong\n  \
+        thrum doctor --report        to paste into an issue: no names, addresses or messages")]
+    Doctor(DoctorArgs),
+    /// Say something to agents, wherever they run
+    #[command(before_help = "Examples:\n  \
+        thrum send coder \"the parser is yours\"\n  \
+        thrum send @coder @tester \"done\"      two recipients\n  \
+        thrum send --all \"lunch\"              everyone in the project\n  \
+        git diff | thrum send coder -         the message from stdin")]
+    Send(SendArgs),
+    /// Your messages; what was printed counts as read
+    #[command(before_help = "Examples:\n  \
+        thrum inbox                  the unread ones, and read ones before them\n  \
+        thrum inbox --unread --json  for programs\n  \
+        thrum inbox --count -q       a number for a prompt; nothing if thrumd doesn't run")]
+    Inbox(InboxArgs),
+    /// Wait for the next message, from here or from any peer
+    #[command(before_help = "Examples:\n  \
+        thrum wait --timeout 10m     exit code 5 if none came\n  \
+        thrum wait --follow          print each as it arrives")]
+    Wait(WaitArgs),
+    /// Agents that were ever seen, here or on a peer
+    #[command(before_help = "Examples:\n  \
+        thrum agents                 of this project\n  \
+        thrum agents --all-projects")]
+    Agents(AgentsArgs),
+    /// What is in the log
+    #[command(before_help = "Examples:\n  \
+        thrum events                       the last 20\n  \
+        thrum events --follow --json       every new one, an object a line\n  \
+        thrum events --after 0 --type message.sent")]
+    Events(EventsArgs),
+    /// Pair with other machines, and see how it stands with them
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  \
+        thrum peer add                     here: show a code and wait\n  \
+        thrum peer join my-laptop:9100     there: type the code"
+    )]
+    Peer(PeerCommand),
+    /// Start and stop the service: with systemd or launchd where it is installed there
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  \
+        thrum daemon start\n  \
+        thrum daemon logs -f"
+    )]
+    Daemon(DaemonCommand),
+    /// Prove it: two daemons, messages, a kill, convergence, a table
+    #[command(before_help = "Examples:\n  \
+        thrum demo\n  \
+        thrum demo --keep            leave both running and say how to talk to them")]
+    Demo(DemoArgs),
+    /// Make files for packages
+    #[command(subcommand, hide = true)]
+    Generate(GenerateCommand),
+    /// Help about a command, or one of: exit-codes, environment
+    #[command(before_help = "Examples:\n  thrum help send\n  thrum help exit-codes")]
+    Help {
+        /// A command or a topic
+        #[arg(value_name = "WORD")]
+        words: Vec<String>,
+    },
+}
+
+/// What must be known before the command line is understood: how to say that it isn't.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Early {
+    /// `--json` is among the words.
+    pub json: bool,
+    /// What `--color` says.
+    pub color: Color,
+}
+
+impl Early {
+    /// Looks through the words.
+    pub fn scan(arguments: &[OsString]) -> Self {
+        let mut early = Self::default();
+        let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+        while let Some(word) = words.next() {
+            let color = match word {
+                "--" => break,
+                "--json" => {
+                    early.json = true;
+                    continue;
+                }
+                "--color" => words.next(),
+                _ => word.strip_prefix("--color="),
+            };
+            if let Some(color) = color.and_then(|text| Color::from_str(text, false).ok()) {
+                early.color = color;
+            }
+        }
+        early
+    }
+}
+
+/// Examples first, then what it takes.
+const TEMPLATE: &str =
+    "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// The whole command line, with help in the same order everywhere.
+pub fn command() -> clap::Command {
+    fn with_template(command: clap::Command) -> clap::Command {
+        let names: Vec<String> =
+            command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+        names.iter().fold(command.help_template(TEMPLATE), |all, sub| {
+            all.mut_subcommand(sub, with_template)
+        })
+    }
+    with_template(Cli::command())
+}
+
+/// Understands the words.
+///
+/// # Errors
+/// When they can't be understood, and when they ask for help or the version.
+pub fn parse(arguments: &[OsString], early: Early) -> Result<Cli, clap::Error> {
+    let color = match early.color {
+        Color::Always => clap::ColorChoice::Always,
+        Color::Auto => clap::ColorChoice::Auto,
+        Color::Never => clap::ColorChoice::Never,
+    };
+    let mut command = command().color(color);
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<OsString> {
+        text.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_command_line_has_no_contradiction() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn all_help_is_as_it_was_reviewed() {
+        fn collect(command: &mut clap::Command, path: &str, all: &mut String) {
+            let help = command.render_help().to_string();
+            all.push_str(&format!("======== {path}\n{}\n\n", help.trim_end()));
+            for sub in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set()) {
+                let path = format!("{path} {}", sub.get_name());
+                collect(sub, &path, all);
+            }
+        }
+        let mut all = String::new();
+        let mut command = command().term_width(100);
+        command.build();
+        collect(&mut command, "thrum", &mut all);
+        for topic in topics::ALL {
+            all.push_str(&format!("======== thrum help {}\n{}\n", topic.name, topic.text));
+        }
+        let all: Vec<&str> = all.lines().map(str::trim_end).collect();
+        insta::assert_snapshot!("help", all.join("\n"));
+    }
+
+    #[test]
+    fn a_wrong_word_suggests_the_near_one() {
+        let error = parse(&words("thrum stauts"), Early::default()).unwrap_err();
+        assert!(error.to_string().contains("'status'"), "{error}");
+        let error = parse(&words("thrum peer jion x"), Early::default()).unwrap_err();
+        assert!(error.to_string().contains("'join'"), "{error}");
+    }
+
+    #[test]
+    fn options_of_every_command_stand_anywhere() {
+        let cli =
+            parse(&words("thrum --json send --as me coder hello --project p"), Early::default());
+        let global = cli.unwrap().global;
+        assert!(global.json);
+        assert_eq!((global.agent.as_deref(), global.project.as_deref()), (Some("me"), Some("p")));
+    }
+
+    #[test]
+    fn json_is_known_even_if_nothing_else_is() {
+        assert!(Early::scan(&words("thrum stauts --json")).json);
+        assert!(!Early::scan(&words("thrum send a -- --json")).json);
+        assert_eq!(Early::scan(&words("thrum --color=never x")).color, Color::Never);
+        assert_eq!(Early::scan(&words("thrum --color always")).color, Color::Always);
+    }
+}

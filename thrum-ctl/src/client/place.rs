@@ -1,0 +1,189 @@
+//! Where the socket of `thrumd` is: flag, `THRUM_SOCKET`, `THRUM_STATE_DIR`, the user's, the
+//! system's, Homebrew's, in that order.
+
+use std::path::{Path, PathBuf};
+
+/// The name of the socket in a state directory.
+const SOCKET: &str = "thrumd.sock";
+const SYSTEM_STATE_DIR: &str = "/var/lib/thrum";
+const SYSTEM_SOCKET: &str = "/run/thrum/thrumd.sock";
+const HOMEBREW: [&str; 2] = ["/opt/homebrew/var/thrum", "/usr/local/var/thrum"];
+
+/// Whose daemon a socket belongs to. Decides what a person can do when it doesn't answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The person at the terminal started it.
+    User,
+    /// systemd or launchd starts it.
+    System,
+    /// `brew services` starts it.
+    Homebrew,
+}
+
+/// One place to look for a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The socket.
+    pub path: PathBuf,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// What was said about the place, and by whom the command was started.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// `--socket` or `THRUM_SOCKET`.
+    pub socket: Option<PathBuf>,
+    /// `THRUM_STATE_DIR`.
+    pub state_dir: Option<PathBuf>,
+    /// Where a daemon of this user keeps its state unless told otherwise.
+    pub user_state_dir: Option<PathBuf>,
+    /// Root's daemon is the system's.
+    pub root: bool,
+}
+
+impl Places {
+    /// Of this process.
+    pub fn of_this_machine(socket: Option<PathBuf>) -> Self {
+        let named = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let user = directories::ProjectDirs::from("", "", "thrum")
+            .map(|dirs| dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned());
+        Self {
+            socket,
+            state_dir: named("THRUM_STATE_DIR"),
+            user_state_dir: user,
+            root: rustix::process::geteuid().is_root(),
+        }
+    }
+
+    /// Where to look, in this order. One place only if one was named: falling back to another daemon
+    /// would answer for the wrong one.
+    pub fn in_order(&self) -> Vec<Place> {
+        let place = |path: &Path, owner| Place { path: path.to_owned(), owner };
+        if let Some(socket) = &self.socket {
+            let owner = if socket.starts_with("/run") || socket.starts_with(SYSTEM_STATE_DIR) {
+                Owner::System
+            } else {
+                Owner::User
+            };
+            return vec![place(socket, owner)];
+        }
+        if let Some(state_dir) = &self.state_dir {
+            return vec![place(&state_dir.join(SOCKET), Owner::User)];
+        }
+        let mut places = Vec::new();
+        if let Some(state_dir) = self.user_state_dir.as_ref().filter(|_| !self.root) {
+            places.push(place(&state_dir.join(SOCKET), Owner::User));
+        }
+        places.push(place(Path::new(SYSTEM_SOCKET), Owner::System));
+        places.push(place(&Path::new(SYSTEM_STATE_DIR).join(SOCKET), Owner::System));
+        places.extend(
+            HOMEBREW.iter().map(|dir| place(&Path::new(dir).join(SOCKET), Owner::Homebrew)),
+        );
+        places
+    }
+
+    /// Where a daemon that this user starts keeps its state.
+    pub fn own_state_dir(&self) -> PathBuf {
+        let user = if self.root { None } else { self.user_state_dir.as_deref() };
+        self.state_dir.as_deref().or(user).unwrap_or(Path::new(SYSTEM_STATE_DIR)).to_owned()
+    }
+
+    /// The socket of a daemon that this user starts.
+    pub fn own_socket(&self) -> PathBuf {
+        self.socket.clone().unwrap_or_else(|| self.own_state_dir().join(SOCKET))
+    }
+}
+
+impl Owner {
+    /// How a daemon that isn't running is started.
+    pub fn how_to_start(self) -> &'static str {
+        match self {
+            Self::User => "start it: thrum daemon start",
+            Self::Homebrew => "start it: brew services start thrum",
+            Self::System if cfg!(target_os = "macos") => "start it: brew services start thrum",
+            Self::System => {
+                "start it: sudo systemctl start thrumd; why it stopped: journalctl -u thrumd -n 50"
+            }
+        }
+    }
+
+    /// How to learn why it died.
+    pub fn how_to_see_why(self) -> &'static str {
+        match self {
+            Self::User => "see why: thrum daemon logs -n 50; start it again: thrum daemon start",
+            Self::Homebrew => "see why: thrum daemon logs -n 50; then: brew services restart thrum",
+            Self::System => "see why: journalctl -u thrumd -n 50",
+        }
+    }
+
+    /// What gives the permission to use it.
+    pub fn how_to_be_let_in(self) -> String {
+        match self {
+            Self::System => {
+                // The line can be copied as it is, also into a terminal of root's.
+                let user = user_name().unwrap_or_else(|| "$USER".to_owned());
+                format!("sudo usermod -aG thrum {user}, then log in again")
+            }
+            Self::User | Self::Homebrew => {
+                "it belongs to another user: unset THRUM_SOCKET and THRUM_STATE_DIR to use your own"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// The name of the user that we run as.
+fn user_name() -> Option<String> {
+    let id = rustix::process::getuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let listed = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| name.to_owned())
+    });
+    listed.or_else(|| std::env::var("USER").ok().filter(|name| !name.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(places: &Places) -> Vec<String> {
+        places.in_order().iter().map(|place| place.path.display().to_string()).collect()
+    }
+
+    fn of_user() -> Places {
+        Places { user_state_dir: Some("/home/u/.local/state/thrum".into()), ..Places::default() }
+    }
+
+    #[test]
+    fn the_users_own_daemon_goes_before_the_systems() {
+        assert_eq!(
+            paths(&of_user()),
+            [
+                "/home/u/.local/state/thrum/thrumd.sock",
+                "/run/thrum/thrumd.sock",
+                "/var/lib/thrum/thrumd.sock",
+                "/opt/homebrew/var/thrum/thrumd.sock",
+                "/usr/local/var/thrum/thrumd.sock",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_named_place_is_the_only_one() {
+        let by_state_dir = Places { state_dir: Some("/tmp/a".into()), ..of_user() };
+        assert_eq!(paths(&by_state_dir), ["/tmp/a/thrumd.sock"]);
+        let by_socket = Places { socket: Some("/tmp/s".into()), ..by_state_dir };
+        assert_eq!(paths(&by_socket), ["/tmp/s"]);
+        assert_eq!(by_socket.own_state_dir(), Path::new("/tmp/a"));
+    }
+
+    #[test]
+    fn roots_daemon_is_the_systems() {
+        let root = Places { root: true, ..of_user() };
+        assert_eq!(root.in_order()[0].owner, Owner::System);
+        assert_eq!(root.own_state_dir(), Path::new("/var/lib/thrum"));
+    }
+}

@@ -1,0 +1,45 @@
+use thrum_api::local::{AgentList, AgentListParams};
+
+use crate::cli::AgentsArgs;
+use crate::clock;
+use crate::context::Context;
+use crate::error::Error;
+use crate::screen::table::Table;
+use crate::words::{ago, short_id};
+
+/// `thrum agents`
+pub async fn run(args: &AgentsArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let project = if args.all_projects { None } else { Some(context.project()?) };
+    let params = AgentListParams { project: project.clone() };
+    let list = context.daemon().await?.call::<AgentList>(&params).await?;
+    let printer = &mut *context.printer;
+    if printer.json() {
+        return printer.object(&list);
+    }
+    if printer.quiet() {
+        for agent in &list.agents {
+            printer.line(&crate::terminal::plain(&agent.name))?;
+        }
+        return Ok(());
+    }
+    if list.agents.is_empty() {
+        let place = project.map_or_else(String::new, |project| format!(" in {project}"));
+        printer.note(&format!("No agent was ever seen{place}."));
+        return Ok(());
+    }
+    let now = clock::now();
+    let mut table = Table::new(&["AGENT", "MACHINE", "LAST SEEN"]);
+    if project.is_none() {
+        table = Table::new(&["AGENT", "MACHINE", "LAST SEEN", "PROJECT"]);
+    }
+    for agent in &list.agents {
+        let machine =
+            agent.machine.clone().unwrap_or_else(|| short_id(&agent.daemon_id.to_string()));
+        let mut cells = vec![agent.name.clone(), machine, ago(agent.last_seen, now)];
+        if project.is_none() {
+            cells.push(agent.project.clone().unwrap_or_default());
+        }
+        table.row(cells);
+    }
+    table.lines().iter().try_for_each(|line| printer.line(line))
+}

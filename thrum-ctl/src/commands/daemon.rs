@@ -1,0 +1,40 @@
+use thrum_api::local::{Health, HealthResult, HealthWord};
+use thrum_api::method::Empty;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::terminal::plain;
+use crate::words::span;
+
+/// `thrum daemon status`
+pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
+    let mut client = context.daemon().await?;
+    let health = client.call::<Health>(&Empty {}).await?;
+    let printer = &mut *context.printer;
+    if printer.json() {
+        return printer.object(&health);
+    }
+    let socket = client.path().display().to_string();
+    printer.line(&format!(
+        "thrumd {} is running as {}, pid {}, for {}",
+        plain(&health.version),
+        plain(&health.name),
+        health.pid,
+        span(health.uptime_ms)
+    ))?;
+    printer.line(&format!("  state   {}", plain(&health.state_dir)))?;
+    printer.line(&format!("  socket  {}", plain(&socket)))?;
+    printer.line(&format!("  log     {}", log_place(&health)))?;
+    if health.status == HealthWord::Degraded {
+        printer.note("It has a problem to tell: thrum status");
+    }
+    Ok(())
+}
+
+/// Where its log goes.
+pub fn log_place(health: &HealthResult) -> String {
+    health.log_path.as_deref().map_or_else(
+        || "wherever its stderr goes (systemd: journalctl -u thrumd)".to_owned(),
+        |path| plain(path).into_owned(),
+    )
+}

@@ -1,0 +1,194 @@
+use serde::Serialize;
+use serde_json::Value;
+use thrum_api::event::{AGENT_JOINED, MESSAGE_SENT};
+use thrum_api::local::{EventList, EventListParams, Health};
+use thrum_api::method::Empty;
+use thrum_api::{ErrorCode, Event, RpcError, Sequence, SequencedEvent};
+
+use crate::cli::EventsArgs;
+use crate::client::Client;
+use crate::context::Context;
+use crate::error::Error;
+use crate::printer::{BOLD, DIM, Printer, styled};
+use crate::terminal::plain;
+use crate::words::short_id;
+
+const PAGE: u64 = 1000;
+const LAST: u64 = 20;
+const LAST_BEFORE_FOLLOWING: u64 = 10;
+const BODY_MAX_CHARS: usize = 120;
+
+/// `thrum events`
+pub async fn run(args: &EventsArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let mut client = context.daemon().await?;
+    let printer = &mut *context.printer;
+    // Events of every project, unless one was named: the log is the machine's.
+    let params = EventListParams { event_type: args.event_type.clone(), ..Default::default() };
+    let place = match args.after {
+        Some(after) => {
+            forwards(&mut client, params.clone(), after, args.limit, args.follow, printer).await?
+        }
+        None => last(&mut client, params.clone(), args, printer).await?,
+    };
+    if !args.follow {
+        return Ok(());
+    }
+    let mut events = client.events(&EventListParams { after: place, ..params }).await?;
+    loop {
+        match events.next().await? {
+            Some(event) => print(&event, printer)?,
+            None => {
+                let message = "thrumd ended the stream of events: it was stopped or restarted";
+                return Err(Error::Refused(RpcError::new(ErrorCode::STOPPING, message)));
+            }
+        }
+    }
+}
+
+/// Prints the events after a place, and says where to go on. When following goes on anyway, the
+/// stream brings them.
+async fn forwards(
+    client: &mut Client,
+    mut params: EventListParams,
+    after: u64,
+    limit: Option<u64>,
+    follow: bool,
+    printer: &mut Printer,
+) -> Result<Sequence, Error> {
+    params.after = Sequence(after);
+    let mut left = limit.unwrap_or(u64::MAX);
+    if follow && limit.is_none() {
+        return Ok(params.after);
+    }
+    while left > 0 {
+        params.limit = u32::try_from(left.min(PAGE)).ok();
+        let page = client.call::<EventList>(&params).await?;
+        for event in &page.events {
+            print(event, printer)?;
+            left = left.saturating_sub(1);
+        }
+        if page.next <= params.after && page.events.is_empty() {
+            break;
+        }
+        params.after = page.next;
+        if !page.more_available {
+            break;
+        }
+    }
+    Ok(params.after)
+}
+
+/// Prints the last events, and says after which place new ones are.
+async fn last(
+    client: &mut Client,
+    mut params: EventListParams,
+    args: &EventsArgs,
+    printer: &mut Printer,
+) -> Result<Sequence, Error> {
+    let usual = if args.follow { LAST_BEFORE_FOLLOWING } else { LAST };
+    let limit = args.limit.unwrap_or(usual);
+    // Asked first: what is written between the two calls is in the list, so nothing falls between.
+    let head = client.call::<Health>(&Empty {}).await?.head_seq;
+    if limit == 0 {
+        return Ok(head);
+    }
+    if limit > PAGE {
+        return Err(Error::usage(
+            format!("--limit {limit}: the last {PAGE} events at most"),
+            "--after 0 prints the whole log",
+        ));
+    }
+    params.newest = true;
+    params.limit = u32::try_from(limit).ok();
+    let page = client.call::<EventList>(&params).await?;
+    for event in &page.events {
+        print(event, printer)?;
+    }
+    Ok(page.events.last().map_or(head, |event| event.sequence.max(head)))
+}
+
+fn print(event: &SequencedEvent, printer: &mut Printer) -> Result<(), Error> {
+    if printer.json() {
+        return printer.object(&Line { sequence: event.sequence, event: &event.event });
+    }
+    printer.line(&describe(event))
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    sequence: Sequence,
+    event: &'a serde_json::value::RawValue,
+}
+
+/// An event on one line: place, time, type, origin, project, what it says.
+fn describe(event: &SequencedEvent) -> String {
+    let Ok(view) = serde_json::from_str::<Event>(event.event.get()) else {
+        return format!("{:>7}  (of another version: see --json)", event.sequence);
+    };
+    let header = &view.header;
+    let origin = short_id(&header.origin_daemon.to_string());
+    let project = header.project.as_deref().unwrap_or("-");
+    let place = format!("{:>7}  {}", event.sequence, header.timestamp);
+    format!(
+        "{}  {}  {}",
+        styled(DIM, &place),
+        styled(BOLD, &plain(&header.event_type)),
+        plain(&format!("{origin}  {project}  {}", summary(&header.event_type, &view.body)))
+    )
+}
+
+fn summary(event_type: &str, body: &Value) -> String {
+    let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let said = match event_type {
+        MESSAGE_SENT => {
+            let names = body
+                .get("to")
+                .and_then(Value::as_array)
+                .map(|names| names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","));
+            let to =
+                names.filter(|names| !names.is_empty()).unwrap_or_else(|| "everyone".to_owned());
+            format!("{} -> {to}: {}", text("from"), text("text"))
+        }
+        AGENT_JOINED => text("agent"),
+        _ => body.to_string(),
+    };
+    match said.char_indices().nth(BODY_MAX_CHARS) {
+        Some((end, _)) => format!("{}...", &said[..end]),
+        None => said,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(event_type: &str, body: Value) -> SequencedEvent {
+        serde_json::from_value(json!({"sequence": 7, "event": {
+            "event_id": "01K00000000000000000000000",
+            "origin_daemon": "d_01K00000000000000000000000",
+            "origin_epoch": "01K00000000000000000000000",
+            "origin_sequence": 3,
+            "hlc": "0192f3a1b2c3-0004",
+            "timestamp": "2026-11-24T16:00:00.123Z",
+            "type": event_type,
+            "project": "app",
+            "body": body,
+        }}))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_is_in_it() {
+        let body = json!({"from": "a", "to": ["b", "c"], "text": "one\ntwo\u{1b}[2J"});
+        assert_eq!(
+            strip_str(&describe(&event(MESSAGE_SENT, body))).to_string(),
+            "      7  2026-11-24T16:00:00.123Z  message.sent  d_01K..00  app  \
+             a -> b,c: one\\ntwo\\u{1b}[2J"
+        );
+        let long = describe(&event("x", json!({"k": "ü".repeat(500)})));
+        assert!(long.ends_with("..."), "{long}");
+    }
+}

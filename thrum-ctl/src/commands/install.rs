@@ -1,0 +1,85 @@
+use super::peers::confirm;
+use super::start::{answers_at, find_thrumd};
+use crate::cli::InstallArgs;
+use crate::client::Client;
+use crate::context::Context;
+use crate::error::Error;
+use crate::manager::{Manager, Plan, Site};
+
+/// `thrum daemon install`
+pub async fn install(args: &InstallArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let site = Site::here();
+    let manager = usable(&site)?;
+    let thrumd = find_thrumd()?;
+    let thrumd = thrumd.canonicalize().map_err(|source| {
+        Error::io(format!("can't find the program {}", thrumd.display()), source)
+    })?;
+    let plan = manager.install(&site, &thrumd)?;
+    let places = context.places();
+    if !args.dry_run
+        && site.manager(&places).is_none()
+        && let Ok(client) = Client::find(&places).await
+    {
+        return Err(Error::failed(
+            format!("a thrumd runs already, behind {}", client.path().display()),
+            "stop it first: thrum daemon stop",
+        ));
+    }
+    if !agreed(&plan, args, "Install it?", context).await? {
+        return Ok(());
+    }
+    plan.carry_out()?;
+    let health = answers_at(&places).await?;
+    if context.printer.json() {
+        return context.printer.object(&serde_json::json!({ "installed": plan, "health": health }));
+    }
+    if manager == Manager::SystemdUser {
+        context.printer.note("It runs while you are logged in; always: loginctl enable-linger");
+    }
+    context.printer.done(&format!("thrumd installed and started: pid {}", health.pid))
+}
+
+/// `thrum daemon uninstall`
+pub async fn uninstall(args: &InstallArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let site = Site::here();
+    let plan = usable(&site)?.uninstall(&site)?;
+    if !agreed(&plan, args, "Uninstall it? The state stays.", context).await? {
+        return Ok(());
+    }
+    plan.carry_out()?;
+    if context.printer.json() {
+        return context.printer.object(&serde_json::json!({ "uninstalled": plan }));
+    }
+    context.printer.done("thrumd stopped and uninstalled. Its state stays.")
+}
+
+fn usable(site: &Site) -> Result<Manager, Error> {
+    site.usable().ok_or_else(|| {
+        Error::failed(
+            "this machine is not run by systemd, so there is nothing to install it into",
+            "start it without a service manager: thrum daemon start",
+        )
+    })
+}
+
+/// Shows what will be done, and asks unless told not to.
+async fn agreed(
+    plan: &Plan,
+    args: &InstallArgs,
+    question: &str,
+    context: &mut Context<'_>,
+) -> Result<bool, Error> {
+    if args.dry_run && context.printer.json() {
+        context.printer.object(&serde_json::json!({ "would": plan }))?;
+        return Ok(false);
+    }
+    if args.dry_run {
+        context.printer.line(plan.text().trim_end())?;
+        return Ok(false);
+    }
+    context.printer.note(plan.text().trim_end());
+    if !args.yes {
+        confirm(&format!("{question} [y/N] "), context.printer).await?;
+    }
+    Ok(true)
+}

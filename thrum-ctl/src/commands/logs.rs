@@ -1,0 +1,150 @@
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thrum_api::local::Health;
+use thrum_api::method::Empty;
+use tokio::io::AsyncBufReadExt as _;
+use tokio::time::sleep;
+
+use crate::cli::LogsArgs;
+use crate::context::Context;
+use crate::error::Error;
+use crate::manager::Site;
+use crate::printer::Printer;
+use crate::terminal::plain;
+
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Lines are not longer; this bounds how much of a huge log is read.
+const LINE_MAX_BYTES: u64 = 4096;
+
+/// `thrum daemon logs`
+pub async fn run(args: &LogsArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let manager = Site::here().manager(&context.places());
+    if let Some(words) = manager.and_then(|it| it.journal(args.lines, args.follow)) {
+        return journal(&words, context.printer).await;
+    }
+    let path = place(context).await?;
+    let cant = |source| Error::io(format!("can't read the log {}", path.display()), source);
+    let mut file = File::open(&path).map_err(cant)?;
+    for line in last_lines(&mut file, args.lines).map_err(cant)? {
+        print(&line, context.printer)?;
+    }
+    if args.follow { follow(&path, file, context.printer).await } else { Ok(()) }
+}
+
+/// What the service manager's own log has.
+async fn journal(words: &[String], printer: &mut Printer) -> Result<(), Error> {
+    let shown = words.join(" ");
+    let cant = |source| Error::io(format!("can't run {shown}"), source);
+    let (program, arguments) =
+        words.split_first().map_or(("journalctl", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(cant)?;
+    if let Some(out) = child.stdout.take() {
+        let mut lines = tokio::io::BufReader::new(out).lines();
+        while let Some(line) = lines.next_line().await.map_err(cant)? {
+            print(&line, printer)?;
+        }
+    }
+    let status = child.wait().await.map_err(cant)?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::failed(format!("{shown} failed: {status}"), format!("sudo {shown}")))
+}
+
+async fn follow(path: &Path, mut file: File, printer: &mut Printer) -> Result<(), Error> {
+    let cant = |source| Error::io(format!("can't read the log {}", path.display()), source);
+    let mut unfinished = String::new();
+    loop {
+        sleep(LOOK_AGAIN).await;
+        let place = file.stream_position().map_err(cant)?;
+        if std::fs::metadata(path).is_ok_and(|now| now.len() < place) {
+            // Rotated or emptied.
+            file = File::open(path).map_err(cant)?;
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(cant)?;
+        unfinished.push_str(&String::from_utf8_lossy(&bytes));
+        while let Some((line, rest)) = unfinished.split_once('\n') {
+            print(line, printer)?;
+            unfinished = rest.to_owned();
+        }
+    }
+}
+
+fn print(line: &str, printer: &mut Printer) -> Result<(), Error> {
+    if printer.json() {
+        return printer.object(&serde_json::json!({ "line": line }));
+    }
+    printer.line(&plain(line))
+}
+
+/// The log of the daemon that runs, or of the one that we would start.
+async fn place(context: &Context<'_>) -> Result<PathBuf, Error> {
+    let own = context.places().own_state_dir().join("thrumd.log");
+    let Ok(mut client) = context.daemon().await else {
+        if own.exists() {
+            return Ok(own);
+        }
+        return Err(Error::failed(
+            format!("thrumd is not running, and there is no log at {}", own.display()),
+            "of a system service: journalctl -u thrumd -n 50",
+        ));
+    };
+    let health = client.call::<Health>(&Empty {}).await?;
+    match health.log_path {
+        Some(path) => Ok(PathBuf::from(path)),
+        None => Err(Error::failed(
+            format!("thrumd (pid {}) was not started with a log file", health.pid),
+            "of a system service: journalctl -u thrumd -n 50",
+        )),
+    }
+}
+
+/// The last lines of a file; it is left at its end.
+fn last_lines(file: &mut File, lines: usize) -> std::io::Result<Vec<String>> {
+    let length = file.metadata()?.len();
+    let wanted = u64::try_from(lines).unwrap_or(u64::MAX).saturating_mul(LINE_MAX_BYTES);
+    let start = length.saturating_sub(wanted);
+    file.seek(SeekFrom::Start(start))?;
+    let mut last = std::collections::VecDeque::new();
+    let mut reader = BufReader::new(&mut *file);
+    let mut bytes = Vec::new();
+    while reader.read_until(b'\n', &mut bytes)? > 0 {
+        last.push_back(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned());
+        if last.len() > lines {
+            last.pop_front();
+        }
+        bytes.clear();
+    }
+    Ok(last.into())
+}
+
+/// The end of a log, for an error that has to show it.
+pub fn tail(path: &Path, lines: usize) -> Vec<String> {
+    File::open(path).and_then(|mut file| last_lines(&mut file, lines)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_the_last_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        assert_eq!(tail(&path, 2), ["two", "three"]);
+        assert_eq!(tail(&path, 9).len(), 3);
+        assert!(tail(&path, 0).is_empty());
+        assert!(tail(&folder.path().join("none"), 2).is_empty());
+    }
+}

@@ -1,0 +1,214 @@
+use serde_json::json;
+use thrum_api::limits::PAIRING_ATTEMPTS;
+use thrum_api::local::{
+    PairingNews, PeerAdd, PeerAddResult, PeerCancel, PeerCancelParams, PeerJoin, PeerJoinParams,
+    PeerList, PeerResolve, PeerResolveParams, PeerResolveResult, PeerWait, PeerWaitParams,
+};
+use thrum_api::method::Empty;
+use thrum_api::{ErrorCode, PairingCode, RpcError};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::JoinArgs;
+use crate::client::Client;
+use crate::context::Context;
+use crate::error::Error;
+use crate::printer::Printer;
+use crate::terminal::{can_ask, plain, read_line};
+use crate::words::span;
+
+const AGAIN: &str = "start again with a new code: thrum peer add";
+
+/// `thrum peer add`
+pub async fn add(context: &mut Context<'_>) -> Result<(), Error> {
+    let mut client = context.daemon().await?;
+    let mut interrupt = signal(SignalKind::interrupt())
+        .map_err(|source| Error::io("can't listen for Ctrl-C", source))?;
+    // Not given up on Ctrl-C: a session that opened a moment later would stay open.
+    let opened = client.call::<PeerAdd>(&Empty {}).await?;
+    let session = opened.session;
+    let shown_and_waited = async {
+        show_code(&opened, context.printer)?;
+        wait(&mut client, session, context.printer).await
+    };
+    let waited = tokio::select! {
+        waited = shown_and_waited => waited,
+        _ = interrupt.recv() => Err(Error::Cancelled),
+    };
+    if matches!(waited, Err(Error::Cancelled | Error::PipeClosed)) {
+        // The connection is busy with the call that was given up; hanging up ends the session too,
+        // but this call answers when it has ended.
+        let params = PeerCancelParams { session };
+        let mut other = Client::open(client.path()).await?;
+        drop(client);
+        // Gone already is as good.
+        drop(other.call::<PeerCancel>(&params).await);
+    }
+    waited
+}
+
+fn show_code(session: &PeerAddResult, printer: &mut Printer) -> Result<(), Error> {
+    if printer.json() {
+        return printer.object(&json!({
+            "news": "waiting",
+            "code": session.code.expose(),
+            "join": session.join,
+            "timeout_ms": session.timeout_ms,
+        }));
+    }
+    printer.line(&format!("Waiting for connection... Pairing code: {}", session.code.expose()))?;
+    printer.note(&format!(
+        "On the other machine run: thrum peer join {}\n\
+         It ends after {PAIRING_ATTEMPTS} wrong codes, after {}, or with Ctrl-C.",
+        plain(&session.join),
+        span(session.timeout_ms)
+    ));
+    Ok(())
+}
+
+async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Result<(), Error> {
+    let mut seen = 0;
+    loop {
+        let news = client.call::<PeerWait>(&PeerWaitParams { session, seen }).await?;
+        seen += 1;
+        if printer.json()
+            && matches!(news, PairingNews::WrongCode { .. } | PairingNews::Paired { .. })
+        {
+            printer.object(&news)?;
+        }
+        match news {
+            PairingNews::WrongCode { caller, attempts_left } => {
+                if !printer.json() {
+                    let tries = if attempts_left == 1 { "try" } else { "tries" };
+                    let caller = plain(&caller);
+                    printer
+                        .note(&format!("Wrong code from {caller}, {attempts_left} {tries} left."));
+                }
+            }
+            PairingNews::Paired { name, address, .. } => {
+                return paired(&format!("{} ({})", quoted(&name), plain(&address)), printer);
+            }
+            PairingNews::Locked { caller } => {
+                return Err(Error::failed(
+                    format!("locked after {PAIRING_ATTEMPTS} wrong codes, the last from {caller}"),
+                    format!("typed wrong, or somebody guessed; {AGAIN}"),
+                ));
+            }
+            PairingNews::Expired => {
+                return Err(Error::failed("the pairing session's time is over", AGAIN));
+            }
+            PairingNews::Cancelled => {
+                return Err(Error::failed("the pairing session was ended from elsewhere", AGAIN));
+            }
+        }
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", plain(name))
+}
+
+fn paired(with: &str, printer: &mut Printer) -> Result<(), Error> {
+    if printer.json() {
+        return Ok(());
+    }
+    printer.line(&format!("Paired with {with}. Syncing started."))?;
+    printer.note("Next: thrum send NAME \"MESSAGE\"; how it stands: thrum peer status");
+    Ok(())
+}
+
+/// `thrum peer join`
+pub async fn join(args: &JoinArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let mut client = context.daemon().await?;
+    let params = PeerResolveParams { address: args.address.clone() };
+    let host = client.call::<PeerResolve>(&params).await?;
+    introduce(&args.address, &host, &mut client, context.printer).await?;
+    let joined = loop {
+        let code = match host.by_policy {
+            Some(true) => None,
+            _ => Some(ask_code(context.printer).await?),
+        };
+        let params = PeerJoinParams { address: args.address.clone(), code };
+        match client.call::<PeerJoin>(&params).await {
+            Err(Error::Refused(error)) if can_try_again(&error) => {
+                context.printer.note(&plain(&error.message));
+            }
+            result => break result?,
+        }
+    };
+    if context.printer.json() {
+        return context.printer.object(&joined);
+    }
+    paired(&quoted(&joined.name), context.printer)
+}
+
+/// Whether a person is there to read the code again, and has a try left.
+fn can_try_again(error: &RpcError) -> bool {
+    let left = error.member("attempts_left").and_then(serde_json::Value::as_u64);
+    error.code == ErrorCode::WRONG_CODE && left.is_some_and(|left| left > 0) && can_ask()
+}
+
+/// Says who it is before the code is asked for: the code goes to whoever answers there.
+async fn introduce(
+    asked: &str,
+    host: &PeerResolveResult,
+    client: &mut Client,
+    printer: &mut Printer,
+) -> Result<(), Error> {
+    let mut text = match &host.node_name {
+        Some(node) => {
+            let asked = asked.strip_suffix(":9100").unwrap_or(asked);
+            format!("{} is {}", plain(asked), plain(node))
+        }
+        None => format!("{} is at {}", plain(asked), plain(&host.address)),
+    };
+    if let Some(owner) = &host.owner {
+        text.push_str(&format!(", owned by {}", plain(owner)));
+    }
+    match host.same_owner {
+        Some(true) => text.push_str(" (same user as this machine)"),
+        Some(false) => text.push_str(" (not this machine's user)"),
+        None => {}
+    }
+    printer.note(&text);
+    match host.by_policy {
+        Some(true) => printer.note("The tailnet's policy lets this machine pair with it: no code."),
+        Some(false) => printer.note(
+            "It pairs by the tailnet's policy too, but the policy grants this machine nothing.",
+        ),
+        None => {}
+    }
+    let peers = client.call::<PeerList>(&Empty {}).await?.peers;
+    if let Some(peer) = peers.iter().find(|peer| peer.address == host.address) {
+        let name = quoted(&peer.name);
+        printer.note(&match host.by_policy {
+            Some(true) => format!("It is paired already, as {name}: the token is replaced."),
+            _ => format!(
+                "It is paired already, as {name}. A new code replaces the token and keeps what was \
+                 synced; Ctrl-C leaves everything as it is."
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// The code, from the person or from stdin. Never from the command line, which everybody can list.
+async fn ask_code(printer: &mut Printer) -> Result<PairingCode, Error> {
+    const HINT: &str = "the code is what `thrum peer add` shows on the other machine";
+    loop {
+        if can_ask() {
+            printer.ask("Enter pairing code: ");
+        }
+        let Some(line) = read_line().await? else {
+            return Err(Error::usage("there was no pairing code on stdin", HINT));
+        };
+        match line.trim().parse() {
+            Ok(code) => return Ok(code),
+            // A slip of the finger must not cost one of three tries.
+            Err(error) if can_ask() => printer.note(&format!("That is none: {error}.")),
+            Err(error) => {
+                return Err(Error::usage(format!("stdin has no pairing code: {error}"), HINT));
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use thrum_api::local::{
+    PeerEntry, PeerList, PeerPath, PeerPathParams, PeerRemove, PeerRemoveParams, PeerStatus,
+    PeerSync, PeerSyncParams, Status,
+};
+use thrum_api::method::Empty;
+use thrum_api::{ErrorCode, RpcError};
+
+use crate::cli::{PeerStatusArgs, RemoveArgs, SyncArgs};
+use crate::clock;
+use crate::context::Context;
+use crate::error::Error;
+use crate::screen;
+use crate::screen::table::Table;
+use crate::terminal::{can_ask, plain, read_line};
+use crate::words::{ago, ago_or_never, short_id, span};
+
+/// `thrum peer list`
+pub async fn list(context: &mut Context<'_>) -> Result<(), Error> {
+    let list = context.daemon().await?.call::<PeerList>(&Empty {}).await?;
+    let printer = &mut *context.printer;
+    if printer.json() {
+        return printer.object(&list);
+    }
+    if printer.quiet() {
+        return list.peers.iter().try_for_each(|peer| printer.line(&plain(&peer.name)));
+    }
+    let now = clock::now();
+    if list.peers.is_empty() {
+        printer.note("No peers yet. To pair, run here: thrum peer add");
+    } else {
+        let mut table = Table::new(&["PEER", "ADDRESS", "PAIRED", "LAST SYNC", "DAEMON"]);
+        for peer in &list.peers {
+            table.row(vec![
+                peer.name.clone(),
+                peer.address.clone(),
+                match peer.by_policy {
+                    Some(_) => format!("{} by policy", ago(peer.paired_at, now)),
+                    None => ago(peer.paired_at, now),
+                },
+                ago_or_never(peer.last_sync, now),
+                short_id(&peer.daemon_id.to_string()),
+            ]);
+        }
+        table.lines().iter().try_for_each(|line| printer.line(line))?;
+    }
+    if let Some(open) = &list.pairing {
+        printer.note(&format!(
+            "A pairing session is open for {} more, {} tries left.",
+            span(open.expires_at.millis_since(now)),
+            open.attempts_left
+        ));
+    }
+    Ok(())
+}
+
+/// `thrum peer status`
+pub async fn status(args: &PeerStatusArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let mut client = context.daemon().await?;
+    let mut peers = client.call::<Status>(&Empty {}).await?.peers;
+    let mut path = None;
+    if let Some(wanted) = &args.peer {
+        let found = client.call::<PeerPath>(&PeerPathParams { peer: wanted.clone() }).await?;
+        peers.retain(|peer| peer.daemon_id == found.daemon_id);
+        path = found.path;
+    }
+    let printer = &mut *context.printer;
+    if printer.json() {
+        let mut object = serde_json::json!({ "peers": peers });
+        if let Some(path) = path {
+            object["path"] = serde_json::json!(path);
+        }
+        return printer.object(&object);
+    }
+    if peers.is_empty() {
+        printer.note("No peers yet. To pair, run here: thrum peer add");
+        return Ok(());
+    }
+    let now = clock::now();
+    if args.peer.is_none() {
+        screen::peers::table(&peers, now).iter().try_for_each(|line| printer.line(line))?;
+    }
+    if args.peer.is_some() || printer.verbose() {
+        for (place, peer) in peers.iter().enumerate() {
+            if place > 0 || args.peer.is_none() {
+                printer.line("")?;
+            }
+            screen::peers::details(peer, path.as_ref(), now)
+                .iter()
+                .try_for_each(|line| printer.line(line))?;
+        }
+        return Ok(());
+    }
+    // The table has no room for what went wrong.
+    let failed: Vec<&PeerStatus> = peers.iter().filter(|peer| peer.last_error.is_some()).collect();
+    if !failed.is_empty() {
+        printer.line("")?;
+    }
+    for peer in failed {
+        let error = peer.last_error.as_deref().unwrap_or_default();
+        let next = peer.next_try_at.map_or_else(String::new, |next| {
+            format!(", next try in {}", span(next.millis_since(now)))
+        });
+        printer.line(&format!("{}: {}{next}", plain(&peer.name), plain(error)))?;
+    }
+    Ok(())
+}
+
+/// `thrum peer remove`
+pub async fn remove(args: &RemoveArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let mut client = context.daemon().await?;
+    let list = client.call::<PeerList>(&Empty {}).await?;
+    let peer = one(&args.peer, &list.peers)?;
+    let who = format!("{:?} ({}, {})", peer.name, peer.address, peer.daemon_id);
+    let printer = &mut *context.printer;
+    if args.dry_run {
+        if printer.json() {
+            return printer.object(&serde_json::json!({ "would_remove": peer }));
+        }
+        return printer.line(&format!("Would remove {}. Nothing was changed.", plain(&who)));
+    }
+    if !args.yes {
+        let question = format!(
+            "Remove {}? What was synced stays; nothing more comes or goes. [y/N] ",
+            plain(&who)
+        );
+        confirm(&question, printer).await?;
+    }
+    let params = PeerRemoveParams { peer: peer.daemon_id.to_string() };
+    let removed = client.call::<PeerRemove>(&params).await?;
+    if printer.json() {
+        return printer.object(&removed);
+    }
+    if !removed.told {
+        printer.note(&format!(
+            "{} could not be told; it will see that its token is refused.",
+            plain(&removed.name)
+        ));
+    }
+    printer.done(&format!("Removed {:?}.", removed.name))
+}
+
+/// Asks, on a terminal. A no is an error, because what was asked for was not done.
+pub async fn confirm(question: &str, printer: &mut crate::printer::Printer) -> Result<(), Error> {
+    if !can_ask() || printer.json() {
+        return Err(Error::usage(
+            "this needs a yes, and there is no terminal to ask on; nothing was changed",
+            "add --yes, or see with --dry-run what would happen",
+        ));
+    }
+    printer.ask(question);
+    let answer = read_line().await?.unwrap_or_default();
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Error::failed("not confirmed; nothing was changed", "answer y, or add --yes"))
+}
+
+/// `thrum peer sync`
+pub async fn sync(args: SyncArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let mut client = context.daemon().await?;
+    client.call::<PeerSync>(&PeerSyncParams { peer: args.peer }).await?;
+    if context.printer.json() {
+        return context.printer.object(&Empty {});
+    }
+    context.printer.done("Syncing now. How it goes: thrum peer status")
+}
+
+fn is_named(wanted: &str, name: &str, daemon_id: &str) -> bool {
+    // The full name in the tailnet begins with the short one.
+    let short = wanted.split('.').next().unwrap_or_default();
+    wanted == daemon_id || wanted.eq_ignore_ascii_case(name) || short.eq_ignore_ascii_case(name)
+}
+
+fn no_such_peer(wanted: &str) -> Error {
+    Error::Refused(
+        RpcError::new(ErrorCode::NOT_FOUND, format!("there is no peer {wanted:?}"))
+            .hint("their names: thrum peer list"),
+    )
+}
+
+fn one<'a>(wanted: &str, peers: &'a [PeerEntry]) -> Result<&'a PeerEntry, Error> {
+    let named = |peer: &&PeerEntry| is_named(wanted, &peer.name, &peer.daemon_id.to_string());
+    let mut found = peers.iter().filter(named);
+    match (found.next(), found.next()) {
+        (Some(peer), None) => Ok(peer),
+        (Some(_), Some(_)) => Err(Error::failed(
+            format!("there are several peers named {wanted:?}; nothing was changed"),
+            "name it by its daemon id: thrum peer list --json",
+        )),
+        (None, _) => Err(no_such_peer(wanted)),
+    }
+}

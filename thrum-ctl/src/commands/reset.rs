@@ -1,0 +1,44 @@
+use std::process::Command;
+
+use super::peers::confirm;
+use super::start::{ask, find_thrumd};
+use crate::cli::ResetArgs;
+use crate::context::Context;
+use crate::error::{Error, LastWords};
+
+/// `thrum daemon reset-identity`
+pub async fn run(args: &ResetArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let places = context.places();
+    let state_dir = places.own_state_dir();
+    if let Ok(health) = ask(&places.own_socket()).await {
+        return Err(Error::failed(
+            format!("thrumd (pid {}) is running; nothing was changed", health.pid),
+            "stop it first: thrum daemon stop",
+        ));
+    }
+    let what = format!("the daemon in {} a new id and forget its peers", state_dir.display());
+    if args.dry_run && context.printer.json() {
+        return context.printer.object(&serde_json::json!({ "would_reset": state_dir }));
+    }
+    if args.dry_run {
+        return context.printer.line(&format!("Would give {what}. Nothing was changed."));
+    }
+    if !args.yes {
+        confirm(&format!("Give {what}? The log stays. [y/N] "), context.printer).await?;
+    }
+    let thrumd = find_thrumd()?;
+    let output = Command::new(&thrumd)
+        .arg("--reset-identity")
+        .env("THRUM_SOCKET", places.own_socket())
+        .output()
+        .map_err(|source| Error::io(format!("can't run {}", thrumd.display()), source))?;
+    if !output.status.success() {
+        let words = LastWords::of(&String::from_utf8_lossy(&output.stderr));
+        return Err(Error::EndedAtOnce { status: output.status, source: words });
+    }
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if context.printer.json() {
+        return context.printer.object(&serde_json::json!({ "reset": true, "said": said }));
+    }
+    context.printer.done(if said.is_empty() { "Done. Start it: thrum daemon start" } else { &said })
+}

@@ -1,0 +1,188 @@
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use thrum_api::local::{Health, HealthResult};
+use thrum_api::method::Empty;
+use tokio::time::{Instant, sleep};
+
+use super::daemon::log_place;
+use crate::client::Client;
+use crate::client::place::Places;
+use crate::context::Context;
+use crate::error::{Error, LastWords};
+use crate::manager::{self, Site, Verb};
+use crate::words::span;
+
+/// A log may have to be migrated before the daemon answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// systemd returns when it is ready; launchd soon after the start.
+const MANAGED: Duration = Duration::from_secs(10);
+const STEP: Duration = Duration::from_millis(5);
+/// Waiting longer than this is worth a word.
+const SLOW: Duration = Duration::from_secs(2);
+const LAST_WORDS_MAX_BYTES: u64 = 4096;
+
+/// `thrum daemon start`
+pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
+    let places = context.places();
+    let socket = places.own_socket();
+    // Anywhere: beside the machine's daemon one of this user would only take its place and port.
+    if let Ok(mut client) = context.daemon().await
+        && let Ok(health) = client.call::<Health>(&Empty {}).await
+    {
+        return report(&health, "is running already", context);
+    }
+    if let Some(manager) = Site::here().manager(&places) {
+        // It runs, and starting it again would only hide what is missing.
+        if let Err(error @ Error::NotPermitted { .. }) = context.daemon().await {
+            return Err(error);
+        }
+        manager::run(&manager.command(Verb::Start))?;
+        let health = answers_at(&places).await?;
+        return report(&health, "started", context);
+    }
+    let log = places.own_state_dir().join("thrumd.log");
+    let (child, log_start) = spawn(&socket, &log)?;
+    let health = answered(child, &socket, &log, log_start, context).await?;
+    report(&health, "started", context)
+}
+
+/// Tells of the daemon.
+pub fn report(health: &HealthResult, what: &str, context: &mut Context<'_>) -> Result<(), Error> {
+    if context.printer.json() {
+        return context.printer.object(health);
+    }
+    if context.printer.quiet() {
+        return Ok(());
+    }
+    context.printer.line(&format!("thrumd {what}: pid {}, log {}", health.pid, log_place(health)))
+}
+
+/// The health of the daemon behind this very socket.
+pub async fn ask(socket: &Path) -> Result<HealthResult, Error> {
+    Client::open(socket).await?.call::<Health>(&Empty {}).await
+}
+
+/// The health of the daemon that a service manager has started. Waits for it: launchd returns before
+/// it is ready.
+pub async fn answers_at(places: &Places) -> Result<HealthResult, Error> {
+    let begin = Instant::now();
+    loop {
+        let asked = async { Client::find(places).await?.call::<Health>(&Empty {}).await };
+        match asked.await {
+            Ok(health) => return Ok(health),
+            Err(error) if begin.elapsed() > MANAGED => return Err(error),
+            // Not a matter of time.
+            Err(error @ Error::NotPermitted { .. }) => return Err(error),
+            Err(_) => sleep(STEP).await,
+        }
+    }
+}
+
+/// Starts `thrumd` so that it outlives us. Answers where its part of the log begins.
+fn spawn(socket: &Path, log: &Path) -> Result<(Child, u64), Error> {
+    let thrumd = find_thrumd()?;
+    if let Some(folder) = log.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(
+            |source| {
+                Error::io(format!("can't make the state directory {}", folder.display()), source)
+            },
+        )?;
+    }
+    let cant = |source| Error::io(format!("can't write the log {}", log.display()), source);
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(cant)?;
+    let log_start = file.metadata().map_err(cant)?.len();
+    let child = Command::new(&thrumd)
+        .env("THRUM_LOG_PATH", log)
+        .env("THRUM_SOCKET", socket)
+        // A group of its own: Ctrl-C and the end of this terminal's session are not meant for it.
+        .process_group(0)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(file)
+        .spawn()
+        .map_err(|source| Error::io(format!("can't start {}", thrumd.display()), source))?;
+    Ok((child, log_start))
+}
+
+/// Waits until it answers or ends.
+async fn answered(
+    mut child: Child,
+    socket: &Path,
+    log: &Path,
+    log_start: u64,
+    context: &mut Context<'_>,
+) -> Result<HealthResult, Error> {
+    let begin = Instant::now();
+    let mut said = false;
+    loop {
+        let status = child
+            .try_wait()
+            .map_err(|source| Error::io("can't tell whether thrumd still runs", source))?;
+        // Asked after the look at the child: one that lost a race to another start has ended, and
+        // then the other one's answer is what was wanted.
+        if let Ok(health) = ask(socket).await {
+            return Ok(health);
+        }
+        if let Some(status) = status {
+            let words = last_words(log, log_start);
+            return Err(Error::EndedAtOnce { status, source: LastWords::of(&words) });
+        }
+        if begin.elapsed() > PATIENCE {
+            return Err(Error::failed(
+                format!(
+                    "thrumd (pid {}) runs and has not answered for {}",
+                    child.id(),
+                    span(60_000)
+                ),
+                "see why: thrum daemon logs -n 50",
+            ));
+        }
+        if begin.elapsed() > SLOW && !said {
+            said = true;
+            context.printer.note("Waiting for thrumd to answer.");
+        }
+        sleep(STEP).await;
+    }
+}
+
+/// What was written to a log since a place, at most its last lines.
+fn last_words(log: &Path, start: u64) -> String {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(start.max(length.saturating_sub(LAST_WORDS_MAX_BYTES))))?;
+        let mut bytes = Vec::new();
+        file.take(LAST_WORDS_MAX_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+}
+
+/// The `thrumd` to start: `THRUMD_BIN`, the one beside this program, the one in `PATH`.
+///
+/// # Errors
+/// When there is none.
+pub fn find_thrumd() -> Result<PathBuf, Error> {
+    if let Some(named) = std::env::var_os("THRUMD_BIN").filter(|value| !value.is_empty()) {
+        return Ok(PathBuf::from(named));
+    }
+    let beside = std::env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .ok()
+        .and_then(|path| Some(path.parent()?.join("thrumd")));
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&paths).map(|folder| folder.join("thrumd"));
+    beside.into_iter().chain(in_path).find(|path| path.is_file()).ok_or_else(|| {
+        Error::failed(
+            "there is no thrumd beside this thrum, nor in PATH",
+            "build it (cargo build --release), or say where it is: export THRUMD_BIN=PATH",
+        )
+    })
+}

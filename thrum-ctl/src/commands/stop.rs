@@ -1,0 +1,132 @@
+use std::time::Duration;
+
+use rustix::process::{Pid, test_kill_process};
+use serde_json::json;
+use thrum_api::local::{Health, Shutdown};
+use thrum_api::method::Empty;
+use tokio::time::{Instant, sleep};
+
+use crate::client::Client;
+use crate::context::Context;
+use crate::error::Error;
+use crate::manager::{self, Site, Verb};
+
+/// A daemon writes what is queued, so it may take its time; systemd gives it as much.
+const PATIENCE: Duration = Duration::from_secs(90);
+const STEP: Duration = Duration::from_millis(5);
+
+/// `thrum daemon stop`
+pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
+    if let Some(manager) = Site::here().manager(&context.places()) {
+        manager::run(&manager.command(Verb::Stop))?;
+        if context.printer.json() {
+            return context.printer.object(&json!({ "stopped": true }));
+        }
+        return context.printer.done("thrumd stopped.");
+    }
+    let client = match context.daemon().await {
+        Ok(client) => client,
+        // That was the wish.
+        Err(Error::NotRunning { .. } | Error::Died { .. }) => {
+            if context.printer.json() {
+                return context.printer.object(&json!({ "stopped": false }));
+            }
+            context.printer.note("thrumd is not running.");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let pid = stop(client).await?;
+    if context.printer.json() {
+        return context.printer.object(&json!({ "stopped": true, "pid": pid }));
+    }
+    context.printer.done(&format!("thrumd (pid {pid}) stopped."))
+}
+
+/// `thrum daemon restart`
+pub async fn restart(context: &mut Context<'_>) -> Result<(), Error> {
+    if let Some(manager) = Site::here().manager(&context.places()) {
+        manager::run(&manager.command(Verb::Restart))?;
+        let health = super::start::answers_at(&context.places()).await?;
+        return super::start::report(&health, "restarted", context);
+    }
+    match context.daemon().await {
+        Ok(client) if client.path() != context.places().own_socket() => {
+            return Err(Error::failed(
+                format!(
+                    "the thrumd behind {} is not yours to start; nothing was changed",
+                    client.path().display()
+                ),
+                "sudo systemctl restart thrumd (macOS: brew services restart thrum)",
+            ));
+        }
+        Ok(client) => {
+            stop(client).await?;
+        }
+        Err(Error::NotRunning { .. } | Error::Died { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    super::start::run(context).await
+}
+
+/// Stops it and waits until its process is gone.
+async fn stop(mut client: Client) -> Result<u32, Error> {
+    let pid = client.call::<Health>(&Empty {}).await?.pid;
+    match client.call::<Shutdown>(&Empty {}).await {
+        // It may be gone before the answer is.
+        Ok(_) | Err(Error::Broken { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    drop(client);
+    gone(pid).await?;
+    Ok(pid)
+}
+
+async fn gone(pid: u32) -> Result<(), Error> {
+    let begin = Instant::now();
+    while is_running(pid) {
+        if begin.elapsed() > PATIENCE {
+            return Err(Error::failed(
+                format!("thrumd (pid {pid}) was told to stop and still runs after 90s"),
+                format!(
+                    "see what it does: thrum daemon logs; kill -9 {pid} loses nothing acknowledged"
+                ),
+            ));
+        }
+        sleep(STEP).await;
+    }
+    Ok(())
+}
+
+/// Whether the process lives. One that has ended and was not fetched by its parent doesn't.
+pub fn is_running(pid: u32) -> bool {
+    let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return false;
+    };
+    // Not permitted to signal it means that it is there.
+    if test_kill_process(process) == Err(rustix::io::Errno::SRCH) {
+        return false;
+    }
+    let ended = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        // The name of the program is in brackets and may have any character in it.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
+    });
+    !ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_nobody_fetched_has_ended() {
+        assert!(is_running(std::process::id()));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while is_running(child.id()) {
+            assert!(std::time::Instant::now() < deadline, "still counts as running");
+            std::thread::sleep(STEP);
+        }
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use thrum_api::local::{Message, MessageWait, WaitParams};
+use tokio::time::{Instant, sleep};
+
+use super::inbox::{line, mark_read};
+use crate::cli::WaitArgs;
+use crate::client::Client;
+use crate::clock;
+use crate::context::Context;
+use crate::error::{Error, Kind};
+use crate::words::span;
+
+/// One call waits so long; then the next one does. Below the hour that thrumd allows.
+const ONE_CALL: Duration = Duration::from_secs(10 * 60);
+/// A restart of the daemon is waited out this long.
+const RESTART: Duration = Duration::from_secs(30);
+const RESTART_STEP: Duration = Duration::from_millis(250);
+
+/// `thrum wait`
+pub async fn run(args: &WaitArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let agent = context.agent()?;
+    let project = if args.all_projects { None } else { Some(context.project()?) };
+    let mut client = context.daemon().await?;
+    if context.printer.out_is_terminal() {
+        context.printer.note(&format!("Waiting for a message for {agent}; Ctrl-C ends it."));
+    }
+    loop {
+        let message = next(&mut client, &agent, project.as_deref(), args, context).await?;
+        if context.printer.json() {
+            context.printer.object(&serde_json::json!({ "message": &message }))?;
+        } else {
+            context.printer.line(&line(&message, clock::now(), project.is_none()))?;
+        }
+        // Only now: a message that could not be printed must come again.
+        mark_read(&mut client, &agent, std::slice::from_ref(&message)).await?;
+        if !args.follow {
+            return Ok(());
+        }
+    }
+}
+
+/// The oldest unread message, waited for.
+async fn next(
+    client: &mut Client,
+    agent: &str,
+    project: Option<&str>,
+    args: &WaitArgs,
+    context: &mut Context<'_>,
+) -> Result<Message, Error> {
+    let begin = Instant::now();
+    loop {
+        let left = match args.timeout {
+            Some(timeout) => timeout.saturating_sub(begin.elapsed()),
+            None => ONE_CALL,
+        };
+        let params = WaitParams {
+            agent: agent.to_owned(),
+            project: project.map(str::to_owned),
+            timeout_ms: millis(left.min(ONE_CALL)),
+        };
+        match client.call::<MessageWait>(&params).await {
+            Ok(result) => {
+                if let Some(message) = result.message {
+                    return Ok(message);
+                }
+                if let Some(timeout) = args.timeout.filter(|timeout| begin.elapsed() >= *timeout) {
+                    let message = format!("no message for {agent} in {}", exact(timeout));
+                    return Err(Error::TimedOut { message });
+                }
+            }
+            Err(error) if error.kind() == Kind::Unreachable => {
+                context.printer.note("thrumd went away; waiting for it to come back.");
+                *client = reconnect(context, error).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn reconnect(context: &Context<'_>, broken: Error) -> Result<Client, Error> {
+    let begin = Instant::now();
+    while begin.elapsed() < RESTART {
+        sleep(RESTART_STEP).await;
+        if let Ok(client) = context.daemon().await {
+            return Ok(client);
+        }
+    }
+    // Why it can't be reached now says more than how the old connection broke.
+    context.daemon().await.map_err(|error| match error {
+        Error::Connect { .. } => broken,
+        error => error,
+    })
+}
+
+fn exact(timeout: Duration) -> String {
+    match millis(timeout) {
+        short @ 0..1000 => format!("{short}ms"),
+        long => span(long),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,95 @@
+//! What every command needs: where to print, whom to call, who is asking.
+
+use std::path::PathBuf;
+
+use thrum_api::names;
+
+use crate::cli::Global;
+use crate::client::{Client, place};
+use crate::error::Error;
+use crate::printer::Printer;
+use crate::project;
+
+/// The surroundings of one command.
+pub struct Context<'a> {
+    /// Where everything is said.
+    pub printer: &'a mut Printer,
+    socket: Option<PathBuf>,
+    agent: Option<String>,
+    project: Option<String>,
+}
+
+impl<'a> Context<'a> {
+    /// As the flags say.
+    pub fn new(global: Global, printer: &'a mut Printer) -> Self {
+        // An empty variable counts as absent.
+        let socket = global.socket.filter(|path| !path.is_empty()).map(PathBuf::from);
+        Self { printer, socket, agent: global.agent, project: global.project }
+    }
+
+    /// Where the daemon of this machine may be.
+    pub fn places(&self) -> place::Places {
+        place::Places::of_this_machine(self.socket.clone())
+    }
+
+    /// The daemon of this machine.
+    ///
+    /// # Errors
+    /// One of three for its three causes: not running, died, not permitted.
+    pub async fn daemon(&self) -> Result<Client, Error> {
+        Client::find(&self.places()).await
+    }
+
+    /// Who is asking.
+    ///
+    /// # Errors
+    /// When nobody said so, or the name is none.
+    pub fn agent(&self) -> Result<String, Error> {
+        let name = self.agent.as_deref().filter(|name| !name.is_empty()).ok_or_else(|| {
+            Error::usage(
+                "who are you? No agent was named",
+                "add --as NAME, or export THRUM_AGENT=NAME",
+            )
+        })?;
+        agent_name(name)
+    }
+
+    /// The project in which names are meant.
+    ///
+    /// # Errors
+    /// When it was named and is no name, and when there is no current folder.
+    pub fn project(&self) -> Result<String, Error> {
+        if let Some(name) = self.project.as_deref().filter(|name| !name.is_empty()) {
+            return match names::project(name) {
+                Ok(name) => Ok(name.to_owned()),
+                Err(error) => {
+                    Err(Error::usage(error.to_string(), "see --project and THRUM_PROJECT"))
+                }
+            };
+        }
+        let folder = std::env::current_dir()
+            .map_err(|source| Error::io("can't tell the current folder", source))?;
+        let name = project::of(&folder);
+        match names::project(&name) {
+            Ok(name) => Ok(name.to_owned()),
+            Err(error) => Err(Error::usage(
+                format!("{}: the folder {} can't name a project", error, folder.display()),
+                "add --project NAME, or export THRUM_PROJECT=NAME",
+            )),
+        }
+    }
+}
+
+/// An agent's name as a person writes it.
+///
+/// # Errors
+/// When it is none.
+pub fn agent_name(text: &str) -> Result<String, Error> {
+    match names::agent(text) {
+        Ok(name) => Ok(name.to_owned()),
+        Err(error) => Err(Error::usage(
+            format!("{text:?} is no agent: {error}"),
+            "names have letters, digits and - _ . / : (a message with spaces goes into quotes)",
+        )),
+    }
+}

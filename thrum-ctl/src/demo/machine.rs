@@ -1,0 +1,174 @@
+//! A real daemon in a directory of its own, which ends with this value.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use thrum_api::local::{Health, HealthResult};
+use thrum_api::method::Empty;
+use tokio::time::{Instant, sleep};
+
+use crate::client::Client;
+use crate::commands::tail;
+use crate::error::{Error, LastWords};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Its own, so that the machine's or the user's isn't read.
+const CONFIG: &str = "thrumd.toml";
+const STEP: Duration = Duration::from_millis(5);
+
+/// One of the two machines of the demo.
+pub struct Machine {
+    /// What it calls itself.
+    pub name: &'static str,
+    state_dir: PathBuf,
+    thrumd: PathBuf,
+    /// Where peers reach it. Free at first, then kept, as a machine keeps its port.
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Machine {
+    /// A machine that keeps its state in a new folder.
+    pub fn new(name: &'static str, folder: &Path, thrumd: &Path) -> Result<Self, Error> {
+        let state_dir = folder.join(name);
+        std::fs::DirBuilder::new().mode(0o700).create(&state_dir).map_err(|source| {
+            Error::io(format!("can't make the directory {}", state_dir.display()), source)
+        })?;
+        let config = state_dir.join(CONFIG);
+        std::fs::write(&config, "# Nothing: the demo says all in the environment.\n")
+            .map_err(|source| Error::io(format!("can't write {}", config.display()), source))?;
+        Ok(Self { name, state_dir, thrumd: thrumd.to_owned(), port: 0, child: None })
+    }
+
+    /// Its state directory.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// Its log file.
+    pub fn log(&self) -> PathBuf {
+        self.state_dir.join("thrumd.log")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.state_dir.join("thrumd.sock")
+    }
+
+    /// Comes back with the same port next time.
+    pub fn keep_port(&mut self, port: u16) {
+        self.port = port;
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub async fn start(&mut self) -> Result<HealthResult, Error> {
+        let mut child = self.spawn()?;
+        let begin = Instant::now();
+        loop {
+            let ended = child.try_wait().map_err(|source| {
+                Error::io(format!("can't tell whether the daemon {} runs", self.name), source)
+            })?;
+            if let Some(status) = ended {
+                let words = LastWords::of(&tail(&self.log(), 10).join("\n"));
+                return Err(Error::EndedAtOnce { status, source: words });
+            }
+            if let Ok(mut client) = self.client().await
+                && let Ok(health) = client.call::<Health>(&Empty {}).await
+            {
+                self.child = Some(child);
+                return Ok(health);
+            }
+            if begin.elapsed() > PATIENCE {
+                self.child = Some(child);
+                return Err(Error::failed(
+                    format!("the daemon {} does not answer", self.name),
+                    "the end of its log is above",
+                ));
+            }
+            sleep(STEP).await;
+        }
+    }
+
+    fn spawn(&self) -> Result<Child, Error> {
+        let path = self.log();
+        let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let log = log.map_err(|source| {
+            Error::io(format!("can't write the log {}", path.display()), source)
+        })?;
+        let mut command = Command::new(&self.thrumd);
+        // Nothing of the user's own daemon may reach this one, nor the other way round.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("THRUM") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("THRUM_CONFIG", self.state_dir.join(CONFIG))
+            .env_remove("NOTIFY_SOCKET")
+            .env("THRUM_STATE_DIR", &self.state_dir)
+            .env("THRUM_LOG_PATH", &path)
+            .env("THRUM_TAILNET", "loopback")
+            .env("THRUM_TS_ENABLED", "true")
+            .env("THRUM_TS_HOSTNAME", self.name)
+            .env("THRUM_TS_PORT", self.port.to_string())
+            .process_group(0)
+            .current_dir(&self.state_dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|source| Error::io(format!("can't start {}", self.thrumd.display()), source))
+    }
+
+    /// A connection to it.
+    pub async fn client(&self) -> Result<Client, Error> {
+        Client::open(&self.socket()).await
+    }
+
+    /// Kills it as a power cut would: SIGKILL.
+    pub fn kill(&mut self) -> Result<(), Error> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        child
+            .kill()
+            .and_then(|()| child.wait())
+            .map(|_| ())
+            .map_err(|source| Error::io(format!("can't kill the daemon {}", self.name), source))
+    }
+
+    /// Lets it run on when this value is gone.
+    pub fn leave_running(&mut self) {
+        self.child = None;
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Memory that it holds now, in bytes; none where the system doesn't tell.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let pid = self.pid()?;
+        let kib = match std::fs::read_to_string(format!("/proc/{pid}/status")) {
+            Ok(status) => {
+                let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+                line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?
+            }
+            Err(_) => {
+                let asked = ["-o", "rss=", "-p", &pid.to_string()].map(str::to_owned);
+                let output = Command::new("ps").args(asked).output().ok()?;
+                String::from_utf8_lossy(&output.stdout).trim().parse::<u64>().ok()?
+            }
+        };
+        Some(kib * 1024)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Best effort: nobody is left to tell, and the next start of the demo does not care.
+        drop(self.kill());
+    }
+}

@@ -1,0 +1,121 @@
+//! Messages from one to the other, timed one by one.
+
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use thrum_api::local::{
+    InboxParams, MarkReadParams, MessageInbox, MessageMarkRead, MessageSend, MessageSendParams,
+    MessageWait, WaitParams,
+};
+use tokio::time::{Instant, timeout};
+
+use super::machine::Machine;
+use crate::error::Error;
+
+const PROJECT: &str = "demo";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What became of the messages of one direction.
+pub struct Direction {
+    /// Acknowledged where they were sent.
+    pub sent: u32,
+    /// Read where they were meant to go.
+    pub received: u32,
+    /// From acknowledged there to readable here, sorted.
+    pub delays: Vec<Duration>,
+}
+
+impl Direction {
+    /// The delay that so many of a hundred messages did not exceed.
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let place = (self.delays.len() * percent).div_ceil(100).saturating_sub(1);
+        self.delays.get(place).copied().unwrap_or_default()
+    }
+}
+
+/// Sends messages one after the other, each when the one before was read.
+pub async fn send(
+    from: &Machine,
+    to: &Machine,
+    number: u32,
+    bar: &ProgressBar,
+) -> Result<Direction, Error> {
+    let (mut sender, mut reader) = (from.client().await?, to.client().await?);
+    let mut direction = Direction { sent: 0, received: 0, delays: Vec::new() };
+    let agent = format!("agent-on-{}", to.name);
+    let waiting = WaitParams {
+        agent: agent.clone(),
+        project: Some(PROJECT.to_owned()),
+        timeout_ms: u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX),
+    };
+    for count in 1..=number {
+        let message = MessageSendParams {
+            from: format!("agent-on-{}", from.name),
+            to: vec![agent.clone()],
+            all: false,
+            text: format!("message {count} from {} to {}", from.name, to.name),
+            project: PROJECT.to_owned(),
+            event_id: None,
+        };
+        let sending = async {
+            let sent = sender.call::<MessageSend>(&message).await?;
+            Ok((sent, Instant::now()))
+        };
+        let reading = async {
+            let read = reader.call::<MessageWait>(&waiting).await?;
+            Ok::<_, Error>((read, Instant::now()))
+        };
+        let both = async { tokio::try_join!(reading, sending) };
+        let ((read, readable), (sent, acknowledged)) =
+            timeout(PATIENCE * 2, both).await.map_err(|_| missing(count, from, to))??;
+        direction.sent += 1;
+        let message = read.message.ok_or_else(|| missing(count, from, to))?;
+        if message.event_id != sent.event_id {
+            return Err(Error::failed(
+                format!("{} read {:?} where message {count} was due", to.name, message.text),
+                super::LOGS_ABOVE,
+            ));
+        }
+        // It may well be readable there before the sender has its answer.
+        direction.delays.push(readable.saturating_duration_since(acknowledged));
+        let mark = MarkReadParams { agent: agent.clone(), event_ids: vec![message.event_id] };
+        reader.call::<MessageMarkRead>(&mark).await?;
+        bar.inc(1);
+    }
+    direction.delays.sort_unstable();
+    let inbox = InboxParams {
+        agent,
+        project: Some(PROJECT.to_owned()),
+        unread_only: false,
+        limit: Some(1000),
+    };
+    let inbox = reader.call::<MessageInbox>(&inbox).await?;
+    direction.received = u32::try_from(inbox.messages.len()).unwrap_or(u32::MAX);
+    if number > 1000 {
+        // More than an inbox shows at once; each was read above.
+        direction.received = direction.sent;
+    }
+    Ok(direction)
+}
+
+fn missing(count: u32, from: &Machine, to: &Machine) -> Error {
+    Error::failed(
+        format!("message {count} from {} did not arrive on {} in time", from.name, to.name),
+        super::LOGS_ABOVE,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_nearest_rank() {
+        let delays = (1..=200).map(Duration::from_micros).collect();
+        let direction = Direction { sent: 200, received: 200, delays };
+        assert_eq!(direction.percentile(50), Duration::from_micros(100));
+        assert_eq!(direction.percentile(99), Duration::from_micros(198));
+        let none = Direction { sent: 0, received: 0, delays: Vec::new() };
+        assert_eq!(none.percentile(50), Duration::ZERO);
+    }
+}

@@ -1,0 +1,44 @@
+//! Other programs of this machine that know something.
+
+use std::ffi::OsStr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+/// They answer at once or are stuck.
+const LIMIT: Duration = Duration::from_secs(5);
+const OUTPUT_MAX_BYTES: usize = 1 << 20;
+
+/// What a program said.
+#[derive(Debug)]
+pub struct Answer {
+    /// Whether it ended with 0.
+    pub ok: bool,
+    /// Its stdout.
+    pub stdout: String,
+    /// Its stderr.
+    pub stderr: String,
+}
+
+/// Runs a program; none if it isn't there or doesn't end.
+pub async fn ask(program: impl AsRef<OsStr>, words: &[&str]) -> Option<Answer> {
+    ask_with(program, words, &[]).await
+}
+
+/// The same with variables.
+pub async fn ask_with(
+    program: impl AsRef<OsStr>,
+    words: &[&str],
+    variables: &[(&str, &OsStr)],
+) -> Option<Answer> {
+    let mut command = Command::new(program);
+    command.args(words).envs(variables.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(LIMIT, command.output()).await.ok()?.ok()?;
+    let text = |bytes: &[u8]| {
+        let end = bytes.len().min(OUTPUT_MAX_BYTES);
+        String::from_utf8_lossy(&bytes[..end]).into_owned()
+    };
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    Some(Answer { ok: output.status.success(), stdout, stderr })
+}

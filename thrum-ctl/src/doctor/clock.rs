@@ -1,0 +1,82 @@
+use thrum_api::Timestamp;
+
+use super::ask::ask;
+use super::{Around, Findings, Found, Section};
+use crate::clock;
+use crate::words::span;
+
+/// A program can't be run long before it was built; a day for zones and copies.
+const EARLY_MS: i64 = 86_400_000;
+/// Nobody sees less; it is more than machines without time servers drift in months.
+const AHEAD_MS: u64 = 5 * 60 * 1000;
+
+/// The time. Nothing breaks when it is wrong; times shown and the order of last writers suffer.
+pub async fn look(around: &Around) -> Vec<Found> {
+    let mut found = Findings::of(Section::Clock);
+    let now = clock::now();
+    let set = built_ms().is_none_or(|built| now.as_millis() >= built.saturating_sub(EARLY_MS));
+    found.add(if set {
+        found.ok("clock_set", format!("it is {now}"))
+    } else {
+        let text = format!("this machine's clock says {now}, which is before thrum was built");
+        found.fail("clock_set", text).next("sudo timedatectl set-ntp true")
+    });
+    found.add(if set {
+        newest(around, &found, now)
+    } else {
+        found.because("clock_events", "clock_set", "not compared")
+    });
+    found.add(synchronized(&found).await);
+    found.all
+}
+
+/// When this program was built, by its file: packages keep that time.
+fn built_ms() -> Option<i64> {
+    let file = std::env::current_exe().ok()?;
+    std::os::unix::fs::MetadataExt::mtime(&file.metadata().ok()?).checked_mul(1000)
+}
+
+/// Whether the newest event comes from the future.
+fn newest(around: &Around, found: &Findings, now: Timestamp) -> Found {
+    let id = "clock_events";
+    let Ok(daemon) = &around.daemon else {
+        return found.because(id, super::service::PROCESS, "not asked");
+    };
+    let events = daemon.newest.as_ref().map(|list| list.events.as_slice()).unwrap_or_default();
+    let Some(event) = events.last() else {
+        return found.ok(id, "there is no event to compare with");
+    };
+    let Some(written) = written_at(event.event.get()) else {
+        return found.skipped(id, "the newest event tells no time");
+    };
+    let ahead = written.millis_since(now);
+    if ahead > AHEAD_MS {
+        let text = format!(
+            "the newest event was written {} from now: this clock is behind, or that of the \
+             machine where it was written is ahead",
+            span(ahead)
+        );
+        return found.warn(id, text).next("date -u, there and here").fact(span(ahead));
+    }
+    found.ok(id, "the newest event is not from the future")
+}
+
+fn written_at(event: &str) -> Option<Timestamp> {
+    #[derive(serde::Deserialize)]
+    struct Written {
+        timestamp: Timestamp,
+    }
+    serde_json::from_str::<Written>(event).ok().map(|event| event.timestamp)
+}
+
+async fn synchronized(found: &Findings) -> Found {
+    let id = "clock_synchronized";
+    let answer = ask("timedatectl", &["show", "-p", "NTPSynchronized", "--value"]).await;
+    match answer.filter(|answer| answer.ok).as_ref().map(|answer| answer.stdout.trim()) {
+        Some("yes") => found.ok(id, "a time server keeps this clock right"),
+        Some("no") => found
+            .warn(id, "no time server keeps this clock right")
+            .next("sudo timedatectl set-ntp true"),
+        _ => found.skipped(id, "this machine does not tell whether a time server keeps its clock"),
+    }
+}

@@ -1,0 +1,42 @@
+use super::ask::ask;
+use super::{Around, Findings, Found, Section};
+
+const OURS: &str = env!("CARGO_PKG_VERSION");
+
+/// The two programs.
+pub async fn look(around: &Around) -> Vec<Found> {
+    let mut found = Findings::of(Section::Install);
+    let path = match &around.thrumd {
+        Ok(path) => path,
+        Err(error) => {
+            // The service runs already: the program is only missing for the next start from here.
+            let text = format!("this is thrum {OURS}, and {error}");
+            let look = match &around.daemon {
+                Ok(_) => found.warn("install_thrumd", text),
+                Err(_) => found.fail("install_thrumd", text),
+            };
+            found.add(look.next("export THRUMD_BIN=/path/to/thrumd"));
+            found.add(found.because("install_version", "install_thrumd", "no thrumd to ask"));
+            return found.all;
+        }
+    };
+    let shown = path.display();
+    let version = ask(path, &["--version"]).await.filter(|answer| answer.ok);
+    let version = version.as_ref().and_then(|answer| answer.stdout.trim().strip_prefix("thrumd "));
+    let Some(version) = version else {
+        let text = format!("{shown} can't be started, or is no thrumd");
+        let next = format!("{shown} --version");
+        found.add(found.fail("install_thrumd", text).next(next));
+        found.add(found.because("install_version", "install_thrumd", "no thrumd to ask"));
+        return found.all;
+    };
+    found.add(found.ok("install_thrumd", format!("thrumd is {shown}")));
+    let look = if version == OURS {
+        found.ok("install_version", format!("thrum and thrumd are both {OURS}"))
+    } else {
+        let text = format!("thrum is {OURS} and {shown} is {version}");
+        found.warn("install_version", text).next("install both from the same package")
+    };
+    found.add(look.fact(format!("thrumd {version}")));
+    found.all
+}

@@ -1,0 +1,129 @@
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::{Around, Findings, Found, Section, service};
+use crate::words::{counted, size};
+
+const MIB: u64 = 1024 * 1024;
+/// SQLite needs room for its write-ahead log and for sorting.
+const SPACE_LOW: u64 = 256 * MIB;
+/// The next bigger message fails.
+const SPACE_OUT: u64 = 8 * MIB;
+
+/// The state directory and what is in it.
+pub fn look(around: &Around) -> Vec<Found> {
+    let mut found = Findings::of(Section::Log);
+    let directory = around.state_dir();
+    found.add(state_dir(&found, &directory));
+    found.add(disk(around, &found, &directory));
+    found.add(log(around, &found));
+    found.add(of_problem(around, &found, "quarantine", "no event was set aside"));
+    found.add(of_problem(around, &found, "identity", "the state directory is this machine's own"));
+    found.add(peers_file(around, &found, &directory.join("peers.json")));
+    found.all
+}
+
+/// The problem of this id, if the service has it.
+fn of_problem(around: &Around, found: &Findings, id: &str, fine: &str) -> Found {
+    let Some(status) = around.status() else {
+        return found.because(id, service::PROCESS, "not asked");
+    };
+    match status.problems.iter().find(|problem| problem.id == id) {
+        None => found.ok(id, fine),
+        Some(problem) => {
+            // What was set aside harms nothing else.
+            let look = if id == "quarantine" {
+                found.warn(id, problem.message.as_str())
+            } else {
+                found.fail(id, problem.message.as_str())
+            };
+            match &problem.next {
+                Some(next) => look.next(next.as_str()),
+                None => look,
+            }
+        }
+    }
+}
+
+fn state_dir(found: &Findings, directory: &Path) -> Found {
+    let id = "state_dir";
+    let shown = directory.display();
+    let mode = match mode(directory) {
+        Ok(mode) => mode,
+        Err(ErrorKind::NotFound) => {
+            return found.ok(id, format!("{shown} is not there yet: the first start makes it"));
+        }
+        Err(ErrorKind::PermissionDenied) => {
+            return found.skipped(id, format!("{shown} is not for you to look at"));
+        }
+        Err(kind) => return found.fail(id, format!("can't look at {shown}: {kind}")).next("df -h"),
+    };
+    if mode & 0o077 != 0 {
+        let text = format!("{shown} has mode {mode:04o}: others on this machine may look into it");
+        let look = found.warn(id, text).next(format!("chmod 0700 {shown}"));
+        return look.fact(format!("mode {mode:04o}"));
+    }
+    found.ok(id, format!("{shown} is for its owner alone")).fact(format!("mode {mode:04o}"))
+}
+
+fn mode(path: &Path) -> Result<u32, ErrorKind> {
+    let meta = std::fs::metadata(path).map_err(|error| error.kind())?;
+    Ok(meta.permissions().mode() & 0o7777)
+}
+
+fn disk(around: &Around, found: &Findings, directory: &Path) -> Found {
+    let id = "disk";
+    let failing = around.status().and_then(|s| s.problems.iter().find(|p| p.id == id));
+    if let Some(problem) = failing {
+        return found.fail(id, problem.message.as_str()).next("df -h");
+    }
+    // Before the first start the folder isn't there, but what it will be made in is.
+    let place = directory.ancestors().find(|place| place.exists()).unwrap_or(directory);
+    match rustix::fs::statvfs(place) {
+        Ok(stat) => {
+            let left = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let text = format!("{} left on the disk of {}", size(left), place.display());
+            let look = match left {
+                ..SPACE_OUT => found.fail(id, text).next("df -h"),
+                SPACE_OUT..SPACE_LOW => found.warn(id, text).next("df -h"),
+                _ => found.ok(id, text),
+            };
+            look.fact(format!("{} left", size(left)))
+        }
+        Err(error) => {
+            found.skipped(id, format!("can't ask for the space at {}: {error}", place.display()))
+        }
+    }
+}
+
+fn log(around: &Around, found: &Findings) -> Found {
+    let look = of_problem(around, found, "log", "");
+    let Some(status) = around.status().filter(|_| !look.is_bad()) else { return look };
+    let text = format!("{}, {}", counted(status.log.events, "event"), size(status.log.size_bytes));
+    found.ok("log", format!("the log can be read: {text}")).fact(text)
+}
+
+fn peers_file(around: &Around, found: &Findings, path: &Path) -> Found {
+    let id = "peers_file";
+    if around.status().is_some_and(|status| status.problems.iter().any(|p| p.id == id)) {
+        return of_problem(around, found, id, "");
+    }
+    let shown = path.display();
+    match mode(path) {
+        Ok(mode) if mode & 0o077 != 0 => {
+            let text =
+                format!("{shown} holds tokens and has mode {mode:04o}: others may read them");
+            let look = found.fail(id, text).next(format!("chmod 0600 {shown}"));
+            look.fact(format!("mode {mode:04o}"))
+        }
+        Ok(mode) => {
+            found.ok(id, format!("{shown} is for its owner alone")).fact(format!("mode {mode:04o}"))
+        }
+        Err(ErrorKind::NotFound) => found.ok(id, "no machine was paired yet"),
+        Err(ErrorKind::PermissionDenied) => {
+            found.ok(id, "only the service's own user can see peers.json, as it should be")
+        }
+        Err(kind) => found.warn(id, format!("can't look at {shown}: {kind}")).next("df -h"),
+    }
+}

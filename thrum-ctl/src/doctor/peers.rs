@@ -1,0 +1,180 @@
+use std::path::PathBuf;
+
+use thrum_api::local::{
+    CheckState, OpenPairing, PairingNews, PeerCheck, PeerCheckParams, PeerCheckResult, PeerState,
+    PeerStatus,
+};
+use tokio::task::JoinSet;
+
+use super::daemon::{Daemon, within};
+use super::{Around, Findings, Found, Section, service};
+use crate::client::Client;
+use crate::clock;
+use crate::error::Error;
+use crate::screen::peers::state;
+use crate::words::{ago_or_never, counted, span};
+
+/// The last link of every peer: whether events flow.
+const SYNC: &str = "peer_sync";
+
+/// The paired machines, and the pairing that is under way.
+pub async fn look(around: &Around) -> Vec<Found> {
+    let mut found = Findings::of(Section::Peers);
+    let Ok(daemon) = &around.daemon else {
+        found.add(found.because("pairing", service::PROCESS, "not asked"));
+        found.add(found.because("peers", service::PROCESS, "not asked"));
+        return found.all;
+    };
+    found.add(pairing(daemon, &found));
+    let Some(status) = around.status() else {
+        found.add(found.because("peers", "service_version", "not asked"));
+        return found.all;
+    };
+    let number = counted(u64::try_from(status.peers.len()).unwrap_or(0), "machine");
+    if status.peers.is_empty() {
+        let text = "no machine is paired with this one yet";
+        found.add(found.ok("peers", text).next("thrum peer add").fact(number));
+        return found.all;
+    }
+    found.add(found.ok("peers", format!("{number} paired with this one")).fact(number));
+    let mut chains = chains(&daemon.socket, &status.peers).await;
+    for (index, peer) in status.peers.iter().enumerate() {
+        let chain = chains.remove(&index);
+        for mut look in of_peer(around, &found, peer, chain) {
+            look.peer = Some(peer.name.clone());
+            found.add(look);
+        }
+    }
+    found.all
+}
+
+/// A code that was rejected leaves a trace on the machine that showed it.
+fn pairing(daemon: &Daemon, found: &Findings) -> Found {
+    let id = "pairing";
+    let list = match &daemon.peers {
+        Ok(list) => list,
+        Err(error) => return found.fail(id, error.to_string()).next("thrum daemon logs -n 50"),
+    };
+    if let Some(OpenPairing { expires_at, attempts_left, .. }) = list.pairing {
+        let left = span(expires_at.millis_since(clock::now()));
+        let tries = match attempts_left {
+            1 => "1 try".to_owned(),
+            n => format!("{n} tries"),
+        };
+        let text = format!("`thrum peer add` waits here for {left} more; {tries} left");
+        return if attempts_left >= thrum_api::limits::PAIRING_ATTEMPTS {
+            found.ok(id, text)
+        } else {
+            let text = format!("a wrong code came: {text}");
+            found.warn(id, text).next("there, type the code that this machine shows")
+        };
+    }
+    let text = match &list.last_pairing {
+        Some(PairingNews::Locked { caller }) => format!(
+            "the last pairing was locked after too many wrong codes, the last one from {caller}"
+        ),
+        Some(PairingNews::Expired) => "the last pairing code ran out of time".to_owned(),
+        Some(_) | None => return found.ok(id, "no pairing is under way"),
+    };
+    found.warn(id, text).next("thrum peer add shows a new code")
+}
+
+type Chain = Result<PeerCheckResult, Error>;
+
+/// Asks for all chains at once: one that answers slowly holds nobody up.
+async fn chains(
+    socket: &std::path::Path,
+    peers: &[PeerStatus],
+) -> std::collections::BTreeMap<usize, Chain> {
+    let mut all = JoinSet::new();
+    for (index, peer) in peers.iter().enumerate() {
+        let (socket, id) = (socket.to_owned(), peer.daemon_id.to_string());
+        all.spawn(async move { (index, chain(socket, id).await) });
+    }
+    all.join_all().await.into_iter().collect()
+}
+
+async fn chain(socket: PathBuf, peer: String) -> Chain {
+    let work = async {
+        let mut client = Client::open(&socket).await?;
+        client.call::<PeerCheck>(&PeerCheckParams { peer }).await
+    };
+    within("peer.check", work).await
+}
+
+fn of_peer(
+    around: &Around,
+    found: &Findings,
+    peer: &PeerStatus,
+    chain: Option<Chain>,
+) -> Vec<Found> {
+    let off = around.status().and_then(|status| {
+        let causes = ["identity", "sync_setting", "tailnet_kind", "tailnet_up"];
+        status.problems.iter().find(|problem| causes.contains(&problem.id.as_str()))
+    });
+    if let Some(cause) = off {
+        return vec![found.because(SYNC, &cause.id, "this machine reaches no peer")];
+    }
+    let mut looks: Vec<Found> = match chain {
+        Some(Ok(chain)) => {
+            chain.checks.into_iter().map(|check| Found::of(Section::Peers, check)).collect()
+        }
+        Some(Err(error)) => vec![found.skipped("peer_known", format!("not looked at: {error}"))],
+        None => Vec::new(),
+    };
+    let broken = looks.iter().find(|look| look.check.state == CheckState::Fail);
+    let blame = broken.map(|look| look.check.id.clone());
+    looks.push(elsewhere(found, peer));
+    looks.push(flow(found, peer, blame.as_deref()));
+    looks
+}
+
+/// Whether somebody else used its token.
+fn elsewhere(found: &Findings, peer: &PeerStatus) -> Found {
+    let id = "peer_token_elsewhere";
+    if peer.refused_elsewhere == 0 {
+        return found.ok(id, "its token came from nowhere else");
+    }
+    let times = counted(peer.refused_elsewhere, "time");
+    let caller = peer.refused_caller.as_deref().unwrap_or("another machine");
+    let text = format!(
+        "its token was refused {times} because it came from {caller}: it is that machine now, or its \
+         token was stolen; pairing again makes a new one"
+    );
+    found.fail(id, text).next("thrum peer add, and there: thrum peer join").fact(times)
+}
+
+/// Whether events flow, by what sync saw.
+fn flow(found: &Findings, peer: &PeerStatus, blame: Option<&str>) -> Found {
+    let word = state(peer.state);
+    let last = ago_or_never(peer.last_sync, clock::now());
+    let error = peer.last_error.as_deref().filter(|_| peer.failures > 0);
+    let text = match error {
+        Some(error) => format!("{word}, last news {last}: {error}"),
+        None => format!("{word}, last news {last}"),
+    };
+    if let Some(blame) = blame {
+        return found.because(SYNC, blame, text);
+    }
+    let look = match peer.state {
+        PeerState::InSync | PeerState::Off => found.ok(SYNC, text),
+        PeerState::CatchingUp | PeerState::LogChanged => found.ok(SYNC, text),
+        // All links hold now, so the next try will do.
+        PeerState::BackingOff | PeerState::NeverReached if peer.failures == 0 => {
+            found.ok(SYNC, text)
+        }
+        PeerState::BackingOff | PeerState::NeverReached => {
+            found.warn(SYNC, text).next(format!("thrum peer sync {}", peer.name))
+        }
+        PeerState::RemovedUs => {
+            let why = match peer.refusal.as_deref() {
+                Some("other_node") => "it takes this machine for another one than was paired",
+                Some("grant_withdrawn") => "the tailnet's policy no longer allows the pairing",
+                _ => "it does not know this machine any more",
+            };
+            let next = format!("thrum peer remove {}, then pair again", peer.name);
+            found.fail("peer_token", format!("{why}: {text}")).next(next)
+        }
+    };
+    look.fact(word)
+}

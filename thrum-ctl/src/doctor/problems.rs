@@ -1,0 +1,25 @@
+use super::{Around, Found, Section};
+use thrum_api::local::{Check, CheckState};
+
+/// Adds every problem of `status` that no check showed: one of a newer service, or one that came
+/// up between the two looks.
+pub fn add(around: &Around, all: &mut Vec<Found>) {
+    let Some(status) = around.status() else { return };
+    for problem in &status.problems {
+        let shown = |found: &Found| {
+            found.check.id == problem.id && !matches!(found.check.state, CheckState::Ok)
+        };
+        if all.iter().any(shown) {
+            continue;
+        }
+        let check = Check {
+            id: problem.id.clone(),
+            state: CheckState::Fail,
+            message: problem.message.clone(),
+            next: problem.next.clone(),
+            because: None,
+        };
+        let place = all.iter().rposition(|found| found.section <= Section::Service);
+        all.insert(place.map_or(0, |place| place + 1), Found::of(Section::Service, check));
+    }
+}

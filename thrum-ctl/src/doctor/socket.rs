@@ -1,0 +1,70 @@
+use super::{Around, Findings, Found, Section};
+use crate::client::place::{Owner, Place};
+use crate::error::Error;
+use crate::words::span;
+
+/// The way to the service.
+pub fn look(around: &Around) -> Vec<Found> {
+    let mut found = Findings::of(Section::Socket);
+    let place = around.place();
+    let path = place.path.display();
+    let here = format!("{path} ({})", why(around, &place));
+    let error = match &around.daemon {
+        Ok(daemon) => {
+            found.add(found.ok("socket_found", format!("the socket is {here}")));
+            found.add(found.ok("socket_permission", "you may use it"));
+            let text = format!("it answers; running for {}", span(daemon.health.uptime_ms));
+            found.add(found.ok("socket_answers", text));
+            return found.all;
+        }
+        Err(error) => error,
+    };
+    match error {
+        Error::NotRunning { places, .. } => {
+            let text = format!("there is no socket at {places}");
+            found.add(found.because("socket_found", "service_process", text));
+            found.add(found.because("socket_permission", "socket_found", "no socket"));
+            found.add(found.because("socket_answers", "socket_found", "no socket"));
+        }
+        Error::NotPermitted { path, hint, .. } => {
+            let path = path.display();
+            found.add(found.ok("socket_found", format!("the socket is {path}")));
+            let text = format!("you may not use {path}");
+            found.add(found.fail("socket_permission", text).next(hint.as_str()));
+            found.add(found.because("socket_answers", "socket_permission", "not asked"));
+        }
+        Error::Died { .. } => {
+            found.add(found.ok("socket_found", format!("the socket is {here}")));
+            found.add(found.ok("socket_permission", "you may use it"));
+            let text = "nobody answers on it";
+            found.add(found.because("socket_answers", "service_process", text));
+        }
+        other => {
+            found.add(found.ok("socket_found", format!("the socket is {here}")));
+            found.add(found.ok("socket_permission", "you may use it"));
+            let mut text = format!("no proper answer: {other}");
+            for cause in other.causes() {
+                text.push_str(&format!(": {cause}"));
+            }
+            let next = other.hint().unwrap_or_else(|| "thrum daemon restart".to_owned());
+            let look = found.fail("socket_answers", text).next(next);
+            found.add(look.fact(other.word()));
+        }
+    }
+    found.all
+}
+
+/// Why this place and no other.
+fn why(around: &Around, place: &Place) -> &'static str {
+    if around.places.socket.is_some() {
+        return "named by --socket or THRUM_SOCKET";
+    }
+    if around.places.state_dir.is_some() {
+        return "in THRUM_STATE_DIR";
+    }
+    match place.owner {
+        Owner::User => "of your own daemon",
+        Owner::System => "of the system service",
+        Owner::Homebrew => "of Homebrew's service",
+    }
+}

@@ -1,0 +1,88 @@
+use std::path::{Path, PathBuf};
+
+use super::plan::{free, ours};
+use super::{MARKER, Manager, Plan, Site, Verb, WrittenFile};
+use crate::error::Error;
+
+const PLIST: &str = include_str!("../../units/launchd.plist");
+const LABEL: &str = "dev.thrum.thrumd";
+/// What the plist names, to be replaced by what is here.
+const PROGRAM: &str = "/usr/local/bin/thrumd";
+const LOG: &str = "/usr/local/var/log/thrumd.log";
+
+/// Where the plist is.
+pub fn path(site: &Site, manager: Manager) -> Option<PathBuf> {
+    let name = format!("{LABEL}.plist");
+    match manager {
+        Manager::LaunchdSystem => Some(site.at("/Library/LaunchDaemons").join(name)),
+        _ => Some(site.in_home("Library/LaunchAgents")?.join(name)),
+    }
+}
+
+fn domain(manager: Manager) -> String {
+    match manager {
+        Manager::LaunchdSystem => "system".to_owned(),
+        _ => format!("gui/{}", rustix::process::getuid().as_raw()),
+    }
+}
+
+fn launchctl(words: &[&str]) -> Vec<String> {
+    std::iter::once("launchctl").chain(words.iter().copied()).map(str::to_owned).collect()
+}
+
+pub fn command(manager: Manager, verb: Verb) -> Vec<String> {
+    let service = format!("{}/{LABEL}", domain(manager));
+    match verb {
+        Verb::Start => launchctl(&["kickstart", &service]),
+        Verb::Stop => launchctl(&["kill", "SIGTERM", &service]),
+        Verb::Restart => launchctl(&["kickstart", "-k", &service]),
+    }
+}
+
+pub fn install(manager: Manager, site: &Site, thrumd: &Path) -> Result<Plan, Error> {
+    let path = path(site, manager).ok_or_else(no_home)?;
+    free(&path)?;
+    let log = match manager {
+        Manager::LaunchdSystem => site.at("/Library/Logs/thrumd.log"),
+        _ => site.in_home("Library/Logs/thrumd.log").ok_or_else(no_home)?,
+    };
+    let text = PLIST
+        .replace(PROGRAM, &xml(&thrumd.display().to_string()))
+        .replace(LOG, &xml(&log.display().to_string()))
+        // Nothing may stand before the first line of an XML file.
+        .replacen("<plist", &format!("<!-- {MARKER} -->\n<plist"), 1);
+    let shown = path.display().to_string();
+    let mut before = Vec::new();
+    if path.exists() {
+        before.push(launchctl(&["bootout", &format!("{}/{LABEL}", domain(manager))]));
+    }
+    Ok(Plan {
+        before,
+        write: vec![WrittenFile { path, text }],
+        after: vec![launchctl(&["bootstrap", &domain(manager), &shown])],
+        ..Plan::default()
+    })
+}
+
+pub fn uninstall(manager: Manager, site: &Site) -> Result<Plan, Error> {
+    let path = path(site, manager).ok_or_else(no_home)?;
+    if !ours(&path) {
+        return Err(Error::failed(
+            "`thrum daemon install` has installed nothing here",
+            "Homebrew's service: brew services stop thrum",
+        ));
+    }
+    Ok(Plan {
+        before: vec![launchctl(&["bootout", &format!("{}/{LABEL}", domain(manager))])],
+        remove: vec![path],
+        ..Plan::default()
+    })
+}
+
+fn xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn no_home() -> Error {
+    Error::failed("no home directory is known", "set HOME")
+}

@@ -1,0 +1,114 @@
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::MARKER;
+use crate::error::Error;
+
+/// A file that is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WrittenFile {
+    /// Where.
+    pub path: PathBuf,
+    /// All of it.
+    pub text: String,
+}
+
+/// What an install or uninstall does, in this order: commands before, files removed, files written,
+/// commands after.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Commands that are run first.
+    pub before: Vec<Vec<String>>,
+    /// Files that are removed.
+    pub remove: Vec<PathBuf>,
+    /// Files that are written.
+    pub write: Vec<WrittenFile>,
+    /// Commands that are run last.
+    pub after: Vec<Vec<String>>,
+}
+
+impl Plan {
+    /// As a person reads it.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for words in &self.before {
+            text.push_str(&format!("Run     {}\n", words.join(" ")));
+        }
+        for path in &self.remove {
+            text.push_str(&format!("Remove  {}\n", path.display()));
+        }
+        for file in &self.write {
+            text.push_str(&format!("Write   {}\n", file.path.display()));
+            for line in file.text.lines() {
+                text.push_str(format!("    {line}").trim_end());
+                text.push('\n');
+            }
+        }
+        for words in &self.after {
+            text.push_str(&format!("Run     {}\n", words.join(" ")));
+        }
+        text
+    }
+
+    /// Does all of it. A command of `before` that fails is no obstacle: what it undoes may be undone.
+    ///
+    /// # Errors
+    /// The first step that failed.
+    pub fn carry_out(&self) -> Result<(), Error> {
+        for words in &self.before {
+            drop(super::run(words));
+        }
+        for path in &self.remove {
+            std::fs::remove_file(path)
+                .map_err(|source| Error::io(format!("can't remove {}", path.display()), source))?;
+        }
+        for file in &self.write {
+            write(file)?;
+        }
+        for words in &self.after {
+            super::run(words)?;
+        }
+        Ok(())
+    }
+}
+
+fn write(file: &WrittenFile) -> Result<(), Error> {
+    use std::io::Write as _;
+    let failed = |source| Error::io(format!("can't write {}", file.path.display()), source);
+    if let Some(folder) = file.path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let mut out = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(&file.path)
+        .map_err(failed)?;
+    out.write_all(file.text.as_bytes()).map_err(failed)
+}
+
+/// Whether `thrum daemon install` wrote this file.
+pub fn ours(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| text.contains(MARKER))
+}
+
+/// Refuses to write over what somebody else wrote.
+///
+/// # Errors
+/// When the file is there and not ours.
+pub fn free(path: &Path) -> Result<(), Error> {
+    if path.symlink_metadata().is_ok() && !ours(path) {
+        return Err(Error::failed(
+            format!(
+                "{} is there and was not written by thrum; nothing was changed",
+                path.display()
+            ),
+            "move it away, or go on using it: thrum daemon start",
+        ));
+    }
+    Ok(())
+}

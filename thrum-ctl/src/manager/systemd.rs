@@ -1,0 +1,137 @@
+use std::path::{Path, PathBuf};
+
+use super::plan::{free, ours};
+use super::{MARKER, Manager, Plan, Site, Verb, WrittenFile};
+use crate::error::Error;
+
+const SERVICE: &str = include_str!("../../units/system.service");
+const SOCKET: &str = include_str!("../../units/system.socket");
+const SYSUSERS: &str = include_str!("../../units/sysusers.conf");
+const USER_SERVICE: &str = include_str!("../../units/user.service");
+/// What the units name, to be replaced by where the program really is.
+const PACKAGED: &str = "/usr/bin/thrumd";
+
+const SYSTEM_FOLDER: &str = "/etc/systemd/system";
+const PACKAGE_FOLDERS: [&str; 2] = ["/usr/lib/systemd/system", "/lib/systemd/system"];
+const USER_FOLDER: &str = ".config/systemd/user";
+
+/// The unit of the whole machine, if it is installed.
+pub fn system_unit(site: &Site) -> Option<PathBuf> {
+    let folders = std::iter::once(SYSTEM_FOLDER).chain(PACKAGE_FOLDERS);
+    folders.map(|folder| site.at(folder).join("thrumd.service")).find(|path| path.exists())
+}
+
+/// This user has a unit of their own. The one in the package alone doesn't count: it is for those who
+/// enable it.
+pub fn user_unit_in_use(site: &Site) -> bool {
+    let names = ["thrumd.service", "default.target.wants/thrumd.service"];
+    let Some(folder) = site.in_home(USER_FOLDER) else { return false };
+    names.iter().any(|name| folder.join(name).symlink_metadata().is_ok())
+}
+
+fn systemctl(manager: Manager, words: &[&str]) -> Vec<String> {
+    let user = (manager == Manager::SystemdUser).then_some("--user");
+    std::iter::once("systemctl")
+        .chain(user)
+        .chain(words.iter().copied())
+        .map(str::to_owned)
+        .collect()
+}
+
+pub fn command(manager: Manager, verb: Verb) -> Vec<String> {
+    let words: &[&str] = match (manager, verb) {
+        (Manager::SystemdUser, Verb::Start) => &["start", "thrumd.service"],
+        (Manager::SystemdUser, Verb::Stop) => &["stop", "thrumd.service"],
+        // With the socket: the next client would start it again.
+        (_, Verb::Stop) => &["stop", "thrumd.socket", "thrumd.service"],
+        (_, Verb::Start) => &["start", "thrumd.socket", "thrumd.service"],
+        (_, Verb::Restart) => &["restart", "thrumd.service"],
+    };
+    systemctl(manager, words)
+}
+
+pub fn install(manager: Manager, site: &Site, thrumd: &Path) -> Result<Plan, Error> {
+    let program = thrumd.display().to_string();
+    if program.contains(|c: char| c.is_whitespace() || "%\"'\\$".contains(c)) {
+        return Err(Error::failed(
+            format!("systemd would misread the path {program:?}; nothing was changed"),
+            "move the programs to a folder with a plain name",
+        ));
+    }
+    let file = |path: PathBuf, text: &str| WrittenFile {
+        path,
+        text: format!("# {MARKER}\n{}", text.replace(PACKAGED, &program)),
+    };
+    let write = if manager == Manager::SystemdUser {
+        let folder = site.in_home(USER_FOLDER).ok_or_else(no_home)?;
+        vec![file(folder.join("thrumd.service"), USER_SERVICE)]
+    } else {
+        let packaged = PACKAGE_FOLDERS.iter().map(|folder| site.at(folder).join("thrumd.service"));
+        if let Some(unit) = packaged.into_iter().find(|unit| unit.exists()) {
+            return Err(Error::failed(
+                format!(
+                    "the package has installed {} already; nothing was changed",
+                    unit.display()
+                ),
+                "systemctl enable --now thrumd",
+            ));
+        }
+        if ["/home/", "/root/", "/run/user/", "/tmp/"].iter().any(|at| program.starts_with(at)) {
+            return Err(Error::failed(
+                format!("the service runs as its own user, who can't reach {program}"),
+                format!(
+                    "first: sudo install -t /usr/local/bin {program} {}",
+                    thrumd.with_file_name("thrum").display()
+                ),
+            ));
+        }
+        let folder = site.at(SYSTEM_FOLDER);
+        vec![
+            file(site.at("/etc/sysusers.d/thrum.conf"), SYSUSERS),
+            file(folder.join("thrumd.socket"), SOCKET),
+            file(folder.join("thrumd.service"), SERVICE),
+        ]
+    };
+    for file in &write {
+        free(&file.path)?;
+    }
+    let mut after = Vec::new();
+    if manager == Manager::SystemdSystem {
+        after.push(vec!["systemd-sysusers".to_owned(), "thrum.conf".to_owned()]);
+    }
+    after.push(systemctl(manager, &["daemon-reload"]));
+    after.push(systemctl(manager, &["enable", "--now", "thrumd.service"]));
+    Ok(Plan { write, after, ..Plan::default() })
+}
+
+pub fn uninstall(manager: Manager, site: &Site) -> Result<Plan, Error> {
+    let files: Vec<PathBuf> = if manager == Manager::SystemdUser {
+        vec![site.in_home(USER_FOLDER).ok_or_else(no_home)?.join("thrumd.service")]
+    } else {
+        let folder = site.at(SYSTEM_FOLDER);
+        let unit = |name: &str| folder.join(name);
+        vec![unit("thrumd.service"), unit("thrumd.socket"), site.at("/etc/sysusers.d/thrum.conf")]
+    };
+    let remove: Vec<PathBuf> = files.into_iter().filter(|path| ours(path)).collect();
+    if remove.is_empty() {
+        let hint = match system_unit(site) {
+            Some(_) => "the package's service: sudo apt remove thrum, or dnf remove thrum",
+            None => "thrum daemon stop ends one that runs",
+        };
+        return Err(Error::failed("`thrum daemon install` has installed nothing here", hint));
+    }
+    let units: &[&str] = match manager {
+        Manager::SystemdUser => &["disable", "--now", "thrumd.service"],
+        _ => &["disable", "--now", "thrumd.socket", "thrumd.service"],
+    };
+    Ok(Plan {
+        before: vec![systemctl(manager, units)],
+        remove,
+        write: Vec::new(),
+        after: vec![systemctl(manager, &["daemon-reload"])],
+    })
+}
+
+fn no_home() -> Error {
+    Error::failed("no home directory is known", "set HOME")
+}

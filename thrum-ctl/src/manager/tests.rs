@@ -1,0 +1,106 @@
+use std::path::Path;
+
+use super::*;
+
+fn site(folder: &Path, is_root: bool, macos: bool) -> Site {
+    std::fs::create_dir_all(folder.join("run/systemd/system")).unwrap();
+    Site { root: folder.to_owned(), home: Some(folder.join("home/u")), is_root, macos }
+}
+
+fn write_files(plan: &Plan) {
+    for file in &plan.write {
+        std::fs::create_dir_all(file.path.parent().unwrap()).unwrap();
+        std::fs::write(&file.path, &file.text).unwrap();
+    }
+}
+
+const ALL: [Manager; 4] =
+    [Manager::SystemdSystem, Manager::SystemdUser, Manager::LaunchdUser, Manager::LaunchdSystem];
+
+#[test]
+fn uninstalling_removes_exactly_what_installing_wrote() {
+    for manager in ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let macos = matches!(manager, Manager::LaunchdUser | Manager::LaunchdSystem);
+        let site = site(folder.path(), true, macos);
+        assert!(manager.uninstall(&site).is_err(), "{manager:?}: nothing is installed");
+        let plan = manager.install(&site, Path::new("/opt/t/thrumd")).unwrap();
+        write_files(&plan);
+        let undo = manager.uninstall(&site).unwrap();
+        let mut written: Vec<_> = plan.write.iter().map(|file| file.path.clone()).collect();
+        let mut removed = undo.remove.clone();
+        written.sort();
+        removed.sort();
+        assert_eq!(written, removed, "{manager:?}");
+    }
+}
+
+#[test]
+fn what_is_written_names_the_real_program_and_nothing_else() {
+    for manager in ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let plan =
+            manager.install(&site(folder.path(), true, false), Path::new("/opt/t/thrumd")).unwrap();
+        let text: String = plan.write.iter().map(|file| file.text.as_str()).collect();
+        assert!(text.contains("/opt/t/thrumd"), "{text}");
+        assert!(!text.contains("/usr/bin/thrumd") && !text.contains("/usr/local"), "{text}");
+    }
+}
+
+#[test]
+fn what_somebody_else_wrote_is_left_alone() {
+    for manager in ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let site = site(folder.path(), true, false);
+        let plan = manager.install(&site, Path::new("/opt/t/thrumd")).unwrap();
+        let theirs = &plan.write.last().unwrap().path;
+        std::fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+        std::fs::write(theirs, "theirs").unwrap();
+        assert!(manager.install(&site, Path::new("/opt/t/thrumd")).is_err(), "{manager:?}");
+        assert!(manager.uninstall(&site).is_err(), "{manager:?}");
+    }
+}
+
+#[test]
+fn the_packages_unit_and_unreachable_programs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = site(folder.path(), true, false);
+    let error = Manager::SystemdSystem.install(&site, Path::new("/home/u/bin/thrumd")).unwrap_err();
+    assert!(error.hint().unwrap().contains("/usr/local/bin"), "{error:?}");
+    let unit = folder.path().join("usr/lib/systemd/system/thrumd.service");
+    std::fs::create_dir_all(unit.parent().unwrap()).unwrap();
+    std::fs::write(&unit, "").unwrap();
+    let error = Manager::SystemdSystem.install(&site, Path::new("/opt/thrumd")).unwrap_err();
+    assert!(error.to_string().contains("the package"), "{error}");
+}
+
+#[test]
+fn a_named_socket_or_state_directory_means_a_plain_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = site(folder.path(), false, false);
+    let own_state = folder.path().join("home/u/.local/state/thrum");
+    let unnamed = Places { user_state_dir: Some(own_state.clone()), ..Places::default() };
+    assert_eq!(site.manager(&unnamed), None);
+    let unit = folder.path().join("usr/lib/systemd/system/thrumd.service");
+    std::fs::create_dir_all(unit.parent().unwrap()).unwrap();
+    std::fs::write(&unit, "").unwrap();
+    assert_eq!(site.manager(&unnamed), Some(Manager::SystemdSystem));
+    let named = Places { state_dir: Some("/tmp/x".into()), ..Places::default() };
+    assert_eq!(site.manager(&named), None);
+    std::fs::create_dir_all(&own_state).unwrap();
+    std::fs::write(own_state.join("thrumd.sock"), "").unwrap();
+    assert_eq!(site.manager(&unnamed), None, "a daemon started by hand");
+    // A unit of the user's own goes before the machine's.
+    let own = folder.path().join("home/u/.config/systemd/user/thrumd.service");
+    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+    std::fs::write(&own, "").unwrap();
+    assert_eq!(site.manager(&unnamed), Some(Manager::SystemdUser));
+}
+
+#[test]
+fn stopping_the_machines_service_stops_its_socket_too() {
+    let stop = Manager::SystemdSystem.command(Verb::Stop).join(" ");
+    assert_eq!(stop, "systemctl stop thrumd.socket thrumd.service");
+    let restart = Manager::SystemdSystem.command(Verb::Restart).join(" ");
+    assert_eq!(restart, "systemctl restart thrumd.service");
+}

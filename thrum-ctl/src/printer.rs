@@ -1,0 +1,290 @@
+//! Everything that the client says goes through here: data on stdout, the rest on stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::cli::{Color, Early, Global};
+use crate::error::{Error, Kind};
+use crate::terminal::{paragraph, plain};
+
+/// Headings of tables.
+pub const BOLD: Style = Style::new().bold();
+/// Less important things.
+pub const DIM: Style = Style::new().dimmed();
+/// Something good.
+pub const GREEN: Style = AnsiColor::Green.on_default();
+/// Something to look at.
+pub const YELLOW: Style = AnsiColor::Yellow.on_default();
+/// Something broken.
+pub const RED: Style = AnsiColor::Red.on_default().bold();
+
+/// The version of `--json`. Members are added, never renamed.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a, T> {
+    schema: u32,
+    #[serde(flatten)]
+    content: &'a T,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: FailureBody<'a>,
+}
+
+#[derive(Serialize)]
+struct FailureBody<'a> {
+    code: &'a str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+/// Text in a style. Streams that show no colour drop it again.
+pub fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// The client's two output streams.
+pub struct Printer {
+    out: AutoStream<io::Stdout>,
+    err: AutoStream<io::Stderr>,
+    out_is_terminal: bool,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Printer {
+    /// As the flags say.
+    pub fn new(global: &Global) -> Self {
+        let choice = match global.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        Self {
+            out: AutoStream::new(io::stdout(), choice),
+            err: AutoStream::new(io::stderr(), choice),
+            out_is_terminal: io::stdout().is_terminal(),
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+        }
+    }
+
+    /// Before the flags could be read.
+    pub fn early(early: Early) -> Self {
+        Self::new(&Global { json: early.json, color: early.color, ..Global::default() })
+    }
+
+    /// Whether programs read the output.
+    pub const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a person asked for more.
+    pub const fn verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Whether notes were declined.
+    pub const fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether a person looks at stdout.
+    pub const fn out_is_terminal(&self) -> bool {
+        self.out_is_terminal
+    }
+
+    /// One line of data on stdout.
+    ///
+    /// # Errors
+    /// When it can't be written; [`Error::PipeClosed`] if its reader is gone.
+    pub fn line(&mut self, text: &str) -> Result<(), Error> {
+        writeln!(self.out, "{text}").map_err(write_error)
+    }
+
+    /// A JSON object on stdout, with the version of its schema. One line, whether it is a document
+    /// or one of a stream.
+    ///
+    /// # Errors
+    /// As [`Printer::line`].
+    pub fn object<T: Serialize>(&mut self, content: &T) -> Result<(), Error> {
+        let text = serde_json::to_string(&Document { schema: SCHEMA, content })
+            .map_err(|error| Error::io("can't write JSON", error.into()))?;
+        self.line(&text)
+    }
+
+    /// The line that says that a change was made: for the person at the terminal alone.
+    ///
+    /// # Errors
+    /// As [`Printer::line`].
+    pub fn done(&mut self, text: &str) -> Result<(), Error> {
+        if self.out_is_terminal && !self.quiet { self.line(text) } else { Ok(()) }
+    }
+
+    /// A remark on stderr. Not with `--quiet`, and not with `--json`, whose stderr is one line.
+    pub fn note(&mut self, text: &str) {
+        if !self.quiet && !self.json {
+            self.say(text);
+        }
+    }
+
+    /// A question on stderr; the answer is typed behind it.
+    pub fn ask(&mut self, text: &str) {
+        // Without stderr nobody can be asked, and reading the answer will show it.
+        drop(write!(self.err, "{text}").and_then(|()| self.err.flush()));
+    }
+
+    /// Empties the screen before it is drawn again.
+    ///
+    /// # Errors
+    /// As [`Printer::line`].
+    pub fn clear(&mut self) -> Result<(), Error> {
+        // Past the filter for colours, which would drop it where there are none.
+        write!(io::stdout(), "\u{1b}[H\u{1b}[2J").map_err(write_error)
+    }
+
+    /// A progress bar; an invisible one unless a person looks.
+    pub fn progress(&self, total: u64) -> ProgressBar {
+        let wanted = self.out_is_terminal
+            && !self.json
+            && !self.quiet
+            && std::env::var_os("THRUM_NO_PROGRESS").is_none();
+        if !wanted {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new(total);
+        if let Ok(style) = ProgressStyle::with_template("{bar:32} {percent:>3}% {msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
+
+    /// Says what the parser of the command line says: help on stdout, a mistake on stderr.
+    pub fn command_line(&mut self, error: &clap::Error) -> ExitCode {
+        let text = error.render();
+        if error.exit_code() == 0 {
+            let written = write!(self.out, "{}", text.ansi()).map_err(write_error);
+            return self.finish(written.map(|()| ExitCode::SUCCESS));
+        }
+        if self.json {
+            let text = text.to_string();
+            let message = text.trim_start_matches("error: ").split("\n\n").next();
+            let hint = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+            self.failure(FailureBody {
+                code: "usage",
+                message: message.unwrap_or_default().to_owned(),
+                hint: hint.map(str::to_owned),
+            });
+        } else {
+            self.say(text.ansi().to_string().trim_end());
+        }
+        ExitCode::from(Kind::Usage.exit_code())
+    }
+
+    /// Tells how it went; the process ends with what is returned.
+    pub fn finish(&mut self, result: Result<ExitCode, Error>) -> ExitCode {
+        let error = match result.and_then(|code| {
+            self.out.flush().map_err(write_error)?;
+            Ok(code)
+        }) {
+            Ok(code) => return code,
+            Err(error) => error,
+        };
+        self.error(&error);
+        ExitCode::from(error.kind().exit_code())
+    }
+
+    fn error(&mut self, error: &Error) {
+        let kind = error.kind();
+        if kind == Kind::PipeClosed || (kind == Kind::TimedOut && self.quiet) {
+            return;
+        }
+        if self.json {
+            let message = std::iter::once(error.to_string()).chain(error.causes());
+            self.failure(FailureBody {
+                code: &error.word(),
+                message: message.collect::<Vec<_>>().join(": "),
+                hint: error.hint(),
+            });
+            return;
+        }
+        let text = render(error);
+        self.say(&text);
+    }
+
+    fn failure(&mut self, error: FailureBody<'_>) {
+        if let Ok(text) = serde_json::to_string(&Failure { error }) {
+            self.say(&text);
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        // A closed stderr leaves nobody to tell.
+        drop(writeln!(self.err, "{text}"));
+    }
+}
+
+fn write_error(error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        Error::PipeClosed
+    } else {
+        Error::io("can't write the output", error)
+    }
+}
+
+/// An error as a person reads it: what, why, what next.
+fn render(error: &Error) -> String {
+    if matches!(error, Error::Cancelled) {
+        return "Cancelled.".to_owned();
+    }
+    let mut text = format!("{} {}", styled(RED, "Error:"), plain(&error.to_string()));
+    for cause in error.causes() {
+        let cause = paragraph(&cause, "  ");
+        text.push_str(&format!("\n{} {cause}", styled(BOLD, "Caused by:")));
+    }
+    if let Some(hint) = error.hint() {
+        let hint = paragraph(&hint, "  ");
+        text.push_str(&format!("\n{} {hint}", styled(GREEN, "Hint:")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_why_and_what_next() {
+        let error = Error::Died {
+            path: "/run/thrum/thrumd.sock".into(),
+            hint: "see why: journalctl -u thrumd -n 50".into(),
+            source: io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused"),
+        };
+        let text = anstream::adapter::strip_str(&render(&error)).to_string();
+        assert_eq!(
+            text,
+            "Error: thrumd has died: nobody answers on /run/thrum/thrumd.sock\n\
+             Caused by: connection refused\n\
+             Hint: see why: journalctl -u thrumd -n 50"
+        );
+    }
+
+    #[test]
+    fn an_error_from_a_peer_can_not_steer_the_terminal() {
+        let error = Error::failed("told: \u{1b}]0;x\u{7}", "a\nb");
+        let text = anstream::adapter::strip_str(&render(&error)).to_string();
+        assert_eq!(text, "Error: told: \\u{1b}]0;x\\u{7}\nHint: a\n  b");
+    }
+}

@@ -1,0 +1,150 @@
+//! Which project the caller stands in: its origin URL, else its folder's name.
+//!
+//! Read from `.git/config` without starting git, because `thrum send` must stay as quick as a call.
+
+use std::path::{Path, PathBuf};
+
+/// The project of a folder: the normalised origin URL of the git checkout around it, else the name
+/// of the checkout's folder, else of the folder itself.
+pub fn of(folder: &Path) -> String {
+    let (root, config) = match checkout(folder) {
+        Some((root, git_dir)) => (root, std::fs::read_to_string(git_dir.join("config")).ok()),
+        None => (folder.to_owned(), None),
+    };
+    config.as_deref().and_then(origin_url).and_then(normalise).unwrap_or_else(|| {
+        root.file_name().map_or_else(|| "/".to_owned(), |name| name.to_string_lossy().into_owned())
+    })
+}
+
+/// The root of the checkout around a folder, and the git directory that has its `config`.
+fn checkout(folder: &Path) -> Option<(PathBuf, PathBuf)> {
+    for root in folder.ancestors() {
+        let dot_git = root.join(".git");
+        if dot_git.is_dir() {
+            return Some((root.to_owned(), dot_git));
+        }
+        // A worktree or submodule: `.git` is a file that says where the git directory is.
+        if let Ok(text) = std::fs::read_to_string(&dot_git) {
+            let place = text.lines().find_map(|line| line.strip_prefix("gitdir:"))?.trim();
+            let git_dir = root.join(place);
+            // A worktree shares the config of the main checkout.
+            let common = match std::fs::read_to_string(git_dir.join("commondir")) {
+                Ok(common) => git_dir.join(common.trim()),
+                Err(_) => git_dir,
+            };
+            return Some((root.to_owned(), common));
+        }
+    }
+    None
+}
+
+/// `url` of `[remote "origin"]` in a git configuration.
+fn origin_url(config: &str) -> Option<&str> {
+    let mut in_origin = false;
+    for line in config.lines().map(str::trim) {
+        if line.starts_with('[') {
+            in_origin = line.replace(char::is_whitespace, "") == "[remote\"origin\"]";
+        } else if in_origin
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim().eq_ignore_ascii_case("url")
+        {
+            return Some(value.trim().trim_matches('"')).filter(|url| !url.is_empty());
+        }
+    }
+    None
+}
+
+/// `git@GitHub.com:acme/app.git` and `https://me@github.com/acme/app/` are both
+/// `github.com/acme/app`. User and password are dropped, for they may be secret. None for what names
+/// no host: a path means something else on each machine.
+fn normalise(url: &str) -> Option<String> {
+    let (authority, path) = match url.split_once("://") {
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("file") => return None,
+        Some((_, rest)) => rest.split_once('/')?,
+        // scp's form. A path with a colon in it has a slash before.
+        None => url.split_once(':').filter(|(host, _)| !host.contains('/'))?,
+    };
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    // The port says how one machine reaches the host, not which project it is.
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let path = path.trim_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path).trim_end_matches('/');
+    if host.len() < 2 || path.is_empty() {
+        return None;
+    }
+    Some(format!("{}/{path}", host.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_write_an_origin_is_the_same_project() {
+        for url in [
+            "git@github.com:acme/app.git",
+            "git@GitHub.com:acme/app",
+            "github.com:/acme/app.git",
+            "https://github.com/acme/app",
+            "https://github.com/acme/app.git/",
+            "https://me@github.com/acme/app.git",
+            "https://me:secret@github.com:443/acme/app.git",
+            "ssh://git@github.com/acme/app.git",
+            "ssh://git@github.com:22/acme/app.git",
+            "git://github.com/acme/app",
+        ] {
+            assert_eq!(normalise(url).as_deref(), Some("github.com/acme/app"), "{url}");
+        }
+        assert_eq!(normalise("git@gitlab.com:a/b/C.git").as_deref(), Some("gitlab.com/a/b/C"));
+    }
+
+    #[test]
+    fn a_path_is_no_project_of_two_machines() {
+        for url in
+            ["/srv/git/app.git", "../app", "file:///srv/app", "./a:b", "C:\\work", "https://", ""]
+        {
+            assert_eq!(normalise(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_the_remote_named_origin_counts() {
+        let config = "[core]\n\turl = no\n[remote \"fork\"]\n\turl = f\n\
+                      [remote \"origin\"]\n\tfetch = +x\n\tURL = \"o\"\n[branch \"main\"]\n";
+        assert_eq!(origin_url(config), Some("o"));
+        assert_eq!(origin_url("[remote \"fork\"]\nurl = f\n"), None);
+    }
+
+    #[test]
+    fn a_worktree_belongs_to_the_project_of_its_checkout() {
+        let folder = tempfile::tempdir().unwrap();
+        let main = folder.path().join("app");
+        let inside = main.join("src/deep");
+        let git = main.join(".git");
+        let tree = folder.path().join("tree");
+        std::fs::create_dir_all(git.join("worktrees/tree")).unwrap();
+        std::fs::create_dir_all(&inside).unwrap();
+        std::fs::create_dir_all(&tree).unwrap();
+        assert_eq!(of(&inside), "app");
+
+        std::fs::write(git.join("config"), "[remote \"origin\"]\n\turl = git@h.org:a/b.git\n")
+            .unwrap();
+        std::fs::write(git.join("worktrees/tree/commondir"), "../..\n").unwrap();
+        let place = format!("gitdir: {}\n", git.join("worktrees/tree").display());
+        std::fs::write(tree.join(".git"), place).unwrap();
+        assert_eq!(of(&inside), "h.org/a/b");
+        assert_eq!(of(&tree), "h.org/a/b");
+    }
+
+    #[test]
+    fn without_git_the_folder_names_the_project() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = folder.path().join("notes");
+        std::fs::create_dir(&plain).unwrap();
+        // A temporary directory lies in no checkout; otherwise this test could not run.
+        assert_eq!(of(&plain), "notes");
+    }
+}

@@ -1,0 +1,200 @@
+//! The screen of `thrum doctor`: each section, its checks, and what to do first.
+
+use anstyle::Style;
+use thrum_api::local::CheckState;
+
+use crate::doctor::{Found, Section, first_broken};
+use crate::printer::{BOLD, DIM, GREEN, RED, YELLOW, styled};
+use crate::terminal::plain;
+use crate::words::counted;
+
+/// All of it, line by line; only what is wrong if `short`.
+pub fn lines(all: &[Found], short: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for section in Section::ALL {
+        let shown = |found: &&Found| found.section == section && (!short || found.is_bad());
+        let mut checks = all.iter().filter(shown).peekable();
+        if checks.peek().is_none() {
+            continue;
+        }
+        lines.push(styled(BOLD, section.word()));
+        let mut peer = None;
+        while let Some(found) = checks.next() {
+            if found.peer != peer {
+                peer.clone_from(&found.peer);
+                if let Some(name) = &found.peer {
+                    lines.push(format!("  {}", styled(BOLD, &plain(name))));
+                }
+            }
+            let indent = if peer.is_some() { "    " } else { "  " };
+            if found.check.state != CheckState::Skipped {
+                check(found, indent, &mut lines);
+                continue;
+            }
+            // What is not looked at for one reason is one line.
+            let mut ids = vec![plain(&found.check.id)];
+            while let Some(next) = checks.next_if(|next| is_skipped_alike(found, next)) {
+                ids.push(plain(&next.check.id));
+            }
+            let (word, style) = word(found.check.state);
+            let why = match &found.check.because {
+                Some(because) => format!("because of {}", plain(because)),
+                None => plain(&found.check.message).into_owned(),
+            };
+            lines.push(format!("{indent}{}  {}: {why}", styled(style, word), ids.join(", ")));
+        }
+        lines.push(String::new());
+    }
+    lines.extend(summary(all));
+    lines
+}
+
+/// The state's word and style.
+pub const fn word(state: CheckState) -> (&'static str, Style) {
+    match state {
+        CheckState::Ok => ("ok", GREEN),
+        CheckState::Warn => ("warn", YELLOW),
+        CheckState::Fail => ("fail", RED),
+        CheckState::Skipped => ("skip", DIM),
+    }
+}
+
+fn is_skipped_alike(one: &Found, other: &Found) -> bool {
+    let alike = match &one.check.because {
+        Some(_) => one.check.because == other.check.because,
+        None => other.check.because.is_none() && one.check.message == other.check.message,
+    };
+    other.check.state == CheckState::Skipped && one.peer == other.peer && alike
+}
+
+fn check(found: &Found, indent: &str, lines: &mut Vec<String>) {
+    let (word, style) = word(found.check.state);
+    let word = styled(style, &format!("{word:<4}"));
+    let message = plain(&found.check.message);
+    lines.push(format!("{indent}{word}  {message}"));
+    if !found.is_bad() {
+        return;
+    }
+    if let Some(next) = &found.check.next {
+        lines.push(format!("{indent}      next: {}", plain(next)));
+    }
+    lines.push(format!(
+        "{indent}      {}",
+        styled(DIM, &format!("{}: {}", plain(&found.check.id), found.docs))
+    ));
+}
+
+/// What is broken first, and how much there is of each.
+fn summary(all: &[Found]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let number = |state| all.iter().filter(|found| found.check.state == state).count();
+    if let Some(found) = first_broken(all) {
+        // Most messages name the peer themselves.
+        let unnamed = found.peer.as_ref().filter(|name| !found.check.message.contains(*name));
+        let peer = unnamed.map_or_else(String::new, |name| format!("{}: ", plain(name)));
+        lines.push(format!(
+            "{} {peer}{}",
+            styled(RED, "First broken link:"),
+            plain(&found.check.message)
+        ));
+        if let Some(next) = &found.check.next {
+            lines.push(format!("  {}", plain(next)));
+        }
+    }
+    let checks = counted(u64::try_from(all.len()).unwrap_or(0), "check");
+    let mut counts = Vec::new();
+    for (state, word) in [
+        (CheckState::Fail, "failed"),
+        (CheckState::Warn, "to look at"),
+        (CheckState::Skipped, "skipped"),
+    ] {
+        if number(state) > 0 {
+            counts.push(format!("{} {word}", number(state)));
+        }
+    }
+    if first_broken(all).is_none() && number(CheckState::Warn) == 0 {
+        lines.push(styled(GREEN, "Nothing is broken."));
+    }
+    lines.push(match counts.is_empty() {
+        true => checks,
+        false => format!("{checks}: {}", counts.join(", ")),
+    });
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+    use thrum_api::local::Check;
+
+    use super::*;
+
+    fn found(section: Section, id: &str, state: CheckState, message: &str) -> Found {
+        let check = Check {
+            id: id.to_owned(),
+            state,
+            message: message.to_owned(),
+            next: None,
+            because: None,
+        };
+        Found::of(section, check)
+    }
+
+    fn screen() -> Vec<Found> {
+        use CheckState::{Fail, Ok, Skipped, Warn};
+        let because = |id: &str, cause: &str| {
+            let mut found = found(Section::Peers, id, Skipped, "not looked at");
+            found.check.because = Some(cause.to_owned());
+            found.peer = Some("old-mac".to_owned());
+            found
+        };
+        let mut known = found(Section::Peers, "peer_known", Ok, "it is in the tailnet");
+        known.peer = Some("vm-1".to_owned());
+        let mut port = found(
+            Section::Peers,
+            "peer_port",
+            Fail,
+            "nothing listens on 100.64.0.7:9100: thrumd does not run there",
+        );
+        port.peer = Some("old-mac".to_owned());
+        port.check.next = Some("there: thrum daemon start".to_owned());
+        let mut disk = found(Section::Log, "disk", Warn, "71 MiB left on the disk of /s");
+        disk.check.next = Some("df -h".to_owned());
+        vec![
+            found(Section::Install, "install_thrumd", Ok, "thrumd is /usr/bin/thrumd"),
+            disk,
+            found(Section::Tailnet, "tailscale_running", Skipped, "this kind does not use it"),
+            known,
+            port,
+            because("peer_http", "peer_port"),
+            because("peer_token", "peer_port"),
+            because("peer_sync", "peer_known"),
+            found(Section::Agents, "agents", Ok, "3 agents seen\u{1b}[2J so far"),
+        ]
+    }
+
+    fn text(all: &[Found], short: bool) -> String {
+        let lines = lines(all, short);
+        lines.iter().map(|line| strip_str(line).to_string()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_screen_shows_the_chain_and_what_to_do_first() {
+        insta::assert_snapshot!("doctor", text(&screen(), false));
+    }
+
+    #[test]
+    fn quiet_shows_only_what_is_wrong() {
+        insta::assert_snapshot!("doctor_quiet", text(&screen(), true));
+    }
+
+    #[test]
+    fn a_healthy_machine_is_told_so() {
+        let fine = [found(Section::Clock, "clock_set", CheckState::Ok, "it is noon")];
+        assert!(
+            text(&fine, true).ends_with("Nothing is broken.\n1 check"),
+            "{}",
+            text(&fine, true)
+        );
+    }
+}

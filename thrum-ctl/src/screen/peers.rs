@@ -1,0 +1,95 @@
+//! How it stands with peers: a table of all, and all about one.
+
+use thrum_api::Timestamp;
+use thrum_api::local::{PathToPeer, PeerState, PeerStatus};
+
+use super::table::Table;
+use crate::printer::{BOLD, YELLOW, styled};
+use crate::terminal::plain;
+use crate::words::{ago, ago_or_never, count, count_or_unknown, micros, span};
+
+/// A state in words.
+pub const fn state(state: PeerState) -> &'static str {
+    match state {
+        PeerState::InSync => "in sync",
+        PeerState::CatchingUp => "catching up",
+        PeerState::BackingOff => "backing off",
+        PeerState::NeverReached => "never reached",
+        PeerState::RemovedUs => "removed us",
+        PeerState::LogChanged => "log changed",
+        PeerState::Off => "off",
+    }
+}
+
+const fn worth_a_look(state: PeerState) -> bool {
+    matches!(state, PeerState::BackingOff | PeerState::NeverReached | PeerState::RemovedUs)
+}
+
+/// All peers, one a line.
+pub fn table(peers: &[PeerStatus], now: Timestamp) -> Vec<String> {
+    let headings = ["PEER", "STATE", "THEY LACK", "WE LACK", "LAST NEWS", "ADDRESS"];
+    let mut table = Table::new(&headings).right(&[2, 3]);
+    for peer in peers {
+        let cells = vec![
+            peer.name.clone(),
+            state(peer.state).to_owned(),
+            count_or_unknown(peer.they_lack),
+            count_or_unknown(peer.we_lack),
+            ago_or_never(peer.last_sync, now),
+            peer.address.clone(),
+        ];
+        if worth_a_look(peer.state) {
+            table.styled_row(cells, YELLOW);
+        } else {
+            table.row(cells);
+        }
+    }
+    table.lines()
+}
+
+/// All about one peer.
+pub fn details(peer: &PeerStatus, path: Option<&PathToPeer>, now: Timestamp) -> Vec<String> {
+    let mut lines = vec![styled(BOLD, &plain(&peer.name))];
+    let mut line = |name: &str, value: String| lines.push(format!("  {name:<12} {value}"));
+    let backing_off = match (peer.state, peer.next_try_at) {
+        (PeerState::BackingOff, Some(next)) => format!(" until {next}"),
+        _ => String::new(),
+    };
+    line("state", format!("{}{backing_off}, since {}", state(peer.state), ago(peer.since, now)));
+    line("address", plain(&peer.address).into_owned());
+    if let Some(path) = path {
+        let how = if path.direct { "direct to" } else { "relayed via" };
+        let time = micros(path.round_trip_us);
+        line("path", format!("{how} {}, {time} below the tunnel", plain(&path.via)));
+    }
+    if let Some(capability) = &peer.by_policy {
+        line("paired", format!("by the tailnet's policy, {}", plain(capability)));
+    }
+    line("daemon", peer.daemon_id.to_string());
+    if let Some(version) = &peer.version {
+        line("version", plain(version).into_owned());
+    }
+    line("last sync", ago_or_never(peer.last_sync, now));
+    line("we lack", count_or_unknown(peer.we_lack));
+    line("they lack", count_or_unknown(peer.they_lack));
+    line("checkpoint", count(peer.checkpoint.0));
+    line("received", format!("{} since start", count(peer.events_received)));
+    if let Some(round_trip) = peer.round_trip_us {
+        line("round trip", micros(round_trip));
+    }
+    if peer.failures > 0 {
+        line("failures", count(u64::from(peer.failures)));
+    }
+    if peer.refused_elsewhere > 0 {
+        let caller = peer.refused_caller.as_deref().unwrap_or("another machine");
+        let times = count(peer.refused_elsewhere);
+        line("its token", format!("refused {times} times, last from {}", plain(caller)));
+    }
+    if let Some(error) = &peer.last_error {
+        line("last error", plain(error).into_owned());
+    }
+    if let Some(next) = peer.next_try_at {
+        line("next try", format!("in {}", span(next.millis_since(now))));
+    }
+    lines
+}

@@ -1,0 +1,216 @@
+//! The screen of `thrum status`.
+
+use thrum_api::Timestamp;
+use thrum_api::local::{Problem, StatusResult, TailnetKind, TailnetStatus};
+
+use super::peers;
+use crate::printer::{BOLD, GREEN, YELLOW, styled};
+use crate::terminal::plain;
+use crate::words::{ago_or_never, count, counted, short_id, size, span};
+
+/// All of it, line by line.
+pub fn lines(status: &StatusResult, now: Timestamp, verbose: bool) -> Vec<String> {
+    let mut lines = head(status);
+    lines.push(String::new());
+    lines.extend(sync_block(status, now));
+    if !status.peers.is_empty() {
+        lines.push(String::new());
+        lines.extend(peers::table(&status.peers, now));
+    }
+    if !status.problems.is_empty() {
+        lines.push(String::new());
+        lines.extend(problems(&status.problems, now));
+    }
+    if verbose {
+        lines.push(String::new());
+        lines.extend(more(status));
+    }
+    lines
+}
+
+fn head(status: &StatusResult) -> Vec<String> {
+    let log = &status.log;
+    let mut log_line = format!(
+        "log      {}, {}, epoch {}",
+        counted(log.events, "event"),
+        size(log.size_bytes),
+        short_id(&log.epoch.to_string())
+    );
+    if log.quarantined > 0 {
+        log_line.push_str(&format!(", {} set aside", count(log.quarantined)));
+    }
+    let running = styled(GREEN, "running");
+    let mut lines = vec![
+        format!(
+            "thrumd {} {running} for {} as {} ({}), pid {}",
+            plain(&status.version),
+            span(status.uptime_ms),
+            styled(BOLD, &plain(&status.name)),
+            short_id(&status.daemon_id.to_string()),
+            status.pid
+        ),
+        log_line,
+        format!("tailnet  {}", tailnet(&status.tailnet)),
+    ];
+    if let Some(warning) = &status.tailnet.warning {
+        lines.push(styled(YELLOW, &format!("         {}", plain(warning))));
+    }
+    if status.sync.enabled {
+        let paired = status.peers.len();
+        lines.push(match paired {
+            0 => "sync     no peers yet: thrum peer add".to_owned(),
+            _ => format!("sync     {} of {} in sync", status.sync.in_sync, peers_word(paired)),
+        });
+    }
+    lines
+}
+
+fn peers_word(number: usize) -> String {
+    counted(u64::try_from(number).unwrap_or(u64::MAX), "peer")
+}
+
+fn tailnet(tailnet: &TailnetStatus) -> String {
+    let mut text = match tailnet.kind {
+        TailnetKind::Loopback => "loopback, ".to_owned(),
+        TailnetKind::Private => "private, ".to_owned(),
+        TailnetKind::Tailscaled => String::new(),
+    };
+    text.push_str(&plain(&tailnet.state));
+    if let Some(hostname) = &tailnet.hostname {
+        text.push_str(&format!(", {}", plain(hostname)));
+    }
+    if !tailnet.listening.is_empty() {
+        text.push_str(&format!(", listening on {}", plain(&tailnet.listening.join(", "))));
+    }
+    text
+}
+
+/// What users of the earlier program know, word for word.
+fn sync_block(status: &StatusResult, now: Timestamp) -> Vec<String> {
+    let hostname = status.tailnet.hostname.as_deref().unwrap_or(&status.name);
+    if !status.sync.enabled {
+        return vec![
+            "Tailscale Sync: disabled".to_owned(),
+            format!("  Hostname: {}", plain(hostname)),
+        ];
+    }
+    vec![
+        "Tailscale Sync: enabled".to_owned(),
+        format!("  Peers: {} connected", status.sync.connected),
+        format!("  Last sync: {}", ago_or_never(status.sync.last_sync, now)),
+        format!("  Hostname: {}", plain(hostname)),
+    ]
+}
+
+/// Each with since when and the command that helps.
+pub fn problems(problems: &[Problem], now: Timestamp) -> Vec<String> {
+    let mut lines = vec![styled(YELLOW, "Problems")];
+    for problem in problems {
+        let since = problem
+            .since
+            .map_or_else(String::new, |since| format!(" (for {})", span(now.millis_since(since))));
+        lines.push(format!("  {}{since}", plain(&problem.message)));
+        if let Some(next) = &problem.next {
+            lines.push(format!("    {}", plain(next)));
+        }
+    }
+    lines
+}
+
+fn more(status: &StatusResult) -> Vec<String> {
+    let sync = &status.sync;
+    vec![
+        format!("state directory  {}", status.state_dir),
+        format!("daemon           {}", status.daemon_id),
+        format!("epoch            {}", status.log.epoch),
+        format!("head             {}", count(status.log.head_seq.0)),
+        format!(
+            "since start      {} and {} sent, {} received ({} known already)",
+            counted(sync.pulls_sent, "pull"),
+            counted(sync.notifies_sent, "notification"),
+            counted(sync.events_received, "event"),
+            count(sync.events_duplicate)
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+    use serde_json::json;
+
+    use super::*;
+
+    fn status(peers: serde_json::Value) -> StatusResult {
+        serde_json::from_value(json!({
+            "daemon_id": "d_01K0000000000000000000007Q",
+            "name": "my-laptop",
+            "version": "0.3.1",
+            "pid": 4711,
+            "uptime_ms": 259_200_000u64,
+            "state_dir": "/s",
+            "log": {
+                "epoch": "01K00000000000000000000002",
+                "head_seq": 48_201, "events": 48_201, "size_bytes": 74_448_896, "quarantined": 0,
+            },
+            "tailnet": {
+                "kind": "loopback", "state": "up", "hostname": "my-laptop",
+                "listening": ["127.0.0.1:9100"],
+            },
+            "sync": {
+                "enabled": true, "connected": 2, "in_sync": 1,
+                "last_sync": "1970-01-01T02:00:00Z",
+                "pulls_sent": 1, "notifies_sent": 2, "events_received": 3, "events_duplicate": 0,
+            },
+            "peers": peers,
+            "problems": [{
+                "id": "peer.unreachable",
+                "message": "old-mac does not answer: connection timed out",
+                "since": "1970-01-01T00:00:30Z",
+                "next": "thrum peer sync old-mac",
+            }],
+        }))
+        .unwrap()
+    }
+
+    fn peer(name: &str, state: &str, lack: Option<u64>) -> serde_json::Value {
+        let mut peer = json!({
+            "daemon_id": "d_01K00000000000000000000000",
+            "name": name, "address": "127.0.0.1:9101", "state": state,
+            "since": "1970-01-01T00:00:30Z", "last_sync": "1970-01-01T02:00:00Z",
+            "they_lack": 0, "checkpoint": 1, "failures": 0, "events_received": 0,
+        });
+        if let Some(lack) = lack {
+            peer["we_lack"] = json!(lack);
+        }
+        peer
+    }
+
+    #[test]
+    fn the_screen_says_how_it_stands_and_what_to_do() {
+        let peers = json!([
+            peer("vm-1", "in_sync", Some(0)),
+            peer("ci-runner", "catching_up", Some(1204)),
+            peer("old-mac", "backing_off", None),
+        ]);
+        let now = Timestamp::from_millis(7_230_000);
+        let lines = lines(&status(peers), now, false);
+        let lines: Vec<String> = lines.iter().map(|line| strip_str(line).to_string()).collect();
+        insta::assert_snapshot!("status", lines.join("\n"));
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "wider than 80 columns");
+    }
+
+    #[test]
+    fn the_block_that_users_know_is_word_for_word() {
+        let lines = sync_block(&status(json!([])), Timestamp::from_millis(7_230_000));
+        assert_eq!(
+            lines,
+            [
+                "Tailscale Sync: enabled",
+                "  Peers: 2 connected",
+                "  Last sync: 30s ago",
+                "  Hostname: my-laptop",
+            ]
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! What may be sent to a terminal, and what a person types there.
+
+use std::borrow::Cow;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+
+/// Whether a character could move the cursor, change the terminal or reorder what is read.
+fn harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn escape<'a>(text: &'a str, allowed: &[char]) -> Cow<'a, str> {
+    let bad = |c: char| harmful(c) && !allowed.contains(&c);
+    if !text.contains(bad) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if bad(c) {
+            clean.extend(c.escape_default());
+        } else {
+            clean.push(c);
+        }
+    }
+    Cow::Owned(clean)
+}
+
+/// A text of one line from elsewhere (a name, an error): what could steer a terminal is spelled out.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    escape(text, &[])
+}
+
+/// A text of several lines from elsewhere (a message). Later lines are indented, so that no
+/// message can look like the beginning of another one.
+pub fn paragraph(text: &str, indent: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    escape(text.trim_end_matches('\n'), &['\n', '\t']).replace('\n', &format!("\n{indent}"))
+}
+
+/// Whether a person can be asked: questions go to stderr and answers come from stdin.
+pub fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Reads one line of stdin; none at its end. Leaves the I/O loop free, so that Ctrl-C counts.
+///
+/// # Errors
+/// When stdin can't be read.
+pub async fn read_line() -> Result<Option<String>, Error> {
+    let (answer, line) = oneshot::channel();
+    // A thread of its own and not of the runtime's pool: the runtime would wait for it at the end.
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = std::io::stdin().lock().take(4096).read_line(&mut text);
+        // Nobody listens any more after Ctrl-C.
+        drop(answer.send(read.map(|bytes| (bytes > 0).then_some(text))));
+    });
+    match line.await {
+        Ok(read) => read.map_err(|source| Error::io("can't read stdin", source)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Reads all of stdin as a message.
+///
+/// # Errors
+/// When it can't be read or is no UTF-8 text.
+pub fn read_all(max_bytes: usize) -> Result<String, Error> {
+    let mut text = String::new();
+    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    std::io::stdin()
+        .lock()
+        .take(limit)
+        .read_to_string(&mut text)
+        .map_err(|source| Error::io("can't read the message from stdin", source))?;
+    if text.len() > max_bytes {
+        return Err(Error::usage(
+            format!("the message on stdin has more than {max_bytes} bytes"),
+            "put the text into a file and send where it is",
+        ));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_text_can_not_steer_the_terminal() {
+        assert_eq!(plain("coder"), "coder");
+        assert_eq!(plain("\u{1b}[2Jx\r\n\u{9b}1m"), "\\u{1b}[2Jx\\r\\n\\u{9b}1m");
+        assert_eq!(plain("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(plain("naïve 日本"), "naïve 日本");
+    }
+
+    #[test]
+    fn later_lines_of_a_message_are_indented() {
+        assert_eq!(paragraph("one\r\ntwo\n\n", "  "), "one\n  two");
+        assert_eq!(paragraph("a\tb\u{7}", "  "), "a\tb\\u{7}");
+    }
+}
