@@ -1,0 +1,65 @@
+//! The figures: what Thrum costs, each measured against the bare thing in the same run.
+//!
+//! A ratio of two medians that were measured in turns says the same on a slow machine and on a fast
+//! one; absolute times would not.
+
+mod appends;
+mod bare;
+mod bootstrap;
+mod clients;
+mod connection;
+mod figure;
+mod idle;
+mod latency;
+mod sample;
+mod start;
+#[cfg(target_os = "linux")]
+mod tailnet;
+#[cfg(target_os = "linux")]
+mod wiretap;
+
+pub use figure::{Figure, Report};
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// What the targets are about.
+    Full,
+    /// A look that all works, in seconds. Its ratios mean little.
+    Quick,
+}
+
+impl Size {
+    fn of(self, full: usize) -> usize {
+        match self {
+            Self::Full => full,
+            Self::Quick => (full / 20).max(3),
+        }
+    }
+}
+
+/// A group of figures that are measured together.
+pub struct Group {
+    /// What to call it on the command line.
+    pub name: &'static str,
+    /// Measures them.
+    pub measure: fn(Size) -> Vec<Figure>,
+    /// Needs a tailnet, and so root and namespaces of its own. Only measured when it is asked for.
+    pub sealed: bool,
+}
+
+const fn group(name: &'static str, measure: fn(Size) -> Vec<Figure>) -> Group {
+    Group { name, measure, sealed: false }
+}
+
+/// All of them, in the order in which they run.
+pub const GROUPS: &[Group] = &[
+    group("bootstrap", bootstrap::measure),
+    group("latency", latency::measure),
+    group("appends", appends::measure),
+    group("start", start::measure),
+    group("clients", clients::measure),
+    group("idle", idle::measure),
+    #[cfg(target_os = "linux")]
+    Group { name: "tailnet", measure: tailnet::measure, sealed: true },
+];

@@ -1,0 +1,56 @@
+//! Prints the figures. `cargo build --release && cargo run --release -p tests --bin bench`
+//!
+//! Runs the `thrumd` and `thrum` beside it, on loopback, in temporary directories. The group
+//! `tailnet` runs in namespaces with a real tailnet, and only when it is named.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
+
+use std::process::ExitCode;
+
+use tests::bench::{GROUPS, Group, Report, Size};
+
+const USAGE: &str = "usage: bench [--json] [--quick] [GROUP...]";
+
+fn main() -> ExitCode {
+    let (mut json, mut size, mut wanted) = (false, Size::Full, Vec::new());
+    for word in std::env::args().skip(1) {
+        match word.as_str() {
+            "--json" => json = true,
+            "--quick" => size = Size::Quick,
+            name if GROUPS.iter().any(|group| group.name == name) => wanted.push(word),
+            _ => {
+                let names: Vec<_> = GROUPS.iter().map(|group| group.name).collect();
+                eprintln!("{USAGE}\ngroups: {}", names.join(", "));
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let named = |group: &Group| wanted.iter().any(|name| name == group.name);
+    #[cfg(target_os = "linux")]
+    if GROUPS.iter().any(|group| group.sealed && named(group)) {
+        match tests::tailnet::run_again_sealed() {
+            Ok(None) => {}
+            Ok(Some(true)) => return ExitCode::SUCCESS,
+            Ok(Some(false)) => return ExitCode::FAILURE,
+            Err(reason) => {
+                eprintln!("there can be no tailnet here: {reason}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let mut report = Report::default();
+    for group in GROUPS {
+        if named(group) || (wanted.is_empty() && !group.sealed) {
+            report.figures.extend((group.measure)(size));
+        }
+    }
+    if json {
+        match serde_json::to_string_pretty(&report) {
+            Ok(text) => println!("{text}"),
+            Err(error) => eprintln!("the report is no JSON: {error}"),
+        }
+    } else {
+        print!("{}", report.table());
+    }
+    if report.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,39 @@
+//! Real daemons in temporary directories on the loopback kind, real clients, and peers that
+//! misbehave.
+//!
+//! Everything blocks and every wait has a limit. A test that fails keeps the directories of its
+//! daemons and prints the end of their logs.
+
+mod client;
+mod daemon;
+mod events;
+mod fake_peer;
+mod folder;
+pub mod http;
+mod pairing;
+mod ports;
+pub mod process;
+mod programs;
+mod rpc;
+mod setup;
+mod skip;
+mod terminal;
+mod tmpfs;
+mod wait;
+mod wire;
+
+pub use client::{Client, Ran};
+pub use daemon::Daemon;
+pub use events::{converge, drafts, event_of, event_text, same_events};
+pub use fake_peer::{Answer, FakePeer, Heard};
+pub use folder::every_file_is_a_module;
+pub use pairing::{pair, pair_line, paired_daemons};
+pub use ports::Port;
+pub use programs::program;
+pub use rpc::{CallError, PeerCaller};
+pub use setup::Setup;
+pub use skip::skip;
+pub use terminal::Terminal;
+pub use tmpfs::Tmpfs;
+pub use wait::{LONG, SHORT, eventually, holds};
+pub use wire::{Wire, WireState};

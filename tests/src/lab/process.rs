@@ -1,0 +1,117 @@
+//! Looking at processes from outside.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+/// Resident memory of a process, in bytes.
+///
+/// # Panics
+/// When the process is not there.
+pub fn resident_bytes(pid: u32) -> u64 {
+    1024 * status_number(&format!("/proc/{pid}/status"), "VmRSS:").expect("a living process")
+}
+
+/// The most resident memory that a process has had, in bytes.
+///
+/// # Panics
+/// When the process is not there.
+pub fn peak_bytes(pid: u32) -> u64 {
+    1024 * status_number(&format!("/proc/{pid}/status"), "VmHWM:").expect("a living process")
+}
+
+/// Makes the present resident memory of a process its peak. Best effort: some containers forbid it.
+pub fn forget_peak(pid: u32) {
+    let _forbidden = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+}
+
+fn status_number(path: &str, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(path).ok()?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// What a process has done so far.
+#[derive(Debug, Clone)]
+pub struct Effort {
+    /// How often each thread went to sleep, which it can only do after it woke.
+    sleeps: BTreeMap<String, u64>,
+    /// Processor time of the threads that live.
+    pub processor: Duration,
+}
+
+impl Effort {
+    /// Looks at a process.
+    ///
+    /// # Panics
+    /// When the process is not there.
+    pub fn of(pid: u32) -> Self {
+        let mut sleeps = BTreeMap::new();
+        let mut nanos = 0;
+        for task in fs::read_dir(format!("/proc/{pid}/task")).expect("a living process").flatten() {
+            let status = task.path().join("status");
+            if let Some(count) =
+                status_number(&status.to_string_lossy(), "voluntary_ctxt_switches:")
+            {
+                sleeps.insert(task.file_name().to_string_lossy().into_owned(), count);
+            }
+            // Its first number is time on a processor.
+            let schedule = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            nanos += schedule.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        }
+        Self { sleeps, processor: Duration::from_nanos(nanos) }
+    }
+
+    /// How often threads of the process woke since `earlier`.
+    pub fn wakes_since(&self, earlier: &Self) -> u64 {
+        let before = |thread| earlier.sleeps.get(thread).copied().unwrap_or(0);
+        self.sleeps.iter().map(|(thread, count)| count.saturating_sub(before(thread))).sum()
+    }
+}
+
+/// How many files a process has open.
+///
+/// # Panics
+/// When the process is not there.
+pub fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("a living process").count()
+}
+
+/// What the process list shows to everyone: arguments of every process, and the environment of
+/// those whose environment we may read.
+pub fn everything_public() -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        for file in ["cmdline", "environ"] {
+            if let Ok(bytes) = fs::read(entry.path().join(file)) {
+                text.push_str(&String::from_utf8_lossy(&bytes).replace('\0', " "));
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+/// Sends a signal to a process of ours. Does nothing if it has ended.
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        let _ended = rustix::process::kill_process(pid, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_sleeps_and_wakes_is_counted() {
+        let before = Effort::of(std::process::id());
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let after = Effort::of(std::process::id());
+        assert!(after.wakes_since(&before) >= 5);
+        assert!(after.processor > before.processor);
+    }
+}

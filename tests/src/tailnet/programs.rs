@@ -1,0 +1,88 @@
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Where headscale, tailscaled and tailscale lie.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// Builds or installs what is missing, once a process.
+    ///
+    /// # Errors
+    /// Why this machine can't have a tailnet, for [`crate::lab::skip`].
+    pub fn find() -> Result<Self, String> {
+        static FOUND: OnceLock<Result<Programs, String>> = OnceLock::new();
+        FOUND.get_or_init(Self::look).clone()
+    }
+
+    /// Those in this folder.
+    pub(super) fn of(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    fn look() -> Result<Self, String> {
+        if !rustix::process::geteuid().is_root() {
+            return Err("only root can make network namespaces".to_owned());
+        }
+        if !Path::new("/dev/net/tun").exists() {
+            std::fs::create_dir_all("/dev/net").map_err(|error| error.to_string())?;
+            run("mknod", &["/dev/net/tun", "c", "10", "200"])
+                .map_err(|error| format!("no TUN device: {error}"))?;
+        }
+        if run("nft", &["--version"]).is_err() || run("ip", &["-V"]).is_err() {
+            run("apt-get", &["update", "-qq"])?;
+            let install = ["install", "-y", "-qq", "--no-install-recommends"];
+            run("apt-get", &[&install[..], &["nftables", "iproute2"]].concat())
+                .map_err(|error| format!("nftables and iproute2 can't be installed: {error}"))?;
+        }
+        let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tailnet/build");
+        let output = Command::new(&build)
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| format!("{}: {error}", build.display()))?;
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if !output.status.success() || folder.is_empty() {
+            return Err(format!("{} did not build the tailnet programs", build.display()));
+        }
+        Ok(Self::of(folder.into()))
+    }
+
+    /// Their folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn headscale(&self) -> PathBuf {
+        self.folder.join("headscale")
+    }
+
+    pub(super) fn tailscaled(&self) -> PathBuf {
+        self.folder.join("tailscaled")
+    }
+
+    pub(super) fn tailscale(&self) -> PathBuf {
+        self.folder.join("tailscale")
+    }
+}
+
+/// Runs a program to its end; gives what it printed, or what it complained about.
+pub(super) fn run(program: &str, words: &[&str]) -> Result<String, String> {
+    finish(Command::new(program).args(words))
+}
+
+/// Runs a command to its end; gives what it printed, or what it complained about.
+pub(super) fn finish(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{}: {}{}", command.get_program().display(), text, complaint.trim()))
+}

@@ -1,0 +1,99 @@
+//! The decisions of sync under seeded faults: the real hub, flights and judgements, a log in memory
+//! and a network that loses, repeats, delays, reorders and cuts.
+//!
+//! Phase 1 of a case is a bad day; what was acknowledged must not be lost on a disk that wasn't. In
+//! phase 2 everything heals, and all logs must come to hold the same within a bound.
+
+mod caller;
+mod choices;
+mod day;
+mod log;
+mod marks;
+mod net;
+mod node;
+mod server;
+mod trace;
+mod world;
+
+use marks::Marks;
+use world::World;
+
+/// Cases a run. Each is another seed.
+const CASES: u64 = 160;
+
+/// The first seed: THRUM_SIM_SEED if it is a number, else any.
+fn seed() -> u64 {
+    match std::env::var("THRUM_SIM_SEED").ok().and_then(|text| text.parse().ok()) {
+        Some(seed) => seed,
+        None => {
+            use std::hash::{BuildHasher, RandomState};
+            RandomState::new().hash_one(0) % 1_000_000
+        }
+    }
+}
+
+#[test]
+fn everything_converges_after_a_bad_day() {
+    let first = seed();
+    println!("THRUM_SIM_SEED={first}");
+    let mut marks = Marks::default();
+    for seed in first..first + CASES {
+        let mut world = World::new(seed);
+        let outcome = day::bad_day(&mut world);
+        marks.add(&world.marks);
+        if let Err(why) = outcome {
+            panic!("THRUM_SIM_SEED={seed}\n{why}\n{}", world.report());
+        }
+    }
+    marks.all_reached();
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in 0..12 {
+        let run = || {
+            let mut world = World::new(seed);
+            let outcome = day::bad_day(&mut world);
+            (outcome, world.trace.digest())
+        };
+        assert_eq!(run(), run(), "seed {seed}");
+    }
+}
+
+#[test]
+fn other_seeds_give_other_traces() {
+    let digest = |seed| {
+        let mut world = World::new(seed);
+        day::bad_day(&mut world).expect("converges");
+        world.trace.digest()
+    };
+    assert_ne!(digest(1), digest(2));
+}
+
+#[test]
+fn in_a_quiet_triangle_nothing_crosses_twice() {
+    let mut world = World::quiet(3, &[(0, 1), (0, 2), (1, 2)]);
+    day::quiet_day(&mut world, 60).expect("converges");
+    assert_eq!(world.duplicates, 0, "{}", world.report());
+    // Each event crosses to each of the two others exactly once.
+    assert_eq!(world.received, world.written * 2, "{}", world.report());
+}
+
+#[test]
+fn along_a_line_everything_is_relayed_and_nothing_comes_back() {
+    let mut world = World::quiet(3, &[(0, 1), (1, 2)]);
+    day::quiet_day(&mut world, 60).expect("converges");
+    assert_eq!(world.duplicates, 0, "{}", world.report());
+    assert_eq!(world.received, world.written * 2, "{}", world.report());
+}
+
+#[test]
+fn when_nothing_happens_nobody_is_called_but_by_the_schedule() {
+    let mut world = World::quiet(3, &[(0, 1), (0, 2), (1, 2)]);
+    day::quiet_day(&mut world, 5).expect("converges");
+    let before = world.requests;
+    world.run_for(world::seconds(3600));
+    // Every 5 minutes, each of three nodes looks at two peers, of which it may have heard.
+    let called = world.requests - before;
+    assert!(called <= 12 * 6, "{called} requests in an idle hour");
+}

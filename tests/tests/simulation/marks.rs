@@ -1,0 +1,52 @@
+use std::collections::BTreeMap;
+
+/// Rare paths. A run that never came along one of them doesn't test what it claims.
+const PATHS: &[&str] = &[
+    "an answer was lost",
+    "a request came twice",
+    "a page was pipelined",
+    "a crash in the middle of a pull",
+    "a rerun after single flight",
+    "a duplicate by relay",
+    "a window was applied",
+    "a window and the checkpoint in one",
+    "a checkpoint moved without a pull",
+    "a notification led to a pull",
+    "a pull waited for the triangle",
+    "relayed news waited",
+    "an echo waited",
+    "a back-off",
+    "a back-off was ended by a call",
+    "a checkpoint was refused",
+    "a checkpoint was reset",
+    "an epoch began by a page",
+    "an epoch began by a checkpoint",
+    "an epoch began by a head",
+    "an origin forked",
+    "a database was lost",
+    "a database was restored",
+    "own events came back",
+    "a periodic pull",
+];
+
+/// How often each was reached.
+#[derive(Debug, Default, Clone)]
+pub struct Marks(BTreeMap<&'static str, u64>);
+
+impl Marks {
+    pub fn hit(&mut self, path: &'static str) {
+        assert!(PATHS.contains(&path), "{path:?} is not in the list");
+        *self.0.entry(path).or_default() += 1;
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (path, times) in &other.0 {
+            *self.0.entry(path).or_default() += times;
+        }
+    }
+
+    pub fn all_reached(&self) {
+        let never: Vec<_> = PATHS.iter().filter(|path| !self.0.contains_key(*path)).collect();
+        assert!(never.is_empty(), "never reached: {never:?}\nreached: {:#?}", self.0);
+    }
+}

@@ -1,0 +1,94 @@
+//! tailscaled goes away, is stopped or logged out under a running daemon. Each state has its words,
+//! the daemon serves its own machine meanwhile, and goes on by itself.
+
+use std::time::Instant;
+
+use rustix::process::Signal;
+use tests::lab::{SHORT, eventually, holds};
+use tests::tailnet::{Node, TAILNET_LIMIT, Town, sealed};
+
+/// Both see that it is over, and the log is one again. Prints how long that took.
+fn goes_on(town: &Town, after: &str) {
+    let begun = Instant::now();
+    let b = town.daemon("b");
+    eventually(TAILNET_LIMIT, || {
+        let state = b.status().tailnet.state;
+        holds(state == "up", || format!("after {after}: {state}"))
+    });
+    let up = begun.elapsed();
+    town.talk(&["b", "a"]);
+    println!("after {after}: up in {up:.1?}, one log in {:.1?}", begun.elapsed());
+}
+
+fn waits(town: &Town, words: &str) {
+    eventually(TAILNET_LIMIT, || town.daemon("b").waits_for(words));
+}
+
+/// Sometimes it fails with "use of closed network connection" and has to be said again.
+fn log_out(node: &Node) {
+    eventually(TAILNET_LIMIT, || {
+        let said = node.try_tailscale(&["logout"]);
+        let state = node.try_status()?.backend_state;
+        holds(state == "NeedsLogin", || format!("{state}: {said:?}"))
+    });
+}
+
+#[test]
+fn a_tailscaled_that_goes_away_is_told_of_and_found_again() {
+    sealed(|programs| {
+        let town = Town::of(programs, &["a", "b"]);
+        town.pair("a", "b");
+        town.talk(&["a", "b"]);
+        let node = town.tailnet.node("b");
+        let id = node.stable_id();
+
+        for signal in [Signal::TERM, Signal::KILL] {
+            node.stop(signal);
+            waits(&town, "is not running");
+            waits(&town, "systemctl enable --now tailscaled");
+            town.daemon("a").append(["while it is away"]);
+            node.start();
+            goes_on(&town, &format!("{signal:?}"));
+        }
+        // A restart that nobody waits out.
+        node.stop(Signal::KILL);
+        node.start();
+        goes_on(&town, "a restart");
+
+        node.tailscale(&["down"]);
+        waits(&town, "is stopped; run `sudo tailscale up`");
+        town.daemon("a").append(["while it is down"]);
+        node.tailscale(&["up"]);
+        goes_on(&town, "tailscale down and up");
+        assert_eq!(node.stable_id(), id);
+    });
+}
+
+#[test]
+fn a_key_that_expires_and_a_logout_are_told_of_and_heal() {
+    sealed(|programs| {
+        let town = Town::of(programs, &["a", "b"]);
+        town.pair("a", "b");
+        town.talk(&["a", "b"]);
+        let (node, control) = (town.tailnet.node("b"), &town.tailnet.control);
+        let id = node.stable_id();
+
+        control.ask(&["nodes", "expire", "-i", &id]);
+        waits(&town, "this machine's key in the tailnet has expired");
+        town.daemon("a").append(["while it is expired"]);
+        control.ask(&["nodes", "expire", "-i", &id, "--disable"]);
+        goes_on(&town, "an expired key");
+
+        log_out(node);
+        waits(&town, "is logged out");
+        town.daemon("a").append(["while it is out"]);
+        node.log_in(&control.auth_key("test"));
+        assert_eq!(node.stable_id(), id, "the same node again");
+        goes_on(&town, "a logout");
+        // Nothing was paired again for any of that.
+        eventually(SHORT, || {
+            let refused = town.look("a", "b")?.refused_elsewhere;
+            holds(refused == 0, || format!("{refused} refused"))
+        });
+    });
+}

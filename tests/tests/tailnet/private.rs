@@ -1,0 +1,161 @@
+//! A tailscaled of the daemon's own.
+
+use std::path::Path;
+
+use tests::lab::{Daemon, SHORT, Setup, eventually, holds, process};
+use tests::tailnet::{Disguise, NodeSpec, TAILNET_LIMIT, Tailnet, Town, sealed};
+use thrum_api::local::TailnetKind;
+
+/// The daemon's child.
+fn child(daemon: &Daemon) -> Result<u32, String> {
+    let path = daemon.state().join("tailscale/process");
+    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+    let pid = text.split(' ').next().and_then(|word| word.parse().ok());
+    pid.ok_or_else(|| format!("{text:?} in {}", path.display()))
+}
+
+fn lives(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+fn user_of(pid: u32) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("Uid:")).unwrap_or_default();
+    line.split_whitespace().nth(1).unwrap_or_default().to_owned()
+}
+
+fn comes_up(daemon: &Daemon) {
+    eventually(TAILNET_LIMIT, || {
+        let tailnet = daemon.status().tailnet;
+        holds(tailnet.state == "up" && !tailnet.listening.is_empty(), || tailnet.state)
+    });
+}
+
+/// Sync has to be wanted before a child is of any use.
+fn wanted(setup: Setup) -> Setup {
+    setup.env("THRUM_TS_ENABLED", "true")
+}
+
+fn key_is_gone(daemon: &Daemon, key: &str) {
+    let folder = daemon.state().join("tailscale");
+    eventually(SHORT, || {
+        holds(!folder.join("authkey").exists(), || "the key file is still there".to_owned())
+    });
+    let everything = process::everything_public();
+    let child = child(daemon).unwrap();
+    let cmdline = std::fs::read(format!("/proc/{child}/cmdline")).unwrap();
+    let environ = std::fs::read(format!("/proc/{child}/environ")).unwrap_or_default();
+    for (what, bytes) in [("arguments", cmdline), ("environment", environ)] {
+        assert!(!String::from_utf8_lossy(&bytes).contains(key), "the key is in the {what}");
+    }
+    // Only who was given the key has it.
+    assert!(everything.matches(key).count() <= 2, "the key is in more places than the daemon");
+    assert!(!daemon.log_text().contains(key), "the key is in the log");
+}
+
+#[test]
+fn an_auth_key_is_enough_once_and_the_child_is_kept_running() {
+    sealed(|programs| {
+        let specs = [NodeSpec::new("a"), NodeSpec::new("runner").bare()];
+        let mut town = Town::up(programs, specs);
+        let disguise = Disguise::new(programs);
+        let key = town.tailnet.control.auth_key("test");
+        let node = town.tailnet.node("runner");
+        let setup = disguise.setup(node, &town.tailnet.control, Some(&key));
+        town.put("runner", wanted(setup).start());
+        comes_up(town.daemon("runner"));
+        let status = town.daemon("runner").status();
+        assert_eq!(status.tailnet.kind, TailnetKind::Private);
+        assert_eq!(status.tailnet.listening, ["127.0.0.1:9100"]);
+        let told = format!("{:?} {}", status.problems, town.daemon("runner").log_text());
+        assert!(told.contains("127.0.0.1 of this machine; let the policy allow port 9100 alone"));
+        town.pair("a", "runner");
+        town.talk(&["a", "runner"]);
+        let first = child(town.daemon("runner")).unwrap();
+        assert_ne!(user_of(first), "0", "the child is root");
+        key_is_gone(town.daemon("runner"), &key);
+
+        // The child dies: another one, the same node, the same peers.
+        process::signal(first, rustix::process::Signal::KILL);
+        eventually(TAILNET_LIMIT, || {
+            let now = child(town.daemon("runner"))?;
+            holds(now != first && lives(now), || format!("{now} is the child"))
+        });
+        comes_up(town.daemon("runner"));
+        town.talk(&["runner", "a"]);
+
+        // The daemon dies: the child with it.
+        let second = child(town.daemon("runner")).unwrap();
+        town.daemon_mut("runner").kill();
+        eventually(SHORT, || holds(!lives(second), || "the child outlives us".to_owned()));
+        town.daemon("a").append(["while it is away"]);
+
+        // It needs no key any more.
+        town.daemon_mut("runner").unset_env("THRUM_TS_AUTH_KEY");
+        town.daemon_mut("runner").start_again();
+        comes_up(town.daemon("runner"));
+        town.talk(&["runner", "a"]);
+        let third = child(town.daemon("runner")).unwrap();
+        assert!(town.daemon_mut("runner").stop().success());
+        assert!(!lives(third), "a stopped daemon leaves its child");
+    });
+}
+
+#[test]
+fn no_capability_and_no_tun_device_are_needed() {
+    sealed(|programs| {
+        let specs = [NodeSpec::new("a"), NodeSpec::new("box").bare()];
+        let mut town = Town::up(programs, specs);
+        let disguise = Disguise::new(programs);
+        let key = town.tailnet.control.auth_key("test");
+        let node = town.tailnet.node("box");
+        let setup = disguise
+            .setup(node, &town.tailnet.control, Some(&key))
+            .program(disguise.thrumd())
+            .through(disguise.as_nobody(node));
+        // For everyone in this mount namespace; the nodes that need it have it open.
+        let hidden = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/dev/net"])
+            .status();
+        assert!(hidden.unwrap().success() && !Path::new("/dev/net/tun").exists());
+        let mut daemon = wanted(setup).prepare();
+        Disguise::give(daemon.folder());
+        daemon.start_again();
+        assert_eq!(user_of(daemon.pid()), "65534");
+        town.put("box", daemon);
+        comes_up(town.daemon("box"));
+        town.pair("box", "a");
+        town.talk(&["a", "box"]);
+    });
+}
+
+#[test]
+fn a_key_that_is_refused_and_a_missing_program_have_words() {
+    sealed(|programs| {
+        let tailnet = Tailnet::up(programs, [NodeSpec::new("runner").bare()]);
+        let disguise = Disguise::new(programs);
+        let node = tailnet.node("runner");
+        let wrong = "hskey-auth-000000000000-0000000000000000000000000000000000000000000000000000";
+        let daemon = wanted(disguise.setup(node, &tailnet.control, Some(wrong))).start();
+        eventually(TAILNET_LIMIT, || daemon.waits_for("THRUM_TS_AUTH_KEY"));
+        assert!(!format!("{:?}{}", daemon.status(), daemon.log_text()).contains(wrong));
+
+        // A machine where Tailscale is installed must look as if it weren't.
+        for folder in ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"] {
+            let program = Path::new(folder).join("tailscaled");
+            if program.exists() {
+                let mut mount = std::process::Command::new("mount");
+                assert!(
+                    mount.args(["--bind", "/dev/null"]).arg(program).status().unwrap().success()
+                );
+            }
+        }
+        let setup = disguise.setup(node, &tailnet.control, None).env("PATH", "/usr/bin:/bin");
+        let without = setup.start();
+        let said = without.thrum(&["peer", "add"]).exits(1).stderr;
+        assert!(said.contains("tailscaled is not installed"), "{said}");
+        assert!(said.contains("https://tailscale.com/download"), "{said}");
+        without.append(["its own machine is served"]);
+    });
+}

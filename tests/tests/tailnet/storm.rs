@@ -1,0 +1,104 @@
+//! Three machines whose links fail at random.
+
+use std::time::{Duration, Instant};
+
+use tests::lab::{LONG, converge};
+use tests::tailnet::{Tailnet, Town, sealed};
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+/// `THRUM_TEST_STORM` (seconds) asks for more.
+const SECONDS: u64 = 30;
+
+/// Numbers that a seed decides (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// One thing that goes wrong; its words.
+fn fail(tailnet: &Tailnet, dice: &mut Dice) -> String {
+    let one = dice.below(3) as usize;
+    let (a, b, c) = (NAMES[one], NAMES[(one + 1) % 3], NAMES[(one + 2) % 3]);
+    match dice.below(6) {
+        0 => {
+            tailnet.cut(a, b);
+            format!("{a} and {b} cut")
+        }
+        1 => {
+            tailnet.isolate(a);
+            format!("{a} alone")
+        }
+        2 => {
+            tailnet.set_link(a, false);
+            format!("link of {a} down")
+        }
+        3 => {
+            tailnet.block(a, b);
+            format!("{a} and {b} through the relay")
+        }
+        4 => {
+            tailnet.lose_percent(a, b, 30);
+            tailnet.lose_percent(b, c, 30);
+            format!("three of ten packets lost between {a}, {b} and {c}")
+        }
+        _ => {
+            tailnet.node(a).stop(rustix::process::Signal::KILL);
+            format!("tailscaled of {a} killed")
+        }
+    }
+}
+
+fn mend(tailnet: &Tailnet) {
+    tailnet.heal();
+    for name in NAMES {
+        tailnet.set_link(name, true);
+        if !tailnet.node(name).is_started() {
+            tailnet.node(name).start();
+        }
+    }
+}
+
+#[test]
+fn three_daemons_whose_links_fail_at_random_end_with_one_log() {
+    sealed(|programs| {
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+        let seed = number("THRUM_TEST_SEED").unwrap_or(now);
+        let span = Duration::from_secs(number("THRUM_TEST_STORM").unwrap_or(SECONDS));
+        println!("THRUM_TEST_SEED={seed}");
+        let town = Town::of(programs, &NAMES);
+        town.pair("a", "b");
+        town.pair("b", "c");
+        town.pair("c", "a");
+        let begun = Instant::now();
+        let mut dice = Dice(seed);
+        let mut written = 0;
+        while begun.elapsed() < span {
+            let what = fail(&town.tailnet, &mut dice);
+            println!("{:5.1} s: {what}", begun.elapsed().as_secs_f32());
+            for _ in 0..dice.below(4) + 1 {
+                let writer = town.daemon(NAMES[dice.below(3) as usize]);
+                let count = dice.below(40) + 1;
+                writer.append((0..count).map(|number| format!("{what} {number}")));
+                written += count as usize;
+                std::thread::sleep(Duration::from_millis(100 + dice.below(700)));
+            }
+            mend(&town.tailnet);
+            std::thread::sleep(Duration::from_millis(dice.below(1500)));
+        }
+        let calm = Instant::now();
+        let daemons = NAMES.map(|name| town.daemon(name));
+        assert_eq!(converge(LONG + LONG, &daemons), written);
+        println!("{written} events, one log {:.1?} after the storm", calm.elapsed());
+    });
+}

@@ -1,0 +1,165 @@
+//! The repository checks itself: what ARCHITECTURE.md and CONTRIBUTING.md say of the sources is true.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file fits in one look. Generous, so that a good file isn't torn apart for a few lines.
+const LINES_MAX: usize = 400;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(&path)).unwrap_or_else(|e| panic!("{:?}: {e}", path.as_ref()))
+}
+
+fn sources_below(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "no source below {folder}");
+    found
+}
+
+fn all_sources() -> Vec<PathBuf> {
+    ["thrum-api", "thrumd", "thrum-ctl", "tests"].into_iter().flat_map(sources_below).collect()
+}
+
+#[test]
+fn a_file_fits_in_one_look() {
+    let too_long: Vec<String> = all_sources()
+        .iter()
+        .map(|path| (path, fs::read_to_string(path).unwrap().lines().count()))
+        .filter(|(_, lines)| *lines > LINES_MAX)
+        .map(|(path, lines)| format!("{} has {lines} lines", path.display()))
+        .collect();
+    assert!(too_long.is_empty(), "split by idea: {too_long:#?}");
+}
+
+#[test]
+fn the_decisions_of_sync_know_no_machine() {
+    for path in sources_below("thrumd/src/sync/hub") {
+        let text = fs::read_to_string(&path).unwrap();
+        let banned = [
+            "tokio",
+            "std::net",
+            "std::fs",
+            "std::io",
+            "std::thread",
+            "Instant",
+            "SystemTime",
+            "HashMap",
+            "HashSet",
+            "getrandom",
+            "crate::clock",
+            "crate::ids",
+            "async fn",
+        ];
+        for word in banned {
+            let at = text.lines().position(|line| line.contains(word) && !is_comment(line));
+            let line = at.map(|at| at + 1);
+            assert_eq!(line, None, "{} names {word}; the simulation can't", path.display());
+        }
+    }
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
+/// Arrows between rooms go one way: a room may only use those after it.
+#[test]
+fn rooms_do_not_look_up() {
+    let rooms =
+        ["service", "admin", "rpc", "policy", "sync", "agents", "peer", "tailnet", "config", "log"];
+    // Tests of a room may stand on the whole house.
+    let of_the_room = |path: &Path| {
+        !path.components().any(|c| c.as_os_str().to_string_lossy().starts_with("tests"))
+    };
+    for (floor, room) in rooms.iter().enumerate() {
+        for path in sources_below(&format!("thrumd/src/{room}")).iter().filter(|p| of_the_room(p)) {
+            let text = fs::read_to_string(path).unwrap();
+            for above in &rooms[..floor] {
+                let looks_up = text
+                    .lines()
+                    .any(|line| !is_comment(line) && line.contains(&format!("crate::{above}::")));
+                assert!(!looks_up, "{} uses {above}, which stands above {room}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_method_of_peers_is_in_the_protocol() {
+    let text = read("docs/protocol.md");
+    for method in thrum_api::peer::ALL {
+        assert!(text.contains(&format!("`{}`", method.name)), "{} is missing", method.name);
+    }
+    for (code, word) in thrum_api::ErrorCode::ALL.iter().filter(|(code, _)| code.0 > -32020) {
+        assert!(text.contains(&format!("| {} |", code.0)), "{} ({word}) is missing", code.0);
+    }
+}
+
+#[test]
+fn every_test_that_the_architecture_names_is_there() {
+    let mut names = BTreeSet::new();
+    let mut modules = BTreeSet::new();
+    for path in all_sources() {
+        modules.insert(path.file_stem().unwrap().to_string_lossy().into_owned());
+        modules.extend(
+            path.parent().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned()),
+        );
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let name = line.trim().trim_start_matches("async ").strip_prefix("fn ");
+            names.extend(name.and_then(|rest| rest.split('(').next()).map(str::to_owned));
+        }
+    }
+    let text = read("ARCHITECTURE.md");
+    let (_, invariants) = text.split_once("## Invariants").unwrap();
+    let guards: Vec<&str> = invariants
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.ends_with(" |"))
+        .filter_map(|line| line.rsplit('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(guards.len() > 20, "the table of invariants was not found");
+    for guard in guards {
+        let last = guard.rsplit("::").next().unwrap();
+        assert!(names.contains(last) || modules.contains(last), "{guard} is no test");
+    }
+}
+
+/// A link that leads nowhere stops a new reader.
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/protocol.md",
+        "docs/operations.md",
+        "docs/security.md",
+    ] {
+        let text = read(document);
+        let folder = root().join(document).parent().unwrap().to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap();
+            let leads = file.is_empty() || file.starts_with("http") || folder.join(file).exists();
+            assert!(leads, "{document} links to {target}, which is not there");
+        }
+    }
+}

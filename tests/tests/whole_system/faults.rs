@@ -1,0 +1,173 @@
+//! Crashes, full disks and second daemons.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tests::lab::{
+    Daemon, LONG, SHORT, Setup, Tmpfs, converge, eventually, holds, pair, process, skip,
+};
+use thrum_api::{ErrorCode, Sequence};
+
+#[test]
+fn every_acknowledged_append_survives_kill_9() {
+    let mut daemon = Daemon::start("laptop");
+    let acknowledged = Mutex::new(BTreeSet::new());
+    for round in 0..12 {
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let (daemon, acknowledged) = (&daemon, &acknowledged);
+                scope.spawn(move || {
+                    for n in 0.. {
+                        let text = format!("{round} {writer} {n}");
+                        if daemon.try_append([&text]).is_err() {
+                            return;
+                        }
+                        acknowledged.lock().unwrap().insert(text);
+                    }
+                });
+            }
+            // Another moment each round: in the first commits, and with a long log.
+            std::thread::sleep(Duration::from_millis(3 + round * 17));
+            process::signal(daemon.pid(), rustix::process::Signal::KILL);
+        });
+        daemon.ended();
+        daemon.start_again();
+        let events = daemon.events();
+        for (place, event) in events.iter().enumerate() {
+            assert_eq!(event.sequence, Sequence(place as u64 + 1), "a gap in the log");
+        }
+        let texts = daemon.texts();
+        let held: BTreeSet<_> = texts.iter().cloned().collect();
+        assert_eq!(texts.len(), held.len(), "an append is there twice");
+        let acknowledged = acknowledged.lock().unwrap();
+        let lost: Vec<_> = acknowledged.difference(&held).collect();
+        assert!(lost.is_empty(), "round {round}: acknowledged and lost: {lost:?}");
+    }
+    let acknowledged = acknowledged.into_inner().unwrap().len();
+    assert!(acknowledged > 12, "only {acknowledged} appends were under way");
+}
+
+#[test]
+fn kill_9_while_pulling_leaves_no_half_batch() {
+    let laptop = Daemon::start("laptop");
+    let mut server = Daemon::start("server");
+    for part in 0..8 {
+        laptop.append((0..1000).map(|n| part * 1000 + n));
+    }
+    pair(&laptop, &server);
+    for round in 0..6 {
+        std::thread::sleep(Duration::from_millis(5 + round * 13));
+        server.kill();
+        server.start_again();
+    }
+    assert_eq!(converge(LONG, &[&laptop, &server]), 8000);
+    assert_eq!(server.status().log.quarantined, 0);
+}
+
+#[test]
+fn a_full_disk_refuses_appends_and_recovers_by_itself() {
+    let disk = match Tmpfs::mount(8) {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
+    };
+    let mut daemon = Setup::new("laptop").state_in(disk.path()).start();
+    daemon.append(["before"]);
+    let filler = disk.fill();
+    let error = eventually(SHORT, || match daemon.try_append(["x".repeat(100_000)]) {
+        Ok(_) => Err("appends go on with a full disk".to_owned()),
+        Err(error) => Ok(error),
+    });
+    assert_eq!(error.code(), Some(ErrorCode::STORAGE), "{error}");
+    assert!(error.to_string().contains("full"), "{error}");
+    let held = daemon.texts();
+    assert_eq!(held.first().map(String::as_str), Some("before"), "reading goes on");
+    assert_eq!(daemon.health().pid, daemon.pid());
+
+    std::fs::remove_file(filler).unwrap();
+    eventually(SHORT, || daemon.try_append(["after"]).map_err(|error| error.to_string()));
+    daemon.kill();
+    daemon.start_again();
+    let texts = daemon.texts();
+    assert_eq!(texts.len(), held.len() + 1);
+    assert_eq!(texts.last().map(String::as_str), Some("after"));
+}
+
+#[test]
+fn a_daemon_that_pulls_onto_a_full_disk_goes_on_when_there_is_space() {
+    let disk = match Tmpfs::mount(6) {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
+    };
+    let laptop = Daemon::start("laptop");
+    let server = Setup::new("server").state_in(disk.path()).start();
+    pair(&laptop, &server);
+    let filler = disk.fill();
+    for n in 0..20 {
+        laptop.append([format!("{n} {}", "x".repeat(50_000))]);
+    }
+    eventually(SHORT, || {
+        let peers = server.status().peers;
+        holds(peers.iter().any(|peer| peer.last_error.is_some()), || format!("{peers:?}"))
+    });
+    std::fs::remove_file(filler).unwrap();
+    assert_eq!(converge(LONG, &[&laptop, &server]), 20);
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_directory_names_the_first() {
+    let daemon = Daemon::start("laptop");
+    daemon.append(["mine"]);
+    let second = daemon.command().stderr(Stdio::piped()).output().unwrap();
+    let text = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success());
+    assert!(text.contains(&daemon.pid().to_string()), "{text}");
+    assert!(text.contains(&daemon.state().display().to_string()), "{text}");
+    assert_eq!(daemon.texts(), ["mine"]);
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_a_live_one_is_an_error() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.kill();
+    assert!(daemon.socket().exists(), "kill -9 leaves the socket file");
+    daemon.start_again();
+
+    let other = Setup::new("other").env("THRUM_SOCKET", daemon.socket().display()).prepare();
+    let second = other.command().stderr(Stdio::piped()).output().unwrap();
+    let text = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success());
+    assert!(text.contains(&daemon.socket().display().to_string()), "{text}");
+    assert_eq!(daemon.health().pid, daemon.pid(), "the first one still has its socket");
+}
+
+#[test]
+fn a_stopped_daemon_has_written_what_it_acknowledged_and_ends_well() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.append(0..500);
+    let start = std::time::Instant::now();
+    assert!(daemon.stop().success());
+    assert!(start.elapsed() < Duration::from_secs(10), "stopping took {:?}", start.elapsed());
+    assert!(!daemon.socket().exists(), "a stopped daemon leaves no socket");
+    daemon.start_again();
+    assert_eq!(daemon.texts().len(), 500);
+}
+
+#[test]
+fn a_wrong_setting_ends_the_start_and_is_named_with_its_value_and_source() {
+    for (name, value) in [
+        ("THRUM_TS_PORT", "ninety"),
+        ("THRUM_TS_ENABLED", "maybe"),
+        ("THRUM_TAILNET", "carrier-pigeon"),
+        ("THRUM_SYNC_RECENT", "10m"),
+    ] {
+        let daemon = Setup::new("laptop").env(name, value).prepare();
+        let mut command = daemon.command();
+        let ended = command.env(name, value).stderr(Stdio::piped()).output().unwrap();
+        let text = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success());
+        assert!(text.contains(name) && text.contains(value), "{name}={value}: {text}");
+        assert!(!daemon.socket().exists());
+    }
+}

@@ -1,0 +1,30 @@
+//! The whole system, through the real programs: what README.md and docs/protocol.md promise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "this is test code: a failure is a panic that says what happened"
+)]
+
+mod client;
+mod client_reads;
+mod doctor;
+mod faults;
+mod healing;
+mod input;
+mod pages;
+mod pairing;
+mod pairing_terminal;
+mod protocol;
+mod secrets;
+mod service;
+mod sync;
+mod wire;
+
+/// A file that is no module is a test that never runs.
+#[test]
+fn every_file_here_is_a_module() {
+    tests::lab::every_file_is_a_module("tests/whole_system");
+}

@@ -1,0 +1,221 @@
+//! A paired peer that answers with nonsense harms itself alone.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::lab::{
+    Answer, Daemon, FakePeer, Heard, LONG, SHORT, Setup, converge, eventually, holds, pair,
+};
+use thrum_api::ErrorCode;
+
+const ORIGIN: &str = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+const EPOCH: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
+
+fn id(n: u64) -> String {
+    format!("01ARZ3NDEKTSV4RRFFQ69G{n:04}")
+}
+
+/// A valid event of the fake peer, the n-th of its log.
+fn event(n: u64) -> Value {
+    json!({
+        "event_id": id(n), "origin_daemon": ORIGIN, "origin_epoch": EPOCH, "origin_sequence": n,
+        "hlc": format!("0192f3a1b2c3-{n:04x}"), "timestamp": "2026-11-24T16:00:00.123Z",
+        "type": "test.note", "project": "lab", "body": {"text": format!("fake {n}")},
+    })
+}
+
+fn page(events: Vec<Value>, next: u64, more: bool) -> Answer {
+    let events: Vec<_> = events
+        .into_iter()
+        .enumerate()
+        .map(|(place, event)| json!({"sequence": place + 1, "event": event}))
+        .collect();
+    Answer::Result(json!({
+        "events": events, "next_seq": next, "next_id": (next > 0).then(|| id(next)),
+        "more_available": more, "head_seq": next, "floor_seq": 0,
+    }))
+}
+
+fn empty(next: u64) -> Answer {
+    page(Vec::new(), next, false)
+}
+
+/// A daemon with an honest real peer, and a fake one that answers `sync.pull` so.
+fn beside(mut answer: impl FnMut(&Heard) -> Answer + Send + 'static) -> (Daemon, Daemon, FakePeer) {
+    let daemon = Setup::new("laptop").look_every_ms(1000).start();
+    let honest = Daemon::start("server");
+    pair(&daemon, &honest);
+    let mut fake = FakePeer::new(move |heard| (heard.method == "sync.pull").then(|| answer(heard)));
+    fake.joins(&daemon);
+    fake.hears(SHORT, "sync.pull", 1);
+    (daemon, honest, fake)
+}
+
+#[track_caller]
+fn others_go_on(daemon: &Daemon, honest: &Daemon) {
+    daemon.append(["others go on"]);
+    honest.append(["others go on too"]);
+    converge(SHORT, &[daemon, honest]);
+}
+
+#[track_caller]
+fn blames(daemon: &Daemon, fake: &FakePeer) -> String {
+    eventually(SHORT, || {
+        let peers = daemon.status().peers;
+        let peer = peers.iter().find(|peer| peer.daemon_id == fake.id()).ok_or("no such peer")?;
+        peer.last_error.clone().ok_or_else(|| format!("no error: {peer:?}"))
+    })
+}
+
+#[test]
+fn an_event_that_is_none_is_set_aside_and_the_rest_of_its_page_is_taken() {
+    let mut missing = event(3);
+    missing.as_object_mut().unwrap().remove("hlc");
+    let mut large = event(4);
+    large["body"]["text"] = "x".repeat(300_000).into();
+    let odd = vec![event(1), json!([1, 2]), missing, large, json!("text"), json!(null), event(2)];
+    let (daemon, honest, fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
+        Some(0) => page(odd.clone(), 7, false),
+        _ => empty(7),
+    });
+    eventually(SHORT, || {
+        let texts = daemon.texts();
+        holds(texts == ["fake 1", "fake 2"], || format!("{texts:?}"))
+    });
+    assert_eq!(daemon.status().log.quarantined, 5);
+    // The checkpoint moved over all of it: it is not asked for again and again.
+    eventually(SHORT, || {
+        let peers = daemon.status().peers;
+        let peer = peers.iter().find(|peer| peer.daemon_id == fake.id()).ok_or("no such peer")?;
+        holds(peer.checkpoint.0 == 7, || format!("{peer:?}"))
+    });
+    others_go_on(&daemon, &honest);
+    assert!(honest.texts().contains(&"fake 2".to_owned()), "what was good is relayed");
+}
+
+#[test]
+fn the_same_id_with_other_bytes_is_set_aside_and_the_first_stays() {
+    let mut other = event(1);
+    other["body"]["text"] = "another text".into();
+    let (daemon, honest, _fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
+        Some(0) => page(vec![event(1), other.clone(), event(2)], 3, false),
+        _ => empty(3),
+    });
+    eventually(SHORT, || {
+        let texts = daemon.texts();
+        holds(texts == ["fake 1", "fake 2"], || format!("{texts:?}"))
+    });
+    let status = daemon.status();
+    assert_eq!(status.log.quarantined, 1);
+    assert!(
+        status.problems.iter().any(|problem| problem.message.contains("set aside")),
+        "{:?}",
+        status.problems
+    );
+    others_go_on(&daemon, &honest);
+}
+
+#[test]
+fn members_and_types_of_a_newer_version_are_kept_byte_for_byte() {
+    let mut newer = event(1);
+    newer["type"] = "hologram.projected".into();
+    newer["signature"] = json!({"alg": "ed25519", "spaces":  [1.50, "\u{fc}"]});
+    let bytes = newer.to_string();
+    let (daemon, honest, _fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
+        Some(0) => page(vec![newer.clone()], 1, false),
+        _ => empty(1),
+    });
+    for holder in [&daemon, &honest] {
+        eventually(SHORT, || {
+            let held = holder.events();
+            holds(held.iter().any(|held| held.event.get() == bytes), || format!("{held:?}"))
+        });
+    }
+    assert_eq!(daemon.status().log.quarantined, 0);
+}
+
+#[test]
+fn a_page_that_repeats_is_an_error_and_no_loop() {
+    let (daemon, honest, fake) = beside(|_| page(vec![event(1)], 0, true));
+    blames(&daemon, &fake);
+    others_go_on(&daemon, &honest);
+    let before = fake.heard().len();
+    std::thread::sleep(Duration::from_secs(2));
+    let asked = fake.heard().len() - before;
+    assert!(asked < 20, "asked {asked} times in 2 s");
+}
+
+#[test]
+fn a_page_that_goes_backwards_is_an_error() {
+    let (daemon, honest, fake) = beside(|heard| match heard.params["after_seq"].as_u64() {
+        Some(0) => page(vec![event(1), event(2), event(3)], 3, true),
+        _ => page(vec![event(1)], 1, true),
+    });
+    blames(&daemon, &fake);
+    others_go_on(&daemon, &honest);
+}
+
+#[test]
+fn a_peer_that_answers_with_html_is_blamed_and_tried_again_later() {
+    let html = b"<html>Sign in to the hotel network</html>".to_vec();
+    let (daemon, honest, fake) = beside(move |_| Answer::Raw(200, "text/html", html.clone()));
+    blames(&daemon, &fake);
+    others_go_on(&daemon, &honest);
+}
+
+#[test]
+fn a_peer_that_answers_without_end_is_cut() {
+    let (daemon, honest, fake) = beside(|_| Answer::Endless);
+    blames(&daemon, &fake);
+    others_go_on(&daemon, &honest);
+    let memory = tests::lab::process::peak_bytes(daemon.pid());
+    assert!(memory < 64 * 1024 * 1024, "{} MiB resident", memory >> 20);
+}
+
+#[test]
+fn a_peer_that_never_answers_holds_nobody_up() {
+    let (daemon, honest, fake) = beside(|_| Answer::Never);
+    others_go_on(&daemon, &honest);
+    let error = eventually(LONG, || {
+        let peers = daemon.status().peers;
+        let peer = peers.iter().find(|peer| peer.daemon_id == fake.id()).ok_or("no such peer")?;
+        peer.last_error.clone().ok_or_else(|| format!("no error yet: {peer:?}"))
+    });
+    assert!(!error.is_empty());
+    others_go_on(&daemon, &honest);
+}
+
+#[test]
+fn news_that_was_lost_comes_with_the_next_look() {
+    let mut pulls = 0;
+    let (daemon, _honest, _fake) = beside(move |heard| {
+        pulls += 1;
+        // The third look finds an event of which no notification ever came.
+        match (pulls, heard.params["after_seq"].as_u64()) {
+            (3.., Some(0)) => page(vec![event(1)], 1, false),
+            (_, Some(at)) => empty(at),
+            _ => Answer::Error(ErrorCode::INVALID_PARAMS.0),
+        }
+    });
+    eventually(SHORT, || holds(daemon.texts() == ["fake 1"], || "not there yet".to_owned()));
+}
+
+#[test]
+fn a_peer_with_another_log_is_taken_over_from_the_start() {
+    let mut rewound = false;
+    let (daemon, honest, _fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
+        Some(0) if rewound => page(vec![event(11), event(12)], 2, false),
+        Some(0) => page(vec![event(1), event(2), event(3)], 3, false),
+        Some(at) if rewound => empty(at),
+        _ => {
+            rewound = true;
+            Answer::Error(ErrorCode::OTHER_LOG.0)
+        }
+    });
+    eventually(SHORT, || {
+        let texts = daemon.texts();
+        let wanted = ["fake 1", "fake 2", "fake 3", "fake 11", "fake 12"];
+        holds(texts == wanted, || format!("{texts:?}"))
+    });
+    others_go_on(&daemon, &honest);
+}

@@ -1,0 +1,216 @@
+//! Pairing: complete on both sides or on neither, whatever is typed and whoever dies.
+
+use serde_json::json;
+use tests::lab::{
+    Answer, Client, Daemon, FakePeer, SHORT, Setup, converge, eventually, holds, pair,
+    paired_daemons,
+};
+use thrum_api::local::{PeerJoin, PeerJoinParams, PeerList};
+use thrum_api::peer::{PairRequest, PairRequestParams, PeerInfoParams, SyncPeerInfo};
+use thrum_api::{DaemonId, Empty, ErrorCode};
+
+pub(crate) fn wrong(code: &str) -> String {
+    let right: u32 = code.parse().unwrap();
+    format!("{:04}", (right + 1) % 10_000)
+}
+
+fn no_peers(daemon: &Daemon) -> Result<(), String> {
+    let peers = daemon.ask::<PeerList>(Empty {}).peers;
+    holds(peers.is_empty(), || format!("{} has peers: {peers:?}", daemon.name()))
+}
+
+#[test]
+fn three_wrong_codes_lock_the_session() {
+    let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
+    let code = laptop.open_pairing().code;
+    for left in [2, 1] {
+        let error = server.join(&laptop, &wrong(code.expose())).unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::WRONG_CODE), "{error}");
+        let tests::lab::CallError::Refused(error) = error else { unreachable!() };
+        assert_eq!(error.member("attempts_left"), Some(&json!(left)));
+    }
+    let third = server.join(&laptop, &wrong(code.expose())).unwrap_err();
+    assert!(
+        [Some(ErrorCode::WRONG_CODE), Some(ErrorCode::PAIRING_LOCKED)].contains(&third.code()),
+        "{third}"
+    );
+    let right = server.join(&laptop, code.expose()).unwrap_err();
+    assert!(
+        [Some(ErrorCode::NO_PAIRING_SESSION), Some(ErrorCode::PAIRING_LOCKED)]
+            .contains(&right.code()),
+        "the right code after three wrong ones: {right}"
+    );
+    no_peers(&laptop).and_then(|()| no_peers(&server)).unwrap();
+}
+
+#[test]
+fn a_second_session_is_refused_while_one_is_open() {
+    let laptop = Daemon::start("laptop");
+    laptop.open_pairing();
+    let error = laptop.call::<thrum_api::local::PeerAdd>(Empty {}).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::PAIRING_BUSY), "{error}");
+}
+
+#[test]
+fn joining_without_a_session_says_so() {
+    let laptop = Setup::new("laptop").env("THRUM_TS_ENABLED", true).start();
+    let server = Daemon::start("server");
+    eventually(SHORT, || {
+        let error = server.join(&laptop, "1234").unwrap_err();
+        holds(error.code() == Some(ErrorCode::NO_PAIRING_SESSION), || error.to_string())
+    });
+}
+
+#[test]
+fn joining_nobody_names_the_address() {
+    let server = Daemon::start("server");
+    let nobody = tests::lab::Port::take();
+    let address = format!("127.0.0.1:{}", nobody.number());
+    let ran = Client::new(&server).run_with(&["peer", "join", &address], "1234\n").exits(1);
+    assert!(ran.stderr.contains(&address), "{}", ran.stderr);
+    no_peers(&server).unwrap();
+}
+
+#[test]
+fn joining_something_that_is_no_thrumd_says_so() {
+    let server = Daemon::start("server");
+    let html = b"<html><body>It works!</body></html>".to_vec();
+    let site = FakePeer::new(move |_| Some(Answer::Raw(200, "text/html", html.clone())));
+    let address = site.address().to_string();
+    let ran = Client::new(&server).run_with(&["peer", "join", &address], "1234\n").exits(1);
+    assert!(ran.stderr.contains("thrumd"), "{}", ran.stderr);
+    assert!(
+        site.heard().iter().all(|heard| heard.method != "pair.request"),
+        "the code was sent to something that is no thrumd"
+    );
+}
+
+#[test]
+fn joining_itself_is_refused() {
+    let laptop = Daemon::start("laptop");
+    let code = laptop.open_pairing().code;
+    let error = laptop.join(&laptop, code.expose()).unwrap_err();
+    assert!(error.to_string().to_lowercase().contains("itself"), "{error}");
+    no_peers(&laptop).unwrap();
+}
+
+#[test]
+fn pairing_again_replaces_the_token_and_keeps_the_checkpoint() {
+    let (laptop, server) = paired_daemons();
+    laptop.append(0..200);
+    converge(SHORT, &[&laptop, &server]);
+    let token = token_of(&server);
+    let received = server.status().sync.events_received;
+
+    let session = laptop.open_pairing();
+    let joined = server.join(&laptop, session.code.expose()).unwrap();
+    assert!(joined.renewed, "{joined:?}");
+    assert_ne!(token, token_of(&server), "the token was not replaced");
+    laptop.append(["after"]);
+    converge(SHORT, &[&laptop, &server]);
+    let more = server.status().sync.events_received - received;
+    assert!(more <= 2, "{more} events came again");
+}
+
+fn token_of(daemon: &Daemon) -> String {
+    let file = std::fs::read_to_string(daemon.state().join("peers.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+    find(&file, "token").expect("a token in peers.json")
+}
+
+fn find(value: &serde_json::Value, name: &str) -> Option<String> {
+    match value {
+        serde_json::Value::Object(members) => members
+            .get(name)
+            .and_then(|found| found.as_str().map(str::to_owned))
+            .or_else(|| members.values().find_map(|member| find(member, name))),
+        serde_json::Value::Array(items) => items.iter().find_map(|item| find(item, name)),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_caller_that_never_comes_back_is_no_peer() {
+    let mut laptop = Daemon::start("laptop");
+    let code = laptop.open_pairing().code;
+    let id: DaemonId = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+    let params = PairRequestParams {
+        code: Some(code),
+        id,
+        name: "ghost".into(),
+        addr: "127.0.0.1:1".into(),
+    };
+    let paired = laptop.stranger().call::<PairRequest>(&params).unwrap();
+    no_peers(&laptop).unwrap();
+    laptop.kill();
+    laptop.start_again();
+    no_peers(&laptop).unwrap();
+    eventually(SHORT, || {
+        let caller = laptop.stranger().with_token(paired.token.clone());
+        let error = caller.call::<SyncPeerInfo>(&PeerInfoParams::default()).unwrap_err();
+        holds(error.code() == Some(ErrorCode::NOT_AUTHENTICATED), || error.to_string())
+    });
+}
+
+#[test]
+fn a_host_that_takes_the_code_and_refuses_its_own_token_is_no_peer() {
+    let server = Daemon::start("server");
+    let fake = FakePeer::new(|heard| match heard.method.as_str() {
+        "pair.request" => Some(Answer::Result(json!({
+            "status": "paired", "token": "ab".repeat(32),
+            "id": "d_01ARZ3NDEKTSV4RRFFQ69G5FAV", "name": "liar",
+        }))),
+        _ => Some(Answer::Error(ErrorCode::NOT_AUTHENTICATED.0)),
+    });
+    let params = PeerJoinParams { address: fake.address().to_string(), code: "1234".parse().ok() };
+    server.call::<PeerJoin>(params).unwrap_err();
+    eventually(SHORT, || no_peers(&server));
+}
+
+#[test]
+fn killing_the_joining_daemon_leaves_a_pairing_whole_or_absent() {
+    for round in 0..4 {
+        let laptop = Daemon::start("laptop");
+        let mut server = Daemon::start("server");
+        let code = laptop.open_pairing().code;
+        std::thread::scope(|scope| {
+            let joining = scope.spawn(|| server.join(&laptop, code.expose()));
+            std::thread::sleep(std::time::Duration::from_millis(4 * round));
+            tests::lab::process::signal(server.pid(), rustix::process::Signal::KILL);
+            let _either = joining.join().unwrap();
+        });
+        server.ended();
+        server.start_again();
+        // Whole: both have the other and exchange. Absent: neither has.
+        eventually(SHORT, || {
+            let here = laptop.has_peer(&server).is_ok();
+            let there = server.has_peer(&laptop).is_ok();
+            holds(here == there, || format!("laptop: {here}, server: {there}"))
+        });
+        if laptop.has_peer(&server).is_ok() {
+            laptop.append(["whole"]);
+            converge(SHORT, &[&laptop, &server]);
+        }
+    }
+}
+
+#[test]
+fn forbidden_sync_makes_both_commands_say_so() {
+    let daemon = Setup::new("laptop").env("THRUM_TS_ENABLED", false).start();
+    for words in [&["peer", "add"][..], &["peer", "join", "127.0.0.1:9"]] {
+        let ran = Client::new(&daemon).run_with(words, "1234\n").exits(1);
+        assert!(ran.stderr.contains("THRUM_TS_ENABLED"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn nothing_listens_before_a_person_asks_for_it_and_it_listens_again_after_a_restart() {
+    let mut laptop = Daemon::start("laptop");
+    let server = Daemon::start("server");
+    assert_eq!(laptop.status().tailnet.listening, Vec::<String>::new());
+    laptop.stranger().connect().expect_err("nobody asked for a listener");
+    pair(&laptop, &server);
+    laptop.stop();
+    laptop.start_again();
+    eventually(SHORT, || laptop.stranger().connect().map_err(|error| error.to_string()));
+}

@@ -1,0 +1,336 @@
+//! docs/protocol.md, as a second implementation would use it: plain JSON to a real daemon.
+
+use serde_json::{Value, json};
+use tests::lab::{Daemon, FakePeer, SHORT, eventually, holds};
+
+const ORIGIN: &str = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+const EPOCH: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
+
+struct Peer<'a> {
+    fake: FakePeer,
+    daemon: &'a Daemon,
+}
+
+impl<'a> Peer<'a> {
+    fn of(daemon: &'a Daemon) -> Self {
+        let mut fake = FakePeer::honest();
+        fake.joins(daemon);
+        Self { fake, daemon }
+    }
+
+    fn ask(&self, method: &str, params: &Value) -> Value {
+        let body = json!({"jsonrpc": "2.0", "id": "x-1", "method": method, "params": params});
+        let caller = self.fake.caller(self.daemon);
+        let answer = caller.post(body.to_string().as_bytes()).unwrap().json();
+        assert_eq!(answer["jsonrpc"], "2.0", "{answer}");
+        assert_eq!(answer["id"], "x-1", "{answer}");
+        answer
+    }
+
+    #[track_caller]
+    fn result(&self, method: &str, params: &Value) -> Value {
+        let answer = self.ask(method, params);
+        assert!(answer["error"].is_null(), "{method} {params}: {answer}");
+        answer["result"].clone()
+    }
+
+    #[track_caller]
+    fn error(&self, method: &str, params: &Value) -> Value {
+        let answer = self.ask(method, params);
+        assert!(answer["result"].is_null(), "{method} {params}: {answer}");
+        answer["error"].clone()
+    }
+}
+
+fn id(n: u64) -> String {
+    format!("01ARZ3NDEKTSV4RRFFQ69H{n:04}")
+}
+
+fn event(n: u64) -> Value {
+    json!({
+        "event_id": id(n), "origin_daemon": ORIGIN, "origin_epoch": EPOCH, "origin_sequence": n,
+        "hlc": format!("0192f3a1b2c3-{n:04x}"), "timestamp": "2026-11-24T16:00:00.123Z",
+        "type": "test.note", "body": {"text": format!("theirs {n}")},
+    })
+}
+
+fn events_of(page: &Value) -> Vec<Value> {
+    page["events"].as_array().expect("events").clone()
+}
+
+#[test]
+fn the_whole_log_comes_page_by_page() {
+    let daemon = Daemon::start("laptop");
+    for part in 0..3 {
+        daemon.append((0..1000).map(|n| part * 1000 + n));
+    }
+    let peer = Peer::of(&daemon);
+    let (mut after, mut after_id, mut all, mut pages) = (0, Value::Null, Vec::new(), 0);
+    loop {
+        let mut params = json!({"after_seq": after});
+        if after_id.is_string() {
+            params["after_id"] = after_id;
+        }
+        let page = peer.result("sync.pull", &params);
+        let events = events_of(&page);
+        assert!(events.len() <= 1000);
+        assert_eq!((&page["head_seq"], &page["floor_seq"]), (&json!(3000), &json!(0)));
+        for event in &events {
+            after += 1;
+            assert_eq!(event["sequence"], after, "places rise one by one");
+        }
+        assert_eq!(page["next_seq"], after);
+        assert_eq!(page["next_id"], events.last().unwrap()["event"]["event_id"]);
+        after_id = page["next_id"].clone();
+        all.extend(events);
+        pages += 1;
+        if page["more_available"] == false {
+            break;
+        }
+    }
+    assert!(pages >= 3);
+    assert_eq!(all.len(), 3000);
+    for (n, held) in all.iter().enumerate() {
+        assert_eq!(held["event"]["origin_sequence"], n + 1);
+        assert_eq!(held["event"]["origin_daemon"], daemon.id().to_string());
+    }
+    // At the end there is nothing more, and it says so.
+    let page = peer.result("sync.pull", &json!({"after_seq": 3000, "after_id": after_id}));
+    assert_eq!((events_of(&page).len(), &page["next_seq"]), (0, &json!(3000)));
+    let page = peer.result("sync.pull", &json!({"after_seq": 10, "limit": 7}));
+    assert_eq!((events_of(&page).len(), &page["more_available"]), (7, &json!(true)));
+}
+
+#[test]
+fn a_page_ends_at_4_mib_and_holds_one_event_at_least() {
+    let daemon = Daemon::start("laptop");
+    for _ in 0..25 {
+        daemon.append(["v".repeat(250_000)]);
+    }
+    let peer = Peer::of(&daemon);
+    let page = peer.result("sync.pull", &json!({"after_seq": 0}));
+    let bytes: usize = events_of(&page).iter().map(|event| event["event"].to_string().len()).sum();
+    assert!(bytes <= 4 * 1024 * 1024 && events_of(&page).len() >= 10, "{bytes} bytes");
+    assert_eq!(page["more_available"], true);
+}
+
+#[test]
+fn a_checkpoint_of_another_log_is_an_error_and_never_an_empty_page() {
+    let daemon = Daemon::start("laptop");
+    daemon.append(0..5);
+    let peer = Peer::of(&daemon);
+    let other = "01ARZ3NDEKTSV4RRFFQ69G5FAZ";
+    for params in [
+        json!({"after_seq": 6}),
+        json!({"after_seq": 6, "after_id": other}),
+        json!({"after_seq": 3, "after_id": other}),
+    ] {
+        let epoch = daemon.health().epoch.to_string();
+        let error = peer.error("sync.pull", &params);
+        assert_eq!(error["code"], -32006, "{params}: {error}");
+        assert_eq!(error["data"]["head_seq"], 5, "{params}: {error}");
+        let now = daemon.health().epoch.to_string();
+        let named = error["data"]["epoch"].as_str().unwrap().to_owned();
+        assert!(named == epoch || named == now, "{params}: {error}");
+    }
+}
+
+#[test]
+fn heads_leave_out_what_the_caller_holds_and_only_that() {
+    let daemon = Daemon::start("laptop");
+    daemon.append(0..10);
+    let peer = Peer::of(&daemon);
+    let all = events_of(&peer.result("sync.pull", &json!({"after_seq": 0})));
+    let head_at = |place: usize, id: &Value| {
+        let event = &all[place - 1]["event"];
+        json!([{"origin_daemon": event["origin_daemon"], "origin_epoch": event["origin_epoch"],
+            "origin_sequence": event["origin_sequence"], "event_id": id}])
+    };
+    let have = head_at(7, &all[6]["event"]["event_id"]);
+    let page = peer.result("sync.pull", &json!({"after_seq": 0, "have": have}));
+    assert_eq!(events_of(&page), all[7..]);
+    assert_eq!(page["next_seq"], 10);
+    // A head whose event is another one here says nothing.
+    let have = head_at(7, &json!("01ARZ3NDEKTSV4RRFFQ69G5FAZ"));
+    let page = peer.result("sync.pull", &json!({"after_seq": 0, "have": have}));
+    assert_eq!(events_of(&page), all);
+    // Everything is held: an empty page that moves on.
+    let have = head_at(10, &all[9]["event"]["event_id"]);
+    let page = peer.result("sync.pull", &json!({"after_seq": 0, "have": have}));
+    assert_eq!((events_of(&page).len(), &page["next_seq"]), (0, &json!(10)));
+}
+
+#[test]
+fn a_notification_whose_window_fits_is_applied_at_once() {
+    let daemon = Daemon::start("laptop");
+    let peer = Peer::of(&daemon);
+    // The first pull is over when the daemon asks who the peer is.
+    peer.fake.hears(SHORT, "sync.peer_info", 1);
+    let sequenced = |n: u64| json!({"sequence": n, "event": event(n)});
+    let heads = |n: u64| {
+        json!([{"origin_daemon": ORIGIN, "origin_epoch": EPOCH, "origin_sequence": n,
+            "event_id": id(n)}])
+    };
+    let held = peer.result(
+        "sync.notify",
+        &json!({
+            "daemon_id": peer.fake.id(), "latest_seq": 2, "latest_id": id(2),
+            "after_seq": 0, "events": [sequenced(1), sequenced(2)], "heads": heads(2),
+        }),
+    );
+    assert_eq!(held["held_seq"], 2, "{held}");
+    assert_eq!(daemon.texts(), ["theirs 1", "theirs 2"], "on disk when it is answered");
+    let held = peer.result(
+        "sync.notify",
+        &json!({
+            "daemon_id": peer.fake.id(), "latest_seq": 3, "latest_id": id(3),
+            "after_seq": 2, "after_id": id(2), "events": [sequenced(3)], "heads": heads(3),
+        }),
+    );
+    assert_eq!(held["held_seq"], 3, "{held}");
+    // A window that begins elsewhere is not applied but pulled.
+    let held = peer.result(
+        "sync.notify",
+        &json!({
+            "daemon_id": peer.fake.id(), "latest_seq": 9, "latest_id": id(9),
+            "after_seq": 8, "after_id": id(8), "events": [sequenced(9)], "heads": heads(9),
+        }),
+    );
+    assert_eq!(held["held_seq"], 3, "{held}");
+    eventually(SHORT, || {
+        let pulls = peer.fake.heard().into_iter().filter(|heard| heard.method == "sync.pull");
+        let asked: Vec<_> = pulls.map(|pull| pull.params).collect();
+        let from_there = |params: &Value| params["after_seq"] == 3 && params["after_id"] == id(3);
+        holds(asked.iter().any(from_there), || format!("the pulls were {asked:?}"))
+    });
+}
+
+#[test]
+fn news_comes_with_its_events_and_from_where_the_peer_stands() {
+    let daemon = Daemon::start("laptop");
+    let peer = Peer::of(&daemon);
+    peer.fake.hears(SHORT, "sync.peer_info", 1);
+    // Where a peer stands is known from its pulls and its answers.
+    peer.result("sync.pull", &json!({"after_seq": 0}));
+    daemon.append(["one"]);
+    peer.fake.hears(SHORT, "sync.notify", 1);
+    daemon.append(["two"]);
+    peer.fake.hears(SHORT, "sync.notify", 2);
+    let notes: Vec<_> =
+        peer.fake.heard().into_iter().filter(|heard| heard.method == "sync.notify").collect();
+    for (n, note) in notes.iter().take(2).enumerate() {
+        let params = &note.params;
+        assert_eq!(params["daemon_id"], daemon.id().to_string());
+        assert_eq!((&params["latest_seq"], &params["after_seq"]), (&json!(n + 1), &json!(n)));
+        assert_eq!(params["events"].as_array().map(Vec::len), Some(1), "{params}");
+        assert!(params["heads"].is_array(), "{params}");
+        assert_eq!(
+            note.authorization.as_deref(),
+            Some(format!("Bearer {}", peer.fake.token().expose()).as_str())
+        );
+    }
+}
+
+#[test]
+fn a_burst_is_coalesced_into_few_notifications() {
+    let daemon = Daemon::start("laptop");
+    let peer = Peer::of(&daemon);
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let daemon = &daemon;
+            scope.spawn(move || {
+                for n in 0..50 {
+                    daemon.append([format!("{writer} {n}")]);
+                }
+            });
+        }
+    });
+    eventually(SHORT, || {
+        let told = peer.fake.heard().into_iter().rfind(|heard| heard.method == "sync.notify");
+        let latest = told.map(|heard| heard.params["latest_seq"].clone());
+        holds(latest == Some(json!(200)), || format!("told up to {latest:?}"))
+    });
+    let notes = peer.fake.heard().iter().filter(|heard| heard.method == "sync.notify").count();
+    assert!(notes <= 200, "{notes} notifications for 200 appends");
+}
+
+#[test]
+fn a_goodbye_is_understood() {
+    let daemon = Daemon::start("laptop");
+    let peer = Peer::of(&daemon);
+    peer.ask(
+        "sync.notify",
+        &json!({
+            "daemon_id": peer.fake.id(), "latest_seq": 0, "removed": true,
+        }),
+    );
+    eventually(SHORT, || {
+        let peers = daemon.status().peers;
+        let gone = peers.iter().all(|peer| peer.state == thrum_api::local::PeerState::RemovedUs);
+        holds(gone && peers.len() == 1, || format!("{peers:?}"))
+    });
+}
+
+#[test]
+fn the_token_may_travel_in_the_params_and_members_of_later_versions_are_ignored() {
+    let daemon = Daemon::start("laptop");
+    let peer = Peer::of(&daemon);
+    let token = peer.fake.token().expose();
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "sync.peer_info",
+        "params": {"token": token, "colour": "green"}, "priority": 7});
+    let answer = daemon.stranger().post(body.to_string().as_bytes()).unwrap().json();
+    let info = &answer["result"];
+    assert_eq!(info["id"], daemon.id().to_string(), "{answer}");
+    assert_eq!(info["name"], "laptop", "{answer}");
+    assert_eq!(info["epoch"], daemon.health().epoch.to_string(), "{answer}");
+    assert_eq!(info["head_seq"], 0, "{answer}");
+    assert!(info["version"].is_string(), "{answer}");
+    let page = peer.result("sync.pull", &json!({"after_seq": 0, "compress": "zstd"}));
+    assert_eq!(page["head_seq"], 0);
+}
+
+#[test]
+fn a_peer_speaks_for_itself_alone() {
+    let daemon = Daemon::start("laptop");
+    let (peer, other) = (Peer::of(&daemon), Peer::of(&daemon));
+    let error = peer.error(
+        "sync.notify",
+        &json!({
+            "daemon_id": other.fake.id(), "latest_seq": 1, "removed": true,
+        }),
+    );
+    assert!(error["code"].is_i64(), "{error}");
+    let states: Vec<_> = daemon.status().peers.into_iter().map(|peer| peer.state).collect();
+    assert!(!states.contains(&thrum_api::local::PeerState::RemovedUs), "{states:?}");
+}
+
+#[test]
+fn a_peer_may_have_4_requests_open_and_no_more() {
+    use std::io::Write as _;
+    let daemon = Daemon::start("laptop");
+    let peer = Peer::of(&daemon);
+    let caller = peer.fake.caller(&daemon);
+    let head = format!(
+        "POST /rpc HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+         authorization: Bearer {}\r\ncontent-length: 100\r\n\r\n",
+        peer.fake.token().expose()
+    );
+    let open: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = caller.connect().unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"sync.peer_info"}"#;
+    let answer = eventually(SHORT, || {
+        let answer = caller.post(body).map_err(|error| error.to_string())?;
+        holds(answer.status == 429, || answer.text()).map(|()| answer)
+    });
+    assert_eq!(answer.json()["error"]["code"], -32008, "{}", answer.text());
+    drop(open);
+    eventually(SHORT, || {
+        let answer = caller.post(body).map_err(|error| error.to_string())?;
+        holds(answer.status == 200, || answer.text())
+    });
+}

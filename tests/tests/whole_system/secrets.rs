@@ -1,0 +1,123 @@
+//! A token or a whole code appears nowhere but on the wire, in `peers.json` and on the terminal of
+//! the person who asked for it.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use tests::lab::{
+    Client, Daemon, SHORT, Setup, Terminal, converge, eventually, holds, pair, process,
+};
+use thrum_api::Empty;
+use thrum_api::local::PeerList;
+
+fn loud(name: &str) -> Daemon {
+    Setup::new(name).env("THRUM_LOG", "trace").start()
+}
+
+fn tokens(daemon: &Daemon) -> Vec<String> {
+    let file = std::fs::read_to_string(daemon.state().join("peers.json")).unwrap();
+    file.split('"').filter(|word| word.len() == 64).map(str::to_owned).collect()
+}
+
+/// Four digits that stand alone. A process id or a time may look like a code, so a test looks for
+/// two codes and minds only if both are there.
+fn shows_code(text: &str, code: &str) -> bool {
+    text.match_indices(code).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + code.len()..].chars().next();
+        !before.is_some_and(|c| c.is_alphanumeric()) && !after.is_some_and(|c| c.is_alphanumeric())
+    })
+}
+
+#[test]
+fn no_token_and_no_whole_code_is_shown_anywhere() {
+    let (laptop, server) = (loud("laptop"), loud("server"));
+    let mut codes = Vec::new();
+
+    // The first session is given up, the second one pairs; both through the real client.
+    let mut accepting = Terminal::open(Client::new(&laptop).command(&["peer", "add"]));
+    let text = accepting.shows(r"\d{4}");
+    codes.push(text);
+    accepting.interrupts();
+    accepting.ends();
+    eventually(SHORT, || {
+        let open = laptop.ask::<PeerList>(Empty {}).pairing;
+        holds(open.is_none(), || "still open".to_owned())
+    });
+    let wrong = "0000".to_owned();
+    let address = laptop.peer_address().to_string();
+    let client = Client::new(&server);
+    client.run_with(&["peer", "join", &address], &format!("{}\n", codes[0])).exits(1);
+
+    let mut accepting = Terminal::open(Client::new(&laptop).command(&["peer", "add"]));
+    codes.push(accepting.shows(r"\d{4}"));
+    let public = process::everything_public();
+    client.run_with(&["peer", "join", &address], &format!("{wrong}\n"));
+    let joined = client.run_with(&["peer", "join", &address], &format!("{}\n", codes[1])).exits(0);
+    accepting.ends();
+    laptop.append(["news"]);
+    converge(SHORT, &[&laptop, &server]);
+    eventually(SHORT, || holds(tokens(&server).len() == 1, || "no token in peers.json".to_owned()));
+
+    let mut shown = vec![
+        ("the log of the accepting daemon", laptop.log_text()),
+        ("the log of the joining daemon", server.log_text()),
+        ("the process list", public),
+        ("the process list", process::everything_public()),
+        ("the joining client", format!("{}{}", joined.stdout, joined.stderr)),
+    ];
+    for words in [
+        &["status", "--json"][..],
+        &["status"],
+        &["peer", "list", "--json"],
+        &["peer", "status", "--json"],
+        &["events", "--json"],
+        &["daemon", "logs"],
+        &["peer", "remove", "nobody"],
+    ] {
+        let ran = laptop.thrum(words);
+        shown.push(("a command", format!("{}{}", ran.stdout, ran.stderr)));
+    }
+    let config =
+        laptop.command().arg("--print-config").stdout(std::process::Stdio::piped()).output();
+    shown
+        .push(("the configuration", String::from_utf8_lossy(&config.unwrap().stdout).into_owned()));
+
+    let tokens = [tokens(&laptop), tokens(&server)].concat();
+    assert_eq!(tokens.len(), 2);
+    assert_eq!(tokens[0], tokens[1]);
+    for (what, text) in &shown {
+        assert!(!text.contains(&tokens[0]), "the token is in {what}:\n{text}");
+        assert!(!text.contains(&tokens[0][..16]), "part of the token is in {what}:\n{text}");
+        assert!(!codes.iter().all(|code| shows_code(text, code)), "codes are in {what}:\n{text}");
+    }
+    let masked = format!("[pairing] Session started, code={}***, timeout=5m0s", &codes[1][..1]);
+    assert!(shown[0].1.contains(&masked), "no {masked:?} in\n{}", shown[0].1);
+}
+
+#[test]
+fn files_with_secrets_are_for_their_owner_alone() {
+    let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
+    pair(&laptop, &server);
+    for daemon in [&laptop, &server] {
+        for (file, mode) in [("peers.json", 0o600), ("thrumd.sock", 0o600), ("", 0o700)] {
+            let path = daemon.state().join(file);
+            let found = path.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(found, mode, "{} has mode {found:o}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_code_has_four_digits_and_another_one_each_time() {
+    let daemon = Daemon::start("laptop");
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..8 {
+        let session = daemon.open_pairing();
+        let code = session.code.expose().to_owned();
+        assert!(code.len() == 4 && code.bytes().all(|c| c.is_ascii_digit()), "not 4 digits");
+        seen.insert(code);
+        let params = thrum_api::local::PeerCancelParams { session: session.session };
+        daemon.ask::<thrum_api::local::PeerCancel>(params);
+    }
+    assert!(seen.len() >= 6, "codes repeat");
+}

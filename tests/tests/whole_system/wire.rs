@@ -1,0 +1,79 @@
+//! Bad wires between two daemons.
+
+use std::time::Duration;
+
+use tests::lab::{Daemon, LONG, SHORT, Setup, Wire, WireState, converge, eventually, holds, pair};
+use thrum_api::local::{PeerState, PeerSync, PeerSyncParams};
+
+/// Two daemons that reach each other over a wire each.
+fn wired() -> (Daemon, Daemon, [Wire; 2]) {
+    let mut laptop = Setup::new("laptop").look_every_ms(1000).start();
+    let mut server = Setup::new("server").look_every_ms(1000).start();
+    pair(&laptop, &server);
+    let (laptop_id, server_id) = (laptop.id(), server.id());
+    laptop.stop();
+    server.stop();
+    let wires = [Wire::to(server.peer_address()), Wire::to(laptop.peer_address())];
+    laptop.set_peer_address(server_id, wires[0].address());
+    server.set_peer_address(laptop_id, wires[1].address());
+    laptop.start_again();
+    server.start_again();
+    laptop.append(["over the wire"]);
+    converge(SHORT, &[&laptop, &server]);
+    (laptop, server, wires)
+}
+
+#[test]
+fn lost_answers_lose_nothing_and_double_nothing() {
+    let (laptop, server, wires) = wired();
+    // Another place in the answer each time: in the head, in the events, near the end.
+    for (round, cut) in [0, 1, 90, 150, 300, 1000, 5000, 20_000].into_iter().enumerate() {
+        for wire in &wires {
+            wire.set(WireState::CutAnswers(cut));
+        }
+        let before: u64 = wires.iter().map(Wire::cuts).sum();
+        laptop.append((0..40).map(|n| format!("laptop {round} {n}")));
+        server.append((0..40).map(|n| format!("server {round} {n}")));
+        for daemon in [&laptop, &server] {
+            daemon.ask::<PeerSync>(PeerSyncParams::default());
+        }
+        if cut < 1000 {
+            eventually(SHORT, || {
+                let cuts: u64 = wires.iter().map(Wire::cuts).sum();
+                holds(cuts > before, || format!("nothing was cut after {cut} bytes"))
+            });
+        }
+    }
+    for wire in &wires {
+        wire.set(WireState::Good);
+    }
+    for daemon in [&laptop, &server] {
+        daemon.ask::<PeerSync>(PeerSyncParams::default());
+    }
+    assert_eq!(converge(LONG, &[&laptop, &server]), 1 + 8 * 80);
+}
+
+#[test]
+fn a_dead_peer_is_tried_less_and_less_and_the_first_word_from_it_ends_that() {
+    let (laptop, server, wires) = wired();
+    for wire in &wires {
+        wire.set(WireState::Dead);
+    }
+    laptop.append(["nobody hears it"]);
+    eventually(SHORT, || {
+        let peer = laptop.status().peers.remove(0);
+        let waiting = peer.state == PeerState::BackingOff && peer.failures >= 3;
+        holds(waiting && peer.next_try_at.is_some(), || format!("{peer:?}"))
+    });
+    // Steps of 1, 2, 4 ... seconds: in 3 s there is room for a few tries and not for many.
+    let before = wires[0].cuts();
+    std::thread::sleep(Duration::from_secs(3));
+    let tries = wires[0].cuts() - before;
+    assert!(tries <= 4, "{tries} tries in 3 s after 3 failures");
+
+    // Only the way from the server is whole: what it says ends the laptop's waiting.
+    wires[1].set(WireState::Good);
+    wires[0].set(WireState::Good);
+    server.append(["I am back"]);
+    assert_eq!(converge(SHORT, &[&laptop, &server]), 3);
+}
