@@ -10,6 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::crew::Crew;
@@ -31,7 +32,12 @@ pub(super) struct Hall<A> {
     pub(super) slots: Arc<Slots>,
     pub(super) quiet: Quiet,
     pub(super) stopping: CancellationToken,
+    doors: Arc<Semaphore>,
 }
+
+/// What a connection needs to be accepted; given back when its socket is closed. None once the
+/// hall is shut, which it never is.
+pub(super) type Door = Option<OwnedSemaphorePermit>;
 
 /// What every request of one connection shares.
 pub(super) struct Talk<A> {
@@ -51,11 +57,17 @@ impl<A: Answer> Hall<A> {
             slots: Arc::default(),
             quiet: Quiet::default(),
             stopping: CancellationToken::new(),
+            doors: Arc::new(Semaphore::new(limits.connections + limits.leaving)),
         })
     }
 
+    /// Waits until another socket may be open.
+    pub(super) async fn door(&self) -> Door {
+        Arc::clone(&self.doors).acquire_owned().await.ok()
+    }
+
     /// Serves a connection in a task of its own, or closes it at once if all seats are taken.
-    pub(super) fn welcome(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr) {
+    pub(super) fn welcome(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr, door: Door) {
         let Some(seat) = self.seats.take(remote.ip().to_canonical()) else {
             if self.quiet.allows(remote.ip()) {
                 tracing::warn!("no seat for a connection from {remote}: all are taken by peers");
@@ -64,7 +76,10 @@ impl<A: Answer> Hall<A> {
         };
         let hall = Arc::clone(self);
         // Its end is counted by the crew.
-        drop(self.crew.run(async move { hall.host(stream, remote, seat).await }));
+        drop(self.crew.run(async move {
+            hall.host(stream, remote, seat).await;
+            drop(door);
+        }));
     }
 
     async fn host(self: Arc<Self>, stream: TcpStream, remote: SocketAddr, seat: Seat) {

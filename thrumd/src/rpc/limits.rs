@@ -9,6 +9,8 @@ use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PEER_BODY_MAX_BYTES};
 pub(super) struct Limits {
     /// Connections at once. When there are more, the oldest stranger goes.
     pub(super) connections: usize,
+    /// Connections beside them that have lost their seat and are about to be closed.
+    pub(super) leaving: usize,
     /// Strangers at once from one address. When there are more, its oldest one goes.
     pub(super) strangers_per_address: usize,
     /// Connections of one peer. When there are more, its oldest one goes.
@@ -45,6 +47,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
+            leaving: 32,
             strangers_per_address: 64,
             connections_per_peer: 16,
             requests_per_peer: 4,

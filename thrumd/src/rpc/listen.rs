@@ -10,12 +10,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::connection::Hall;
+use super::connection::{Door, Hall};
 use super::limits::Limits;
 use super::surface::Answer;
 use crate::tailnet::Presence;
 
 const REBIND_AT_MOST: Duration = Duration::from_secs(30);
+
+type Accepted = io::Result<(TcpStream, SocketAddr)>;
 
 /// Where to listen, whom to tell, and until when.
 pub(super) struct Ears {
@@ -54,8 +56,8 @@ pub(super) async fn run<A: Answer>(answer: A, limits: Limits, ears: Ears) {
                 () = hall.crew.panicked() => break 'serving,
                 () = changed(&mut presence) => break,
                 () = until(retry) => break,
-                accepted = listeners.accept() => match accepted {
-                    Ok((stream, remote)) => hall.welcome(stream, remote),
+                (door, accepted) = next(&hall, &listeners) => match accepted {
+                    Ok((stream, remote)) => hall.welcome(stream, remote, door),
                     Err(error) => pause_after(&error).await,
                 },
             }
@@ -65,6 +67,12 @@ pub(super) async fn run<A: Answer>(answer: A, limits: Limits, ears: Ears) {
     bound.send_replace(Vec::new());
     problem.send_replace(None);
     close(&hall).await;
+}
+
+// A connection that lost its seat is still open until its task has run: only doors bound the files.
+async fn next<A: Answer>(hall: &Hall<A>, listeners: &Listeners) -> (Door, Accepted) {
+    let door = hall.door().await;
+    (door, listeners.accept().await)
 }
 
 async fn close<A: Answer>(hall: &Arc<Hall<A>>) {
@@ -116,7 +124,7 @@ impl Listeners {
     }
 
     /// The next connection on any of them; waits for ever while there are none.
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn accept(&self) -> Accepted {
         std::future::poll_fn(|cx| {
             for (_, listener) in &self.open {
                 if let Poll::Ready(accepted) = listener.poll_accept(cx) {

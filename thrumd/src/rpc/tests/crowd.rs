@@ -1,4 +1,5 @@
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
@@ -40,6 +41,49 @@ async fn the_oldest_stranger_goes_when_all_seats_are_taken() {
     closed(&mut strangers[1]).await;
     strangers[4].write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
     assert_eq!(reply(&mut strangers[4]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_burst_of_connections_never_has_more_files_open_than_seats_and_doors() {
+    let lab = lab(Limits { connections: 3, leaving: 2, ..patient() }).await;
+    let most = Arc::new(AtomicUsize::new(0));
+    let (port, seen) = (lab.address.port(), Arc::clone(&most));
+    let look = move || {
+        seen.fetch_max(accepted(port), Ordering::SeqCst);
+    };
+    assert!(lab.double.on_whois.set(Box::new(look)).is_ok());
+    // They wait in the system's queue: nothing else runs on this thread meanwhile.
+    let burst: Vec<_> =
+        (0..30).map(|_| std::net::TcpStream::connect(lab.address).unwrap()).collect();
+    // The newest three keep their seats, the others are closed.
+    until(|| accepted(port) == 3 && waiting(port) == 0).await;
+    let most = most.load(Ordering::SeqCst);
+    assert!((3..=5).contains(&most), "{most} were open at once");
+    drop(burst);
+}
+
+/// Connections to a port that the server has taken up, by the system's own list.
+fn accepted(port: u16) -> usize {
+    connections(port).filter(|inode| inode != "0").count()
+}
+
+/// Connections to a port that the server has not taken up: they have no inode yet.
+fn waiting(port: u16) -> usize {
+    connections(port).filter(|inode| inode == "0").count()
+}
+
+fn connections(port: u16) -> impl Iterator<Item = String> {
+    const ESTABLISHED: &str = "01";
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let here = format!(":{port:04X}");
+    let rows: Vec<_> = table
+        .lines()
+        .filter(|line| line.contains(&here))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|row| row.len() > 9 && row[1].ends_with(&here) && row[3] == ESTABLISHED)
+        .map(|row| row[9].to_owned())
+        .collect();
+    rows.into_iter()
 }
 
 #[tokio::test]

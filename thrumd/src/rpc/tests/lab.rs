@@ -22,6 +22,8 @@ pub(super) struct Double {
     pub(super) finished: AtomicUsize,
     pub(super) go_on: Semaphore,
     pub(super) knows_callers: AtomicBool,
+    /// Run whenever somebody is asked about.
+    pub(super) on_whois: std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Clone)]
@@ -29,6 +31,9 @@ pub(super) struct Shared(pub(super) Arc<Double>);
 
 impl Answer for Shared {
     async fn whois(&self, remote: SocketAddr) -> Result<Caller, TailnetError> {
+        if let Some(act) = self.0.on_whois.get() {
+            act();
+        }
         if !self.0.knows_callers.load(Ordering::SeqCst) {
             return Err(TailnetError::Stranger { remote });
         }
@@ -94,6 +99,7 @@ pub(super) fn start(limits: Limits, port: u16) -> Lab {
         finished: AtomicUsize::new(0),
         go_on: Semaphore::new(0),
         knows_callers: AtomicBool::new(true),
+        on_whois: std::sync::OnceLock::new(),
     });
     let (presence, presence_seen) = watch::channel(up(&["127.0.0.1"]));
     let (bound_told, bound) = watch::channel(Vec::new());
