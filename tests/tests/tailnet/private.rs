@@ -1,5 +1,6 @@
 //! A tailscaled of the daemon's own.
 
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 
 use tests::lab::{Daemon, SHORT, Setup, eventually, holds, process};
@@ -68,8 +69,6 @@ fn an_auth_key_is_enough_once_and_the_child_is_kept_running() {
         let status = town.daemon("runner").status();
         assert_eq!(status.tailnet.kind, TailnetKind::Private);
         assert_eq!(status.tailnet.listening, ["127.0.0.1:9100"]);
-        let told = format!("{:?} {}", status.problems, town.daemon("runner").log_text());
-        assert!(told.contains("127.0.0.1 of this machine; let the policy allow port 9100 alone"));
         town.pair("a", "runner");
         town.talk(&["a", "runner"]);
         let first = child(town.daemon("runner")).unwrap();
@@ -127,7 +126,101 @@ fn no_capability_and_no_tun_device_are_needed() {
         comes_up(town.daemon("box"));
         town.pair("box", "a");
         town.talk(&["a", "box"]);
+
+        // Nor can it close what it opens. It says so.
+        let opened = Others::listen(&town, "box");
+        let not_yet = || "not reached".to_owned();
+        eventually(TAILNET_LIMIT, || holds(opened.let_in(&town), not_yet));
+        eventually(SHORT, || holds(opened.heard(), not_yet));
+        let warning = town.daemon("box").status().tailnet.warning.unwrap_or_default();
+        let words = "127.0.0.1 of this machine; let the policy allow port 9100 alone";
+        assert!(warning.contains(words), "{warning}");
+        assert!(town.daemon("box").log_text().contains(&warning));
+        assert!(exposure_check(&town, "box").contains(words));
     });
+}
+
+/// Another program of a machine, on its 127.0.0.1.
+struct Others {
+    tcp: TcpListener,
+    udp: UdpSocket,
+    address: IpAddr,
+}
+
+impl Others {
+    fn listen(town: &Town, name: &str) -> Self {
+        let node = town.tailnet.node(name);
+        let (tcp, udp) = node.inside(|| {
+            let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+            let udp = UdpSocket::bind(tcp.local_addr().unwrap()).unwrap();
+            (tcp, udp)
+        });
+        udp.set_nonblocking(true).unwrap();
+        // As the one other node of the tailnet sees it.
+        let seen = town.tailnet.node("a").local_api("status").unwrap();
+        let peer = seen["Peer"].as_object().unwrap().values().next().unwrap();
+        let address = peer["TailscaleIPs"][0].as_str().unwrap().parse().unwrap();
+        Self { tcp, udp, address }
+    }
+
+    /// Whether the tailnet lets node "a" in. The child connects before it answers.
+    fn let_in(&self, town: &Town) -> bool {
+        let to = SocketAddr::new(self.address, self.tcp.local_addr().unwrap().port());
+        town.tailnet.node("a").inside(|| {
+            UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"knock", to).unwrap();
+            TcpStream::connect_timeout(&to, SHORT).is_ok()
+        })
+    }
+
+    /// Whether a datagram of node "a" has come.
+    fn heard(&self) -> bool {
+        self.udp.recv(&mut [0; 16]).is_ok()
+    }
+}
+
+fn exposure_check(town: &Town, name: &str) -> String {
+    let report = town.daemon(name).thrum(&["doctor", "--json"]).json();
+    let checks = report["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["id"] == "tailnet_exposure").unwrap();
+    format!("{}: {}", check["state"].as_str().unwrap(), check["message"].as_str().unwrap())
+}
+
+#[test]
+fn as_root_it_closes_every_port_of_the_machine_but_its_own() {
+    sealed(|programs| {
+        let specs = [NodeSpec::new("a"), NodeSpec::new("runner").bare()];
+        let mut town = Town::up(programs, specs);
+        let disguise = Disguise::new(programs);
+        let key = town.tailnet.control.auth_key("test");
+        let node = town.tailnet.node("runner");
+        let setup = disguise.setup(node, &town.tailnet.control, Some(&key));
+        town.put("runner", wanted(setup).start());
+        comes_up(town.daemon("runner"));
+        town.pair("a", "runner");
+        assert_eq!(town.daemon("runner").status().tailnet.warning, None);
+        assert!(exposure_check(&town, "runner").starts_with("ok: "));
+        let closed = Others::listen(&town, "runner");
+        assert!(!closed.let_in(&town), "a port is open that is not ours");
+        town.talk(&["a", "runner"]);
+        assert!(!closed.heard(), "a datagram came");
+
+        // A reload of the firewall opens them; whoever looks closes them again.
+        nft(&town, &["flush", "ruleset"]);
+        eventually(SHORT, || holds(closed.let_in(&town), || "still closed".to_owned()));
+        eventually(SHORT, || holds(closed.heard(), || "no datagram".to_owned()));
+        assert_eq!(town.daemon("runner").status().tailnet.warning, None);
+        assert!(!closed.let_in(&town), "status does not look after it");
+        town.talk(&["a", "runner"]);
+
+        assert!(town.daemon_mut("runner").stop().success());
+        assert_eq!(nft(&town, &["list", "tables"]), "", "a rule is left behind");
+    });
+}
+
+fn nft(town: &Town, words: &[&str]) -> String {
+    let output = town.tailnet.node("runner").command("nft").args(words).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]

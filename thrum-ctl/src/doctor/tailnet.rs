@@ -24,7 +24,7 @@ pub async fn look(around: &Around) -> Vec<Found> {
         None => up,
     };
     found.add(up);
-    found.add(exposure(&found, &wish));
+    found.add(exposure(around, &found, &wish));
     found.all
 }
 
@@ -228,13 +228,19 @@ fn off(status: &StatusResult) -> String {
     format!("nobody can reach this machine, and nobody has to: {}", status.tailnet.state)
 }
 
-/// What the private kind opens to those whom the policy lets in.
-fn exposure(found: &Findings, wish: &Wish) -> Found {
+/// What the private kind opens to those whom the policy lets in: the service knows what it closed.
+fn exposure(around: &Around, found: &Findings, wish: &Wish) -> Found {
     let id = "tailnet_exposure";
+    let ok = found.ok(id, "peers reach thrumd's own port alone");
     if wish.kind != Some(TailnetKind::Private) {
-        return found.ok(id, "peers reach thrumd's own port alone");
+        return ok;
     }
-    let text = "with the private kind, peers that the tailnet's policy lets in reach every TCP port \
-                on 127.0.0.1 of this machine; let the policy allow thrumd's port alone";
-    found.warn(id, text).next("see docs/security.md")
+    match around.status() {
+        // Its tailscaled ends with it.
+        None => found.because(id, service::PROCESS, "not asked"),
+        Some(status) => match &status.tailnet.warning {
+            Some(warning) => found.warn(id, warning.as_str()).next("see docs/security.md"),
+            None => ok,
+        },
+    }
 }

@@ -114,9 +114,6 @@ impl Link {
         if self.on.swap(true, Ordering::AcqRel) {
             return;
         }
-        if let Some(warning) = self.tailnet().problem() {
-            tracing::warn!("{warning}");
-        }
         let mut bound = self.bound.subscribe();
         let port = self.parts.listening_port.clone();
         let mut stop = self.stop.subscribe();

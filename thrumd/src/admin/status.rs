@@ -68,7 +68,7 @@ pub async fn status(surface: &Surface) -> Result<StatusResult, RpcError> {
             size_bytes: stats.size_bytes,
             quarantined: stats.quarantined,
         },
-        tailnet: tailnet(surface),
+        tailnet: tailnet(surface).await,
         sync: sync(surface, &peers),
         problems,
         peers,
@@ -134,12 +134,16 @@ fn tailnet_words(surface: &Surface) -> String {
     }
 }
 
-fn tailnet(surface: &Surface) -> TailnetStatus {
+async fn tailnet(surface: &Surface) -> TailnetStatus {
+    let warning = match surface.network.on() {
+        Some(link) => link.tailnet().problem().await,
+        None => None,
+    };
     TailnetStatus {
         kind: surface.config.tailnet,
         state: tailnet_words(surface),
         hostname: hostname(surface),
-        warning: surface.network.on().and_then(|link| link.tailnet().problem()),
+        warning,
         listening: surface.network.listening().iter().map(ToString::to_string).collect(),
     }
 }

@@ -330,10 +330,10 @@ impl Tailnet {
     }
 
     /// What a person should know of this kind of tailnet, if there is something.
-    pub fn problem(&self) -> Option<String> {
+    pub async fn problem(&self) -> Option<String> {
         match self {
             Self::Loopback(_) | Self::Tailscaled(_) => None,
-            Self::Private(kind) => Some(kind.problem()),
+            Self::Private(kind) => kind.problem().await,
         }
     }
 

@@ -4,13 +4,15 @@
 //! peers' connections arrive from 127.0.0.1, and whois tells who they are while they live. Once it
 //! runs it is followed like the machine's own.
 //!
-//! **It makes every TCP port that listens on 127.0.0.1 reachable to those peers that the tailnet's
-//! policy lets in.** That is how userspace mode works; the policy has to allow our port alone. It is
-//! said at start, in `status` and in `doctor`.
+//! **It hands connections from peers that the tailnet's policy lets in on to 127.0.0.1, whatever
+//! the port.** That is how userspace mode works. Where we can, we close the ports that are not ours
+//! (see [`lockdown`]); elsewhere the policy has to, which is said at start, in `status` and in
+//! `doctor`.
 
 pub mod binary;
 mod child;
 mod files;
+mod lockdown;
 mod supervise;
 mod user;
 
@@ -46,8 +48,10 @@ pub struct PrivateConfig {
     pub binary: Option<PathBuf>,
     /// The child's whole environment; see [`environment`].
     pub environment: Vec<(OsString, OsString)>,
-    /// The port that peers are meant to reach; for the words of the warning.
+    /// The port that peers are meant to reach.
     pub port: u16,
+    /// The program `nft`, which closes the other ports if we are root. None: they stay open.
+    pub nft: Option<PathBuf>,
 }
 
 /// What of our environment is the child's business: where programs and certificates are, proxies,
@@ -136,6 +140,7 @@ pub struct Private {
     tailscaled: Tailscaled,
     presence: watch::Sender<Presence>,
     port: u16,
+    exposure: Arc<lockdown::Exposure>,
     keeper: Arc<Keeper>,
 }
 
@@ -170,13 +175,16 @@ impl Private {
         let trouble = watch::Sender::new(None);
         let stop = CancellationToken::new();
         let child = child::Slot::default();
-        tracing::warn!("{}", exposure(port));
+        let exposure = Arc::new(plan.exposure.clone());
+        if let Some(problem) = exposure.problem(port) {
+            tracing::warn!("{problem}");
+        }
         let keep =
             supervise::keep(plan, tailscaled.clone(), trouble.clone(), child.clone(), stop.clone());
         let tell = tell(tailscaled.clone(), trouble, presence.clone(), stop.clone());
         let tasks = std::sync::Mutex::new(vec![tokio::spawn(keep), tokio::spawn(tell)]);
         let keeper = Arc::new(Keeper { stop, tasks, child });
-        Ok(Self { tailscaled, presence, port, keeper })
+        Ok(Self { tailscaled, presence, port, exposure, keeper })
     }
 
     /// Where we are: 127.0.0.1 once the child is in the tailnet.
@@ -189,9 +197,15 @@ impl Private {
         &self.tailscaled
     }
 
-    /// What a person should know of the exposure, for `status` and `doctor`.
-    pub fn problem(&self) -> String {
-        exposure(self.port)
+    /// What a person should know of the exposure, for `status` and `doctor`. None when peers reach
+    /// our port alone.
+    pub async fn problem(&self) -> Option<String> {
+        let (exposure, port) = (Arc::clone(&self.exposure), self.port);
+        // It runs a program.
+        match tokio::task::spawn_blocking(move || exposure.problem(port)).await {
+            Ok(problem) => problem,
+            Err(error) => Some(format!("could not look after what peers reach: {error}")),
+        }
     }
 
     /// Ends the child and waits for its end, at most 4 s.
@@ -206,15 +220,8 @@ impl Private {
                 tracing::error!(%error, "a task of the private tailnet failed");
             }
         }
+        self.exposure.lift();
     }
-}
-
-/// The warning.
-pub fn exposure(port: u16) -> String {
-    format!(
-        "with the private tailnet kind, peers that the tailnet's policy lets in reach every TCP port \
-         that listens on 127.0.0.1 of this machine; let the policy allow port {port} alone"
-    )
 }
 
 /// Publishes the follower's presence, and the child's trouble in its place while there is some.

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::child::{Recipe, Run, Slot, note, reap};
+use super::lockdown::Exposure;
 use super::{ChildError, PrivateConfig, State, Tailscaled, User, binary, files};
 use crate::report::Chain;
 
@@ -22,6 +23,7 @@ const GOOD_RUN: Duration = Duration::from_secs(60);
 /// What is to be done, checked.
 pub(super) struct Plan {
     pub(super) config: PrivateConfig,
+    pub(super) exposure: Exposure,
     recipe: Recipe,
     // Ours for as long as this lives.
     _lock: File,
@@ -32,7 +34,7 @@ impl Plan {
     pub(super) fn make(config: PrivateConfig) -> Result<Self, ChildError> {
         let program = config.binary.clone().or_else(binary::find).ok_or(ChildError::NoProgram)?;
         let root = rustix::process::geteuid().is_root();
-        let user = match root {
+        let mut user = match root {
             true => Some(User::find(Path::new("/etc/passwd")).ok_or(ChildError::NoUser)?),
             false => None,
         };
@@ -42,6 +44,7 @@ impl Plan {
             return Err(ChildError::LongPath { path: socket });
         }
         let lock = files::lock(&dir)?;
+        let exposure = Exposure::make(&config, user.as_mut());
         let recipe = Recipe {
             program,
             // Elsewhere there is none, and busybox has none with that option.
@@ -51,7 +54,7 @@ impl Plan {
             ephemeral: config.ephemeral,
             environment: config.environment.clone(),
         };
-        Ok(Self { config, recipe, _lock: lock })
+        Ok(Self { config, exposure, recipe, _lock: lock })
     }
 }
 
