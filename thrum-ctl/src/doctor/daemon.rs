@@ -57,7 +57,7 @@ async fn call<M: Method>(client: &mut Client, params: &M::Params) -> Result<M::R
     within(M::NAME, client.call::<M>(params)).await
 }
 
-/// Gives up after a while.
+/// Gives up after 10 s.
 ///
 /// # Errors
 /// Its own, and when the time is over.
@@ -65,10 +65,22 @@ pub async fn within<T>(
     what: &str,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(LIMIT, work).await {
+    within_limit(LIMIT, what, work).await
+}
+
+/// Gives up after a while.
+///
+/// # Errors
+/// Its own, and when the time is over.
+pub async fn within_limit<T>(
+    limit: Duration,
+    what: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
         Err(_) => Err(Error::TimedOut {
-            message: format!("no answer to {what} within {} s", LIMIT.as_secs()),
+            message: format!("no answer to {what} within {} s", limit.as_secs()),
         }),
     }
 }

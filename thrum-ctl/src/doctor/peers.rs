@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thrum_api::local::{
     CheckState, OpenPairing, PairingNews, PeerCheck, PeerCheckParams, PeerCheckResult, PeerState,
@@ -6,7 +7,7 @@ use thrum_api::local::{
 };
 use tokio::task::JoinSet;
 
-use super::daemon::{Daemon, within};
+use super::daemon::{Daemon, within_limit};
 use super::{Around, Findings, Found, Section, service};
 use crate::client::Client;
 use crate::clock;
@@ -16,6 +17,10 @@ use crate::words::{ago_or_never, counted, span};
 
 /// The last link of every peer: whether events flow.
 const SYNC: &str = "peer_sync";
+
+/// For one peer. The service gives up on each silent link by itself, in 10 s at most; it looks at no
+/// more than four that wait for the other machine.
+const CHECK_LIMIT: Duration = Duration::from_secs(45);
 
 /// The paired machines, and the pairing that is under way.
 pub async fn look(around: &Around) -> Vec<Found> {
@@ -79,7 +84,7 @@ fn pairing(daemon: &Daemon, found: &Findings) -> Found {
     found.warn(id, text).next("thrum peer add shows a new code")
 }
 
-type Chain = Result<PeerCheckResult, Error>;
+pub(super) type Chain = Result<PeerCheckResult, Error>;
 
 /// Asks for all chains at once: one that answers slowly holds nobody up.
 async fn chains(
@@ -99,7 +104,7 @@ async fn chain(socket: PathBuf, peer: String) -> Chain {
         let mut client = Client::open(&socket).await?;
         client.call::<PeerCheck>(&PeerCheckParams { peer }).await
     };
-    within("peer.check", work).await
+    within_limit(CHECK_LIMIT, "peer.check", work).await
 }
 
 fn of_peer(
@@ -115,18 +120,25 @@ fn of_peer(
     if let Some(cause) = off {
         return vec![found.because(SYNC, &cause.id, "this machine reaches no peer")];
     }
-    let mut looks: Vec<Found> = match chain {
-        Some(Ok(chain)) => {
-            chain.checks.into_iter().map(|check| Found::of(Section::Peers, check)).collect()
-        }
-        Some(Err(error)) => vec![found.skipped("peer_known", format!("not looked at: {error}"))],
-        None => Vec::new(),
-    };
+    let mut looks = chain.map_or_else(Vec::new, |chain| links(found, chain));
     let broken = looks.iter().find(|look| look.check.state == CheckState::Fail);
     let blame = broken.map(|look| look.check.id.clone());
     looks.push(elsewhere(found, peer));
     looks.push(flow(found, peer, blame.as_deref()));
     looks
+}
+
+/// The links, as the service found them. One that does not say is no good sign.
+pub(super) fn links(found: &Findings, chain: Chain) -> Vec<Found> {
+    match chain {
+        Ok(chain) => {
+            chain.checks.into_iter().map(|check| Found::of(Section::Peers, check)).collect()
+        }
+        Err(error) => {
+            let text = format!("the service could not look at it: {error}");
+            vec![found.fail("peer_known", text).next("thrum daemon logs -n 50")]
+        }
+    }
 }
 
 /// Whether somebody else used its token.

@@ -167,3 +167,14 @@ async fn each_state_of_tailscaled_is_told_apart() {
         ("NeedsLogin", "1.96.0-x")
     );
 }
+
+#[test]
+fn a_service_that_does_not_look_at_a_peer_is_a_problem() {
+    let found = Findings::of(Section::Peers);
+    let late = Error::TimedOut { message: "no answer to peer.check within 45 s".to_owned() };
+    let links = peers::links(&found, Err(late));
+    assert_eq!(links.len(), 1);
+    assert_eq!(links[0].check.state, CheckState::Fail);
+    assert!(links[0].check.message.contains("no answer to peer.check within 45 s"), "{links:?}");
+    assert!(links[0].check.next.is_some(), "{links:?}");
+}

@@ -14,7 +14,7 @@ pub const fn state(state: PeerState) -> &'static str {
         PeerState::InSync => "in sync",
         PeerState::CatchingUp => "catching up",
         PeerState::BackingOff => "backing off",
-        PeerState::NeverReached => "never reached",
+        PeerState::NeverReached => "not reached yet",
         PeerState::RemovedUs => "removed us",
         PeerState::LogChanged => "log changed",
         PeerState::Off => "off",

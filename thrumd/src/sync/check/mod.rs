@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use answers::{checkpoint, http, lag, token};
 use thrum_api::local::{Check, CheckState, PathToPeer, PeerCheckResult};
-use way::{known, path, port};
+use way::{knock, known, path, port};
 
 use super::shared::Shared;
 use crate::peer::Peer;
@@ -91,8 +91,9 @@ async fn walk(
     chain: &mut Chain,
 ) -> Option<PathToPeer> {
     let addresses = known(shared, peer, name, chain).await?;
-    let path = path(shared, peer, name, chain).await;
-    if let Some(address) = port(shared, &addresses, name, path.is_some(), chain).await
+    let (pinged, dialled) = knock(shared, peer, &addresses).await;
+    path(shared, peer, name, pinged.as_ref(), chain);
+    if let Some(address) = port(dialled, name, pinged.is_some(), chain)
         && http(shared, address, name, chain).await
         && let Some(info) = token(shared, peer, address, name, chain).await
     {
@@ -107,5 +108,5 @@ async fn walk(
         checkpoint(shared, peer, address, name, chain).await;
         lag(shared, peer, name, chain).await;
     }
-    path
+    pinged
 }

@@ -2,18 +2,13 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use thrum_api::local::{CheckState, PathToPeer, TailnetKind};
-use tokio::time::timeout;
 
-use super::super::client::ClientError;
+use super::super::client::{ClientError, DialError, dial};
 use super::super::shared::{Shared, chain as chain_of};
 use super::Chain;
 use crate::peer::Peer;
-
-/// How long a connection may take. A port that the tailnet's policy blocks never answers.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// Whether the tailnet knows its node, and thinks that it is there.
 pub(super) async fn known(
@@ -68,19 +63,36 @@ pub(super) async fn known(
     Some(addresses)
 }
 
-pub(super) async fn path(
+/// What the path and the port answer, both asked at once: each may be silent for seconds.
+pub(super) async fn knock(
+    shared: &Shared,
+    peer: &Peer,
+    addresses: &[SocketAddr],
+) -> (Option<PathToPeer>, Result<SocketAddr, DialError>) {
+    let ping = async {
+        let node = peer.node.as_deref()?;
+        shared.tailnet.path(node).await.map(PathToPeer::from)
+    };
+    let dialled = async { dial(&shared.tailnet, addresses).await.map(|(address, _)| address) };
+    tokio::join!(ping, dialled)
+}
+
+pub(super) fn path(
     shared: &Shared,
     peer: &Peer,
     name: &str,
+    path: Option<&PathToPeer>,
     chain: &mut Chain,
-) -> Option<PathToPeer> {
-    let node = peer.node.as_deref().filter(|_| shared.tailnet.kind() != TailnetKind::Loopback);
-    let Some(node) = node else {
-        chain.add("peer_path", CheckState::Skipped, "the loopback tailnet has no paths", None);
-        return None;
-    };
-    let path = shared.tailnet.path(node).await.map(PathToPeer::from);
-    match &path {
+) {
+    if peer.node.is_none() || shared.tailnet.kind() == TailnetKind::Loopback {
+        return chain.add(
+            "peer_path",
+            CheckState::Skipped,
+            "the loopback tailnet has no paths",
+            None,
+        );
+    }
+    match path {
         Some(PathToPeer { direct: true, via, round_trip_us }) => {
             chain.ok("peer_path", format!("direct to {via}, {}", millis(*round_trip_us)));
         }
@@ -96,7 +108,6 @@ pub(super) async fn path(
             chain.add("peer_path", CheckState::Warn, message, Some("tailscale status"));
         }
     }
-    path
 }
 
 fn millis(micros: u64) -> String {
@@ -104,25 +115,21 @@ fn millis(micros: u64) -> String {
 }
 
 /// Whether the port takes connections. The address that does.
-pub(super) async fn port(
-    shared: &Shared,
-    addresses: &[SocketAddr],
+pub(super) fn port(
+    dialled: Result<SocketAddr, DialError>,
     name: &str,
     pinged: bool,
     chain: &mut Chain,
 ) -> Option<SocketAddr> {
-    let mut last = None;
-    for address in addresses {
-        match timeout(CONNECT, shared.tailnet.connect(*address)).await {
-            Ok(Ok(_)) => {
-                chain.ok("peer_port", format!("{address} takes connections"));
-                return Some(*address);
-            }
-            Ok(Err(error)) => last = Some((*address, Some(error))),
-            Err(_) => last = Some((*address, None)),
+    let (address, error) = match dialled {
+        Ok(address) => {
+            chain.ok("peer_port", format!("{address} takes connections"));
+            return Some(address);
         }
-    }
-    let (address, error) = last?;
+        Err(DialError::Connect { address, source }) => (address, source),
+        // One was found before.
+        Err(DialError::NoAddress) => return None,
+    };
     let refused = |error: &std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
     let silent = |error: &std::io::Error| error.kind() == ErrorKind::TimedOut;
     let (message, next) = match error {

@@ -1,6 +1,7 @@
 //! The HTTP client to other daemons: one request, one bounded answer, and errors that say what
 //! follows from them.
 
+mod dial;
 mod error;
 mod pool;
 
@@ -19,13 +20,11 @@ use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PULL_ANSWER_MAX_BYTES};
 use thrum_api::{ErrorCode, Method, Token};
 use tokio::time::{Instant, timeout};
 
+pub(super) use dial::{DialError, dial};
 pub use error::{ClientError, known_reason};
 use pool::{Pool, Sender};
 
 use crate::tailnet::Tailnet;
-
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// How patient we are with an answer, and how large it may be.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +84,7 @@ impl Client {
     /// Calls `M` at the first of these addresses that accepts a connection.
     ///
     /// # Errors
-    /// See [`ClientError`]. The last address's error if none could be connected to.
+    /// See [`ClientError`]. The first address's error if none could be connected to.
     pub async fn call<M: Method>(
         &self,
         peer: &str,
@@ -97,41 +96,28 @@ impl Client {
         let body = envelope::request::<M>(1, params)
             .map_err(|source| ClientError::Params { method: M::NAME, source })?;
         let body = Bytes::from(body);
-        let mut last = ClientError::NotThere { peer: peer.to_owned() };
-        for &address in addresses {
-            match self.call_at::<M>(address, token, &body, bounds).await {
-                Err(error @ (ClientError::Connect { .. } | ClientError::ConnectTimeout { .. })) => {
-                    last = error;
-                }
-                outcome => return outcome,
-            }
-        }
-        Err(last)
-    }
-
-    async fn call_at<M: Method>(
-        &self,
-        address: SocketAddr,
-        token: Option<&Token>,
-        body: &Bytes,
-        bounds: Bounds,
-    ) -> Result<Answer<M::Result>, ClientError> {
         let begun = Instant::now();
-        let late = |after| ClientError::Timeout { address, method: M::NAME, after };
         let exchange = async {
-            if let Some(sender) = self.pool.take(address) {
-                match exchange::<M>(address, sender, token, body, bounds).await {
+            for &address in addresses {
+                let Some(sender) = self.pool.take(address) else { continue };
+                match exchange::<M>(address, sender, token, &body, bounds).await {
                     // The other side closed the kept connection at the same moment. Every method
                     // may be asked twice.
-                    Err(ClientError::Broken { .. }) => {}
-                    outcome => return outcome,
+                    Err(ClientError::Broken { .. }) => break,
+                    outcome => return outcome.map(|answer| (address, answer)),
                 }
             }
-            let sender = self.connect(address, M::NAME).await?;
-            exchange::<M>(address, sender, token, body, bounds).await
+            let (address, sender) = self.connect(peer, addresses, M::NAME).await?;
+            let answer = exchange::<M>(address, sender, token, &body, bounds).await?;
+            Ok((address, answer))
         };
-        let (sender, bytes, status) =
-            timeout(bounds.whole, exchange).await.map_err(|_| late(bounds.whole))??;
+        let first = addresses.first().copied();
+        let late = || match first {
+            Some(address) => ClientError::Timeout { address, method: M::NAME, after: bounds.whole },
+            None => ClientError::NotThere { peer: peer.to_owned() },
+        };
+        let (address, (sender, bytes, status)) =
+            timeout(bounds.whole, exchange).await.map_err(|_| late())??;
         self.pool.put(address, sender);
         let result = read::<M>(address, status, &bytes)?;
         Ok(Answer { result, address, round_trip: begun.elapsed() })
@@ -139,19 +125,18 @@ impl Client {
 
     async fn connect(
         &self,
-        address: SocketAddr,
+        peer: &str,
+        addresses: &[SocketAddr],
         method: &'static str,
-    ) -> Result<Sender, ClientError> {
-        let stream = timeout(CONNECT, self.tailnet.connect(address))
-            .await
-            .map_err(|_| ClientError::ConnectTimeout { address, after: CONNECT })?
-            .map_err(|source| ClientError::Connect { address, source })?;
+    ) -> Result<(SocketAddr, Sender), ClientError> {
+        let (address, stream) =
+            dial(&self.tailnet, addresses).await.map_err(|error| error.of(peer))?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|source| ClientError::Broken { address, method, source })?;
         // Ends when the sender is dropped or the other side closes; its error is the request's.
         tokio::spawn(async move { connection.await.is_ok() });
-        Ok(sender)
+        Ok((address, sender))
     }
 }
 

@@ -19,8 +19,9 @@ const LOOK_SHARE: u32 = 20;
 const LONGEST_SETTLE: Duration = Duration::from_secs(5);
 /// A restarting tailscaled is back after a tenth of a second.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// An absent one is looked for this often in the end.
-const LAST_RETRY: Duration = Duration::from_secs(30);
+/// An absent one is looked for this often in the end: peers are to be in sync seconds after it is
+/// there, and a look at a missing socket costs next to nothing.
+const LAST_RETRY: Duration = Duration::from_secs(5);
 /// How soon we look again for an address that the kernel doesn't have yet.
 const FIRST_ADDRESS_RETRY: Duration = Duration::from_millis(100);
 const LAST_ADDRESS_RETRY: Duration = Duration::from_secs(10);
