@@ -32,12 +32,14 @@ impl<'a> Context<'a> {
         place::Places::of_this_machine(self.socket.clone())
     }
 
-    /// The daemon of this machine.
+    /// The daemon of this machine. Whoever waits for it is told if it answers nobody.
     ///
     /// # Errors
     /// One of three for its three causes: not running, died, not permitted.
     pub async fn daemon(&self) -> Result<Client, Error> {
-        Client::find(&self.places()).await
+        let places = self.places();
+        let client = Client::find(&places).await?;
+        Ok(client.watched(self.printer.notice(), places))
     }
 
     /// Who is asking.

@@ -1,5 +1,7 @@
 //! Everything that the client says goes through here: data on stdout, the rest on stderr.
 
+mod notice;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use serde::Serialize;
 use crate::cli::{Color, Early, Global};
 use crate::error::{Error, Kind};
 use crate::terminal::{paragraph, plain};
+
+pub use notice::Notice;
 
 /// Headings of tables.
 pub const BOLD: Style = Style::new().bold();
@@ -60,6 +64,7 @@ pub struct Printer {
     json: bool,
     quiet: bool,
     verbose: bool,
+    notice: Notice,
 }
 
 impl Printer {
@@ -77,6 +82,7 @@ impl Printer {
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
+            notice: Notice::new(global.json, global.quiet),
         }
     }
 
@@ -132,11 +138,17 @@ impl Printer {
         if self.out_is_terminal && !self.quiet { self.line(text) } else { Ok(()) }
     }
 
-    /// A remark on stderr. Not with `--quiet`, and not with `--json`, whose stderr is one line.
+    /// A remark on stderr. Not with `--quiet`, and not with `--json`, whose stderr is for errors and
+    /// the [`Notice`].
     pub fn note(&mut self, text: &str) {
         if !self.quiet && !self.json {
             self.say(text);
         }
+    }
+
+    /// What is said of a daemon that doesn't answer, to hand to those who wait for it.
+    pub fn notice(&self) -> Notice {
+        self.notice.clone()
     }
 
     /// A question on stderr; the answer is typed behind it.

@@ -1,5 +1,5 @@
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -42,6 +42,11 @@ impl Client {
     pub fn env(mut self, name: &str, value: impl ToString) -> Self {
         self.env.push((name.to_owned(), value.to_string()));
         self
+    }
+
+    /// Its home, in which it runs.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The command with these words.

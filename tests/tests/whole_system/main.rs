@@ -20,6 +20,7 @@ mod pairing_terminal;
 mod protocol;
 mod secrets;
 mod service;
+mod silence;
 mod sync;
 mod wire;
 

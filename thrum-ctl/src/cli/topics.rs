@@ -28,6 +28,9 @@ Exit codes. They don't change.
 
 With --json a failure is one line on stderr, and stdout stays empty:
   {\"error\":{\"code\":\"not_running\",\"message\":\"...\",\"hint\":\"...\"}}
+thrumd is waited for when it answers nobody. After some seconds a line on stderr says so, unless
+with -q:
+  {\"note\":{\"code\":\"waiting\",\"message\":\"...\",\"hint\":\"...\"}}
 ";
 
 const ENVIRONMENT: &str = "\

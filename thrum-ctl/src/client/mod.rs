@@ -2,6 +2,7 @@
 
 mod connect;
 pub mod place;
+mod silence;
 mod stream;
 
 use std::path::{Path, PathBuf};
@@ -18,12 +19,15 @@ use thrum_api::envelope::{self, AnswerError};
 pub use connect::unit_installed;
 
 use crate::error::Error;
+use crate::printer::Notice;
 use place::Places;
+use silence::Watch;
 
 /// A connection to one daemon. Calls go one after the other.
 pub struct Client {
     path: PathBuf,
     sender: SendRequest<Full<Bytes>>,
+    watch: Option<Watch>,
 }
 
 impl Client {
@@ -51,7 +55,14 @@ impl Client {
             .map_err(|source| Error::Broken { method: "connect", source })?;
         // It ends with the sender; what broke it, the call that suffered tells.
         tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { path, sender })
+        Ok(Self { path, sender, watch: None })
+    }
+
+    /// Tells by this notice if a call waits for a daemon that answers nobody.
+    #[must_use]
+    pub fn watched(mut self, notice: Notice, places: Places) -> Self {
+        self.watch = Some(Watch::new(notice, places, self.path.clone()));
+        self
     }
 
     /// The socket behind which this daemon is.
@@ -64,6 +75,13 @@ impl Client {
     /// # Errors
     /// When the connection breaks, the answer is none, or thrumd refuses.
     pub async fn call<M: Method>(&mut self, params: &M::Params) -> Result<M::Result, Error> {
+        match self.watch.clone() {
+            Some(watch) => watch.over(self.ask::<M>(params)).await,
+            None => self.ask::<M>(params).await,
+        }
+    }
+
+    async fn ask<M: Method>(&mut self, params: &M::Params) -> Result<M::Result, Error> {
         let body = envelope::request::<M>(1, params)
             .map_err(|error| Error::io(format!("can't write {}", M::NAME), error.into()))?;
         let request = Request::post("/rpc")

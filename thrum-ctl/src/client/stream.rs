@@ -37,7 +37,10 @@ impl Client {
             .header(HOST, "thrumd")
             .header(ACCEPT, "text/event-stream")
             .body(Full::new(Bytes::new()));
-        let response = self.send(request, STREAM).await?;
+        let response = match self.watch.clone() {
+            Some(watch) => watch.over(self.send(request, STREAM)).await?,
+            None => self.send(request, STREAM).await?,
+        };
         let status = response.status();
         if !status.is_success() {
             let broken = |source| Error::Broken { method: STREAM, source };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use thrum_api::local::{Health, HealthResult};
 use thrum_api::method::Empty;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::daemon::log_place;
 use crate::client::Client;
@@ -74,12 +74,17 @@ pub async fn answers_at(places: &Places) -> Result<HealthResult, Error> {
     let begin = Instant::now();
     loop {
         let asked = async { Client::find(places).await?.call::<Health>(&Empty {}).await };
-        match asked.await {
-            Ok(health) => return Ok(health),
-            Err(error) if begin.elapsed() > MANAGED => return Err(error),
+        // The manager may hold the socket of a daemon that doesn't come.
+        match timeout(MANAGED.saturating_sub(begin.elapsed()), asked).await {
+            Ok(Ok(health)) => return Ok(health),
+            Ok(Err(error)) if begin.elapsed() > MANAGED => return Err(error),
             // Not a matter of time.
-            Err(error @ Error::NotPermitted { .. }) => return Err(error),
-            Err(_) => sleep(STEP).await,
+            Ok(Err(error @ Error::NotPermitted { .. })) => return Err(error),
+            Ok(Err(_)) => sleep(STEP).await,
+            Err(_) => {
+                let message = format!("thrumd has not answered for {}", span(10_000));
+                return Err(Error::failed(message, "see why: thrum doctor"));
+            }
         }
     }
 }

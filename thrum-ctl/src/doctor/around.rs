@@ -7,6 +7,7 @@ use crate::client::place::{Owner, Place, Places};
 use crate::commands::find_thrumd;
 use crate::context::Context;
 use crate::error::Error;
+use crate::manager::Site;
 
 /// What all checks look at.
 pub struct Around {
@@ -70,6 +71,11 @@ impl Around {
             Some(folder) if !folder.starts_with("/run") => folder.to_owned(),
             _ => Path::new("/var/lib/thrum").to_owned(),
         }
+    }
+
+    /// The command that tells why the daemon doesn't answer, if one is known.
+    pub fn how_to_see_why(&self) -> Option<String> {
+        Site::here().how_to_see_why(&self.places, &self.place().path)
     }
 
     /// Whose daemon it is.

@@ -78,6 +78,10 @@ async fn unit(around: &Around, found: &Findings) -> Found {
             let look = if meant { found.fail(id, text) } else { found.warn(id, text) };
             look.next("journalctl -u thrumd -n 50")
         }
+        "activating" if meant && value("SubState") == "auto-restart" => {
+            let text = format!("thrumd.service keeps ending ({result}), and is started again");
+            found.fail(id, text).next("journalctl -u thrumd -n 50")
+        }
         _ if value("LoadState") == "masked" && meant => found
             .fail(id, "thrumd.service is masked: systemd refuses to start it")
             .next("sudo systemctl unmask thrumd.service"),
@@ -131,7 +135,9 @@ pub fn process(around: &Around) -> Process {
             _ => Process::Gone,
         },
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Process::Gone,
-        Err(_) if matches!(error, Error::NotPermitted { .. }) => Process::Hidden,
+        Err(_) if matches!(error, Error::NotPermitted { .. } | Error::TimedOut { .. }) => {
+            Process::Hidden
+        }
         // Nobody listens, or there is nothing to listen on.
         Err(_) => Process::Gone,
     }
@@ -163,16 +169,28 @@ fn process_look(around: &Around, found: &Findings, blame: Option<&str>) -> Found
         }
         Process::Hidden => {
             let text = "its state directory is not for you to look into";
-            found.because(PROCESS, "socket_permission", text)
+            match &around.daemon {
+                Err(Error::NotPermitted { .. }) => {
+                    found.because(PROCESS, "socket_permission", text)
+                }
+                _ => found.skipped(PROCESS, text),
+            }
         }
         Process::Gone => match blame {
             Some(blame) => found.because(PROCESS, blame, "thrumd is not running"),
             None => {
+                let held = matches!(&around.daemon, Err(Error::TimedOut { .. }));
+                let why = around.how_to_see_why().filter(|_| held);
+                let next = why.unwrap_or_else(|| start.to_owned());
                 let text = match &around.daemon {
                     Err(Error::Died { .. }) => "thrumd is not running: it died, or was killed",
+                    // Only a service manager has its socket open nevertheless.
+                    Err(Error::TimedOut { .. }) => {
+                        "thrumd is not running, though its socket is held open: it can't start"
+                    }
                     _ => "thrumd is not running",
                 };
-                found.fail(PROCESS, text).next(start)
+                found.fail(PROCESS, text).next(next)
             }
         },
     }

@@ -1,3 +1,4 @@
+use super::service::{PROCESS, Process, process};
 use super::{Around, Findings, Found, Section};
 use crate::client::place::{Owner, Place};
 use crate::error::Error;
@@ -38,6 +39,21 @@ pub fn look(around: &Around) -> Vec<Found> {
             found.add(found.ok("socket_permission", "you may use it"));
             let text = "nobody answers on it";
             found.add(found.because("socket_answers", "service_process", text));
+        }
+        Error::TimedOut { .. } => {
+            found.add(found.ok("socket_found", format!("the socket is {here}")));
+            found.add(found.ok("socket_permission", "you may use it"));
+            let text = "it takes calls, and nobody answers them";
+            found.add(match process(around) {
+                Process::Gone => found.because("socket_answers", PROCESS, text),
+                alive => {
+                    let next = around.how_to_see_why().unwrap_or_else(|| match alive {
+                        Process::Lives(pid) => format!("ps -o stat,wchan,etime -p {pid}"),
+                        _ => "thrum daemon restart".to_owned(),
+                    });
+                    found.fail("socket_answers", text).next(next).fact(error.word())
+                }
+            });
         }
         other => {
             found.add(found.ok("socket_found", format!("the socket is {here}")));

@@ -36,6 +36,7 @@ pub fn command(manager: Manager, verb: Verb) -> Vec<String> {
         Verb::Start => launchctl(&["kickstart", &service]),
         Verb::Stop => launchctl(&["kill", "SIGTERM", &service]),
         Verb::Restart => launchctl(&["kickstart", "-k", &service]),
+        Verb::Status => launchctl(&["print", &service]),
     }
 }
 

@@ -8,7 +8,7 @@ mod systemd;
 
 use std::path::{Path, PathBuf};
 
-use crate::client::place::Places;
+use crate::client::place::{Owner, Places};
 
 pub use plan::{Plan, WrittenFile};
 pub use run::run;
@@ -85,24 +85,52 @@ impl Site {
         }
         if self.macos {
             let all = [Manager::LaunchdUser, Manager::LaunchdSystem];
-            return all.into_iter().find(|m| launchd::path(self, *m).is_some_and(|p| p.exists()));
+            return all.into_iter().find(|manager| self.has(*manager));
         }
-        if !self.has_systemd() {
-            return None;
-        }
-        if !self.is_root && systemd::user_unit_in_use(self) {
+        if !self.is_root && self.has(Manager::SystemdUser) {
             return Some(Manager::SystemdUser);
         }
         // A daemon that this user has started by hand answers before the machine's does.
         if !self.is_root && places.own_socket().exists() {
             return None;
         }
-        systemd::system_unit(self).map(|_| Manager::SystemdSystem)
+        Some(Manager::SystemdSystem).filter(|manager| self.has(*manager))
+    }
+
+    /// The command that tells why the daemon behind this socket, found in these places, does not
+    /// answer, if one is known. It does not need that daemon.
+    pub fn how_to_see_why(&self, places: &Places, socket: &Path) -> Option<String> {
+        let found = places.in_order().into_iter().find(|place| place.path == socket);
+        let owner = found.map_or(Owner::User, |place| place.owner);
+        let named = places.socket.is_some() || places.state_dir.is_some();
+        let managers: &[Manager] = match owner {
+            Owner::System => &[Manager::SystemdSystem, Manager::LaunchdSystem],
+            Owner::User if !named => &[Manager::SystemdUser, Manager::LaunchdUser],
+            Owner::User => &[],
+            Owner::Homebrew => return Some("brew services info thrum".to_owned()),
+        };
+        if let Some(manager) = managers.iter().find(|manager| self.has(**manager)) {
+            return Some(manager.command(Verb::Status).join(" "));
+        }
+        let log = socket.with_file_name("thrumd.log");
+        log.exists().then(|| format!("tail -n 50 {}", log.display()))
+    }
+
+    /// This manager is here and has a thrumd.
+    fn has(&self, manager: Manager) -> bool {
+        let systemd = !self.macos && self.has_systemd();
+        match manager {
+            Manager::SystemdSystem => systemd && systemd::system_unit(self).is_some(),
+            Manager::SystemdUser => systemd && systemd::user_unit_in_use(self),
+            Manager::LaunchdUser | Manager::LaunchdSystem => {
+                self.macos && launchd::path(self, manager).is_some_and(|path| path.exists())
+            }
+        }
     }
 }
 
 impl Manager {
-    /// The command that starts, stops or restarts the daemon.
+    /// The command for this.
     pub fn command(self, verb: Verb) -> Vec<String> {
         match self {
             Self::SystemdSystem | Self::SystemdUser => systemd::command(self, verb),
@@ -157,6 +185,8 @@ pub enum Verb {
     Stop,
     /// Stop and start it.
     Restart,
+    /// Nothing; tell how it stands.
+    Status,
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub fn command(manager: Manager, verb: Verb) -> Vec<String> {
         (_, Verb::Stop) => &["stop", "thrumd.socket", "thrumd.service"],
         (_, Verb::Start) => &["start", "thrumd.socket", "thrumd.service"],
         (_, Verb::Restart) => &["restart", "thrumd.service"],
+        (_, Verb::Status) => &["status", "thrumd.service"],
     };
     systemctl(manager, words)
 }

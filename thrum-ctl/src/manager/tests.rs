@@ -98,6 +98,41 @@ fn a_named_socket_or_state_directory_means_a_plain_process() {
 }
 
 #[test]
+fn why_a_daemon_does_not_answer_is_asked_of_whoever_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let linux = site(folder.path(), false, false);
+    let own_state = folder.path().join("home/u/.local/state/thrum");
+    let unnamed = Places { user_state_dir: Some(own_state.clone()), ..Places::default() };
+    let (own, system) = (own_state.join("thrumd.sock"), Path::new("/run/thrum/thrumd.sock"));
+    let put = |path: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    };
+    let why = |site: &Site, places: &Places, socket: &Path| site.how_to_see_why(places, socket);
+    assert_eq!(why(&linux, &unnamed, &own), None);
+    assert_eq!(why(&linux, &unnamed, system), None);
+    put("usr/lib/systemd/system/thrumd.service");
+    assert_eq!(why(&linux, &unnamed, system).unwrap(), "systemctl status thrumd.service");
+    put("home/u/.config/systemd/user/thrumd.service");
+    assert_eq!(why(&linux, &unnamed, &own).unwrap(), "systemctl --user status thrumd.service");
+    // The machine's answers; that the user has a unit as well says nothing of it.
+    assert_eq!(why(&linux, &unnamed, system).unwrap(), "systemctl status thrumd.service");
+    let named = Places { socket: Some(system.to_owned()), ..Places::default() };
+    assert_eq!(why(&linux, &named, system).unwrap(), "systemctl status thrumd.service");
+    put("home/u/.local/state/thrum/thrumd.log");
+    let named = Places { state_dir: Some(own_state.clone()), ..Places::default() };
+    let log = own_state.join("thrumd.log");
+    assert_eq!(why(&linux, &named, &own).unwrap(), format!("tail -n 50 {}", log.display()));
+    let mac = Site { macos: true, ..linux };
+    put("home/u/Library/LaunchAgents/dev.thrum.thrumd.plist");
+    let said = why(&mac, &unnamed, &own).unwrap();
+    assert!(said.starts_with("launchctl print gui/"), "{said}");
+    let brewed = Path::new("/opt/homebrew/var/thrum/thrumd.sock");
+    assert_eq!(why(&mac, &unnamed, brewed).unwrap(), "brew services info thrum");
+}
+
+#[test]
 fn stopping_the_machines_service_stops_its_socket_too() {
     let stop = Manager::SystemdSystem.command(Verb::Stop).join(" ");
     assert_eq!(stop, "systemctl stop thrumd.socket thrumd.service");

@@ -1,0 +1,129 @@
+//! A thrumd that doesn't answer: its socket takes calls, and nothing comes back.
+
+use std::fs::File;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use rustix::process::Signal;
+use tests::lab::{Client, Daemon, SHORT, Setup, eventually, holds, process};
+
+const WAITING: &str = "waiting for thrumd: its socket is open, but nobody answers";
+
+/// A client that runs while the test goes on.
+struct Running {
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Running {
+    fn start(client: &Client, name: &str, words: &[&str]) -> Self {
+        let folder = client.folder();
+        let (stdout, stderr) =
+            (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
+        let child = client
+            .command(words)
+            .stdin(Stdio::null())
+            .stdout(File::create(&stdout).unwrap())
+            .stderr(File::create(&stderr).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, stdout, stderr }
+    }
+
+    fn stdout(&self) -> String {
+        std::fs::read_to_string(&self.stdout).unwrap()
+    }
+
+    fn stderr(&self) -> String {
+        std::fs::read_to_string(&self.stderr).unwrap()
+    }
+
+    #[track_caller]
+    fn says(&self, words: &str) {
+        eventually(SHORT, || holds(self.stderr().contains(words), || self.stderr()));
+    }
+
+    #[track_caller]
+    fn ends(&mut self) -> Option<i32> {
+        let still = || "it still runs".to_owned();
+        eventually(SHORT, || self.child.try_wait().unwrap().ok_or_else(still)).code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+#[test]
+fn a_daemon_that_was_stopped_is_waited_for_and_the_person_is_told_once() {
+    let daemon = Daemon::start("laptop");
+    process::signal(daemon.pid(), Signal::STOP);
+    let client = Client::new(&daemon);
+    let mut quiet = Running::start(&client, "quiet", &["status", "-q"]);
+    let mut program = Running::start(&client, "program", &["status", "--json"]);
+    let mut person = Running::start(&client, "person", &["status"]);
+    person.says(WAITING);
+    program.says(WAITING);
+    process::signal(daemon.pid(), Signal::CONT);
+    for running in [&mut quiet, &mut program, &mut person] {
+        assert_eq!(running.ends(), Some(0), "{}", running.stderr());
+    }
+    assert_eq!(person.stderr(), format!("{WAITING}; see why: thrum doctor\n"));
+    assert!(person.stdout().contains("laptop") && !person.stdout().contains(WAITING));
+    let line: serde_json::Value = serde_json::from_str(&program.stderr()).unwrap();
+    assert_eq!(line["note"]["code"], "waiting", "{line}");
+    let status: serde_json::Value = serde_json::from_str(&program.stdout()).unwrap();
+    assert_eq!(status["schema"], 1, "{status}");
+    assert_eq!(quiet.stderr(), "");
+}
+
+#[test]
+fn a_held_socket_without_a_daemon_is_told_with_the_place_of_the_log() {
+    let daemon = Setup::new("laptop").prepare();
+    std::fs::create_dir_all(daemon.state()).unwrap();
+    let held = UnixListener::bind(daemon.socket()).unwrap();
+    let log = daemon.state().join("thrumd.log");
+    std::fs::write(&log, "Error: can't start\n").unwrap();
+    let mut inbox = Running::start(&Client::new(&daemon), "inbox", &["inbox", "--as", "coder"]);
+    inbox.says(WAITING);
+    assert_eq!(inbox.stderr(), format!("{WAITING}; see why: tail -n 50 {}\n", log.display()));
+    drop(held);
+    assert_eq!(inbox.ends(), Some(3), "{}", inbox.stderr());
+}
+
+#[test]
+fn a_long_call_to_a_healthy_daemon_is_no_silence() {
+    let daemon = Daemon::start("laptop");
+    let ran = daemon.thrum(&["wait", "--as", "coder", "--timeout", "5s"]).exits(5);
+    assert!(!ran.stderr.contains("thrumd"), "{}", ran.stderr);
+}
+
+#[test]
+fn doctor_tells_a_stopped_daemon_from_a_held_socket() {
+    let (stopped, held) = (Daemon::start("stopped"), Setup::new("held").prepare());
+    process::signal(stopped.pid(), Signal::STOP);
+    std::fs::create_dir_all(held.state()).unwrap();
+    let _held = UnixListener::bind(held.socket()).unwrap();
+    let words = ["doctor", "--json"];
+    let mut of_stopped = Running::start(&Client::new(&stopped), "doctor", &words);
+    let mut of_held = Running::start(&Client::new(&held), "doctor", &words);
+    let look = format!("ps -o stat,wchan,etime -p {}", stopped.pid());
+    for (running, broken, because, next) in [
+        (&mut of_stopped, "socket_answers", None, &*look),
+        (&mut of_held, "service_process", Some("service_process"), "thrum daemon start"),
+    ] {
+        assert_eq!(running.ends(), Some(6), "{}", running.stderr());
+        let json: serde_json::Value = serde_json::from_str(&running.stdout()).unwrap();
+        let checks = json["checks"].as_array().unwrap();
+        let first = checks.iter().find(|check| check["state"] == "fail").unwrap();
+        assert_eq!(first["id"], broken, "{json}");
+        assert_eq!(first["next"], next, "{first}");
+        let answers = checks.iter().find(|check| check["id"] == "socket_answers").unwrap();
+        assert_eq!(answers["because"].as_str(), because, "{answers}");
+    }
+}
