@@ -5,7 +5,7 @@ use tests::lab::{
     Answer, Client, Daemon, FakePeer, SHORT, Setup, converge, eventually, holds, pair,
     paired_daemons,
 };
-use thrum_api::local::{PeerJoin, PeerJoinParams, PeerList};
+use thrum_api::local::{PeerJoin, PeerJoinParams, PeerList, PeerResolve, PeerResolveParams};
 use thrum_api::peer::{PairRequest, PairRequestParams, PeerInfoParams, SyncPeerInfo};
 use thrum_api::{DaemonId, Empty, ErrorCode};
 
@@ -92,6 +92,51 @@ fn joining_itself_is_refused() {
     let error = laptop.join(&laptop, code.expose()).unwrap_err();
     assert!(error.to_string().to_lowercase().contains("itself"), "{error}");
     no_peers(&laptop).unwrap();
+}
+
+#[test]
+fn joining_itself_is_refused_before_anything_listens() {
+    let laptop = Daemon::start("laptop");
+    assert_eq!(laptop.status().tailnet.listening, Vec::<String>::new());
+    for host in ["localhost", "127.0.0.1"] {
+        let address = format!("{host}:{}", laptop.peer_address().port());
+        let ran = laptop.thrum(&["peer", "join", &address]).exits(1);
+        assert!(ran.stderr.contains("this machine itself"), "{}", ran.stderr);
+    }
+    assert_eq!(laptop.status().tailnet.listening, Vec::<String>::new());
+}
+
+#[test]
+fn another_daemon_on_the_port_that_would_be_ours_is_not_taken_for_us() {
+    let other = FakePeer::new(|_| Some(Answer::Error(ErrorCode::NOT_AUTHENTICATED.0)));
+    let laptop = Setup::new("laptop").env("THRUM_TS_PORT", other.address().port()).start();
+    let params = PeerResolveParams { address: other.address().to_string() };
+    assert_eq!(laptop.ask::<PeerResolve>(params).address, other.address().to_string());
+}
+
+#[test]
+fn a_refusal_that_is_not_about_the_code_is_told_as_one() {
+    let fake = FakePeer::new(|heard| {
+        let code = match &*heard.method {
+            "pair.request" => ErrorCode::INVALID_PARAMS,
+            _ => ErrorCode::NOT_AUTHENTICATED,
+        };
+        Some(Answer::Error(code.0))
+    });
+    let (server, address) = (Daemon::start("server"), fake.address().to_string());
+    let ran = Client::new(&server).run_with(&["peer", "join", &address], "1234\n").exits(1);
+    let told = format!("Error: {address} refused: as the test says\n");
+    assert!(ran.stderr.contains(&told), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("can't reach"), "{}", ran.stderr);
+}
+
+#[test]
+fn joining_a_machine_that_is_not_there_says_so_once() {
+    let server = Daemon::start("server");
+    let ran = server.thrum(&["peer", "join", "192.0.2.1"]).exits(1);
+    assert_eq!(ran.stderr.matches("192.0.2.1").count(), 1, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("tailscale status"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Hint: use 127.0.0.1"), "{}", ran.stderr);
 }
 
 #[test]

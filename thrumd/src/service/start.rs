@@ -74,6 +74,7 @@ impl Daemon {
                     cadence: config.cadence,
                     name: name.clone(),
                     listening_port: port,
+                    wanted_port: config.port,
                 });
                 let policy = Policy::new(registry.clone(), tailnet.clone(), daemon, name.clone());
                 let surface = rpc::Surface {

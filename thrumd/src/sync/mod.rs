@@ -71,12 +71,15 @@ pub struct SyncParts {
     pub name: Arc<str>,
     /// The port that our listener really has; 0 while there is none.
     pub listening_port: tokio::sync::watch::Receiver<u16>,
+    /// The port that our listener is to have; 0 if any will do.
+    pub wanted_port: u16,
 }
 
 impl Sync {
     /// Starts. Does nothing on the network until `enable`.
     pub fn start(parts: SyncParts) -> Self {
-        let SyncParts { log, registry, tailnet, cadence, name, listening_port } = parts;
+        let SyncParts { log, registry, tailnet, cadence, name, listening_port, wanted_port } =
+            parts;
         let (inputs, queue) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             log,
@@ -85,6 +88,7 @@ impl Sync {
             tailnet,
             name,
             port: listening_port,
+            wanted_port,
             enabled: watch::Sender::new(false),
             standing: watch::Sender::default(),
             inputs,

@@ -74,7 +74,10 @@ pub(super) struct Shared {
     pub(super) tailnet: Tailnet,
     pub(super) client: Client,
     pub(super) name: Arc<str>,
+    /// The port that our listener has; 0 while there is none.
     pub(super) port: watch::Receiver<u16>,
+    /// The port that it will have; 0 if any will do.
+    pub(super) wanted_port: u16,
     pub(super) enabled: watch::Sender<bool>,
     /// How it stands with each peer that was talked to, told as it changes.
     pub(super) standing: watch::Sender<BTreeMap<DaemonId, PeerState>>,

@@ -1,6 +1,7 @@
 //! Who and where we are in the tailnet, and who calls. Three kinds behind one type.
 
 pub mod address;
+mod error;
 pub mod localapi;
 pub mod loopback;
 pub mod macos;
@@ -14,107 +15,16 @@ mod tests;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use localapi::ApiError;
 use loopback::Loopback;
-use private::{ChildError, Private};
+use private::Private;
 use serde_json::Value;
 use tailscaled::Tailscaled;
 use thrum_api::local::TailnetKind;
 use tokio::sync::watch;
 
+pub use error::TailnetError;
 pub use localapi::{NodePath, Via};
 pub use settings::Settings;
-
-/// What went wrong with the tailnet.
-#[derive(Debug, thiserror::Error)]
-pub enum TailnetError {
-    /// What a person typed is no machine.
-    #[error("{typed:?} is no machine: {why}; type NAME, NAME:PORT, an IP address or [IPv6]:PORT")]
-    Address {
-        /// What was typed.
-        typed: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// A name that nobody knows.
-    #[error("could not look up {host:?}; check the spelling, or type its address")]
-    Lookup {
-        /// The name.
-        host: String,
-        /// What the resolver said.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// The loopback kind was asked for another machine.
-    #[error(
-        "the loopback tailnet only reaches this machine, and {host} is another one; \
-         use 127.0.0.1, or set THRUM_TAILNET=tailscaled on both"
-    )]
-    NotLoopback {
-        /// What was asked for.
-        host: String,
-    },
-    /// We are not in the tailnet now.
-    #[error("the tailnet is not ready: {why}")]
-    Waiting {
-        /// What is wrong and what to do next.
-        why: String,
-    },
-    /// An address that is no node's.
-    #[error("{host} is no machine of the tailnet; `tailscale status` lists them")]
-    NotInTailnet {
-        /// The address.
-        host: String,
-    },
-    /// A name that is no node's.
-    #[error("no machine of the tailnet {tailnet} is called {name:?}{}", offers(near))]
-    NoSuchName {
-        /// What was typed.
-        name: String,
-        /// What its full names end in.
-        tailnet: String,
-        /// Names that were perhaps meant.
-        near: Vec<String>,
-    },
-    /// A short name of several nodes.
-    #[error("several machines are called {name:?}; type the full name: {}", matches.join(", "))]
-    Ambiguous {
-        /// What was typed.
-        name: String,
-        /// The full names.
-        matches: Vec<String>,
-    },
-    /// tailscaled does not say who calls.
-    #[error("tailscaled does not say who {remote} is")]
-    WhoCalls {
-        /// Where the connection came from.
-        remote: SocketAddr,
-        /// Why not.
-        #[source]
-        source: ApiError,
-    },
-    /// A tailscaled of our own can't be had.
-    #[error("a tailscaled of our own can't be run")]
-    OwnTailscaled {
-        /// Why not.
-        #[source]
-        source: ChildError,
-    },
-    /// A caller that the tailnet does not know.
-    #[error("{remote} is not in the tailnet")]
-    Stranger {
-        /// Where the connection came from.
-        remote: SocketAddr,
-    },
-}
-
-fn offers(near: &[String]) -> String {
-    match near {
-        [] => "; `tailscale status` lists them".to_owned(),
-        [one] => format!("; did you mean {one}?"),
-        several => format!("; did you mean one of {}?", several.join(", ")),
-    }
-}
 
 /// Where we are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -51,6 +51,7 @@ async fn start(name: &'static str, id: DaemonId, dir: TempDir, port: u16) -> Dae
         cadence: Cadence { interval: Duration::from_secs(300), recent: Duration::from_secs(120) },
         name: name.into(),
         listening_port,
+        wanted_port: port,
     });
     let surface = Surface {
         daemon: id,

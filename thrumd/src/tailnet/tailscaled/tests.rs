@@ -237,10 +237,10 @@ async fn people_may_type_any_name_that_means_one_machine() {
     assert_eq!(gamma.node.unwrap().name, "gamma.tail.test");
     assert_eq!(gamma.same_owner, Some(false));
 
-    let said = |typed: &str| id(typed).unwrap_err().to_string();
-    assert!(said("bata").ends_with("did you mean beta?"), "{}", said("bata"));
-    assert!(said("qqqqqq").contains("tailscale status"), "{}", said("qqqqqq"));
-    assert!(said("twice").contains("twice.other.test, twice.third.test"), "{}", said("twice"));
+    let hint = |typed: &str| id(typed).unwrap_err().hint().unwrap();
+    assert_eq!(hint("bata"), "did you mean beta?");
+    assert!(hint("qqqqqq").contains("tailscale status"), "{}", hint("qqqqqq"));
+    assert!(hint("twice").contains("twice.other.test, twice.third.test"), "{}", hint("twice"));
     assert!(matches!(id("192.0.2.1"), Err(TailnetError::NotInTailnet { .. })));
     assert!(matches!(id("a b"), Err(TailnetError::Address { .. })));
 }

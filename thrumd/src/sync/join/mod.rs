@@ -1,5 +1,7 @@
 //! Pairing as the joining side sees it, and its end.
 
+mod refusal;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +9,17 @@ use std::time::Duration;
 use thrum_api::local::{PeerJoinResult, PeerRemoveResult, PeerResolveResult};
 use thrum_api::peer::{
     NotifyParams, PairRequest, PairRequestParams, Paired, PeerInfo, PeerInfoParams, SyncNotify,
-    SyncPeerInfo, reason,
+    SyncPeerInfo,
 };
 use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, names};
 use tokio::time::{sleep, timeout};
 
+use refusal::{is_itself, refused, unreachable};
+
 use super::client::{Answer, Bounds, ClientError};
 use super::shared::{Message, Shared, chain, lock};
 use crate::clock;
-use crate::peer::{Peer, RegistryError, wrong_capability};
+use crate::peer::{Peer, RegistryError};
 use crate::tailnet::{Presence, Target};
 
 /// How long a goodbye may take.
@@ -27,32 +31,9 @@ fn state_file(error: &RegistryError) -> RpcError {
     RpcError::new(ErrorCode::STORAGE, chain(error))
 }
 
-fn is_itself(address: &str) -> RpcError {
-    RpcError::new(ErrorCode::REFUSED, format!("{address} is this machine itself"))
-        .hint("run `thrum peer join` on the other machine, with this machine's name")
-}
-
-fn unreachable(address: &str, error: &ClientError) -> RpcError {
-    let hint = match error {
-        ClientError::NotAThrumd { .. } | ClientError::Malformed { .. } => {
-            "check host and port: a thrumd listens on port 9100 unless told otherwise"
-        }
-        ClientError::Locate { .. } | ClientError::NotThere { .. } => {
-            "check the name; `tailscale status` lists the machines of the tailnet"
-        }
-        _ => "on that machine run `thrum daemon start`, then `thrum peer add`",
-    };
-    let what = match error {
-        ClientError::Connect { .. } | ClientError::ConnectTimeout { .. } => "nobody answers at",
-        ClientError::NotAThrumd { .. } | ClientError::Malformed { .. } => "there is no thrumd at",
-        _ => "can't reach",
-    };
-    RpcError::new(ErrorCode::UNREACHABLE, format!("{what} {address}: {}", chain(error))).hint(hint)
-}
-
 impl Shared {
-    fn is_own(&self, address: SocketAddr) -> bool {
-        let port = *self.port.borrow();
+    /// Whether we would answer at this port of this machine.
+    fn is_ours(&self, address: SocketAddr, port: u16) -> bool {
         let own = match &*self.tailnet.presence().borrow() {
             Presence::Up { addresses, .. } => addresses.contains(&address.ip()),
             Presence::Waiting { .. } => false,
@@ -65,7 +46,8 @@ impl Shared {
         let target = self.tailnet.resolve(address).await.map_err(|source| {
             unreachable(address, &ClientError::Locate { peer: address.to_owned(), source })
         })?;
-        if target.addresses.iter().any(|address| self.is_own(*address)) {
+        let port = *self.port.borrow();
+        if target.addresses.iter().any(|address| self.is_ours(*address, port)) {
             return Err(is_itself(address));
         }
         Ok(target)
@@ -103,6 +85,11 @@ pub(super) async fn resolve(shared: &Shared, address: &str) -> Result<PeerResolv
     let (answered, by_policy) = match probe {
         Err(ClientError::Refused { address, said }) => {
             (address, said.member("policy").and_then(serde_json::Value::as_bool))
+        }
+        // Nobody is there because we don't listen yet. Another daemon of this machine may have the
+        // same port, so this is no reason not to ask.
+        Err(ClientError::Connect { address: at, .. }) if shared.is_ours(at, shared.wanted_port) => {
+            return Err(is_itself(address));
         }
         Err(error) => return Err(unreachable(address, &error)),
         Ok(Answer { address: at, .. }) => {
@@ -163,59 +150,6 @@ async fn ask(
     lock(&shared.joining).remove(&paired.id);
     shared.post(Message::Peers);
     joined
-}
-
-/// Why the other side didn't take the code, in words of ours: its own text is not for a terminal.
-fn refused(address: &str, error: &ClientError) -> RpcError {
-    let Some(rpc) = error.rpc() else { return unreachable(address, error) };
-    let left = rpc.member("attempts_left").and_then(serde_json::Value::as_u64);
-    let add = "on the other machine run `thrum peer add`, then join with the code that it shows";
-    let (message, hint) = match rpc.code {
-        ErrorCode::NO_PAIRING_SESSION => match without_code(address, rpc) {
-            Some(message) => (message, add),
-            None => (format!("nobody is pairing at {address}"), add),
-        },
-        ErrorCode::WRONG_CODE => match left {
-            Some(1) => (format!("wrong code for {address}; 1 try left"), "read the code again"),
-            Some(n) => (format!("wrong code for {address}; {n} tries left"), "read the code again"),
-            None => (format!("wrong code for {address}"), "read the code again"),
-        },
-        ErrorCode::PAIRING_LOCKED => (
-            format!(
-                "{address} takes no more codes: too many were wrong, or another machine joined"
-            ),
-            add,
-        ),
-        ErrorCode::PAIRING_EXPIRED => (format!("the code of {address} is too old"), add),
-        _ => return unreachable(address, error),
-    };
-    let refused = RpcError::new(rpc.code, message).hint(hint);
-    match left {
-        Some(left) => refused.with("attempts_left", left),
-        None => refused,
-    }
-}
-
-/// Why the tailnet's policy did not stand in for the code.
-fn without_code(address: &str, refused: &RpcError) -> Option<String> {
-    let text = |key| refused.member(key).and_then(serde_json::Value::as_str);
-    match text("reason")? {
-        reason::POLICY_OFF => Some(format!(
-            "{address} asks for a code: nobody allowed pairing by the tailnet's policy there"
-        )),
-        reason::NOT_GRANTED => {
-            let capability = text("capability").filter(|it| wrong_capability(it).is_none());
-            let capability = capability.unwrap_or("the capability that it asks for");
-            Some(format!(
-                "{address} asks for a code: the tailnet's policy does not grant this machine \
-                 {capability} towards it"
-            ))
-        }
-        reason::OTHER_NODE => Some(format!(
-            "{address} asks for a code: it knows this daemon as another machine of the tailnet"
-        )),
-        _ => None,
-    }
 }
 
 async fn store_and_confirm(

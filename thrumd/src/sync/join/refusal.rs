@@ -1,0 +1,151 @@
+//! Why a machine can't be joined, for the person who wants to.
+
+use thrum_api::peer::reason;
+use thrum_api::{ErrorCode, RpcError};
+
+use crate::peer::wrong_capability;
+use crate::sync::client::ClientError;
+use crate::sync::shared::chain;
+
+/// Of another machine's own words so many characters are shown.
+const WORDS_MAX_CHARS: usize = 300;
+
+pub(super) fn is_itself(address: &str) -> RpcError {
+    RpcError::new(ErrorCode::REFUSED, format!("{address} is this machine itself"))
+        .hint("run `thrum peer join` on the other machine, with this machine's name")
+}
+
+pub(super) fn unreachable(address: &str, error: &ClientError) -> RpcError {
+    let code = ErrorCode::UNREACHABLE;
+    let mut hint = "on that machine run `thrum daemon start`, then `thrum peer add`";
+    let what = match error {
+        ClientError::Rpc { source, .. } => return turned_away(address, source),
+        // The tailnet's own words name what was typed already.
+        ClientError::Locate { source, .. } => {
+            let hint = source.hint().unwrap_or_else(|| "thrum doctor".to_owned());
+            return RpcError::new(code, chain(source)).hint(hint);
+        }
+        ClientError::NotThere { .. } => {
+            let hint = "check the name; `tailscale status` lists the machines of the tailnet";
+            return RpcError::new(code, chain(error)).hint(hint);
+        }
+        ClientError::NotAThrumd { .. } | ClientError::Malformed { .. } => {
+            hint = "check host and port: a thrumd listens on port 9100 unless told otherwise";
+            "there is no thrumd at"
+        }
+        ClientError::Connect { .. } | ClientError::ConnectTimeout { .. } => "nobody answers at",
+        _ => "can't reach",
+    };
+    RpcError::new(code, format!("{what} {address}: {}", chain(error))).hint(hint)
+}
+
+/// It was reached and did not want to, for a reason that pairing has no words for: then its own are
+/// better than none.
+fn turned_away(address: &str, said: &RpcError) -> RpcError {
+    let words: String =
+        said.message.chars().filter(|c| !c.is_control()).take(WORDS_MAX_CHARS).collect();
+    let hint = match said.code {
+        ErrorCode::TOO_MANY_REQUESTS => "wait a moment, then join again",
+        ErrorCode::INTERNAL => "see why on that machine: thrum daemon logs -n 50",
+        _ => "the two may be of different versions: compare `thrum daemon status` on both",
+    };
+    RpcError::new(ErrorCode::REFUSED, format!("{address} refused: {words}")).hint(hint)
+}
+
+/// Why the other side didn't take the code, in words of ours where we have some.
+pub(super) fn refused(address: &str, error: &ClientError) -> RpcError {
+    let Some(rpc) = error.rpc() else { return unreachable(address, error) };
+    let left = rpc.member("attempts_left").and_then(serde_json::Value::as_u64);
+    let add = "on the other machine run `thrum peer add`, then join with the code that it shows";
+    let (message, hint) = match rpc.code {
+        ErrorCode::NO_PAIRING_SESSION => match without_code(address, rpc) {
+            Some(message) => (message, add),
+            None => (format!("nobody is pairing at {address}"), add),
+        },
+        ErrorCode::WRONG_CODE => match left {
+            Some(1) => (format!("wrong code for {address}; 1 try left"), "read the code again"),
+            Some(n) => (format!("wrong code for {address}; {n} tries left"), "read the code again"),
+            None => (format!("wrong code for {address}"), "read the code again"),
+        },
+        ErrorCode::PAIRING_LOCKED => (
+            format!(
+                "{address} takes no more codes: too many were wrong, or another machine joined"
+            ),
+            add,
+        ),
+        ErrorCode::PAIRING_EXPIRED => (format!("the code of {address} is too old"), add),
+        _ => return unreachable(address, error),
+    };
+    let refused = RpcError::new(rpc.code, message).hint(hint);
+    match left {
+        Some(left) => refused.with("attempts_left", left),
+        None => refused,
+    }
+}
+
+/// Why the tailnet's policy did not stand in for the code.
+fn without_code(address: &str, refused: &RpcError) -> Option<String> {
+    let text = |key| refused.member(key).and_then(serde_json::Value::as_str);
+    match text("reason")? {
+        reason::POLICY_OFF => Some(format!(
+            "{address} asks for a code: nobody allowed pairing by the tailnet's policy there"
+        )),
+        reason::NOT_GRANTED => {
+            let capability = text("capability").filter(|it| wrong_capability(it).is_none());
+            let capability = capability.unwrap_or("the capability that it asks for");
+            Some(format!(
+                "{address} asks for a code: the tailnet's policy does not grant this machine \
+                 {capability} towards it"
+            ))
+        }
+        reason::OTHER_NODE => Some(format!(
+            "{address} asks for a code: it knows this daemon as another machine of the tailnet"
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tailnet::TailnetError;
+
+    fn shown(error: &RpcError) -> (String, String) {
+        let hint = error.member("hint").and_then(serde_json::Value::as_str).unwrap();
+        (error.message.clone(), hint.to_owned())
+    }
+
+    #[test]
+    fn an_unknown_name_is_named_once_with_a_hint_that_fits_the_tailnet() {
+        let of = |source| {
+            let error = ClientError::Locate { peer: "ofice".to_owned(), source };
+            shown(&unreachable("ofice", &error))
+        };
+        let cause = std::io::Error::other("name not known");
+        let (message, hint) = of(TailnetError::Lookup { host: "ofice".to_owned(), cause });
+        assert_eq!(message, "could not look up \"ofice\": name not known");
+        assert_eq!(hint, "check the spelling, or type its address");
+        let no_such_name = |near| TailnetError::NoSuchName {
+            name: "ofice".to_owned(),
+            tailnet: "tail1.ts.net".to_owned(),
+            near,
+        };
+        let (message, hint) = of(no_such_name(vec!["office".to_owned()]));
+        assert_eq!(message, "no machine of the tailnet tail1.ts.net is called \"ofice\"");
+        assert_eq!(hint, "did you mean office?");
+        assert!(of(no_such_name(Vec::new())).1.contains("tailscale status"));
+    }
+
+    #[test]
+    fn a_refusal_that_pairing_does_not_know_is_told_in_the_other_sides_words() {
+        let source =
+            RpcError::new(ErrorCode::INVALID_PARAMS, "params of pair.request: no \u{1b}[2Jaddr");
+        let address = "127.0.0.1:9100".parse().unwrap();
+        let error = ClientError::Rpc { address, method: "pair.request", source };
+        let refused = refused("office", &error);
+        assert_eq!(refused.code, ErrorCode::REFUSED);
+        let (message, hint) = shown(&refused);
+        assert_eq!(message, "office refused: params of pair.request: no [2Jaddr");
+        assert!(hint.contains("versions"), "{hint}");
+    }
+}

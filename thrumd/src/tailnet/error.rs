@@ -1,0 +1,112 @@
+use std::net::SocketAddr;
+
+use super::localapi::ApiError;
+use super::private::ChildError;
+
+/// What went wrong with the tailnet.
+#[derive(Debug, thiserror::Error)]
+pub enum TailnetError {
+    /// What a person typed is no machine.
+    #[error("{typed:?} is no machine: {why}")]
+    Address {
+        /// What was typed.
+        typed: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A name that nobody knows.
+    #[error("could not look up {host:?}")]
+    Lookup {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The loopback kind was asked for another machine.
+    #[error("the loopback tailnet only reaches this machine, and {host} is another one")]
+    NotLoopback {
+        /// What was asked for.
+        host: String,
+    },
+    /// We are not in the tailnet now.
+    #[error("the tailnet is not ready: {why}")]
+    Waiting {
+        /// What is wrong and what to do next.
+        why: String,
+    },
+    /// An address that is no node's.
+    #[error("{host} is no machine of the tailnet")]
+    NotInTailnet {
+        /// The address.
+        host: String,
+    },
+    /// A name that is no node's.
+    #[error("no machine of the tailnet {tailnet} is called {name:?}")]
+    NoSuchName {
+        /// What was typed.
+        name: String,
+        /// What its full names end in.
+        tailnet: String,
+        /// Names that were perhaps meant.
+        near: Vec<String>,
+    },
+    /// A short name of several nodes.
+    #[error("several machines are called {name:?}")]
+    Ambiguous {
+        /// What was typed.
+        name: String,
+        /// The full names.
+        matches: Vec<String>,
+    },
+    /// tailscaled does not say who calls.
+    #[error("tailscaled does not say who {remote} is")]
+    WhoCalls {
+        /// Where the connection came from.
+        remote: SocketAddr,
+        /// Why not.
+        #[source]
+        source: ApiError,
+    },
+    /// A tailscaled of our own can't be had.
+    #[error("a tailscaled of our own can't be run")]
+    OwnTailscaled {
+        /// Why not.
+        #[source]
+        source: ChildError,
+    },
+    /// A caller that the tailnet does not know.
+    #[error("{remote} is not in the tailnet")]
+    Stranger {
+        /// Where the connection came from.
+        remote: SocketAddr,
+    },
+}
+
+impl TailnetError {
+    /// What the person who named a machine can do, where we know it.
+    pub fn hint(&self) -> Option<String> {
+        const LIST: &str = "`tailscale status` lists the machines of the tailnet";
+        let hint = match self {
+            Self::Address { .. } => "type NAME, NAME:PORT, an IP address or [IPv6]:PORT",
+            Self::Lookup { .. } => "check the spelling, or type its address",
+            Self::NotLoopback { .. } => {
+                "use 127.0.0.1, or set THRUM_TAILNET=tailscaled on both machines"
+            }
+            Self::NotInTailnet { .. } => LIST,
+            Self::NoSuchName { near, .. } => match &near[..] {
+                [] => LIST,
+                [one] => return Some(format!("did you mean {one}?")),
+                several => return Some(format!("did you mean one of {}?", several.join(", "))),
+            },
+            Self::Ambiguous { matches, .. } => {
+                return Some(format!("type the full name: {}", matches.join(", ")));
+            }
+            Self::Waiting { .. }
+            | Self::WhoCalls { .. }
+            | Self::OwnTailscaled { .. }
+            | Self::Stranger { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
