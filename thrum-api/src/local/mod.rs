@@ -35,7 +35,7 @@ surface! {
     /// Waits for the next message that an agent has not read. Answers with none when the time is
     /// over. The caller marks it read once it has it.
     MessageWait = "message.wait": WaitParams => WaitResult;
-    /// Marks an agent's messages read up to a place of this log.
+    /// Marks messages of an agent read, by the ids of their events.
     MessageMarkRead = "message.mark_read": MarkReadParams => Empty;
     /// Agents that were ever seen, here or on a peer.
     AgentList = "agent.list": AgentListParams => AgentListResult;
