@@ -1,6 +1,6 @@
 //! The contract of Thrum: events, ids, JSON-RPC, and every method that `thrumd` answers.
 //!
-//! Types only. Both programs depend on this crate; it depends on no I/O.
+//! Types only, and what both say of names. Both programs depend on this crate; it depends on no I/O.
 
 pub mod envelope;
 pub mod error;
@@ -10,6 +10,7 @@ pub mod limits;
 pub mod local;
 pub mod method;
 pub mod names;
+pub mod near;
 pub mod peer;
 pub mod secret;
 pub mod time;
@@ -18,5 +19,6 @@ pub use error::{ErrorCode, RpcError};
 pub use event::{Draft, Event, EventHeader, SequencedEvent};
 pub use ids::{DaemonId, Epoch, EventId, Head, Origin, OriginSequence, Place, Sequence};
 pub use method::{Empty, Method};
+pub use near::near;
 pub use secret::{AuthKey, PairingCode, Token};
 pub use time::{Hlc, Timestamp};

@@ -114,6 +114,9 @@ fn removing_a_peer_asks_and_without_a_terminal_names_the_flag() {
     assert!(laptop.has_peer(&server).is_ok(), "nothing was changed");
     let ran = laptop.thrum(&["peer", "remove", "sever", "--yes"]).exits(1);
     assert!(ran.stderr.contains("thrum peer list"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("did you mean \"server\"?"), "{}", ran.stderr);
+    let ran = laptop.thrum(&["peer", "remove", "zebra", "--yes"]).exits(1);
+    assert!(!ran.stderr.contains("did you mean"), "{}", ran.stderr);
     laptop.thrum(&["peer", "remove", "server", "--yes"]).exits(0);
     assert!(laptop.has_peer(&server).is_err());
 }

@@ -3,7 +3,7 @@ use thrum_api::local::{
     PeerSync, PeerSyncParams, Status,
 };
 use thrum_api::method::Empty;
-use thrum_api::{ErrorCode, RpcError};
+use thrum_api::{ErrorCode, RpcError, near};
 
 use crate::cli::{PeerStatusArgs, RemoveArgs, SyncArgs};
 use crate::clock;
@@ -171,11 +171,14 @@ fn is_named(wanted: &str, name: &str, daemon_id: &str) -> bool {
     wanted == daemon_id || wanted.eq_ignore_ascii_case(name) || short.eq_ignore_ascii_case(name)
 }
 
-fn no_such_peer(wanted: &str) -> Error {
-    Error::Refused(
-        RpcError::new(ErrorCode::NOT_FOUND, format!("there is no peer {wanted:?}"))
-            .hint("their names: thrum peer list"),
-    )
+fn no_such_peer(wanted: &str, peers: &[PeerEntry]) -> Error {
+    let nearest = near(wanted, peers.iter().map(|peer| &*peer.name)).first().copied();
+    let hint = match nearest {
+        Some(name) => format!("did you mean {name:?}? All names: thrum peer list"),
+        None => "their names: thrum peer list".to_owned(),
+    };
+    let error = RpcError::new(ErrorCode::NOT_FOUND, format!("there is no peer {wanted:?}"));
+    Error::Refused(error.hint(hint))
 }
 
 fn one<'a>(wanted: &str, peers: &'a [PeerEntry]) -> Result<&'a PeerEntry, Error> {
@@ -187,6 +190,6 @@ fn one<'a>(wanted: &str, peers: &'a [PeerEntry]) -> Result<&'a PeerEntry, Error>
             format!("there are several peers named {wanted:?}; nothing was changed"),
             "name it by its daemon id: thrum peer list --json",
         )),
-        (None, _) => Err(no_such_peer(wanted)),
+        (None, _) => Err(no_such_peer(wanted, peers)),
     }
 }

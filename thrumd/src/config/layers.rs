@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use thrum_api::near;
+
 use super::error::{ConfigError, Origin};
 use super::settings::{Fallback, Key, SETTINGS};
 
@@ -197,7 +199,7 @@ fn entries(path: &Path, text: &str) -> Result<Entries, ConfigError> {
     let mut entries = Entries::new();
     for (name, value) in table {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
-            let near = near(&name);
+            let near = nearest(&name);
             return Err(ConfigError::UnknownKey { path: path.to_owned(), name, near });
         };
         let text = match value {
@@ -212,27 +214,10 @@ fn entries(path: &Path, text: &str) -> Result<Entries, ConfigError> {
 }
 
 /// The setting whose name (or variable, or flag) looks most like what was typed.
-fn near(typed: &str) -> Option<&'static str> {
+fn nearest(typed: &str) -> Option<&'static str> {
     let typed = typed.to_lowercase().replace('-', "_");
     if let Some(same) = SETTINGS.iter().find(|s| s.env.to_lowercase() == typed) {
         return Some(same.name);
     }
-    let distances = SETTINGS.iter().map(|s| (distance(&typed, s.name), s.name));
-    distances.min().filter(|(steps, name)| *steps <= name.len() / 3 + 1).map(|(_, name)| name)
-}
-
-/// How many letters must be changed, added or taken away to make `a` of `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
+    near(&typed, SETTINGS.iter().map(|setting| setting.name)).first().copied()
 }

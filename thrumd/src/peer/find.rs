@@ -1,5 +1,7 @@
 //! From what a person typed to a peer.
 
+use thrum_api::near;
+
 use super::registry::{Peer, Registry, RegistryError};
 
 impl Registry {
@@ -38,7 +40,10 @@ impl Registry {
                     names(peer).into_iter().next().unwrap_or_else(|| peer.name.clone())
                 };
                 let shown: Vec<String> = peers.iter().map(name).collect();
-                Err(RegistryError::Unknown { typed: typed.to_owned(), near: near(&shown, &wanted) })
+                Err(RegistryError::Unknown {
+                    typed: typed.to_owned(),
+                    near: offers(&shown, &wanted),
+                })
             }
             _ => Err(RegistryError::Ambiguous {
                 typed: typed.to_owned(),
@@ -48,17 +53,15 @@ impl Registry {
     }
 }
 
-fn near(called: &[String], wanted: &str) -> Vec<String> {
+/// The names that were perhaps meant, else all of them.
+fn offers(called: &[String], wanted: &str) -> Vec<String> {
     const SHOWN: usize = 8;
-    let alike = |name: &&String| {
-        let name = name.to_lowercase();
-        !wanted.is_empty() && (name.contains(wanted) || wanted.contains(&name))
-    };
-    let mut names: Vec<String> = called.iter().filter(alike).cloned().collect();
+    let mut names: Vec<String> =
+        near(wanted, called.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
     if names.is_empty() {
         names = called.to_vec();
+        names.sort();
     }
-    names.sort();
     names.truncate(SHOWN);
     names
 }

@@ -223,6 +223,7 @@ async fn peers_are_found_by_name_or_id_and_near_names_are_told() {
     assert_eq!(text("office-server").unwrap(), "Office-Server");
     assert_eq!(registry.find(&b.daemon_id.to_string()).unwrap().daemon_id, b.daemon_id);
     assert!(text("office").unwrap_err().contains("did you mean \"Office-Server\"?"));
+    assert!(text("ofice-servr").unwrap_err().contains("did you mean \"Office-Server\"?"));
     assert!(text("zzz").unwrap_err().contains("Office-Server, twin, twin"));
     let error = registry.find("twin").unwrap_err();
     assert!(matches!(&error, RegistryError::Ambiguous { .. }));

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use thrum_api::near;
+
 use super::super::address::{Host, HostPort};
 use super::{Entry, Nodes, TailnetError, Target};
 
@@ -56,48 +58,7 @@ impl Nodes {
     /// Names that were perhaps meant, nearest first.
     fn near(&self, name: &str) -> Vec<String> {
         let wanted = name.split('.').next().unwrap_or(name);
-        let mut near: Vec<(usize, &str)> = self
-            .all()
-            .map(Entry::label)
-            .filter(|label| !label.is_empty())
-            .map(|label| (distance(wanted, label), label))
-            .filter(|(far, label)| {
-                *far <= 1 + wanted.len() / 4 || label.contains(wanted) || wanted.contains(label)
-            })
-            .collect();
-        near.sort_unstable();
-        near.dedup();
-        near.into_iter().take(OFFERS).map(|(_, label)| label.to_owned()).collect()
-    }
-}
-
-/// How many letters to change, add or drop to make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut last = i;
-        let mut left = i + 1;
-        for (to, cell) in b.iter().zip(row.iter_mut().skip(1)) {
-            let changed = last + usize::from(from != *to);
-            last = *cell;
-            left = changed.min(last + 1).min(left + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn letters_that_differ_are_counted() {
-        let far = super::distance;
-        assert_eq!((far("", ""), far("a", ""), far("", "ab")), (0, 1, 2));
-        assert_eq!((far("laptop", "latop"), far("laptop", "lpatop")), (1, 2));
-        assert_eq!((far("kitten", "sitting"), far("office", "office")), (3, 0));
+        let found = near(wanted, self.all().map(Entry::label));
+        found.into_iter().take(OFFERS).map(str::to_owned).collect()
     }
 }
