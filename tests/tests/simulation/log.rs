@@ -162,8 +162,11 @@ impl SimLog {
             }
         }
         if let Some(place) = checkpoint {
-            let epoch = epoch.or(self.checkpoint(peer).1);
-            self.checkpoints.insert(peer, (place, epoch));
+            let (held, known) = self.checkpoint(peer);
+            let overtaken = place.sequence < held.sequence && (epoch.is_none() || epoch == known);
+            if !overtaken {
+                self.checkpoints.insert(peer, (place, epoch.or(known)));
+            }
         }
         applied
     }

@@ -82,7 +82,9 @@ fn observe(write: &mut Write<'_>, remote: Hlc) {
 fn note_sync(write: &Write<'_>, batch: &Batch) -> rusqlite::Result<()> {
     let peer = batch.peer.ulid().to_bytes();
     let now = write.now.as_millis();
-    if let Some(place) = batch.checkpoint {
+    if let Some(place) = batch.checkpoint
+        && !is_overtaken(write, batch, place.sequence)?
+    {
         let id: Option<Id> = place.event_id.map(|id| id.ulid().to_bytes());
         let epoch: Option<Id> = batch.epoch.map(|epoch| epoch.ulid().to_bytes());
         write
@@ -105,6 +107,20 @@ fn note_sync(write: &Write<'_>, batch: &Batch) -> rusqlite::Result<()> {
             .execute(params![peer, now])?;
     }
     Ok(())
+}
+
+/// Whether a notification took over more of the peer's log while a pull brought this batch. Only a
+/// log of another epoch begins again; what the peer itself finds wrong resets the checkpoint first.
+fn is_overtaken(write: &Write<'_>, batch: &Batch, place: Sequence) -> rusqlite::Result<bool> {
+    let held = write
+        .conn
+        .prepare_cached("SELECT sequence, epoch FROM checkpoints WHERE peer = ?1")?
+        .query_row([batch.peer.ulid().to_bytes()], |row| {
+            Ok((uint(row.get(0)?), row.get::<_, Option<Id>>(1)?.map(column::epoch)))
+        })
+        .optional()?;
+    let Some((sequence, epoch)) = held else { return Ok(false) };
+    Ok(place.0 < sequence && (batch.epoch.is_none() || batch.epoch == epoch))
 }
 
 /// Forgets how far a peer's log was taken over, but not when it was last heard.

@@ -35,6 +35,34 @@ async fn events_and_the_checkpoint_arrive_together_and_once() {
 }
 
 #[tokio::test]
+async fn a_page_that_a_notification_has_overtaken_does_not_set_the_checkpoint_back() {
+    let (a, b) = (World::new(), World::new());
+    a.say_many(9).await;
+    let (events, epoch) = (a.all().await, a.log.head().epoch);
+    let place = |n: usize| Place {
+        sequence: events[n - 1].sequence,
+        event_id: Some(parse(&events[n - 1].event).header.event_id),
+    };
+    let take = async |range: std::ops::Range<usize>, epoch| {
+        let batch = batch(a.daemon, events[range.clone()].to_vec(), Some(place(range.end)));
+        b.log.apply(Batch { epoch, ..batch }).await.unwrap();
+        b.log.checkpoint(a.daemon).await.unwrap()
+    };
+    assert_eq!(take(0..3, Some(epoch)).await.place, place(3));
+    assert_eq!(take(3..9, None).await.place, place(9), "a notification");
+    let late = take(3..6, Some(epoch)).await;
+    assert_eq!((late.place, late.epoch), (place(9), Some(epoch)), "the page under way meanwhile");
+    assert_eq!(take(3..5, None).await.place, place(9), "an older notification");
+    // A log that began again is another one.
+    let other = ids::epoch();
+    let again = take(0..3, Some(other)).await;
+    assert_eq!((again.place, again.epoch), (place(3), Some(other)));
+    b.log.reset_checkpoint(a.daemon).await.unwrap();
+    assert_eq!(take(0..2, Some(other)).await.place, place(2));
+    check_invariants(&b);
+}
+
+#[tokio::test]
 async fn an_unknown_type_and_unknown_members_are_stored_and_relayed_byte_for_byte() {
     let world = World::new();
     let strange = foreign(new_origin(), 1)
