@@ -40,6 +40,19 @@ pub enum CheckState {
     Skipped,
 }
 
+/// The ids of the links on the way to a peer, in the order in which `peer.check` looks at them.
+pub const PEER_CHECKS: [&str; 9] = [
+    "peer_known",
+    "peer_online",
+    "peer_path",
+    "peer_port",
+    "peer_http",
+    "peer_token",
+    "peer_version",
+    "peer_checkpoint",
+    "peer_lag",
+];
+
 /// One link of a chain, looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {

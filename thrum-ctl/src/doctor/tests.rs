@@ -1,5 +1,5 @@
 use thrum_api::Timestamp;
-use thrum_api::local::CheckState;
+use thrum_api::local::{CheckState, PEER_CHECKS};
 
 use super::service::{last_error_of, one_line};
 use super::*;
@@ -62,28 +62,15 @@ async fn sections_come_in_the_order_of_the_chain_and_ids_once() {
     assert_eq!(sections.len(), Section::ALL.len());
 }
 
-/// The ids that a machine without peers never shows.
-const OF_PEERS: [&str; 11] = [
-    "peer_known",
-    "peer_online",
-    "peer_path",
-    "peer_port",
-    "peer_http",
-    "peer_token",
-    "peer_version",
-    "peer_checkpoint",
-    "peer_lag",
-    "peer_token_elsewhere",
-    "peer_sync",
-];
-
 #[tokio::test]
 async fn the_manual_explains_every_id_under_the_heading_that_is_linked() {
     let manual = include_str!("../../../docs/operations.md");
     let folder = tempfile::tempdir().unwrap();
     let all = examine(&nowhere(folder.path())).await;
     let ids = all.iter().map(|found| (found.section, found.check.id.as_str()));
-    for (section, id) in ids.chain(OF_PEERS.map(|id| (Section::Peers, id))) {
+    // A machine without peers shows none of these.
+    let of_peers = PEER_CHECKS.into_iter().chain(["peer_token_elsewhere", "peer_sync"]);
+    for (section, id) in ids.chain(of_peers.map(|id| (Section::Peers, id))) {
         let heading = format!("\n### Doctor: {}\n", section.word());
         let (_, text) = manual.split_once(&heading).unwrap_or_else(|| panic!("no {heading:?}"));
         let text = text.split("\n#").next().unwrap();

@@ -6,25 +6,12 @@ mod way;
 use std::sync::Arc;
 
 use answers::{checkpoint, http, lag, token};
-use thrum_api::local::{Check, CheckState, PathToPeer, PeerCheckResult};
+use thrum_api::local::{Check, CheckState, PEER_CHECKS, PathToPeer, PeerCheckResult};
 use way::{knock, known, path, port};
 
 use super::shared::Shared;
 use crate::peer::Peer;
 use crate::tailnet::Presence;
-
-/// The links in their order.
-const IDS: [&str; 9] = [
-    "peer_known",
-    "peer_online",
-    "peer_path",
-    "peer_port",
-    "peer_http",
-    "peer_token",
-    "peer_version",
-    "peer_checkpoint",
-    "peer_lag",
-];
 
 /// What was found so far.
 struct Chain {
@@ -54,7 +41,7 @@ impl Chain {
     /// What was not looked at, because of the broken link.
     fn rest(mut self, because: Option<&str>) -> Vec<Check> {
         let because = because.map(str::to_owned).or(self.broken);
-        for id in IDS {
+        for id in PEER_CHECKS {
             if self.checks.iter().all(|check| check.id != id) {
                 self.checks.push(Check {
                     id: id.to_owned(),
@@ -65,7 +52,7 @@ impl Chain {
                 });
             }
         }
-        let place = |check: &Check| IDS.iter().position(|id| *id == check.id);
+        let place = |check: &Check| PEER_CHECKS.iter().position(|id| *id == check.id);
         self.checks.sort_by_key(place);
         self.checks
     }
