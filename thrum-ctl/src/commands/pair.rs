@@ -126,7 +126,7 @@ pub async fn join(args: &JoinArgs, context: &mut Context<'_>) -> Result<(), Erro
     let joined = loop {
         let code = match host.by_policy {
             Some(true) => None,
-            _ => Some(ask_code(context.printer).await?),
+            _ => Some(ask_code(host.by_policy, context.printer).await?),
         };
         let params = PeerJoinParams { address: args.address.clone(), code };
         match client.call::<PeerJoin>(&params).await {
@@ -193,14 +193,21 @@ async fn introduce(
 }
 
 /// The code, from the person or from stdin. Never from the command line, which everybody can list.
-async fn ask_code(printer: &mut Printer) -> Result<PairingCode, Error> {
+async fn ask_code(by_policy: Option<bool>, printer: &mut Printer) -> Result<PairingCode, Error> {
     const HINT: &str = "the code is what `thrum peer add` shows on the other machine";
     loop {
         if can_ask() {
             printer.ask("Enter pairing code: ");
         }
         let Some(line) = read_line().await? else {
-            return Err(Error::usage("there was no pairing code on stdin", HINT));
+            return Err(match by_policy {
+                Some(_) => Error::usage(
+                    "the tailnet's policy does not let this machine pair without a code, and there \
+                     was none on stdin",
+                    "grant it to this machine's tag or user: docs/tailscale.md, \"Pairing by policy\"",
+                ),
+                None => Error::usage("there was no pairing code on stdin", HINT),
+            });
         };
         match line.trim().parse() {
             Ok(code) => return Ok(code),

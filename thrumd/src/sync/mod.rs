@@ -89,6 +89,7 @@ impl Sync {
             name,
             port: listening_port,
             wanted_port,
+            started: tokio::time::Instant::now(),
             enabled: watch::Sender::new(false),
             standing: watch::Sender::default(),
             inputs,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use thrum_api::local::PeerState;
 use thrum_api::{DaemonId, names};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -78,6 +79,7 @@ pub(super) struct Shared {
     pub(super) port: watch::Receiver<u16>,
     /// The port that it will have; 0 if any will do.
     pub(super) wanted_port: u16,
+    pub(super) started: Instant,
     pub(super) enabled: watch::Sender<bool>,
     /// How it stands with each peer that was talked to, told as it changes.
     pub(super) standing: watch::Sender<BTreeMap<DaemonId, PeerState>>,

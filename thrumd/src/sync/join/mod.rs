@@ -12,7 +12,7 @@ use thrum_api::peer::{
     SyncPeerInfo,
 };
 use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, names};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use refusal::{is_itself, refused, unreachable};
 
@@ -26,6 +26,13 @@ use crate::tailnet::{Presence, Target};
 const GOODBYE: Duration = Duration::from_secs(2);
 /// The first authenticated request is tried this often: its loss would leave the pairing open.
 const CONFIRM_TRIES: u32 = 3;
+
+/// A daemon that runs for less may stand on a node that is as young, like a CI runner's: what the
+/// policy grants it is still on its way to the others.
+const NEWCOMER: Duration = Duration::from_secs(60);
+/// How long we wait for that.
+const GRANT_PATIENCE: Duration = Duration::from_secs(10);
+const GRANT_LOOK: Duration = Duration::from_millis(250);
 
 fn state_file(error: &RegistryError) -> RpcError {
     RpcError::new(ErrorCode::STORAGE, chain(error))
@@ -76,26 +83,16 @@ impl Shared {
 
 pub(super) async fn resolve(shared: &Shared, address: &str) -> Result<PeerResolveResult, RpcError> {
     let target = shared.target(address).await?;
-    let params = PeerInfoParams::default();
-    let probe = shared
-        .client
-        .call::<SyncPeerInfo>(address, &target.addresses, None, &params, Bounds::SMALL)
-        .await;
-    // Without a token a thrumd refuses, in words that nothing else would use.
-    let (answered, by_policy) = match probe {
-        Err(ClientError::Refused { address, said }) => {
-            (address, said.member("policy").and_then(serde_json::Value::as_bool))
+    let begun = Instant::now();
+    let (answered, by_policy) = loop {
+        let (answered, by_policy) = probe(shared, address, &target).await?;
+        let on_its_way = by_policy == Some(false)
+            && shared.started.elapsed() < NEWCOMER
+            && begun.elapsed() < GRANT_PATIENCE;
+        if !on_its_way {
+            break (answered, by_policy);
         }
-        // Nobody is there because we don't listen yet. Another daemon of this machine may have the
-        // same port, so this is no reason not to ask.
-        Err(ClientError::Connect { address: at, .. }) if shared.is_ours(at, shared.wanted_port) => {
-            return Err(is_itself(address));
-        }
-        Err(error) => return Err(unreachable(address, &error)),
-        Ok(Answer { address: at, .. }) => {
-            let what = "an answer that needs a token without one".to_owned();
-            return Err(unreachable(address, &ClientError::NotAThrumd { address: at, what }));
-        }
+        sleep(GRANT_LOOK).await;
     };
     Ok(PeerResolveResult {
         address: answered.to_string(),
@@ -104,6 +101,35 @@ pub(super) async fn resolve(shared: &Shared, address: &str) -> Result<PeerResolv
         same_owner: target.same_owner,
         by_policy,
     })
+}
+
+/// Who answers there, and whether the tailnet's policy lets us pair with it, as far as it knows.
+async fn probe(
+    shared: &Shared,
+    address: &str,
+    target: &Target,
+) -> Result<(SocketAddr, Option<bool>), RpcError> {
+    let params = PeerInfoParams::default();
+    let probe = shared
+        .client
+        .call::<SyncPeerInfo>(address, &target.addresses, None, &params, Bounds::SMALL)
+        .await;
+    // Without a token a thrumd refuses, in words that nothing else would use.
+    match probe {
+        Err(ClientError::Refused { address, said }) => {
+            Ok((address, said.member("policy").and_then(serde_json::Value::as_bool)))
+        }
+        // Nobody is there because we don't listen yet. Another daemon of this machine may have the
+        // same port, so this is no reason not to ask.
+        Err(ClientError::Connect { address: at, .. }) if shared.is_ours(at, shared.wanted_port) => {
+            Err(is_itself(address))
+        }
+        Err(error) => Err(unreachable(address, &error)),
+        Ok(Answer { address: at, .. }) => {
+            let what = "an answer that needs a token without one".to_owned();
+            Err(unreachable(address, &ClientError::NotAThrumd { address: at, what }))
+        }
+    }
 }
 
 /// Joins in a task of its own: a caller that hangs up must not leave half a pairing.

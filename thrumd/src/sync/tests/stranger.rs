@@ -1,6 +1,8 @@
 //! What answers is no thrumd, or a bad one.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thrum_api::local::PeerState;
 use thrum_api::{ErrorCode, Token};
@@ -12,15 +14,21 @@ use crate::peer::Peer;
 
 /// Answers every request with these bytes, or never.
 async fn stranger(answer: Option<String>) -> SocketAddr {
+    scripted(move |_| answer.clone()).await
+}
+
+/// Answers each request with what it is told for its number, from 0.
+async fn scripted(answer: impl Fn(usize) -> Option<String> + Clone + Send + 'static) -> SocketAddr {
+    let asked = Arc::new(AtomicUsize::new(0));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let answer = answer.clone();
+            let (answer, asked) = (answer.clone(), Arc::clone(&asked));
             tokio::spawn(async move {
                 let mut request = vec![0; 64 * 1024];
                 while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
-                    if let Some(answer) = &answer
+                    if let Some(answer) = answer(asked.fetch_add(1, Ordering::SeqCst))
                         && stream.write_all(answer.as_bytes()).await.is_err()
                     {
                         break;
@@ -101,6 +109,23 @@ async fn a_page_that_repeats_a_place_is_refused() {
     );
     let address = stranger(http("application/json", &body)).await;
     complains(address, "place 1 comes after place 1 in its page").await;
+}
+
+#[tokio::test]
+async fn a_grant_that_is_on_its_way_is_waited_for() {
+    let refusal = |granted: bool| {
+        let data = format!("{{\"policy\":{granted}}}");
+        http(
+            "application/json",
+            &format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{{\"code\":-32001,\"message\":\"no \
+                 token\",\"data\":{data}}}}}"
+            ),
+        )
+    };
+    let a = daemon("a").await;
+    let hub = scripted(move |asked| refusal(asked >= 2)).await;
+    assert_eq!(a.sync.resolve(&hub.to_string()).await.unwrap().by_policy, Some(true));
 }
 
 #[tokio::test]
