@@ -2,6 +2,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What a wire does with connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum WireState {
     /// It carries every request and cuts the connection after so many bytes of answers: the other
     /// side has done what was asked, and the asking one doesn't learn it.
     CutAnswers(usize),
+    /// It carries everything, and each piece of an answer only after so many milliseconds.
+    Slow(u64),
 }
 
 /// A wire to a daemon that the test can cut. [`super::Daemon::set_peer_address`] puts it between two.
@@ -93,6 +96,10 @@ fn carry(mut near: TcpStream, far: SocketAddr, state: &Mutex<WireState>, cuts: &
         let now = *state.lock().unwrap();
         let allowed = match now {
             WireState::Good => count,
+            WireState::Slow(millis) => {
+                std::thread::sleep(Duration::from_millis(millis));
+                count
+            }
             WireState::Dead => 0,
             WireState::CutAnswers(after) => count.min(after.saturating_sub(carried)),
         };

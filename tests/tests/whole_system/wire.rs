@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tests::lab::{Daemon, LONG, SHORT, Setup, Wire, WireState, converge, eventually, holds, pair};
+use rustix::process::Signal;
+use tests::lab::{
+    Daemon, LONG, SHORT, Setup, Wire, WireState, converge, eventually, holds, pair, process,
+};
 use thrum_api::local::{PeerState, PeerSync, PeerSyncParams};
 
 /// Two daemons that reach each other over a wire each.
@@ -76,4 +79,43 @@ fn a_dead_peer_is_tried_less_and_less_and_the_first_word_from_it_ends_that() {
     wires[0].set(WireState::Good);
     server.append(["I am back"]);
     assert_eq!(converge(SHORT, &[&laptop, &server]), 3);
+}
+
+fn in_sync(daemon: &Daemon) {
+    eventually(SHORT, || {
+        let peer = daemon.status().peers.remove(0);
+        holds(peer.state == PeerState::InSync, || format!("{peer:?}"))
+    });
+}
+
+#[test]
+fn what_was_acknowledged_goes_out_before_the_end() {
+    let (mut laptop, server, wires) = wired();
+    for round in 0..3 {
+        in_sync(&laptop);
+        wires[0].set(WireState::Slow(150));
+        // The first is under way for longer than the others take to be written.
+        for part in ["under way", "waiting for it", "last words"] {
+            laptop.append([format!("{part} {round}")]);
+        }
+        assert!(laptop.stop().success());
+        let held = server.texts();
+        assert!(held.contains(&format!("last words {round}")), "{held:?}");
+        wires[0].set(WireState::Good);
+        laptop.start_again();
+    }
+}
+
+#[test]
+fn a_peer_that_went_silent_is_given_up_at_the_end() {
+    let (mut laptop, server, _wires) = wired();
+    in_sync(&laptop);
+    process::signal(server.pid(), Signal::STOP);
+    laptop.append(["nobody answers"]);
+    assert!(laptop.stop().success());
+    process::signal(server.pid(), Signal::CONT);
+    let words = "server still lacks events of this log (1); they go out when thrumd runs again";
+    assert!(laptop.log_text().contains(words), "{}", laptop.log_text());
+    laptop.start_again();
+    converge(LONG, &[&laptop, &server]);
 }

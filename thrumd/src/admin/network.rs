@@ -20,7 +20,7 @@ const START_LIMIT: Duration = Duration::from_secs(15);
 const LISTENER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Peers' requests that are under way when the daemon stops get this long.
-const GRACE: Duration = Duration::from_millis(1500);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The way to peers, or why there is none.
 pub enum Network {
@@ -79,9 +79,10 @@ impl Network {
         self.link().map(|link| link.bound.borrow().clone()).unwrap_or_default()
     }
 
-    /// Ends the listener, then sync.
+    /// Tells peers what they lack, then ends the listener, then sync.
     pub async fn close(&self) {
         let Some(link) = self.link() else { return };
+        link.sync().say_last_words().await;
         link.stop.send_replace(true);
         link.tasks.close();
         // Sync is closed in any case, whoever still pulls from us.

@@ -19,10 +19,10 @@ const PANIC_EXIT_CODE: i32 = 70;
 pub async fn in_order(surface: &Surface, serving: JoinHandle<()>) {
     readiness::stopping();
     let end = Instant::now() + STOP_LIMIT;
-    let before = |seconds| end - Duration::from_secs(seconds);
-    step("local programs", before(3), async { drop(serving.await) }).await;
-    step("peers", before(2), surface.network.close()).await;
-    step("messages and agents", before(1), surface.agents.close()).await;
+    let before = |millis| end - Duration::from_millis(millis);
+    step("local programs", before(4000), async { drop(serving.await) }).await;
+    step("peers", before(500), surface.network.close()).await;
+    step("messages and agents", before(250), surface.agents.close()).await;
     step("the log", end, async {
         if let Err(error) = surface.log.close().await {
             tracing::error!("the log did not end well: {}", Chain(&error));

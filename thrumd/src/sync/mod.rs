@@ -7,6 +7,7 @@ pub mod client;
 mod driver;
 pub mod hub;
 mod join;
+mod last_words;
 mod pull;
 mod serve;
 mod shared;
@@ -201,6 +202,12 @@ impl Sync {
     /// Counters since start.
     pub fn counters(&self) -> SyncCounters {
         self.shared.counters.read()
+    }
+
+    /// Waits until every peer that answers holds this log, 1.5 s at most. For the end, while peers are
+    /// still served.
+    pub async fn say_last_words(&self) {
+        last_words::say(&self.shared).await;
     }
 
     /// Stops: no new requests; those under way get a second.
