@@ -3,7 +3,7 @@
 //! It must not outlive us. On Linux it is started through `setpriv --pdeathsig KILL` (util-linux),
 //! so that the kernel ends it with us whatever ends us. That signal is bound to the thread that
 //! started it, which is why each run has a thread of its own that stays to the end. Where there is
-//! no setpriv, the next start ends what the last one left (see [`reap`]).
+//! no setpriv, or none that works, the next start ends what the last one left (see [`reap`]).
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -43,13 +43,8 @@ impl Recipe {
     pub(super) fn command(&self) -> Command {
         let mut command = match &self.setpriv {
             Some(setpriv) => {
-                let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL", "--no-new-privs"]);
-                if let Some(user) = &self.user {
-                    command.arg(format!("--reuid={}", user.uid));
-                    command.arg(format!("--regid={}", user.gid)).arg("--clear-groups");
-                }
-                command.arg("--").arg(&self.program);
+                let mut command = through(setpriv, self.user.as_ref());
+                command.arg(&self.program);
                 command
             }
             None => {
@@ -76,6 +71,28 @@ impl Recipe {
             .stderr(Stdio::piped());
         command
     }
+}
+
+/// What binds the program that follows to our life.
+fn through(setpriv: &Path, user: Option<&User>) -> Command {
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "KILL", "--no-new-privs"]);
+    if let Some(user) = user {
+        command.arg(format!("--reuid={}", user.uid));
+        command.arg(format!("--regid={}", user.gid)).arg("--clear-groups");
+    }
+    command.arg("--");
+    command
+}
+
+/// Whether `setpriv` does what it is needed for. Only a trial tells: busybox's has no such option,
+/// and a sandbox may forbid what util-linux's does besides. Our systemd unit is one (setpriv sets
+/// capabilities, if only to none); there systemd ends what we leave.
+pub(super) fn binds(setpriv: &Path, user: Option<&User>) -> bool {
+    let mut trial = through(setpriv, user);
+    trial.arg(setpriv).arg("--version");
+    trial.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    trial.status().is_ok_and(|status| status.success())
 }
 
 /// The running child, for those who may have to end it.

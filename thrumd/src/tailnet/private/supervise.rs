@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::child::{Recipe, Run, Slot, note, reap};
+use super::child::{Recipe, Run, Slot, binds, note, reap};
 use super::lockdown::Exposure;
 use super::{ChildError, PrivateConfig, State, Tailscaled, User, binary, files};
 use crate::report::Chain;
@@ -47,8 +47,7 @@ impl Plan {
         let exposure = Exposure::make(&config, user.as_mut());
         let recipe = Recipe {
             program,
-            // Elsewhere there is none, and busybox has none with that option.
-            setpriv: binary::find_program("setpriv").filter(|it| knows_pdeathsig(it)),
+            setpriv: binary::find_program("setpriv").filter(|it| binds(it, user.as_ref())),
             user,
             dir,
             ephemeral: config.ephemeral,
@@ -56,15 +55,6 @@ impl Plan {
         };
         Ok(Self { config, exposure, recipe, _lock: lock })
     }
-}
-
-fn knows_pdeathsig(setpriv: &Path) -> bool {
-    let output = std::process::Command::new(setpriv).arg("--help").output();
-    output.is_ok_and(|it| {
-        [it.stdout, it.stderr]
-            .iter()
-            .any(|text| String::from_utf8_lossy(text).contains("pdeathsig"))
-    })
 }
 
 /// Runs the child again and again until `stop`. What goes wrong is in `trouble` until it is mended.

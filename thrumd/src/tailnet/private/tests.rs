@@ -219,3 +219,13 @@ async fn what_no_patience_mends_is_an_error_at_once() {
     let text = crate::report::Chain(&error).to_string();
     assert!(text.contains("THRUM_TS_STATE_DIR"), "{text}");
 }
+
+#[test]
+fn a_setpriv_that_does_not_work_here_is_not_used() {
+    let place = Place::new("case $* in *--reuid=7*) exit 127 ;; *) ;; esac");
+    let setpriv = place.dir.path().join("tailscaled");
+    let user = User { name: "u".to_owned(), uid: 7, gid: 7 };
+    assert!(child::binds(&setpriv, None));
+    assert!(!child::binds(&setpriv, Some(&user)));
+    assert!(!child::binds(&place.state().join("none"), None));
+}
