@@ -6,6 +6,8 @@
 #   control_key                an auth key, reusable
 #   control_cut NAME, control_heal   drops every packet of a machine, and lets them through again
 #   hs ARGS...                 headscale's own command line
+#   tailscaled_install NAME, tailscaled_login NAME   the service in a machine, and its login
+#   control_end                for `trap`: no machine, server or namespace is left behind
 
 CTL=thi$$
 NET=10.77.1
@@ -86,8 +88,51 @@ EOF
 }
 control_heal() { nsenter --net="/run/netns/$CTL" nft delete table bridge cut; }
 
+# What every tailscaled needs here, where the relay has no certificate and nothing leads out.
+TS_ENVIRONMENT="TS_DEBUG_USE_DERP_HTTP=true TS_NO_LOGS_NO_SUPPORT=true TS_PANIC_IF_HIT_MAIN_CONTROL=1 TS_DISABLE_PORTMAPPER=1"
+
+tailscaled_install() {
+  local name=$1
+  cp "$TAILNET_BIN/tailscaled" "$MACHINES/$name/share/"
+  machine "$name" sh -c 'cp /share/tailscaled /usr/sbin/tailscaled && ln -sf /usr/sbin/tailscaled /usr/bin/tailscale'
+  cat >"$MACHINES/$name/share/tailscaled.service" <<U
+[Unit]
+Description=tailscaled
+[Service]
+# This tailscaled is built without telling systemd when it is ready.
+Type=exec
+Environment=$TS_ENVIRONMENT
+ExecStart=/usr/sbin/tailscaled --no-logs-no-support --state=/var/lib/tailscale/tailscaled.state --socket=/run/tailscale/tailscaled.sock --port=41641
+Restart=on-failure
+RuntimeDirectory=tailscale
+RuntimeDirectoryMode=0755
+StateDirectory=tailscale
+[Install]
+WantedBy=multi-user.target
+U
+  machine "$name" cp /share/tailscaled.service /etc/systemd/system/
+  machine "$name" systemctl enable --now tailscaled 2>/dev/null
+}
+
+online() { machine "$1" tailscale status --json | grep -q '"BackendState": "Running"'; }
+
+tailscaled_login() {
+  machine "$1" tailscale up --login-server="http://$NET.1:8080" --auth-key="$(control_key)" --hostname="$1" \
+    --netfilter-mode=off --accept-dns=false --timeout=30s 2>/dev/null
+  wait_for 20 "$1 is in the tailnet" online "$1"
+}
+
 control_down() {
   local ns
   [ -z "${HEADSCALE:-}" ] || kill -9 "$HEADSCALE" 2>/dev/null
   for ns in $(ip netns list | awk -v p="$CTL" 'index($1, p) == 1 { print $1 }'); do ip netns del "$ns"; done
+}
+
+# Also when a machine was lost.
+control_end() {
+  local status=$?
+  set +e
+  (exit $status); machines_end
+  control_down
+  exit $status
 }

@@ -1,7 +1,8 @@
 # Sourced: throw-away machines that boot a real systemd in a container, for the install tier.
 #
 #   machine_root            builds the Debian root once, into the cache, and prints its folder
-#   machine_boot NAME [NS]  boots NAME; in network namespace NS, else with a network of its own
+#   machine_boot NAME [NS [tun]]   boots NAME; in network namespace NS, else with a network of its own;
+#                           with tun it may make network interfaces
 #   machine NAME CMD...     runs CMD inside
 #   machine_halt NAME       powers it off; its disk stays until machine_forget NAME
 #   wait_for SECONDS WHAT CMD...   tries CMD until it succeeds; names WHAT when the time is over
@@ -69,7 +70,8 @@ machine_boot() {
     printf '%s\n' "$name" >"$dir/upper/etc/hostname"
     : >"$dir/upper/etc/machine-id"
   fi
-  [ -z "$ns" ] || net="--network-namespace-path=/run/netns/$ns --capability=CAP_NET_ADMIN,CAP_NET_RAW --bind=/dev/net/tun"
+  [ -z "$ns" ] || net=--network-namespace-path=/run/netns/$ns
+  [ "${3:-}" != tun ] || net+=" --capability=CAP_NET_ADMIN,CAP_NET_RAW --bind=/dev/net/tun"
   # A mount namespace of its own, so that nothing of it is left when it ends; a pure cgroup2 as on
   # the machines that people have.
   setsid unshare --mount --propagation private bash -c '
