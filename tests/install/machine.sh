@@ -4,6 +4,7 @@
 #   machine_boot NAME [NS [tun]]   boots NAME; in network namespace NS, else with a network of its own;
 #                           with tun it may make network interfaces
 #   machine NAME CMD...     runs CMD inside
+#   journal_end NAME        the end of its journal, for --after-cursor: --since knows only whole seconds
 #   machine_halt NAME       powers it off; its disk stays until machine_forget NAME
 #   wait_for SECONDS WHAT CMD...   tries CMD until it succeeds; names WHAT when the time is over
 #
@@ -88,6 +89,11 @@ machine_boot() {
   ' - "thrum-$$-$name" "$base" "$dir" "$name" "$net" </dev/null >>"$dir/console" 2>&1 &
   echo $! >"$dir/pid"
   wait_for 60 "$name boots" machine_settled "$name"
+}
+
+journal_end() {
+  machine "$1" journalctl --sync
+  machine "$1" journalctl -q -n 1 -o cat --show-cursor | sed -n 's/^-- cursor: //p'
 }
 
 machine_halt() {
