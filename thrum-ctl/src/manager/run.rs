@@ -31,6 +31,36 @@ pub fn run(words: &[String]) -> Result<(), Error> {
     } else {
         "see why: journalctl -u thrumd -n 50".to_owned()
     };
-    let why = if said.is_empty() { output.status.to_string() } else { said.to_owned() };
+    let why = match one_line(said) {
+        line if line.is_empty() => output.status.to_string(),
+        line => line,
+    };
     Err(Error::failed(format!("{shown} failed: {why}"), hint))
+}
+
+/// What systemctl says, without its pointers to where more is said: the hint has a better one.
+fn one_line(said: &str) -> String {
+    let lines = said.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("See "));
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_manager_says_becomes_one_line() {
+        let said = "Failed to stop a.socket: Access denied\nSee system logs and 'systemctl status \
+                    a.socket' for details.\nFailed to stop a.service: Access denied\n";
+        let line = "Failed to stop a.socket: Access denied Failed to stop a.service: Access denied";
+        assert_eq!(one_line(said), line);
+    }
+
+    #[test]
+    fn a_command_that_fails_says_why_in_one_line() {
+        let words = ["sh", "-c", "printf 'no\\nway\\n' >&2; exit 1"].map(str::to_owned);
+        let error = run(&words).unwrap_err().to_string();
+        assert!(error.ends_with("failed: no way"), "{error}");
+    }
 }
