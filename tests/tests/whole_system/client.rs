@@ -240,3 +240,30 @@ fn a_daemon_that_dies_at_start_is_quoted() {
     assert!(ran.stderr.contains("THRUM_TS_PORT"), "{}", ran.stderr);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
+
+#[test]
+fn a_daemon_started_with_relative_places_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = Client::of_socket("run.sock".into(), folder.path().to_owned())
+        .env("THRUM_STATE_DIR", "here")
+        .env("THRUM_TAILNET", "loopback");
+    client.run(&["daemon", "start"]).exits(0);
+    let status = client.run(&["status", "--json"]).exits(0);
+    client.run(&["daemon", "stop"]).exits(0);
+    assert!(folder.path().join("here/log.db").exists(), "{}", status.stdout);
+}
+
+#[test]
+fn the_client_finds_the_daemon_where_the_settings_file_puts_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("thrumd.toml");
+    let state = folder.path().join("data");
+    let text = format!("state_dir = {state:?}\ntailnet = \"loopback\"\n");
+    std::fs::write(&file, text).unwrap();
+    let client =
+        Client::of_socket("".into(), folder.path().to_owned()).env("THRUM_CONFIG", file.display());
+    client.run(&["daemon", "start"]).exits(0);
+    client.run(&["status"]).exits(0);
+    client.run(&["daemon", "stop"]).exits(0);
+    assert!(state.join("log.db").exists());
+}

@@ -40,29 +40,57 @@ pub struct Places {
     pub user_state_dir: Option<PathBuf>,
     /// Root's daemon is the system's.
     pub root: bool,
+    /// A service manager may have the system's daemon. Without one, root's is root's own.
+    pub managed: bool,
 }
 
 impl Places {
-    /// Of this process.
+    /// Of this process. Paths are made absolute: a daemon that is started here works elsewhere.
     pub fn of_this_machine(socket: Option<PathBuf>) -> Self {
+        let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let named = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let user = directories::ProjectDirs::from("", "", "thrum")
             .map(|dirs| dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned());
-        Self {
-            socket,
-            state_dir: named("THRUM_STATE_DIR"),
+        let places = Self {
+            socket: socket.map(whole),
+            state_dir: named("THRUM_STATE_DIR").map(whole),
             user_state_dir: user,
             root: rustix::process::geteuid().is_root(),
+            managed: cfg!(target_os = "macos") || super::unit_installed(),
+        };
+        // The system's daemon has its places from its unit, whatever its file says.
+        let file = named("THRUM_CONFIG").or_else(|| {
+            let dirs = directories::BaseDirs::new().filter(|_| !places.root)?;
+            let base = named("XDG_CONFIG_HOME").unwrap_or_else(|| dirs.home_dir().join(".config"));
+            Some(base.join("thrum/thrumd.toml"))
+        });
+        match file {
+            Some(file) => places.or_of_file(&file),
+            None => places,
         }
+    }
+
+    /// What `thrumd.toml` says where nothing else was said. A file that can't be read is thrumd's to
+    /// complain of.
+    fn or_of_file(mut self, file: &Path) -> Self {
+        if self.socket.is_some() || self.state_dir.is_some() {
+            return self;
+        }
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let Ok(table) = text.parse::<toml::Table>() else { return self };
+        let path = |key| table.get(key).and_then(toml::Value::as_str).map(PathBuf::from);
+        (self.socket, self.state_dir) = (path("socket"), path("state_dir"));
+        self
     }
 
     /// Where to look, in this order. One place only if one was named: falling back to another daemon
     /// would answer for the wrong one.
     pub fn in_order(&self) -> Vec<Place> {
+        let system = if self.root && !self.managed { Owner::User } else { Owner::System };
         let place = |path: &Path, owner| Place { path: path.to_owned(), owner };
         if let Some(socket) = &self.socket {
             let owner = if socket.starts_with("/run") || socket.starts_with(SYSTEM_STATE_DIR) {
-                Owner::System
+                system
             } else {
                 Owner::User
             };
@@ -75,8 +103,8 @@ impl Places {
         if let Some(state_dir) = self.user_state_dir.as_ref().filter(|_| !self.root) {
             places.push(place(&state_dir.join(SOCKET), Owner::User));
         }
-        places.push(place(Path::new(SYSTEM_SOCKET), Owner::System));
-        places.push(place(&Path::new(SYSTEM_STATE_DIR).join(SOCKET), Owner::System));
+        places.push(place(Path::new(SYSTEM_SOCKET), system));
+        places.push(place(&Path::new(SYSTEM_STATE_DIR).join(SOCKET), system));
         places.extend(
             HOMEBREW.iter().map(|dir| place(&Path::new(dir).join(SOCKET), Owner::Homebrew)),
         );
@@ -182,8 +210,30 @@ mod tests {
 
     #[test]
     fn roots_daemon_is_the_systems() {
-        let root = Places { root: true, ..of_user() };
+        let root = Places { root: true, managed: true, ..of_user() };
         assert_eq!(root.in_order()[0].owner, Owner::System);
         assert_eq!(root.own_state_dir(), Path::new("/var/lib/thrum"));
+        // In a container nobody but root starts it.
+        let container = Places { managed: false, ..root };
+        assert_eq!(container.in_order()[0].owner, Owner::User);
+    }
+
+    #[test]
+    fn the_settings_file_names_the_places_where_nothing_else_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("thrumd.toml");
+        std::fs::write(&file, "state_dir = \"/data/thrum\"\nport = 9200\n").unwrap();
+        assert_eq!(paths(&of_user().or_of_file(&file)), ["/data/thrum/thrumd.sock"]);
+        std::fs::write(&file, "state_dir = \"/data/thrum\"\nsocket = \"/data/s\"\n").unwrap();
+        let both = of_user().or_of_file(&file);
+        assert_eq!(paths(&both), ["/data/s"]);
+        assert_eq!(both.own_state_dir(), Path::new("/data/thrum"));
+        let named = Places { state_dir: Some("/tmp/a".into()), ..of_user() }.or_of_file(&file);
+        assert_eq!(paths(&named), ["/tmp/a/thrumd.sock"]);
+        for text in ["", "state_dir = 1", "not toml"] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(of_user().or_of_file(&file).in_order(), of_user().in_order(), "{text}");
+        }
+        assert_eq!(of_user().or_of_file(Path::new("/nowhere")).in_order(), of_user().in_order());
     }
 }

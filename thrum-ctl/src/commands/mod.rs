@@ -25,6 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub use logs::tail;
 pub use start::find_thrumd;
+pub use stop::is_running;
 
 use crate::cli::{Command, DaemonCommand, PeerCommand};
 use crate::context::Context;

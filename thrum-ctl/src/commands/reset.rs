@@ -30,6 +30,7 @@ pub async fn run(args: &ResetArgs, context: &mut Context<'_>) -> Result<(), Erro
     let output = Command::new(&thrumd)
         .arg("--reset-identity")
         .env("THRUM_SOCKET", places.own_socket())
+        .env("THRUM_STATE_DIR", &state_dir)
         .output()
         .map_err(|source| Error::io(format!("can't run {}", thrumd.display()), source))?;
     if !output.status.success() {

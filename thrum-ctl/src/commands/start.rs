@@ -47,7 +47,7 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
         return report(&health, "started", context);
     }
     let log = places.own_state_dir().join("thrumd.log");
-    let (child, log_start) = spawn(&socket, &log)?;
+    let (child, log_start) = spawn(&places, &log)?;
     let health = answered(child, &socket, &log, log_start, context).await?;
     report(&health, "started", context)
 }
@@ -90,7 +90,7 @@ pub async fn answers_at(places: &Places) -> Result<HealthResult, Error> {
 }
 
 /// Starts `thrumd` so that it outlives us. Answers where its part of the log begins.
-fn spawn(socket: &Path, log: &Path) -> Result<(Child, u64), Error> {
+fn spawn(places: &Places, log: &Path) -> Result<(Child, u64), Error> {
     let thrumd = find_thrumd()?;
     if let Some(folder) = log.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(
@@ -104,7 +104,8 @@ fn spawn(socket: &Path, log: &Path) -> Result<(Child, u64), Error> {
     let log_start = file.metadata().map_err(cant)?.len();
     let child = Command::new(&thrumd)
         .env("THRUM_LOG_PATH", log)
-        .env("THRUM_SOCKET", socket)
+        .env("THRUM_SOCKET", places.own_socket())
+        .env("THRUM_STATE_DIR", places.own_state_dir())
         // A group of its own: Ctrl-C and the end of this terminal's session are not meant for it.
         .process_group(0)
         .current_dir("/")

@@ -6,7 +6,7 @@ use thrum_api::Timestamp;
 use super::ask::{ask, ask_with};
 use super::{Around, Findings, Found, Section};
 use crate::client::place::Owner;
-use crate::commands::tail;
+use crate::commands::{is_running, tail};
 use crate::error::Error;
 use crate::{clock, terminal};
 
@@ -146,15 +146,8 @@ pub fn process(around: &Around) -> Process {
 /// Whether this process is there, and is a thrumd as far as that can be seen: numbers are given
 /// again.
 fn lives(pid: u32) -> bool {
-    let Some(number) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else {
-        return false;
-    };
-    let there = match rustix::process::test_kill_process(number) {
-        Ok(()) => true,
-        Err(error) => error == rustix::io::Errno::PERM,
-    };
     let name = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("comm"));
-    there && name.map_or(true, |name| name.trim() == "thrumd")
+    is_running(pid) && name.map_or(true, |name| name.trim() == "thrumd")
 }
 
 fn process_look(around: &Around, found: &Findings, blame: Option<&str>) -> Found {

@@ -37,8 +37,11 @@ pub fn look(around: &Around) -> Vec<Found> {
         Error::Died { .. } => {
             found.add(found.ok("socket_found", format!("the socket is {here}")));
             found.add(found.ok("socket_permission", "you may use it"));
-            let text = "nobody answers on it";
-            found.add(found.because("socket_answers", "service_process", text));
+            let text = "nobody listens on it";
+            found.add(match process(around) {
+                Process::Gone => found.because("socket_answers", PROCESS, text),
+                _ => found.fail("socket_answers", text).next("thrum daemon restart"),
+            });
         }
         Error::TimedOut { .. } => {
             found.add(found.ok("socket_found", format!("the socket is {here}")));

@@ -12,6 +12,8 @@ pub enum Origin {
     Env(&'static str),
     /// `thrumd.toml`.
     File(PathBuf),
+    /// Nobody set it, and another setting makes no sense without it.
+    Implied(&'static str),
     /// Nobody set it.
     Default,
 }
@@ -22,6 +24,7 @@ impl fmt::Display for Origin {
             Self::Flag(flag) => write!(f, "flag --{flag}"),
             Self::Env(name) => write!(f, "environment {name}"),
             Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Implied(by) => write!(f, "because {by} is set"),
             Self::Default => f.write_str("default"),
         }
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use thrum_api::near;
 
 use super::error::{ConfigError, Origin};
-use super::settings::{Fallback, Key, SETTINGS};
+use super::settings::{Fallback, Key, SETTINGS, setting};
+use super::values::truth;
 
 /// The environment, or a map in its place.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -91,7 +92,24 @@ impl Layers {
             };
             values.insert(setting.key, value);
         }
-        Ok(Self { values })
+        let mut layers = Self { values };
+        layers.imply_private();
+        Ok(layers)
+    }
+
+    /// Where something is set that only the private kind uses, and no kind is, that one is meant.
+    fn imply_private(&mut self) {
+        let set = |key: &Key| {
+            let value = self.get(*key);
+            let off = *key == Key::Ephemeral && value.text.as_deref().map(truth) == Some(Ok(false));
+            value.origin != Origin::Default && !off
+        };
+        let private = [Key::AuthKey, Key::ControlUrl, Key::TailscaleStateDir, Key::Ephemeral];
+        let by = private.iter().find(|key| set(key)).copied();
+        if let Some(by) = by.filter(|_| !set(&Key::Tailnet)) {
+            let (text, origin) = (Some("private".to_owned()), Origin::Implied(setting(by).name));
+            self.values.insert(Key::Tailnet, Value { text, origin });
+        }
     }
 
     /// Takes over one setting from other layers.

@@ -59,7 +59,8 @@ pub fn markdown() -> String {
          \n\
          The file is the one named by `--config` or `THRUM_CONFIG`, else `~/.config/thrum/thrumd.toml`\n\
          (with `XDG_CONFIG_HOME`: there), as root and as the system's service `/etc/thrum/thrumd.toml`\n\
-         (systemd's `CONFIGURATION_DIRECTORY`). Times are written as `90s`, `5m` or `2m30s`.\n\
+         (systemd's `CONFIGURATION_DIRECTORY`). `thrum` takes `state_dir` and `socket` from yours, too, so\n\
+         that it finds the daemon. Times are written as `90s`, `5m` or `2m30s`.\n\
          \n\
          | in thrumd.toml | variable | flag | default |\n\
          | --- | --- | --- | --- |\n",

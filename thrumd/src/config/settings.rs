@@ -158,7 +158,9 @@ pub const SETTINGS: &[Setting] = &[
         fallback: Fallback::Value("tailscaled"),
         sample: "\"tailscaled\"",
         doc: "How peers are reached: `tailscaled` (this machine's own), `private` (a tailscaled of \
-              thrumd's own) or `loopback` (this machine only, no identity: for tests and the demo).",
+              thrumd's own) or `loopback` (this machine only, no identity: for tests and the demo). \
+              Where this is not set, an auth key, a control URL, a state directory for tailscaled or \
+              `ephemeral = true` means `private`.",
     },
     Setting {
         key: Key::SyncInterval,

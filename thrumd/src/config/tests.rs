@@ -214,3 +214,21 @@ fn the_systems_service_reads_the_folder_that_systemd_names() {
     std::fs::write(dir.path().join("thrumd.toml"), "port = 9101\n").unwrap();
     assert_eq!(config(&env).unwrap().port, 9101);
 }
+
+#[test]
+fn what_only_the_private_kind_uses_means_it_and_is_shown() {
+    let kind = |env: &[(&str, &str)]| {
+        let layers = gather(&[], env, None).unwrap();
+        let shown = print::effective(&layers);
+        let line = shown.lines().find(|line| line.starts_with("tailnet ")).unwrap();
+        let words = line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+        (Config::parse(&layers).unwrap().tailnet, words)
+    };
+    let implied = |by: &str| (TailnetKind::Private, format!("private because {by} is set"));
+    assert_eq!(kind(&[("THRUM_TS_AUTH_KEY", "tskey-x")]), implied("auth_key"));
+    assert_eq!(kind(&[("THRUM_TS_EPHEMERAL", "true")]), implied("ephemeral"));
+    let default = (TailnetKind::Tailscaled, "tailscaled default".to_owned());
+    assert_eq!(kind(&[("THRUM_TS_EPHEMERAL", "false")]), default);
+    let named = kind(&[("THRUM_TS_AUTH_KEY", "tskey-x"), ("THRUM_TAILNET", "loopback")]);
+    assert_eq!(named.0, TailnetKind::Loopback);
+}

@@ -41,7 +41,7 @@ impl Config {
             port: required(layers, Key::Port, |text| {
                 text.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
             })?,
-            tailnet: tailnet_kind(layers)?,
+            tailnet: required(layers, Key::Tailnet, kind)?,
             state_dir: required(layers, Key::StateDir, path)?,
             socket: required(layers, Key::Socket, socket)?,
             cadence,
@@ -87,16 +87,6 @@ impl Cadence {
     }
 }
 
-/// The kind that is meant: what is set, else `private` if something was set that only it uses.
-fn tailnet_kind(layers: &Layers) -> Result<TailnetKind, ConfigError> {
-    let set = |key| layers.get(key).origin != Origin::Default;
-    let private = [Key::AuthKey, Key::ControlUrl, Key::TailscaleStateDir, Key::Ephemeral];
-    if !set(Key::Tailnet) && private.into_iter().any(set) {
-        return Ok(TailnetKind::Private);
-    }
-    required(layers, Key::Tailnet, kind)
-}
-
 fn wrong(key: Key, value: &Value, wanted: String) -> ConfigError {
     let setting = setting(key);
     let shown = if setting.secret() { Some("(hidden)".to_owned()) } else { value.text.clone() };
@@ -130,7 +120,7 @@ fn required<T>(
     optional(layers, key, parse)?.ok_or_else(absent)
 }
 
-fn truth(text: &str) -> Result<bool, String> {
+pub(super) fn truth(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
