@@ -104,7 +104,8 @@ pub(super) fn news(
 }
 
 /// Our own events after a place, if they are few and small. Read backwards along our origin, so
-/// that it costs nothing to pass over what came from others.
+/// that it costs nothing to pass over what came from others. That walk ends at the first event before
+/// the place, so there is no window while an event that came back stands behind it.
 fn window(
     conn: &Connection,
     own: Option<i64>,
@@ -112,6 +113,9 @@ fn window(
     damaged: &mut Vec<thrum_api::Sequence>,
 ) -> rusqlite::Result<Option<Vec<SequencedEvent>>> {
     let Some(own) = own else { return Ok(Some(Vec::new())) };
+    if came_back(conn, own, after)? {
+        return Ok(None);
+    }
     let mut statement = conn.prepare_cached(
         "SELECT sequence, body FROM events WHERE origin = ?1
          ORDER BY origin_sequence DESC",
@@ -136,6 +140,16 @@ fn window(
     }
     events.reverse();
     Ok(Some(events))
+}
+
+/// Whether an event of this origin that was set aside stands again after a place, out of the order of
+/// its origin. Costs nothing where nothing was set aside: `gaps` is empty then.
+fn came_back(conn: &Connection, origin: i64, after: Place) -> rusqlite::Result<bool> {
+    conn.prepare_cached(
+        "SELECT 1 FROM gaps CROSS JOIN events ON events.event_id = gaps.event_id
+         WHERE events.origin = ?1 AND events.sequence > ?2",
+    )?
+    .exists(params![origin, int(after.sequence.0)])
 }
 
 /// The checkpoint for a peer's log.

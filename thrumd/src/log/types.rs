@@ -116,8 +116,9 @@ pub struct News {
     pub head: Place,
     /// Heads, if they say all of the log up to `head` (no fork, no hole, not too many).
     pub heads: Option<Vec<Head>>,
-    /// Our own events after the asked place, if they are few and small enough and the place
-    /// matches our log. Own events of an earlier epoch are left to the heads.
+    /// Our own events after the asked place, if they are few and small enough, the place matches
+    /// our log and none of them came back from a peer. Own events of an earlier epoch are left to
+    /// the heads.
     pub window: Option<Vec<SequencedEvent>>,
     /// Whether there is any event after the asked place that did not come from the asked peer.
     pub concerns_peer: bool,

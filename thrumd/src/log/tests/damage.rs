@@ -46,6 +46,30 @@ async fn a_row_that_is_no_json_object_is_set_aside_and_comes_back_from_a_peer() 
     check_gaps(&a, 3);
 }
 
+#[tokio::test]
+async fn no_window_passes_over_an_event_that_came_back_at_a_later_place() {
+    let (a, b, c) = (World::new(), World::new(), World::new());
+    a.say_many(7).await;
+    b.pull_from(&a).await;
+    damage(&a, 3, "");
+    page(&a, Place::START, 100, vec![]).await;
+    assert_eq!(c.pull_from(&a).await.applied, 6);
+    let at_seven = c.log.checkpoint(a.daemon).await.unwrap().place;
+    assert_eq!(a.pull_from(&b).await.applied, 1);
+    let at_eight = a.log.head().place;
+    assert_eq!((at_seven.sequence.0, at_eight.sequence.0), (7, 8));
+    a.say("at nine").await;
+
+    // The third event stands at place 8 now: a window of the eighth alone, at place 9, would have
+    // c move its checkpoint over it.
+    let news = a.log.news(c.daemon, at_seven).await.unwrap();
+    assert!(news.window.is_none() && news.heads.is_some(), "{news:?}");
+    assert_eq!(c.pull_from(&a).await.applied, 2);
+    assert_eq!(c.contents().await, a.contents().await);
+    let news = a.log.news(c.daemon, at_eight).await.unwrap();
+    assert_eq!(news.window.unwrap().len(), 1, "behind it, windows say all again");
+}
+
 fn check_gaps(world: &World, count: i64) {
     let gaps: i64 =
         world.sql().query_row("SELECT count(*) FROM gaps", [], |row| row.get(0)).unwrap();
