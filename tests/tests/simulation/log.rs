@@ -163,7 +163,8 @@ impl SimLog {
         }
         if let Some(place) = checkpoint {
             let (held, known) = self.checkpoint(peer);
-            let overtaken = place.sequence < held.sequence && (epoch.is_none() || epoch == known);
+            let same_log = epoch.is_none() || known.is_none() || epoch == known;
+            let overtaken = place.sequence < held.sequence && same_log;
             if !overtaken {
                 self.checkpoints.insert(peer, (place, epoch.or(known)));
             }

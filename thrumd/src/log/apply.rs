@@ -83,7 +83,7 @@ fn note_sync(write: &Write<'_>, batch: &Batch) -> rusqlite::Result<()> {
     let peer = batch.peer.ulid().to_bytes();
     let now = write.now.as_millis();
     if let Some(place) = batch.checkpoint
-        && !is_overtaken(write, batch, place.sequence)?
+        && moves(write, batch, place.sequence)?
     {
         let id: Option<Id> = place.event_id.map(|id| id.ulid().to_bytes());
         let epoch: Option<Id> = batch.epoch.map(|epoch| epoch.ulid().to_bytes());
@@ -109,18 +109,22 @@ fn note_sync(write: &Write<'_>, batch: &Batch) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Whether a notification took over more of the peer's log while a pull brought this batch. Only a
-/// log of another epoch begins again; what the peer itself finds wrong resets the checkpoint first.
-fn is_overtaken(write: &Write<'_>, batch: &Batch, place: Sequence) -> rusqlite::Result<bool> {
+/// Whether the checkpoint moves there. Not if it was reset since the peer was asked: that would
+/// undo the reset. And not back, where a notification took over more of the peer's log while a pull
+/// brought this batch; only a log of another epoch begins again.
+fn moves(write: &Write<'_>, batch: &Batch, place: Sequence) -> rusqlite::Result<bool> {
     let held = write
         .conn
         .prepare_cached("SELECT sequence, epoch FROM checkpoints WHERE peer = ?1")?
         .query_row([batch.peer.ulid().to_bytes()], |row| {
-            Ok((uint(row.get(0)?), row.get::<_, Option<Id>>(1)?.map(column::epoch)))
+            Ok((Sequence(uint(row.get(0)?)), row.get::<_, Option<Id>>(1)?.map(column::epoch)))
         })
         .optional()?;
-    let Some((sequence, epoch)) = held else { return Ok(false) };
-    Ok(place.0 < sequence && (batch.epoch.is_none() || batch.epoch == epoch))
+    let (held, epoch) = held.unwrap_or((Sequence::ZERO, None));
+    let was_reset = write.state.gaps != batch.from.set_aside || held < batch.from.place.sequence;
+    let same_log = batch.epoch.is_none() || epoch.is_none() || batch.epoch == epoch;
+    let is_overtaken = same_log && place < held;
+    Ok(!was_reset && !is_overtaken)
 }
 
 /// Forgets how far a peer's log was taken over, but not when it was last heard.
@@ -183,6 +187,7 @@ pub(super) fn set_damaged_aside(write: &mut Write<'_>, sequence: Sequence) -> ru
         "INSERT INTO gaps (sequence, event_id) VALUES (?1, ?2)",
         params![int(sequence.0), id],
     )?;
+    write.state.gaps += 1;
     if let Some((origin, mut row)) = write.state.origin_by_id(origin) {
         let top: Option<i64> = write.conn.query_row(
             "SELECT max(origin_sequence) FROM events WHERE origin = ?1",

@@ -8,7 +8,7 @@ use thrum_api::{DaemonId, Head, Origin, Place, SequencedEvent};
 
 use super::column::{self, Id, int, uint};
 use super::page::{Read, holds, holds_head, raw};
-use super::state::{Meta, OriginRow, read_origins};
+use super::state::{Meta, OriginRow, count_gaps, read_origins};
 use super::types::{Checkpoint, Missing, News};
 
 /// Heads that are safe to send: of no forked origin. At most 1000; further ones are left out, which
@@ -154,6 +154,7 @@ fn came_back(conn: &Connection, origin: i64, after: Place) -> rusqlite::Result<b
 
 /// The checkpoint for a peer's log.
 pub(super) fn checkpoint(conn: &Connection, peer: DaemonId) -> rusqlite::Result<Checkpoint> {
+    let set_aside = count_gaps(conn)?;
     let stored = conn
         .prepare_cached(
             "SELECT sequence, event_id, last_sync, epoch FROM checkpoints WHERE peer = ?1",
@@ -164,8 +165,9 @@ pub(super) fn checkpoint(conn: &Connection, peer: DaemonId) -> rusqlite::Result<
                 epoch: row.get::<_, Option<Id>>(3)?.map(column::epoch),
                 place: column::place(row.get(0)?, row.get(1)?),
                 last_sync: last_sync.map(thrum_api::Timestamp::from_millis),
+                set_aside,
             })
         })
         .optional()?;
-    Ok(stored.unwrap_or(Checkpoint { epoch: None, place: Place::START, last_sync: None }))
+    Ok(stored.unwrap_or(Checkpoint { set_aside, ..Checkpoint::default() }))
 }

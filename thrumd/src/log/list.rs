@@ -8,7 +8,7 @@ use thrum_api::local::{EventListParams, EventListResult};
 
 use super::column::{int, uint};
 use super::page::{Budget, Collector, Read};
-use super::state::Meta;
+use super::state::{Meta, count_gaps};
 use super::types::LogStats;
 
 /// Events that a reader gets who doesn't say how many.
@@ -65,9 +65,6 @@ fn wanted(row: &Row<'_>, params: &EventListParams) -> rusqlite::Result<bool> {
 /// Figures for `status`.
 pub(super) fn stats(conn: &Connection, path: &Path) -> rusqlite::Result<LogStats> {
     let meta = Meta::expect(conn)?;
-    let count = |table| -> rusqlite::Result<u64> {
-        conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).map(uint)
-    };
     // Counting the events themselves would read an index from end to end.
     let given = meta.head.sequence.0.saturating_sub(meta.floor.0);
     let size = |suffix: &str| {
@@ -76,8 +73,10 @@ pub(super) fn stats(conn: &Connection, path: &Path) -> rusqlite::Result<LogStats
         std::fs::metadata(name).map_or(0, |file| file.len())
     };
     Ok(LogStats {
-        events: given.saturating_sub(count("gaps")?),
+        events: given.saturating_sub(count_gaps(conn)?),
         size_bytes: size("") + size("-wal") + size("-shm"),
-        quarantined: count("quarantine")?,
+        quarantined: conn
+            .query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0))
+            .map(uint)?,
     })
 }

@@ -111,6 +111,11 @@ pub(super) fn read_origins(conn: &Connection) -> rusqlite::Result<BTreeMap<Origi
         .collect()
 }
 
+/// Rows that were set aside because they were damaged.
+pub(super) fn count_gaps(conn: &Connection) -> rusqlite::Result<u64> {
+    conn.prepare_cached("SELECT count(*) FROM gaps")?.query_row([], |row| row.get(0)).map(uint)
+}
+
 #[derive(Debug)]
 struct SourceRow {
     id: i64,
@@ -124,7 +129,9 @@ pub(super) struct State {
     origins: BTreeMap<Origin, OriginRow>,
     /// Peers that events came from.
     sources: BTreeMap<DaemonId, SourceRow>,
-    /// Rows and bytes set aside.
+    /// Rows of the log set aside.
+    pub(super) gaps: u64,
+    /// Rows and bytes in quarantine.
     pub(super) quarantine_rows: u64,
     pub(super) quarantine_bytes: u64,
     meta_changed: bool,
@@ -172,6 +179,7 @@ impl State {
             meta,
             origins: read_origins(conn)?,
             sources,
+            gaps: count_gaps(conn)?,
             quarantine_rows: rows,
             quarantine_bytes: bytes,
             meta_changed,

@@ -91,9 +91,9 @@ impl World {
     pub(super) async fn pull_from(&self, peer: &World) -> Applied {
         let mut sum = Applied::default();
         loop {
-            let after = self.log.checkpoint(peer.daemon).await.unwrap().place;
+            let from = self.log.checkpoint(peer.daemon).await.unwrap();
             let have = self.log.heads().await.unwrap();
-            let request = PageRequest { after, limit: 7, have };
+            let request = PageRequest { after: from.place, limit: 7, have };
             let page = match peer.log.page(request).await.unwrap() {
                 PageAnswer::Page(page) => page,
                 PageAnswer::OtherLog(_) => {
@@ -102,8 +102,8 @@ impl World {
                     continue;
                 }
             };
-            let applied =
-                self.log.apply(batch(peer.daemon, page.events, Some(page.next))).await.unwrap();
+            let batch = Batch { from, ..batch(peer.daemon, page.events, Some(page.next)) };
+            let applied = self.log.apply(batch).await.unwrap();
             sum.applied += applied.applied;
             sum.skipped += applied.skipped;
             sum.quarantined += applied.quarantined;
@@ -130,7 +130,7 @@ pub(super) fn batch(
     checkpoint: Option<Place>,
 ) -> Batch {
     let events = events.into_iter().map(Incoming::read).collect();
-    Batch { peer, epoch: None, events, checkpoint }
+    Batch { peer, epoch: None, events, from: Checkpoint::default(), checkpoint }
 }
 
 /// A batch of these bytes, numbered from 1.

@@ -47,6 +47,10 @@ pub struct Batch {
     pub peer: DaemonId,
     /// Its events, in its order.
     pub events: Vec<Incoming>,
+    /// The checkpoint as it was before the peer was asked, or before its news were judged. If it was
+    /// reset since, what came meanwhile doesn't move it: that was asked for with heads which are
+    /// not true any more.
+    pub from: Checkpoint,
     /// Where its checkpoint is afterwards; None leaves it where it is.
     pub checkpoint: Option<Place>,
 }
@@ -99,7 +103,7 @@ pub enum PageAnswer {
 }
 
 /// A checkpoint as stored: how far we took a peer's log over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Checkpoint {
     /// The epoch that the peer's log had then, if it said so.
     pub epoch: Option<Epoch>,
@@ -107,6 +111,9 @@ pub struct Checkpoint {
     pub place: Place,
     /// When something last came from that peer.
     pub last_sync: Option<Timestamp>,
+    /// How many rows of our log had been set aside when it was read. With each one more, all
+    /// checkpoints are reset.
+    pub(super) set_aside: u64,
 }
 
 /// What `sync.notify` says of our log, read in one transaction.

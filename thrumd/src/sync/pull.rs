@@ -59,11 +59,11 @@ pub(super) fn report(what: &str, peer: DaemonId, total: &Applied) {
 }
 
 async fn fly(shared: &Shared, peer: &Peer, total: &mut Applied) -> PullEnd {
-    let checkpoint = match shared.log.checkpoint(peer.daemon_id).await {
-        Ok(checkpoint) => checkpoint,
+    let from = match shared.log.checkpoint(peer.daemon_id).await {
+        Ok(from) => from,
         Err(error) => return PullEnd::Failed(ours(&error)),
     };
-    let (mut flight, first) = Flight::begin(checkpoint.place, checkpoint.epoch);
+    let (mut flight, first) = Flight::begin(from.place, from.epoch);
     let mut fetching: Pending<'_, Result<(PageFacts, Reading), PullEnd>> = None;
     let mut applying: Pending<'_, Result<Applied, LogError>> = None;
     let mut steps = vec![first];
@@ -75,6 +75,7 @@ async fn fly(shared: &Shared, peer: &Peer, total: &mut Applied) -> PullEnd {
                     let batch = Batch {
                         peer: peer.daemon_id,
                         epoch: flight.epoch(),
+                        from,
                         events: Vec::new(),
                         checkpoint: Some(checkpoint),
                     };

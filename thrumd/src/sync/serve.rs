@@ -11,7 +11,7 @@ use super::client::known_reason;
 use super::hub::{Input, Told, Verdict, head_of, judge};
 use super::pull::{count, report};
 use super::shared::{Message, Shared, chain};
-use crate::log::{Applied, Batch, Incoming, LogError, PageAnswer, PageRequest};
+use crate::log::{Applied, Batch, Checkpoint, Incoming, LogError, PageAnswer, PageRequest};
 
 /// Our log failed while a peer was served. The peer learns that, not why.
 fn refuse(what: &str, peer: DaemonId, error: &LogError) -> RpcError {
@@ -159,16 +159,16 @@ async fn take(
         learn_of_rollback(shared, heads).await?;
     }
     loop {
-        let checkpoint = log.checkpoint(peer).await?.place;
+        let known = log.checkpoint(peer).await?;
         let missing = match &news.heads {
             Some(heads) => Some(log.missing(heads.clone()).await?.origins),
             None => None,
         };
-        match judge(checkpoint, &news.told(), missing.as_deref()) {
+        match judge(known.place, &news.told(), missing.as_deref()) {
             Verdict::Apply { checkpoint } => {
                 news.ids.clear();
                 let events = std::mem::take(&mut news.events);
-                let applied = apply(shared, peer, events, checkpoint).await?;
+                let applied = apply(shared, peer, known, events, checkpoint).await?;
                 if applied.applied > 0 {
                     report("sync.notify", peer, &applied);
                 }
@@ -177,12 +177,12 @@ async fn take(
                 }
             }
             Verdict::Move(place) => {
-                apply(shared, peer, Vec::new(), Some(place)).await?;
+                apply(shared, peer, known, Vec::new(), Some(place)).await?;
                 return Ok((latest, Input::Synced { peer, latest }));
             }
             Verdict::Held => return Ok((latest, Input::Synced { peer, latest })),
             Verdict::Lacking { from } => {
-                return Ok((checkpoint.sequence, Input::Lacking { peer, latest, from }));
+                return Ok((known.place.sequence, Input::Lacking { peer, latest, from }));
             }
         }
     }
@@ -191,10 +191,11 @@ async fn take(
 async fn apply(
     shared: &Shared,
     peer: DaemonId,
+    from: Checkpoint,
     events: Vec<Incoming>,
     checkpoint: Option<Place>,
 ) -> Result<Applied, LogError> {
-    let applied = shared.log.apply(Batch { peer, epoch: None, events, checkpoint }).await?;
+    let applied = shared.log.apply(Batch { peer, epoch: None, from, events, checkpoint }).await?;
     count(shared, peer, &applied);
     Ok(applied)
 }

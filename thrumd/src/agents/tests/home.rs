@@ -10,7 +10,7 @@ use thrum_api::local::{
 
 use super::super::Agents;
 use super::*;
-use crate::log::{Batch, Incoming, Log};
+use crate::log::{Batch, Checkpoint, Incoming, Log};
 
 /// Far longer than anything here takes.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
@@ -72,7 +72,8 @@ impl Home {
 
 pub(super) async fn apply(log: &Log, events: Vec<SequencedEvent>) {
     let events = events.into_iter().map(Incoming::read).collect();
-    let batch = Batch { peer: there(), events, checkpoint: None, epoch: None };
+    let batch =
+        Batch { peer: there(), events, checkpoint: None, from: Checkpoint::default(), epoch: None };
     log.apply(batch).await.unwrap();
 }
 

@@ -70,6 +70,40 @@ async fn no_window_passes_over_an_event_that_came_back_at_a_later_place() {
     assert_eq!(news.window.unwrap().len(), 1, "behind it, windows say all again");
 }
 
+#[tokio::test]
+async fn what_was_asked_for_before_a_row_was_set_aside_does_not_undo_the_reset() {
+    let (a, b) = (World::new(), World::new());
+    a.say_many(6).await;
+    b.pull_from(&a).await;
+    let end = a.log.head().place;
+    let apply_late = async |from| {
+        b.log.apply(Batch { from, ..batch(a.daemon, vec![], Some(end)) }).await.unwrap();
+        b.log.checkpoint(a.daemon).await.unwrap().place
+    };
+    let find = async |sequence| {
+        damage(&b, sequence, "");
+        page(&b, Place::START, 100, vec![]).await;
+    };
+    // A pull begins; its page is empty, because all is held, and comes after the reset.
+    let from = b.log.checkpoint(a.daemon).await.unwrap();
+    assert_eq!(from.place, end);
+    find(3).await;
+    assert_eq!(apply_late(from).await, Place::START);
+    // The same for a pull that began at 0 already.
+    let from = b.log.checkpoint(a.daemon).await.unwrap();
+    find(5).await;
+    assert_eq!(apply_late(from).await, Place::START);
+    assert_eq!(b.pull_from(&a).await.applied, 2);
+    assert_eq!(b.contents().await, a.contents().await);
+
+    // Nor does it undo the reset that another log of the peer asks for.
+    let from = b.log.checkpoint(a.daemon).await.unwrap();
+    assert_eq!(from.place, end);
+    b.log.reset_checkpoint(a.daemon).await.unwrap();
+    assert_eq!(apply_late(from).await, Place::START);
+    check_gaps(&b, 2);
+}
+
 fn check_gaps(world: &World, count: i64) {
     let gaps: i64 =
         world.sql().query_row("SELECT count(*) FROM gaps", [], |row| row.get(0)).unwrap();

@@ -59,6 +59,10 @@ async fn a_page_that_a_notification_has_overtaken_does_not_set_the_checkpoint_ba
     assert_eq!((again.place, again.epoch), (place(3), Some(other)));
     b.log.reset_checkpoint(a.daemon).await.unwrap();
     assert_eq!(take(0..2, Some(other)).await.place, place(2));
+    // A notification doesn't say the epoch: there may be none with the checkpoint.
+    b.log.reset_checkpoint(a.daemon).await.unwrap();
+    assert_eq!(take(0..9, None).await.epoch, None);
+    assert_eq!(take(0..3, Some(other)).await.place, place(9));
     check_invariants(&b);
 }
 
