@@ -5,6 +5,7 @@ use thrum_api::limits::EVENT_MAX_BYTES;
 use thrum_api::{DaemonId, EventHeader, Hlc, Sequence};
 
 use super::column::{self, Id, int, uint};
+use super::heads::was_set_aside;
 use super::state::OWN_SOURCE;
 use super::types::{Applied, Batch};
 use super::write::{Find, Stored, Write};
@@ -52,9 +53,7 @@ pub(super) fn apply(write: &mut Write<'_>, batch: &Batch) -> rusqlite::Result<Ap
             Stored::New { forked } => {
                 applied.applied += 1;
                 observe(write, header.hlc);
-                let meta = &write.state.meta;
-                let beyond_ours = header.origin_sequence.0 > meta.own_sequence;
-                if header.origin() == meta.own_origin() && (beyond_ours || forked) {
+                if never_written(write, header, forked)? {
                     write.begin_epoch();
                     applied.new_epoch = true;
                 }
@@ -69,6 +68,17 @@ pub(super) fn apply(write: &mut Write<'_>, batch: &Batch) -> rusqlite::Result<Ap
     }
     note_sync(write, batch)?;
     Ok(applied)
+}
+
+/// Whether it is of our present origin and new to it: our log was rolled back. What was set aside
+/// and comes back is not new.
+fn never_written(write: &Write<'_>, header: &EventHeader, forked: bool) -> rusqlite::Result<bool> {
+    let meta = &write.state.meta;
+    if header.origin() != meta.own_origin() {
+        return Ok(false);
+    }
+    let beyond_ours = header.origin_sequence.0 > meta.own_sequence;
+    Ok(beyond_ours || forked || !was_set_aside(write.conn, header.event_id)?)
 }
 
 fn observe(write: &mut Write<'_>, remote: Hlc) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::limits::{HEADS_MAX, NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
-use thrum_api::{DaemonId, Head, Origin, Place, SequencedEvent};
+use thrum_api::{DaemonId, EventId, Head, Origin, Place, SequencedEvent};
 
 use super::column::{self, Id, int, uint};
 use super::page::{Read, holds, holds_head, raw};
@@ -63,6 +63,26 @@ pub(super) fn missing(conn: &Connection, heads: &[Head]) -> rusqlite::Result<Mis
         }
     }
     Ok(Missing { origins: missing.into_iter().collect() })
+}
+
+/// Whether a peer's head shows that our log was rolled back: it names an event of our present origin
+/// that we never wrote. One that we wrote and lost to damage shows nothing.
+pub(super) fn shows_rollback(conn: &Connection, head: &Head) -> rusqlite::Result<bool> {
+    let meta = Meta::expect(conn)?;
+    if head.origin() != meta.own_origin() {
+        return Ok(false);
+    }
+    if head.origin_sequence.0 > meta.own_sequence {
+        return Ok(true);
+    }
+    let own = read_origins(conn)?.get(&meta.own_origin()).map(|row| row.id);
+    let held = own.map_or(Ok(false), |own| holds_head(conn, own, head))?;
+    Ok(!held && !was_set_aside(conn, head.event_id)?)
+}
+
+/// Whether a row that held this event was set aside.
+pub(super) fn was_set_aside(conn: &Connection, event: EventId) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM gaps WHERE event_id = ?1")?.exists([event.ulid().to_bytes()])
 }
 
 /// What to tell a peer which holds our log up to `after`.

@@ -190,6 +190,16 @@ impl Log {
         self.inner.readers.read("compare heads", read).await
     }
 
+    /// Whether a peer's head names an event of ours that we never wrote: then our log was rolled
+    /// back. One that we lost to damage is none.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn shows_rollback(&self, head: Head) -> Result<bool, LogError> {
+        let read = move |conn: &_| heads::shows_rollback(conn, &head);
+        self.inner.readers.read("compare a head", read).await
+    }
+
     /// Begins a new epoch, unless this one has no event of ours yet. Called when a peer's
     /// checkpoint or heads show that our log was rolled back. Answers whether one began.
     ///

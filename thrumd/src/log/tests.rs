@@ -16,7 +16,8 @@ use std::path::Path;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use thrum_api::{
-    DaemonId, Draft, Epoch, Event, EventId, Head, Origin, Place, Sequence, SequencedEvent,
+    DaemonId, Draft, Epoch, Event, EventId, Head, Origin, OriginSequence, Place, Sequence,
+    SequencedEvent,
 };
 
 use super::*;

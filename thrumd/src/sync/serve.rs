@@ -23,7 +23,7 @@ fn refuse(what: &str, peer: DaemonId, error: &LogError) -> RpcError {
 async fn learn_of_rollback(shared: &Shared, heads: &[Head]) -> Result<(), LogError> {
     let own = Origin { daemon: shared.log.daemon(), epoch: shared.log.head().epoch };
     let Some(head) = head_of(own, heads) else { return Ok(()) };
-    if !shared.log.missing(vec![head]).await?.origins.is_empty() {
+    if shared.log.shows_rollback(head).await? {
         rolled_back(shared).await?;
     }
     Ok(())

@@ -104,6 +104,43 @@ async fn what_was_asked_for_before_a_row_was_set_aside_does_not_undo_the_reset()
     check_gaps(&b, 2);
 }
 
+#[tokio::test]
+async fn a_place_that_was_lost_tells_a_restore_from_damage_by_its_event() {
+    let world = World::new();
+    world.say_many(5).await;
+    let heads: Vec<Head> = world
+        .all()
+        .await
+        .iter()
+        .map(|event| parse(&event.event).header)
+        .map(|header| Head {
+            origin_daemon: header.origin_daemon,
+            origin_epoch: header.origin_epoch,
+            origin_sequence: header.origin_sequence,
+            event_id: header.event_id,
+        })
+        .collect();
+    damage(&world, 3, "");
+    damage(&world, 5, "");
+    page(&world, Place::START, 100, vec![]).await;
+    for head in &heads {
+        assert!(!world.log.shows_rollback(*head).await.unwrap(), "{head:?}");
+        let other = Head { event_id: ids::event(), ..*head };
+        assert!(world.log.shows_rollback(other).await.unwrap(), "{other:?}");
+    }
+    let beyond = Head { origin_sequence: OriginSequence(6), ..heads[4] };
+    assert!(world.log.shows_rollback(beyond).await.unwrap());
+    let elsewhere = Head { origin_epoch: ids::epoch(), ..beyond };
+    assert!(!world.log.shows_rollback(elsewhere).await.unwrap());
+
+    // The same of what is pulled: another event at a place that was lost is another history.
+    let (origin, lost) = (world.origin(), heads[2].event_id);
+    let back = raw_batch(ids::daemon(), &[foreign_with_id(origin, 3, lost)]);
+    assert!(!world.log.apply(back).await.unwrap().new_epoch);
+    let other = raw_batch(ids::daemon(), &[foreign(origin, 5)]);
+    assert!(world.log.apply(other).await.unwrap().new_epoch);
+}
+
 fn check_gaps(world: &World, count: i64) {
     let gaps: i64 =
         world.sql().query_row("SELECT count(*) FROM gaps", [], |row| row.get(0)).unwrap();

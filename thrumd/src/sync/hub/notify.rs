@@ -70,7 +70,7 @@ pub fn judge(checkpoint: Place, told: &Told<'_>, missing: Option<&[Origin]>) -> 
     }
 }
 
-/// What a peer's heads say of `own`, our origin in the present epoch. If we don't hold that event,
+/// What a peer's heads say of `own`, our origin in the present epoch. If we never wrote that event,
 /// our log was rolled back since the peer got it.
 pub fn head_of(own: Origin, heads: &[Head]) -> Option<Head> {
     heads.iter().find(|head| head.origin() == own).copied()

@@ -117,6 +117,13 @@ impl Daemon {
         events
     }
 
+    /// Makes an event in the database into something that is none.
+    pub(super) fn damage(&self, sequence: i64) {
+        let database = rusqlite::Connection::open(self.dir.path().join("log.db")).unwrap();
+        let damage = "UPDATE events SET body = x'00' WHERE sequence = ?1";
+        assert_eq!(database.execute(damage, [sequence]).unwrap(), 1);
+    }
+
     pub(super) async fn status_of(&self, peer: &Daemon) -> Option<PeerStatus> {
         let all = self.sync.status().await;
         all.into_iter().find(|status| status.daemon_id == peer.id)

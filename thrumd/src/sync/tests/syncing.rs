@@ -156,6 +156,23 @@ async fn after_a_restore_both_histories_survive_everywhere() {
 }
 
 #[tokio::test]
+async fn an_own_event_that_was_damaged_comes_back_and_is_no_sign_of_a_restore() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    a.write(5).await;
+    converge(&[&a, &b], 5).await;
+    let epoch = a.log.head().epoch;
+    for (held, damaged) in [(5, 3), (6, 5)] {
+        a.damage(damaged);
+        assert_eq!(a.events().await.len(), held - 1);
+        // Its heads speak of what a has lost; a gets it back.
+        b.write(1).await;
+        converge(&[&a, &b], held + 1).await;
+    }
+    assert_eq!(a.log.head().epoch, epoch, "every place that a gave is its own");
+}
+
+#[tokio::test]
 async fn turned_off_nothing_is_called_and_turned_on_it_goes_on() {
     let (a, b) = (daemon("a").await, daemon("b").await);
     pair(&a, &b).await;
