@@ -94,6 +94,16 @@ fn an_event_that_is_none_is_set_aside_and_the_rest_of_its_page_is_taken() {
 }
 
 #[test]
+fn a_page_of_which_nothing_can_be_taken_is_reported() {
+    let (daemon, _honest, fake) = beside(|heard| match heard.params["after_seq"].as_u64() {
+        Some(0) => page(vec![json!([1, 2]), json!("text")], 2, false),
+        _ => empty(2),
+    });
+    let words = format!("2 events of {} were set aside", fake.id());
+    eventually(SHORT, || holds(daemon.log_text().contains(&words), || daemon.log_text()));
+}
+
+#[test]
 fn the_same_id_with_other_bytes_is_set_aside_and_the_first_stays() {
     let mut other = event(1);
     other["body"]["text"] = "another text".into();

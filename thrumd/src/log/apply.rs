@@ -157,7 +157,7 @@ pub(super) fn rolled_back(write: &mut Write<'_>) -> bool {
     written
 }
 
-/// Moves a row that is no JSON object any more to quarantine. Its place stays empty. The peers'
+/// Moves a row that is no JSON object any more to quarantine, all of it. Its place stays empty. The peers'
 /// logs are taken over from their start again (cheap, because of `have`), so that a good copy
 /// comes back and gets a new place.
 pub(super) fn set_damaged_aside(write: &mut Write<'_>, sequence: Sequence) -> rusqlite::Result<()> {
@@ -185,7 +185,7 @@ pub(super) fn set_damaged_aside(write: &mut Write<'_>, sequence: Sequence) -> ru
             |row| row.get(0),
         )?,
     };
-    write.set_aside(&Find {
+    write.set_row_aside(&Find {
         peer: source.map_or(write.state.meta.daemon, column::daemon_id),
         sequence,
         event_id: Some(column::event_id(id)),

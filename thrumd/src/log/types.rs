@@ -148,6 +148,6 @@ pub struct LogStats {
     pub events: u64,
     /// Bytes of the database files.
     pub size_bytes: u64,
-    /// Events set aside and kept for a look (at most 1000).
+    /// Events set aside and kept for a look: at most 1000 of what peers sent, and every damaged row.
     pub quarantined: u64,
 }

@@ -7,9 +7,9 @@ use super::column::{Id, int};
 use super::state::State;
 use crate::ids;
 
-/// Rows that the quarantine holds, at most. What comes later is reported and not kept.
+/// Rows that the quarantine takes of what peers send. What comes later is reported and not kept.
 const QUARANTINE_MAX_ROWS: u64 = 1000;
-/// Bytes that the quarantine holds, about at most.
+/// Bytes that the quarantine takes of what peers send, about at most.
 const QUARANTINE_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// Of a larger find only the beginning is kept.
 const QUARANTINE_KEPT_BYTES: usize = 64 * 1024;
@@ -116,7 +116,8 @@ impl Write<'_> {
         tracing::warn!(%was, now = %meta.epoch, "this log was rolled back; a new epoch begins");
     }
 
-    /// Keeps what can't be stored, for a person to look at. The same find is kept once.
+    /// Keeps what a peer sent and can't be stored, for a person to look at. The same find is kept
+    /// once.
     pub(super) fn set_aside(&mut self, find: &Find<'_>) -> rusqlite::Result<()> {
         let peer = find.peer.ulid().to_bytes();
         let kept = find.bytes.get(..QUARANTINE_KEPT_BYTES).unwrap_or(find.bytes);
@@ -133,10 +134,19 @@ impl Write<'_> {
         let full = self.state.quarantine_rows >= QUARANTINE_MAX_ROWS
             || self.state.quarantine_bytes >= QUARANTINE_MAX_BYTES;
         if full {
-            // Not louder: the same page may come again and again.
+            // Not louder: whoever applies the batch tells how many there were.
             tracing::debug!(peer = %find.peer, sequence = %find.sequence, "the quarantine is full");
             return Ok(());
         }
+        self.keep(find, kept)
+    }
+
+    /// Keeps all of a row of our own log. This may be the only copy, so no bound holds.
+    pub(super) fn set_row_aside(&mut self, find: &Find<'_>) -> rusqlite::Result<()> {
+        self.keep(find, find.bytes)
+    }
+
+    fn keep(&mut self, find: &Find<'_>, kept: &[u8]) -> rusqlite::Result<()> {
         tracing::warn!(
             peer = %find.peer, sequence = %find.sequence, event_id = ?find.event_id,
             "an event was set aside: {}", find.reason
@@ -148,11 +158,11 @@ impl Write<'_> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
-                peer,
+                find.peer.ulid().to_bytes(),
                 int(find.sequence.0),
                 id,
                 find.reason,
-                size,
+                int(find.bytes.len() as u64),
                 kept,
                 self.now.as_millis()
             ])?;

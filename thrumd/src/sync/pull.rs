@@ -39,7 +39,7 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, why: Why) -> PullEnd {
     };
     let mut total = Applied::default();
     let end = fly(shared, &peer, &mut total).await;
-    if total.applied > 0 {
+    if total.applied > 0 || total.quarantined > 0 {
         let what = if why == Why::Told { "sync.notify" } else { "sync.pull" };
         report(what, id, &total);
     }

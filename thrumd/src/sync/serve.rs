@@ -169,7 +169,7 @@ async fn take(
                 news.ids.clear();
                 let events = std::mem::take(&mut news.events);
                 let applied = apply(shared, peer, known, events, checkpoint).await?;
-                if applied.applied > 0 {
+                if applied.applied > 0 || applied.quarantined > 0 {
                     report("sync.notify", peer, &applied);
                 }
                 if checkpoint.is_some() {

@@ -141,6 +141,31 @@ async fn a_place_that_was_lost_tells_a_restore_from_damage_by_its_event() {
     assert!(world.log.apply(other).await.unwrap().new_epoch);
 }
 
+#[tokio::test]
+async fn a_damaged_row_is_kept_whole_even_if_the_quarantine_is_full() {
+    let world = World::new();
+    let junk: Vec<String> = (0..1000).map(|n| format!("{{\"junk\":{n}}}")).collect();
+    world.log.apply(raw_batch(ids::daemon(), &junk)).await.unwrap();
+    world.say_many(3).await;
+    let rest = "x".repeat(200_000);
+    damage(&world, 1, &rest);
+    // Two rows with the same bytes are two rows.
+    damage(&world, 2, &rest);
+    page(&world, Place::START, 100, vec![]).await;
+    let kept: Vec<(i64, i64, String)> = world
+        .sql()
+        .prepare(
+            "SELECT quarantine.sequence, size, CAST(bytes AS TEXT)
+             FROM quarantine JOIN gaps USING (event_id) ORDER BY 1",
+        )
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(kept, [(1, 200_000, rest.clone()), (2, 200_000, rest)]);
+}
+
 fn check_gaps(world: &World, count: i64) {
     let gaps: i64 =
         world.sql().query_row("SELECT count(*) FROM gaps", [], |row| row.get(0)).unwrap();
