@@ -49,9 +49,9 @@ pub enum AgentsError {
         #[source]
         source: Box<LogError>,
     },
-    /// `views.db` can't be made.
-    #[error("could not make {}", path.display())]
-    Make {
+    /// `views.db` can't be opened or made.
+    #[error("could not open {}", path.display())]
+    File {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -114,7 +114,7 @@ impl AgentsError {
             Self::NoRecipient => error.hint("name agents, or send to all of the project"),
             Self::AllAndSome => error.hint("either name recipients or send to all, not both"),
             Self::TooLarge { .. } => error.hint("put the text into a file and say where it is"),
-            Self::Make { .. } | Self::Open { .. } | Self::MoveAside { .. } | Self::Views { .. } => {
+            Self::File { .. } | Self::Open { .. } | Self::MoveAside { .. } | Self::Views { .. } => {
                 error.hint("look at the free space and the permissions of the state directory")
             }
             _ => error,
@@ -138,7 +138,7 @@ impl AgentsError {
             },
             Self::Behind(cause) => cause.code(),
             Self::Body(_) => ErrorCode::INTERNAL,
-            Self::Make { .. }
+            Self::File { .. }
             | Self::Open { .. }
             | Self::MoveAside { .. }
             | Self::Thread(_)

@@ -23,6 +23,9 @@ const PAGE_EVENTS: u32 = 500;
 const QUIET: Duration = Duration::from_millis(100);
 /// A burst that is longer is not waited for: a reader should not find too much left to digest.
 const BURST_MAX: Duration = Duration::from_secs(2);
+/// After a failure it is tried again so soon while someone waits for news, and ever later.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// How far the views are.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +42,12 @@ impl Progress {
     /// Whether everything up to `target` is digested.
     pub(super) fn has(&self, target: Sequence) -> bool {
         self.digested >= Some(target)
+    }
+
+    /// Whether the last attempt failed.
+    #[cfg(test)]
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 }
 
@@ -113,11 +122,13 @@ impl Follower {
         let mut heads = self.log.watch();
         let mut cursor = None;
         let mut replaced = false;
+        let mut retry = None;
         loop {
             let head = *heads.borrow_and_update();
             match self.catch_up(&mut cursor, head).await {
                 Ok(()) => {
                     replaced = false;
+                    retry = None;
                     self.progress.send_if_modified(|now| now.failure.take().is_some());
                 }
                 Err(AgentsError::Stopping) => return,
@@ -133,14 +144,19 @@ impl Follower {
                         continue;
                     }
                     self.failed(error);
+                    let later = |pause: Duration| (2 * pause).min(RETRY_MAX);
+                    retry = Some(retry.map_or(RETRY_FIRST, later));
                 }
             }
+            // Who asks has it tried again; who waits would wait for ever.
+            let pause = retry.filter(|_| self.wishes.waiting.load(Ordering::SeqCst) > 0);
             tokio::select! {
                 changed = heads.changed() => match changed {
                     Ok(()) => self.let_burst_pass(&heads).await,
                     Err(_) => return,
                 },
                 () = self.wishes.now.notified() => {}
+                () = sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
         }
     }
@@ -176,7 +192,11 @@ impl Follower {
         if self.wishes.damaged.swap(false, Ordering::Relaxed) {
             *cursor = None;
             self.progress.send_modify(|now| now.digested = None);
-            self.worker.call(|store| store.replace_damaged()).await?;
+            if let Err(error) = self.worker.call(|store| store.replace_damaged()).await {
+                // There is no file now: nothing but a new one helps.
+                self.wishes.damaged.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
         }
         let mut at = match *cursor {
             Some(at) => at,

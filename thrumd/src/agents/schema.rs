@@ -24,6 +24,9 @@ const KEPT: &str = "CREATE TABLE IF NOT EXISTS read_marks (
     PRIMARY KEY (agent, event_id)
 ) STRICT, WITHOUT ROWID;";
 
+/// SQLite's files beside each other.
+const FILES: [&str; 3] = ["", "-wal", "-shm"];
+
 /// How long a lock of someone who looks into the file with a tool is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -39,21 +42,41 @@ pub(super) fn open(path: &Path) -> Result<Connection, AgentsError> {
     }
 }
 
-/// Moves the file out of the way. Nobody may have it open.
-pub(super) fn move_aside(path: &Path) -> Result<(), AgentsError> {
+/// Makes a new file where one was moved aside. What an attempt before has left there is removed: kept
+/// aside, such files would fill a disk that fails for long.
+pub(super) fn make(path: &Path) -> Result<Connection, AgentsError> {
+    let wrong = |source| AgentsError::File { path: path.to_owned(), source };
+    for suffix in FILES {
+        if_there(std::fs::remove_file(with_suffix(path, suffix))).map_err(wrong)?;
+    }
+    open_once(path)
+}
+
+/// Moves the file out of the way; false if there was none. Nobody may have it open.
+pub(super) fn move_aside(path: &Path) -> Result<bool, AgentsError> {
     let wrong = |source| AgentsError::MoveAside { path: path.to_owned(), source };
     let aside = with_suffix(path, &format!(".damaged-{}", clock::now().as_millis()));
-    for suffix in ["", "-wal", "-shm"] {
-        match std::fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(wrong(error)),
-            _ => {}
-        }
+    let mut was_there = false;
+    for suffix in FILES {
+        let renamed = std::fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix));
+        was_there |= if_there(renamed).map_err(wrong)?;
     }
-    warn!(
-        "the damaged views.db is kept as {}; messages read so far are unread again",
-        aside.display()
-    );
-    Ok(())
+    if was_there {
+        warn!(
+            "the damaged views.db is kept as {}; messages read so far are unread again",
+            aside.display()
+        );
+    }
+    Ok(was_there)
+}
+
+/// Whether the file was there for what was done with it.
+fn if_there(done: std::io::Result<()>) -> std::io::Result<bool> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Empties the derived tables. The connection must be in a transaction.
@@ -74,7 +97,7 @@ fn open_once(path: &Path) -> Result<Connection, AgentsError> {
         .truncate(false)
         .mode(0o600)
         .open(path)
-        .map_err(|source| AgentsError::Make { path: path.to_owned(), source })?;
+        .map_err(|source| AgentsError::File { path: path.to_owned(), source })?;
     let wrong = |source| AgentsError::Open { path: path.to_owned(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(wrong)?;

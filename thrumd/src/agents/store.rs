@@ -20,6 +20,8 @@ pub(super) struct Store {
     /// Whose agents are local.
     pub(super) daemon: DaemonId,
     pub(super) connection: Connection,
+    /// The damaged file was moved aside, and there is no new one yet.
+    gone: bool,
 }
 
 /// How far the views have digested which log.
@@ -32,7 +34,7 @@ pub(super) struct Cursor {
 impl Store {
     pub(super) fn open(path: PathBuf, daemon: DaemonId) -> Result<Self, AgentsError> {
         let connection = schema::open(&path)?;
-        Ok(Self { path, daemon, connection })
+        Ok(Self { path, daemon, connection, gone: false })
     }
 
     /// Where the views stand; None if they begin.
@@ -60,13 +62,15 @@ impl Store {
         transaction.commit().map_err(&doing)
     }
 
-    /// Puts a new file in the place of a damaged one.
+    /// Puts a new file in the place of a damaged one. After a failure there is none, and it is to be
+    /// called again.
     pub(super) fn replace_damaged(&mut self) -> Result<(), AgentsError> {
         let nothing = Connection::open_in_memory().map_err(views("let go of the damaged file"))?;
         // Closing a damaged database may fail; the file is given up anyway.
         drop(std::mem::replace(&mut self.connection, nothing));
-        schema::move_aside(&self.path)?;
-        self.connection = schema::open(&self.path)?;
+        self.gone = self.gone || schema::move_aside(&self.path)?;
+        self.connection = schema::make(&self.path)?;
+        self.gone = false;
         Ok(())
     }
 

@@ -1,11 +1,14 @@
 //! Views whose log or file is not what it was.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use thrum_api::Draft;
 use thrum_api::local::AgentListParams;
 
-use super::home::{Home, apply, reader, within};
+use super::super::Agents;
+use super::super::follow::Progress;
+use super::home::{Home, LIMIT, apply, reader, waiter, within};
 use super::*;
 use crate::log::Log;
 
@@ -122,6 +125,49 @@ async fn damage_that_shows_while_running_heals_too() {
         }
     };
     within(healed).await;
+    home.close().await;
+}
+
+#[tokio::test]
+async fn a_new_file_that_can_not_be_made_is_tried_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (views, away) = (directory.path().join("views"), directory.path().join("away"));
+    std::fs::create_dir(&views).unwrap();
+    let log = Log::open(directory.path(), here(), false).unwrap().0;
+    let home = Home { agents: Agents::open(&views, log.clone()).unwrap(), log };
+    home.say("a", &["b"], "one").await;
+    assert_eq!(home.inbox("b").await, ["one*"]);
+    std::fs::rename(&views, &away).unwrap();
+    home.agents.inner.wishes.damaged.store(true, Ordering::Relaxed);
+    home.agents.inner.wishes.now.notify_one();
+    let until = async |good: bool| {
+        while home.agents.inbox(reader("b")).await.is_ok() != good {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(until(false)).await;
+    std::fs::rename(&away, &views).unwrap();
+    within(until(true)).await;
+    assert_eq!(home.inbox("b").await, ["one*"]);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn who_waits_is_woken_although_an_attempt_to_digest_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    let agents = home.agents.clone();
+    let wait = tokio::spawn(async move { agents.wait(waiter("coder", LIMIT / 2)).await });
+    let mut progress = home.agents.inner.progress.clone();
+    within(progress.wait_for(|now| now.has(Sequence(1)))).await.unwrap();
+    let views = rusqlite::Connection::open(directory.path().join("views.db")).unwrap();
+    views.busy_timeout(LIMIT).unwrap();
+    views.execute_batch("ALTER TABLE agents RENAME TO elsewhere").unwrap();
+    home.apply(vec![said(1, there(), "planner", &["coder"])]).await;
+    within(progress.wait_for(Progress::has_failed)).await.unwrap();
+    views.execute_batch("ALTER TABLE elsewhere RENAME TO agents").unwrap();
+    let message = within(wait).await.unwrap().unwrap();
+    assert_eq!(message.map(|message| message.text).as_deref(), Some("number 1"));
     home.close().await;
 }
 
