@@ -62,7 +62,9 @@ macro_rules! secret {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = SecretString::deserialize(deserializer)?;
+                // Serde's own error shows what was there instead: a code sent as a number, whole.
+                let text = SecretString::deserialize(deserializer)
+                    .map_err(|_| serde::de::Error::custom("must be a text"))?;
                 text.expose_secret().parse().map_err(serde::de::Error::custom)
             }
         }

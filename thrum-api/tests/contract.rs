@@ -158,7 +158,9 @@ fn times_and_clocks_go_round() {
     assert_eq!(clock.to_string().parse::<Hlc>().unwrap(), clock);
     assert!(clock.tick(0) > clock, "a clock that went back does not take ours back");
     assert_eq!(clock.tick(1_800_000_000_000), Hlc::new(1_800_000_000_000, 0));
-    assert!("zz".parse::<Hlc>().is_err());
+    for wrong in ["zz", "+192f3a1b2c3-0004", "0192f3a1b2c3-+004", "0192f3a1b2c3-00g4"] {
+        assert!(wrong.parse::<Hlc>().is_err(), "{wrong}");
+    }
 }
 
 #[test]
@@ -188,4 +190,14 @@ fn secrets_do_not_print() {
     assert!(serde_json::to_string(&paired).unwrap().contains(&secret), "the wire needs it");
     let wrong = serde_json::from_str::<Token>(&format!("{:?}", "AB".repeat(32))).expect_err("case");
     assert!(!wrong.to_string().contains("AB"), "{wrong}");
+    for text in ["7392", "-7392", "7392.5", "[7392]", "{\"7392\":1}", "null", "true"] {
+        let wrong = [
+            serde_json::from_str::<PairingCode>(text).expect_err("a code"),
+            serde_json::from_str::<Token>(text).expect_err("a token"),
+            serde_json::from_str::<AuthKey>(text).expect_err("a key"),
+        ];
+        for wrong in wrong.map(|wrong| wrong.to_string()) {
+            assert!(wrong.starts_with("must be a text") && !wrong.contains("7392"), "{wrong}");
+        }
+    }
 }

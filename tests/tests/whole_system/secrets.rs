@@ -3,11 +3,14 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use serde_json::json;
 use tests::lab::{
     Client, Daemon, SHORT, Setup, Terminal, converge, eventually, holds, pair, process,
 };
 use thrum_api::Empty;
 use thrum_api::local::PeerList;
+
+const NUMBER: u64 = 739_184_625_011;
 
 fn loud(name: &str) -> Daemon {
     Setup::new(name).env("THRUM_LOG", "trace").start()
@@ -56,6 +59,15 @@ fn no_token_and_no_whole_code_is_shown_anywhere() {
     accepting.ends();
     laptop.append(["news"]);
     converge(SHORT, &[&laptop, &server]);
+    // Who writes a client of their own may send a code or a token as a number.
+    for (method, member) in [("pair.request", "code"), ("sync.pull", "token")] {
+        let body = json!({
+            "jsonrpc": "2.0", "id": 1, "method": method,
+            "params": { member: NUMBER, "after_seq": 0 },
+        });
+        let answer = laptop.stranger().post(body.to_string().as_bytes()).unwrap();
+        assert!(answer.json()["error"].is_object(), "{}", answer.text());
+    }
     eventually(SHORT, || holds(tokens(&server).len() == 1, || "no token in peers.json".to_owned()));
 
     let mut shown = vec![
@@ -86,6 +98,7 @@ fn no_token_and_no_whole_code_is_shown_anywhere() {
     assert_eq!(tokens.len(), 2);
     assert_eq!(tokens[0], tokens[1]);
     for (what, text) in &shown {
+        assert!(!text.contains(&NUMBER.to_string()), "a number for a code is in {what}:\n{text}");
         assert!(!text.contains(&tokens[0]), "the token is in {what}:\n{text}");
         assert!(!text.contains(&tokens[0][..16]), "part of the token is in {what}:\n{text}");
         assert!(!codes.iter().all(|code| shows_code(text, code)), "codes are in {what}:\n{text}");
