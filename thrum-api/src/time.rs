@@ -117,7 +117,9 @@ impl FromStr for Hlc {
 
     fn from_str(text: &str) -> Result<Self, ParseHlcError> {
         let (millis, counter) = text.split_once('-').ok_or(ParseHlcError)?;
-        if millis.len() != 12 || counter.len() != 4 {
+        // A number's own parser would take a sign.
+        let hex = |text: &str| text.bytes().all(|c| c.is_ascii_hexdigit());
+        if millis.len() != 12 || counter.len() != 4 || !hex(millis) || !hex(counter) {
             return Err(ParseHlcError);
         }
         let millis = u64::from_str_radix(millis, 16).map_err(|_| ParseHlcError)?;
