@@ -7,7 +7,9 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT, MessageSent};
-use thrum_api::{DaemonId, EventId, Place, Sequence, SequencedEvent, Timestamp, names};
+use thrum_api::{
+    DaemonId, EventHeader, EventId, Place, Sequence, SequencedEvent, Timestamp, names,
+};
 use tracing::warn;
 
 use super::error::{AgentsError, views};
@@ -91,7 +93,10 @@ impl Store {
             let seen = serde_json::from_str::<Seen<'_>>(event.event.get());
             cursor.place = Place {
                 sequence: event.sequence,
-                event_id: seen.as_ref().ok().map(|seen| seen.event_id),
+                event_id: match &seen {
+                    Ok(seen) => Some(seen.event_id),
+                    Err(_) => id_alone(event),
+                },
             };
             let outcome = match &seen {
                 Ok(seen) => event_into(&transaction, &mut tally, daemon, event.sequence, seen)
@@ -119,6 +124,13 @@ impl Store {
     pub(super) fn move_cursor(&mut self, cursor: Cursor) -> Result<(), AgentsError> {
         put_cursor(&self.connection, cursor).map_err(views("note the log's epoch"))
     }
+}
+
+/// The id of an event of which the rest can't be read: without it the place would be no event's, and
+/// the views be made anew at the next start.
+fn id_alone(event: &SequencedEvent) -> Option<EventId> {
+    let header: Option<EventHeader> = serde_json::from_str(event.event.get()).ok();
+    header.map(|header| header.event_id)
 }
 
 fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {

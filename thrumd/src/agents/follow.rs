@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use thrum_api::local::EventListParams;
-use thrum_api::{Event, Place, Sequence};
+use thrum_api::{Place, Sequence};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::error::AgentsError;
 use super::store::{Cursor, Worker};
-use crate::log::{Log, LogHead};
+use crate::log::{Log, LogError, LogHead};
 use crate::report::Chain;
 
 /// Events in one transaction of the views. A reader waits for at most one such.
@@ -250,13 +250,8 @@ impl Follower {
 
     /// Whether the log has that event at that place.
     async fn holds(&self, place: Place) -> Result<bool, AgentsError> {
-        let Some(before) = place.sequence.0.checked_sub(1) else { return Ok(true) };
-        let page = self.page(Sequence(before), 1).await?;
-        let there = page.events.first().filter(|event| event.sequence == place.sequence);
-        let id = there
-            .and_then(|event| serde_json::from_str::<Event>(event.event.get()).ok())
-            .map(|event| event.header.event_id);
-        Ok(id.is_some() && id == place.event_id)
+        let known = place == Place::START || place.event_id.is_some();
+        Ok(known && self.log.holds(place).await.map_err(refused)?)
     }
 
     async fn page(
@@ -265,12 +260,7 @@ impl Follower {
         limit: u32,
     ) -> Result<thrum_api::local::EventListResult, AgentsError> {
         let params = EventListParams { after, limit: Some(limit), ..EventListParams::default() };
-        self.log.list(params).await.map_err(|source| match source {
-            crate::log::LogError::Stopping => AgentsError::Stopping,
-            source => {
-                AgentsError::Log { doing: "read events of the log", source: Box::new(source) }
-            }
-        })
+        self.log.list(params).await.map_err(refused)
     }
 
     fn reached(&self, sequence: Sequence) {
@@ -278,5 +268,12 @@ impl Follower {
             let before = now.digested.replace(sequence);
             before != now.digested
         });
+    }
+}
+
+fn refused(source: LogError) -> AgentsError {
+    match source {
+        LogError::Stopping => AgentsError::Stopping,
+        source => AgentsError::Log { doing: "read events of the log", source: Box::new(source) },
     }
 }

@@ -240,6 +240,15 @@ impl Log {
         Ok(list.answer)
     }
 
+    /// Whether this log gave that place to that event, even if its row was set aside since.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn holds(&self, place: Place) -> Result<bool, LogError> {
+        let read = move |conn: &_| page::holds(conn, &state::Meta::expect(conn)?, place);
+        self.inner.readers.read("look for an event", read).await
+    }
+
     /// Figures for `status`.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use serde_json::value::RawValue;
 use thrum_api::Draft;
-use thrum_api::local::AgentListParams;
+use thrum_api::local::{AgentListParams, EventListParams};
 
 use super::super::Agents;
 use super::super::follow::Progress;
@@ -77,6 +78,55 @@ async fn views_go_on_where_they_stood_and_survive_a_new_epoch() {
     assert_eq!(home.inbox("b").await, ["one*", "two*"]);
     assert_eq!(home.agents.undigested(), 1);
     home.close().await;
+}
+
+#[tokio::test]
+async fn views_go_on_where_they_stood_whatever_the_last_event_is() {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let cases = [
+        ("with a member twice", "{}"),
+        ("damaged", "{}"),
+        ("deep", &deep),
+        ("a large number", "{\"n\":1e400}"),
+    ];
+    for (what, body) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::open(directory.path());
+        home.say("a", &["b"], "one").await;
+        // b joins by that: nothing comes after what follows.
+        home.inbox("b").await;
+        let last = Draft {
+            event_id: None,
+            event_type: "test.said".to_owned(),
+            project: None,
+            body: RawValue::from_string(body.to_owned()).unwrap(),
+        };
+        home.log.append(vec![last]).await.unwrap();
+        if what == "with a member twice" {
+            let twice = said(9, there(), "planner", &["coder"]).event.get().to_owned();
+            let twice = twice.replace("\"body\":", "\"body\":1,\"body\":");
+            let event = RawValue::from_string(twice).unwrap();
+            home.apply(vec![SequencedEvent { sequence: Sequence(9), event }]).await;
+        }
+        assert_eq!(home.inbox("b").await, ["one*"]);
+        if what == "damaged" {
+            let log = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
+            let damage = "UPDATE events SET body = x'00' WHERE sequence = (SELECT head FROM meta)";
+            log.execute(damage, []).unwrap();
+            home.log.list(EventListParams::default()).await.unwrap();
+        }
+        home.close().await;
+        // Something that views which are made anew would not have.
+        let kept = store(directory.path());
+        let mark = "INSERT INTO skipped (sequence, reason) VALUES (99, 'kept')";
+        kept.connection.execute(mark, []).unwrap();
+        let before = kept.undigested().unwrap();
+        drop(kept);
+        let home = Home::open(directory.path());
+        assert_eq!(home.inbox("b").await, ["one*"]);
+        assert_eq!(home.agents.undigested(), before, "made anew: {what}");
+        home.close().await;
+    }
 }
 
 #[tokio::test]
