@@ -1,4 +1,5 @@
-//! Prints an error with its causes on one line. Used where an error leaves the process.
+//! Prints an error with its causes on one line, and cuts what others may make long. Used where an error
+//! leaves the process.
 
 use std::error::Error;
 use std::fmt;
@@ -15,5 +16,36 @@ impl fmt::Display for Chain<'_> {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+/// Characters of a reason that are kept from its beginning and from its end.
+const KEPT_FIRST: usize = 120;
+const KEPT_LAST: usize = 80;
+
+/// Why something that came from elsewhere is refused, in some 200 characters. Serde quotes a wrong text
+/// whole, between what it says of it: the middle goes.
+pub fn brief(reason: &str) -> String {
+    let chars = reason.chars().count();
+    if chars <= KEPT_FIRST + KEPT_LAST {
+        return reason.to_owned();
+    }
+    let first: String = reason.chars().take(KEPT_FIRST).collect();
+    let last: String = reason.chars().skip(chars - KEPT_LAST).collect();
+    format!("{first} ... {last}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_keeps_its_beginning_and_its_end() {
+        let whole = "\u{fc}".repeat(KEPT_FIRST + KEPT_LAST);
+        assert_eq!(brief(&whole), whole);
+        let long = format!("invalid type: {} at line 1", "\u{fc}".repeat(100_000));
+        let short = brief(&long);
+        assert!(short.starts_with("invalid type: ") && short.ends_with(" at line 1"), "{short}");
+        assert_eq!(short.chars().count(), KEPT_FIRST + KEPT_LAST + " ... ".len());
     }
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT, MessageSent};
+use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::{
     DaemonId, EventHeader, EventId, Place, Sequence, SequencedEvent, Timestamp, names,
 };
@@ -14,6 +15,7 @@ use tracing::warn;
 
 use super::error::{AgentsError, views};
 use super::store::{Cursor, Store, stored};
+use crate::report::brief;
 
 /// What the views read of an event.
 #[derive(Deserialize)]
@@ -33,7 +35,7 @@ impl Seen<'_> {
     fn body<T: serde::de::DeserializeOwned>(&self) -> Result<T, Undigestible> {
         let text = self.body.map_or("null", RawValue::get);
         serde_json::from_str(text)
-            .map_err(|error| Undigestible(format!("its body is not of its type: {error}")))
+            .map_err(|error| Undigestible::of(format!("its body is not of its type: {error}")))
     }
 
     /// The project as the tables have it: events without one stand under the empty name.
@@ -50,7 +52,7 @@ struct Undigestible(String);
 
 impl Undigestible {
     fn of(error: impl ToString) -> Self {
-        Self(error.to_string())
+        Self(brief(&error.to_string()))
     }
 }
 
@@ -198,6 +200,10 @@ fn joined(seen: &Seen<'_>) -> Result<Named, Undigestible> {
 fn said(seen: &Seen<'_>) -> Result<Said, Undigestible> {
     let mut body: MessageSent = seen.body()?;
     body.from = agent_name(&body.from)?;
+    if body.to.len() > RECIPIENTS_MAX {
+        let count = body.to.len();
+        return Err(Undigestible(format!("it has {count} recipients, more than {RECIPIENTS_MAX}")));
+    }
     let mut named = BTreeSet::new();
     let mut to = Vec::new();
     for name in &body.to {

@@ -8,7 +8,7 @@ use ulid::Ulid;
 use super::error::{AgentsError, views};
 use super::store::{Store, position};
 
-/// Text in one answer, at most. The rest stays unread and comes with the next one.
+/// Text and recipients in one answer, at most. The rest stays unread and comes with the next one.
 const INBOX_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 macro_rules! messages {
@@ -216,9 +216,10 @@ struct Room {
 
 impl Room {
     fn takes(&mut self, message: &Message) -> bool {
-        let fits = message.text.len() <= self.bytes;
+        let bytes = message.text.len() + message.to.iter().map(String::len).sum::<usize>();
+        let fits = bytes <= self.bytes;
         self.messages = if fits { self.messages.saturating_sub(1) } else { 0 };
-        self.bytes = self.bytes.saturating_sub(message.text.len());
+        self.bytes = self.bytes.saturating_sub(bytes);
         fits
     }
 }

@@ -9,6 +9,7 @@ use super::heads::was_set_aside;
 use super::state::OWN_SOURCE;
 use super::types::{Applied, Batch};
 use super::write::{Find, Stored, Write};
+use crate::report::brief;
 
 /// A remote clock further ahead than this (milliseconds) doesn't pull ours along.
 const CLOCK_TRUST_MILLIS: u64 = 24 * 60 * 60 * 1000;
@@ -22,7 +23,8 @@ pub(super) fn check(text: &str) -> Result<EventHeader, String> {
     if !text.starts_with('{') {
         return Err("no JSON object".to_owned());
     }
-    let header: EventHeader = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let header: EventHeader =
+        serde_json::from_str(text).map_err(|error| brief(&error.to_string()))?;
     if header.origin_sequence.0 == 0 || i64::try_from(header.origin_sequence.0).is_err() {
         return Err(format!("no origin_sequence: {}", header.origin_sequence));
     }

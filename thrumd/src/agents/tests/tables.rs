@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arbtest::arbitrary::{Result, Unstructured};
 use serde_json::json;
+use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::{EventId, SequencedEvent};
 
 use super::super::inbox::QUESTIONS;
@@ -27,6 +28,42 @@ fn a_message_reaches_each_recipient_once_and_nobody_else() {
     assert_eq!(inbox.messages[0].to, ["coder", "reviewer"]);
     assert_eq!(inbox.messages[0].origin_daemon, there());
     assert_eq!(inbox.messages[0].text, "number 2");
+}
+
+#[test]
+fn a_message_to_too_many_is_skipped_and_recipients_count_for_the_size_of_an_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store(directory.path());
+    let names = |count: usize| -> Vec<String> {
+        (0..count).map(|n| format!("{n}{}", "x".repeat(60))).collect()
+    };
+    let to = |sequence, count| {
+        let names = names(count);
+        let names: Vec<&str> =
+            std::iter::once("coder").chain(names.iter().map(String::as_str)).collect();
+        said(sequence, there(), "planner", &names)
+    };
+    assert_eq!(store.digest(&[to(1, RECIPIENTS_MAX)], start()).unwrap().skipped, 1);
+    let many: Vec<_> = (2..=1201).map(|sequence| to(sequence, RECIPIENTS_MAX - 1)).collect();
+    assert_eq!(store.digest(&many, start()).unwrap().skipped, 0);
+    let all = Question { limit: usize::MAX, ..question("coder", Some(PROJECT)) };
+    let inbox = store.inbox(&all).unwrap();
+    let bytes = serde_json::to_vec(&inbox).unwrap().len();
+    assert_eq!(inbox.unread, 1200);
+    assert!((3_000_000..6_000_000).contains(&bytes), "{bytes}");
+    assert_eq!(inbox.messages[0].sequence.0, 2);
+}
+
+#[test]
+fn a_reason_is_short_whatever_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store(directory.path());
+    let body = json!({ "from": "planner", "to": "x".repeat(100_000), "text": "t" });
+    let wrong = event(1, there(), Some(PROJECT), "message.sent", &body);
+    assert_eq!(store.digest(&[wrong], start()).unwrap().skipped, 1);
+    let reason: String =
+        store.connection.query_row("SELECT reason FROM skipped", [], |row| row.get(0)).unwrap();
+    assert!(reason.starts_with("its body is not of its type") && reason.len() < 300, "{reason}");
 }
 
 #[test]
