@@ -22,7 +22,7 @@ pub enum LogError {
         /// The process that has it, if it said so.
         holder: Option<u32>,
     },
-    /// A file or directory of the log can't be made or read.
+    /// A file or directory of the log can't be opened or read.
     #[error("can't {action} {}", .path.display())]
     File {
         /// What was tried.

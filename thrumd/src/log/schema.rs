@@ -100,7 +100,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LogError> {
         .truncate(false)
         .mode(0o600)
         .open(path)
-        .map_err(|source| LogError::File { action: "make", path: path.into(), source })?;
+        .map_err(|source| LogError::File { action: "open", path: path.into(), source })?;
     let failed = |source: rusqlite::Error| opening(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags).map_err(failed)?;

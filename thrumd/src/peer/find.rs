@@ -40,10 +40,8 @@ impl Registry {
                     names(peer).into_iter().next().unwrap_or_else(|| peer.name.clone())
                 };
                 let shown: Vec<String> = peers.iter().map(name).collect();
-                Err(RegistryError::Unknown {
-                    typed: typed.to_owned(),
-                    near: offers(&shown, &wanted),
-                })
+                let (near, alike) = offers(&shown, &wanted);
+                Err(RegistryError::Unknown { typed: typed.to_owned(), near, alike })
             }
             _ => Err(RegistryError::Ambiguous {
                 typed: typed.to_owned(),
@@ -53,15 +51,16 @@ impl Registry {
     }
 }
 
-/// The names that were perhaps meant, else all of them.
-fn offers(called: &[String], wanted: &str) -> Vec<String> {
+/// The names that were perhaps meant, else all of them; and which of the two.
+fn offers(called: &[String], wanted: &str) -> (Vec<String>, bool) {
     const SHOWN: usize = 8;
     let mut names: Vec<String> =
         near(wanted, called.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
-    if names.is_empty() {
+    let alike = !names.is_empty();
+    if !alike {
         names = called.to_vec();
         names.sort();
     }
     names.truncate(SHOWN);
-    names
+    (names, alike)
 }

@@ -26,12 +26,14 @@ pub enum RegistryError {
     #[error("the task that writes the list of peers ended early")]
     Interrupted(#[source] tokio::task::JoinError),
     /// Nobody is called that.
-    #[error("no peer is called {typed:?}{}", suggestion(near))]
+    #[error("no peer is called {typed:?}{}", suggestion(near, *alike))]
     Unknown {
         /// What was typed.
         typed: String,
         /// Names that are like it, or else all of them.
         near: Vec<String>,
+        /// Whether they are like it.
+        alike: bool,
     },
     /// Several peers are called that.
     #[error("{} peers are called {typed:?}; use the id of one: {}", ids.len(), ids.join(", "))]
@@ -43,10 +45,11 @@ pub enum RegistryError {
     },
 }
 
-fn suggestion(near: &[String]) -> String {
+fn suggestion(near: &[String], alike: bool) -> String {
     match near {
         [] => "; no machine is paired yet, `thrum peer add` pairs one".to_owned(),
-        [only] => format!("; did you mean {only:?}?"),
+        [only] if alike => format!("; did you mean {only:?}?"),
+        [only] => format!("; there is only {only:?}"),
         several => format!("; there are {}", several.join(", ")),
     }
 }

@@ -111,6 +111,17 @@ async fn what_was_acknowledged_is_there_without_a_close() {
 }
 
 #[tokio::test]
+async fn a_database_that_may_not_be_opened_is_not_called_one_that_can_not_be_made() {
+    let world = World::new();
+    world.log.close().await.unwrap();
+    let database = world.dir.path().join("log.db");
+    std::fs::remove_file(&database).unwrap();
+    std::fs::create_dir(&database).unwrap();
+    let error = Log::open(world.dir.path(), world.daemon, true).map(|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), format!("can't open {}", database.display()));
+}
+
+#[tokio::test]
 async fn another_identity_on_the_same_database_is_another_origin() {
     let mut world = World::new();
     world.say("x").await;
@@ -206,7 +217,7 @@ fn no_error_says_its_cause_twice() {
         LogError::Open { path: path(), source: rusqlite::Error::InvalidQuery.into() },
         LogError::Name(thrum_api::names::event_type("").unwrap_err()),
         LogError::File {
-            action: "make",
+            action: "open",
             path: path(),
             source: std::io::Error::from(std::io::ErrorKind::NotFound),
         },

@@ -217,7 +217,10 @@ async fn peers_are_found_by_name_or_id_and_near_names_are_told() {
     let text = |typed: &str| registry.find(typed).map(|peer| peer.name).map_err(|e| e.to_string());
     assert!(text("x").unwrap_err().contains("thrum peer add"));
     let (a, b, c) = (peer("Office-Server"), peer("twin"), peer("twin"));
-    for peer in [&a, &b, &c] {
+    registry.put(a.clone()).await.unwrap();
+    assert!(text("ofice-servr").unwrap_err().ends_with("did you mean \"Office-Server\"?"));
+    assert!(text("zzz").unwrap_err().ends_with("; there is only \"Office-Server\""));
+    for peer in [&b, &c] {
         registry.put((*peer).clone()).await.unwrap();
     }
     assert_eq!(text("office-server").unwrap(), "Office-Server");
