@@ -228,8 +228,8 @@ impl Log {
         self.write(Rank::Peer, "reset a checkpoint", 0, work).await
     }
 
-    /// Events after a place, for local readers. At most 4 MiB of them, and at most 20,000 rows
-    /// are looked at: it may be empty and still have more.
+    /// Events after a place, for local readers: at most 4 MiB of them. At most 20,000 rows are
+    /// looked at, so it may be empty and still have more; the newest ones are looked for to the end.
     ///
     /// # Errors
     /// When the disk refuses.

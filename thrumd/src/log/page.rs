@@ -1,4 +1,5 @@
-//! Pages of the log for pullers, and lists for local readers. Stored bytes are copied, not parsed.
+//! Pages of the log for pullers, and lists for local readers. Stored bytes are served as they are; that
+//! they are JSON is looked at, what they say is not.
 
 use std::collections::BTreeMap;
 
