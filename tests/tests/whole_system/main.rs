@@ -10,6 +10,7 @@
 
 mod client;
 mod client_reads;
+mod client_words;
 mod doctor;
 mod faults;
 mod healing;

@@ -1,6 +1,7 @@
 //! The command line: words, options, help.
 
 mod daemon;
+mod dashes;
 mod generate;
 mod messages;
 mod peers;
@@ -117,7 +118,8 @@ pub enum Command {
         thrum send coder \"the parser is yours\"\n  \
         thrum send @coder @tester \"done\"      two recipients\n  \
         thrum send --all \"lunch\"              everyone in the project\n  \
-        git diff | thrum send coder -         the message from stdin")]
+        git diff | thrum send coder -         the message from stdin\n  \
+        thrum send coder -- \"--json\"          a message that is an option's name")]
     Send(SendArgs),
     /// Your messages; what was printed counts as read
     #[command(before_help = "Examples:\n  \
@@ -233,6 +235,7 @@ pub fn parse(arguments: &[OsString], early: Early) -> Result<Cli, clap::Error> {
         Color::Never => clap::ColorChoice::Never,
     };
     let mut command = command().color(color);
+    let arguments = dashes::set_apart(arguments, &command);
     let matches = command.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }

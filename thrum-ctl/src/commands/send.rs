@@ -28,7 +28,7 @@ pub async fn run(args: SendArgs, context: &mut Context<'_>) -> Result<(), Error>
     } else {
         message
     };
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Err(Error::usage("the message is empty", "thrum send NAME \"MESSAGE\""));
     }
     let project = context.project()?;

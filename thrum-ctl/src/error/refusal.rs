@@ -19,7 +19,7 @@ pub(super) fn hint(error: &RpcError) -> Option<String> {
         return Some(hint.to_owned());
     }
     let hint = match error.code {
-        ErrorCode::METHOD_NOT_FOUND | ErrorCode::INVALID_PARAMS => VERSIONS_DIFFER,
+        ErrorCode::METHOD_NOT_FOUND => VERSIONS_DIFFER,
         ErrorCode::INTERNAL => "see why: thrum daemon logs -n 50",
         ErrorCode::NO_PAIRING_SESSION => "run there first: thrum peer add",
         ErrorCode::WRONG_CODE => "type the code that `thrum peer add` shows there",
@@ -44,6 +44,13 @@ mod tests {
         let bare = RpcError::new(ErrorCode::NO_PAIRING_SESSION, "nobody is pairing there");
         assert_eq!(hint(&bare).as_deref(), Some("run there first: thrum peer add"));
         assert_eq!(hint(&bare.hint("wait")).as_deref(), Some("wait"));
+    }
+
+    #[test]
+    fn only_an_unknown_method_is_a_matter_of_versions() {
+        let of = |code| hint(&RpcError::new(code, "no"));
+        assert_eq!(of(ErrorCode::METHOD_NOT_FOUND).as_deref(), Some(VERSIONS_DIFFER));
+        assert_eq!(of(ErrorCode::INVALID_PARAMS), None);
     }
 
     #[test]

@@ -1,0 +1,174 @@
+//! `thrum send`: a message that begins with a dash and is no option is what somebody wants to say.
+
+use std::ffi::OsString;
+
+use clap::{Arg, Command};
+use thrum_api::near;
+
+const COMMAND: &str = "send";
+
+/// The words with recipients and message of `thrum send` behind a `--`. A list in Markdown, a diff or `-1`
+/// is a message then, and options may stand anywhere as before.
+pub fn set_apart(arguments: &[OsString], command: &Command) -> Vec<OsString> {
+    let Some(send) = command.find_subcommand(COMMAND) else { return arguments.to_vec() };
+    let everywhere = Options::of(command.get_arguments().filter(|arg| arg.is_global_set()));
+    let Some(start) = begin(arguments, &everywhere) else { return arguments.to_vec() };
+    let options = everywhere.and(Options::of(send.get_arguments()));
+
+    let mut before = arguments[..start].to_vec();
+    let (mut values, mut after) = (Vec::new(), Vec::new());
+    let mut recipients_named = false;
+    let mut words = arguments[start..].iter();
+    while let Some(word) = words.next() {
+        match word.to_str().map(|word| (word, options.kind(word))) {
+            Some((_, Kind::End)) => after.extend(words.by_ref().cloned()),
+            Some((name, Kind::Option { takes_next })) => {
+                recipients_named |= name == "--all" || name.starts_with("--to");
+                before.push(word.clone());
+                before.extend(words.by_ref().take(usize::from(takes_next)).cloned());
+            }
+            _ => values.push(word.clone()),
+        }
+    }
+    // The last word is the message. The parser refuses others that begin with a dash.
+    let message = if after.is_empty() { values.pop() } else { None };
+    let (dashed, mut values): (Vec<_>, Vec<_>) = values.into_iter().partition(is_dashed);
+    before.extend(dashed);
+    // With recipients and a message before it, it is more likely an option with a slip: to send it would
+    // lose the message.
+    let enough = if recipients_named { 1 } else { 2 };
+    match message {
+        Some(word) if values.len() >= enough && options.has_near(&word) => before.push(word),
+        message => values.extend(message),
+    }
+    values.extend(after);
+    if !values.is_empty() {
+        before.push("--".into());
+        before.extend(values);
+    }
+    before
+}
+
+fn is_dashed(word: &OsString) -> bool {
+    word.len() > 1 && word.as_encoded_bytes().starts_with(b"-")
+}
+
+/// The place after the word `send`, if that is the command.
+fn begin(arguments: &[OsString], options: &Options) -> Option<usize> {
+    let mut place = 1;
+    loop {
+        let word = arguments.get(place)?.to_str()?;
+        match options.kind(word) {
+            Kind::Option { takes_next } => place += 1 + usize::from(takes_next),
+            Kind::End => return None,
+            Kind::Value => return (word == COMMAND).then_some(place + 1),
+        }
+    }
+}
+
+enum Kind {
+    Option { takes_next: bool },
+    End,
+    Value,
+}
+
+/// Names of options, and whether each takes a value.
+#[derive(Default)]
+struct Options {
+    long: Vec<(String, bool)>,
+    short: Vec<(char, bool)>,
+}
+
+impl Options {
+    fn of<'a>(arguments: impl Iterator<Item = &'a Arg>) -> Self {
+        // Help is added by the parser.
+        let mut options =
+            Self { long: vec![("help".to_owned(), false)], short: vec![('h', false)] };
+        for argument in arguments {
+            let takes = argument.get_action().takes_values();
+            options.long.extend(argument.get_long().map(|name| (name.to_owned(), takes)));
+            options.short.extend(argument.get_short().map(|name| (name, takes)));
+        }
+        options
+    }
+
+    fn and(mut self, more: Self) -> Self {
+        self.long.extend(more.long);
+        self.short.extend(more.short);
+        self
+    }
+
+    fn kind(&self, word: &str) -> Kind {
+        if word == "--" {
+            return Kind::End;
+        }
+        let takes = if let Some(name) = word.strip_prefix("--") {
+            let (name, value) = name.split_once('=').map_or((name, None), |(a, b)| (a, Some(b)));
+            let known = self.long.iter().find(|(known, _)| known == name);
+            // `--json=x` is no option either.
+            known.filter(|(_, takes)| *takes || value.is_none()).map(|(_, t)| *t && value.is_none())
+        } else {
+            let mut letters = word.strip_prefix('-').unwrap_or_default().chars();
+            let letter = letters.next().filter(|_| letters.next().is_none());
+            letter
+                .and_then(|letter| self.short.iter().find(|(known, _)| *known == letter))
+                .map(|it| it.1)
+        };
+        takes.map_or(Kind::Value, |takes_next| Kind::Option { takes_next })
+    }
+
+    fn has_near(&self, word: &OsString) -> bool {
+        let name = word.to_str().and_then(|word| word.strip_prefix("--"));
+        let Some(name) = name.filter(|name| !name.contains(char::is_whitespace)) else {
+            return false;
+        };
+        let name = name.split('=').next().unwrap_or_default();
+        !near(name, self.long.iter().map(|(known, _)| known.as_str())).is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apart(words: &[&str]) -> Vec<String> {
+        let words: Vec<OsString> =
+            ["thrum"].iter().chain(words).map(|word| OsString::from(*word)).collect();
+        let words = set_apart(&words, &crate::cli::command());
+        words.iter().skip(1).map(|word| word.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_no_option_of_send_stands_behind_two_dashes() {
+        for (typed, meant) in [
+            (&["send", "x", "-hello"][..], &["send", "--", "x", "-hello"][..]),
+            (
+                &["--as", "send", "send", "x", "- a\n- b", "--json"],
+                &["--as", "send", "send", "--json", "--", "x", "- a\n- b"],
+            ),
+            (
+                &["send", "--to", "x", "-v is broken", "-v", "--as=me"],
+                &["send", "--to", "x", "-v", "--as=me", "--", "-v is broken"],
+            ),
+            (&["send", "x", "--", "--json"], &["send", "--", "x", "--json"]),
+            (&["send", "x", "-"], &["send", "--", "x", "-"]),
+            (&["send", "x", "--json=2"], &["send", "--", "x", "--json=2"]),
+            (&["send", "x", "hi", "--josn"], &["send", "--josn", "--", "x", "hi"]),
+            (&["send", "--all", "hi", "--josn"], &["send", "--all", "--josn", "--", "hi"]),
+            (&["send", "x", "--", "hi", "--josn"], &["send", "--", "x", "hi", "--josn"]),
+            (&["send", "--josn", "x", "hi"], &["send", "--josn", "--", "x", "hi"]),
+            (&["send", "-x", "--", "hi"], &["send", "-x", "--", "hi"]),
+            (&["send", "--help"], &["send", "--help"]),
+        ] {
+            assert_eq!(apart(typed), meant, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn other_commands_are_left_as_they_are() {
+        for words in [&["wait", "--as", "send", "-x"][..], &["--json"], &["--", "send", "-x"], &[]]
+        {
+            assert_eq!(apart(words), words);
+        }
+    }
+}
