@@ -26,11 +26,16 @@ pub fn answered(arguments: &[OsString]) -> bool {
     if wanted.is_none_or(|shell| shell.is_empty() || shell == "0") {
         return false;
     }
+    // Scripts put `--` before the line that is to be completed; without a line the script is asked for.
+    // Else somebody has that variable for something else, and wants the command.
+    if arguments.get(1).is_some_and(|word| word != "--") {
+        return false;
+    }
     let folder = std::env::current_dir().ok();
     CompleteEnv::with_factory(cli::command)
         .bin("thrum")
         .try_complete(arguments.iter().cloned(), folder.as_deref())
-        .unwrap_or(true)
+        .unwrap_or(arguments.len() > 1)
 }
 
 /// Names of the paired machines.

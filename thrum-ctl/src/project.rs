@@ -11,7 +11,8 @@ pub fn of(folder: &Path) -> String {
         Some((root, git_dir)) => (root, std::fs::read_to_string(git_dir.join("config")).ok()),
         None => (folder.to_owned(), None),
     };
-    config.as_deref().and_then(origin_url).and_then(normalise).unwrap_or_else(|| {
+    let origin = config.as_deref().and_then(origin_url);
+    origin.as_deref().and_then(normalise).unwrap_or_else(|| {
         root.file_name().map_or_else(|| "/".to_owned(), |name| name.to_string_lossy().into_owned())
     })
 }
@@ -39,25 +40,71 @@ fn checkout(folder: &Path) -> Option<(PathBuf, PathBuf)> {
 }
 
 /// `url` of `[remote "origin"]` in a git configuration.
-fn origin_url(config: &str) -> Option<&str> {
+fn origin_url(config: &str) -> Option<String> {
     let mut in_origin = false;
-    for line in config.lines().map(str::trim) {
-        if line.starts_with('[') {
-            in_origin = line.replace(char::is_whitespace, "") == "[remote\"origin\"]";
-        } else if in_origin
-            && let Some((key, value)) = line.split_once('=')
+    let mut rest = config;
+    while !rest.is_empty() {
+        let (line, next) = rest.split_once('\n').unwrap_or((rest, ""));
+        let mut here = rest;
+        if line.trim_start().starts_with('[') {
+            let (header, tail) = line.split_once(']').unwrap_or((line, ""));
+            in_origin = header.replace(char::is_whitespace, "") == "[remote\"origin\"";
+            // A value may stand behind it, in git's eyes.
+            here = rest.get(line.len() - tail.len()..).unwrap_or_default();
+        }
+        if in_origin
+            && let Some((key, after)) = here.split_once('=')
             && key.trim().eq_ignore_ascii_case("url")
         {
-            return Some(value.trim().trim_matches('"')).filter(|url| !url.is_empty());
+            return Some(value(after)).filter(|url| !url.is_empty());
         }
+        rest = next;
     }
     None
 }
 
+/// A value of a git configuration, which begins the text: up to the end of its line or to a comment,
+/// without quotes and escapes.
+fn value(text: &str) -> String {
+    let (mut value, mut quoted) = (String::new(), false);
+    // What is not yet known to be followed by something is dropped at the end.
+    let mut blanks = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        let c = match c {
+            '\n' => break,
+            '#' | ';' if !quoted => break,
+            '"' => {
+                quoted = !quoted;
+                continue;
+            }
+            '\\' => match chars.next() {
+                None => break,
+                Some('\n') => continue,
+                Some('t') => '\t',
+                Some('n') => '\n',
+                Some(c) => c,
+            },
+            c if c.is_whitespace() && !quoted => {
+                blanks.push(c);
+                continue;
+            }
+            c => c,
+        };
+        if !value.is_empty() {
+            value.push_str(&blanks);
+        }
+        blanks.clear();
+        value.push(c);
+    }
+    value
+}
+
 /// `git@GitHub.com:acme/app.git` and `https://me@github.com/acme/app/` are both
-/// `github.com/acme/app`. User and password are dropped, for they may be secret. None for what names
-/// no host: a path means something else on each machine.
+/// `github.com/acme/app`. User, password and what follows a `?` are dropped, for they may be secret. None
+/// for what names no host: a path means something else on each machine.
 fn normalise(url: &str) -> Option<String> {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = match url.split_once("://") {
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("file") => return None,
         Some((_, rest)) => rest.split_once('/')?,
@@ -102,6 +149,36 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_secret_or_differs_from_clone_to_clone_is_no_part_of_the_name() {
+        for url in [
+            "https://github.com/acme/app.git?token=SECRET",
+            "https://github.com/acme/app?token=SE/CRET.git",
+            "https://github.com/acme/app.git/#main",
+            "git@github.com:acme/app.git#main",
+        ] {
+            assert_eq!(normalise(url).as_deref(), Some("github.com/acme/app"), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_read_as_git_reads_it() {
+        for (written, read) in [
+            ("git@h:a/b.git # mine", "git@h:a/b.git"),
+            ("git@h:a/b.git ; mine", "git@h:a/b.git"),
+            ("git@h:a/b.git#mine", "git@h:a/b.git"),
+            ("\"git@h:a/b;c\" # mine", "git@h:a/b;c"),
+            ("git@h:\"a b\"/c", "git@h:a b/c"),
+            (r"git@h:a\\b\tc", "git@h:a\\b\tc"),
+            ("git@h:a/\\\nb.git", "git@h:a/b.git"),
+        ] {
+            let config = format!("[remote \"origin\"] # home\n\turl = {written}\n");
+            assert_eq!(origin_url(&config).as_deref(), Some(read), "{written}");
+        }
+        let oneline = "[remote \"origin\"] url = git@h:a/b\n";
+        assert_eq!(origin_url(oneline).as_deref(), Some("git@h:a/b"));
+    }
+
+    #[test]
     fn a_path_is_no_project_of_two_machines() {
         for url in
             ["/srv/git/app.git", "../app", "file:///srv/app", "./a:b", "C:\\work", "https://", ""]
@@ -114,7 +191,7 @@ mod tests {
     fn only_the_remote_named_origin_counts() {
         let config = "[core]\n\turl = no\n[remote \"fork\"]\n\turl = f\n\
                       [remote \"origin\"]\n\tfetch = +x\n\tURL = \"o\"\n[branch \"main\"]\n";
-        assert_eq!(origin_url(config), Some("o"));
+        assert_eq!(origin_url(config).as_deref(), Some("o"));
         assert_eq!(origin_url("[remote \"fork\"]\nurl = f\n"), None);
     }
 

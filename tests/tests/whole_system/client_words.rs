@@ -40,3 +40,18 @@ fn a_message_without_text_is_a_mistake_of_the_command_line() {
     let ran = daemon.thrum(&["send", "--as", "a", "b", "  \n "]).exits(2);
     assert!(ran.stderr.contains("empty") && !ran.stderr.contains("versions"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_variable_that_shells_use_to_complete_swallows_no_command() {
+    let daemon = Daemon::start("laptop");
+    let client = Client::new(&daemon);
+    for value in ["1", "bash"] {
+        client.clone().env("COMPLETE", value).run(&["send", "--as", "a", "b", value]).exits(0);
+    }
+    assert_eq!(texts(&client, "b"), ["1", "bash"]);
+    let script = client.clone().env("COMPLETE", "bash").run(&[]).exits(0).stdout;
+    assert!(script.contains("COMPLETE="), "{script}");
+    let words = ["--", "thrum", "sta"];
+    let offered = client.env("COMPLETE", "fish").run(&words).exits(0).stdout;
+    assert!(offered.contains("status"), "{offered}");
+}
