@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use thrum_api::Timestamp;
 
+/// A hundred years, below which every time is.
+const DURATION_MAX_DAYS: u64 = 100 * 366;
+
 /// Reads `10m`, `1h30m`, `500ms`.
 ///
 /// # Errors
 /// When a unit is missing or unknown, and when it is longer than a hundred years.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration; write it like 500ms, 30s, 10m or 1h30m");
+    let too_long = || format!("{text:?} is too long; {DURATION_MAX_DAYS}d are more than enough");
     let mut rest = text;
     let mut total_ms: u64 = 0;
     if rest == "0" {
@@ -31,15 +35,34 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             "d" => 86_400_000,
             _ => return Err(wrong()),
         };
-        let number: u64 = number.parse().map_err(|_| wrong())?;
+        if number.is_empty() {
+            return Err(wrong());
+        }
+        // Only digits are left: what can't be parsed has too many.
+        let number = number.parse::<u64>().ok();
         total_ms = number
-            .checked_mul(unit_ms)
+            .and_then(|number| number.checked_mul(unit_ms))
             .and_then(|ms| ms.checked_add(total_ms))
-            .filter(|ms| *ms < 100 * 366 * 86_400_000)
-            .ok_or_else(wrong)?;
+            .filter(|ms| *ms < DURATION_MAX_DAYS * 86_400_000)
+            .ok_or_else(too_long)?;
         rest = tail;
     }
     Ok(Duration::from_millis(total_ms))
+}
+
+/// The same the other way round, without loss: `1m1s`, `500ms`.
+pub fn exact(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, unit_ms) in
+        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)]
+    {
+        if rest >= unit_ms {
+            text.push_str(&format!("{}{unit}", rest / unit_ms));
+            rest %= unit_ms;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 /// A length of time in its largest unit, rounded down: `4s`, `12m`, `3h`, `5d`.
@@ -131,9 +154,27 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused_with_an_example() {
-        for text in ["", "10", "m", "10x", "-5s", "1.5h", "10 m", "99999999999999999999d", "1m5"] {
+        for text in ["", "10", "m", "10x", "-5s", "1.5h", "10 m", "1m5"] {
             let error = parse_duration(text).expect_err(text);
             assert!(error.contains("1h30m"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_written_as_it_was_typed() {
+        for text in ["1m1s", "500ms", "10m", "1h30m", "2d", "1s250ms"] {
+            assert_eq!(parse_duration(text).map(exact), Ok(text.to_owned()));
+        }
+        assert_eq!(parse_duration("61s").map(exact).as_deref(), Ok("1m1s"));
+        assert_eq!(exact(Duration::ZERO), "0s");
+    }
+
+    #[test]
+    fn what_is_too_long_is_told_apart_from_what_is_no_duration() {
+        assert!(parse_duration("36599d").is_ok());
+        for text in ["36600d", "99999d", "99999999999999999999d", "36599d24h"] {
+            let error = parse_duration(text).expect_err(text);
+            assert!(error.contains("too long") && !error.contains("no duration"), "{error}");
         }
     }
 

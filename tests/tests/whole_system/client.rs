@@ -140,18 +140,20 @@ fn a_socket_of_someone_else_exits_with_4() {
     assert!(cp.arg(tests::lab::program("thrum")).arg(&copy).status().unwrap().success());
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(program.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let ran = std::process::Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .arg(&copy)
-        .arg("status")
-        .env_clear()
-        .env("HOME", "/nonexistent")
-        .env("THRUM_SOCKET", daemon.socket())
-        .output();
-    let Ok(ran) = ran else { return tests::lab::skip("no setpriv") };
-    let text = String::from_utf8_lossy(&ran.stderr);
-    assert_eq!(ran.status.code(), Some(4), "{text}");
-    assert!(text.contains(&daemon.socket().display().to_string()), "{text}");
+    for words in [&["status"][..], &["daemon", "logs"]] {
+        let ran = std::process::Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&copy)
+            .args(words)
+            .env_clear()
+            .env("HOME", "/nonexistent")
+            .env("THRUM_SOCKET", daemon.socket())
+            .output();
+        let Ok(ran) = ran else { return tests::lab::skip("no setpriv") };
+        let text = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(4), "{words:?}: {text}");
+        assert!(text.contains(&daemon.socket().display().to_string()), "{text}");
+    }
 }
 
 #[test]

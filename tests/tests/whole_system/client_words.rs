@@ -1,6 +1,6 @@
 //! What is typed means what it says, and what is answered can be acted on.
 
-use tests::lab::{Client, Daemon};
+use tests::lab::{Client, Daemon, Setup};
 
 /// The texts in an agent's inbox.
 fn texts(client: &Client, agent: &str) -> Vec<String> {
@@ -54,4 +54,11 @@ fn a_variable_that_shells_use_to_complete_swallows_no_command() {
     let words = ["--", "thrum", "sta"];
     let offered = client.env("COMPLETE", "fish").run(&words).exits(0).stdout;
     assert!(offered.contains("status"), "{offered}");
+}
+
+#[test]
+fn a_time_that_is_too_long_is_told_apart_from_none() {
+    let daemon = Setup::new("laptop").prepare();
+    let ran = Client::new(&daemon).run(&["wait", "--as", "a", "--timeout", "99999d"]).exits(2);
+    assert!(ran.stderr.contains("too long") && !ran.stderr.contains("no duration"), "{ran:?}");
 }

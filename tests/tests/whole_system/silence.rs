@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
 use tests::lab::{Client, Daemon, SHORT, Setup, eventually, holds, process};
+use thrum_api::local::{AgentList, AgentListParams};
 
 const WAITING: &str = "waiting for thrumd: its socket is open, but nobody answers";
 
@@ -126,4 +127,54 @@ fn doctor_tells_a_stopped_daemon_from_a_held_socket() {
         let answers = checks.iter().find(|check| check["id"] == "socket_answers").unwrap();
         assert_eq!(answers["because"].as_str(), because, "{answers}");
     }
+}
+
+#[test]
+fn the_limit_of_a_wait_holds_when_thrumd_is_silent_or_gone() {
+    let (stopped, mut gone) = (Daemon::start("stopped"), Daemon::start("gone"));
+    process::signal(stopped.pid(), Signal::STOP);
+    let words = ["wait", "--as", "coder", "--timeout", "3s"];
+    let mut of_stopped = Running::start(&Client::new(&stopped), "wait", &words);
+    let mut of_gone = Running::start(&Client::new(&gone), "wait", &words);
+    eventually(SHORT, || {
+        let agents = gone.ask::<AgentList>(AgentListParams::default()).agents;
+        holds(!agents.is_empty(), || "nobody waits".to_owned())
+    });
+    gone.stop();
+    for running in [&mut of_stopped, &mut of_gone] {
+        assert_eq!(running.ends(), Some(5), "{}", running.stderr());
+        assert!(running.stderr().contains("no message for coder in 3s"), "{}", running.stderr());
+    }
+}
+
+#[test]
+fn a_prompt_does_not_wait_for_a_thrumd_that_is_silent() {
+    let daemon = Daemon::start("laptop");
+    process::signal(daemon.pid(), Signal::STOP);
+    let words = ["inbox", "--count", "-q", "--as", "coder"];
+    let mut prompt = Running::start(&Client::new(&daemon), "prompt", &words);
+    assert_eq!(prompt.ends(), Some(0));
+    assert_eq!((prompt.stdout(), prompt.stderr()), (String::new(), String::new()));
+}
+
+#[test]
+fn the_log_of_a_thrumd_that_is_silent_is_read_all_the_same() {
+    let daemon = Setup::new("laptop").prepare();
+    std::fs::create_dir_all(daemon.state()).unwrap();
+    let _held = UnixListener::bind(daemon.socket()).unwrap();
+    std::fs::write(daemon.state().join("thrumd.log"), "Error: can't start\n").unwrap();
+    let mut logs = Running::start(&Client::new(&daemon), "logs", &["daemon", "logs"]);
+    assert_eq!(logs.ends(), Some(0), "{}", logs.stderr());
+    assert_eq!(logs.stdout(), "Error: can't start\n");
+}
+
+#[test]
+fn doctor_says_that_it_waits_for_a_silent_thrumd() {
+    let daemon = Daemon::start("laptop");
+    process::signal(daemon.pid(), Signal::STOP);
+    let mut doctor = Running::start(&Client::new(&daemon), "doctor", &["doctor"]);
+    doctor.says("Waiting for what does not answer at once.");
+    assert_eq!(doctor.stdout(), "", "and not only after the wait");
+    process::signal(daemon.pid(), Signal::CONT);
+    doctor.ends();
 }

@@ -39,16 +39,17 @@ pub async fn run(args: &DoctorArgs, context: &mut Context<'_>) -> Result<ExitCod
 }
 
 async fn look(context: &mut Context<'_>) -> (Around, Vec<Found>) {
-    let around = Around::gather(context).await;
-    let found = {
-        let mut looking = pin!(doctor::examine(&around));
-        tokio::select! {
-            found = &mut looking => found,
-            () = tokio::time::sleep(SLOW) => {
-                context.printer.note("Waiting for what does not answer at once.");
-                looking.await
-            }
+    let around = Around::gather(context.places(), context.agent(), context.project());
+    let mut looking = pin!(async {
+        let around = around.await;
+        let found = doctor::examine(&around).await;
+        (around, found)
+    });
+    tokio::select! {
+        all = &mut looking => all,
+        () = tokio::time::sleep(SLOW) => {
+            context.printer.note("Waiting for what does not answer at once.");
+            looking.await
         }
-    };
-    (around, found)
+    }
 }

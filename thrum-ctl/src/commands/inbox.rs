@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use thrum_api::Timestamp;
 use thrum_api::local::{InboxParams, MarkReadParams, Message, MessageInbox, MessageMarkRead};
+use tokio::time::timeout;
 
 use crate::cli::InboxArgs;
 use crate::client::Client;
@@ -9,6 +12,9 @@ use crate::error::{Error, Kind};
 use crate::printer::{BOLD, DIM, GREEN, styled};
 use crate::terminal::{paragraph, plain};
 use crate::words::{ago, counted};
+
+/// A shell shows its prompt no later than this.
+const PROMPT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// `thrum inbox`
 pub async fn run(args: &InboxArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -51,9 +57,12 @@ pub async fn run(args: &InboxArgs, context: &mut Context<'_>) -> Result<(), Erro
 
 /// How many are unread. For a shell's prompt nothing at all is better than an error.
 async fn count(params: &InboxParams, context: &mut Context<'_>) -> Result<(), Error> {
-    let counted = match context.daemon().await {
-        Ok(mut client) => client.call::<MessageInbox>(params).await,
-        Err(error) => Err(error),
+    let asking = async { context.daemon().await?.call::<MessageInbox>(params).await };
+    let counted = if context.printer.quiet() {
+        let Ok(counted) = timeout(PROMPT_PATIENCE, asking).await else { return Ok(()) };
+        counted
+    } else {
+        asking.await
     };
     match counted {
         Ok(inbox) if context.printer.json() => context.printer.object(&serde_json::json!({

@@ -6,7 +6,7 @@ use std::time::Duration;
 use thrum_api::local::Health;
 use thrum_api::method::Empty;
 use tokio::io::AsyncBufReadExt as _;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::cli::LogsArgs;
 use crate::context::Context;
@@ -16,6 +16,10 @@ use crate::printer::Printer;
 use crate::terminal::plain;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// A daemon that is well says sooner where its log is.
+const ANSWER: Duration = Duration::from_secs(2);
+/// The log's name in a state directory.
+const LOG: &str = "thrumd.log";
 /// Lines are not longer; this bounds how much of a huge log is read.
 const LINE_MAX_BYTES: u64 = 4096;
 
@@ -89,24 +93,42 @@ fn print(line: &str, printer: &mut Printer) -> Result<(), Error> {
 
 /// The log of the daemon that runs, or of the one that we would start.
 async fn place(context: &Context<'_>) -> Result<PathBuf, Error> {
-    let own = context.places().own_state_dir().join("thrumd.log");
-    let Ok(mut client) = context.daemon().await else {
-        if own.exists() {
-            return Ok(own);
+    let places = context.places();
+    let own = places.own_state_dir().join(LOG);
+    let mut client = match context.daemon().await {
+        Ok(client) => client,
+        Err(error @ Error::NotPermitted { .. }) => return Err(error),
+        Err(_) => {
+            let beside = places.own_socket().with_file_name(LOG);
+            let text =
+                || format!("thrumd is not running, and there is no log at {}", own.display());
+            return [beside, own.clone()]
+                .into_iter()
+                .find(|log| log.exists())
+                .ok_or_else(|| none(text()));
         }
-        return Err(Error::failed(
-            format!("thrumd is not running, and there is no log at {}", own.display()),
-            "of a system service: journalctl -u thrumd -n 50",
-        ));
     };
-    let health = client.call::<Health>(&Empty {}).await?;
+    let socket = client.path().to_owned();
+    let Ok(health) = timeout(ANSWER, client.call::<Health>(&Empty {})).await else {
+        // Why it is silent may stand there. Its log is beside its socket, or where somebody said.
+        let beside = socket.with_file_name(LOG);
+        let text = format!("thrumd does not answer, and there is no log at {}", beside.display());
+        let named = places.state_dir.is_some().then_some(own);
+        return [Some(beside), named]
+            .into_iter()
+            .flatten()
+            .find(|log| log.exists())
+            .ok_or_else(|| none(text));
+    };
+    let health = health?;
     match health.log_path {
         Some(path) => Ok(PathBuf::from(path)),
-        None => Err(Error::failed(
-            format!("thrumd (pid {}) was not started with a log file", health.pid),
-            "of a system service: journalctl -u thrumd -n 50",
-        )),
+        None => Err(none(format!("thrumd (pid {}) was not started with a log file", health.pid))),
     }
+}
+
+fn none(message: String) -> Error {
+    Error::failed(message, "of a system service: journalctl -u thrumd -n 50")
 }
 
 /// The last lines of a file; it is left at its end.

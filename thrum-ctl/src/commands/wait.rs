@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use thrum_api::local::{Message, MessageWait, WaitParams};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::inbox::{line, mark_read};
 use crate::cli::WaitArgs;
@@ -9,13 +9,15 @@ use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::{Error, Kind};
-use crate::words::span;
+use crate::words::exact;
 
 /// One call waits so long; then the next one does. Below the hour that thrumd allows.
 const ONE_CALL: Duration = Duration::from_secs(10 * 60);
 /// A restart of the daemon is waited out this long.
 const RESTART: Duration = Duration::from_secs(30);
 const RESTART_STEP: Duration = Duration::from_millis(250);
+/// A daemon that is asked what is there now has at least so long to say it.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// `thrum wait`
 pub async fn run(args: &WaitArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -26,7 +28,7 @@ pub async fn run(args: &WaitArgs, context: &mut Context<'_>) -> Result<(), Error
         context.printer.note(&format!("Waiting for a message for {agent}; Ctrl-C ends it."));
     }
     loop {
-        let message = next(&mut client, &agent, project.as_deref(), args, context).await?;
+        let message = in_time(&mut client, &agent, project.as_deref(), args, context).await?;
         if context.printer.json() {
             context.printer.object(&serde_json::json!({ "message": &message }))?;
         } else {
@@ -40,7 +42,25 @@ pub async fn run(args: &WaitArgs, context: &mut Context<'_>) -> Result<(), Error
     }
 }
 
-/// The oldest unread message, waited for.
+/// The oldest unread message, waited for no longer than was asked, also by a daemon that is silent or
+/// gone.
+async fn in_time(
+    client: &mut Client,
+    agent: &str,
+    project: Option<&str>,
+    args: &WaitArgs,
+    context: &mut Context<'_>,
+) -> Result<Message, Error> {
+    let waiting = next(client, agent, project, args, context);
+    let Some(limit) = args.timeout else { return waiting.await };
+    let ended = timeout(limit.max(ANSWER), waiting).await;
+    ended.unwrap_or_else(|_| Err(none_came(agent, limit)))
+}
+
+fn none_came(agent: &str, limit: Duration) -> Error {
+    Error::TimedOut { message: format!("no message for {agent} in {}", exact(limit)) }
+}
+
 async fn next(
     client: &mut Client,
     agent: &str,
@@ -64,9 +84,8 @@ async fn next(
                 if let Some(message) = result.message {
                     return Ok(message);
                 }
-                if let Some(timeout) = args.timeout.filter(|timeout| begin.elapsed() >= *timeout) {
-                    let message = format!("no message for {agent} in {}", exact(timeout));
-                    return Err(Error::TimedOut { message });
+                if let Some(limit) = args.timeout.filter(|limit| begin.elapsed() >= *limit) {
+                    return Err(none_came(agent, limit));
                 }
             }
             Err(error) if error.kind() == Kind::Unreachable => {
@@ -91,13 +110,6 @@ async fn reconnect(context: &Context<'_>, broken: Error) -> Result<Client, Error
         Error::Connect { .. } => broken,
         error => error,
     })
-}
-
-fn exact(timeout: Duration) -> String {
-    match millis(timeout) {
-        short @ 0..1000 => format!("{short}ms"),
-        long => span(long),
-    }
 }
 
 fn millis(duration: Duration) -> u64 {

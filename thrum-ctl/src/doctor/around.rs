@@ -5,7 +5,6 @@ use thrum_api::local::StatusResult;
 use super::daemon::Daemon;
 use crate::client::place::{Owner, Place, Places};
 use crate::commands::find_thrumd;
-use crate::context::Context;
 use crate::error::Error;
 use crate::manager::Site;
 
@@ -26,16 +25,19 @@ pub struct Around {
 }
 
 impl Around {
-    /// Looks for the daemon and asks it everything.
-    pub async fn gather(context: &Context<'_>) -> Self {
-        let places = context.places();
+    /// Looks for the daemon in these places and asks it everything. The rest is what the context says.
+    pub async fn gather(
+        places: Places,
+        agent: Result<String, Error>,
+        project: Result<String, Error>,
+    ) -> Self {
         Self {
             daemon: Daemon::ask(&places).await,
             places,
             thrumd: find_thrumd(),
             unit: crate::client::unit_installed(),
-            agent: context.agent(),
-            project: context.project(),
+            agent,
+            project,
         }
     }
 
