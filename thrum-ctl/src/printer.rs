@@ -1,6 +1,7 @@
 //! Everything that the client says goes through here: data on stdout, the rest on stderr.
 
 mod notice;
+mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -8,12 +9,13 @@ use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::{Color, Early, Global};
 use crate::error::{Error, Kind};
-use crate::terminal::{paragraph, plain};
+use crate::terminal::{self, paragraph, plain};
 
 pub use notice::Notice;
 
@@ -119,6 +121,18 @@ impl Printer {
         writeln!(self.out, "{text}").map_err(write_error)
     }
 
+    /// A line of data with a text from elsewhere in it. On a terminal it is broken here and goes on behind
+    /// the indent: broken by the terminal, its rest could look like another line of ours.
+    ///
+    /// # Errors
+    /// As [`Printer::line`].
+    pub fn text(&mut self, text: &str, indent: &str) -> Result<(), Error> {
+        if !self.out_is_terminal {
+            return self.line(text);
+        }
+        self.line(&wrap::wrap(text, wrap::columns(), indent))
+    }
+
     /// A JSON object on stdout, with the version of its schema. One line, whether it is a document
     /// or one of a stream.
     ///
@@ -127,7 +141,7 @@ impl Printer {
     pub fn object<T: Serialize>(&mut self, content: &T) -> Result<(), Error> {
         let text = serde_json::to_string(&Document { schema: SCHEMA, content })
             .map_err(|error| Error::io("can't write JSON", error.into()))?;
-        self.line(&text)
+        self.line(&terminal::json(text))
     }
 
     /// The line that says that a change was made: for the person at the terminal alone.
@@ -157,11 +171,14 @@ impl Printer {
         drop(write!(self.err, "{text}").and_then(|()| self.err.flush()));
     }
 
-    /// Empties the screen before it is drawn again.
+    /// Empties the screen before it is drawn again; one that can't be emptied gets a blank line.
     ///
     /// # Errors
     /// As [`Printer::line`].
     pub fn clear(&mut self) -> Result<(), Error> {
+        if std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb") {
+            return self.line("");
+        }
         // Past the filter for colours, which would drop it where there are none.
         write!(io::stdout(), "\u{1b}[H\u{1b}[2J").map_err(write_error)
     }
@@ -191,14 +208,8 @@ impl Printer {
             return self.finish(written.map(|()| ExitCode::SUCCESS));
         }
         if self.json {
-            let text = text.to_string();
-            let message = text.trim_start_matches("error: ").split("\n\n").next();
-            let hint = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
-            self.failure(FailureBody {
-                code: "usage",
-                message: message.unwrap_or_default().to_owned(),
-                hint: hint.map(str::to_owned),
-            });
+            let (message, hint) = mistake(error.kind(), &text.to_string());
+            self.failure(FailureBody { code: "usage", message, hint });
         } else {
             self.say(text.ansi().to_string().trim_end());
         }
@@ -238,7 +249,7 @@ impl Printer {
 
     fn failure(&mut self, error: FailureBody<'_>) {
         if let Ok(text) = serde_json::to_string(&Failure { error }) {
-            self.say(&text);
+            self.say(&terminal::json(text));
         }
     }
 
@@ -254,6 +265,24 @@ fn write_error(error: io::Error) -> Error {
     } else {
         Error::io("can't write the output", error)
     }
+}
+
+/// What the parser of the command line says, for programs: the message and the hint.
+fn mistake(kind: ErrorKind, text: &str) -> (String, Option<String>) {
+    if matches!(
+        kind,
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        // The text is a page of help, which has the words that were understood.
+        let usage = text.lines().find_map(|line| line.strip_prefix("Usage: thrum "));
+        let words = usage.unwrap_or_default().split_whitespace();
+        let words: Vec<&str> = words.take_while(|word| !word.starts_with(['[', '<'])).collect();
+        let hint = format!("thrum help {}", words.join(" "));
+        return ("a command is missing".to_owned(), Some(hint.trim_end().to_owned()));
+    }
+    let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+    let hint = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    (message.to_owned(), hint.map(str::to_owned))
 }
 
 /// An error as a person reads it: what, why, what next.
@@ -291,6 +320,18 @@ mod tests {
              Caused by: connection refused\n\
              Hint: see why: journalctl -u thrumd -n 50"
         );
+    }
+
+    #[test]
+    fn a_missing_command_is_no_page_of_help_to_programs() {
+        for words in
+            [&["thrum", "peer"][..], &["thrum", "daemon", "--json"], &["thrum", "generate"]]
+        {
+            let error = crate::cli::command().try_get_matches_from(words).unwrap_err();
+            let (message, hint) = mistake(error.kind(), &error.render().to_string());
+            assert_eq!(message, "a command is missing");
+            assert_eq!(hint, Some(format!("thrum help {}", words[1])));
+        }
     }
 
     #[test]

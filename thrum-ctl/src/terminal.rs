@@ -10,7 +10,7 @@ use crate::error::Error;
 /// Whether a character could move the cursor, change the terminal or reorder what is read.
 fn harmful(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn escape<'a>(text: &'a str, allowed: &[char]) -> Cow<'a, str> {
@@ -39,6 +39,23 @@ pub fn plain(text: &str) -> Cow<'_, str> {
 pub fn paragraph(text: &str, indent: &str) -> String {
     let text = text.replace("\r\n", "\n");
     escape(text.trim_end_matches('\n'), &['\n', '\t']).replace('\n', &format!("\n{indent}"))
+}
+
+/// JSON on one line in which nothing could steer a terminal. It is the same to whoever parses it.
+pub fn json(text: String) -> String {
+    if !text.contains(harmful) {
+        return text;
+    }
+    let mut clean = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            // Between two words: in a string they are never bare.
+            '\n' | '\r' | '\t' => clean.push(' '),
+            c if harmful(c) => clean.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => clean.push(c),
+        }
+    }
+    clean
 }
 
 /// Whether a person can be asked: questions go to stderr and answers come from stdin.
@@ -94,8 +111,19 @@ mod tests {
     fn a_remote_text_can_not_steer_the_terminal() {
         assert_eq!(plain("coder"), "coder");
         assert_eq!(plain("\u{1b}[2Jx\r\n\u{9b}1m"), "\\u{1b}[2Jx\\r\\n\\u{9b}1m");
-        assert_eq!(plain("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(plain("a\u{202e}b\u{61c}"), "a\\u{202e}b\\u{61c}");
         assert_eq!(plain("naïve 日本"), "naïve 日本");
+    }
+
+    #[test]
+    fn json_is_harmless_and_the_same() {
+        let text = "\u{1b}\u{7f}\u{9b}\u{61c}\u{202e}\u{2066}\n\\ü日";
+        let written = serde_json::to_string(text).unwrap();
+        let shown = json(written.clone());
+        assert!(shown.is_ascii() || !shown.contains(harmful), "{shown:?}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+        assert_ne!(shown, written);
+        assert_eq!(json("{\n\t\"a\": 1}\r\n".to_owned()), "{  \"a\": 1}  ");
     }
 
     #[test]

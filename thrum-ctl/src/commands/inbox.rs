@@ -16,6 +16,9 @@ use crate::words::{ago, counted};
 /// A shell shows its prompt no later than this.
 const PROMPT_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Before all lines of a message but the first.
+pub const INDENT: &str = "    ";
+
 /// `thrum inbox`
 pub async fn run(args: &InboxArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let agent = context.agent()?;
@@ -38,7 +41,7 @@ pub async fn run(args: &InboxArgs, context: &mut Context<'_>) -> Result<(), Erro
     } else {
         let now = clock::now();
         for message in &inbox.messages {
-            printer.line(&line(message, now, project.is_none()))?;
+            printer.text(&line(message, now, project.is_none()), INDENT)?;
         }
         let shown = inbox.messages.iter().filter(|message| !message.read).count();
         let more = inbox.unread.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX));
@@ -109,7 +112,7 @@ pub fn line(message: &Message, now: Timestamp, with_project: bool) -> String {
     let mark = if message.read { " ".to_owned() } else { styled(GREEN, "*") };
     let from = styled(BOLD, &plain(&message.from));
     let rest = format!("{machine}{project}{to}, {}", ago(message.timestamp, now));
-    format!("{mark} {from}{}: {}", styled(DIM, &rest), paragraph(&message.text, "    "))
+    format!("{mark} {from}{}: {}", styled(DIM, &rest), paragraph(&message.text, INDENT))
 }
 
 #[cfg(test)]

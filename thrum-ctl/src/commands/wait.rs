@@ -3,7 +3,7 @@ use std::time::Duration;
 use thrum_api::local::{Message, MessageWait, WaitParams};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::inbox::{line, mark_read};
+use super::inbox::{INDENT, line, mark_read};
 use crate::cli::WaitArgs;
 use crate::client::Client;
 use crate::clock;
@@ -32,7 +32,7 @@ pub async fn run(args: &WaitArgs, context: &mut Context<'_>) -> Result<(), Error
         if context.printer.json() {
             context.printer.object(&serde_json::json!({ "message": &message }))?;
         } else {
-            context.printer.line(&line(&message, clock::now(), project.is_none()))?;
+            context.printer.text(&line(&message, clock::now(), project.is_none()), INDENT)?;
         }
         // Only now: a message that could not be printed must come again.
         mark_read(&mut client, &agent, std::slice::from_ref(&message)).await?;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use crate::terminal::plain;
+use crate::terminal::{json, plain};
 
 /// A remark on stderr that is made once, by whichever of its clones comes upon it first. It needs no
 /// printer, which whoever waits for an answer may have lent to somebody else.
@@ -54,7 +54,7 @@ impl Notice {
         if self.json
             && let Ok(line) = serde_json::to_string(&Line { note: Body { code, message, hint } })
         {
-            return line;
+            return json(line);
         }
         plain(&format!("{message}; {hint}")).into_owned()
     }
