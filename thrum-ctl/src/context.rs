@@ -56,21 +56,32 @@ impl<'a> Context<'a> {
         agent_name(name)
     }
 
+    /// The project that was named by flag or variable, if one was.
+    ///
+    /// # Errors
+    /// When it is no name.
+    pub fn named_project(&self) -> Result<Option<String>, Error> {
+        let named = self.project.as_deref().filter(|name| !name.is_empty());
+        let name = named.map(names::project).transpose();
+        let name = name
+            .map_err(|error| Error::usage(error.to_string(), "see --project and THRUM_PROJECT"))?;
+        Ok(name.map(str::to_owned))
+    }
+
     /// The project in which names are meant.
     ///
     /// # Errors
     /// When it was named and is no name, and when there is no current folder.
     pub fn project(&self) -> Result<String, Error> {
-        if let Some(name) = self.project.as_deref().filter(|name| !name.is_empty()) {
-            return match names::project(name) {
-                Ok(name) => Ok(name.to_owned()),
-                Err(error) => {
-                    Err(Error::usage(error.to_string(), "see --project and THRUM_PROJECT"))
-                }
-            };
+        if let Some(name) = self.named_project()? {
+            return Ok(name);
         }
-        let folder = std::env::current_dir()
-            .map_err(|source| Error::io("can't tell the current folder", source))?;
+        let folder = std::env::current_dir().map_err(|source| {
+            Error::failed(
+                format!("can't tell the current folder: {source}"),
+                "add --project NAME, or export THRUM_PROJECT=NAME",
+            )
+        })?;
         let name = project::of(&folder);
         match names::project(&name) {
             Ok(name) => Ok(name.to_owned()),

@@ -59,6 +59,38 @@ fn a_variable_that_shells_use_to_complete_swallows_no_command() {
 }
 
 #[test]
+fn events_are_those_of_the_project_that_was_named_and_as_many_as_were_asked_for() {
+    let daemon = Daemon::start("laptop");
+    let client = Client::new(&daemon);
+    daemon.append((0..5).map(|n| n.to_string()));
+    let lines = |words: &[&str]| client.run(words).exits(0).stdout.lines().count();
+    assert_eq!(lines(&["events", "--json", "--project", "lab"]), 5);
+    assert_eq!(lines(&["events", "--json", "--project", "nonexistent"]), 0);
+    assert_eq!(lines(&["events", "--json", "--after", "0", "-n", "2"]), 2);
+    assert_eq!(lines(&["events", "--json", "--after", "0", "-n", "2", "--follow"]), 2);
+}
+
+#[test]
+fn no_events_are_told_with_the_reason() {
+    let daemon = Daemon::start("laptop");
+    let client = Client::new(&daemon).env("THRUM_PROJECT", "");
+    let says = |words: &[&str], wanted: &str| {
+        let ran = client.run(words).exits(0);
+        assert_eq!(ran.stdout, "");
+        assert!(ran.stderr.contains(wanted), "{words:?}: {}", ran.stderr);
+    };
+    says(&["events"], "No events.");
+    daemon.append(["one"]);
+    says(&["events", "--type", "mesage.sent"], "No events of type mesage.sent");
+    says(&["events", "--project", "other"], "No events of project other");
+    says(&["events", "--after", "1"], "No events after 1");
+    for follow in [&["events", "--after", "9999999999999"][..], &["events", "-f", "--after", "9"]] {
+        let ran = client.run(follow).exits(1);
+        assert!(ran.stderr.contains("the log ends at 1"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_text_from_elsewhere_can_not_steer_a_terminal_through_json() {
     let daemon = Daemon::start("laptop");
     let client = Client::new(&daemon);
@@ -96,6 +128,22 @@ fn a_missing_command_is_an_error_with_a_hint_for_programs() {
         assert_eq!(error["message"], "a command is missing", "{error}");
         assert_eq!(error["hint"], format!("thrum help {group}"), "{error}");
     }
+}
+
+#[test]
+fn a_folder_that_is_gone_is_told_with_the_way_to_name_the_project() {
+    let daemon = Daemon::start("laptop");
+    let client = Client::new(&daemon).env("THRUM_PROJECT", "");
+    let plain = client.command(&[]);
+    let mut shell = Command::new("sh");
+    let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" send --as a b hi";
+    shell.arg("-c").arg(script).arg(program("thrum")).current_dir(client.folder());
+    for (name, value) in plain.get_envs() {
+        shell.env(name, value.unwrap_or_default());
+    }
+    let ran = shell.output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(!ran.status.success() && said.contains("--project NAME"), "{said}");
 }
 
 #[test]

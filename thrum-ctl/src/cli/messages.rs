@@ -72,7 +72,8 @@ pub struct EventsArgs {
     /// Only of this type, such as message.sent
     #[arg(long = "type", value_name = "TYPE")]
     pub event_type: Option<String>,
-    /// At most this many: the last ones (20, with --follow 10), with --after the first ones (all)
+    /// At most this many: the last ones (20, with --follow 10), with --after the first ones (all);
+    /// --after with --follow ends after so many
     #[arg(short = 'n', long, value_name = "N")]
     pub limit: Option<u64>,
     /// Those after this place of the log; 0 for all

@@ -141,7 +141,8 @@ pub enum Command {
     #[command(before_help = "Examples:\n  \
         thrum events                       the last 20\n  \
         thrum events --follow --json       every new one, an object a line\n  \
-        thrum events --after 0 --type message.sent")]
+        thrum events --after 0 --type message.sent\n  \
+        thrum events --project NAME        of one project, as with THRUM_PROJECT")]
     Events(EventsArgs),
     /// Pair with other machines, and see how it stands with them
     #[command(

@@ -3,7 +3,7 @@ use serde_json::Value;
 use thrum_api::event::{AGENT_JOINED, MESSAGE_SENT};
 use thrum_api::local::{EventList, EventListParams, Health};
 use thrum_api::method::Empty;
-use thrum_api::{ErrorCode, Event, RpcError, Sequence, SequencedEvent};
+use thrum_api::{ErrorCode, Event, RpcError, Sequence, SequencedEvent, near};
 
 use crate::cli::EventsArgs;
 use crate::client::Client;
@@ -17,24 +17,29 @@ const PAGE: u64 = 1000;
 const LAST: u64 = 20;
 const LAST_BEFORE_FOLLOWING: u64 = 10;
 const BODY_MAX_CHARS: usize = 120;
+/// Where a line that is too wide for a terminal goes on: where no event begins.
+const INDENT: &str = "         ";
 
 /// `thrum events`
 pub async fn run(args: &EventsArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    // Events of every project, unless one was named: the log is the machine's.
+    let project = context.named_project()?;
+    let event_type = args.event_type.clone();
+    let mut params = EventListParams { event_type, project, ..Default::default() };
     let mut client = context.daemon().await?;
     let printer = &mut *context.printer;
-    // Events of every project, unless one was named: the log is the machine's.
-    let params = EventListParams { event_type: args.event_type.clone(), ..Default::default() };
-    let place = match args.after {
-        Some(after) => {
-            forwards(&mut client, params.clone(), after, args.limit, args.follow, printer).await?
-        }
+    params.after = match args.after.map(Sequence) {
+        // The stream brings what is there already as well.
+        Some(after) if args.follow => after,
+        Some(after) => return forwards(&mut client, params, after, args.limit, printer).await,
         None => last(&mut client, params.clone(), args, printer).await?,
     };
     if !args.follow {
         return Ok(());
     }
-    let mut events = client.events(&EventListParams { after: place, ..params }).await?;
-    loop {
+    let mut left = args.after.and(args.limit).unwrap_or(u64::MAX);
+    let mut events = client.events(&params).await?;
+    while left > 0 {
         match events.next().await? {
             Some(event) => print(&event, printer)?,
             None => {
@@ -42,24 +47,22 @@ pub async fn run(args: &EventsArgs, context: &mut Context<'_>) -> Result<(), Err
                 return Err(Error::Refused(RpcError::new(ErrorCode::STOPPING, message)));
             }
         }
+        left -= 1;
     }
+    Ok(())
 }
 
-/// Prints the events after a place, and says where to go on. When following goes on anyway, the
-/// stream brings them.
+/// Prints the events after a place.
 async fn forwards(
     client: &mut Client,
     mut params: EventListParams,
-    after: u64,
+    after: Sequence,
     limit: Option<u64>,
-    follow: bool,
     printer: &mut Printer,
-) -> Result<Sequence, Error> {
-    params.after = Sequence(after);
-    let mut left = limit.unwrap_or(u64::MAX);
-    if follow && limit.is_none() {
-        return Ok(params.after);
-    }
+) -> Result<(), Error> {
+    params.after = after;
+    let wanted = limit.unwrap_or(u64::MAX);
+    let mut left = wanted;
     while left > 0 {
         params.limit = u32::try_from(left.min(PAGE)).ok();
         let page = client.call::<EventList>(&params).await?;
@@ -67,15 +70,41 @@ async fn forwards(
             print(event, printer)?;
             left = left.saturating_sub(1);
         }
-        if page.next <= params.after && page.events.is_empty() {
+        if !page.more_available || (page.next <= params.after && page.events.is_empty()) {
             break;
         }
         params.after = page.next;
-        if !page.more_available {
-            break;
-        }
     }
-    Ok(params.after)
+    if left == wanted && wanted > 0 {
+        // A place of another log, or of one that was lost since, must not look like the end of this one.
+        let head = client.call::<Health>(&Empty {}).await?.head_seq;
+        if after > head {
+            let message = format!("the log ends at {head}, before {after}");
+            let error = RpcError::new(ErrorCode::OTHER_LOG, message);
+            return Err(Error::Refused(error.hint("begin again at 0, or at the end")));
+        }
+        printer.note(&none(&EventListParams { after, ..params }));
+    }
+    Ok(())
+}
+
+/// Why nothing is printed.
+fn none(params: &EventListParams) -> String {
+    let mut text = "No events".to_owned();
+    if let Some(event_type) = &params.event_type {
+        text.push_str(&format!(" of type {event_type}"));
+    }
+    if let Some(project) = &params.project {
+        text.push_str(&format!(" of project {project}"));
+    }
+    if params.after > Sequence::ZERO {
+        text.push_str(&format!(" after {}", params.after));
+    }
+    let typed = params.event_type.as_deref().unwrap_or_default();
+    match near(typed, [AGENT_JOINED, MESSAGE_SENT]).first().filter(|near| **near != typed) {
+        Some(near) => format!("{text}; did you mean {near}?"),
+        None => format!("{text}."),
+    }
 }
 
 /// Prints the last events, and says after which place new ones are.
@@ -104,6 +133,9 @@ async fn last(
     for event in &page.events {
         print(event, printer)?;
     }
+    if page.events.is_empty() && !args.follow {
+        printer.note(&none(&params));
+    }
     Ok(page.events.last().map_or(head, |event| event.sequence.max(head)))
 }
 
@@ -111,7 +143,7 @@ fn print(event: &SequencedEvent, printer: &mut Printer) -> Result<(), Error> {
     if printer.json() {
         return printer.object(&Line { sequence: event.sequence, event: &event.event });
     }
-    printer.line(&describe(event))
+    printer.text(&describe(event), INDENT)
 }
 
 #[derive(Serialize)]
