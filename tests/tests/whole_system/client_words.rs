@@ -162,6 +162,27 @@ fn a_dumb_terminal_is_not_cleared() {
 }
 
 #[test]
+fn a_demo_that_fails_says_where_its_logs_are() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let daemon = Setup::new("laptop").prepare();
+    let folder = daemon.folder();
+    let broken = folder.join("broken-thrumd");
+    std::fs::write(&broken, "#!/bin/sh\necho kaputt >&2\nexit 1\n").unwrap();
+    std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let client =
+        Client::new(&daemon).env("THRUMD_BIN", broken.display()).env("TMPDIR", folder.display());
+    let error = client.run(&["demo", "--json"]).exits(1).json_error();
+    assert!(error["message"].as_str().unwrap().contains("kaputt"), "{error}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(!hint.contains("thrum daemon logs"), "that is the user's own daemon: {hint}");
+    let kept = hint.split_whitespace().find(|word| word.starts_with('/')).unwrap();
+    let log = std::path::Path::new(kept).join("laptop/thrumd.log");
+    assert_eq!(std::fs::read_to_string(log).unwrap(), "kaputt\n");
+    let said = client.run(&["demo"]).exits(1).stderr;
+    assert!(said.contains("kaputt") && !said.contains("is above"), "{said}");
+}
+
+#[test]
 fn a_time_that_is_too_long_is_told_apart_from_none() {
     let daemon = Setup::new("laptop").prepare();
     let ran = Client::new(&daemon).run(&["wait", "--as", "a", "--timeout", "99999d"]).exits(2);

@@ -83,10 +83,7 @@ impl Machine {
             }
             if begin.elapsed() > PATIENCE {
                 self.child = Some(child);
-                return Err(Error::failed(
-                    format!("the daemon {} does not answer", self.name),
-                    "the end of its log is above",
-                ));
+                return Err(super::failed(format!("the daemon {} does not answer", self.name)));
             }
             sleep(STEP).await;
         }

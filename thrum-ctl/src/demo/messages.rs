@@ -71,10 +71,10 @@ pub async fn send(
         direction.sent += 1;
         let message = read.message.ok_or_else(|| missing(count, from, to))?;
         if message.event_id != sent.event_id {
-            return Err(Error::failed(
-                format!("{} read {:?} where message {count} was due", to.name, message.text),
-                super::LOGS_ABOVE,
-            ));
+            return Err(super::failed(format!(
+                "{} read {:?} where message {count} was due",
+                to.name, message.text
+            )));
         }
         // It may well be readable there before the sender has its answer.
         direction.delays.push(readable.saturating_duration_since(acknowledged));
@@ -99,10 +99,10 @@ pub async fn send(
 }
 
 fn missing(count: u32, from: &Machine, to: &Machine) -> Error {
-    Error::failed(
-        format!("message {count} from {} did not arrive on {} in time", from.name, to.name),
-        super::LOGS_ABOVE,
-    )
+    super::failed(format!(
+        "message {count} from {} did not arrive on {} in time",
+        from.name, to.name
+    ))
 }
 
 #[cfg(test)]

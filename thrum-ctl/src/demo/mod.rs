@@ -20,7 +20,6 @@ use crate::printer::{GREEN, styled};
 use machine::Machine;
 use report::{Daemon, Messages, Report};
 
-const LOGS_ABOVE: &str = "the end of both daemons' logs is above";
 const LOG_LINES: usize = 20;
 
 /// `thrum demo`
@@ -50,6 +49,7 @@ pub async fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<ExitCode,
         Err(error) => {
             if !matches!(error, Error::Cancelled) {
                 show_logs(&[&a, &b], context);
+                return Err(Error::Demo { error: Box::new(error), folder: folder.keep() });
             }
             return Err(error);
         }
@@ -72,6 +72,11 @@ pub async fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
+/// What to look at then is told with the folder, see [`Error::Demo`].
+fn failed(message: impl Into<String>) -> Error {
+    Error::failed(message, "")
+}
+
 async fn play(
     args: &DemoArgs,
     a: &mut Machine,
@@ -91,7 +96,7 @@ async fn play(
     let messages =
         vec![Messages::of(a.name, b.name, &there), Messages::of(b.name, a.name, &answers)];
     if let Some(way) = messages.iter().find(|way| !way.complete()) {
-        return Err(Error::failed(format!("messages are lost or doubled: {way:?}"), LOGS_ABOVE));
+        return Err(failed(format!("messages are lost or doubled: {way:?}")));
     }
 
     bar.set_message(format!("{} is dead, {} writes", b.name, a.name));

@@ -70,10 +70,10 @@ pub async fn converge(a: &Machine, b: &Machine, bar: &ProgressBar) -> Result<(),
         }
         before = Some(of_b);
         if last_progress.elapsed() > PATIENCE {
-            return Err(Error::failed(
-                format!("{} holds {of_a} events and {} {of_b}, and nothing moves", a.name, b.name),
-                super::LOGS_ABOVE,
-            ));
+            return Err(super::failed(format!(
+                "{} holds {of_a} events and {} {of_b}, and nothing moves",
+                a.name, b.name
+            )));
         }
         sleep(LOOK_AGAIN).await;
     }
@@ -96,13 +96,10 @@ pub async fn log_of(machine: &Machine) -> Result<BTreeMap<EventId, Box<str>>, Er
                 Error::io(what, error.into())
             })?;
             if events.insert(header.event_id, text).is_some() {
-                return Err(Error::failed(
-                    format!(
-                        "event {} stands twice in the log of {}",
-                        header.event_id, machine.name
-                    ),
-                    super::LOGS_ABOVE,
-                ));
+                return Err(super::failed(format!(
+                    "event {} stands twice in the log of {}",
+                    header.event_id, machine.name
+                )));
             }
         }
         if !page.more_available {
@@ -120,17 +117,13 @@ pub async fn compare(a: &Machine, b: &Machine, acknowledged: &[EventId]) -> Resu
     let (log_a, log_b) = (log_of(a).await?, log_of(b).await?);
     for (one, other, name) in [(&log_a, &log_b, b.name), (&log_b, &log_a, a.name)] {
         if let Some((id, _)) = one.iter().find(|(id, text)| other.get(id) != Some(*text)) {
-            return Err(Error::failed(
-                format!("event {id} is missing or different in the log of {name}"),
-                super::LOGS_ABOVE,
-            ));
+            return Err(super::failed(format!(
+                "event {id} is missing or different in the log of {name}"
+            )));
         }
     }
     if let Some(id) = acknowledged.iter().find(|id| !log_a.contains_key(id)) {
-        return Err(Error::failed(
-            format!("event {id} was acknowledged and is lost"),
-            super::LOGS_ABOVE,
-        ));
+        return Err(super::failed(format!("event {id} was acknowledged and is lost")));
     }
     Ok(u64::try_from(log_a.len()).unwrap_or(u64::MAX))
 }

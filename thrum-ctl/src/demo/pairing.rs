@@ -24,10 +24,7 @@ pub async fn pair(a: &mut Machine, b: &mut Machine) -> Result<(), Error> {
     match news {
         PairingNews::Paired { name, .. } if name == b.name && joined.name == a.name => {}
         other => {
-            return Err(Error::failed(
-                format!("pairing ended otherwise on {}: {other:?}", a.name),
-                super::LOGS_ABOVE,
-            ));
+            return Err(super::failed(format!("pairing ended otherwise on {}: {other:?}", a.name)));
         }
     }
     a.keep_port(port(&mut on_a).await?);
@@ -38,14 +35,11 @@ pub async fn pair(a: &mut Machine, b: &mut Machine) -> Result<(), Error> {
 /// Where it listens for peers.
 async fn address(client: &mut Client) -> Result<String, Error> {
     let listening = client.call::<Status>(&Empty {}).await?.tailnet.listening;
-    listening
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::failed("a daemon listens nowhere for peers", super::LOGS_ABOVE))
+    listening.into_iter().next().ok_or_else(|| super::failed("a daemon listens nowhere for peers"))
 }
 
 async fn port(client: &mut Client) -> Result<u16, Error> {
     let address = address(client).await?;
     let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    port.ok_or_else(|| Error::failed(format!("{address} has no port"), super::LOGS_ABOVE))
+    port.ok_or_else(|| super::failed(format!("{address} has no port")))
 }

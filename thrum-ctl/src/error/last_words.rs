@@ -17,7 +17,7 @@ impl LastWords {
         let Some(begin) = lines.iter().rposition(|line| line.starts_with("Error: ")) else {
             let end = lines[lines.len().saturating_sub(LINES)..].join("\n");
             let text = if end.is_empty() { "it wrote nothing".to_owned() } else { end };
-            return Self { text, hint: Some("all of it: thrum daemon logs".to_owned()) };
+            return Self { text, hint: None };
         };
         let (mut text, mut hint) = (Vec::new(), None);
         for line in &lines[begin..] {

@@ -148,6 +148,14 @@ pub enum Error {
         #[source]
         source: LastWords,
     },
+    /// The demo failed. Hints of the error are those of the user's own daemon, and not meant here.
+    #[error("{error}")]
+    Demo {
+        /// What failed.
+        error: Box<Self>,
+        /// What both daemons left behind, logs among it.
+        folder: PathBuf,
+    },
     /// A time that the caller gave is over.
     #[error("{message}")]
     TimedOut {
@@ -192,6 +200,7 @@ impl Error {
             Self::Refused(_) | Self::Io { .. } | Self::Failed { .. } | Self::EndedAtOnce { .. } => {
                 Kind::Failed
             }
+            Self::Demo { error, .. } => error.kind(),
             Self::TimedOut { .. } => Kind::TimedOut,
             Self::Cancelled => Kind::Cancelled,
             Self::PipeClosed => Kind::PipeClosed,
@@ -212,6 +221,7 @@ impl Error {
             Self::Io { .. } => "io",
             Self::Failed { .. } => "failed",
             Self::EndedAtOnce { .. } => "ended_at_once",
+            Self::Demo { error, .. } => return error.word(),
             Self::TimedOut { .. } => "timeout",
             Self::Cancelled => "cancelled",
             Self::PipeClosed => "pipe_closed",
@@ -230,7 +240,18 @@ impl Error {
             Self::Refused(error) => refusal::hint(error),
             Self::Broken { .. } => Some("see why: thrum daemon logs -n 50".to_owned()),
             Self::Answer { .. } => Some(refusal::VERSIONS_DIFFER.to_owned()),
-            Self::EndedAtOnce { source, .. } => source.hint.clone(),
+            Self::EndedAtOnce { source, .. } => Some(
+                source.hint.clone().unwrap_or_else(|| "all of it: thrum daemon logs".to_owned()),
+            ),
+            Self::Demo { error, folder } => {
+                let logs = format!("both daemons' logs are in {}", folder.display());
+                Some(match &**error {
+                    Self::EndedAtOnce { source: LastWords { hint: Some(hint), .. }, .. } => {
+                        format!("{hint}; {logs}")
+                    }
+                    _ => logs,
+                })
+            }
             Self::Connect { .. } => Some("which socket is meant, and why: thrum doctor".to_owned()),
             Self::Io { .. } | Self::TimedOut { .. } | Self::Cancelled | Self::PipeClosed => None,
         }
@@ -239,7 +260,8 @@ impl Error {
     /// What it comes from, outermost first.
     pub fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
-        let mut next = std::error::Error::source(self);
+        let whole = if let Self::Demo { error, .. } = self { error } else { self };
+        let mut next = std::error::Error::source(whole);
         while let Some(cause) = next {
             causes.push(cause.to_string());
             next = cause.source();
