@@ -2,7 +2,11 @@
 
 use std::process::Command;
 
-use tests::lab::{Client, Daemon, Setup, Terminal, program};
+use tests::lab::{
+    Client, Daemon, SHORT, Setup, Terminal, eventually, holds, paired_daemons, program,
+};
+
+use crate::pairing::wrong;
 
 /// The texts in an agent's inbox.
 fn texts(client: &Client, agent: &str) -> Vec<String> {
@@ -144,6 +148,49 @@ fn a_folder_that_is_gone_is_told_with_the_way_to_name_the_project() {
     let ran = shell.output().unwrap();
     let said = String::from_utf8_lossy(&ran.stderr);
     assert!(!ran.status.success() && said.contains("--project NAME"), "{said}");
+}
+
+#[test]
+fn a_wrong_name_of_a_peer_has_one_answer() {
+    let (laptop, _server) = paired_daemons();
+    for name in ["sevrer", "nix"] {
+        let answers = [
+            &["--json", "peer", "remove", "--yes", name],
+            &["--json", "peer", "sync", name][..],
+            &["--json", "peer", "status", name],
+        ]
+        .map(|words| laptop.thrum(words).exits(1).json_error());
+        let wanted = format!("there is no peer {name:?}");
+        assert!(answers.iter().all(|answer| answer["message"] == wanted), "{answers:?}");
+        assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:?}");
+        let near = answers[0]["hint"].as_str().unwrap().contains("did you mean \"server\"?");
+        assert_eq!(near, name == "sevrer", "{answers:?}");
+    }
+}
+
+#[test]
+fn an_unreachable_peer_leads_to_the_doctor() {
+    let (laptop, mut server) = paired_daemons();
+    server.stop();
+    laptop.append(["news"]);
+    eventually(SHORT, || {
+        let ran = laptop.thrum(&["status", "--json"]).exits(0).json();
+        let problem = ran["problems"].as_array().unwrap().first().cloned().unwrap_or_default();
+        holds(problem["next"] == "thrum doctor", || ran.to_string())
+    });
+}
+
+#[test]
+fn one_try_that_is_left_is_a_try() {
+    let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
+    let session = laptop.open_pairing();
+    let code = wrong(session.code.expose());
+    server.join(&laptop, &code).unwrap_err();
+    let said = laptop.thrum(&["peer", "list"]).exits(0).stderr;
+    assert!(said.contains(", 2 tries left."), "{said}");
+    server.join(&laptop, &code).unwrap_err();
+    let said = laptop.thrum(&["peer", "list"]).exits(0).stderr;
+    assert!(said.contains(", 1 try left."), "{said}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use thrum_api::method::Empty;
 use thrum_api::{ErrorCode, RpcError, near};
 
 use crate::cli::{PeerStatusArgs, RemoveArgs, SyncArgs};
+use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
@@ -44,8 +45,9 @@ pub async fn list(context: &mut Context<'_>) -> Result<(), Error> {
         table.lines().iter().try_for_each(|line| printer.line(line))?;
     }
     if let Some(open) = &list.pairing {
+        let tries = if open.attempts_left == 1 { "try" } else { "tries" };
         printer.note(&format!(
-            "A pairing session is open for {} more, {} tries left.",
+            "A pairing session is open for {} more, {} {tries} left.",
             span(open.expires_at.millis_since(now)),
             open.attempts_left
         ));
@@ -59,7 +61,8 @@ pub async fn status(args: &PeerStatusArgs, context: &mut Context<'_>) -> Result<
     let mut peers = client.call::<Status>(&Empty {}).await?.peers;
     let mut path = None;
     if let Some(wanted) = &args.peer {
-        let found = client.call::<PeerPath>(&PeerPathParams { peer: wanted.clone() }).await?;
+        let found = client.call::<PeerPath>(&PeerPathParams { peer: wanted.clone() }).await;
+        let found = named(found, Some(wanted), &mut client).await?;
         peers.retain(|peer| peer.daemon_id == found.daemon_id);
         path = found.path;
     }
@@ -158,7 +161,9 @@ pub async fn confirm(question: &str, printer: &mut crate::printer::Printer) -> R
 /// `thrum peer sync`
 pub async fn sync(args: SyncArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let mut client = context.daemon().await?;
-    client.call::<PeerSync>(&PeerSyncParams { peer: args.peer }).await?;
+    let peer = args.peer.clone();
+    let told = client.call::<PeerSync>(&PeerSyncParams { peer }).await;
+    named(told, args.peer.as_deref(), &mut client).await?;
     if context.printer.json() {
         return context.printer.object(&Empty {});
     }
@@ -169,6 +174,21 @@ fn is_named(wanted: &str, name: &str, daemon_id: &str) -> bool {
     // The full name in the tailnet begins with the short one.
     let short = wanted.split('.').next().unwrap_or_default();
     wanted == daemon_id || wanted.eq_ignore_ascii_case(name) || short.eq_ignore_ascii_case(name)
+}
+
+/// An answer about a peer, with the same words for a name that nobody has as where we looked ourselves.
+async fn named<T>(
+    answer: Result<T, Error>,
+    wanted: Option<&str>,
+    client: &mut Client,
+) -> Result<T, Error> {
+    match (answer, wanted) {
+        (Err(Error::Refused(error)), Some(wanted)) if error.code == ErrorCode::NOT_FOUND => {
+            let list = client.call::<PeerList>(&Empty {}).await?;
+            Err(no_such_peer(wanted, &list.peers))
+        }
+        (answer, _) => answer,
+    }
 }
 
 fn no_such_peer(wanted: &str, peers: &[PeerEntry]) -> Error {

@@ -16,7 +16,8 @@ pub fn add(around: &Around, all: &mut Vec<Found>) {
             id: problem.id.clone(),
             state: CheckState::Fail,
             message: problem.message.clone(),
-            next: problem.next.clone(),
+            // Here the doctor is at work already.
+            next: problem.next.clone().filter(|next| next != "thrum doctor"),
             because: None,
         };
         let place = all.iter().rposition(|found| found.section <= Section::Service);

@@ -6,7 +6,7 @@ use thrum_api::local::{PathToPeer, PeerState, PeerStatus};
 use super::table::Table;
 use crate::printer::{BOLD, YELLOW, styled};
 use crate::terminal::plain;
-use crate::words::{ago, ago_or_never, count, count_or_unknown, micros, span};
+use crate::words::{ago, ago_or_never, count, count_or_unknown, counted, micros, span};
 
 /// A state in words.
 pub const fn state(state: PeerState) -> &'static str {
@@ -82,8 +82,8 @@ pub fn details(peer: &PeerStatus, path: Option<&PathToPeer>, now: Timestamp) -> 
     }
     if peer.refused_elsewhere > 0 {
         let caller = peer.refused_caller.as_deref().unwrap_or("another machine");
-        let times = count(peer.refused_elsewhere);
-        line("its token", format!("refused {times} times, last from {}", plain(caller)));
+        let times = counted(peer.refused_elsewhere, "time");
+        line("its token", format!("refused {times}, last from {}", plain(caller)));
     }
     if let Some(error) = &peer.last_error {
         line("last error", plain(error).into_owned());
@@ -92,4 +92,28 @@ pub fn details(peer: &PeerStatus, path: Option<&PathToPeer>, now: Timestamp) -> 
         line("next try", format!("in {}", span(next.millis_since(now))));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_token_that_was_refused_once_was_refused_one_time() {
+        let of = |times: u64| {
+            let peer: PeerStatus = serde_json::from_value(json!({
+                "daemon_id": "d_01K00000000000000000000000",
+                "name": "server", "address": "127.0.0.1:9101", "state": "in_sync",
+                "since": "1970-01-01T00:00:30Z", "they_lack": 0, "checkpoint": 1,
+                "failures": 0, "events_received": 0, "refused_elsewhere": times,
+            }))
+            .unwrap();
+            let lines = details(&peer, None, Timestamp::from_millis(0));
+            lines.into_iter().find(|line| line.contains("refused")).unwrap()
+        };
+        assert!(of(1).contains("refused 1 time, last"), "{}", of(1));
+        assert!(of(1204).contains("refused 1,204 times, last"), "{}", of(1204));
+    }
 }

@@ -111,7 +111,7 @@ fn peer(peer: &PeerStatus) -> Option<Problem> {
         PeerState::BackingOff | PeerState::NeverReached if peer.failures > 0 => {
             let why = peer.last_error.as_deref().unwrap_or("no answer");
             let message = format!("{name} unreachable: {why}");
-            Some(problem("peer_sync", message, since, Some("thrum peer status")))
+            Some(problem("peer_sync", message, since, Some("thrum doctor")))
         }
         _ => None,
     }

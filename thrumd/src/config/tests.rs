@@ -144,6 +144,8 @@ fn a_bad_value_is_refused_with_the_setting_the_value_and_its_origin() {
 fn a_peer_must_not_count_as_recent_for_longer_than_an_interval() {
     let refused = refusal(&[("THRUM_SYNC_INTERVAL", "1m")]);
     assert!(refused.contains("sync_recent") && refused.contains("1m0s"), "{refused}");
+    let refused = refusal(&[("THRUM_SYNC_INTERVAL", "0s")]);
+    assert!(refused.starts_with("sync_interval = \"0s\" (environment"), "{refused}");
     let minute = Duration::from_secs(60);
     assert!(Cadence::new(minute, minute).is_ok());
     assert_eq!(Cadence::new(Duration::ZERO, Duration::ZERO), Err(CadenceError::Zero));

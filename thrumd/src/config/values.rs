@@ -27,7 +27,13 @@ impl Config {
             required(layers, Key::SyncInterval, duration)?,
             required(layers, Key::SyncRecent, duration)?,
         )
-        .map_err(|error| wrong(Key::SyncRecent, layers.get(Key::SyncRecent), error.to_string()))?;
+        .map_err(|error| {
+            let key = match error {
+                CadenceError::Zero => Key::SyncInterval,
+                CadenceError::Longer(_) => Key::SyncRecent,
+            };
+            wrong(key, layers.get(key), error.to_string())
+        })?;
         let sync = match optional(layers, Key::Sync, truth)? {
             None => SyncWish::WhenPaired,
             Some(true) => SyncWish::On,
