@@ -119,3 +119,45 @@ fn a_peer_that_went_silent_is_given_up_at_the_end() {
     laptop.start_again();
     converge(LONG, &[&laptop, &server]);
 }
+
+#[test]
+fn what_is_still_being_read_at_the_end_is_waited_for() {
+    let (mut laptop, server, wires) = wired();
+    in_sync(&laptop);
+    in_sync(&server);
+    wires[1].set(WireState::Slow(14));
+    // Too much for a notification: the server reads it as a page, 100 pieces long.
+    let many = |n: usize| format!("{n} {}", "x".repeat(50_000));
+    laptop.append((0..8).map(many));
+    assert!(laptop.stop().success());
+    assert_eq!(server.texts().len(), 9, "{}", laptop.log_text());
+    assert!(!laptop.log_text().contains("thrumd runs again"), "{}", laptop.log_text());
+}
+
+#[test]
+fn a_peer_that_can_t_be_reached_at_the_end_is_named() {
+    let (mut laptop, server, wires) = wired();
+    in_sync(&laptop);
+    for wire in &wires {
+        wire.set(WireState::Dead);
+    }
+    laptop.append(["nobody hears it"]);
+    eventually(SHORT, || {
+        let peer = laptop.status().peers.remove(0);
+        holds(peer.state == PeerState::BackingOff, || format!("{peer:?}"))
+    });
+    assert!(laptop.stop().success());
+    let words = "server still lacks events of this log (1)";
+    assert!(laptop.log_text().contains(words), "{}", laptop.log_text());
+    drop(server);
+}
+
+#[test]
+fn a_long_log_gets_over_a_wire_that_carries_little_at_a_time() {
+    let (laptop, server, wires) = wired();
+    for wire in &wires {
+        wire.set(WireState::CutAnswers(150_000));
+    }
+    laptop.append((0..900).map(|n| format!("{n} {}", "x".repeat(400))));
+    converge(LONG, &[&laptop, &server]);
+}

@@ -1,63 +1,68 @@
 //! Before the end: what was acknowledged here goes out to those who listen. A CI runner's disk may
 //! be gone a moment later.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thrum_api::DaemonId;
 use thrum_api::local::PeerState;
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::hub::{Input, LinkView};
+use super::hub::{Input, LinkView, Parting};
 use super::shared::{Message, Shared};
 
-/// How long the end may wait for it.
-const LIMIT: Duration = Duration::from_millis(1500);
+/// How long the end may wait for a first answer.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// How long it may wait for those who answer and still read. The service allows its end 5 s in all.
+const READING: Duration = Duration::from_secs(2);
 /// How often we look, for as long as somebody lacks something.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Returns when every peer that answers holds this log, or has had its time.
+/// Asks every peer whether it holds this log. Returns when those that answer said so, or have had
+/// their time.
 pub(super) async fn say(shared: &Arc<Shared>) {
-    let said = async {
-        while !lacking(shared).await.is_empty() {
-            sleep(LOOK).await;
-        }
+    let begun = Instant::now();
+    let mut links = look(shared, true).await;
+    let waits = |view: &LinkView| match view.parting {
+        Parting::Asked => begun.elapsed() < SILENCE,
+        Parting::Reading => begun.elapsed() < READING,
+        Parting::Done | Parting::Away => false,
     };
-    if timeout(LIMIT, said).await.is_ok() {
-        return;
+    while links.values().any(waits) {
+        sleep(LOOK).await;
+        links = look(shared, false).await;
     }
-    for (peer, lack) in lacking(shared).await {
-        let name =
-            shared.registry.get(peer).map_or_else(|| peer.to_string(), |it| shared.name_of(&it));
-        let count = lack.map_or_else(|| "some".to_owned(), |count| count.to_string());
-        tracing::warn!(
+    for (peer, view) in links {
+        if view.parting != Parting::Done && view.state != PeerState::RemovedUs {
+            warn(shared, peer, view.they_lack);
+        }
+    }
+}
+
+fn warn(shared: &Shared, peer: DaemonId, lack: Option<u64>) {
+    let name = shared.registry.get(peer).map_or_else(|| peer.to_string(), |it| shared.name_of(&it));
+    match lack {
+        Some(count @ 1..) => tracing::warn!(
             "{name} still lacks events of this log ({count}); they go out when thrumd runs again"
-        );
+        ),
+        Some(0) | None => tracing::warn!(
+            "{name} did not say that it holds this log to its end; what it lacks goes out when \
+             thrumd runs again"
+        ),
     }
 }
 
-/// Who answers and lacks something, and how many events.
-async fn lacking(shared: &Arc<Shared>) -> Vec<(DaemonId, Option<u64>)> {
+async fn look(shared: &Arc<Shared>, part: bool) -> BTreeMap<DaemonId, LinkView> {
     // The driver may not have heard of the last events yet.
-    let head = shared.log.head().place.sequence;
+    let head = Input::Head(shared.log.head().place.sequence);
     let (answer, views) = oneshot::channel();
-    for message in [Message::Input(Input::Head(head)), Message::Views(answer)] {
+    let said = part.then_some(Input::Part).into_iter().chain([head]).map(Message::Input);
+    for message in said.chain([Message::Views(answer)]) {
         if shared.inputs.send(message).await.is_err() {
-            return Vec::new();
+            return BTreeMap::new();
         }
     }
-    let views = views.await.map(|views| views.links).unwrap_or_default();
-    let waits = |view: &LinkView| answers(view.state) && view.they_lack != Some(0);
-    let waiting = views.into_iter().filter(|(_, view)| waits(view));
-    waiting.map(|(peer, view)| (peer, view.they_lack)).collect()
-}
-
-fn answers(state: PeerState) -> bool {
-    match state {
-        PeerState::InSync | PeerState::CatchingUp | PeerState::LogChanged => true,
-        PeerState::BackingOff | PeerState::NeverReached | PeerState::RemovedUs | PeerState::Off => {
-            false
-        }
-    }
+    views.await.map(|views| views.links).unwrap_or_default()
 }

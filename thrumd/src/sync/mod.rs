@@ -204,8 +204,8 @@ impl Sync {
         self.shared.counters.read()
     }
 
-    /// Waits until every peer that answers holds this log, 1.5 s at most. For the end, while peers are
-    /// still served.
+    /// Asks every peer whether it holds this log and waits for those that answer, 2 s at most. For
+    /// the end, while peers are still served.
     pub async fn say_last_words(&self) {
         last_words::say(&self.shared).await;
     }

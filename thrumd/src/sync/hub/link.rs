@@ -3,11 +3,9 @@
 use thrum_api::local::PeerState;
 use thrum_api::{DaemonId, Place, Sequence};
 
-use super::{
-    Action, Around, Backoff, Facts, Failure, Input, Moment, PullEnd, TellEnd, Ticket, Trouble, Why,
-};
+use super::{Action, Around, Backoff, Facts, Input, Moment, Ticket, Why};
 
-/// The state of one peer. Wishes (`pull_at`, `tell_at`, `looked`) and what stands against them
+/// The state of one peer. Wishes (`pull_at`, `tell_at`, `unlooked`) and what stands against them
 /// (back-offs, a refused token) are kept apart; `step` compares the two.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -23,8 +21,14 @@ pub(super) struct Link {
     pub(super) tell_at: Option<Moment>,
     pub(super) seen: Place,
     pub(super) told: Sequence,
-    /// Up to here the peer holds our log, as far as we know.
+    /// Up to here the peer holds our log, as far as we know: what it was given counts.
     pub(super) held: Place,
+    /// Up to here it said that it holds our log. It says so of what is on its disk alone.
+    pub(super) said: Sequence,
+    /// This daemon is about to end.
+    pub(super) parting: bool,
+    /// It answered a notification since.
+    pub(super) answered_since: bool,
     pub(super) held_known: bool,
     /// It came for a page while a notification was on its way: what it answers to that may be older.
     pub(super) served_meanwhile: bool,
@@ -50,7 +54,7 @@ pub(super) struct Link {
     pub(super) since: Moment,
 }
 
-fn earliest(a: Option<Moment>, b: Moment) -> Option<Moment> {
+pub(super) fn earliest(a: Option<Moment>, b: Moment) -> Option<Moment> {
     Some(a.map_or(b, |a| a.min(b)))
 }
 
@@ -67,6 +71,9 @@ impl Link {
             seen: Place::START,
             told: Sequence::ZERO,
             held: Place::START,
+            said: Sequence::ZERO,
+            parting: false,
+            answered_since: false,
             held_known: false,
             served_meanwhile: false,
             reading_until: None,
@@ -91,7 +98,7 @@ impl Link {
         self.ever_reached && self.line.failures() == 0 && self.refused.is_none()
     }
 
-    fn want_pull(&mut self, at: Moment, why: Why) {
+    pub(super) fn want_pull(&mut self, at: Moment, why: Why) {
         if self.pull_at.is_none_or(|old| at < old) {
             self.pull_at = Some(at);
             self.why = why;
@@ -146,6 +153,8 @@ impl Link {
             Input::Served { peer, next, more } if *peer == me => {
                 self.held = *next;
                 self.held_known = true;
+                // It reads again what it said to hold: it lost that.
+                self.said = self.said.min(next.sequence);
                 self.served_meanwhile = true;
                 self.reading_until = more.then(|| now.after(around.rules.reading_limit));
             }
@@ -177,6 +186,7 @@ impl Link {
                 self.told = self.held.sequence;
                 self.tell_at = Some(now);
             }
+            Input::Part => self.part(),
             Input::Hint => {
                 if self.line.failures() > 0 {
                     self.line.clear();
@@ -210,7 +220,7 @@ impl Link {
         self.ever_reached = true;
     }
 
-    fn answered(&mut self, me: DaemonId, out: &mut Vec<Action>) {
+    pub(super) fn answered(&mut self, me: DaemonId, out: &mut Vec<Action>) {
         self.line.clear();
         self.refused = None;
         self.ever_reached = true;
@@ -222,121 +232,19 @@ impl Link {
         }
     }
 
-    fn synced(&mut self, taken: Sequence, head: Sequence, now: Moment) {
+    pub(super) fn synced(&mut self, taken: Sequence, head: Sequence, now: Moment) {
         self.taken = Some(taken);
         self.their_head = Some(head);
         self.last_sync = Some(now);
     }
 
-    fn refused_us(&mut self, me: DaemonId, around: &Around<'_>, out: &mut Vec<Action>) {
+    pub(super) fn refused_us(&mut self, me: DaemonId, around: &Around<'_>, out: &mut Vec<Action>) {
         self.refused = Some(around.now.after(around.rules.refused_every));
         self.want_pull(around.now, Why::Retry);
         if self.facts.unconfirmed {
             out.push(Action::Drop(me));
         } else if !std::mem::replace(&mut self.facts.removed_us, true) {
             out.push(Action::MarkRemoved { peer: me, removed: true });
-        }
-    }
-
-    fn pull_ended(
-        &mut self,
-        me: DaemonId,
-        end: &PullEnd,
-        around: &mut Around<'_>,
-        out: &mut Vec<Action>,
-    ) {
-        match end {
-            PullEnd::Done { taken, head } => {
-                self.answered(me, out);
-                self.pull_faults.clear();
-                self.log_changed = false;
-                self.last_error = None;
-                self.synced(*taken, *head, around.now);
-            }
-            PullEnd::OtherLog => {
-                self.answered(me, out);
-                if std::mem::replace(&mut self.log_changed, true) {
-                    // Again, and nothing was pulled to its end since: not too often.
-                    let text = "its log changed again before it was read to its end".to_owned();
-                    self.pull_failed(me, &Failure::faulty(text), around, out);
-                }
-                self.taken = Some(Sequence::ZERO);
-                self.their_head = None;
-                // Whoever lost its log has lost its checkpoint for ours with it.
-                (self.held, self.held_known) = (Place::START, false);
-                let ticket = around.ticket();
-                self.forgetting = Some(ticket);
-                out.push(Action::ForgetCheckpoint { peer: me, ticket });
-            }
-            PullEnd::Failed(failure) => self.pull_failed(me, failure, around, out),
-        }
-    }
-
-    fn pull_failed(
-        &mut self,
-        me: DaemonId,
-        failure: &Failure,
-        around: &mut Around<'_>,
-        out: &mut Vec<Action>,
-    ) {
-        let draw = around.draw();
-        self.last_error = Some(failure.text.clone());
-        match failure.trouble {
-            Trouble::Line => self.line.fail(around.now, &around.rules.ladder, draw),
-            Trouble::Refused => return self.refused_us(me, around, out),
-            Trouble::Faulty => {
-                self.answered(me, out);
-                self.pull_faults.fail(around.now, &around.rules.ladder, draw);
-            }
-            Trouble::Ours => self.pull_faults.fail(around.now, &around.rules.ladder, draw),
-        }
-        self.want_pull(around.now, Why::Retry);
-    }
-
-    fn tell_ended(
-        &mut self,
-        me: DaemonId,
-        end: &TellEnd,
-        around: &mut Around<'_>,
-        out: &mut Vec<Action>,
-    ) {
-        let draw = around.draw();
-        match end {
-            TellEnd::Told { latest, held } => {
-                self.answered(me, out);
-                self.tell_faults.clear();
-                self.told = latest.sequence;
-                self.seen = *latest;
-                self.held_known = true;
-                if *held == latest.sequence {
-                    self.held = *latest;
-                } else if *held != self.held.sequence
-                    && !(self.served_meanwhile && *held < self.held.sequence)
-                {
-                    // We don't know the event there: no window from this place. Beyond our end
-                    // is what a peer says whose checkpoint is of another log; its pull shows that.
-                    let sequence = (*held).min(latest.sequence);
-                    self.held = Place { sequence, event_id: None };
-                }
-            }
-            TellEnd::Later { delay, seen } => {
-                self.seen = *seen;
-                self.tell_at = earliest(self.tell_at, around.now.after(*delay));
-            }
-            TellEnd::Failed(failure) => {
-                self.last_error = Some(failure.text.clone());
-                self.unlooked = true;
-                match failure.trouble {
-                    Trouble::Line => {
-                        self.line.fail(around.now, &around.rules.ladder, draw);
-                        self.want_pull(around.now, Why::Retry);
-                    }
-                    Trouble::Refused => self.refused_us(me, around, out),
-                    Trouble::Faulty | Trouble::Ours => {
-                        self.tell_faults.fail(around.now, &around.rules.ladder, draw);
-                    }
-                }
-            }
         }
     }
 }

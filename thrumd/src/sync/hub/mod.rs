@@ -9,6 +9,8 @@ mod flight;
 mod link;
 mod moment;
 mod notify;
+mod outcome;
+mod parting;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ pub use backoff::{Ladder, LadderError};
 pub use flight::{Flight, PageError, PageFacts, PullEnd, Step};
 pub use moment::Moment;
 pub use notify::{Told, Verdict, head_of, judge, patience};
+pub use parting::Parting;
 pub use view::LinkView;
 pub use words::{Action, Facts, Failure, Input, TellEnd, Ticket, Trouble, Why};
 
@@ -48,6 +51,8 @@ pub struct Rules {
     pub refused_every: Duration,
     /// A peer that has read a page of ours and not come for the next gets news again after this.
     pub reading_limit: Duration,
+    /// At the end, a peer that still reads our log is asked this often whether it holds everything.
+    pub parting_every: Duration,
 }
 
 impl Rules {
@@ -61,6 +66,7 @@ impl Rules {
             triangle_wait: Duration::from_millis(250),
             refused_every: Duration::from_secs(300),
             reading_limit: Duration::from_secs(30),
+            parting_every: Duration::from_millis(50),
         }
     }
 }

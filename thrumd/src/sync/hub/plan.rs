@@ -19,11 +19,13 @@ impl Link {
     fn tell_due(&self, head: Sequence) -> Option<Moment> {
         // After a failure the pull tries the line first: one dial, not two.
         let silent = self.telling.is_some() || self.line.failures() > 0;
-        if silent || head <= self.told.max(self.held.sequence) {
+        let known = if self.parting { self.said } else { self.told.max(self.held.sequence) };
+        if silent || head <= known {
             return None;
         }
         let wish = if self.unlooked { Moment::default() } else { self.tell_at? };
-        let gates = [self.tell_faults.until(), self.refused, self.reading_until];
+        let reading = self.reading_until.filter(|_| !self.parting);
+        let gates = [self.tell_faults.until(), self.refused, reading];
         Some(gates.into_iter().flatten().fold(wish, Moment::max))
     }
 

@@ -5,3 +5,4 @@ mod decisions;
 mod flight;
 mod links;
 mod news;
+mod parting;

@@ -3,8 +3,8 @@
 use thrum_api::Sequence;
 use thrum_api::local::PeerState;
 
-use super::Moment;
 use super::link::Link;
+use super::{Moment, Parting};
 
 /// What the hub knows of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,10 @@ pub struct LinkView {
     pub last_sync: Option<Moment>,
     /// Places of its log that we have not taken over.
     pub we_lack: Option<u64>,
-    /// Places of our log that it has not taken over.
+    /// Places of our log that it has not been given.
     pub they_lack: Option<u64>,
+    /// How far the parting from it is, once `Input::Part` was given.
+    pub parting: Parting,
     /// When we try again, if something stands against it now.
     pub next_try: Option<Moment>,
     /// Failures in a row.
@@ -64,6 +66,7 @@ impl Link {
             last_sync: self.last_sync,
             we_lack,
             they_lack,
+            parting: self.parting(on, head),
             next_try: self.next_try().filter(|_| on),
             failures: self.line.failures() + self.pull_faults.failures(),
             last_error: self.last_error.clone(),

@@ -138,6 +138,8 @@ pub enum Input {
     },
     /// A person wants everything now, with one peer or all.
     SyncNow(Option<DaemonId>),
+    /// This daemon is about to end: who has not said that it holds our whole log is asked.
+    Part,
     /// The network changed, the machine woke, or a node came online.
     Hint,
     /// Time went by.
