@@ -270,7 +270,7 @@ impl Registry {
     }
 
     /// The same without counting or telling a caller that is another node.
-    pub(super) fn accepts(&self, token: &str, caller: &Caller) -> Option<DaemonId> {
+    pub fn accepts(&self, token: &str, caller: &Caller) -> Option<DaemonId> {
         let (id, node) = self.holder(token)?;
         from_node(caller, node.as_deref()).then_some(id)
     }

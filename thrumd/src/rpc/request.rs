@@ -1,7 +1,7 @@
 //! One request: what is checked before it is answered, in this order.
 //!
-//! Path and method, token in the header, content type, length, the body as it arrives, the
-//! envelope, token in the params. Then it is worked on in a task of its own.
+//! Path and method, token in the header, content type, length, the body as it arrives, the token
+//! once more, the envelope, token in the params. Then it is worked on in a task of its own.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -94,10 +94,10 @@ async fn handle<A: Answer>(
         ));
     }
     let early = |error| Reply::early(None, error);
-    let peer = match bearer(&head.headers) {
-        Ok(None) => None,
-        Ok(Some(token)) => Some(talk.authenticate(token).await.map_err(early)?),
-        Err(()) => return Err(early(not_authenticated())),
+    let token = bearer(&head.headers).map_err(|()| early(not_authenticated()))?;
+    let peer = match token {
+        None => None,
+        Some(token) => Some(talk.authenticate(token).await.map_err(early)?),
     };
     if !is_json(&head.headers) {
         return Err(invalid(
@@ -107,6 +107,11 @@ async fn handle<A: Answer>(
     }
     let slot = peer.map(|peer| talk.slot(peer)).transpose().map_err(early)?;
     let bytes = read(talk, body, peer.is_some()).await?;
+    // It may have been removed while its body came.
+    if let Some(token) = token.filter(|token| !talk.hall.answer.is_still_right(token, &talk.caller))
+    {
+        talk.authenticate(token).await.map_err(|error| Reply::error(None, &error))?;
+    }
     let work = {
         let talk = Arc::clone(talk);
         async move { work_on(&talk, peer, slot, &bytes).await }

@@ -25,6 +25,9 @@ pub(super) trait Answer: Send + Sync + 'static {
         caller: &Caller,
     ) -> impl Future<Output = Result<DaemonId, RpcError>> + Send;
 
+    /// Whether the token that was right a moment ago still is.
+    fn is_still_right(&self, token: &str, caller: &Caller) -> bool;
+
     /// What a caller is answered who shows no token for a method that needs one.
     fn turn_away(&self, method: &str, caller: &Caller) -> impl Future<Output = RpcError> + Send;
 
@@ -83,6 +86,10 @@ impl Answer for Surface {
         };
         self.sync.heard_from(peer);
         Ok(peer)
+    }
+
+    fn is_still_right(&self, token: &str, caller: &Caller) -> bool {
+        self.registry.accepts(token, caller).is_some()
     }
 
     async fn turn_away(&self, method: &str, caller: &Caller) -> RpcError {

@@ -32,10 +32,15 @@ pub(super) fn ours(error: &LogError) -> Failure {
     Failure::ours(chain(error))
 }
 
+/// A peer that was removed, or paired again, while it was asked.
+fn gone() -> Failure {
+    Failure::faulty("it is no peer any more".to_owned())
+}
+
 /// Pulls everything that the peer has and we lack.
 pub(super) async fn pull(shared: &Shared, id: DaemonId, why: Why) -> PullEnd {
     let Some(peer) = shared.registry.get(id) else {
-        return PullEnd::Failed(Failure::faulty("it is no peer any more".to_owned()));
+        return PullEnd::Failed(gone());
     };
     let mut total = Applied::default();
     let end = fly(shared, &peer, &mut total).await;
@@ -65,7 +70,7 @@ async fn fly(shared: &Shared, peer: &Peer, total: &mut Applied) -> PullEnd {
     };
     let (mut flight, first) = Flight::begin(from.place, from.epoch);
     let mut fetching: Pending<'_, Result<(PageFacts, Reading), PullEnd>> = None;
-    let mut applying: Pending<'_, Result<Applied, LogError>> = None;
+    let mut applying: Pending<'_, Result<Applied, Failure>> = None;
     let mut steps = vec![first];
     loop {
         for step in steps {
@@ -79,7 +84,7 @@ async fn fly(shared: &Shared, peer: &Peer, total: &mut Applied) -> PullEnd {
                         events: Vec::new(),
                         checkpoint: Some(checkpoint),
                     };
-                    applying = Some(Box::pin(apply(shared, batch, page)));
+                    applying = Some(Box::pin(apply(shared, peer, batch, page)));
                 }
                 Step::End(end) => return end,
             }
@@ -102,7 +107,7 @@ async fn fly(shared: &Shared, peer: &Peer, total: &mut Applied) -> PullEnd {
                         total.quarantined += applied.quarantined;
                         flight.applied(Ok(()))
                     }
-                    Err(error) => flight.applied(Err(ours(&error))),
+                    Err(failure) => flight.applied(Err(failure)),
                 }
             }
         };
@@ -124,6 +129,9 @@ async fn fetch(
     after: Place,
 ) -> Result<(PageFacts, Reading), PullEnd> {
     let mut have = shared.log.heads().await.map_err(|error| PullEnd::Failed(ours(&error)))?;
+    if !shared.is_still(peer) {
+        return Err(PullEnd::Failed(gone()));
+    }
     have.truncate(HEADS_MAX);
     let params = PullParams {
         after_seq: after.sequence,
@@ -163,10 +171,18 @@ fn split(page: PullPage) -> (PageFacts, Reading) {
     (facts, tokio::task::spawn_blocking(read))
 }
 
-/// Applies a page once its events were read.
-async fn apply(shared: &Shared, batch: Batch, page: Reading) -> Result<Applied, LogError> {
-    let events = page.await.map_err(|_| LogError::Died { thread: "reader" })?;
-    shared.log.apply(Batch { events, ..batch }).await
+/// Applies a page once its events were read, unless the peer was removed meanwhile.
+async fn apply(
+    shared: &Shared,
+    peer: &Peer,
+    batch: Batch,
+    page: Reading,
+) -> Result<Applied, Failure> {
+    let events = page.await.map_err(|_| ours(&LogError::Died { thread: "reader" }))?;
+    if !shared.is_still(peer) {
+        return Err(gone());
+    }
+    shared.log.apply(Batch { events, ..batch }).await.map_err(|error| ours(&error))
 }
 
 /// Asks a peer what it calls itself and which version it runs. Nothing depends on the answer.

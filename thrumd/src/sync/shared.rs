@@ -143,6 +143,12 @@ impl Shared {
         }
     }
 
+    /// Whether it was neither removed nor paired again since.
+    pub(super) fn is_still(&self, peer: &Peer) -> bool {
+        let now = self.registry.get(peer.daemon_id);
+        now.is_some_and(|now| now.token.matches(peer.token.expose()))
+    }
+
     /// Where to dial a peer: where the tailnet says that its node is, else its address.
     pub(super) async fn locate(&self, peer: &Peer) -> Result<Vec<SocketAddr>, ClientError> {
         let fail = |source| ClientError::Locate { peer: peer.name.clone(), source };

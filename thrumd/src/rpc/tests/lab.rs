@@ -18,10 +18,13 @@ use crate::tailnet::{Caller, Presence, TailnetError};
 /// Knows one peer for each of two tokens, and answers `sync.pull` when it may go on.
 pub(super) struct Double {
     pub(super) tokens: [(String, DaemonId); 2],
+    pub(super) authenticated: AtomicUsize,
     pub(super) started: AtomicUsize,
     pub(super) finished: AtomicUsize,
     pub(super) go_on: Semaphore,
     pub(super) knows_callers: AtomicBool,
+    /// No token is right any more.
+    pub(super) removed: AtomicBool,
     /// Run whenever somebody is asked about.
     pub(super) on_whois: std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -42,7 +45,13 @@ impl Answer for Shared {
 
     async fn authenticate(&self, token: &str, _: &Caller) -> Result<DaemonId, RpcError> {
         let right = self.0.tokens.iter().find(|(right, _)| right == token);
+        let right = right.filter(|_| !self.0.removed.load(Ordering::SeqCst));
+        self.0.authenticated.fetch_add(1, Ordering::SeqCst);
         right.map(|(_, peer)| *peer).ok_or_else(not_authenticated)
+    }
+
+    fn is_still_right(&self, _: &str, _: &Caller) -> bool {
+        !self.0.removed.load(Ordering::SeqCst)
     }
 
     async fn turn_away(&self, _: &str, _: &Caller) -> RpcError {
@@ -95,10 +104,12 @@ pub(super) fn start(limits: Limits, port: u16) -> Lab {
     let token = || (ids::token().unwrap().expose().to_owned(), ids::daemon());
     let double = Arc::new(Double {
         tokens: [token(), token()],
+        authenticated: AtomicUsize::new(0),
         started: AtomicUsize::new(0),
         finished: AtomicUsize::new(0),
         go_on: Semaphore::new(0),
         knows_callers: AtomicBool::new(true),
+        removed: AtomicBool::new(false),
         on_whois: std::sync::OnceLock::new(),
     });
     let (presence, presence_seen) = watch::channel(up(&["127.0.0.1"]));

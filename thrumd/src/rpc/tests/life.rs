@@ -21,6 +21,20 @@ async fn a_caller_that_hangs_up_does_not_cancel_its_request() {
 }
 
 #[tokio::test]
+async fn a_peer_that_is_removed_while_its_body_comes_is_refused() {
+    let lab = lab(patient()).await;
+    let text = lab.peer_post("sync.peer_info");
+    let (begin, rest) = text.split_at(text.len() - 5);
+    let mut stream = lab.connect().await;
+    stream.write_all(begin.as_bytes()).await.unwrap();
+    until(|| lab.double.authenticated.load(Ordering::SeqCst) == 1).await;
+    lab.double.removed.store(true, Ordering::SeqCst);
+    stream.write_all(rest.as_bytes()).await.unwrap();
+    let refused = reply(&mut stream).await;
+    assert_eq!((refused.status, refused.code()), (401, -32001));
+}
+
+#[tokio::test]
 async fn stopping_finishes_the_requests_under_way() {
     let mut lab = lab(patient()).await;
     let mut fresh = lab.connect().await;

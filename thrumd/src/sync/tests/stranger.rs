@@ -140,3 +140,32 @@ async fn resolving_says_whether_nobody_or_somebody_else_is_there() {
     assert!(error.message.starts_with("there is no thrumd at"), "{error:?}");
     assert!(error.member("hint").is_some());
 }
+
+#[tokio::test]
+async fn a_peer_without_an_end_is_not_asked_on_once_it_was_removed() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let endless = scripted(move |number| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let next = number + 1;
+        http(
+            "application/json",
+            &format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"events\":[],\"next_seq\":{next},\
+                 \"more_available\":true,\"head_seq\":999999999,\"floor_seq\":0}}}}"
+            ),
+        )
+    });
+    let a = daemon("a").await;
+    befriend(&a, endless.await).await;
+    assert!(eventually(async || asked.load(Ordering::SeqCst) > 20).await);
+    let peer = a.registry.all().remove(0).daemon_id;
+    a.sync.remove("stranger").await.unwrap();
+    let quiet = async || {
+        let before = asked.load(Ordering::SeqCst);
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        asked.load(Ordering::SeqCst) == before
+    };
+    assert!(eventually(quiet).await, "it is still asked");
+    assert_eq!(a.log.checkpoint(peer).await.unwrap().place, thrum_api::Place::START);
+}
