@@ -8,6 +8,7 @@ use std::time::Duration;
 use tests::lab::{
     Daemon, LONG, SHORT, Setup, Tmpfs, converge, eventually, holds, pair, process, skip,
 };
+use thrum_api::local::{PeerStatus, SyncTrouble};
 use thrum_api::{ErrorCode, Sequence};
 
 #[test]
@@ -109,8 +110,18 @@ fn a_daemon_that_pulls_onto_a_full_disk_goes_on_when_there_is_space() {
     }
     eventually(SHORT, || {
         let peers = server.status().peers;
-        holds(peers.iter().any(|peer| peer.last_error.is_some()), || format!("{peers:?}"))
+        let own = |peer: &PeerStatus| peer.trouble == Some(SyncTrouble::Own);
+        holds(peers.iter().any(own), || format!("{peers:?}"))
     });
+    let says = |daemon: &Daemon, words: &str| {
+        eventually(SHORT, || {
+            let problems = daemon.status().problems;
+            let said = problems.iter().any(|problem| problem.message.contains(words));
+            holds(said, || format!("{problems:?}"))
+        });
+    };
+    says(&server, "can't take over what laptop has");
+    says(&laptop, "server answers, but not as it should");
     std::fs::remove_file(filler).unwrap();
     assert_eq!(converge(LONG, &[&laptop, &server]), 20);
 }

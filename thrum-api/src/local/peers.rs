@@ -174,7 +174,7 @@ pub enum PeerState {
     InSync,
     /// It answers, and one of us has still to take something over.
     CatchingUp,
-    /// It did not answer; we try again at `next_try_at`.
+    /// It did not answer, or something failed (`trouble`); we try again at `next_try_at`.
     BackingOff,
     /// It has not answered since it was paired or since this daemon started.
     NeverReached,
@@ -184,6 +184,18 @@ pub enum PeerState {
     LogChanged,
     /// Sync is off on this machine, or waits for the tailnet.
     Off,
+}
+
+/// What keeps events from flowing between this machine and a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncTrouble {
+    /// It is not reached.
+    Unreachable,
+    /// It is reached, and answers with an error or with something that can't be.
+    Refusing,
+    /// The log of this machine can't be written or read.
+    Own,
 }
 
 /// A peer in `status`.
@@ -218,6 +230,9 @@ pub struct PeerStatus {
     pub next_try_at: Option<Timestamp>,
     /// Failures since the last success.
     pub failures: u32,
+    /// What they are of; absent without failures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<SyncTrouble>,
     /// What the last failure was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,

@@ -96,6 +96,7 @@ pub async fn peers(surface: &Surface) -> Vec<PeerStatus> {
             round_trip_us: None,
             next_try_at: None,
             failures: 0,
+            trouble: None,
             last_error: None,
             version: None,
             events_received: 0,

@@ -169,7 +169,7 @@ impl Driver {
         self.shared.standing.send_replace(self.logged.clone());
         let name = self.shared.registry.get(id);
         let name = name.map_or_else(|| id.to_string(), |peer| self.shared.name_of(&peer));
-        let why = view.last_error.unwrap_or_default();
+        let why = view.last_failure.map(|failure| failure.text).unwrap_or_default();
         match view.state {
             PeerState::BackingOff | PeerState::NeverReached if !why.is_empty() => {
                 tracing::info!("sync: can't sync with {name} ({id}), trying again: {why}");

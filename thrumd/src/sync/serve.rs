@@ -104,8 +104,12 @@ pub(super) async fn notify(
         shared.follow_name(&known, name).await;
     }
     let news = News::of(&mut params);
-    let (held, input) =
-        take(shared, peer, news).await.map_err(|error| refuse("sync.notify", peer, &error))?;
+    let latest = news.latest.sequence;
+    let (held, input) = take(shared, peer, news).await.map_err(|error| {
+        // Pulled as soon as our log can be used again: the peer only knows that something failed.
+        shared.post(Message::Input(Input::Lacking { peer, latest, from: Vec::new() }));
+        refuse("sync.notify", peer, &error)
+    })?;
     shared.post(Message::Input(input));
     Ok(Notified { held_seq: held })
 }

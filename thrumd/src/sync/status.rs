@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use thrum_api::local::{PeerState, PeerStatus};
+use thrum_api::local::{PeerState, PeerStatus, SyncTrouble};
 use thrum_api::{Sequence, Timestamp};
 use tokio::sync::oneshot;
 
-use super::hub::{LinkView, Moment};
+use super::hub::{LinkView, Moment, Trouble};
 use super::shared::{Message, Shared, Views, lock};
 use crate::clock;
 use crate::log::Checkpoint;
@@ -27,6 +27,16 @@ impl Dial {
     fn time(&self, moment: Moment) -> Timestamp {
         let ahead = millis(moment.since(self.elapsed)) - millis(self.elapsed.since(moment));
         Timestamp::from_millis(self.now.as_millis().saturating_add(ahead))
+    }
+}
+
+impl From<Trouble> for SyncTrouble {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Line => Self::Unreachable,
+            Trouble::Refused | Trouble::Faulty => Self::Refusing,
+            Trouble::Ours => Self::Own,
+        }
     }
 }
 
@@ -61,6 +71,7 @@ fn one(
     let traffic = lock(&shared.traffic).get(&peer.daemon_id).cloned().unwrap_or_default();
     let stored = checkpoint.and_then(|checkpoint| checkpoint.last_sync);
     let seen = view.and_then(|view| view.last_sync).map(|at| dial.time(at));
+    let failure = view.and_then(|view| view.last_failure.as_ref());
     PeerStatus {
         daemon_id: peer.daemon_id,
         name: shared.name_of(&peer),
@@ -76,7 +87,10 @@ fn one(
             .map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
         next_try_at: view.and_then(|view| view.next_try).map(|at| dial.time(at)),
         failures: view.map_or(0, |view| view.failures),
-        last_error: view.and_then(|view| view.last_error.clone()),
+        trouble: failure
+            .filter(|_| view.is_some_and(|view| view.failures > 0))
+            .map(|it| it.trouble.into()),
+        last_error: failure.map(|failure| failure.text.clone()),
         version: traffic.version,
         events_received: traffic.events_received,
         refused_elsewhere: shared.registry.refused_elsewhere(peer.daemon_id),

@@ -173,8 +173,8 @@ impl ClientError {
         }
     }
 
-    /// Whether the machine counts as not reached: only that makes us leave it alone for longer and
-    /// longer.
+    /// Whether the machine counts as not reached: only that makes us leave it alone whatever is
+    /// wanted of it.
     pub fn counts_for_backoff(&self) -> bool {
         self.trouble() == Trouble::Line
     }

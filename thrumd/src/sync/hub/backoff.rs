@@ -40,6 +40,10 @@ impl Ladder {
     pub const STANDARD: Self =
         Self { first: Duration::from_secs(1), max: Duration::from_secs(300), jitter_percent: 25 };
 
+    /// To 30 s: a disk that has room again is not seen in another way.
+    pub const OWN: Self =
+        Self { first: Duration::from_secs(1), max: Duration::from_secs(30), jitter_percent: 25 };
+
     /// A ladder of these numbers.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use thrum_api::local::PeerState;
 use thrum_api::{DaemonId, Place, Sequence};
 
-use super::{Action, Around, Backoff, Facts, Input, Moment, Ticket, Why};
+use super::{Action, Around, Backoff, Facts, Failure, Input, Moment, Ticket, Why};
 
 /// The state of one peer. Wishes (`pull_at`, `tell_at`, `unlooked`) and what stands against them
 /// (back-offs, a refused token) are kept apart; `step` compares the two.
@@ -49,7 +49,10 @@ pub(super) struct Link {
     pub(super) their_head: Option<Sequence>,
     pub(super) taken: Option<Sequence>,
     pub(super) last_sync: Option<Moment>,
-    pub(super) last_error: Option<String>,
+    /// Why a pull failed, or why the peer was not reached.
+    pub(super) last_failure: Option<Failure>,
+    /// Why a notification failed.
+    pub(super) tell_failure: Option<Failure>,
     pub(super) state: PeerState,
     pub(super) since: Moment,
 }
@@ -87,7 +90,8 @@ impl Link {
             their_head: None,
             taken: None,
             last_sync: None,
-            last_error: None,
+            last_failure: None,
+            tell_failure: None,
             state: PeerState::Off,
             since: now,
         }

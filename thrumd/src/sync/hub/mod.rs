@@ -41,6 +41,8 @@ pub struct Rules {
     pub cadence: Cadence,
     /// The back-off.
     pub ladder: Ladder,
+    /// The same while our own log fails: it may be used again any moment.
+    pub own_ladder: Ladder,
     /// News that we only relay may wait this long for more.
     pub relay_delay: Duration,
     /// News that all came from the peer itself may wait this long.
@@ -61,6 +63,7 @@ impl Rules {
         Self {
             cadence,
             ladder: Ladder::STANDARD,
+            own_ladder: Ladder::OWN,
             relay_delay: Duration::from_millis(50),
             echo_delay: Duration::from_secs(1),
             triangle_wait: Duration::from_millis(250),

@@ -18,7 +18,7 @@ impl Link {
                 self.answered(me, out);
                 self.pull_faults.clear();
                 self.log_changed = false;
-                self.last_error = None;
+                self.last_failure = None;
                 self.synced(*taken, *head, around.now);
             }
             PullEnd::OtherLog => {
@@ -49,7 +49,7 @@ impl Link {
         out: &mut Vec<Action>,
     ) {
         let draw = around.draw();
-        self.last_error = Some(failure.text.clone());
+        self.last_failure = Some(failure.clone());
         match failure.trouble {
             Trouble::Line => self.line.fail(around.now, &around.rules.ladder, draw),
             Trouble::Refused => return self.refused_us(me, around, out),
@@ -57,7 +57,7 @@ impl Link {
                 self.answered(me, out);
                 self.pull_faults.fail(around.now, &around.rules.ladder, draw);
             }
-            Trouble::Ours => self.pull_faults.fail(around.now, &around.rules.ladder, draw),
+            Trouble::Ours => self.pull_faults.fail(around.now, &around.rules.own_ladder, draw),
         }
         self.want_pull(around.now, Why::Retry);
     }
@@ -74,6 +74,7 @@ impl Link {
             TellEnd::Told { latest, held } => {
                 self.answered(me, out);
                 self.tell_faults.clear();
+                self.tell_failure = None;
                 self.told = latest.sequence;
                 self.seen = *latest;
                 self.held_known = true;
@@ -96,16 +97,23 @@ impl Link {
                 self.tell_at = earliest(self.tell_at, around.now.after(*delay));
             }
             TellEnd::Failed(failure) => {
-                self.last_error = Some(failure.text.clone());
                 self.unlooked = true;
                 match failure.trouble {
                     Trouble::Line => {
+                        self.last_failure = Some(failure.clone());
                         self.line.fail(around.now, &around.rules.ladder, draw);
                         self.want_pull(around.now, Why::Retry);
                     }
-                    Trouble::Refused => self.refused_us(me, around, out),
+                    Trouble::Refused => {
+                        self.last_failure = Some(failure.clone());
+                        self.refused_us(me, around, out);
+                    }
                     Trouble::Faulty | Trouble::Ours => {
-                        self.tell_faults.fail(around.now, &around.rules.ladder, draw);
+                        let own = failure.trouble == Trouble::Ours;
+                        let rules = around.rules;
+                        let ladder = if own { &rules.own_ladder } else { &rules.ladder };
+                        self.tell_failure = Some(failure.clone());
+                        self.tell_faults.fail(around.now, ladder, draw);
                     }
                 }
             }

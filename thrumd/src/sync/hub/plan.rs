@@ -3,7 +3,7 @@
 use thrum_api::{DaemonId, Place, Sequence};
 
 use super::link::Link;
-use super::{Action, Around, Moment};
+use super::{Action, Around, Failure, Moment};
 
 impl Link {
     /// When the wanted pull can start.
@@ -15,12 +15,36 @@ impl Link {
         Some(gates.into_iter().flatten().fold(self.pull_at?, Moment::max))
     }
 
+    /// Whether our log goes further than what the peer was told or given.
+    fn has_news(&self, head: Sequence) -> bool {
+        head > if self.parting { self.said } else { self.told.max(self.held.sequence) }
+    }
+
+    /// Failures of pulls, or to reach it.
+    fn pull_failures(&self) -> u32 {
+        self.line.failures() + self.pull_faults.failures()
+    }
+
+    /// Failures of notifications, while there is something to tell.
+    fn tell_failures(&self, head: Sequence) -> u32 {
+        if self.has_news(head) { self.tell_faults.failures() } else { 0 }
+    }
+
+    pub(super) fn failures(&self, head: Sequence) -> u32 {
+        self.pull_failures() + self.tell_failures(head)
+    }
+
+    /// What the failures are of.
+    pub(super) fn failure(&self, head: Sequence) -> Option<&Failure> {
+        let telling = self.pull_failures() == 0 && self.tell_failures(head) > 0;
+        if telling { self.tell_failure.as_ref() } else { self.last_failure.as_ref() }
+    }
+
     /// When the peer is to be told, or our news looked at.
     fn tell_due(&self, head: Sequence) -> Option<Moment> {
         // After a failure the pull tries the line first: one dial, not two.
         let silent = self.telling.is_some() || self.line.failures() > 0;
-        let known = if self.parting { self.said } else { self.told.max(self.held.sequence) };
-        if silent || head <= known {
+        if silent || !self.has_news(head) {
             return None;
         }
         let wish = if self.unlooked { Moment::default() } else { self.tell_at? };
@@ -34,9 +58,11 @@ impl Link {
     }
 
     /// The next try, while something stands against it.
-    pub(super) fn next_try(&self) -> Option<Moment> {
-        let failing = self.line.failures() + self.pull_faults.failures() > 0;
-        (failing || self.refused.is_some()).then(|| self.pull_due()).flatten()
+    pub(super) fn next_try(&self, head: Sequence) -> Option<Moment> {
+        let pull = self.pull_failures() > 0 || self.refused.is_some();
+        let pull = pull.then(|| self.pull_due()).flatten();
+        let tell = (self.tell_failures(head) > 0).then(|| self.tell_due(head)).flatten();
+        pull.into_iter().chain(tell).min()
     }
 
     /// Starts what is wanted and not held up.

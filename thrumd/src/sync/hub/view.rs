@@ -4,7 +4,7 @@ use thrum_api::Sequence;
 use thrum_api::local::PeerState;
 
 use super::link::Link;
-use super::{Moment, Parting};
+use super::{Failure, Moment, Parting};
 
 /// What the hub knows of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub struct LinkView {
     pub next_try: Option<Moment>,
     /// Failures in a row.
     pub failures: u32,
-    /// What the last failure was.
-    pub last_error: Option<String>,
+    /// What they are, or what the last one was.
+    pub last_failure: Option<Failure>,
 }
 
 impl Link {
@@ -40,7 +40,7 @@ impl Link {
     }
 
     pub(super) fn state_now(&self, on: bool, head: Sequence) -> PeerState {
-        let failing = self.line.failures() + self.pull_faults.failures() > 0;
+        let failing = self.failures(head) > 0;
         if !on {
             PeerState::Off
         } else if self.refused.is_some() || self.facts.removed_us {
@@ -67,9 +67,9 @@ impl Link {
             we_lack,
             they_lack,
             parting: self.parting(on, head),
-            next_try: self.next_try().filter(|_| on),
-            failures: self.line.failures() + self.pull_faults.failures(),
-            last_error: self.last_error.clone(),
+            next_try: self.next_try(head).filter(|_| on),
+            failures: self.failures(head),
+            last_failure: self.failure(head).cloned(),
         }
     }
 }

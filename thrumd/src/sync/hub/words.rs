@@ -18,7 +18,7 @@ pub enum Trouble {
     /// It answered with an error or with something that can't be. Backs off for that one kind of
     /// request, until it works again.
     Faulty,
-    /// Our own log failed. Backs off like `Faulty`.
+    /// Our own log failed. Backs off like `Faulty`, and for 30 s at most.
     Ours,
 }
 

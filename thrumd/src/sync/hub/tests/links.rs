@@ -125,6 +125,17 @@ fn a_peer_that_answers_badly_backs_off_although_it_is_heard() {
 }
 
 #[test]
+fn a_log_of_our_own_that_fails_is_tried_every_30_seconds_at_most() {
+    let mut bench = Bench::off(&[peer(1)]);
+    let (_, mut ticket) = only(pulls(&bench.give(Input::Enable(true))));
+    for _ in 0..20 {
+        let full = Failure::ours("the disk is full".to_owned());
+        bench.pulled(peer(1), ticket, PullEnd::Failed(full));
+        ticket = only(pulls(&bench.pass(Duration::from_secs(30)))).1;
+    }
+}
+
+#[test]
 fn a_peer_that_fails_does_not_hold_up_the_others() {
     let mut bench = backing_off();
     let lacking = Input::Lacking { peer: peer(2), latest: Sequence(9), from: vec![peer(2)] };

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use thrum_api::local::PeerState;
 use thrum_api::{Place, Sequence};
 
 use super::bench::{Bench, ms, only, peer, place, pulls, tells};
@@ -127,6 +128,25 @@ fn a_notification_that_was_refused_does_not_stop_pulls() {
     let lacking = Input::Lacking { peer: peer(1), latest: Sequence(1), from: vec![] };
     assert_eq!(pulls(&bench.give(lacking)).len(), 1);
     assert_eq!(tells(&bench.pass(ms(1300))).len(), 1);
+}
+
+#[test]
+fn a_peer_that_refuses_our_news_is_no_healthy_peer_although_it_can_be_pulled() {
+    let mut bench = Bench::settled(&[peer(1)]);
+    let (_, ticket, ..) = only(tells(&bench.give(Input::Head(Sequence(1)))));
+    let failure = Failure::faulty("its disk is full".to_owned());
+    bench.told(peer(1), ticket, TellEnd::Failed(failure.clone()));
+    let asked = bench.give(Input::SyncNow(None));
+    bench.told(peer(1), only(tells(&asked)).1, TellEnd::Failed(failure.clone()));
+    bench.pulled(peer(1), only(pulls(&asked)).1, super::bench::done(7));
+    let view = bench.hub.view(peer(1)).unwrap();
+    assert_eq!((view.state, view.failures), (PeerState::BackingOff, 1));
+    assert_eq!(view.last_failure, Some(failure));
+    assert!(view.next_try.is_some_and(|at| at.since(bench.now) >= ms(1000)), "{view:?}");
+    // It came for them itself: there is nothing that it refuses.
+    bench.give(Input::Served { peer: peer(1), next: place(1), more: false });
+    let view = bench.hub.view(peer(1)).unwrap();
+    assert_eq!((view.state, view.failures, view.next_try), (PeerState::InSync, 0, None));
 }
 
 #[test]
