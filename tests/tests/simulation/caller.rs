@@ -100,7 +100,7 @@ impl World {
                 Step::Fetch(after) => {
                     let have = self.nodes[node].log.heads();
                     let call = Call { peer, ticket, what: Asked::Page };
-                    self.call(node, call, Request::Pull { after, have }, seconds(60));
+                    self.call(node, call, Request::Pull { after, have }, seconds(180));
                 }
                 Step::Apply { page, checkpoint } => {
                     let takes = self.choices.up_to(millis(30));

@@ -8,6 +8,7 @@ mod driver;
 pub mod hub;
 mod join;
 mod last_words;
+mod page_size;
 mod pull;
 mod serve;
 mod shared;

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::client::{Bounds, ClientError};
 use super::hub::{Failure, Flight, PageFacts, PullEnd, Step, Why};
-use super::shared::{Shared, chain};
+use super::shared::{Shared, chain, lock};
 use crate::log::{Applied, Batch, Incoming, LogError};
 use crate::peer::Peer;
 
@@ -136,7 +136,7 @@ async fn fetch(
     let params = PullParams {
         after_seq: after.sequence,
         after_id: after.event_id,
-        limit: None,
+        limit: lock(&shared.traffic).get(&peer.daemon_id).and_then(|it| it.page.limit()),
         have: Some(have),
         token: None,
     };
@@ -150,8 +150,14 @@ async fn fetch(
         .client
         .call::<SyncPull>(&peer.name, &addresses, Some(&peer.token), &params, Bounds::PULL)
         .await
-        .inspect_err(|error| shared.note_refusal(peer.daemon_id, error))
+        .inspect_err(|error| {
+            shared.note_refusal(peer.daemon_id, error);
+            if error.broke_off() {
+                shared.traffic(peer.daemon_id, |traffic| traffic.page.was_too_much());
+            }
+        })
         .map_err(failed)?;
+    shared.traffic(peer.daemon_id, |traffic| traffic.page.came(answer.round_trip));
     shared.answered(peer, &addresses, &answer).await;
     Ok(split(answer.result))
 }
@@ -182,7 +188,11 @@ async fn apply(
     if !shared.is_still(peer) {
         return Err(gone());
     }
-    shared.log.apply(Batch { events, ..batch }).await.map_err(|error| ours(&error))
+    shared.log.apply(Batch { events, ..batch }).await.map_err(|error| {
+        // Until there is room again, less is asked for in vain.
+        shared.traffic(peer.daemon_id, |traffic| traffic.page.was_too_much());
+        ours(&error)
+    })
 }
 
 /// Asks a peer what it calls itself and which version it runs. Nothing depends on the answer.

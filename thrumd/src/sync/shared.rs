@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::SyncCounters;
 use super::client::{Answer, Client, ClientError};
 use super::hub::{Input, LinkView};
+use super::page_size::PageSize;
 use crate::log::Log;
 use crate::peer::{Peer, Registry, RegistryError};
 use crate::tailnet::Tailnet;
@@ -42,6 +43,8 @@ pub(super) struct Traffic {
     pub(super) events_received: u64,
     pub(super) round_trip: Option<Duration>,
     pub(super) version: Option<String>,
+    /// How much of its log is asked for at once.
+    pub(super) page: PageSize,
     /// Why it refused our token the last time.
     pub(super) refusal: Option<&'static str>,
 }

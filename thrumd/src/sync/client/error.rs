@@ -179,6 +179,11 @@ impl ClientError {
         self.trouble() == Trouble::Line
     }
 
+    /// Whether it was connected and the answer did not come whole: perhaps it was too much.
+    pub fn broke_off(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::Broken { .. })
+    }
+
     /// The same for the hub.
     pub fn failure(&self) -> Failure {
         Failure { trouble: self.trouble(), text: crate::report::Chain(self).to_string() }

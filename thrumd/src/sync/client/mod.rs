@@ -38,10 +38,10 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// For a page of events.
+    /// For a page of events. One that stalls is seen by `idle`; a slow line may take its time.
     pub const PULL: Self = Self {
         idle: Duration::from_secs(15),
-        whole: Duration::from_secs(60),
+        whole: Duration::from_secs(180),
         answer_max: PULL_ANSWER_MAX_BYTES,
     };
     /// For a notification and other small answers.

@@ -30,6 +30,9 @@ pub(super) struct Link {
     /// It answered a notification since.
     pub(super) answered_since: bool,
     pub(super) held_known: bool,
+    /// The last notification was not answered: the next goes without events, which may have been
+    /// too much for the line.
+    pub(super) bare: bool,
     /// It came for a page while a notification was on its way: what it answers to that may be older.
     pub(super) served_meanwhile: bool,
     /// The peer is reading our log page by page: it will come for the rest itself.
@@ -78,6 +81,7 @@ impl Link {
             parting: false,
             answered_since: false,
             held_known: false,
+            bare: false,
             served_meanwhile: false,
             reading_until: None,
             line: Backoff::default(),

@@ -74,6 +74,7 @@ impl Link {
             TellEnd::Told { latest, held } => {
                 self.answered(me, out);
                 self.tell_faults.clear();
+                self.bare = false;
                 self.tell_failure = None;
                 self.told = latest.sequence;
                 self.seen = *latest;
@@ -100,6 +101,7 @@ impl Link {
                 self.unlooked = true;
                 match failure.trouble {
                     Trouble::Line => {
+                        self.bare = true;
                         self.last_failure = Some(failure.clone());
                         self.line.fail(around.now, &around.rules.ladder, draw);
                         self.want_pull(around.now, Why::Retry);

@@ -97,7 +97,8 @@ impl Link {
         let held = self.held;
         let unseen = if self.seen.sequence > held.sequence { self.seen } else { held };
         // A peer of which we don't know what it holds may be pulling the same events just now.
-        let window = self.held_known && (held == Place::START || held.event_id.is_some());
+        let known = self.held_known && (held == Place::START || held.event_id.is_some());
+        let window = known && !self.bare;
         out.push(Action::Tell { peer: me, ticket, unseen, held, window, due });
     }
 }

@@ -190,7 +190,8 @@ pub enum Action {
         unseen: Place,
         /// The peer holds our log up to here.
         held: Place,
-        /// That is known for certain, with the event there: our own events after it can go along.
+        /// Our own events after it can go along: that place is known for certain, with the event
+        /// there, and the last notification was answered.
         window: bool,
         /// Notify in any case.
         due: bool,

@@ -120,6 +120,27 @@ fn a_failed_notification_counts_as_not_reached_and_the_pull_tries_the_line_first
 }
 
 #[test]
+fn after_a_notification_without_an_answer_the_next_goes_without_events() {
+    let windows = |actions: &[Action]| -> Vec<bool> {
+        let window = |action: &Action| match action {
+            Action::Tell { window, .. } => Some(*window),
+            _ => None,
+        };
+        actions.iter().filter_map(window).collect()
+    };
+    let mut bench = Bench::settled(&[peer(1)]);
+    bench.give(Input::Served { peer: peer(1), next: place(1), more: false });
+    let actions = bench.give(Input::Head(Sequence(2)));
+    assert_eq!(windows(&actions), [true]);
+    bench.told(peer(1), only(tells(&actions)).1, TellEnd::Failed(super::bench::line()));
+    let tried = bench.pass(ms(1300));
+    let ended = bench.pulled(peer(1), only(pulls(&tried)).1, super::bench::done(0));
+    assert_eq!(windows(&ended), [false]);
+    bench.told(peer(1), only(tells(&ended)).1, told(2));
+    assert_eq!(windows(&bench.give(Input::Head(Sequence(3)))), [true]);
+}
+
+#[test]
 fn a_notification_that_was_refused_does_not_stop_pulls() {
     let mut bench = Bench::settled(&[peer(1)]);
     let (_, ticket, ..) = only(tells(&bench.give(Input::Head(Sequence(1)))));

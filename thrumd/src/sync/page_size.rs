@@ -1,0 +1,71 @@
+//! How many events a page is asked for: as many as fit, and fewer of a peer from which that much did
+//! not come whole.
+
+use std::time::Duration;
+
+use thrum_api::limits::PULL_MAX_EVENTS;
+
+/// What is taken off after a page that did not come, and added after one that came soon.
+const STEP: u32 = 8;
+/// A page that came within this time may be larger the next time.
+const SOON: Duration = Duration::from_secs(5);
+
+/// The size of the next page. Kept for each peer from one pull to the next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct PageSize {
+    /// None: what the protocol allows.
+    limit: Option<u32>,
+}
+
+impl PageSize {
+    const MOST: u32 = PULL_MAX_EVENTS as u32;
+
+    /// For `sync.pull`.
+    pub(super) fn limit(self) -> Option<u32> {
+        self.limit
+    }
+
+    /// A page of this size broke off, took too long, or could not be written.
+    pub(super) fn was_too_much(&mut self) {
+        self.limit = Some((self.limit.unwrap_or(Self::MOST) / STEP).max(1));
+    }
+
+    /// A page came after this time.
+    pub(super) fn came(&mut self, after: Duration) {
+        if after <= SOON {
+            self.limit = self.limit.map(|limit| limit * STEP).filter(|limit| *limit < Self::MOST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_does_not_come_is_asked_for_in_ever_smaller_parts() {
+        let mut size = PageSize::default();
+        let mut asked = Vec::new();
+        for _ in 0..5 {
+            size.was_too_much();
+            asked.push(size.limit().unwrap());
+        }
+        assert_eq!(asked, [125, 15, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_page_that_comes_slowly_keeps_its_size_and_quick_ones_grow_to_the_most() {
+        let mut size = PageSize::default();
+        for _ in 0..3 {
+            size.was_too_much();
+        }
+        size.came(Duration::from_secs(40));
+        assert_eq!(size.limit(), Some(1));
+        let mut asked = Vec::new();
+        for _ in 0..5 {
+            size.came(Duration::from_millis(20));
+            asked.push(size.limit());
+        }
+        assert_eq!(asked, [Some(8), Some(64), Some(512), None, None]);
+    }
+}
