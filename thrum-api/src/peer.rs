@@ -83,7 +83,8 @@ pub struct PullParams {
     /// The event at that place, so that a log which is not the same any more is noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_id: Option<EventId>,
-    /// How many at most. The server's own limits hold too.
+    /// How many at most. The server's own limits hold too. 0 only asks whether the place is of this
+    /// log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// What the caller holds already, so that it can be left out.

@@ -1,7 +1,8 @@
 //! docs/protocol.md, as a second implementation would use it: plain JSON to a real daemon.
 
 use serde_json::{Value, json};
-use tests::lab::{Daemon, FakePeer, SHORT, eventually, holds};
+use tests::lab::{Answer, Daemon, FakePeer, SHORT, eventually, holds};
+use thrum_api::local::{PeerCheck, PeerCheckParams};
 
 const ORIGIN: &str = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV";
 const EPOCH: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
@@ -333,4 +334,41 @@ fn a_peer_may_have_4_requests_open_and_no_more() {
         let answer = caller.post(body).map_err(|error| error.to_string())?;
         holds(answer.status == 200, || answer.text())
     });
+}
+
+#[test]
+fn a_pull_of_no_events_looks_at_the_place_and_hides_no_news() {
+    let daemon = Daemon::start("laptop");
+    let peer = Peer::of(&daemon);
+    daemon.append(["one", "two", "three"]);
+    peer.fake.hears(SHORT, "sync.notify", 1);
+    let page = peer.result("sync.pull", &json!({"after_seq": 0, "limit": 0}));
+    assert_eq!(events_of(&page), Vec::<Value>::new());
+    assert_eq!((&page["next_seq"], &page["head_seq"]), (&json!(0), &json!(3)));
+    assert_eq!(page["more_available"], true);
+    let wrong = json!({"after_seq": 2, "after_id": id(7), "limit": 0});
+    assert_eq!(peer.error("sync.pull", &wrong)["code"], -32006);
+    // Who reads a page is left alone until it comes for the next.
+    let told = |latest: u64| {
+        let heard = peer.fake.heard();
+        heard.iter().any(|heard| heard.params["latest_seq"] == latest)
+    };
+    peer.result("sync.pull", &json!({"after_seq": 0, "limit": 0}));
+    daemon.append(["four"]);
+    eventually(SHORT, || holds(told(4), || "it was not told of the fourth".to_owned()));
+}
+
+#[test]
+fn looking_at_the_way_to_a_peer_asks_for_none_of_its_events() {
+    let daemon = Daemon::start("laptop");
+    let mut fake = FakePeer::new(|heard| {
+        let stranger = heard.method == "sync.peer_info" && heard.authorization.is_none();
+        stranger.then(|| Answer::Error(-32001))
+    });
+    fake.joins(&daemon);
+    fake.hears(SHORT, "sync.pull", 1);
+    daemon.ask::<PeerCheck>(PeerCheckParams { peer: fake.id().to_string() });
+    let heard = fake.heard();
+    let asked = heard.iter().filter(|heard| heard.method == "sync.pull");
+    assert_eq!(asked.filter(|heard| heard.params["limit"] == 0).count(), 1, "{heard:?}");
 }

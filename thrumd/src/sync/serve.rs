@@ -51,7 +51,18 @@ pub(super) async fn pull(
     learn_of_rollback(shared, &have).await.map_err(refuse)?;
     let wanted = params.limit.and_then(|limit| usize::try_from(limit).ok());
     let limit = wanted.unwrap_or(PULL_MAX_EVENTS).clamp(1, PULL_MAX_EVENTS);
+    // Asked whether this is the log, not for what is in it: the caller isn't reading.
+    let looks = wanted == Some(0);
     match shared.log.page(PageRequest { after, limit, have }).await.map_err(refuse)? {
+        PageAnswer::Page(page) if looks => Ok(PullPage {
+            events: Vec::new(),
+            next_seq: after.sequence,
+            next_id: after.event_id,
+            more_available: page.head.sequence > after.sequence,
+            head_seq: page.head.sequence,
+            floor_seq: page.floor,
+            epoch: Some(shared.log.head().epoch),
+        }),
         PageAnswer::Page(page) => {
             let (next, more) = (page.next, page.more_available);
             shared.post(Message::Input(Input::Served { peer, next, more }));
@@ -68,8 +79,10 @@ pub(super) async fn pull(
         PageAnswer::OtherLog(_) => {
             rolled_back(shared).await.map_err(refuse)?;
             let head = shared.log.head();
-            // It starts again at 0, and holds what its `have` will say.
-            shared.post(Message::Input(Input::Served { peer, next: Place::START, more: true }));
+            if !looks {
+                // It starts again at 0, and holds what its `have` will say.
+                shared.post(Message::Input(Input::Served { peer, next: Place::START, more: true }));
+            }
             Err(RpcError::new(
                 ErrorCode::OTHER_LOG,
                 "this log does not hold that event at that place: start again at 0",

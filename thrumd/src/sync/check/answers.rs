@@ -101,7 +101,7 @@ pub(super) async fn token(
     None
 }
 
-/// Whether its log is the one that our checkpoint was taken of: asks for the one event after it.
+/// Whether its log is the one that our checkpoint was taken of: asks for no event after it.
 pub(super) async fn checkpoint(
     shared: &Shared,
     peer: &Peer,
@@ -120,7 +120,7 @@ pub(super) async fn checkpoint(
     let params = PullParams {
         after_seq: place.sequence,
         after_id: place.event_id,
-        limit: Some(1),
+        limit: Some(0),
         ..PullParams::default()
     };
     let (client, token) = (&shared.client, Some(&peer.token));
