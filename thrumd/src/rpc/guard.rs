@@ -12,13 +12,13 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Requests that are worked on, by peer.
+/// Requests that are worked on, or whose answers are not written yet, by peer.
 #[derive(Default)]
 pub(super) struct Slots {
     busy: Mutex<BTreeMap<DaemonId, usize>>,
 }
 
-/// One request being worked on; given back when dropped.
+/// One of them; given back when dropped.
 pub(super) struct Slot {
     slots: Arc<Slots>,
     peer: DaemonId,

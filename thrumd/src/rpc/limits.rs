@@ -15,7 +15,7 @@ pub(super) struct Limits {
     pub(super) strangers_per_address: usize,
     /// Connections of one peer. When there are more, its oldest one goes.
     pub(super) connections_per_peer: usize,
-    /// Requests of one peer that are worked on at once.
+    /// Requests of one peer that are worked on, or whose answers it has not taken, at once.
     pub(super) requests_per_peer: usize,
     /// Bytes of a request's head.
     pub(super) head_bytes: usize,

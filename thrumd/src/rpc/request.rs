@@ -31,17 +31,39 @@ struct Reply {
     body: Vec<u8>,
     // The body of the request was not read to its end: the connection can't be used again.
     unread: bool,
+    // The request counts as one of its peer's until the answer is written.
+    slot: Option<Slot>,
+}
+
+/// The bytes of an answer with the place that it takes: whoever reads nothing must not have us keep
+/// more than a few answers. The connection drops it once they are written.
+struct Weighed {
+    body: Vec<u8>,
+    _slot: Slot,
+}
+
+impl AsRef<[u8]> for Weighed {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 impl Reply {
     fn error(id: Option<&RequestId>, error: &RpcError) -> Self {
         let body = envelope::response::<()>(id, Err(error));
-        Self { status: status_of(error.code), body, unread: false }
+        Self { status: status_of(error.code), body, unread: false, slot: None }
     }
 
     fn early(status: Option<StatusCode>, error: RpcError) -> Self {
         let reply = Self::error(None, &error);
         Self { status: status.unwrap_or(reply.status), unread: true, ..reply }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self.slot {
+            Some(slot) => Bytes::from_owner(Weighed { body: self.body, _slot: slot }),
+            None => self.body.into(),
+        }
     }
 }
 
@@ -63,15 +85,16 @@ pub(super) async fn respond<A: Answer>(
     let open = talk.pace.request();
     let (head, body) = request.into_parts();
     let reply = handle(&talk, &head, body).await.unwrap_or_else(|refused| refused);
+    let (status, unread) = (reply.status, reply.unread);
     let mut response =
-        Response::new(ReplyBody { bytes: Full::new(reply.body.into()), _open: open });
-    *response.status_mut() = reply.status;
+        Response::new(ReplyBody { bytes: Full::new(reply.into_bytes()), _open: open });
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
-    if reply.status == StatusCode::METHOD_NOT_ALLOWED {
+    if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
-    if reply.unread {
+    if unread {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -134,7 +157,7 @@ async fn work_on<A: Answer>(
         Err(error) => return Reply::error(None, &error),
     };
     let id = request.id.as_ref();
-    let (peer, _slot) = match peer {
+    let (peer, slot) = match peer {
         None if !is_open(&request.method) => match talk.authenticate_params(&request).await {
             Ok((peer, slot)) => (Some(peer), Some(slot)),
             Err(error) => return Reply::error(id, &error),
@@ -142,7 +165,7 @@ async fn work_on<A: Answer>(
         known => (known, slot),
     };
     let reply = match talk.hall.answer.answer(&talk.caller, peer, &request).await {
-        Ok(body) => Reply { status: StatusCode::OK, body, unread: false },
+        Ok(body) => Reply { status: StatusCode::OK, body, unread: false, slot },
         Err(error) => {
             tracing::debug!(
                 caller = %talk.caller.describe(), method = %request.method.escape_debug(),

@@ -2,10 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::limits::Limits;
-use super::lab::{closed, lab, patient, reply, soon, until};
+use super::lab::{LARGE, closed, lab, patient, reply, soon, until};
 
 #[tokio::test]
 async fn a_peer_is_served_while_2000_idle_strangers_hold_on() {
@@ -168,4 +168,36 @@ async fn the_fifth_request_at_once_is_refused_and_other_peers_go_on() {
         assert_eq!(reply(&mut stream).await.status, 200);
     }
     soon(async { while lab.call_as_peer("sync.peer_info").await.status != 200 {} }).await;
+}
+
+#[tokio::test]
+async fn answers_that_are_not_taken_count_as_requests() {
+    let lab = lab(patient()).await;
+    let mut lazy = Vec::new();
+    for _ in 0..4 {
+        let mut stream = lab.connect().await;
+        stream.write_all(lab.peer_post("large").as_bytes()).await.unwrap();
+        lazy.push(stream);
+    }
+    until(|| lab.double.finished.load(Ordering::SeqCst) == 4).await;
+    // What the system takes is written by then.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(lab.call_as_peer("sync.peer_info").await.status, 429);
+    drop(lazy.split_off(2));
+    soon(async { while lab.call_as_peer("sync.peer_info").await.status != 200 {} }).await;
+    for stream in &mut lazy {
+        assert_eq!(taken(stream).await, LARGE);
+    }
+    assert_eq!(lab.call_as_peer("sync.peer_info").await.status, 200);
+}
+
+/// Reads the text of a large answer and counts it.
+async fn taken(stream: &mut tokio::net::TcpStream) -> usize {
+    let (mut count, mut chunk) = (0, vec![0; 1 << 20]);
+    while count < LARGE {
+        let read = soon(stream.read(&mut chunk)).await.unwrap();
+        assert_ne!(read, 0, "the answer broke off");
+        count += chunk[..read].iter().filter(|byte| **byte == b'x').count();
+    }
+    count
 }

@@ -29,6 +29,9 @@ pub(super) struct Double {
     pub(super) on_whois: std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
+/// More than the system takes off us for a caller that reads nothing.
+pub(super) const LARGE: usize = 32 * 1024 * 1024;
+
 #[derive(Clone)]
 pub(super) struct Shared(pub(super) Arc<Double>);
 
@@ -73,6 +76,10 @@ impl Answer for Shared {
                 self.0.go_on.acquire().await.unwrap().forget();
                 self.0.finished.fetch_add(1, Ordering::SeqCst);
                 Ok(envelope::response(id, Ok(&"page")))
+            }
+            ("large", Some(_)) => {
+                self.0.finished.fetch_add(1, Ordering::SeqCst);
+                Ok(envelope::response(id, Ok(&"x".repeat(LARGE))))
             }
             ("panic", Some(_)) => panic!("as asked"),
             _ => Err(RpcError::new(ErrorCode::METHOD_NOT_FOUND, "no such method")),
