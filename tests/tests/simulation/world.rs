@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use thrum_api::{DaemonId, Place, Sequence, Timestamp};
+use thrum_api::{DaemonId, Place, Sequence};
 use thrumd::config::Cadence;
 use thrumd::sync::hub::{Facts, Hub, Input, Moment, PullEnd, Rules, Ticket};
 
@@ -188,8 +188,7 @@ impl World {
         self.nodes[node].lives += 1;
         self.nodes[node].life =
             Some(Life { hub, flights: BTreeMap::new(), calls: BTreeMap::new() });
-        let facts =
-            Facts { paired_at: Timestamp::from_millis(0), unconfirmed: false, removed_us: false };
+        let facts = Facts { pairing: 0, unconfirmed: false, removed_us: false };
         let peers = self.nodes[node].peers.iter();
         let peers = peers.map(|peer| (self.nodes[*peer].id, facts)).collect();
         let head = self.nodes[node].log.head().sequence;

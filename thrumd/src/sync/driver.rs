@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 
-use thrum_api::DaemonId;
 use thrum_api::local::PeerState;
+use thrum_api::{DaemonId, Token};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -17,6 +17,7 @@ use super::shared::{Message, Shared, Views, chain, lock};
 use super::tell::Telling;
 use super::{pull, tell};
 use crate::clock;
+use crate::peer::Peer;
 use crate::tailnet::Presence;
 
 pub(super) struct Driver {
@@ -26,6 +27,8 @@ pub(super) struct Driver {
     begun: Instant,
     /// The scheduler was announced.
     announced: bool,
+    /// The token of each peer, and which one with it that is.
+    pairings: BTreeMap<DaemonId, (Token, u32)>,
     /// What was last logged of each peer.
     logged: BTreeMap<DaemonId, PeerState>,
 }
@@ -42,6 +45,7 @@ impl Driver {
             rules,
             begun: Instant::now(),
             announced: false,
+            pairings: BTreeMap::new(),
             logged: BTreeMap::new(),
         }
     }
@@ -118,22 +122,32 @@ impl Driver {
 
     fn peers(&mut self) {
         let joining = lock(&self.shared.joining).clone();
-        let peers = self.shared.registry.all().into_iter();
-        let peers: BTreeMap<DaemonId, Facts> = peers
-            .filter(|peer| !joining.contains(&peer.daemon_id))
-            .map(|peer| {
-                let facts = Facts {
-                    paired_at: peer.paired_at,
-                    unconfirmed: peer.unconfirmed,
-                    removed_us: peer.removed_us,
-                };
-                (peer.daemon_id, facts)
-            })
-            .collect();
+        let mut peers = BTreeMap::new();
+        for peer in self.shared.registry.all() {
+            if joining.contains(&peer.daemon_id) {
+                continue;
+            }
+            let facts = Facts {
+                pairing: self.pairing(&peer),
+                unconfirmed: peer.unconfirmed,
+                removed_us: peer.removed_us,
+            };
+            peers.insert(peer.daemon_id, facts);
+        }
+        self.pairings.retain(|peer, _| peers.contains_key(peer));
         lock(&self.shared.traffic).retain(|peer, _| peers.contains_key(peer));
         self.logged.retain(|peer, _| peers.contains_key(peer));
         self.shared.standing.send_replace(self.logged.clone());
         self.input(Input::Peers(peers));
+    }
+
+    fn pairing(&mut self, peer: &Peer) -> u32 {
+        let first = || (peer.token.clone(), 0);
+        let (token, number) = self.pairings.entry(peer.daemon_id).or_insert_with(first);
+        if !token.matches(peer.token.expose()) {
+            (*token, *number) = (peer.token.clone(), number.wrapping_add(1));
+        }
+        *number
     }
 
     fn views(&self) -> Views {

@@ -44,14 +44,14 @@ pub(super) async fn http(
             let message = format!(
                 "{address} takes the connection and closes it: its thrumd can't tell who this \
                  machine is ({})",
-                chain_of(&error)
+                error.text()
             );
             let next = "thrum doctor   (on that machine)";
             chain.add("peer_http", CheckState::Fail, message, Some(next));
             false
         }
         Err(error) => {
-            chain.add("peer_http", CheckState::Fail, chain_of(&error), None);
+            chain.add("peer_http", CheckState::Fail, error.text(), None);
             false
         }
     }
@@ -95,7 +95,7 @@ pub(super) async fn token(
             ),
             format!("thrum peer join {name}"),
         ),
-        _ => (chain_of(&error), "thrum peer status".to_owned()),
+        _ => (error.text(), "thrum peer status".to_owned()),
     };
     chain.add("peer_token", CheckState::Fail, message, Some(&next));
     None
@@ -134,7 +134,7 @@ pub(super) async fn checkpoint(
             chain.add(id, CheckState::Warn, message, Some(&format!("thrum peer sync {name}")));
         }
         Err(error) => {
-            let message = format!("{} fails: {}", SyncPull::NAME, chain_of(&error));
+            let message = format!("{} fails: {}", SyncPull::NAME, error.text());
             chain.add(id, CheckState::Fail, message, Some("thrum daemon logs"));
         }
     }

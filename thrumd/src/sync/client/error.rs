@@ -5,6 +5,7 @@ use thrum_api::RpcError;
 use thrum_api::peer::reason;
 
 use crate::sync::hub::{Failure, Trouble};
+use crate::sync::shared::chain;
 use crate::tailnet::TailnetError;
 
 /// Why a request to another machine brought no result.
@@ -145,6 +146,25 @@ fn because(said: &RpcError) -> &'static str {
     }
 }
 
+/// How much of another machine's text is repeated, in characters.
+const TEXT_MAX: usize = 200;
+
+/// Another machine's text as it may go to a log line or a terminal: not long, and on one line.
+pub(super) fn tame(text: &str) -> String {
+    let mut tamed = String::new();
+    for (number, c) in text.chars().enumerate() {
+        match c {
+            _ if number == TEXT_MAX => {
+                tamed.push_str("...");
+                break;
+            }
+            c if c.is_control() => tamed.extend(c.escape_default()),
+            c => tamed.push(c),
+        }
+    }
+    tamed
+}
+
 /// The reasons that we know.
 pub fn known_reason(word: &str) -> Option<&'static str> {
     [reason::OTHER_NODE, reason::GRANT_WITHDRAWN].into_iter().find(|known| *known == word)
@@ -184,9 +204,18 @@ impl ClientError {
         matches!(self, Self::Timeout { .. } | Self::Broken { .. })
     }
 
+    /// The error with its causes on one line.
+    pub fn text(&self) -> String {
+        match self {
+            // The causes may repeat what was answered.
+            Self::Malformed { source, .. } => format!("{self}: {}", tame(&chain(source))),
+            _ => chain(self),
+        }
+    }
+
     /// The same for the hub.
     pub fn failure(&self) -> Failure {
-        Failure { trouble: self.trouble(), text: crate::report::Chain(self).to_string() }
+        Failure { trouble: self.trouble(), text: self.text() }
     }
 
     /// The JSON-RPC error, if it is one.

@@ -17,10 +17,11 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PULL_ANSWER_MAX_BYTES};
-use thrum_api::{ErrorCode, Method, Token};
+use thrum_api::{ErrorCode, Method, RpcError, Token};
 use tokio::time::{Instant, timeout};
 
 pub(super) use dial::{DialError, dial};
+use error::tame;
 pub use error::{ClientError, known_reason};
 use pool::{Pool, Sender};
 
@@ -202,11 +203,12 @@ fn read<M: Method>(
 ) -> Result<M::Result, ClientError> {
     match envelope::answer::<M::Result>(bytes) {
         Ok(result) => Ok(result),
-        Err(AnswerError::Refused(said)) if said.code == ErrorCode::NOT_AUTHENTICATED => {
-            Err(ClientError::Refused { address, said })
-        }
-        Err(AnswerError::Refused(source)) => {
-            Err(ClientError::Rpc { address, method: M::NAME, source })
+        Err(AnswerError::Refused(said)) => {
+            let said = RpcError { message: tame(&said.message), ..said };
+            Err(match said.code {
+                ErrorCode::NOT_AUTHENTICATED => ClientError::Refused { address, said },
+                _ => ClientError::Rpc { address, method: M::NAME, source: said },
+            })
         }
         Err(_) if !status.is_success() => {
             Err(ClientError::NotAThrumd { address, what: format!("HTTP {status}") })

@@ -130,8 +130,9 @@ impl Link {
             }
             Input::Peers(peers) => {
                 let Some(facts) = peers.get(&me) else { return };
-                if facts.paired_at != self.facts.paired_at {
-                    // Paired again: what stood against the old token is void.
+                if facts.pairing != self.facts.pairing {
+                    // Paired again: what stood against the old token is void, and so is what is still
+                    // under way with it.
                     *self = Self::new(*facts, now);
                 }
                 self.facts = *facts;

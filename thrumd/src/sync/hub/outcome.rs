@@ -77,6 +77,8 @@ impl Link {
                 self.bare = false;
                 self.tell_failure = None;
                 self.told = latest.sequence;
+                // What could wait went with it.
+                self.tell_at = None;
                 self.seen = *latest;
                 self.held_known = true;
                 // Beyond our end is no place of our log.

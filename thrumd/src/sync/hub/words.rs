@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use thrum_api::{DaemonId, Place, Sequence, Timestamp};
+use thrum_api::{DaemonId, Place, Sequence};
 
 use super::PullEnd;
 
@@ -46,8 +46,9 @@ impl Failure {
 /// What the hub knows of a peer from the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
-    /// When it was paired; another time means that it was paired again.
-    pub paired_at: Timestamp,
+    /// Which pairing with it this is, counted since start; another one means that it was paired
+    /// again.
+    pub pairing: u32,
     /// It has not accepted our token yet.
     pub unconfirmed: bool,
     /// It is known to have removed us.

@@ -169,3 +169,38 @@ async fn a_peer_without_an_end_is_not_asked_on_once_it_was_removed() {
     assert!(eventually(quiet).await, "it is still asked");
     assert_eq!(a.log.checkpoint(peer).await.unwrap().place, thrum_api::Place::START);
 }
+
+#[tokio::test]
+async fn what_a_peer_says_of_its_failure_is_cut_short_and_on_one_line() {
+    let body = |error: &str| {
+        http("application/json", &format!("{{\"jsonrpc\":\"2.0\",\"id\":1,{error}}}"))
+    };
+    let long = "x".repeat(100_000);
+    for answer in [
+        format!("\"error\":{{\"code\":-32603,\"message\":\"a\\nb\\u001b[2J{long}\"}}"),
+        format!("\"result\":\"a\\nb\\u001b[2J{long}\""),
+    ] {
+        let a = daemon("a").await;
+        befriend(&a, stranger(body(&answer)).await).await;
+        let told = async || a.sync.status().await.remove(0).last_error.is_some();
+        assert!(eventually(told).await, "{:?}", a.sync.status().await);
+        let error = a.sync.status().await.remove(0).last_error.unwrap();
+        assert!(error.contains("a\\n") && !error.contains('\n'), "{error:?}");
+        assert!(error.len() < 500 && !error.contains(char::is_control), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn pairing_again_ends_what_stood_against_the_peer_on_the_accepting_side_too() {
+    let a = daemon("a").await;
+    befriend(&a, stranger(http("application/json", "{\"hello\":1}")).await).await;
+    let is = async |state| a.sync.status().await.remove(0).state == state;
+    assert!(eventually(async || is(PeerState::BackingOff).await).await);
+    let known = a.registry.all().remove(0);
+    // As the pairing stores it; what is there now answers nothing.
+    let silent = stranger(None).await;
+    let again = Peer { token: Token::from_bytes(&[8; 32]), address: silent.to_string(), ..known };
+    a.registry.put(again).await.unwrap();
+    assert!(eventually(async || is(PeerState::NeverReached).await).await, "the old failures count");
+    assert_eq!(a.sync.status().await.remove(0).failures, 0);
+}

@@ -1,9 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use thrum_api::{
-    DaemonId, Epoch, EventId, Head, Origin, OriginSequence, Place, Sequence, Timestamp,
-};
+use thrum_api::{DaemonId, Epoch, EventId, Head, Origin, OriginSequence, Place, Sequence};
 use ulid::Ulid;
 
 use crate::config::Cadence;
@@ -40,7 +38,7 @@ pub(super) fn head(n: u128, sequence: u64, id: u128) -> Head {
 }
 
 pub(super) fn facts() -> Facts {
-    Facts { paired_at: Timestamp::from_millis(0), unconfirmed: false, removed_us: false }
+    Facts { pairing: 0, unconfirmed: false, removed_us: false }
 }
 
 pub(super) fn ms(n: u64) -> Duration {

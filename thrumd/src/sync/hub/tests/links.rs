@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use thrum_api::Sequence;
 use thrum_api::local::PeerState;
-use thrum_api::{Sequence, Timestamp};
 
 use super::bench::{Bench, done, facts, line, ms, only, peer, place, pulls, refused, tells};
 use crate::sync::hub::{Action, Facts, Failure, Input, PullEnd, TellEnd};
@@ -179,7 +179,7 @@ fn an_answer_from_before_the_goodbye_does_not_undo_it() {
 fn pairing_again_ends_what_stood_against_the_old_token() {
     let mut bench = Bench::settled(&[peer(1)]);
     bench.give(Input::Goodbye(peer(1)));
-    let again = Facts { paired_at: Timestamp::from_millis(9), ..facts() };
+    let again = Facts { pairing: 1, ..facts() };
     let peers = BTreeMap::from([(peer(1), again)]);
     assert_eq!(pulls(&bench.give(Input::Peers(peers))).len(), 1);
 }

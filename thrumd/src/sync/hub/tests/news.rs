@@ -62,6 +62,19 @@ fn own_news_does_not_wait_for_news_that_can() {
 }
 
 #[test]
+fn what_could_wait_and_went_with_other_news_is_not_told_again() {
+    let mut bench = Bench::settled(&[peer(1)]);
+    let (_, ticket, ..) = only(tells(&bench.give(Input::Head(Sequence(1)))));
+    bench.told(peer(1), ticket, later(ms(1000), 1));
+    // Our own news takes it along.
+    let (_, ticket, ..) = only(tells(&bench.give(Input::Head(Sequence(2)))));
+    assert_eq!(bench.told(peer(1), ticket, told(2)), []);
+    bench.pass(ms(1500));
+    let (.., due) = only(tells(&bench.give(Input::Head(Sequence(3)))));
+    assert!(!due, "the next echo may wait for its own second");
+}
+
+#[test]
 fn more_news_of_the_same_kind_does_not_put_the_telling_off() {
     let mut bench = Bench::settled(&[peer(1)]);
     let (_, ticket, ..) = only(tells(&bench.give(Input::Head(Sequence(1)))));
