@@ -363,7 +363,7 @@ fn looking_at_the_way_to_a_peer_asks_for_none_of_its_events() {
     let daemon = Daemon::start("laptop");
     let mut fake = FakePeer::new(|heard| {
         let stranger = heard.method == "sync.peer_info" && heard.authorization.is_none();
-        stranger.then(|| Answer::Error(-32001))
+        stranger.then_some(Answer::Error(-32001))
     });
     fake.joins(&daemon);
     fake.hears(SHORT, "sync.pull", 1);

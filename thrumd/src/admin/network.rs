@@ -132,7 +132,7 @@ impl Link {
         let (surface, stop) = (self.parts.surface.clone(), self.stop.subscribe());
         self.tasks.spawn(surface.policy.clone().keep(surface.sync.clone(), stop.clone()));
         self.tasks.spawn(rpc::serve(surface, self.parts.port, self.bound.clone(), stop));
-        self.sync().enable(true);
+        self.sync().enable();
     }
 
     /// Waits while the tailnet is only starting.

@@ -125,12 +125,6 @@ impl Answer for Surface {
             }
             SyncNotify::NAME => {
                 let params = request.params::<SyncNotify>()?;
-                if params.daemon_id != peer {
-                    return Err(RpcError::new(
-                        ErrorCode::INVALID_PARAMS,
-                        format!("daemon_id: the token is of {peer}"),
-                    ));
-                }
                 let notified = self.sync.serve_notify(peer, params).await?;
                 Ok(reply::<SyncNotify>(request, &notified))
             }

@@ -108,9 +108,9 @@ impl Sync {
         Self { shared }
     }
 
-    /// Begins (or stops) talking to peers.
-    pub fn enable(&self, on: bool) {
-        self.shared.enabled.send_if_modified(|old| std::mem::replace(old, on) != on);
+    /// Begins talking to peers.
+    pub fn enable(&self) {
+        self.shared.enabled.send_if_modified(|on| !std::mem::replace(on, true));
     }
 
     /// Whether it is on, as it changes.

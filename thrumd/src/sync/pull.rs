@@ -5,7 +5,6 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 
-use thrum_api::limits::HEADS_MAX;
 use thrum_api::peer::{PeerInfoParams, PullPage, PullParams, SyncPeerInfo, SyncPull};
 use thrum_api::{DaemonId, ErrorCode, Place, Sequence};
 use tokio::task::JoinHandle;
@@ -128,11 +127,10 @@ async fn fetch(
     peer: &Peer,
     after: Place,
 ) -> Result<(PageFacts, Reading), PullEnd> {
-    let mut have = shared.log.heads().await.map_err(|error| PullEnd::Failed(ours(&error)))?;
+    let have = shared.log.heads().await.map_err(|error| PullEnd::Failed(ours(&error)))?;
     if !shared.is_still(peer) {
         return Err(PullEnd::Failed(gone()));
     }
-    have.truncate(HEADS_MAX);
     let params = PullParams {
         after_seq: after.sequence,
         after_id: after.event_id,

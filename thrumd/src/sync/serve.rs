@@ -99,13 +99,8 @@ pub(super) async fn notify(
     mut params: NotifyParams,
 ) -> Result<Notified, RpcError> {
     if params.daemon_id != peer {
-        return Err(RpcError::new(
-            ErrorCode::INVALID_PARAMS,
-            format!(
-                "params of sync.notify: daemon_id is {}, the token is {peer}'s",
-                params.daemon_id
-            ),
-        ));
+        let message = format!("daemon_id: the token is of {peer}");
+        return Err(RpcError::new(ErrorCode::INVALID_PARAMS, message));
     }
     if params.removed {
         let why = params.reason.as_deref().and_then(known_reason);

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use thrum_api::limits::HEADS_MAX;
 use thrum_api::peer::{NotifyParams, SyncNotify};
 use thrum_api::{DaemonId, Place};
 
@@ -63,7 +62,7 @@ async fn send(
         latest_id: news.head.event_id,
         after_seq: window.as_ref().map(|_| held.sequence),
         after_id: window.as_ref().and(held.event_id),
-        heads: news.heads.filter(|heads| heads.len() <= HEADS_MAX),
+        heads: news.heads,
         events: window,
         removed: false,
         reason: None,

@@ -69,7 +69,7 @@ async fn start(name: &'static str, id: DaemonId, dir: TempDir, port: u16) -> Dae
     let serving = tokio::spawn(rpc::serve(surface, port, bound, stopped));
     let address = *addresses.wait_for(|found| !found.is_empty()).await.unwrap().first().unwrap();
     listening.send_replace(address.port());
-    sync.enable(true);
+    sync.enable();
     Daemon { id, name, log, registry, pairing, sync, address, dir, stop, serving }
 }
 

@@ -177,14 +177,15 @@ async fn turned_off_nothing_is_called_and_turned_on_it_goes_on() {
     let (a, b) = (daemon("a").await, daemon("b").await);
     pair(&a, &b).await;
     a.reaches(&b, PeerState::InSync).await;
-    a.sync.enable(false);
+    // As when the tailnet goes away.
+    a.sync.shared.enabled.send_replace(false);
     a.reaches(&b, PeerState::Off).await;
     let before = a.sync.counters().notifies_sent;
     a.write(1).await;
     a.sync.sync_now(None);
     assert_eq!(a.sync.status().await[0].state, PeerState::Off);
     assert_eq!(a.sync.counters().notifies_sent, before);
-    a.sync.enable(true);
+    a.sync.enable();
     converge(&[&a, &b], 1).await;
 }
 
