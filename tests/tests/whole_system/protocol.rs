@@ -316,20 +316,23 @@ fn a_peer_may_have_4_requests_open_and_no_more() {
          authorization: Bearer {}\r\ncontent-length: 100\r\n\r\n",
         peer.fake.token().expose()
     );
-    let open: Vec<_> = (0..4)
-        .map(|_| {
-            let mut stream = caller.connect().unwrap();
-            stream.write_all(head.as_bytes()).unwrap();
-            stream
-        })
-        .collect();
+    let open = || {
+        let mut stream = caller.connect().unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let mut waiting: Vec<_> = (0..4).map(|_| open()).collect();
     let body = br#"{"jsonrpc":"2.0","id":1,"method":"sync.peer_info"}"#;
     let answer = eventually(SHORT, || {
+        // One that came after the request below was refused in its place.
+        waiting.retain(|stream| stream.peek(&mut [0]).is_err());
+        waiting.resize_with(4, open);
         let answer = caller.post(body).map_err(|error| error.to_string())?;
         holds(answer.status == 429, || answer.text()).map(|()| answer)
     });
     assert_eq!(answer.json()["error"]["code"], -32008, "{}", answer.text());
-    drop(open);
+    drop(waiting);
     eventually(SHORT, || {
         let answer = caller.post(body).map_err(|error| error.to_string())?;
         holds(answer.status == 200, || answer.text())
