@@ -202,6 +202,31 @@ impl Registry {
         Ok(known)
     }
 
+    /// The same if `may` says so of the peer that is there under its id now. Whether it did; nothing
+    /// comes between the question and the change.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub async fn put_if(
+        &self,
+        peer: Peer,
+        may: impl FnOnce(Option<&Peer>) -> bool + Send + 'static,
+    ) -> Result<bool, RegistryError> {
+        let id = peer.daemon_id;
+        let put = move |contents: &mut PeersFile| {
+            let may = may(contents.peers.get(&id).map(|entry| &entry.peer));
+            if may {
+                contents.put(peer);
+            }
+            may
+        };
+        let put = self.change(put).await?;
+        if put {
+            lock(&self.shared.elsewhere).remove(&id);
+        }
+        Ok(put)
+    }
+
     /// Changes a peer if it is there; written only if the change changed something.
     ///
     /// # Errors

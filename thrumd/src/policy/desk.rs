@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thrum_api::peer::{PairRequestParams, Paired, PairedStatus, reason};
-use thrum_api::{DaemonId, ErrorCode, RpcError};
+use thrum_api::{DaemonId, ErrorCode, RpcError, Token};
 use tokio::time::Instant;
 
-use super::{Policy, Standing, lock};
+use super::{Policy, Standing, lock, unknown};
 use crate::ids;
 use crate::peer::{Peer, calling_peer, joining_port};
 use crate::report::Chain;
@@ -21,22 +21,45 @@ const PENDING_MAX: usize = 256;
 /// Machines that were given a token and have not used it yet, by node. Only ever in memory.
 #[derive(Default)]
 pub(super) struct Desk {
-    pending: BTreeMap<String, (Peer, Instant)>,
+    pending: BTreeMap<String, Pending>,
+}
+
+#[derive(Clone)]
+struct Pending {
+    peer: Peer,
+    /// The token of whoever was paired under its daemon id when it asked. A pairing or a removal
+    /// since then was somebody's decision, and outranks this.
+    replaces: Option<Token>,
+    since: Instant,
 }
 
 impl Desk {
-    fn put(&mut self, node: String, peer: Peer) {
-        self.pending.retain(|_, (_, since)| since.elapsed() < PENDING);
+    fn put(&mut self, node: String, peer: Peer, replaces: Option<Token>) {
+        self.pending.retain(|_, pending| pending.since.elapsed() < PENDING);
         if self.pending.len() >= PENDING_MAX {
             self.pending.pop_first();
         }
-        self.pending.insert(node, (peer, Instant::now()));
+        self.pending.insert(node, Pending { peer, replaces, since: Instant::now() });
     }
 
-    fn get(&self, node: &str, token: &str) -> Option<Peer> {
-        let (peer, since) = self.pending.get(node)?;
-        let right = peer.token.matches(token) && since.elapsed() < PENDING;
-        right.then(|| peer.clone())
+    fn get(&self, node: &str, token: &str) -> Option<Pending> {
+        let pending = self.pending.get(node)?;
+        let right = pending.peer.token.matches(token) && pending.since.elapsed() < PENDING;
+        right.then(|| pending.clone())
+    }
+}
+
+impl Pending {
+    /// Whether it may be stored in the place of this one. One that has its token already is itself,
+    /// stored by another first request.
+    fn may_replace(&self, held: Option<&Peer>) -> bool {
+        match (held, &self.replaces) {
+            (None, replaces) => replaces.is_none(),
+            (Some(held), replaces) => {
+                let is = |token: &Token| held.token.matches(token.expose());
+                is(&self.peer.token) || replaces.as_ref().is_some_and(is)
+            }
+        }
     }
 }
 
@@ -73,19 +96,12 @@ impl Policy {
                 );
                 return Err(refuse(reason::NOT_GRANTED, message).with("capability", capability));
             }
-            Err(error) => {
-                tracing::warn!("can't tell what {} may: {}", caller.describe(), Chain(&error));
-                let message = "what the tailnet's policy grants can't be known at the moment";
-                return Err(RpcError::new(ErrorCode::INTERNAL, message));
-            }
+            Err(error) => return Err(unknown(caller, &error)),
         };
-        let by_policy = match self.known(params.id, node).await {
-            Known::Stranger => Some(capability),
-            Known::Same(by_policy) => by_policy,
-            Known::Other => {
-                let message = "a code is needed: that daemon is paired as another machine";
-                return Err(refuse(reason::OTHER_NODE, message.to_owned()));
-            }
+        let held = self.shared.registry.get(params.id);
+        let Some(by_policy) = self.place(held.as_ref(), node, capability).await else {
+            let message = "a code is needed: that daemon is paired as another machine";
+            return Err(refuse(reason::OTHER_NODE, message.to_owned()));
         };
         let token = ids::token().map_err(|error| {
             tracing::error!("no token for a new peer: {}", Chain(&error));
@@ -93,53 +109,90 @@ impl Policy {
         })?;
         let peer = calling_peer(token.clone(), caller, port, params.id, params.name);
         let peer = Peer { by_policy, ..peer };
-        lock(&self.shared.desk).put(node.stable_id.clone(), peer);
+        let replaces = held.map(|held| held.token);
+        lock(&self.shared.desk).put(node.stable_id.clone(), peer, replaces);
         let (id, name) = (self.shared.daemon, self.shared.name.to_string());
         Ok(Paired { status: PairedStatus::Paired, token, id, name })
     }
 
-    /// If this token is of a machine that is pending, stores it as a peer and answers its id.
-    pub async fn confirm(&self, token: &str, caller: &Caller) -> Option<DaemonId> {
-        let node = caller.node.as_ref()?;
-        let peer = lock(&self.shared.desk).get(&node.stable_id, token)?;
-        let (id, address) = (peer.daemon_id, peer.address.clone());
-        // Two first requests at once store the same thing twice.
-        match self.shared.registry.put(peer).await {
-            Ok(_) => {
-                lock(&self.shared.desk).pending.remove(&node.stable_id);
-                lock(&self.shared.withdrawn).remove(&node.stable_id);
+    /// If this token is of a machine that is pending, stores it as a peer and answers its id. None if
+    /// it is not, or what it was given for holds no more: a person may have turned this off, removed
+    /// the machine or paired one under its daemon id since.
+    ///
+    /// # Errors
+    /// What to answer the caller while the tailnet can't be asked (fail closed).
+    pub async fn confirm(
+        &self,
+        token: &str,
+        caller: &Caller,
+    ) -> Result<Option<DaemonId>, RpcError> {
+        let Some(node) = caller.node.as_ref() else { return Ok(None) };
+        let Some(pending) = lock(&self.shared.desk).get(&node.stable_id, token) else {
+            return Ok(None);
+        };
+        let id = pending.peer.daemon_id;
+        let held = self.shared.registry.get(id);
+        let by_policy = match self.standing(&node.stable_id).await {
+            Ok(Standing::Granted(capability)) => self.place(held.as_ref(), node, capability).await,
+            Ok(Standing::Off | Standing::NotGranted(_)) => None,
+            Err(error) => return Err(unknown(caller, &error)),
+        };
+        let stored = match by_policy {
+            Some(by_policy) => {
+                let (peer, asked) = (Peer { by_policy, ..pending.peer.clone() }, pending.clone());
+                // Once more when it is written: whoever decided meanwhile was first.
+                self.shared.registry.put_if(peer, move |held| asked.may_replace(held)).await
+            }
+            None => Ok(false),
+        };
+        match stored {
+            Ok(true) => {
+                self.drop_pending(node, token);
                 lock(&self.shared.seen).insert(id, Instant::now());
-                let who = caller.describe();
+                let (who, address) = (caller.describe(), &pending.peer.address);
                 tracing::info!("[pairing] Paired with {who} ({id}) at {address} by policy");
-                Some(id)
+                Ok(Some(id))
+            }
+            Ok(false) => {
+                self.drop_pending(node, token);
+                let who = caller.describe();
+                tracing::info!(
+                    "[pairing] {who} ({id}) may no longer use the token that it asked for"
+                );
+                Ok(None)
             }
             Err(error) => {
                 tracing::error!("[pairing] {id} could not be kept: {}", Chain(&error));
-                None
+                Ok(None)
             }
         }
     }
 
-    /// A daemon id is only a claim. Whoever is paired under it must be that very node; one that was
-    /// paired by policy and has left the tailnet makes room.
-    async fn known(&self, id: DaemonId, node: &Node) -> Known {
-        let Some(peer) = self.shared.registry.get(id) else { return Known::Stranger };
+    fn drop_pending(&self, node: &Node, token: &str) {
+        let mut desk = lock(&self.shared.desk);
+        if desk.get(&node.stable_id, token).is_some() {
+            desk.pending.remove(&node.stable_id);
+        }
+    }
+
+    /// By what a machine is paired that comes under the daemon id of `held`: by the capability, or
+    /// by a person (Some(None)) who paired that very node before. None if it may not: a daemon id is
+    /// only a claim, and whoever is paired under it must be that node. One that was paired by policy
+    /// and has left the tailnet makes room.
+    async fn place(
+        &self,
+        held: Option<&Peer>,
+        node: &Node,
+        capability: String,
+    ) -> Option<Option<String>> {
+        let Some(peer) = held else { return Some(Some(capability)) };
         match &peer.node {
-            Some(bound) if *bound == node.stable_id => Known::Same(peer.by_policy),
+            Some(bound) if *bound == node.stable_id => Some(peer.by_policy.clone()),
             Some(bound) if peer.by_policy.is_some() => {
-                match self.shared.tailnet.locate(bound).await {
-                    Ok(None) => Known::Stranger,
-                    _ => Known::Other,
-                }
+                let gone = matches!(self.shared.tailnet.locate(bound).await, Ok(None));
+                gone.then_some(Some(capability))
             }
-            _ => Known::Other,
+            _ => None,
         }
     }
-}
-
-enum Known {
-    Stranger,
-    /// By a person (None) or by policy.
-    Same(Option<String>),
-    Other,
 }

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use thrum_api::DaemonId;
 use thrum_api::local::TailnetKind;
 use tokio::sync::watch;
@@ -18,7 +19,7 @@ use crate::tailnet::tailscaled::Nodes;
 
 /// How often to look without being told.
 const EVERY: Duration = Duration::from_secs(3600);
-/// How soon to look again after the tailnet could not be asked.
+/// How soon to look again after the tailnet could not be asked, or a peer not be removed.
 const AGAIN: Duration = Duration::from_secs(60);
 /// News comes in bursts; and a grant must be away for this long, since a node that is changed is
 /// away for a moment.
@@ -82,12 +83,12 @@ impl Policy {
 
     /// Looks at every peer that was paired by policy. Answers when to look again; None while there
     /// are none.
-    async fn look(&self, keeper: &mut Keeper, sync: &Sync) -> Option<Instant> {
+    pub(super) async fn look(&self, keeper: &mut Keeper, sync: &Sync) -> Option<Instant> {
         // Another kind of tailnet is tried out: nothing is known of the nodes.
         if self.shared.tailnet.kind() == TailnetKind::Loopback {
             return None;
         }
-        let mut next = None;
+        let (mut next, mut lost) = (None, Vec::new());
         let mut peers = self.shared.registry.all();
         peers.retain(|peer| peer.by_policy.is_some());
         keeper.absent.retain(|id, _| peers.iter().any(|peer| peer.daemon_id == *id));
@@ -101,11 +102,16 @@ impl Policy {
                         Finding::Lost(why) => why,
                         _ => "it has left the tailnet".to_owned(),
                     };
-                    self.remove(peer, why, sync).await;
+                    lost.push(self.remove(peer, why, sync));
                     continue;
                 }
             };
             next = Some(next.map_or(at, |next: Instant| next.min(at)));
+        }
+        // All at once: each goodbye may take seconds, and none must wait for another's.
+        if join_all(lost).await.contains(&false) {
+            let at = Instant::now() + AGAIN;
+            next = Some(next.map_or(at, |next| next.min(at)));
         }
         next
     }
@@ -153,11 +159,12 @@ impl Policy {
         }
     }
 
-    async fn remove(&self, peer: Peer, why: String, sync: &Sync) {
+    /// Forgets a peer and tells it. False if that failed and has to be tried again.
+    async fn remove(&self, peer: Peer, why: String, sync: &Sync) -> bool {
         let id = peer.daemon_id;
         // A person may have paired it with a code while we looked.
         if self.shared.registry.get(id).is_none_or(|now| now.by_policy.is_none()) {
-            return;
+            return true;
         }
         lock(&self.shared.seen).remove(&id);
         let name = self.shared.tailnet.name_or(peer.node.as_deref(), &peer.name);
@@ -167,8 +174,12 @@ impl Policy {
         }
         match sync.withdraw(id).await {
             Ok(_) => tracing::warn!("[pairing] {name} ({id}) is no peer any more: {why}"),
-            Err(error) => tracing::error!("[pairing] can't remove {name} ({id}): {error}"),
+            Err(error) => {
+                tracing::error!("[pairing] can't remove {name} ({id}): {error}");
+                return false;
+            }
         }
+        true
     }
 }
 

@@ -117,7 +117,9 @@ impl Policy {
     /// Whether a peer whose token was right may go on. A peer that was paired by a code always may.
     ///
     /// # Errors
-    /// What to answer it: it has lost its grant, or the tailnet can't be asked (fail closed).
+    /// What to answer it (fail closed): its grant is not to be seen, or the tailnet can't be asked.
+    /// Neither is final. That it is a peer no more, it hears of [`Self::refusal`] once `keep` has
+    /// looked twice: a node that is changed is away for a moment.
     pub async fn admits(&self, id: DaemonId, caller: &Caller) -> Result<(), RpcError> {
         let by_policy = self.shared.registry.get(id).and_then(|peer| peer.by_policy);
         let Some(capability) = by_policy else { return Ok(()) };
@@ -132,13 +134,13 @@ impl Policy {
             }
             Ok(Standing::NotGranted(_) | Standing::Off) => {
                 self.shared.look.notify_one();
-                Err(withdrawn(&format!("the tailnet's policy no longer grants it {capability}")))
-            }
-            Err(error) => {
-                tracing::warn!("a request of {id} waits for the tailnet: {}", Chain(&error));
-                let message = "what the tailnet's policy grants can't be known at the moment";
+                let message = format!(
+                    "the tailnet's policy does not grant this machine {capability} at the moment; \
+                     it is looked at again in a few seconds"
+                );
                 Err(RpcError::new(ErrorCode::INTERNAL, message))
             }
+            Err(error) => Err(unknown(caller, &error)),
         }
     }
 
@@ -149,6 +151,13 @@ impl Policy {
         lock(&self.shared.withdrawn).get(&node.stable_id).map(|why| withdrawn(why))
     }
 
+    /// A caller was let in, by whatever: why it was removed once is told no more.
+    pub fn let_in(&self, caller: &Caller) {
+        if let Some(node) = &caller.node {
+            lock(&self.shared.withdrawn).remove(&node.stable_id);
+        }
+    }
+
     fn note_withdrawn(&self, node: String, why: String) {
         let mut withdrawn = lock(&self.shared.withdrawn);
         if withdrawn.len() >= WITHDRAWN_MAX {
@@ -156,6 +165,13 @@ impl Policy {
         }
         withdrawn.insert(node, why);
     }
+}
+
+/// The answer while nobody can tell what the caller may.
+fn unknown(caller: &Caller, error: &TailnetError) -> RpcError {
+    tracing::warn!("can't tell what {} may: {}", caller.describe(), Chain(error));
+    let message = "what the tailnet's policy grants can't be known at the moment";
+    RpcError::new(ErrorCode::INTERNAL, message)
 }
 
 fn withdrawn(why: &str) -> RpcError {

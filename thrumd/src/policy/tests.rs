@@ -1,5 +1,9 @@
 //! Who may pair by policy, and for how long, without a network.
 
+mod desk;
+mod hub;
+mod lost;
+
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -78,12 +78,13 @@ impl Answer for Surface {
             Err(RefusedToken::Unknown) => {
                 let mut paired = self.pairing.confirm(token, caller).await;
                 if paired.is_none() {
-                    paired = self.policy.confirm(token, caller).await;
+                    paired = self.policy.confirm(token, caller).await?;
                 }
                 let refusal = || self.policy.refusal(caller).unwrap_or_else(not_authenticated);
                 paired.ok_or_else(refusal)?
             }
         };
+        self.policy.let_in(caller);
         self.sync.heard_from(peer);
         Ok(peer)
     }

@@ -129,6 +129,21 @@ async fn when_the_grant_is_withdrawn_the_peer_goes_and_is_told_why() {
 }
 
 #[tokio::test]
+async fn who_was_paired_again_with_a_code_is_not_told_of_its_old_grant() {
+    let (mut hub, runner) = paired().await;
+    hub.sees(&runner.place, json!({}));
+    gone(&hub).await;
+    let session = hub.result("peer.add", json!({})).await;
+    let params = json!({"address": hub.address().await, "code": session["code"]});
+    let joined = runner.call("peer.join", params).await;
+    assert_eq!(joined["result"]["renewed"], true, "{joined}");
+    hub.result("peer.remove", json!({"peer": "runner"})).await;
+    let (state, words) = runner.check("hub", "peer_token").await;
+    assert_eq!(state, "fail");
+    assert!(!words.contains("policy"), "{words}");
+}
+
+#[tokio::test]
 async fn when_it_is_turned_off_who_was_paired_by_it_goes() {
     let (hub, _runner) = paired().await;
     let off = hub.result("peer.policy", json!({"on": false})).await;

@@ -1,0 +1,59 @@
+//! Tokens that were given and not used yet, and what happens to them meanwhile.
+
+use super::hub::{CAPABILITY, Hub, by_code};
+use crate::ids;
+
+#[tokio::test]
+async fn a_token_counts_with_its_first_use_and_again_for_a_second_first_request() {
+    let (hub, id) = (Hub::start().await, ids::daemon());
+    let token = hub.asks(3, id).await;
+    assert_eq!(hub.uses(4, &token).await, None, "another node");
+    assert!(hub.registry.all().is_empty());
+    let both = tokio::join!(hub.uses(3, &token), hub.uses(3, &token));
+    assert_eq!(both, (Some(id), Some(id)));
+    assert_eq!(hub.registry.get(id).unwrap().by_policy.as_deref(), Some(CAPABILITY));
+}
+
+#[tokio::test]
+async fn a_removed_peer_does_not_come_back_with_a_token_from_before() {
+    let (hub, id) = (Hub::start().await, ids::daemon());
+    hub.registry.put(by_code(3, id)).await.unwrap();
+    let token = hub.asks(3, id).await;
+    hub.registry.remove(id).await.unwrap();
+    assert_eq!(hub.uses(3, &token).await, None);
+    assert!(hub.registry.all().is_empty());
+    // It has to ask again, and is then one that goes with its grant.
+    let token = hub.asks(3, id).await;
+    assert_eq!(hub.uses(3, &token).await, Some(id));
+    assert_eq!(hub.registry.get(id).unwrap().by_policy.as_deref(), Some(CAPABILITY));
+}
+
+#[tokio::test]
+async fn a_peer_that_a_person_paired_meanwhile_is_not_replaced() {
+    let (hub, id) = (Hub::start().await, ids::daemon());
+    let token = hub.asks(3, id).await;
+    let peer = by_code(4, id);
+    hub.registry.put(peer.clone()).await.unwrap();
+    assert_eq!(hub.uses(3, &token).await, None);
+    let held = hub.registry.get(id).unwrap();
+    assert!(held.token.matches(peer.token.expose()) && held.node.as_deref() == Some("4"));
+    // Nor is a pairing of the same node that was renewed with a code.
+    let token = hub.asks(4, id).await;
+    hub.registry.put(by_code(4, id)).await.unwrap();
+    assert_eq!(hub.uses(4, &token).await, None);
+    assert_eq!(hub.registry.get(id).unwrap().by_policy, None);
+}
+
+#[tokio::test]
+async fn a_token_is_void_once_pairing_by_policy_is_off_or_the_grant_is_gone() {
+    let (hub, id) = (Hub::start().await, ids::daemon());
+    let token = hub.asks(3, id).await;
+    hub.allows(false).await;
+    assert_eq!(hub.uses(3, &token).await, None);
+    hub.allows(true).await;
+    assert_eq!(hub.uses(3, &token).await, None, "it is forgotten");
+    let token = hub.asks(3, id).await;
+    hub.grants(3, false);
+    assert_eq!(hub.uses(3, &token).await, None);
+    assert!(hub.registry.all().is_empty());
+}
