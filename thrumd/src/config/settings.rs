@@ -147,7 +147,8 @@ pub const SETTINGS: &[Setting] = &[
         value: "PORT",
         fallback: Fallback::Value("9100"),
         sample: "9100",
-        doc: "The TCP port for peers, on tailnet addresses only. 0 picks a free one.",
+        doc: "The TCP port for peers, on tailnet addresses only. 0 picks a free one, for the loopback \
+              tailnet alone.",
     },
     Setting {
         key: Key::Tailnet,

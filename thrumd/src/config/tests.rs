@@ -141,6 +141,16 @@ fn a_bad_value_is_refused_with_the_setting_the_value_and_its_origin() {
 }
 
 #[test]
+fn a_port_that_each_start_picks_anew_is_for_the_loopback_tailnet_alone() {
+    for kind in ["tailscaled", "private"] {
+        let refused = refusal(&[("THRUM_TAILNET", kind), ("THRUM_TS_PORT", "0")]);
+        assert!(refused.contains("loopback tailnet alone"), "{refused}");
+    }
+    let env = [("THRUM_TAILNET", "loopback"), ("THRUM_TS_PORT", "0")];
+    assert_eq!(config(&env).unwrap().port, 0);
+}
+
+#[test]
 fn a_peer_must_not_count_as_recent_for_longer_than_an_interval() {
     let refused = refusal(&[("THRUM_SYNC_INTERVAL", "1m")]);
     assert!(refused.contains("sync_recent") && refused.contains("1m0s"), "{refused}");

@@ -39,15 +39,14 @@ impl Config {
             Some(true) => SyncWish::On,
             Some(false) => SyncWish::Forbidden,
         };
+        let tailnet = required(layers, Key::Tailnet, kind)?;
         Ok(Self {
             sync,
             hostname: required(layers, Key::Hostname, |text| {
                 thrum_api::names::daemon(text).map(str::to_owned).map_err(|e| e.to_string())
             })?,
-            port: required(layers, Key::Port, |text| {
-                text.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
-            })?,
-            tailnet: required(layers, Key::Tailnet, kind)?,
+            port: required(layers, Key::Port, |text| port(text, tailnet))?,
+            tailnet,
             state_dir: required(layers, Key::StateDir, path)?,
             socket: required(layers, Key::Socket, socket)?,
             cadence,
@@ -140,6 +139,17 @@ fn kind(text: &str) -> Result<TailnetKind, String> {
         "private" => Ok(TailnetKind::Private),
         "loopback" => Ok(TailnetKind::Loopback),
         _ => Err("must be tailscaled, private or loopback".to_owned()),
+    }
+}
+
+/// Peers remember our port, and would not find one that each start picks anew.
+fn port(text: &str, tailnet: TailnetKind) -> Result<u16, String> {
+    match text.parse() {
+        Ok(0) if tailnet != TailnetKind::Loopback => Err("a port is a number from 1 to 65535; 0, \
+             which picks another one at each start, is for the loopback tailnet alone"
+            .to_owned()),
+        Ok(port) => Ok(port),
+        Err(_) => Err("a port is a number from 1 to 65535".to_owned()),
     }
 }
 

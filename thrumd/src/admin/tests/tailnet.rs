@@ -2,6 +2,8 @@
 //! nodes have addresses of 127.0.0.0/8.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde_json::{Value, json};
 
@@ -52,6 +54,7 @@ impl Machine {
         let daemon = Running::start(&[
             ("THRUM_TAILNET", "tailscaled"),
             ("THRUM_TS_SOCKET", socket.to_str().unwrap()),
+            ("THRUM_TS_PORT", &free_port().to_string()),
             ("THRUM_TS_HOSTNAME", &format!("own-{name}")),
         ])
         .await;
@@ -119,6 +122,18 @@ impl Machine {
         let check = checks.iter().find(|check| check["id"] == id).unwrap();
         let text = |key: &str| check[key].as_str().unwrap().to_owned();
         (text("state"), text("message"))
+    }
+}
+
+/// A port that no other machine of the tests has, and nobody else now. Below those that systems give
+/// out by themselves.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(21_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
     }
 }
 
