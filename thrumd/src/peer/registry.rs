@@ -19,7 +19,8 @@ const FILE: &str = "peers.json";
 /// What went wrong with the registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// `peers.json` can't be read or written. In memory and on disk nothing has changed.
+    /// `peers.json` can't be read or written. Memory and disk hold the same: what was before, or the
+    /// change if only [`StateFileError::Unsynced`].
     #[error("could not keep the list of peers")]
     File(#[source] StateFileError),
     /// The task that writes died.
@@ -311,8 +312,8 @@ impl Registry {
         found
     }
 
-    // Disk first, memory after it: what was answered is on disk, and a failed write changes
-    // nothing. All of it in one blocking task, so that a caller who goes away can't part the two.
+    // Disk first, memory after it: what was answered is on disk, and a write that left the old file
+    // changes nothing. All of it in one blocking task, so that a caller who goes away can't part the two.
     async fn change<R: Send + 'static>(
         &self,
         change: impl FnOnce(&mut PeersFile) -> R + Send + 'static,
@@ -324,9 +325,13 @@ impl Registry {
             let mut after = before.clone();
             let result = change(&mut after);
             if !after.same_as(&before) {
-                shared.file.write(&after).map_err(RegistryError::File)?;
-                *lock(&shared.contents) = after;
-                shared.changes.send_modify(|count| *count = count.wrapping_add(1));
+                let written = shared.file.write(&after);
+                // What is in the file counts after the next start, so it counts now.
+                if matches!(written, Ok(()) | Err(StateFileError::Unsynced { .. })) {
+                    *lock(&shared.contents) = after;
+                    shared.changes.send_modify(|count| *count = count.wrapping_add(1));
+                }
+                written.map_err(RegistryError::File)?;
             }
             Ok(result)
         };

@@ -14,6 +14,8 @@ use crate::clock;
 /// Far more than a state file ever holds; a larger one is not ours.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const OWNER_ONLY: u32 = 0o600;
+/// In tests a directory with a file of this name can't be synced.
+pub(super) const SYNC_FAILS: &str = "sync-fails";
 
 /// What went wrong with a state file.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,15 @@ pub enum StateFileError {
         /// What is wrong with it.
         #[source]
         cause: serde_json::Error,
+    },
+    /// The new contents are in their place, but would perhaps not survive a power cut.
+    #[error("could not sync {}, so that a power cut may bring the old state back", path.display())]
+    Unsynced {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
     },
     /// It could not be written; the old contents are still there.
     #[error("could not {step} {}", path.display())]
@@ -98,8 +109,9 @@ impl StateFile {
             .map_err(|cause| StateFileError::Damaged { path: self.path.clone(), cause })
     }
 
-    /// Replaces it. When this returns, the new contents survive a power cut; when it fails or the
-    /// machine dies meanwhile, the old ones are still there. Blocks on the disk.
+    /// Replaces it. When this returns, the new contents survive a power cut; when the machine dies
+    /// meanwhile, the old ones or the new ones are there, whole. When it fails, the old ones are still
+    /// there, unless it says [`StateFileError::Unsynced`]: then it is the new ones. Blocks on the disk.
     ///
     /// # Errors
     /// When a step fails; the error names it.
@@ -168,8 +180,12 @@ impl StateFile {
     // The rename is on disk only when the directory is.
     fn sync_directory(&self) -> Result<(), StateFileError> {
         let directory = self.path.parent().unwrap_or(Path::new("."));
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(|cause| {
-            StateFileError::Write { path: directory.to_owned(), step: "sync", cause }
-        })
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        // Nothing makes this fail on purpose; tests do.
+        let synced = match cfg!(test) && directory.join(SYNC_FAILS).exists() {
+            true => Err(io::Error::other("a test")),
+            false => synced,
+        };
+        synced.map_err(|cause| StateFileError::Unsynced { path: directory.to_owned(), cause })
     }
 }

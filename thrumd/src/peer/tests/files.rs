@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::super::statefile::SYNC_FAILS;
 use super::super::{Identity, IdentityError, Registry, RegistryError};
 use super::{caller, node, peer, token_of};
 use crate::report::Chain;
@@ -153,6 +154,21 @@ async fn a_failed_write_changes_nothing_and_names_the_path() {
     assert!(Chain(&error).to_string().contains("peers.json"), "{}", Chain(&error));
     assert!(registry.all().is_empty());
     assert_eq!(names(dir.path()), ["peers.json"]);
+}
+
+#[tokio::test]
+async fn a_change_that_is_in_the_file_counts_although_it_is_reported_as_unsafe() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let peer = peer("alpha");
+    registry.put(peer.clone()).await.unwrap();
+    let changes = registry.watch();
+    std::fs::write(dir.path().join(SYNC_FAILS), "").unwrap();
+    let error = registry.remove(peer.daemon_id).await.unwrap_err();
+    assert!(Chain(&error).to_string().contains("could not sync"), "{}", Chain(&error));
+    assert!(registry.all().is_empty(), "removed on disk, and still a peer");
+    assert!(changes.has_changed().unwrap());
+    assert!(Registry::open(dir.path()).unwrap().0.all().is_empty());
 }
 
 #[tokio::test]
