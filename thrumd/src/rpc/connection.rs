@@ -120,7 +120,7 @@ impl<A: Answer> Hall<A> {
             .max_buf_size(2 * self.limits.head_bytes)
             .serve_connection(io, service);
         let mut used_up = pin!(talk.pace.used_up());
-        let mut stopping = false;
+        let (mut stopping, mut idle_at_stop) = (false, false);
         loop {
             tokio::select! {
                 biased;
@@ -135,13 +135,19 @@ impl<A: Answer> Hall<A> {
                     if talk.pace.is_fresh() {
                         return;
                     }
+                    idle_at_stop = talk.pace.is_idle();
                     stopping = true;
                     std::pin::Pin::new(&mut connection).graceful_shutdown();
                 }
                 () = &mut used_up => return,
             }
         }
-        let stream = connection.into_parts().io.into_inner().stream;
+        let mut stream = connection.into_parts().io.into_inner().stream;
+        if idle_at_stop {
+            // Nobody waits for an answer, hence none can be lost: no need to wait for its caller.
+            drop(stream.shutdown().await);
+            return;
+        }
         tokio::select! {
             () = say_goodbye(stream, self.limits.linger_bytes) => {}
             () = talk.seat.lost() => {}

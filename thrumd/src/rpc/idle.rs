@@ -51,9 +51,15 @@ impl Pace {
         lock(&self.state).peer = true;
     }
 
-    /// No request has come yet.
+    /// No request has come whole yet.
     pub(super) fn is_fresh(&self) -> bool {
         lock(&self.state).requests == 0
+    }
+
+    /// Nothing is being answered, and no part of a request has come.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = lock(&self.state);
+        state.open == 0 && state.head_since.is_none()
     }
 
     fn progress(&self, read: bool) {

@@ -57,6 +57,18 @@ async fn stopping_finishes_the_requests_under_way() {
 }
 
 #[tokio::test]
+async fn a_caller_that_keeps_an_idle_connection_does_not_hold_up_the_end() {
+    let hour = Duration::from_secs(3600);
+    let lab = lab(super::super::limits::Limits { linger: hour, grace: hour, ..patient() }).await;
+    let mut idle = lab.connect().await;
+    idle.write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+    assert_eq!(reply(&mut idle).await.status, 200);
+    lab.stop.send(true).unwrap();
+    soon(lab.task).await.unwrap();
+    closed(&mut idle).await;
+}
+
+#[tokio::test]
 async fn a_request_that_does_not_end_is_cut_off_at_last() {
     let limits = super::super::limits::Limits { grace: Duration::from_millis(50), ..patient() };
     let lab = lab(limits).await;
