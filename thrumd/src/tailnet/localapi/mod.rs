@@ -132,23 +132,6 @@ impl Client {
         Bus::open(self).await
     }
 
-    /// The preferences as tailscaled holds them.
-    pub async fn prefs(&self) -> Result<serde_json::Value, ApiError> {
-        self.json(Method::GET, "prefs", None, ANSWER_LIMIT, TIMEOUT).await
-    }
-
-    /// Changes preferences; `change` has a `...Set: true` beside each value. Needs the right to write.
-    pub async fn edit_prefs(&self, change: &serde_json::Value) -> Result<(), ApiError> {
-        let body = Some(Body::from(change.to_string()));
-        self.send(Method::PATCH, "prefs", body, ANSWER_LIMIT, TIMEOUT).await.map(drop)
-    }
-
-    /// Starts the backend with `options` (`AuthKey`, `UpdatePrefs`). Needs the right to write.
-    pub async fn start(&self, options: &serde_json::Value) -> Result<(), ApiError> {
-        let body = Some(Body::from(options.to_string()));
-        self.send(Method::POST, "start", body, ANSWER_LIMIT, TIMEOUT).await.map(drop)
-    }
-
     /// Asks for a login by a person: `Status::auth_url` is where. Needs the right to write.
     pub async fn login_interactive(&self) -> Result<(), ApiError> {
         self.send(Method::POST, "login-interactive", None, ANSWER_LIMIT, TIMEOUT).await.map(drop)

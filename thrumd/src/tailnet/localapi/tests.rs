@@ -195,18 +195,15 @@ async fn a_ping_tells_the_way() {
 }
 
 #[tokio::test]
-async fn changes_are_sent_as_they_are() {
+async fn a_login_is_asked_for_and_a_refusal_told() {
     let fake = Fake::start();
-    fake.set("prefs", 200, r#"{"WantRunning":true}"#);
     fake.set("login-interactive", 204, "");
-    fake.set("start", 403, "access denied\n");
     let client = client(&fake);
-    assert_eq!(client.prefs().await.unwrap()["WantRunning"], true);
-    client.edit_prefs(&serde_json::json!({"Hostname": "a", "HostnameSet": true})).await.unwrap();
     client.login_interactive().await.unwrap();
-    let refused = client.start(&serde_json::json!({})).await;
+    fake.set("login-interactive", 403, "access denied\n");
+    let refused = client.login_interactive().await;
     assert!(matches!(refused, Err(ApiError::Forbidden { .. })));
-    assert_eq!(fake.asked(), ["GET prefs", "PATCH prefs", "POST login-interactive", "POST start"]);
+    assert_eq!(fake.asked(), ["POST login-interactive", "POST login-interactive"]);
 }
 
 #[tokio::test]

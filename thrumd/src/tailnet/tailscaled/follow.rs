@@ -22,6 +22,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// An absent one is looked for this often in the end: peers are to be in sync seconds after it is
 /// there, and a look at a missing socket costs next to nothing.
 const LAST_RETRY: Duration = Duration::from_secs(5);
+/// The same where each look starts programs (see [`macos`](super::super::macos)).
+const LAST_SEARCH: Duration = Duration::from_secs(30);
 /// How soon we look again for an address that the kernel doesn't have yet.
 const FIRST_ADDRESS_RETRY: Duration = Duration::from_millis(100);
 const LAST_ADDRESS_RETRY: Duration = Duration::from_secs(10);
@@ -29,23 +31,27 @@ const LAST_ADDRESS_RETRY: Duration = Duration::from_secs(10);
 /// Follows for ever.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut pause = FIRST_RETRY;
+    if shared.config.whose == Whose::Ours {
+        // It is told of when it was started, which may be never.
+        shared.again.notified().await;
+    }
     loop {
         let client = Client::new(shared.config.endpoint().await);
         shared.api.send_replace(client.clone());
         match client.watch().await {
             Ok(bus) => {
-                let error = follow(&shared, &client, bus).await;
+                let (looked, error) = follow(&shared, &client, bus).await;
                 tracing::debug!(
                     error = error.map(|e| Chain(&e).to_string()),
                     "tailscaled went away"
                 );
-                pause = FIRST_RETRY;
                 // A restart is over in a moment: who has gone is told if the next attempt fails.
+                pause = next_pause(pause, looked, shared.config.is_searched());
             }
             Err(error) => {
                 tracing::debug!(error = %Chain(&error), "tailscaled can't be followed");
                 shared.publish(state_of(&error, &shared.config));
-                pause = (pause * 2).min(LAST_RETRY);
+                pause = next_pause(pause, false, shared.config.is_searched());
             }
         }
         tokio::select! {
@@ -55,8 +61,27 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Follows one stream of news to its end, or to the first look that fails.
-async fn follow(shared: &Shared, client: &Client, mut bus: Bus) -> Option<ApiError> {
+/// How long to wait before the next attempt. A stream that opens and an answer that can't be read
+/// are no success, or we would ask four times a second for ever.
+pub(super) fn next_pause(pause: Duration, looked: bool, searched: bool) -> Duration {
+    let last = if searched { LAST_SEARCH } else { LAST_RETRY };
+    if looked { FIRST_RETRY } else { (pause * 2).min(last) }
+}
+
+/// Follows one stream of news to its end, or to the first look that fails. Answers whether one look
+/// succeeded, and why the last did not.
+async fn follow(shared: &Shared, client: &Client, bus: Bus) -> (bool, Option<ApiError>) {
+    let mut looked = false;
+    let error = look_on(shared, client, bus, &mut looked).await;
+    (looked, error)
+}
+
+async fn look_on(
+    shared: &Shared,
+    client: &Client,
+    mut bus: Bus,
+    looked: &mut bool,
+) -> Option<ApiError> {
     let mut address_retry = FIRST_ADDRESS_RETRY;
     let mut settle = SETTLE;
     let mut news = News::default();
@@ -70,6 +95,7 @@ async fn follow(shared: &Shared, client: &Client, mut bus: Bus) -> Option<ApiErr
                 return Some(error);
             }
         };
+        *looked = true;
         take(shared, status, &std::mem::take(&mut news));
         settle = (began.elapsed() * LOOK_SHARE).clamp(SETTLE, LONGEST_SETTLE);
         let addressless = matches!(*shared.state.borrow(), State::NoAddress { .. });

@@ -25,6 +25,9 @@ use super::{Caller, Connection, Node, Presence, TailnetError, Target, macos};
 pub use nodes::{Entry, Nodes};
 pub use state::{State, Whose};
 
+/// Of so many nodes news is a hint; of more it only comes later.
+const WANTED_MAX: usize = 1024;
+
 /// Which tailscaled to follow.
 #[derive(Debug, Clone)]
 pub struct TailscaledConfig {
@@ -42,10 +45,15 @@ impl Default for TailscaledConfig {
 }
 
 impl TailscaledConfig {
+    /// Whether it has to be looked for with programs.
+    fn is_searched(&self) -> bool {
+        self.socket.is_none() && cfg!(target_os = "macos")
+    }
+
     async fn endpoint(&self) -> Endpoint {
         match &self.socket {
             Some(path) => Endpoint::Unix(path.clone()),
-            None if cfg!(target_os = "macos") => macos::discover().await,
+            None if self.is_searched() => macos::discover().await,
             None => Endpoint::Unix(DEFAULT_SOCKET.into()),
         }
     }
@@ -110,6 +118,22 @@ impl Shared {
         };
         replace(&self.state, state);
         replace(&self.presence, presence);
+    }
+
+    /// From now on news of this node is a hint.
+    fn want(&self, stable_id: &str) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if wanted.contains(stable_id) {
+            return;
+        }
+        if wanted.len() >= WANTED_MAX {
+            // Nodes come and go for months; who is not here now is asked for again if it comes back.
+            let nodes = self.nodes();
+            wanted.retain(|id| nodes.get(id).is_some());
+        }
+        if wanted.len() < WANTED_MAX {
+            wanted.insert(stable_id.to_owned());
+        }
     }
 
     fn hint(&self) {
@@ -223,8 +247,10 @@ impl Tailscaled {
         stable_id: &str,
         capability: &str,
     ) -> Result<Option<Vec<Value>>, TailnetError> {
-        let Some(addresses) = self.locate(stable_id)? else { return Ok(None) };
-        let Some(ip) = addresses.first() else { return Ok(None) };
+        // Not by `locate`: whoever calls may ask for its grants.
+        let nodes = self.shared.up()?;
+        let Some(entry) = nodes.get(stable_id) else { return Ok(None) };
+        let Some(ip) = entry.addresses.first() else { return Ok(None) };
         let remote = SocketAddr::new(*ip, 0);
         let answer = match self.shared.api().whois(remote).await {
             Ok(answer) => answer,
@@ -244,11 +270,7 @@ impl Tailscaled {
     /// # Errors
     /// When we are not up.
     pub fn locate(&self, stable_id: &str) -> Result<Option<Vec<IpAddr>>, TailnetError> {
-        let mut wanted = self.shared.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        if !wanted.contains(stable_id) {
-            wanted.insert(stable_id.to_owned());
-        }
-        drop(wanted);
+        self.shared.want(stable_id);
         Ok(self.shared.up()?.get(stable_id).map(|entry| entry.addresses.clone()))
     }
 

@@ -349,3 +349,32 @@ async fn the_way_to_a_peer_is_told() {
     assert_eq!(kind.path("3").await, None, "no answer");
     assert_eq!(kind.path("77").await, None, "unknown");
 }
+
+#[test]
+fn only_a_good_look_makes_the_next_attempt_come_soon() {
+    let next = follow::next_pause;
+    let mut pause = next(Duration::from_secs(3), true, false);
+    let first = pause;
+    let mut pauses = Vec::new();
+    for _ in 0..10 {
+        pause = next(pause, false, false);
+        pauses.push(pause.as_millis());
+    }
+    assert!(pauses.is_sorted() && pauses[0] > first.as_millis(), "{pauses:?}");
+    assert_eq!(pauses[9], 5000);
+    // Where each attempt starts programs it comes more rarely.
+    assert_eq!(next(Duration::from_secs(29), false, true), Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn the_nodes_whose_news_counts_are_bounded_and_strangers_are_none_of_them() {
+    let (_fake, kind) = up().await;
+    kind.grants("2", "thrum.dev/cap/pair").await.unwrap();
+    assert!(kind.shared.wanted.lock().unwrap().is_empty(), "it only called");
+    kind.locate("2").unwrap();
+    for gone in 0..2 * WANTED_MAX {
+        kind.locate(&format!("gone-{gone}")).unwrap();
+    }
+    let wanted = kind.shared.wanted.lock().unwrap();
+    assert!(wanted.len() <= WANTED_MAX && wanted.contains("2"), "{}", wanted.len());
+}
