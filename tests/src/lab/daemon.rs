@@ -333,8 +333,11 @@ fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let (kind, to) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_file() {
+            fs::copy(entry.path(), to).unwrap();
+        } else if kind.is_dir() {
+            copy_folder(&entry.path(), &to);
         }
     }
 }

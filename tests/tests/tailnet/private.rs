@@ -9,7 +9,7 @@ use thrum_api::local::TailnetKind;
 
 /// The daemon's child.
 fn child(daemon: &Daemon) -> Result<u32, String> {
-    let path = daemon.state().join("tailscale/process");
+    let path = daemon.state().join("tailscaled.process");
     let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
     let pid = text.split(' ').next().and_then(|word| word.parse().ok());
     pid.ok_or_else(|| format!("{text:?} in {}", path.display()))
@@ -213,6 +213,29 @@ fn as_root_it_closes_every_port_of_the_machine_but_its_own() {
         town.talk(&["a", "runner"]);
 
         assert!(town.daemon_mut("runner").stop().success());
+        assert_eq!(nft(&town, &["list", "tables"]), "", "a rule is left behind");
+    });
+}
+
+#[test]
+fn a_stop_that_nobody_answers_still_ends_the_child_and_its_rule() {
+    sealed(|programs| {
+        let specs = [NodeSpec::new("a"), NodeSpec::new("runner").bare()];
+        let mut town = Town::up(programs, specs);
+        let disguise = Disguise::new(programs);
+        let key = town.tailnet.control.auth_key("test");
+        let node = town.tailnet.node("runner");
+        let setup = disguise.setup(node, &town.tailnet.control, Some(&key));
+        town.put("runner", wanted(setup).start());
+        comes_up(town.daemon("runner"));
+        town.pair("a", "runner");
+        town.talk(&["a", "runner"]);
+        // No peer can be reached, and the child itself takes all the time that it is given.
+        let stuck = child(town.daemon("runner")).unwrap();
+        process::signal(stuck, rustix::process::Signal::STOP);
+        town.daemon("runner").append(["nobody hears this"]);
+        assert!(town.daemon_mut("runner").stop().success());
+        assert!(!lives(stuck), "a stopped daemon leaves its child");
         assert_eq!(nft(&town, &["list", "tables"]), "", "a rule is left behind");
     });
 }

@@ -15,6 +15,7 @@ mod doctor;
 mod faults;
 mod healing;
 mod input;
+mod own_tailscaled;
 mod pages;
 mod pairing;
 mod pairing_terminal;

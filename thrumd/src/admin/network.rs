@@ -79,18 +79,26 @@ impl Network {
         self.link().map(|link| link.bound.borrow().clone()).unwrap_or_default()
     }
 
-    /// Tells peers what they lack, then ends the listener, then sync.
+    /// Tells peers what they lack, then ends the listener and sync. 2.5 s at most.
     pub async fn close(&self) {
         let Some(link) = self.link() else { return };
         link.sync().say_last_words().await;
         link.stop.send_replace(true);
         link.tasks.close();
-        // Sync is closed in any case, whoever still pulls from us.
-        if tokio::time::timeout(GRACE, link.tasks.wait()).await.is_err() {
-            tracing::warn!("a peer's request was still under way when thrumd stopped");
+        let served = async {
+            if tokio::time::timeout(GRACE, link.tasks.wait()).await.is_err() {
+                tracing::warn!("a peer's request was still under way when thrumd stopped");
+            }
+        };
+        // At once: neither waits for the other, whoever still pulls from us.
+        tokio::join!(served, link.parts.surface.sync.close());
+    }
+
+    /// Leaves the tailnet: ends a tailscaled of our own.
+    pub async fn leave(&self) {
+        if let Some(link) = self.link() {
+            link.tailnet().stop().await;
         }
-        link.parts.surface.sync.close().await;
-        link.tailnet().stop().await;
     }
 }
 
@@ -115,6 +123,7 @@ impl Link {
         if self.on.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.tailnet().begin();
         let mut bound = self.bound.subscribe();
         let port = self.parts.listening_port.clone();
         let mut stop = self.stop.subscribe();
@@ -135,8 +144,9 @@ impl Link {
         self.sync().enable();
     }
 
-    /// Waits while the tailnet is only starting.
+    /// Goes into the tailnet, and waits while it is only starting.
     pub async fn started(&self) {
+        self.tailnet().begin();
         self.tailnet().started(START_LIMIT).await;
     }
 

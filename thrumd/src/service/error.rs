@@ -6,6 +6,7 @@ use crate::agents::AgentsError;
 use crate::log::LogError;
 use crate::peer::{IdentityError, RegistryError};
 use crate::tailnet::TailnetError;
+use crate::tailnet::private::ChildError;
 
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,9 @@ pub enum ServiceError {
     /// Sync is demanded by the configuration, and there is no tailnet for it.
     #[error("sync = true, but there is no way to peers")]
     Tailnet(#[source] Box<TailnetError>),
+    /// The node of a copied state directory can't be set aside.
+    #[error("can't give up the copied machine's place in the tailnet")]
+    Node(#[source] Box<ChildError>),
     /// The local socket can't be bound.
     #[error("can't serve programs on this machine")]
     Socket(#[source] Box<SocketError>),

@@ -4,17 +4,29 @@ use super::ServiceError;
 use crate::config::Config;
 use crate::log::Lock;
 use crate::peer::Identity;
+use crate::tailnet::private;
 
-/// Makes another daemon of this state directory: new id, no peers, the log stays. Only while no
-/// daemon runs on it. Answers what to tell the person.
+/// Makes another daemon of this state directory: new id, no peers, and another node of the tailnet if
+/// it has a tailscaled of its own. The log stays. Only while no daemon runs on it. Answers what to tell the person.
 ///
 /// # Errors
 /// When a daemon runs on it, and when a file can't be written.
 pub fn reset_identity(config: &Config) -> Result<String, ServiceError> {
     let _held = Lock::take(&config.state_dir)?;
+    // Before the identity: a crash between the two leaves a copy that still refuses to sync.
+    let node = private::set_node_aside(&config.tailscale_state_dir)
+        .map_err(|error| ServiceError::Node(Box::new(error)))?;
     let identity = Identity::reset(&config.state_dir, &config.machine_id_file)?;
-    Ok(format!(
-        "This is now daemon {}. Its events are kept; pair it again: thrum peer add\n",
-        identity.daemon_id
-    ))
+    let daemon = identity.daemon_id;
+    let mut told = format!(
+        "This is now daemon {daemon}. Its events are kept; pair it again: thrum peer add\n"
+    );
+    if let Some(aside) = node {
+        told.push_str(&format!(
+            "Its own tailscaled will be a new machine of the tailnet, and needs an auth key or a \
+             login. The old one's identity was moved to {}\n",
+            aside.display()
+        ));
+    }
+    Ok(told)
 }

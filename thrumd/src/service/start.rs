@@ -59,7 +59,21 @@ impl Daemon {
         let agents = Agents::open(&config.state_dir, log.clone())?;
         let name: Arc<str> = config.hostname.as_str().into();
         let pairing = Pairing::new(registry.clone(), daemon, config.hostname.clone());
-        let tailnet = Tailnet::open(tailnet::Settings::of(&config));
+        // Not even opened where it must not be used: a copied directory may hold another's node.
+        let tailnet = match forbidden(&config, identity.foreign) {
+            Some(why) => Err(why),
+            None => match Tailnet::open(tailnet::Settings::of(&config)) {
+                Ok(tailnet) => Ok(tailnet),
+                Err(error) if config.sync == SyncWish::On => return Err(error.into()),
+                Err(error) => {
+                    let why = Chain(&error).to_string();
+                    if registry.sync_wanted() {
+                        tracing::warn!("no sync: {why}");
+                    }
+                    Err(why)
+                }
+            },
+        };
         let socket = match held {
             Some(held) => held.open()?,
             None => LocalSocket::bind(&config.socket)?,
@@ -90,14 +104,7 @@ impl Daemon {
                 };
                 Network::new(NetworkParts { surface, port: config.port, listening_port })
             }
-            Err(error) if config.sync == SyncWish::On => return Err(error.into()),
-            Err(error) => {
-                let why = Chain(&error).to_string();
-                if config.sync == SyncWish::WhenPaired && registry.sync_wanted() {
-                    tracing::warn!("no sync: {why}");
-                }
-                Network::Impossible(why)
-            }
+            Err(why) => Network::Impossible(why),
         };
         let surface = Surface {
             found: found(identity.foreign, damaged),
@@ -137,10 +144,7 @@ impl Daemon {
             SyncWish::WhenPaired => surface.registry.sync_wanted(),
             SyncWish::Forbidden => false,
         };
-        if wanted
-            && !surface.foreign
-            && let Some(link) = surface.network.link()
-        {
+        if wanted && let Some(link) = surface.network.link() {
             link.turn_on();
         }
         tracing::info!(
@@ -163,6 +167,15 @@ impl Daemon {
 fn make(state_dir: &Path) -> Result<(), ServiceError> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir);
     made.map_err(|cause| ServiceError::StateDir { path: state_dir.to_owned(), cause })
+}
+
+/// Why there must be no way to peers, whatever the tailnet.
+fn forbidden(config: &Config, foreign: bool) -> Option<String> {
+    if foreign {
+        return Some("this state directory came from another machine".to_owned());
+    }
+    let forbidden = config.sync == SyncWish::Forbidden;
+    forbidden.then(|| "sync is forbidden by sync = false (THRUM_TS_ENABLED)".to_owned())
 }
 
 fn found(foreign: bool, damaged: Option<String>) -> Vec<Problem> {

@@ -119,6 +119,14 @@ impl Tailnet {
         })
     }
 
+    /// Goes into the tailnet: starts the child of the private kind. Nothing of ours is in a tailnet
+    /// before somebody wants to sync.
+    pub fn begin(&self) {
+        if let Self::Private(kind) = self {
+            kind.begin();
+        }
+    }
+
     /// The follower of a tailscaled, of the kinds that have one.
     fn tailscaled(&self) -> Result<&Tailscaled, &Loopback> {
         match self {

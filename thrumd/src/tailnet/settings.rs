@@ -36,6 +36,7 @@ impl Settings {
                 binary: None,
                 environment: private::environment(std::env::vars_os()),
                 port: config.port,
+                note: config.state_dir.join("tailscaled.process"),
                 nft: private::binary::find_program("nft"),
             }),
         }

@@ -234,17 +234,16 @@ fn words(status: ExitStatus) -> String {
     }
 }
 
-/// Notes which process the child is: its number and when it began.
-pub(super) fn note(dir: &Path, pid: u32) -> Result<(), ChildError> {
+/// Notes at `path` which process the child is: its number and when it began.
+pub(super) fn note(path: &Path, pid: u32) -> Result<(), ChildError> {
     let text = format!("{pid} {}", began(pid).unwrap_or_default());
-    files::replace(&dir.join(files::PROCESS), text.as_bytes(), None)
+    files::replace(path, text.as_bytes(), None)
 }
 
-/// Ends the child that an earlier run of ours left, if there is one: with two on one state directory
-/// neither works.
-pub(super) async fn reap(dir: &Path) -> Result<(), ChildError> {
-    let path = dir.join(files::PROCESS);
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
+/// Ends the child that an earlier run of ours noted at `path` and left, if there is one: with two on
+/// one state directory neither works.
+pub(super) async fn reap(path: &Path) -> Result<(), ChildError> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
     let mut words = text.split_whitespace();
     let pid: Option<u32> = words.next().and_then(|word| word.parse().ok());
     if let (Some(pid), Some(began_then)) = (pid, words.next())
@@ -265,12 +264,16 @@ pub(super) async fn reap(dir: &Path) -> Result<(), ChildError> {
             tracing::warn!(pid, "it is still there");
         }
     }
-    files::remove(&path)
+    files::remove(path)
 }
 
-/// When a process began, in the kernel's words. None when there is no such process, or no way to
-/// know. It tells a process from a later one with the same number.
+/// When a process began. None when there is no such process, or no way to know. It tells a process
+/// from a later one with the same number.
 fn began(pid: u32) -> Option<String> {
+    if cfg!(target_os = "linux") { began_by_proc(pid) } else { began_by_ps(pid) }
+}
+
+fn began_by_proc(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in brackets may hold anything; what counts comes after it.
     let (_, rest) = stat.rsplit_once(") ")?;
@@ -278,4 +281,16 @@ fn began(pid: u32) -> Option<String> {
     let mut fields = rest.split_whitespace();
     let dead = fields.next().is_none_or(|state| state == "Z");
     fields.nth(18).filter(|_| !dead).map(str::to_owned)
+}
+
+/// The same where there is no /proc, as on macOS. In one word.
+pub(super) fn began_by_ps(pid: u32) -> Option<String> {
+    let mut ps = Command::new("ps");
+    ps.args(["-o", "stat=", "-o", "lstart=", "-p", &pid.to_string()]).env("LC_ALL", "C");
+    let output = ps.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut words = said.split_whitespace();
+    let dead = words.next().is_none_or(|state| state.starts_with('Z'));
+    let began = words.collect::<Vec<_>>().join("-");
+    (!dead && !began.is_empty()).then_some(began)
 }

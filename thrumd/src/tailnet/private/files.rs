@@ -1,9 +1,11 @@
-//! The child's directory: its configuration, the key for as long as it is needed, its socket, and a
-//! note of which process it is.
+//! The child's directory: its configuration, the key for as long as it is needed, and its socket.
+//!
+//! As root we write there what another user owns, who may swap any name under our hands: whatever we
+//! open is made anew, what is done to it is done to the open file, and nothing there is believed.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -18,10 +20,8 @@ pub(super) const CONF: &str = "conf.json";
 const KEY: &str = "authkey";
 /// The LocalAPI's socket, below the directory.
 pub(super) const SOCKET: &str = "ts.sock";
-/// Whose the directory is, below the directory: locked while we run.
-const LOCK: &str = "lock";
-/// Which process is ours, below the directory.
-pub(super) const PROCESS: &str = "process";
+/// Who the node is, below the directory: tailscaled's own file.
+const STATE: &str = "tailscaled.state";
 
 /// Longest path of a Unix socket, in bytes, on the strictest system.
 pub(super) const SOCKET_PATH_LIMIT: usize = 103;
@@ -54,18 +54,24 @@ pub(super) fn make_dir(dir: &Path, user: Option<&User>) -> Result<PathBuf, Child
 /// Keeps other daemons from the directory for as long as the file that comes back lives. Each would
 /// take the other's child for one that was left.
 pub(super) fn lock(dir: &Path) -> Result<File, ChildError> {
-    let path = dir.join(LOCK);
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed("opening", &path))?;
+    let file = File::open(dir).map_err(failed("opening", dir))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(Errno::WOULDBLOCK) => Err(ChildError::InUse { dir: dir.to_owned() }),
-        Err(error) => Err(failed("locking", &path)(error.into())),
+        Err(error) => Err(failed("locking", dir)(error.into())),
+    }
+}
+
+/// Takes the node's identity out of a directory that is not in use, so that the next child is a node
+/// of its own. Where it is now; None if there was none.
+pub(super) fn set_aside(dir: &Path) -> Result<Option<PathBuf>, ChildError> {
+    let state = dir.join(STATE);
+    let moment = crate::clock::now().to_string().replace(['-', ':'], "");
+    let aside = dir.join(format!("{STATE}.before-reset-{moment}"));
+    match std::fs::rename(&state, &aside) {
+        Ok(()) => Ok(Some(aside)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("setting aside", &state)(error)),
     }
 }
 
@@ -91,16 +97,16 @@ pub(super) fn write(
         conf.insert("serverURL".to_owned(), json!(url));
     }
     let key_file = dir.join(KEY);
+    if key.is_none() {
+        // First: this works on a full disk too.
+        remove(&key_file)?;
+    }
     if let (Some(key), Some(conf)) = (key, conf.as_object_mut()) {
         replace(&key_file, key.expose().as_bytes(), user)?;
         // Relative to the directory that the child runs in: it may not see the way to it.
         conf.insert("authKey".to_owned(), json!(format!("file:{KEY}")));
     }
-    replace(&dir.join(CONF), conf.to_string().as_bytes(), user)?;
-    if key.is_none() {
-        remove(&key_file)?;
-    }
-    Ok(())
+    replace(&dir.join(CONF), conf.to_string().as_bytes(), user)
 }
 
 /// Writes a whole file of mode 0600 in one step.
@@ -112,10 +118,10 @@ pub(super) fn replace(path: &Path, text: &[u8], user: Option<&User>) -> Result<(
         .create_new(true)
         .mode(0o600)
         .open(&new)
-        .and_then(|mut file| file.write_all(text));
-    written.map_err(failed("writing", &new))?;
+        .and_then(|mut file| file.write_all(text).map(|()| file));
+    let file = written.map_err(failed("writing", &new))?;
     if let Some(user) = user {
-        chown(&new, Some(user.uid), Some(user.gid))
+        fchown(&file, Some(user.uid), Some(user.gid))
             .map_err(failed("giving to the user of tailscaled", &new))?;
     }
     std::fs::rename(&new, path).map_err(failed("writing", path))

@@ -86,8 +86,13 @@ impl Exposure {
                 if lockdown.stands() {
                     return None;
                 }
-                tracing::warn!("nftables' table {} was removed; made again", lockdown.table());
-                crate::report::Chain(&lockdown.apply().err()?).to_string()
+                if let Err(error) = lockdown.apply() {
+                    crate::report::Chain(&error).to_string()
+                } else {
+                    let table = lockdown.table();
+                    tracing::warn!("nftables' table {table} was removed and has been made again");
+                    return None;
+                }
             }
         };
         Some(format!(

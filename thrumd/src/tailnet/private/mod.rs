@@ -17,8 +17,9 @@ mod supervise;
 mod user;
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,9 +27,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::tailscaled::{State, Tailscaled, TailscaledConfig, Whose};
 use super::{Presence, TailnetError};
+use supervise::Ties;
 
 pub use thrum_api::AuthKey;
 pub use user::User;
+
+/// How long nft may take to remove our rule.
+const LIFT_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the child is to be.
 #[derive(Debug, Clone)]
@@ -50,6 +55,9 @@ pub struct PrivateConfig {
     pub environment: Vec<(OsString, OsString)>,
     /// The port that peers are meant to reach.
     pub port: u16,
+    /// Where it is noted which process the child is: out of the child's reach, in our own state
+    /// directory.
+    pub note: PathBuf,
     /// The program `nft`, which closes the other ports if we are root. None: they stay open.
     pub nft: Option<PathBuf>,
 }
@@ -134,33 +142,41 @@ pub enum ChildError {
     },
 }
 
-/// The kind. Clones share one child, which ends with the last of them.
+/// Makes sure that the next child with this state directory is a node of its own, whatever was
+/// copied there. Only while no daemon uses it. Answers where the old node's identity is now, if
+/// there was one.
+///
+/// # Errors
+/// When it can't be moved.
+pub fn set_node_aside(state_dir: &Path) -> Result<Option<PathBuf>, ChildError> {
+    files::set_aside(state_dir)
+}
+
+/// The kind. Clones share one child, which begins with [`Private::begin`] and ends with the last of them.
 #[derive(Clone)]
 pub struct Private {
     tailscaled: Tailscaled,
     presence: watch::Sender<Presence>,
     port: u16,
-    exposure: Arc<lockdown::Exposure>,
     keeper: Arc<Keeper>,
 }
 
 struct Keeper {
-    stop: CancellationToken,
+    ties: Ties,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
-    // Killed here when the runtime is gone before the tasks could.
-    child: child::Slot,
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.stop.cancel();
-        self.child.kill();
+        self.ties.stop.cancel();
+        // Here too: the runtime may be gone before the tasks could.
+        self.ties.slot.kill();
     }
 }
 
 impl Private {
-    /// Starts the child and keeps it running. Needs a tokio runtime. What goes wrong with it shows in
-    /// the presence.
+    /// Makes ready for the child, which [`Self::begin`] starts. Needs a tokio runtime. What goes wrong
+    /// with it shows in the presence.
     ///
     /// # Errors
     /// Only what no patience mends: no program, no user, a path that is too long.
@@ -173,18 +189,18 @@ impl Private {
             Tailscaled::open(TailscaledConfig { socket: Some(socket), whose: Whose::Ours });
         let presence = watch::Sender::new(tailscaled.presence().borrow().clone());
         let trouble = watch::Sender::new(None);
-        let stop = CancellationToken::new();
-        let child = child::Slot::default();
-        let exposure = Arc::new(plan.exposure.clone());
-        if let Some(problem) = exposure.problem(port) {
-            tracing::warn!("{problem}");
-        }
-        let keep =
-            supervise::keep(plan, tailscaled.clone(), trouble.clone(), child.clone(), stop.clone());
-        let tell = tell(tailscaled.clone(), trouble, presence.clone(), stop.clone());
+        let ties = Ties::default();
+        let keep = supervise::keep(plan, tailscaled.clone(), trouble.clone(), ties.clone());
+        let tell = tell(tailscaled.clone(), trouble, presence.clone(), ties.stop.clone());
         let tasks = std::sync::Mutex::new(vec![tokio::spawn(keep), tokio::spawn(tell)]);
-        let keeper = Arc::new(Keeper { stop, tasks, child });
-        Ok(Self { tailscaled, presence, port, exposure, keeper })
+        let keeper = Arc::new(Keeper { ties, tasks });
+        Ok(Self { tailscaled, presence, port, keeper })
+    }
+
+    /// Starts the child and keeps it running: from now on the machine is in the tailnet. Does nothing
+    /// the second time.
+    pub fn begin(&self) {
+        self.keeper.ties.begin.cancel();
     }
 
     /// Where we are: 127.0.0.1 once the child is in the tailnet.
@@ -198,9 +214,9 @@ impl Private {
     }
 
     /// What a person should know of the exposure, for `status` and `doctor`. None when peers reach
-    /// our port alone.
+    /// our port alone, and while there is no child.
     pub async fn problem(&self) -> Option<String> {
-        let (exposure, port) = (Arc::clone(&self.exposure), self.port);
+        let (exposure, port) = (self.keeper.ties.exposure.get()?.clone(), self.port);
         // It runs a program.
         match tokio::task::spawn_blocking(move || exposure.problem(port)).await {
             Ok(problem) => problem,
@@ -208,10 +224,11 @@ impl Private {
         }
     }
 
-    /// Ends the child and waits for its end, at most 4 s.
+    /// Ends the child, if there is one, and waits for its end, at most 4 s.
     pub async fn stop(&self) {
-        self.keeper.stop.cancel();
-        let tasks = match self.keeper.tasks.lock() {
+        let Keeper { ties, tasks } = &*self.keeper;
+        ties.stop.cancel();
+        let tasks = match tasks.lock() {
             Ok(mut tasks) => std::mem::take(&mut *tasks),
             Err(_) => return,
         };
@@ -220,7 +237,13 @@ impl Private {
                 tracing::error!(%error, "a task of the private tailnet failed");
             }
         }
-        self.exposure.lift();
+        let Some(exposure) = ties.exposure.get().cloned() else { return };
+        let lifted = tokio::task::spawn_blocking(move || exposure.lift());
+        match tokio::time::timeout(LIFT_LIMIT, lifted).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "could not remove our rule"),
+            Err(_) => tracing::warn!("nft does not end: our rule may be left behind"),
+        }
     }
 }
 

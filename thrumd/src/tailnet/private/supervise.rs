@@ -1,11 +1,12 @@
 //! Keeps the child running.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::child::{Recipe, Run, Slot, binds, note, reap};
@@ -20,21 +21,26 @@ const LAST_PAUSE: Duration = Duration::from_secs(60);
 /// A run of this length was a good one: the next pause is the first again.
 const GOOD_RUN: Duration = Duration::from_secs(60);
 
+/// How soon a key is tried to be taken away again that could not be.
+const KEY_AGAIN: Duration = Duration::from_secs(60);
+
 /// What is to be done, checked.
 pub(super) struct Plan {
     pub(super) config: PrivateConfig,
-    pub(super) exposure: Exposure,
-    recipe: Recipe,
+    program: PathBuf,
+    user: Option<User>,
+    dir: PathBuf,
     // Ours for as long as this lives.
     _lock: File,
 }
 
 impl Plan {
-    /// Checks what can't get better by waiting, and makes the directory.
+    /// Checks what can't get better by waiting, and makes the directory. Nothing else of the machine
+    /// is touched.
     pub(super) fn make(config: PrivateConfig) -> Result<Self, ChildError> {
         let program = config.binary.clone().or_else(binary::find).ok_or(ChildError::NoProgram)?;
         let root = rustix::process::geteuid().is_root();
-        let mut user = match root {
+        let user = match root {
             true => Some(User::find(Path::new("/etc/passwd")).ok_or(ChildError::NoUser)?),
             false => None,
         };
@@ -44,31 +50,74 @@ impl Plan {
             return Err(ChildError::LongPath { path: socket });
         }
         let lock = files::lock(&dir)?;
-        let exposure = Exposure::make(&config, user.as_mut());
+        Ok(Self { config, program, user, dir, _lock: lock })
+    }
+
+    /// Closes the ports that are not ours, and finds out how the child is started. Runs programs.
+    fn prepare(&self) -> (Exposure, Recipe) {
+        let Self { config, program, dir, .. } = self;
+        let mut user = self.user.clone();
+        let exposure = Exposure::make(config, user.as_mut());
         let recipe = Recipe {
-            program,
+            program: program.clone(),
             setpriv: binary::find_program("setpriv").filter(|it| binds(it, user.as_ref())),
             user,
-            dir,
+            dir: dir.clone(),
             ephemeral: config.ephemeral,
             environment: config.environment.clone(),
         };
-        Ok(Self { config, exposure, recipe, _lock: lock })
+        (exposure, recipe)
     }
 }
 
-/// Runs the child again and again until `stop`. What goes wrong is in `trouble` until it is mended.
+/// Where the child's owner and whoever runs it meet.
+#[derive(Clone, Default)]
+pub(super) struct Ties {
+    /// Cancelled when it is to be started.
+    pub(super) begin: CancellationToken,
+    /// Cancelled when it is to be ended.
+    pub(super) stop: CancellationToken,
+    /// The running child.
+    pub(super) slot: Slot,
+    /// What peers reach; empty until it is started.
+    pub(super) exposure: Arc<OnceLock<Exposure>>,
+}
+
+/// Once it is to begin, runs the child again and again until `stop`. What goes wrong is in `trouble`
+/// until it is mended.
 pub(super) async fn keep(
     plan: Plan,
     tailscaled: Tailscaled,
     trouble: watch::Sender<Option<String>>,
-    slot: Slot,
-    stop: CancellationToken,
+    ties: Ties,
 ) {
+    tokio::select! {
+        biased;
+        () = ties.stop.cancelled() => return,
+        () = ties.begin.cancelled() => {}
+    }
+    let prepared = tokio::task::spawn_blocking(move || {
+        let (exposure, recipe) = plan.prepare();
+        if let Some(problem) = exposure.problem(plan.config.port) {
+            tracing::warn!("{problem}");
+        }
+        (plan, exposure, recipe)
+    });
+    let (plan, exposure, recipe) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            trouble.send_replace(Some(format!("a tailscaled can't be prepared: {error}")));
+            return;
+        }
+    };
+    // Nobody else sets it.
+    drop(ties.exposure.set(exposure));
+    let stop = &ties.stop;
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
         let began = Instant::now();
-        let Err(error) = run_once(&plan, &tailscaled, &trouble, &slot, &stop).await else { return };
+        let run = run_once(&plan.config, &recipe, &tailscaled, &trouble, &ties);
+        let Err(error) = run.await else { return };
         if began.elapsed() >= GOOD_RUN {
             pause = FIRST_PAUSE;
         }
@@ -85,37 +134,65 @@ pub(super) async fn keep(
 
 /// One run. Ok when it was stopped.
 async fn run_once(
-    plan: &Plan,
+    config: &PrivateConfig,
+    recipe: &Recipe,
     tailscaled: &Tailscaled,
     trouble: &watch::Sender<Option<String>>,
-    slot: &Slot,
-    stop: &CancellationToken,
+    ties: &Ties,
 ) -> Result<(), ChildError> {
-    let Plan { config, recipe, .. } = plan;
-    let (dir, user) = (recipe.dir.as_path(), recipe.user.as_ref());
-    reap(dir).await?;
+    let (dir, user, slot) = (recipe.dir.as_path(), recipe.user.as_ref(), &ties.slot);
+    reap(&config.note).await?;
     files::write(dir, config, user, true)?;
     files::remove(&files::socket(dir))?;
     let mut run = Run::start(recipe, slot).await?;
-    note(dir, run.pid)?;
+    if let Err(error) = note(&config.note, run.pid) {
+        // One that nobody would end is not to be left, least of all beside the next.
+        slot.kill();
+        run.ended().await;
+        return Err(error);
+    }
     trouble.send_replace(None);
     tailscaled.look_again();
+    if let Some(error) = attend(config, recipe, tailscaled, &mut run, &ties.stop).await {
+        return Err(error);
+    }
+    run.stop(slot).await;
+    for done in [files::write(dir, config, user, false), files::remove(&config.note)] {
+        if let Err(error) = done {
+            tracing::warn!(error = %Chain(&error), "after the end of our own tailscaled");
+        }
+    }
+    Ok(())
+}
+
+/// Does what a running child needs done. Answers how it ended; None when it is to be stopped.
+async fn attend(
+    config: &PrivateConfig,
+    recipe: &Recipe,
+    tailscaled: &Tailscaled,
+    run: &mut Run,
+    stop: &CancellationToken,
+) -> Option<ChildError> {
     let mut state = tailscaled.state();
-    let mut asked = false;
+    let (mut asked, mut again) = (false, None);
     loop {
         tokio::select! {
-            () = stop.cancelled() => {
-                run.stop(slot).await;
-                files::write(dir, config, user, false)?;
-                return files::remove(&dir.join(files::PROCESS));
-            }
-            error = run.ended() => return Err(error),
-            changed = state.changed() => if changed.is_err() { return Ok(()) },
+            () = stop.cancelled() => return None,
+            error = run.ended() => return Some(error),
+            changed = state.changed() => if changed.is_err() { return None },
+            () = until(again) => {}
         }
         let now = state.borrow_and_update().clone();
         match now {
             // The key has done its work; what is not there is not stolen.
-            State::Up { .. } => files::write(dir, config, user, false)?,
+            State::Up { .. } => {
+                let taken = files::write(&recipe.dir, config, recipe.user.as_ref(), false);
+                again = taken.is_err().then(|| Instant::now() + KEY_AGAIN);
+                // A full disk is no fault of the child's.
+                if let Err(error) = taken {
+                    tracing::warn!(error = %Chain(&error), "can't take the auth key away yet");
+                }
+            }
             State::LoggedOut { url: None, .. } if config.auth_key.is_none() && !asked => {
                 asked = true;
                 if let Err(error) = tailscaled.api().login_interactive().await {
@@ -124,5 +201,12 @@ async fn run_once(
             }
             _ => {}
         }
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,3 +1,5 @@
+mod trouble;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -34,6 +36,7 @@ impl Place {
             binary: Some(self.dir.path().join("tailscaled")),
             environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
             port: 9100,
+            note: self.note(),
             // The machine's own firewall is not a test's to change.
             nft: None,
         }
@@ -43,13 +46,23 @@ impl Place {
         self.dir.path().join("state")
     }
 
+    fn note(&self) -> PathBuf {
+        self.dir.path().join("process")
+    }
+
     fn read(&self, file: &str) -> Option<String> {
         std::fs::read_to_string(self.state().join(file)).ok()
     }
 
     fn pid(&self) -> Option<u32> {
-        self.read(files::PROCESS)?.split(' ').next()?.parse().ok()
+        std::fs::read_to_string(self.note()).ok()?.split(' ').next()?.parse().ok()
     }
+}
+
+fn running(config: PrivateConfig) -> Private {
+    let kind = Private::open(config).unwrap();
+    kind.begin();
+    kind
 }
 
 fn lives(pid: u32) -> bool {
@@ -73,7 +86,7 @@ async fn says(kind: &Private, words: &str) -> String {
 #[tokio::test]
 async fn the_key_is_in_a_closed_file_and_nowhere_else() {
     let place = Place::new("tr '\\0' ' ' < /proc/$$/cmdline > seen; env >> seen; exec sleep 600");
-    let kind = Private::open(place.config()).unwrap();
+    let kind = running(place.config());
     until(async || place.read("seen").is_some_and(|it| it.contains("HOME="))).await;
     let seen = place.read("seen").unwrap();
     assert!(!seen.contains(KEY), "{seen}");
@@ -101,7 +114,7 @@ async fn the_key_is_in_a_closed_file_and_nowhere_else() {
 #[tokio::test]
 async fn a_stopped_child_is_gone_and_so_is_one_that_was_dropped() {
     let place = Place::new("exec sleep 600");
-    let kind = Private::open(place.config()).unwrap();
+    let kind = running(place.config());
     until(async || place.pid().is_some()).await;
     let pid = place.pid().unwrap();
     assert!(lives(pid));
@@ -109,7 +122,7 @@ async fn a_stopped_child_is_gone_and_so_is_one_that_was_dropped() {
     assert!(!lives(pid));
     assert_eq!(place.pid(), None);
 
-    let kind = Private::open(place.config()).unwrap();
+    let kind = running(place.config());
     until(async || place.pid().is_some_and(lives)).await;
     let pid = place.pid().unwrap();
     drop(kind);
@@ -119,7 +132,7 @@ async fn a_stopped_child_is_gone_and_so_is_one_that_was_dropped() {
 #[tokio::test]
 async fn a_child_that_ends_is_told_of_and_started_again() {
     let place = Place::new("echo go >> runs; echo 'state is damaged' >&2; exit 3");
-    let kind = Private::open(place.config()).unwrap();
+    let kind = running(place.config());
     let why = says(&kind, "exit code 3").await;
     assert!(why.contains("state is damaged") && why.contains("started again"), "{why}");
     until(async || place.read("runs").is_some_and(|runs| runs.lines().count() >= 2)).await;
@@ -130,15 +143,14 @@ async fn a_child_that_ends_is_told_of_and_started_again() {
 async fn a_child_left_by_an_earlier_run_is_ended_and_no_other_process_is() {
     let place = Place::new("exec sleep 600");
     let mut left = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-    std::fs::create_dir(place.state()).unwrap();
-    std::fs::write(place.state().join("process"), format!("{} 12345", left.id())).unwrap();
-    child::reap(&place.state()).await.unwrap();
+    std::fs::write(place.note(), format!("{} 12345", left.id())).unwrap();
+    child::reap(&place.note()).await.unwrap();
     assert!(left.try_wait().unwrap().is_none(), "another process with that number");
-    child::note(&place.state(), left.id()).unwrap();
-    child::reap(&place.state()).await.unwrap();
+    child::note(&place.note(), left.id()).unwrap();
+    child::reap(&place.note()).await.unwrap();
     assert!(!lives(left.id()));
     left.wait().unwrap();
-    child::reap(&place.state()).await.unwrap();
+    child::reap(&place.note()).await.unwrap();
 }
 
 #[tokio::test]
@@ -150,7 +162,7 @@ async fn once_up_the_key_is_taken_away() {
     // The child's socket is the fake's.
     let place = Place::new(&format!("ln -s {} ts.sock; exec sleep 600", fake.socket().display()));
     std::fs::set_permissions(fake.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let kind = Private::open(place.config()).unwrap();
+    let kind = running(place.config());
     let mut presence = kind.presence();
     let up = presence.wait_for(|it| matches!(it, Presence::Up { .. }));
     tokio::time::timeout(Duration::from_secs(20), up).await.unwrap().unwrap();
@@ -162,7 +174,7 @@ async fn once_up_the_key_is_taken_away() {
 #[tokio::test]
 async fn two_daemons_do_not_share_a_directory() {
     let place = Place::new("exec sleep 600");
-    let kind = Private::open(place.config()).unwrap();
+    let kind = running(place.config());
     let error = Private::open(place.config()).err().unwrap();
     let text = crate::report::Chain(&error).to_string();
     assert!(text.contains("another thrumd"), "{text}");

@@ -10,6 +10,7 @@ fn config() -> PrivateConfig {
         binary: None,
         environment: Vec::new(),
         port: 9100,
+        note: "/nowhere/process".into(),
         nft: Some("/nowhere/nft".into()),
     }
 }

@@ -1,0 +1,162 @@
+//! Full disks, programs that don't end, and a child that is not to be trusted.
+
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::config::{Config, Flags, Layers, Machine};
+use crate::tailnet::Settings;
+
+impl Place {
+    /// The processes that were started, in order; the script writes them to `pids`.
+    fn started(&self) -> Vec<u32> {
+        let text = self.read("pids").unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// How many processes there are in the child's directory.
+    fn living(&self) -> usize {
+        let (all, state) = (std::fs::read_dir("/proc").unwrap(), self.state());
+        let there = |link: std::io::Result<PathBuf>| link.is_ok_and(|dir| dir == state);
+        all.filter(|entry| there(entry.as_ref().unwrap().path().join("cwd").read_link())).count()
+    }
+}
+
+#[tokio::test]
+async fn before_it_is_begun_nothing_runs_and_nothing_is_written() {
+    let place = Place::new("echo $$ >> pids; exec sleep 600");
+    let kind = Private::open(place.config()).unwrap();
+    let mut presence = kind.presence();
+    let news = presence.wait_for(|it| !matches!(it, Presence::Waiting { passing: true, .. }));
+    assert!(tokio::time::timeout(Duration::from_millis(300), news).await.is_err());
+    assert!(place.started().is_empty());
+    assert_eq!(place.read("authkey"), None);
+    assert_eq!(kind.problem().await, None);
+    kind.begin();
+    kind.begin();
+    until(async || place.pid().is_some()).await;
+    kind.stop().await;
+    assert_eq!(place.started().len(), 1);
+    // And one that never was is ended as well.
+    Private::open(place.config()).unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn a_child_that_can_not_be_noted_is_ended() {
+    let place = Place::new("exec sleep 600");
+    let config = PrivateConfig { note: place.dir.path().join("none/process"), ..place.config() };
+    let kind = running(config);
+    says(&kind, "process.new").await;
+    assert_eq!(place.living(), 0, "the next would be the second on one state directory");
+    kind.stop().await;
+    assert_eq!(place.living(), 0);
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_does_not_end_a_child_that_is_up() {
+    let fake = Fake::start();
+    let up = r#"{"TUN":false,"BackendState":"Running","TailscaleIPs":["127.0.0.2"],
+        "Self":{"ID":"1","DNSName":"ci-1.tail.test."}}"#;
+    fake.set("status", 200, up);
+    std::fs::set_permissions(fake.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Its configuration can't be written a second time.
+    let script = format!(
+        "echo $$ >> pids; mkdir conf.new; ln -s {} ts.sock; exec sleep 600",
+        fake.socket().display()
+    );
+    let place = Place::new(&script);
+    let kind = running(place.config());
+    until(async || matches!(*kind.presence().borrow(), Presence::Up { .. })).await;
+    until(async || place.read("authkey").is_none()).await;
+    // Longer than the pause before another is started; the outcome does not depend on it.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(place.pid().is_some_and(lives), "a healthy child was ended");
+    kind.stop().await;
+    assert_eq!(place.started().len(), 1);
+}
+
+#[tokio::test]
+async fn nft_that_does_not_end_does_not_hold_up_the_end() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::new("exec sleep 600");
+    let nft = place.dir.path().join("nft");
+    // It takes the rules, and hangs when they are to go.
+    let noted = place.dir.path().join("nft.pid");
+    let script = format!(
+        "#!/bin/sh\n[ $1 = list ] && exit 0\ngrep -q '^table' && exit 0\necho $$ > {}\nexec sleep 600\n",
+        noted.display()
+    );
+    std::fs::write(&nft, script).unwrap();
+    std::fs::set_permissions(&nft, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let kind = running(PrivateConfig { nft: Some(nft), ..place.config() });
+    until(async || place.pid().is_some()).await;
+    tokio::time::timeout(Duration::from_secs(20), kind.stop()).await.unwrap();
+    // Or the runtime waits for it at the end of the test.
+    let hanging = place.read("../nft.pid").unwrap().trim().parse().unwrap();
+    let hanging = rustix::process::Pid::from_raw(hanging).unwrap();
+    rustix::process::kill_process(hanging, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_link_that_the_child_puts_in_the_way_is_not_followed() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (victim, link, new) =
+        (dir.path().join("victim"), dir.path().join("link"), dir.path().join("conf.new"));
+    std::fs::write(&victim, "root's").unwrap();
+    let user = User { name: "nobody".to_owned(), uid: 65534, gid: 65534 };
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                drop(symlink(&victim, &link));
+                drop(std::fs::rename(&link, &new));
+            }
+        });
+        for _ in 0..5000 {
+            // It fails when the link is there first.
+            drop(files::replace(&dir.path().join("conf.json"), b"{}", Some(&user)));
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(victim.metadata().unwrap().uid(), 0, "the child was given root's file");
+}
+
+#[test]
+fn which_process_is_ours_is_not_noted_where_the_child_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let get = |name: &str| match name {
+        "THRUM_STATE_DIR" => Some(state.clone().into_os_string()),
+        "THRUM_TAILNET" => Some("private".into()),
+        _ => None,
+    };
+    let machine = Machine { root: false, home: None, hostname: "box".into() };
+    let layers = Layers::gather(&Flags::default(), &get, &machine).unwrap();
+    let settings = Settings::of(&Config::parse(&layers).unwrap());
+    let Settings::Private(config) = settings else { panic!("{settings:?}") };
+    assert!(!config.note.starts_with(&config.state_dir), "{config:?}");
+}
+
+#[test]
+fn when_a_process_began_is_known_without_proc() {
+    let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let began = child::began_by_ps(child.id()).unwrap();
+    // Thu-Nov-26-02:17:59-2026
+    assert_eq!(began.split('-').count(), 5, "{began}");
+    child.kill().unwrap();
+    until_dead(child.id());
+    assert_eq!(child::began_by_ps(child.id()), None, "a zombie");
+    child.wait().unwrap();
+    assert_eq!(child::began_by_ps(child.id()), None);
+}
+
+fn until_dead(pid: u32) {
+    while lives(pid) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
