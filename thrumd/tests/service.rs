@@ -115,6 +115,15 @@ fn a_second_daemon_on_a_state_directory_is_refused_and_names_the_first() {
 }
 
 #[test]
+fn where_no_daemon_ever_was_there_is_none_to_reset() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, stdout, stderr) = ended(thrumd(dir.path()).arg("--reset-identity"));
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(stderr.contains("there is no daemon in"), "{stderr}");
+    assert!(!dir.path().join("state").exists(), "it made one");
+}
+
+#[test]
 fn every_stopping_signal_ends_it_well_and_a_killed_one_starts_again() {
     let dir = tempfile::tempdir().unwrap();
     for signal in [Signal::TERM, Signal::INT] {

@@ -9,6 +9,7 @@ use thrum_api::{Empty, ErrorCode, RpcError};
 use super::network::Link;
 use super::{Network, Surface, errors};
 use crate::config::SyncWish;
+use crate::peer::identity;
 
 /// `peer.add`
 pub async fn add(surface: &Surface) -> Result<PeerAddResult, RpcError> {
@@ -97,7 +98,7 @@ fn allowed(surface: &Surface) -> Result<&Link, RpcError> {
             "this state directory came from another machine, and two machines with one identity \
              would damage each other's events",
         )
-        .hint("thrum daemon reset-identity"));
+        .hint(identity::how_to_reset(&surface.config.state_dir)));
     }
     if surface.config.sync == SyncWish::Forbidden {
         return Err(RpcError::new(

@@ -154,6 +154,20 @@ impl Identity {
     }
 }
 
+/// The command that makes another daemon of this state directory.
+pub fn how_to_reset(state_dir: &Path) -> &'static str {
+    if state_dir.starts_with("/var/lib") {
+        "sudo thrum daemon reset-identity"
+    } else {
+        "thrum daemon reset-identity"
+    }
+}
+
+/// Whether a daemon ever kept its state there.
+pub fn is_kept_in(state_dir: &Path) -> bool {
+    state_dir.join(FILE).exists()
+}
+
 impl Stored {
     fn identity(&self, foreign: bool) -> Identity {
         Identity { daemon_id: self.daemon_id, had_database: self.had_database, foreign }

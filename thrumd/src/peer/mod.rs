@@ -1,7 +1,7 @@
 //! The machines that a person paired with this one, and how they get paired.
 
 mod find;
-mod identity;
+pub mod identity;
 mod pairing;
 mod peers_file;
 mod policy;

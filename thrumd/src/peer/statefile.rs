@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -137,6 +137,7 @@ impl StateFile {
             .mode(OWNER_ONLY)
             .open(&temporary)
             .and_then(|mut file| {
+                self.give_to_owner(&file)?;
                 file.write_all(&bytes)?;
                 file.sync_all()
             })
@@ -168,6 +169,16 @@ impl StateFile {
         })?;
         self.sync_directory()?;
         Ok(aside)
+    }
+
+    /// What root writes in a service's directory (`sudo thrum daemon reset-identity`) is the
+    /// service's to read.
+    fn give_to_owner(&self, file: &File) -> io::Result<()> {
+        let Some(dir) = self.path.parent().filter(|_| rustix::process::geteuid().is_root()) else {
+            return Ok(());
+        };
+        let owner = fs::metadata(dir)?;
+        fchown(file, Some(owner.uid()), Some(owner.gid()))
     }
 
     fn beside(&self, suffix: &str) -> PathBuf {

@@ -26,6 +26,15 @@ pub enum ServiceError {
         #[source]
         cause: io::Error,
     },
+    /// There is no daemon to make another one of.
+    #[error(
+        "there is no daemon in {}; nothing was changed. Where another one has its state: `thrum \
+         daemon status`, or set THRUM_STATE_DIR", path.display()
+    )]
+    NoDaemon {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Who we are can't be found out.
     #[error("can't take up this daemon's identity")]
     Identity(#[source] Box<IdentityError>),

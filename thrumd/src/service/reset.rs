@@ -3,15 +3,18 @@
 use super::ServiceError;
 use crate::config::Config;
 use crate::log::Lock;
-use crate::peer::Identity;
+use crate::peer::{Identity, identity};
 use crate::tailnet::private;
 
 /// Makes another daemon of this state directory: new id, no peers, and another node of the tailnet if
 /// it has a tailscaled of its own. The log stays. Only while no daemon runs on it. Answers what to tell the person.
 ///
 /// # Errors
-/// When a daemon runs on it, and when a file can't be written.
+/// When there is none or it runs, and when a file can't be written.
 pub fn reset_identity(config: &Config) -> Result<String, ServiceError> {
+    if !identity::is_kept_in(&config.state_dir) {
+        return Err(ServiceError::NoDaemon { path: config.state_dir.clone() });
+    }
     let _held = Lock::take(&config.state_dir)?;
     // Before the identity: a crash between the two leaves a copy that still refuses to sync.
     let node = private::set_node_aside(&config.tailscale_state_dir)

@@ -13,7 +13,7 @@ use crate::admin::{self, DiskTrouble, HeldSocket, LocalSocket, Network, NetworkP
 use crate::agents::Agents;
 use crate::config::{Config, SyncWish};
 use crate::log::{Lock, Log};
-use crate::peer::{Identity, Pairing, Registry};
+use crate::peer::{Identity, Pairing, Registry, identity};
 use crate::policy::Policy;
 use crate::report::Chain;
 use crate::rpc;
@@ -107,7 +107,7 @@ impl Daemon {
             Err(why) => Network::Impossible(why),
         };
         let surface = Surface {
-            found: found(identity.foreign, damaged),
+            found: found(&config.state_dir, identity.foreign, damaged),
             foreign: identity.foreign,
             config,
             daemon,
@@ -178,14 +178,14 @@ fn forbidden(config: &Config, foreign: bool) -> Option<String> {
     forbidden.then(|| "sync is forbidden by sync = false (THRUM_TS_ENABLED)".to_owned())
 }
 
-fn found(foreign: bool, damaged: Option<String>) -> Vec<Problem> {
+fn found(state_dir: &Path, foreign: bool, damaged: Option<String>) -> Vec<Problem> {
     let mut found = Vec::new();
     if foreign {
         let message = "this state directory came from another machine: it serves here, but does \
                        not sync";
-        tracing::warn!("{message}; run `thrum daemon reset-identity`");
-        let next = Some("thrum daemon reset-identity");
-        found.push(admin::problem("identity", message.to_owned(), None, next));
+        let next = identity::how_to_reset(state_dir);
+        tracing::warn!("{message}; run `{next}`");
+        found.push(admin::problem("identity", message.to_owned(), None, Some(next)));
     }
     if let Some(message) = damaged {
         let next = Some("thrum peer add");
