@@ -124,7 +124,7 @@ async fn a_grant_that_is_on_its_way_is_waited_for() {
         )
     };
     let a = daemon("a").await;
-    let hub = scripted(move |asked| refusal(asked >= 2)).await;
+    let hub = scripted(move |asked| refusal(asked >= 1)).await;
     assert_eq!(a.sync.resolve(&hub.to_string()).await.unwrap().by_policy, Some(true));
 }
 
