@@ -12,8 +12,8 @@ use super::idle::mebibytes;
 use super::latency::travel;
 use super::sample::{Sample, tell, words};
 use super::wiretap::Wiretap;
-use crate::lab::{Daemon, LONG, converge, eventually, holds, process};
-use crate::tailnet::{Disguise, Node, NodeSpec, Programs, TAILNET_LIMIT, Town, inside};
+use crate::lab::{LONG, converge, eventually, holds, process};
+use crate::tailnet::{Disguise, Node, NodeSpec, Programs, TAILNET_LIMIT, Town, child_of, inside};
 
 /// How long things come to rest before something is said of rest.
 const SETTLE: Duration = Duration::from_secs(20);
@@ -175,7 +175,7 @@ fn private(town: &mut Town, programs: &Programs) -> Vec<Figure> {
     tell("tailnet: letting a daemon with a child come to rest");
     std::thread::sleep(SETTLE);
     let runner = town.daemon("runner");
-    let child = child_of(runner);
+    let child = child_of(runner).expect("a child");
     let (ours, childs) = (process::resident_bytes(runner.pid()), process::resident_bytes(child));
     let detail = "idle, with one peer".to_owned();
     let figure = |id, what, bytes| {
@@ -196,11 +196,6 @@ fn pair_small(town: &Town) {
         joined.map_err(|error| error.to_string())
     });
     assert_eq!(joined.daemon_id, town.daemon("small").id());
-}
-
-fn child_of(daemon: &Daemon) -> u32 {
-    let text = std::fs::read_to_string(daemon.state().join("tailscale/process")).unwrap();
-    text.split(' ').next().and_then(|word| word.parse().ok()).expect("a process id")
 }
 
 /// Requests to tailscaled in an idle minute.

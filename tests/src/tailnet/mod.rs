@@ -18,7 +18,7 @@ mod town;
 pub use control::Control;
 pub use net::{NodeSpec, Tailnet};
 pub use node::{Node, NodeStatus};
-pub use private::Disguise;
+pub use private::{Disguise, child_of};
 pub use programs::Programs;
 pub use sealed::{inside, run_again_sealed, sealed};
 pub use town::Town;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::programs::run;
 use super::{Control, Node, Programs};
-use crate::lab::{Setup, program};
+use crate::lab::{Daemon, Setup, program};
 
 /// Programs where every user finds them, for daemons with a tailscaled of their own: that one is
 /// never root.
@@ -77,4 +77,15 @@ impl Disguise {
     pub fn thrumd(&self) -> PathBuf {
         self.folder.path().join("thrumd")
     }
+}
+
+/// The tailscaled that this daemon runs for itself.
+///
+/// # Errors
+/// When it runs none.
+pub fn child_of(daemon: &Daemon) -> Result<u32, String> {
+    let path = daemon.state().join("tailscaled.process");
+    let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
+    let pid = text.split(' ').next().and_then(|word| word.parse().ok());
+    pid.ok_or_else(|| format!("{text:?} in {}", path.display()))
 }

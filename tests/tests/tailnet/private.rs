@@ -4,16 +4,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 
 use tests::lab::{Daemon, SHORT, Setup, eventually, holds, process};
-use tests::tailnet::{Disguise, NodeSpec, TAILNET_LIMIT, Tailnet, Town, sealed};
+use tests::tailnet::{Disguise, NodeSpec, TAILNET_LIMIT, Tailnet, Town, child_of as child, sealed};
 use thrum_api::local::TailnetKind;
-
-/// The daemon's child.
-fn child(daemon: &Daemon) -> Result<u32, String> {
-    let path = daemon.state().join("tailscaled.process");
-    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-    let pid = text.split(' ').next().and_then(|word| word.parse().ok());
-    pid.ok_or_else(|| format!("{text:?} in {}", path.display()))
-}
 
 fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
