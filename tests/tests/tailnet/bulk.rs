@@ -5,8 +5,8 @@ use std::time::Instant;
 use tests::lab::{eventually, holds, process};
 use tests::tailnet::{TAILNET_LIMIT, Town, sealed};
 
-/// Enough for memory to show whether it grows with the log. `THRUM_TEST_EVENTS` asks for more.
-const EVENTS: u64 = 30_000;
+/// Enough for memory to show whether it grows with the log. `THRUM_TEST_EVENTS` asks for another number.
+const EVENTS: u64 = 100_000;
 /// What the whole of a log of this size would take many times over, in bytes.
 const GROWTH: u64 = 24 * 1024 * 1024;
 
