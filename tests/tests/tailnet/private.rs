@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 
 use tests::lab::{Daemon, SHORT, Setup, eventually, holds, process};
-use tests::tailnet::{Disguise, NodeSpec, TAILNET_LIMIT, Tailnet, Town, child_of as child, sealed};
+use tests::tailnet::{
+    Disguise, NodeSpec, Programs, TAILNET_LIMIT, Tailnet, Town, child_of as child, sealed,
+};
 use thrum_api::local::TailnetKind;
 
 fn lives(pid: u32) -> bool {
@@ -30,6 +32,18 @@ fn wanted(setup: Setup) -> Setup {
     setup.env("THRUM_TS_ENABLED", "true")
 }
 
+/// Node "a" with a tailscaled of the machine, and "runner", whose daemon has its own, by this key.
+fn with_runner(programs: &Programs) -> (Town, Disguise, String) {
+    let mut town = Town::up(programs, [NodeSpec::new("a"), NodeSpec::new("runner").bare()]);
+    let disguise = Disguise::new(programs);
+    let key = town.tailnet.control.auth_key("test");
+    let node = town.tailnet.node("runner");
+    let setup = disguise.setup(node, &town.tailnet.control, Some(&key));
+    town.put("runner", wanted(setup).start());
+    comes_up(town.daemon("runner"));
+    (town, disguise, key)
+}
+
 fn key_is_gone(daemon: &Daemon, key: &str) {
     let folder = daemon.state().join("tailscale");
     eventually(SHORT, || {
@@ -50,14 +64,7 @@ fn key_is_gone(daemon: &Daemon, key: &str) {
 #[test]
 fn an_auth_key_is_enough_once_and_the_child_is_kept_running() {
     sealed(|programs| {
-        let specs = [NodeSpec::new("a"), NodeSpec::new("runner").bare()];
-        let mut town = Town::up(programs, specs);
-        let disguise = Disguise::new(programs);
-        let key = town.tailnet.control.auth_key("test");
-        let node = town.tailnet.node("runner");
-        let setup = disguise.setup(node, &town.tailnet.control, Some(&key));
-        town.put("runner", wanted(setup).start());
-        comes_up(town.daemon("runner"));
+        let (mut town, _disguise, key) = with_runner(programs);
         let status = town.daemon("runner").status();
         assert_eq!(status.tailnet.kind, TailnetKind::Private);
         assert_eq!(status.tailnet.listening, ["127.0.0.1:9100"]);
@@ -180,14 +187,7 @@ fn exposure_check(town: &Town, name: &str) -> String {
 #[test]
 fn as_root_it_closes_every_port_of_the_machine_but_its_own() {
     sealed(|programs| {
-        let specs = [NodeSpec::new("a"), NodeSpec::new("runner").bare()];
-        let mut town = Town::up(programs, specs);
-        let disguise = Disguise::new(programs);
-        let key = town.tailnet.control.auth_key("test");
-        let node = town.tailnet.node("runner");
-        let setup = disguise.setup(node, &town.tailnet.control, Some(&key));
-        town.put("runner", wanted(setup).start());
-        comes_up(town.daemon("runner"));
+        let (mut town, _disguise, _) = with_runner(programs);
         town.pair("a", "runner");
         assert_eq!(town.daemon("runner").status().tailnet.warning, None);
         assert!(exposure_check(&town, "runner").starts_with("ok: "));
@@ -212,14 +212,7 @@ fn as_root_it_closes_every_port_of_the_machine_but_its_own() {
 #[test]
 fn a_stop_that_nobody_answers_still_ends_the_child_and_its_rule() {
     sealed(|programs| {
-        let specs = [NodeSpec::new("a"), NodeSpec::new("runner").bare()];
-        let mut town = Town::up(programs, specs);
-        let disguise = Disguise::new(programs);
-        let key = town.tailnet.control.auth_key("test");
-        let node = town.tailnet.node("runner");
-        let setup = disguise.setup(node, &town.tailnet.control, Some(&key));
-        town.put("runner", wanted(setup).start());
-        comes_up(town.daemon("runner"));
+        let (mut town, _disguise, _) = with_runner(programs);
         town.pair("a", "runner");
         town.talk(&["a", "runner"]);
         // No peer can be reached, and the child itself takes all the time that it is given.
