@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -154,17 +154,23 @@ fn only_its_owner_can_look_into_its_files() {
     assert_eq!(daemon.stop(Signal::TERM), Some(0));
 }
 
-#[test]
-fn the_service_manager_is_told_of_readiness_life_and_the_end() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(LIMIT)).unwrap();
-    let news = || {
+/// What a service manager listens on, and the next thing that it hears.
+fn service_manager(dir: &Path) -> (PathBuf, impl Fn() -> String) {
+    let path = dir.join("notify");
+    let manager = UnixDatagram::bind(&path).expect("a socket");
+    manager.set_read_timeout(Some(LIMIT)).expect("a limit");
+    let news = move || {
         let mut bytes = [0; 4096];
         let length = manager.recv(&mut bytes).expect("news in time");
         String::from_utf8(bytes[..length].to_vec()).expect("text")
     };
+    (path, news)
+}
+
+#[test]
+fn the_service_manager_is_told_of_readiness_life_and_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, news) = service_manager(dir.path());
     let mut command = thrumd(dir.path());
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
     let daemon = Running::start(&mut command);
@@ -197,14 +203,7 @@ fn a_hang_up_reads_the_settings_again_and_says_what_needs_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("thrumd.toml");
     std::fs::write(&config, "log = \"info\"\n").unwrap();
-    let path = dir.path().join("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(LIMIT)).unwrap();
-    let news = || {
-        let mut bytes = [0; 4096];
-        let length = manager.recv(&mut bytes).expect("news in time");
-        String::from_utf8(bytes[..length].to_vec()).expect("text")
-    };
+    let (path, news) = service_manager(dir.path());
     let mut command = thrumd(dir.path());
     command.env("THRUM_CONFIG", &config).env("NOTIFY_SOCKET", &path).stderr(Stdio::piped());
     let mut child = command.spawn().expect("thrumd starts");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use thrum_api::ErrorCode;
-use thrum_api::local::{AgentListParams, MessageSendParams};
+use thrum_api::local::{AgentListParams, Message, MessageSendParams};
 
 use super::super::AgentsError;
 use super::super::follow::{Follower, Progress, Wishes};
@@ -54,15 +54,20 @@ async fn recipients_that_nobody_has_seen_are_named() {
     home.close().await;
 }
 
+/// An agent that waits: it has joined.
+async fn waiting(home: &Home) -> tokio::task::JoinHandle<Result<Option<Message>, AgentsError>> {
+    let agents = home.agents.clone();
+    let wait = tokio::spawn(async move { agents.wait(waiter("coder", LIMIT)).await });
+    let mut heads = home.log.watch();
+    within(heads.wait_for(|head| head.place.sequence == Sequence(1))).await.unwrap();
+    wait
+}
+
 #[tokio::test]
 async fn waiting_ends_with_a_message_that_a_peer_brought() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
-    let agents = home.agents.clone();
-    let wait = tokio::spawn(async move { agents.wait(waiter("coder", LIMIT)).await });
-    // It waits once it has joined.
-    let mut heads = home.log.watch();
-    within(heads.wait_for(|head| head.place.sequence == Sequence(1))).await.unwrap();
+    let wait = waiting(&home).await;
     home.apply(vec![said(1, there(), "planner", &["other"])]).await;
     home.apply(vec![said(2, there(), "planner", &["coder"])]).await;
     let message = within(wait).await.unwrap().unwrap().unwrap();
@@ -79,10 +84,7 @@ async fn waiting_ends_with_a_message_that_a_peer_brought() {
 async fn stopping_ends_waiting() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
-    let agents = home.agents.clone();
-    let wait = tokio::spawn(async move { agents.wait(waiter("coder", LIMIT)).await });
-    let mut heads = home.log.watch();
-    within(heads.wait_for(|head| head.place.sequence == Sequence(1))).await.unwrap();
+    let wait = waiting(&home).await;
     home.agents.close().await;
     assert!(matches!(within(wait).await.unwrap(), Err(AgentsError::Stopping)));
     let late = within(home.agents.inbox(reader("coder"))).await.unwrap_err();
