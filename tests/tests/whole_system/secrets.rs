@@ -1,7 +1,7 @@
 //! A token or a whole code appears nowhere but on the wire, in `peers.json` and on the terminal of
 //! the person who asked for it.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 use tests::lab::{
@@ -118,6 +118,24 @@ fn files_with_secrets_are_for_their_owner_alone() {
             assert_eq!(found, mode, "{} has mode {found:o}", path.display());
         }
     }
+}
+
+#[test]
+fn an_auth_key_that_everyone_can_read_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("thrumd.toml");
+    let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+    std::fs::write(&file, "auth_key = \"tskey-auth-secret\"\n").unwrap();
+    mode(0o640);
+    let mut daemon = Setup::new("laptop").env("THRUM_CONFIG", file.display()).start();
+    let told = "everyone on this machine can read the auth key in";
+    assert!(!daemon.log_text().contains(told), "{}", daemon.log_text());
+    mode(0o644);
+    daemon.stop();
+    daemon.start_again();
+    let next = format!("{told} {path}; run `chmod 600 {path}`", path = file.display());
+    let log = daemon.log_text();
+    assert!(log.contains(&next) && !log.contains("tskey"), "{log}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use thrum_api::near;
@@ -115,6 +116,15 @@ impl Layers {
     /// Takes over one setting from other layers.
     pub fn take(&mut self, key: Key, from: &Self) {
         self.values.insert(key, from.get(key).clone());
+    }
+
+    /// The file that a secret came from, where others than its owner and its group may read it.
+    pub fn secret_for_all(&self) -> Option<&Path> {
+        SETTINGS.iter().filter(|setting| setting.secret()).find_map(|setting| {
+            let Origin::File(path) = &self.get(setting.key).origin else { return None };
+            let others_may = path.metadata().is_ok_and(|file| file.mode() & 0o004 != 0);
+            others_may.then_some(path.as_path())
+        })
     }
 
     /// The value of a setting.

@@ -40,6 +40,7 @@ pub fn run(config: Config, reload: Reload) -> Result<(), ServiceError> {
         .enable_all()
         .build()
         .map_err(ServiceError::Runtime)?;
+    reload.warn_of_open_secret();
     let ended = runtime.block_on(async {
         let daemon = Daemon::start_with(config, socket).await?;
         signals::listen(daemon.stopper(), reload)?;

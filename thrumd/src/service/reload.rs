@@ -1,5 +1,8 @@
 //! SIGHUP: the settings are read again.
 
+use std::os::unix::fs::MetadataExt as _;
+
+use rustix::process::geteuid;
 use sd_notify::NotifyState;
 
 use super::{logging, readiness};
@@ -30,6 +33,19 @@ impl Reload {
         }
         self.apply();
         readiness::tell(&[NotifyState::Ready]);
+    }
+
+    /// Says where a secret can be read by everyone on this machine.
+    pub(super) fn warn_of_open_secret(&self) {
+        let Some(path) = self.current.secret_for_all() else { return };
+        let ours = path.metadata().is_ok_and(|file| file.uid() == geteuid().as_raw());
+        let path = path.display();
+        // The packages' file belongs to root, and the service is in the group thrum.
+        let next = match ours {
+            true => format!("chmod 600 {path}"),
+            false => format!("sudo chgrp thrum {path} && sudo chmod 640 {path}"),
+        };
+        tracing::warn!("everyone on this machine can read the auth key in {path}; run `{next}`");
     }
 
     fn apply(&mut self) {
