@@ -3,7 +3,7 @@ class Thrum < Formula
   desc "Messages between coding agents on paired machines"
   homepage "https://github.com/thrum-dev/thrum"
   url "https://github.com/thrum-dev/thrum/archive/refs/tags/v0.1.0.tar.gz"
-  # Written by the release; see packaging/build.
+  # That of the release's archive, to be filled in when there is one. Until then: --HEAD.
   sha256 "0000000000000000000000000000000000000000000000000000000000000000"
   license any_of: ["MIT", "Apache-2.0"]
   head "https://github.com/thrum-dev/thrum.git", branch: "main"
@@ -16,7 +16,7 @@ class Thrum < Formula
     generate_completions_from_executable(bin/"thrum", "generate", "completions")
     system bin/"thrum", "generate", "man", buildpath/"man"
     man1.install Dir["man/man1/*"]
-    man8.install Dir["man/man8/*"]
+    (man8/"thrumd.8").write Utils.safe_popen_read(bin/"thrumd", "--print-man-page")
   end
 
   service do

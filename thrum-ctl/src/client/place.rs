@@ -42,6 +42,9 @@ pub struct Places {
     pub root: bool,
     /// A service manager may have the system's daemon. Without one, root's is root's own.
     pub managed: bool,
+    /// What is said above was said by the file that this user's daemon reads unasked, so it is that
+    /// daemon's, not one's apart.
+    pub of_usual_file: bool,
 }
 
 impl Places {
@@ -57,23 +60,36 @@ impl Places {
             user_state_dir: user,
             root: rustix::process::geteuid().is_root(),
             managed: cfg!(target_os = "macos") || super::unit_installed(),
+            of_usual_file: false,
         };
+        if let Some(file) = named("THRUM_CONFIG") {
+            return places.or_of_file(&file);
+        }
         // The system's daemon has its places from its unit, whatever its file says.
-        let file = named("THRUM_CONFIG").or_else(|| {
-            let dirs = directories::BaseDirs::new().filter(|_| !places.root)?;
+        let usual = directories::BaseDirs::new().filter(|_| !places.root).map(|dirs| {
             let base = named("XDG_CONFIG_HOME").unwrap_or_else(|| dirs.home_dir().join(".config"));
-            Some(base.join("thrum/thrumd.toml"))
+            base.join("thrum/thrumd.toml")
         });
-        match file {
-            Some(file) => places.or_of_file(&file),
+        match usual.filter(|_| !places.said()) {
+            Some(file) => Self { of_usual_file: true, ..places.or_of_file(&file) },
             None => places,
         }
+    }
+
+    /// Whether a socket or a state directory was said.
+    pub fn said(&self) -> bool {
+        self.socket.is_some() || self.state_dir.is_some()
+    }
+
+    /// Whether a person named a daemon apart from the usual ones.
+    pub fn apart(&self) -> bool {
+        self.said() && !self.of_usual_file
     }
 
     /// What `thrumd.toml` says where nothing else was said. A file that can't be read is thrumd's to
     /// complain of.
     fn or_of_file(mut self, file: &Path) -> Self {
-        if self.socket.is_some() || self.state_dir.is_some() {
+        if self.said() {
             return self;
         }
         let text = std::fs::read_to_string(file).unwrap_or_default();

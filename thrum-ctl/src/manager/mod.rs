@@ -80,21 +80,22 @@ impl Site {
     /// The manager that has the daemon of these places. None when a person named the socket or the
     /// state directory: then a daemon apart is meant, which is a plain process.
     pub fn manager(&self, places: &Places) -> Option<Manager> {
-        if places.socket.is_some() || places.state_dir.is_some() {
+        if places.apart() {
             return None;
         }
-        if self.macos {
-            let all = [Manager::LaunchdUser, Manager::LaunchdSystem];
-            return all.into_iter().find(|manager| self.has(*manager));
+        let (own, machines) = match self.macos {
+            true => (Manager::LaunchdUser, Manager::LaunchdSystem),
+            false => (Manager::SystemdUser, Manager::SystemdSystem),
+        };
+        if !self.is_root && self.has(own) {
+            return Some(own);
         }
-        if !self.is_root && self.has(Manager::SystemdUser) {
-            return Some(Manager::SystemdUser);
-        }
-        // A daemon that this user has started by hand answers before the machine's does.
-        if !self.is_root && places.own_socket().exists() {
+        // The machine's is not where this user's file says, and a daemon that this user has started
+        // by hand answers before it does.
+        if !self.is_root && (places.said() || places.own_socket().exists()) {
             return None;
         }
-        Some(Manager::SystemdSystem).filter(|manager| self.has(*manager))
+        Some(machines).filter(|manager| self.has(*manager))
     }
 
     /// The command that tells why the daemon behind this socket, found in these places, does not
@@ -102,7 +103,7 @@ impl Site {
     pub fn how_to_see_why(&self, places: &Places, socket: &Path) -> Option<String> {
         let found = places.in_order().into_iter().find(|place| place.path == socket);
         let owner = found.map_or(Owner::User, |place| place.owner);
-        let named = places.socket.is_some() || places.state_dir.is_some();
+        let named = places.apart();
         let managers: &[Manager] = match owner {
             Owner::System => &[Manager::SystemdSystem, Manager::LaunchdSystem],
             Owner::User if !named => &[Manager::SystemdUser, Manager::LaunchdUser],

@@ -95,6 +95,12 @@ fn a_named_socket_or_state_directory_means_a_plain_process() {
     std::fs::create_dir_all(own.parent().unwrap()).unwrap();
     std::fs::write(&own, "").unwrap();
     assert_eq!(site.manager(&unnamed), Some(Manager::SystemdUser));
+    assert_eq!(site.manager(&named), None);
+    // The unit's daemon reads the user's file, so that one is what the file speaks of.
+    let of_file = Places { of_usual_file: true, ..named };
+    assert_eq!(site.manager(&of_file), Some(Manager::SystemdUser));
+    std::fs::remove_file(&own).unwrap();
+    assert_eq!(site.manager(&of_file), None, "not the machine's");
 }
 
 #[test]
