@@ -4,6 +4,7 @@
 //! Everything blocks and every wait has a limit. A test that fails keeps the directories of its
 //! daemons and prints the end of their logs.
 
+mod apart;
 mod client;
 mod daemon;
 mod events;
@@ -22,6 +23,7 @@ mod tmpfs;
 mod wait;
 mod wire;
 
+pub use apart::can_be_apart;
 pub use client::{Client, Ran};
 pub use daemon::Daemon;
 pub use events::{converge, drafts, event_of, event_text, same_events};
