@@ -13,7 +13,9 @@ use super::latency::travel;
 use super::sample::{Sample, tell, words};
 use super::wiretap::Wiretap;
 use crate::lab::{LONG, converge, eventually, holds, process};
-use crate::tailnet::{Disguise, Node, NodeSpec, Programs, TAILNET_LIMIT, Town, child_of, inside};
+use crate::tailnet::{
+    Disguise, Node, NodeSpec, Programs, TAILNET_LIMIT, Town, child_of, inside, pair_over,
+};
 
 /// How long things come to rest before something is said of rest.
 const SETTLE: Duration = Duration::from_secs(20);
@@ -171,7 +173,7 @@ fn private(town: &mut Town, programs: &Programs) -> Vec<Figure> {
     });
     // From one that is empty, so that the figure is of rest and not of what came before.
     town.put("small", town.tailnet.node("b").setup().env("THRUM_TS_PORT", 9101).start());
-    pair_small(town);
+    pair_over(town.daemon("small"), "b:9101", town.daemon("runner"));
     tell("tailnet: letting a daemon with a child come to rest");
     std::thread::sleep(SETTLE);
     let runner = town.daemon("runner");
@@ -185,17 +187,6 @@ fn private(town: &mut Town, programs: &Programs) -> Vec<Figure> {
         figure("tailnet_private_memory", "resident memory with a tailscaled of its own", ours),
         figure("tailnet_private_child_memory", "resident memory of that tailscaled", childs),
     ]
-}
-
-fn pair_small(town: &Town) {
-    let joined = eventually(TAILNET_LIMIT, || {
-        let session = town.daemon("small").open_pairing();
-        let address = "b:9101".to_owned();
-        let params = thrum_api::local::PeerJoinParams { address, code: Some(session.code) };
-        let joined = town.daemon("runner").call::<thrum_api::local::PeerJoin>(params);
-        joined.map_err(|error| error.to_string())
-    });
-    assert_eq!(joined.daemon_id, town.daemon("small").id());
 }
 
 /// Requests to tailscaled in an idle minute.

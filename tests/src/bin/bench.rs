@@ -10,6 +10,10 @@ use std::process::ExitCode;
 use tests::bench::{GROUPS, Group, Report, Size};
 
 const USAGE: &str = "usage: bench [--json] [--quick] [GROUP...]";
+/// Besides 0, 1 for a figure over its limit and 2 for a wrong command line. `tests/run` knows them.
+const NO_TAILNET: u8 = 3;
+/// What a panic ends with, and what we end with when a signal ended what ran sealed.
+const CRASHED: u8 = 101;
 
 fn main() -> ExitCode {
     let (mut json, mut size, mut wanted) = (false, Size::Full, Vec::new());
@@ -30,11 +34,13 @@ fn main() -> ExitCode {
     if GROUPS.iter().any(|group| group.sealed && named(group)) {
         match tests::tailnet::run_again_sealed() {
             Ok(None) => {}
-            Ok(Some(true)) => return ExitCode::SUCCESS,
-            Ok(Some(false)) => return ExitCode::FAILURE,
+            Ok(Some(status)) => {
+                let code = status.code().and_then(|code| u8::try_from(code).ok());
+                return ExitCode::from(code.unwrap_or(CRASHED));
+            }
             Err(reason) => {
                 eprintln!("there can be no tailnet here: {reason}");
-                return ExitCode::FAILURE;
+                return ExitCode::from(NO_TAILNET);
             }
         }
     }

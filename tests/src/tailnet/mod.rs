@@ -21,7 +21,7 @@ pub use node::{Node, NodeStatus};
 pub use private::{Disguise, child_of};
 pub use programs::Programs;
 pub use sealed::{inside, run_again_sealed, sealed};
-pub use town::Town;
+pub use town::{Town, pair_over};
 
 /// The limit for what the tailnet does. Mostly it takes less than a second, but WireGuard's timers
 /// show through: 5 s are usual after a login, 15 s were seen.

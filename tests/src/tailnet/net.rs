@@ -131,7 +131,8 @@ impl Tailnet {
         for from in self.nodes.iter().filter(|node| node.is_started()) {
             let others = self.nodes.iter().filter(|node| node.name() != from.name());
             for to in others.filter(|node| node.is_started()) {
-                from.tailscale(&["ping", "--until-direct", "--timeout=2s", "-c", "20", to.name()]);
+                let words = ["ping", "--until-direct", "--timeout=2s", "-c", "20", to.name()];
+                from.tailscale_in_the_end(&words);
             }
         }
     }

@@ -213,15 +213,9 @@ impl Node {
         let server = format!("--login-server=http://{}:8080", control::ADDRESS);
         let name = format!("--hostname={}", self.spec.name);
         let key = format!("--auth-key={key}");
-        self.tailscale(&[
-            "up",
-            &server,
-            &key,
-            &name,
-            "--netfilter-mode=off",
-            "--accept-dns=false",
-            "--timeout=30s",
-        ]);
+        let fixed = ["--netfilter-mode=off", "--accept-dns=false", "--timeout=30s"];
+        let words = [&["up", &server, &key, &name], &fixed[..]].concat();
+        self.tailscale_in_the_end(&words);
     }
 
     /// Runs the tailscale client of this machine.
@@ -232,6 +226,18 @@ impl Node {
     pub fn tailscale(&self, words: &[&str]) -> String {
         self.try_tailscale(words)
             .unwrap_or_else(|error| panic!("tailscale {} on {}: {error}", words[0], self.name()))
+    }
+
+    /// Runs the tailscale client of this machine, again while it fails: for what is the same twice.
+    ///
+    /// # Panics
+    /// When it fails until the limit.
+    #[track_caller]
+    pub fn tailscale_in_the_end(&self, words: &[&str]) {
+        eventually(TAILNET_LIMIT, || {
+            let said = self.try_tailscale(words).map(drop);
+            said.map_err(|error| format!("tailscale {} on {}: {error}", words[0], self.name()))
+        });
     }
 
     /// Runs the tailscale client of this machine.

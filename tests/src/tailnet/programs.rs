@@ -1,8 +1,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use crate::lab::can_be_apart;
+use crate::lab::{can_be_apart, output_within};
+
+/// More than what is asked of a tailscale client takes, with the limits that it is given itself.
+const LIMIT: Duration = Duration::from_secs(60);
+/// For packages to come over a slow network.
+const LONG_LIMIT: Duration = Duration::from_secs(600);
 
 /// Where headscale, tailscaled and tailscale lie.
 #[derive(Debug, Clone)]
@@ -32,9 +38,10 @@ impl Programs {
                 .map_err(|error| format!("no TUN device: {error}"))?;
         }
         if run("nft", &["--version"]).is_err() || run("ip", &["-V"]).is_err() {
-            run("apt-get", &["update", "-qq"])?;
-            let install = ["install", "-y", "-qq", "--no-install-recommends"];
-            run("apt-get", &[&install[..], &["nftables", "iproute2"]].concat())
+            let apt =
+                |words: &[&str]| finish_within(LONG_LIMIT, Command::new("apt-get").args(words));
+            apt(&["update", "-qq"])?;
+            apt(&["install", "-y", "-qq", "--no-install-recommends", "nftables", "iproute2"])
                 .map_err(|error| format!("nftables and iproute2 can't be installed: {error}"))?;
         }
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tailnet/build");
@@ -74,10 +81,11 @@ pub(super) fn run(program: &str, words: &[&str]) -> Result<String, String> {
 
 /// Runs a command to its end; gives what it printed, or what it complained about.
 pub(super) fn finish(command: &mut Command) -> Result<String, String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
+    finish_within(LIMIT, command)
+}
+
+fn finish_within(limit: Duration, command: &mut Command) -> Result<String, String> {
+    let output = output_within(limit, command)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);

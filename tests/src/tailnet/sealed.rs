@@ -1,11 +1,15 @@
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use super::Programs;
 use super::programs::run;
-use crate::lab::skip;
+use crate::lab::{ended_within, output_within, skip};
 
 const INSIDE: &str = "THRUM_TEST_SEALED";
+/// For one test. The longest take a minute.
+const LIMIT: Duration = Duration::from_secs(600);
+/// For a whole program: the benchmarks in full take some minutes.
+const LONG_LIMIT: Duration = Duration::from_secs(1800);
 
 /// Runs the body of a test in namespaces of its own: no network but what it makes, and every
 /// process that it starts ends with it. The test program runs itself again for that.
@@ -26,10 +30,10 @@ pub fn sealed<F: FnOnce(&Programs)>(body: F) {
     };
     let name = test_name::<F>();
     let begun = Instant::now();
-    let output = this_program_sealed(&programs)
-        .args(["--exact", &name, "--nocapture", "--test-threads=1"])
-        .output()
-        .expect("unshare (util-linux)");
+    let mut command = this_program_sealed(&programs);
+    command.args(["--exact", &name, "--nocapture", "--test-threads=1"]);
+    let output = output_within(LIMIT, &mut command)
+        .unwrap_or_else(|error| panic!("{name} in sealed namespaces: {error}"));
     let printed = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     // A name that matches no test would pass as well.
@@ -47,18 +51,25 @@ pub fn sealed<F: FnOnce(&Programs)>(body: F) {
 }
 
 /// Runs this whole program again in such namespaces, with the arguments that it has, and gives
-/// whether it succeeded. None inside of them.
+/// its status. None inside of them.
 ///
 /// # Errors
 /// Why this machine can't have a tailnet.
-pub fn run_again_sealed() -> Result<Option<bool>, String> {
+///
+/// # Panics
+/// When it doesn't end.
+pub fn run_again_sealed() -> Result<Option<ExitStatus>, String> {
     if std::env::var_os(INSIDE).is_some() {
         return Ok(None);
     }
     let programs = Programs::find()?;
     let mut command = this_program_sealed(&programs);
-    let status = command.args(std::env::args_os().skip(1)).status();
-    status.map(|status| Some(status.success())).map_err(|error| format!("unshare: {error}"))
+    let mut child = command
+        .args(std::env::args_os().skip(1))
+        .spawn()
+        .map_err(|error| format!("unshare: {error}"))?;
+    let status = ended_within(LONG_LIMIT, &mut child);
+    Ok(Some(status.unwrap_or_else(|| panic!("it still ran after {LONG_LIMIT:?} and was killed"))))
 }
 
 /// The programs, in sealed namespaces that are made ready; None outside of them.

@@ -109,8 +109,11 @@ pub(super) fn talk(daemons: &[&Daemon]) {
 
 /// Pairs over the tailnet; `host` is what to type for the accepting one. A first packet through a
 /// tunnel can take its time, so it is tried until the limit.
+///
+/// # Panics
+/// When that fails.
 #[track_caller]
-pub(super) fn pair_over(accepting: &Daemon, host: &str, joining: &Daemon) -> PeerJoinResult {
+pub fn pair_over(accepting: &Daemon, host: &str, joining: &Daemon) -> PeerJoinResult {
     let joined = eventually(TAILNET_LIMIT, || {
         join_once(accepting, host, joining).map_err(|error| error.to_string())
     });

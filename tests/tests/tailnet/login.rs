@@ -62,10 +62,11 @@ fn a_tailscaled_that_goes_away_is_told_of_and_found_again() {
         node.start();
         goes_on(&town, "a restart");
 
-        node.tailscale(&["down"]);
+        node.tailscale_in_the_end(&["down"]);
         waits(&town, "is stopped; run `sudo tailscale up`");
         town.daemon("a").append(["while it is down"]);
-        node.tailscale(&["up"]);
+        // With no word more, not even a limit: an `up` that has options wants all of them again.
+        node.tailscale_in_the_end(&["up"]);
         goes_on(&town, "tailscale down and up");
         assert_eq!(node.stable_id(), id);
     });
