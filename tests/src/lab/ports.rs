@@ -20,15 +20,20 @@ impl Port {
     /// Takes a free one.
     ///
     /// # Panics
-    /// When there is none, or the folder of the locks can't be made.
+    /// When there is none, or the locks can't be made.
     pub fn take() -> Self {
-        let folder = std::env::temp_dir().join("thrum-lab-ports");
+        // One for each user: the next one may not write into what root made.
+        let user = rustix::process::geteuid().as_raw();
+        let folder = std::env::temp_dir().join(format!("thrum-lab-ports-{user}"));
         std::fs::create_dir_all(&folder).expect("the folder of port locks");
         let start = (std::process::id() % u32::from(COUNT)) as u16;
         for _ in 0..COUNT {
             let step = NEXT.fetch_add(1, Ordering::Relaxed);
             let number = FIRST + (start.wrapping_mul(61).wrapping_add(step)) % COUNT;
-            let Ok(lock) = File::create(folder.join(number.to_string())) else { continue };
+            let path = folder.join(number.to_string());
+            let lock = File::create(&path).unwrap_or_else(|error| {
+                panic!("no port can be locked by {}: {error}", path.display())
+            });
             if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", number)).is_ok() {
                 return Self { number, _lock: lock };
             }
