@@ -16,6 +16,8 @@ fn thrumd(dir: &Path) -> Command {
     command
         .env_clear()
         .env("HOME", dir)
+        // Root's would be that of the machine, whatever its home is.
+        .env("THRUM_CONFIG", "/dev/null")
         .env("THRUM_STATE_DIR", dir.join("state"))
         .env("THRUM_TAILNET", "loopback")
         .env("THRUM_TS_PORT", "0")

@@ -57,6 +57,8 @@ impl Client {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &self.folder)
+            // A daemon that it starts as root would read that of the machine.
+            .env("THRUM_CONFIG", "/dev/null")
             .env("THRUM_SOCKET", &self.socket)
             .current_dir(&self.folder)
             .envs(self.env.iter().map(|(name, value)| (name, value)));

@@ -67,6 +67,8 @@ impl Daemon {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder())
+            // Root's would be that of the machine, whatever its home is.
+            .env("THRUM_CONFIG", "/dev/null")
             .env("THRUM_STATE_DIR", &self.state)
             .env("THRUM_MACHINE_ID_FILE", &self.machine_file)
             .env("THRUM_TS_PORT", self.port.number().to_string())

@@ -141,7 +141,7 @@ fn a_folder_that_is_gone_is_told_with_the_way_to_name_the_project() {
     let plain = client.command(&[]);
     let mut shell = Command::new("sh");
     let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" send --as a b hi";
-    shell.arg("-c").arg(script).arg(program("thrum")).current_dir(client.folder());
+    shell.arg("-c").arg(script).arg(program("thrum")).env_clear().current_dir(client.folder());
     for (name, value) in plain.get_envs() {
         shell.env(name, value.unwrap_or_default());
     }
@@ -198,8 +198,10 @@ fn a_dumb_terminal_is_not_cleared() {
     let daemon = Daemon::start("laptop");
     let mut env = Command::new("env");
     env.arg("TERM=dumb").arg(program("thrum")).args(["status", "--watch"]);
-    // In a CI colours are shown on every terminal.
-    env.env("THRUM_SOCKET", daemon.socket()).env_remove("CI").current_dir(daemon.folder());
+    // Nothing of the machine's: CI=true and CLICOLOR_FORCE=1 want colours on every terminal.
+    env.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    env.env("HOME", daemon.folder()).env("THRUM_SOCKET", daemon.socket());
+    env.current_dir(daemon.folder());
     let mut terminal = Terminal::open(env);
     terminal.shows("running for");
     terminal.shows("running for");
