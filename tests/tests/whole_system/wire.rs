@@ -93,7 +93,7 @@ fn what_was_acknowledged_goes_out_before_the_end() {
     let (mut laptop, server, wires) = wired();
     for round in 0..3 {
         in_sync(&laptop);
-        wires[0].set(WireState::Slow(150));
+        wires[0].set(WireState::Slow(40));
         // The first is under way for longer than the others take to be written.
         for part in ["under way", "waiting for it", "last words"] {
             laptop.append([format!("{part} {round}")]);
@@ -125,7 +125,7 @@ fn what_is_still_being_read_at_the_end_is_waited_for() {
     let (mut laptop, server, wires) = wired();
     in_sync(&laptop);
     in_sync(&server);
-    wires[1].set(WireState::Slow(14));
+    wires[1].set(WireState::Slow(4));
     // Too much for a notification: the server reads it as a page, 100 pieces long.
     let many = |n: usize| format!("{n} {}", "x".repeat(50_000));
     laptop.append((0..8).map(many));
