@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Resident memory of a process, in bytes.
@@ -92,6 +93,35 @@ pub fn everything_public() -> String {
     text
 }
 
+/// Whether a process runs. One that has ended and that its parent didn't ask about doesn't, even
+/// though it is listed; in a container whose first process asks about none that is for ever.
+pub fn runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state comes after the name, which may have any character in it.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !['Z', 'X'].contains(&state))
+}
+
+/// Ends the daemon of a state directory if the test fails: for one that the client started, which
+/// would outlive the test.
+#[derive(Debug)]
+pub struct Guard(pub PathBuf);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let path = self.0.join("thrumd.lock");
+        // A lock that can be had is nobody's, and the number in it may be another's by now.
+        let held = fs::File::open(&path).is_ok_and(|file| file.try_lock().is_err());
+        let pid = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+        if let (true, Some(pid)) = (held, pid) {
+            signal(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
 /// Sends a signal to a process of ours. Does nothing if it has ended.
 pub fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
@@ -113,5 +143,18 @@ mod tests {
         let after = Effort::of(std::process::id());
         assert!(after.wakes_since(&before) >= 5);
         assert!(after.processor > before.processor);
+    }
+
+    #[test]
+    fn a_process_that_ended_unnoticed_does_not_run() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = child.id();
+        assert!(runs(pid));
+        child.kill().unwrap();
+        crate::lab::eventually(crate::lab::SHORT, || {
+            crate::lab::holds(!runs(pid), || "it still runs".to_owned())
+        });
+        assert!(fs::exists(format!("/proc/{pid}")).unwrap(), "it was to be listed still");
+        child.wait().unwrap();
     }
 }

@@ -4,7 +4,9 @@ use std::io::Read as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tests::lab::{Client, Daemon, SHORT, Setup, Terminal, eventually, holds, paired_daemons};
+use tests::lab::{
+    Client, Daemon, SHORT, Setup, Terminal, eventually, holds, paired_daemons, process,
+};
 
 #[test]
 fn a_message_reaches_an_agent_on_the_other_machine() {
@@ -139,7 +141,10 @@ fn a_socket_of_someone_else_exits_with_4() {
     let mut cp = std::process::Command::new("cp");
     assert!(cp.arg(tests::lab::program("thrum")).arg(&copy).status().unwrap().success());
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(program.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    // The copy as well: under a umask of 077 it is its owner's alone.
+    for path in [program.path(), &copy] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
     for words in [&["status"][..], &["daemon", "logs"]] {
         let ran = std::process::Command::new("setpriv")
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
@@ -210,6 +215,7 @@ fn the_daemon_is_started_and_stopped_by_the_client() {
         .env("THRUM_STATE_DIR", daemon.state().display())
         .env("THRUM_TAILNET", "loopback")
         .env("THRUM_TS_HOSTNAME", "laptop");
+    let _guard = process::Guard(daemon.state().to_owned());
     let ran = client.run(&["daemon", "start"]).exits(0);
     let health = daemon.health();
     let said = format!("{}{}", ran.stdout, ran.stderr);
@@ -222,11 +228,7 @@ fn the_daemon_is_started_and_stopped_by_the_client() {
     assert_eq!(daemon.health().pid, health.pid, "the first one still runs");
     assert!(client.run(&["daemon", "logs"]).exits(0).stdout.contains("thrumd"));
     client.run(&["daemon", "stop"]).exits(0);
-    eventually(SHORT, || {
-        holds(!std::path::Path::new(&format!("/proc/{}", health.pid)).exists(), || {
-            "it still runs".to_owned()
-        })
-    });
+    eventually(SHORT, || holds(!process::runs(health.pid), || "it still runs".to_owned()));
     client.run(&["status"]).exits(3);
 }
 
@@ -249,6 +251,7 @@ fn a_daemon_started_with_relative_places_is_found_again() {
     let client = Client::of_socket("run.sock".into(), folder.path().to_owned())
         .env("THRUM_STATE_DIR", "here")
         .env("THRUM_TAILNET", "loopback");
+    let _guard = process::Guard(folder.path().join("here"));
     client.run(&["daemon", "start"]).exits(0);
     let status = client.run(&["status", "--json"]).exits(0);
     client.run(&["daemon", "stop"]).exits(0);
@@ -264,6 +267,7 @@ fn the_client_finds_the_daemon_where_the_settings_file_puts_it() {
     std::fs::write(&file, text).unwrap();
     let client =
         Client::of_socket("".into(), folder.path().to_owned()).env("THRUM_CONFIG", file.display());
+    let _guard = process::Guard(state.clone());
     client.run(&["daemon", "start"]).exits(0);
     client.run(&["status"]).exits(0);
     client.run(&["daemon", "stop"]).exits(0);
