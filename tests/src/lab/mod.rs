@@ -36,7 +36,7 @@ pub use ports::Port;
 pub use programs::program;
 pub use rpc::{CallError, PeerCaller};
 pub use setup::Setup;
-pub use skip::skip;
+pub use skip::{note, skip};
 pub use terminal::Terminal;
 pub use tmpfs::Tmpfs;
 pub use wait::{LONG, SHORT, eventually, holds};
