@@ -11,6 +11,7 @@
 mod client;
 mod client_reads;
 mod client_words;
+mod demo;
 mod doctor;
 mod faults;
 mod healing;
