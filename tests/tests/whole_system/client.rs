@@ -214,7 +214,9 @@ fn the_daemon_is_started_and_stopped_by_the_client() {
     let client = Client::of_socket(daemon.socket(), daemon.folder().to_owned())
         .env("THRUM_STATE_DIR", daemon.state().display())
         .env("THRUM_TAILNET", "loopback")
-        .env("THRUM_TS_HOSTNAME", "laptop");
+        .env("THRUM_TS_HOSTNAME", "laptop")
+        // As below a service of systemd, whose journal the daemon's log isn't.
+        .env("JOURNAL_STREAM", "1:2");
     let _guard = process::Guard(daemon.state().to_owned());
     let ran = client.run(&["daemon", "start"]).exits(0);
     let health = daemon.health();
@@ -226,7 +228,8 @@ fn the_daemon_is_started_and_stopped_by_the_client() {
     let again = client.run(&["daemon", "start"]);
     assert!(again.code.is_some());
     assert_eq!(daemon.health().pid, health.pid, "the first one still runs");
-    assert!(client.run(&["daemon", "logs"]).exits(0).stdout.contains("thrumd"));
+    let logged = client.run(&["daemon", "logs"]).exits(0).stdout;
+    assert!(logged.contains(" INFO thrumd") && !logged.contains("<6>"), "{logged}");
     client.run(&["daemon", "stop"]).exits(0);
     eventually(SHORT, || holds(!process::runs(health.pid), || "it still runs".to_owned()));
     client.run(&["status"]).exits(3);
@@ -265,8 +268,9 @@ fn the_client_finds_the_daemon_where_the_settings_file_puts_it() {
     let state = folder.path().join("data");
     let text = format!("state_dir = {state:?}\ntailnet = \"loopback\"\n");
     std::fs::write(&file, text).unwrap();
+    // Relative: the daemon works elsewhere.
     let client =
-        Client::of_socket("".into(), folder.path().to_owned()).env("THRUM_CONFIG", file.display());
+        Client::of_socket("".into(), folder.path().to_owned()).env("THRUM_CONFIG", "thrumd.toml");
     let _guard = process::Guard(state.clone());
     client.run(&["daemon", "start"]).exits(0);
     client.run(&["status"]).exits(0);

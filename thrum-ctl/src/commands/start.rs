@@ -102,7 +102,18 @@ fn spawn(places: &Places, log: &Path) -> Result<(Child, u64), Error> {
     let cant = |source| Error::io(format!("can't write the log {}", log.display()), source);
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(cant)?;
     let log_start = file.metadata().map_err(cant)?.len();
-    let child = Command::new(&thrumd)
+    let mut command = Command::new(&thrumd);
+    // It works elsewhere, so a place that was named from here has to be named whole.
+    for name in ["THRUM_CONFIG", "THRUM_TS_SOCKET", "THRUM_TS_STATE_DIR", "THRUM_MACHINE_ID_FILE"] {
+        let path = std::env::var_os(name).filter(|path| !path.is_empty()).map(std::path::absolute);
+        if let Some(Ok(path)) = path {
+            command.env(name, path);
+        }
+    }
+    let child = command
+        // They speak of the service below which this command runs, if it does.
+        .env_remove("JOURNAL_STREAM")
+        .env_remove("NOTIFY_SOCKET")
         .env("THRUM_LOG_PATH", log)
         .env("THRUM_SOCKET", places.own_socket())
         .env("THRUM_STATE_DIR", places.own_state_dir())

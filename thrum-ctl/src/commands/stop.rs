@@ -25,7 +25,8 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
         return context.printer.done("thrumd stopped.");
     }
     let client = match context.daemon().await {
-        Ok(client) => client,
+        Ok(client) if context.places().root => client,
+        Ok(client) => ours(client, context)?,
         // That was the wish.
         Err(Error::NotRunning { .. } | Error::Died { .. }) => {
             if context.printer.json() {
@@ -51,22 +52,28 @@ pub async fn restart(context: &mut Context<'_>) -> Result<(), Error> {
         return super::start::report(&health, "restarted", context);
     }
     match context.daemon().await {
-        Ok(client) if client.path() != context.places().own_socket() => {
-            return Err(Error::failed(
-                format!(
-                    "the thrumd behind {} is not yours to start; nothing was changed",
-                    client.path().display()
-                ),
-                "sudo systemctl restart thrumd (macOS: brew services restart thrum)",
-            ));
-        }
         Ok(client) => {
-            stop(client).await?;
+            stop(ours(client, context)?).await?;
         }
         Err(Error::NotRunning { .. } | Error::Died { .. }) => {}
         Err(error) => return Err(error),
     }
     super::start::run(context).await
+}
+
+/// The client of a daemon that this user starts. Whoever may use the machine's may not end it for the
+/// others: nothing would start it again.
+fn ours(client: Client, context: &Context<'_>) -> Result<Client, Error> {
+    if client.path() == context.places().own_socket() {
+        return Ok(client);
+    }
+    Err(Error::failed(
+        format!(
+            "the thrumd behind {} is not yours to stop; nothing was changed",
+            client.path().display()
+        ),
+        "sudo systemctl stop thrumd, or restart (macOS: brew services stop thrum)",
+    ))
 }
 
 /// Stops it and waits until its process is gone.

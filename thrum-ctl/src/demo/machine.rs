@@ -65,24 +65,23 @@ impl Machine {
 
     /// Starts the daemon and waits until it answers.
     pub async fn start(&mut self) -> Result<HealthResult, Error> {
-        let mut child = self.spawn()?;
+        // Ours at once: who gives up while it starts must leave none behind.
+        self.child = Some(self.spawn()?);
         let begin = Instant::now();
         loop {
-            let ended = child.try_wait().map_err(|source| {
+            let ended = self.child.as_mut().map(Child::try_wait).transpose().map_err(|source| {
                 Error::io(format!("can't tell whether the daemon {} runs", self.name), source)
             })?;
-            if let Some(status) = ended {
+            if let Some(status) = ended.flatten() {
                 let words = LastWords::of(&tail(&self.log(), 10).join("\n"));
                 return Err(Error::EndedAtOnce { status, source: words });
             }
             if let Ok(mut client) = self.client().await
                 && let Ok(health) = client.call::<Health>(&Empty {}).await
             {
-                self.child = Some(child);
                 return Ok(health);
             }
             if begin.elapsed() > PATIENCE {
-                self.child = Some(child);
                 return Err(super::failed(format!("the daemon {} does not answer", self.name)));
             }
             sleep(STEP).await;

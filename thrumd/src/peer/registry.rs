@@ -339,9 +339,10 @@ impl Registry {
     }
 }
 
-// A peer without a node was paired over the loopback kind, where there are none.
+// None is a node as well: the loopback kind has none, and a token that was given there is no good in
+// a tailnet, where any node could have found it.
 fn from_node(caller: &Caller, node: Option<&str>) -> bool {
-    node.is_none() || node == caller.node.as_ref().map(|node| node.stable_id.as_str())
+    node == caller.node.as_ref().map(|node| node.stable_id.as_str())
 }
 
 /// Forgets every peer and token of a directory whose daemon is being made anew. Blocks.

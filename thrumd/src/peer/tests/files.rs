@@ -221,6 +221,13 @@ async fn a_token_counts_only_from_the_node_it_was_given_to() {
     assert_eq!(registry.authenticate(token.expose(), &node("n2")), Err(OtherNode));
     assert_eq!(registry.authenticate(token.expose(), &caller("127.0.0.1")), Err(OtherNode));
     assert_eq!(registry.refused_elsewhere(vm.daemon_id), 2);
+    let looped = peer("looped");
+    registry.put(looped.clone()).await.unwrap();
+    let given_without_a_node = token_of(&registry, looped.daemon_id);
+    let (token, from) = (given_without_a_node.expose(), caller("127.0.0.1"));
+    assert_eq!(registry.authenticate(token, &from), Ok(looped.daemon_id));
+    assert_eq!(registry.authenticate(token, &node("n1")), Err(OtherNode));
+    let token = token_of(&registry, vm.daemon_id);
     assert_eq!(registry.authenticate("", &node("n1")), Err(Unknown));
     assert_eq!(registry.authenticate(&token.expose()[..63], &node("n1")), Err(Unknown));
     assert_eq!(registry.refused_elsewhere(vm.daemon_id), 2);
