@@ -64,6 +64,37 @@ pub(super) struct Digested {
     pub(super) cursor: Cursor,
 }
 
+/// Whose events were written here.
+#[derive(Clone, Copy)]
+struct Local<'a> {
+    now: DaemonId,
+    /// Before `thrum daemon reset-identity`: what was to be read here then still is.
+    former: &'a [DaemonId],
+}
+
+impl Local<'_> {
+    /// Whether an agent of this name here wrote an event of `origin`. Where the directory is a copy,
+    /// the daemon that it was copied from still writes under the former id: an agent that has been
+    /// seen here under the new one is not the writer of what comes later under that.
+    fn wrote(
+        self,
+        connection: &Connection,
+        origin: DaemonId,
+        project: &str,
+        name: &str,
+    ) -> rusqlite::Result<bool> {
+        if origin == self.now || !self.former.contains(&origin) {
+            return Ok(origin == self.now);
+        }
+        connection
+            .prepare_cached(
+                "SELECT NOT EXISTS
+                     (SELECT 1 FROM agents WHERE project = ? AND name = ? AND origin = ?)",
+            )?
+            .query_row(params![project, name, self.now.ulid().to_bytes()], |row| row.get(0))
+    }
+}
+
 /// What became of an event.
 enum Outcome {
     Digested,
@@ -87,7 +118,7 @@ impl Store {
         mut cursor: Cursor,
     ) -> Result<Digested, AgentsError> {
         let doing = views("digest events");
-        let daemon = self.daemon;
+        let local = Local { now: self.daemon, former: &self.former };
         let transaction = self.connection.transaction().map_err(&doing)?;
         let mut tally = Tally::default();
         let mut skipped = 0;
@@ -101,7 +132,7 @@ impl Store {
                 },
             };
             let outcome = match &seen {
-                Ok(seen) => event_into(&transaction, &mut tally, daemon, event.sequence, seen)
+                Ok(seen) => event_into(&transaction, &mut tally, local, event.sequence, seen)
                     .map_err(&doing)?,
                 Err(error) => Outcome::Skipped(Undigestible::of(error)),
             };
@@ -151,7 +182,7 @@ fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {
 fn event_into(
     connection: &Connection,
     tally: &mut Tally,
-    local: DaemonId,
+    local: Local<'_>,
     sequence: Sequence,
     seen: &Seen<'_>,
 ) -> rusqlite::Result<Outcome> {
@@ -222,7 +253,7 @@ fn said(seen: &Seen<'_>) -> Result<Said, Undigestible> {
 fn deliver(
     connection: &Connection,
     tally: &mut Tally,
-    local: DaemonId,
+    local: Local<'_>,
     sequence: Sequence,
     seen: &Seen<'_>,
     message: &Said,
@@ -252,7 +283,7 @@ fn deliver(
     let mut readers = BTreeSet::new();
     if body.all {
         readers.extend(local_agents(connection, local, project)?);
-        if seen.origin_daemon == local {
+        if local.wrote(connection, seen.origin_daemon, project, &body.from)? {
             readers.remove(&body.from);
         }
     }
@@ -278,13 +309,20 @@ fn deliver(
 /// Who reads a message to all on this machine: those who have joined before it arrived.
 fn local_agents(
     connection: &Connection,
-    local: DaemonId,
+    local: Local<'_>,
     project: &str,
 ) -> rusqlite::Result<Vec<String>> {
-    connection
-        .prepare_cached("SELECT name FROM agents WHERE project = ? AND origin = ?")?
-        .query_map(params![project, local.ulid().to_bytes()], |row| row.get(0))?
-        .collect()
+    let mut select =
+        connection.prepare_cached("SELECT name FROM agents WHERE project = ? AND origin = ?")?;
+    let mut names = Vec::new();
+    for origin in local.former.iter().chain([&local.now]) {
+        for name in
+            select.query_map(params![project, origin.ulid().to_bytes()], |row| row.get(0))?
+        {
+            names.push(name?);
+        }
+    }
+    Ok(names)
 }
 
 impl Tally {

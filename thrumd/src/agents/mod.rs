@@ -23,7 +23,7 @@ use thrum_api::local::{
     Agent, AgentListParams, InboxParams, InboxResult, MarkReadParams, Message, MessageSendParams,
     MessageSendResult, WaitParams,
 };
-use thrum_api::{Draft, Sequence, names};
+use thrum_api::{DaemonId, Draft, Sequence, names};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
@@ -67,12 +67,12 @@ struct Running {
 
 impl Agents {
     /// Opens `views.db` in `state_dir` and starts following the log. A damaged file is moved aside.
-    /// Call it within a tokio runtime.
+    /// `former` is who this daemon was before. Call it within a tokio runtime.
     ///
     /// # Errors
     /// When the file can't be opened or its thread not be started.
-    pub fn open(state_dir: &Path, log: Log) -> Result<Self, AgentsError> {
-        let store = Store::open(state_dir.join("views.db"), log.daemon())?;
+    pub fn open(state_dir: &Path, log: Log, former: Vec<DaemonId>) -> Result<Self, AgentsError> {
+        let store = Store::open(state_dir.join("views.db"), log.daemon(), former)?;
         let (worker, thread) = Worker::start(store)?;
         let (sender, progress) = watch::channel(Progress::default());
         let wishes = Arc::new(Wishes::default());

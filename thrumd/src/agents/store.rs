@@ -19,6 +19,8 @@ pub(super) struct Store {
     path: PathBuf,
     /// Whose agents are local.
     pub(super) daemon: DaemonId,
+    /// Who this daemon was before: the agents that the log has under those are local too.
+    pub(super) former: Vec<DaemonId>,
     pub(super) connection: Connection,
     /// The damaged file was moved aside, and there is no new one yet.
     gone: bool,
@@ -32,9 +34,13 @@ pub(super) struct Cursor {
 }
 
 impl Store {
-    pub(super) fn open(path: PathBuf, daemon: DaemonId) -> Result<Self, AgentsError> {
+    pub(super) fn open(
+        path: PathBuf,
+        daemon: DaemonId,
+        former: Vec<DaemonId>,
+    ) -> Result<Self, AgentsError> {
         let connection = schema::open(&path)?;
-        Ok(Self { path, daemon, connection, gone: false })
+        Ok(Self { path, daemon, former, connection, gone: false })
     }
 
     /// Where the views stand; None if they begin.

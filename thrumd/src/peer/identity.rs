@@ -54,6 +54,8 @@ pub enum IdentityError {
 pub struct Identity {
     /// The daemon.
     pub daemon_id: DaemonId,
+    /// Who it was before each reset: the log still has what was written here under those.
+    pub former: Vec<DaemonId>,
     /// This daemon had a database before.
     pub had_database: bool,
     /// The state directory was copied from another machine: it must not sync until
@@ -69,6 +71,8 @@ struct Stored {
     machine_id: Option<String>,
     #[serde(default)]
     had_database: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<DaemonId>,
     /// Members of later versions.
     #[serde(flatten)]
     more: BTreeMap<String, serde_json::Value>,
@@ -89,6 +93,7 @@ impl Identity {
                 daemon_id: ids::daemon(),
                 machine_id,
                 had_database: false,
+                former: Vec::new(),
                 more: BTreeMap::new(),
             };
             file.write(&stored).map_err(IdentityError::File)?;
@@ -119,6 +124,7 @@ impl Identity {
             daemon_id: self.daemon_id,
             machine_id: None,
             had_database: true,
+            former: self.former.clone(),
             more: BTreeMap::new(),
         });
         stored.had_database = true;
@@ -136,19 +142,22 @@ impl Identity {
     pub fn reset(state_dir: &Path, machine_id_file: &Path) -> Result<Self, IdentityError> {
         let file = StateFile::new(state_dir, FILE);
         let machine_id = read_machine_id(machine_id_file)?;
-        let (had_database, more) = match read(&file) {
-            Ok(Some(old)) => (old.had_database, old.more),
-            Ok(None) => (false, BTreeMap::new()),
+        let (had_database, former, more) = match read(&file) {
+            Ok(Some(mut old)) => {
+                old.former.push(old.daemon_id);
+                (old.had_database, old.former, old.more)
+            }
+            Ok(None) => (false, Vec::new(), BTreeMap::new()),
             // Claiming a database that was never there costs a warning; hiding a loss costs events.
             Err(IdentityError::Damaged { .. }) => {
                 file.set_aside().map_err(IdentityError::File)?;
-                (true, BTreeMap::new())
+                (true, Vec::new(), BTreeMap::new())
             }
             Err(error) => return Err(error),
         };
         // In this order: a crash between the two leaves a copy that still refuses to sync.
         registry::forget_all(state_dir).map_err(IdentityError::Peers)?;
-        let stored = Stored { daemon_id: ids::daemon(), machine_id, had_database, more };
+        let stored = Stored { daemon_id: ids::daemon(), machine_id, had_database, former, more };
         file.write(&stored).map_err(IdentityError::File)?;
         Ok(stored.identity(false))
     }
@@ -170,7 +179,12 @@ pub fn is_kept_in(state_dir: &Path) -> bool {
 
 impl Stored {
     fn identity(&self, foreign: bool) -> Identity {
-        Identity { daemon_id: self.daemon_id, had_database: self.had_database, foreign }
+        Identity {
+            daemon_id: self.daemon_id,
+            former: self.former.clone(),
+            had_database: self.had_database,
+            foreign,
+        }
     }
 }
 

@@ -56,7 +56,7 @@ impl Daemon {
         }
         identity.note_database(&config.state_dir)?;
         let (registry, damaged) = Registry::open(&config.state_dir)?;
-        let agents = Agents::open(&config.state_dir, log.clone())?;
+        let agents = Agents::open(&config.state_dir, log.clone(), identity.former.clone())?;
         let name: Arc<str> = config.hostname.as_str().into();
         let pairing = Pairing::new(registry.clone(), daemon, config.hostname.clone());
         // Not even opened where it must not be used: a copied directory may hold another's node.

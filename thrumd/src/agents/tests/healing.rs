@@ -184,7 +184,7 @@ async fn a_new_file_that_can_not_be_made_is_tried_again() {
     let (views, away) = (directory.path().join("views"), directory.path().join("away"));
     std::fs::create_dir(&views).unwrap();
     let log = Log::open(directory.path(), here(), false).unwrap().0;
-    let home = Home { agents: Agents::open(&views, log.clone()).unwrap(), log };
+    let home = Home { agents: Agents::open(&views, log.clone(), Vec::new()).unwrap(), log };
     home.say("a", &["b"], "one").await;
     assert_eq!(home.inbox("b").await, ["one*"]);
     std::fs::rename(&views, &away).unwrap();

@@ -27,7 +27,7 @@ pub(super) struct Home {
 impl Home {
     pub(super) fn open(directory: &Path) -> Self {
         let log = Log::open(directory, here(), false).unwrap().0;
-        let agents = Agents::open(directory, log.clone()).unwrap();
+        let agents = Agents::open(directory, log.clone(), Vec::new()).unwrap();
         Self { log, agents }
     }
 

@@ -72,7 +72,7 @@ fn start() -> Cursor {
 }
 
 fn store(directory: &Path) -> Store {
-    Store::open(directory.join("views.db"), here()).unwrap()
+    Store::open(directory.join("views.db"), here(), Vec::new()).unwrap()
 }
 
 fn question(agent: &str, project: Option<&str>) -> Question {

@@ -86,6 +86,25 @@ fn a_message_to_all_reaches_those_who_joined_here_before_it_but_not_its_sender()
 }
 
 #[test]
+fn who_read_here_before_a_reset_still_does_and_a_copy_hears_who_it_was_copied_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store(directory.path());
+    store.former = vec![there()];
+    let events = [
+        joined(1, there(), "early"),
+        said_to_all(2, there(), "sender"),
+        said_to_all(3, there(), "early"),
+        joined(4, here(), "sender"),
+        said_to_all(5, there(), "sender"),
+        said_to_all(6, daemon(3), "early"),
+    ];
+    store.digest(&events, start()).unwrap();
+    assert_eq!(places(&store, "early"), (vec![2, 5, 6], vec![2, 5, 6]));
+    // Here it has the new id; who writes under the former one is at the other machine.
+    assert_eq!(places(&store, "sender").0, [3, 5, 6]);
+}
+
+#[test]
 fn the_oldest_unread_come_first_and_read_ones_while_there_is_room() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store(directory.path());

@@ -47,6 +47,8 @@ fn a_directory_copied_to_another_machine_is_foreign_until_reset() {
     assert_ne!(new.daemon_id, old.daemon_id);
     assert!(!new.foreign && new.had_database);
     assert_eq!(Identity::load(dir.path(), &here).unwrap(), new);
+    let third = Identity::reset(dir.path(), &here).unwrap();
+    assert_eq!(third.former, [old.daemon_id, new.daemon_id]);
 }
 
 #[tokio::test]
