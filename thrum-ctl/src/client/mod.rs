@@ -5,6 +5,8 @@ pub mod place;
 mod silence;
 mod stream;
 
+use std::error::Error as _;
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::path::{Path, PathBuf};
 
 use http_body_util::{BodyExt as _, Full};
@@ -22,6 +24,9 @@ use crate::error::Error;
 use crate::printer::Notice;
 use place::Places;
 use silence::Watch;
+
+/// How often a request is made that no daemon has read. Each restart of thrumd may miss one.
+const TRIES_MAX: u32 = 5;
 
 /// A connection to one daemon. Calls go one after the other.
 pub struct Client {
@@ -112,12 +117,85 @@ impl Client {
             Error::io(format!("can't ask for {method}"), std::io::Error::other(error))
         })?;
         let broken = |source| Error::Broken { method, source };
-        // The connection of an earlier call may have been closed meanwhile.
-        if self.sender.ready().await.is_err() {
-            let again = Self::open(&self.path).await?;
-            self.sender = again.sender;
-            self.sender.ready().await.map_err(broken)?;
+        let mut tries = 1;
+        loop {
+            // The connection of an earlier call may have been closed meanwhile.
+            if self.sender.ready().await.is_err() {
+                self.connect_again().await?;
+                self.sender.ready().await.map_err(broken)?;
+            }
+            match self.sender.try_send_request(request.clone()).await {
+                Ok(response) => return Ok(response),
+                Err(mut failed) => {
+                    let unread = failed.take_message().is_some() || unread(failed.error());
+                    if !unread || tries == TRIES_MAX {
+                        return Err(broken(failed.into_error()));
+                    }
+                    tries += 1;
+                    self.connect_again().await?;
+                }
+            }
         }
-        self.sender.send_request(request).await.map_err(broken)
+    }
+
+    async fn connect_again(&mut self) -> Result<(), Error> {
+        self.sender = Self::open(&self.path).await?.sender;
+        Ok(())
+    }
+}
+
+/// Whether the daemon went without having read the whole request, so that asking another one does
+/// nothing twice. A Unix socket that is closed resets its other end only if it held bytes that nobody
+/// read, or at a write after that; one that was read just ends.
+fn unread(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| matches!(cause.kind(), ConnectionReset | BrokenPipe))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// What a call through a client gives; a thread is the daemon.
+    async fn ask(daemon: impl FnOnce(UnixListener) + Send + 'static) -> Result<u16, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let serving = std::thread::spawn(|| daemon(listener));
+        let mut client = Client::open(&path).await.unwrap();
+        let request = Request::post("/rpc").body(Full::new(Bytes::from_static(b"{}")));
+        let answer = client.send(request, "test").await?;
+        serving.join().unwrap();
+        Ok(answer.status().as_u16())
+    }
+
+    #[tokio::test]
+    async fn what_no_daemon_has_read_is_asked_of_the_next_one() {
+        let answer = ask(|listener| {
+            let (mut first, _) = listener.accept().unwrap();
+            first.read_exact(&mut [0]).unwrap();
+            drop(first);
+            let (mut next, _) = listener.accept().unwrap();
+            next.read_exact(&mut [0]).unwrap();
+            next.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        });
+        assert_eq!(answer.await.unwrap(), 204);
+    }
+
+    #[tokio::test]
+    async fn what_a_daemon_has_read_is_not_asked_twice() {
+        let answer = ask(|listener| {
+            let (mut first, _) = listener.accept().unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"{}") {
+                let mut byte = [0];
+                first.read_exact(&mut byte).unwrap();
+                seen.push(byte[0]);
+            }
+        });
+        assert!(matches!(answer.await, Err(Error::Broken { .. })));
     }
 }
