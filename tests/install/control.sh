@@ -7,6 +7,7 @@
 #   control_cut NAME, control_heal   drops every packet of a machine, and lets them through again
 #   hs ARGS...                 headscale's own command line
 #   tailscaled_install NAME, tailscaled_login NAME   the service in a machine, and its login
+#   tailscaled_acquainted NAME OTHER   waits until each of two machines reaches the other
 #   control_end                for `trap`: no machine, server or namespace is left behind
 
 CTL=thi$$
@@ -16,7 +17,7 @@ hs() { nsenter --net="/run/netns/$CTL" "$TAILNET_BIN/headscale" -c "$MACHINES/he
 
 control_up() {
   TAILNET_BIN=$1
-  [ -c /dev/net/tun ] || { mkdir -p /dev/net; mknod /dev/net/tun c 10 200; }
+  [ -c /dev/net/tun ] || { mkdir -p /dev/net; mknod /dev/net/tun c 10 200 || [ -c /dev/net/tun ]; }
   ip netns add "$CTL"
   ip -n "$CTL" link set lo up
   ip -n "$CTL" link add br0 type bridge forward_delay 0 stp_state 0
@@ -120,6 +121,13 @@ tailscaled_login() {
   machine "$1" tailscale up --login-server="http://$NET.1:8080" --auth-key="$(control_key)" --hostname="$1" \
     --netfilter-mode=off --accept-dns=false --timeout=30s 2>/dev/null
   wait_for 20 "$1 is in the tailnet" online "$1"
+}
+
+# After a login it may take some 15 s until the others know of it.
+reaches() { machine "$1" tailscale ping -c 1 --timeout 5s --until-direct=false "$2"; }
+tailscaled_acquainted() {
+  wait_for 45 "$1 reaches $2" reaches "$1" "$2"
+  wait_for 45 "$2 reaches $1" reaches "$2" "$1"
 }
 
 control_down() {
