@@ -6,6 +6,7 @@
 #   machine NAME CMD...     runs CMD inside
 #   journal_end NAME        the end of its journal, for --after-cursor: --since knows only whole seconds
 #   machine_halt NAME       powers it off; its disk stays until machine_forget NAME
+#   newer_deb DEB NEWER     the same package under a later version
 #   wait_for SECONDS WHAT CMD...   tries CMD until it succeeds; names WHAT when the time is over
 #
 # Needs root, systemd-container and mmdebstrap. Everything is in $MACHINES, mounts included.
@@ -37,7 +38,8 @@ machine_root() {
     [ -e "$root.done" ] && exit 0
     rm -rf "$root"
     mmdebstrap --quiet --mode=root --variant=minbase --include="$PACKAGES" --aptopt='APT::Sandbox::User "root"' \
-      "$SUITE" "$root" /etc/apt/sources.list.d/debian.sources >&2
+      "$SUITE" "$root" \
+      "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $SUITE main" >&2
     touch "$root.done"
   ) 9>"$root.lock" || return 1
   printf '%s\n' "$root"
@@ -116,6 +118,14 @@ machine_forget() {
     umount "$mount"
   fi
   rm -rf "${MACHINES:?}/$1" "$mount"
+}
+
+newer_deb() {
+  local tree; tree=$(mktemp -d "$MACHINES/newer.XXXXXX")
+  dpkg-deb -R "$1" "$tree"
+  sed -i 's/^Version: .*/Version: 99.0.0-1/' "$tree/DEBIAN/control"
+  dpkg-deb -b "$tree" "$2" >/dev/null
+  rm -r "$tree"
 }
 
 machines_end() {
