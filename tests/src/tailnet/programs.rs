@@ -34,8 +34,12 @@ impl Programs {
     fn look() -> Result<Self, String> {
         if !Path::new("/dev/net/tun").exists() {
             std::fs::create_dir_all("/dev/net").map_err(|error| error.to_string())?;
-            run("mknod", &["/dev/net/tun", "c", "10", "200"])
-                .map_err(|error| format!("no TUN device: {error}"))?;
+            if let Err(error) = run("mknod", &["/dev/net/tun", "c", "10", "200"])
+                // Another process may have made it in between.
+                && !Path::new("/dev/net/tun").exists()
+            {
+                return Err(format!("no TUN device: {error}"));
+            }
         }
         if run("nft", &["--version"]).is_err() || run("ip", &["-V"]).is_err() {
             let apt =
