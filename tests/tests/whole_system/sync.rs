@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tests::lab::{
-    Daemon, LONG, SHORT, converge, eventually, holds, note, pair, pair_line, paired_daemons,
+    Daemon, LONG, SHORT, converge, eventually, holds, pair, pair_line, paired_daemons,
 };
 use thrum_api::local::{PeerRemove, PeerRemoveParams, PeerState, SyncStatus};
 
@@ -103,9 +103,7 @@ fn nothing_crosses_a_triangle_twice() {
     let received = sum(|sync| sync.events_received) - before;
     let duplicate = sum(|sync| sync.events_duplicate);
     assert_eq!(received - duplicate, 6 * rounds, "3 events a round, to 2 others each");
-    if judged == 0 {
-        note(&format!("not judged: {duplicate} events came twice, on a machine that was too busy"));
-    }
+    assert!(judged > 0 || duplicate < rounds, "{duplicate} of {} events came twice", 6 * rounds);
 }
 
 #[test]

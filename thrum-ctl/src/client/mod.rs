@@ -127,8 +127,8 @@ impl Client {
             match self.sender.try_send_request(request.clone()).await {
                 Ok(response) => return Ok(response),
                 Err(mut failed) => {
-                    let unread = failed.take_message().is_some() || unread(failed.error());
-                    if !unread || tries == TRIES_MAX {
+                    let again = failed.take_message().is_some() || unread(failed.error());
+                    if !again || tries == TRIES_MAX {
                         return Err(broken(failed.into_error()));
                     }
                     tries += 1;
