@@ -34,7 +34,8 @@ async fn before_it_is_begun_nothing_runs_and_nothing_is_written() {
     assert_eq!(kind.problem().await, None);
     kind.begin();
     kind.begin();
-    until(async || place.pid().is_some()).await;
+    // Its process id is noted before the script's first line runs.
+    until(async || !place.started().is_empty()).await;
     kind.stop().await;
     assert_eq!(place.started().len(), 1);
     // And one that never was is ended as well.
