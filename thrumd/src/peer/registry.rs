@@ -228,19 +228,18 @@ impl Registry {
         Ok(put)
     }
 
-    /// Changes a peer if it is there; written only if the change changed something.
+    /// Changes a peer if it is there; written only if the change changed something. Answers what
+    /// `change` does, None if there is no such peer.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub async fn update(
+    pub async fn update<R: Send + 'static>(
         &self,
         id: DaemonId,
-        change: impl FnOnce(&mut Peer) + Send + 'static,
-    ) -> Result<(), RegistryError> {
+        change: impl FnOnce(&mut Peer) -> R + Send + 'static,
+    ) -> Result<Option<R>, RegistryError> {
         self.change(move |contents| {
-            if let Some(entry) = contents.peers.get_mut(&id) {
-                change(&mut entry.peer);
-            }
+            contents.peers.get_mut(&id).map(|entry| change(&mut entry.peer))
         })
         .await
     }
@@ -253,6 +252,27 @@ impl Registry {
         let gone = self.change(move |contents| contents.peers.remove(&id)).await?;
         lock(&self.shared.elsewhere).remove(&id);
         Ok(gone.map(|entry| entry.peer))
+    }
+
+    /// The same if `may` says so of the peer; nothing comes between the question and the change.
+    /// Whether it was there and is forgotten.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub async fn remove_if(
+        &self,
+        id: DaemonId,
+        may: impl FnOnce(&Peer) -> bool + Send + 'static,
+    ) -> Result<bool, RegistryError> {
+        let remove = move |contents: &mut PeersFile| {
+            let may = contents.peers.get(&id).is_some_and(|entry| may(&entry.peer));
+            may && contents.peers.remove(&id).is_some()
+        };
+        let gone = self.change(remove).await?;
+        if gone {
+            lock(&self.shared.elsewhere).remove(&id);
+        }
+        Ok(gone)
     }
 
     /// Which peer this token is of, in constant time for each peer, if the caller is the node that

@@ -222,23 +222,40 @@ impl Driver {
                 }
                 Some(Input::Forgotten { peer, ticket })
             }),
-            Action::MarkRemoved { peer, removed } => self.go(async move {
-                let marked = shared.registry.update(peer, move |peer| peer.removed_us = removed);
+            Action::MarkRemoved { peer, removed } => self.go_about(peer, move |token| async move {
+                let mark = move |peer: &mut Peer| {
+                    if peer.token.matches(token.expose()) {
+                        peer.removed_us = removed;
+                    }
+                };
+                let marked = shared.registry.update(peer, mark);
                 if let Err(error) = marked.await {
                     tracing::warn!("can't note that {peer} removed us: {}", chain(&error));
                 }
-                None
             }),
-            Action::Confirm(peer) => self.go(async move {
-                shared.confirm(peer).await;
-                None
+            Action::Confirm(peer) => self.go_about(peer, move |token| async move {
+                let _one_at_a_time = shared.pairing.lock().await;
+                shared.confirm(peer, token).await;
             }),
-            Action::Drop(peer) => self.go(async move {
+            Action::Drop(peer) => self.go_about(peer, move |token| async move {
+                let _one_at_a_time = shared.pairing.lock().await;
                 tracing::warn!("[pairing] {peer} does not accept our token: it was never paired");
-                shared.undo_pairing(peer).await;
-                None
+                shared.undo_pairing(peer, token).await;
             }),
         }
+    }
+
+    /// The same about the token that the hub means, which may be another one than the registry's.
+    fn go_about<F>(&self, peer: DaemonId, work: impl FnOnce(Token) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some((token, _)) = self.pairings.get(&peer) else { return };
+        let work = work(token.clone());
+        self.go(async move {
+            work.await;
+            None
+        });
     }
 
     fn go(&self, work: impl Future<Output = Option<Input>> + Send + 'static) {

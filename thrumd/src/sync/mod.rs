@@ -101,6 +101,7 @@ impl Sync {
             counters: Default::default(),
             traffic: Default::default(),
             joining: Default::default(),
+            pairing: Default::default(),
             replaced: Default::default(),
         });
         let driver = Driver::new(Arc::clone(&shared), Rules::new(cadence));

@@ -96,6 +96,8 @@ pub(super) struct Shared {
     pub(super) traffic: Mutex<BTreeMap<DaemonId, Traffic>>,
     /// Peers in the middle of `join`: the hub leaves them alone until it is decided.
     pub(super) joining: Mutex<BTreeSet<DaemonId>>,
+    /// Held by who joins, or ends what a join left open: two at once would leave half a pairing each.
+    pub(super) pairing: tokio::sync::Mutex<()>,
     /// What a pairing that isn't confirmed yet has replaced.
     pub(super) replaced: Mutex<BTreeMap<DaemonId, Peer>>,
 }

@@ -11,7 +11,7 @@ use thrum_api::peer::{
     NotifyParams, PairRequest, PairRequestParams, Paired, PeerInfo, PeerInfoParams, SyncNotify,
     SyncPeerInfo,
 };
-use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, names};
+use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, Token, names};
 use tokio::time::{Instant, sleep, timeout};
 
 use refusal::{is_itself, refused, unreachable};
@@ -60,23 +60,35 @@ impl Shared {
         Ok(target)
     }
 
-    /// Notes that a peer accepted our token.
-    pub(super) async fn confirm(&self, id: DaemonId) {
-        lock(&self.replaced).remove(&id);
-        if let Err(error) = self.registry.update(id, |peer| peer.unconfirmed = false).await {
-            tracing::warn!("can't note that {id} is paired: {}", chain(&error));
+    /// Notes that a peer accepted this token of ours. Called with `pairing` held.
+    pub(super) async fn confirm(&self, id: DaemonId, token: Token) {
+        let confirm = move |peer: &mut Peer| {
+            let same = peer.token.matches(token.expose());
+            peer.unconfirmed &= !same;
+            same
+        };
+        match self.registry.update(id, confirm).await {
+            Ok(Some(true)) => drop(lock(&self.replaced).remove(&id)),
+            Ok(_) => {}
+            Err(error) => tracing::warn!("can't note that {id} is paired: {}", chain(&error)),
         }
     }
 
-    /// Takes a pairing back that the other side doesn't know: what it replaced is there again.
-    pub(super) async fn undo_pairing(&self, id: DaemonId) {
-        let old = lock(&self.replaced).remove(&id);
+    /// Takes a pairing back whose token the other side doesn't know: what it replaced is there
+    /// again. Called with `pairing` held.
+    pub(super) async fn undo_pairing(&self, id: DaemonId, token: Token) {
+        let is_it = move |peer: &Peer| peer.token.matches(token.expose());
+        let old = lock(&self.replaced).get(&id).cloned();
         let undone = match old {
-            Some(old) => self.registry.put(old).await.map(drop),
-            None => self.registry.remove(id).await.map(drop),
+            Some(old) => self.registry.put_if(old, move |held| held.is_some_and(is_it)).await,
+            None => self.registry.remove_if(id, is_it).await,
         };
-        if let Err(error) = undone {
-            tracing::warn!("can't take the pairing with {id} back: {}", chain(&error));
+        match undone {
+            Ok(true) => drop(lock(&self.replaced).remove(&id)),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!("can't take the pairing with {id} back: {}", chain(&error));
+            }
         }
     }
 }
@@ -162,6 +174,8 @@ async fn ask(
         name: shared.name.to_string(),
         addr: format!("{}:{}", shared.name, *shared.port.borrow()),
     };
+    // Who gives up and joins again may find the first try still waiting for its answer.
+    let _one_at_a_time = shared.pairing.lock().await;
     let answer = shared
         .client
         .call::<PairRequest>(typed, &target.addresses, None, &params, Bounds::SMALL)
@@ -189,9 +203,6 @@ async fn store_and_confirm(
     let name = names::daemon(&paired.name).map_or_else(|_| typed.to_owned(), str::to_owned);
     let old = shared.registry.get(id);
     let renewed = old.is_some();
-    if let Some(old) = old {
-        lock(&shared.replaced).entry(id).or_insert(old);
-    }
     let peer = Peer {
         daemon_id: id,
         name: name.clone(),
@@ -203,20 +214,25 @@ async fn store_and_confirm(
         removed_us: false,
         by_policy: None,
     };
-    if let Err(error) = shared.registry.put(peer.clone()).await {
-        lock(&shared.replaced).remove(&id);
-        return Err(state_file(&error));
+    shared.registry.put(peer.clone()).await.map_err(|error| state_file(&error))?;
+    if let Some(old) = old {
+        let mut replaced = lock(&shared.replaced);
+        if old.unconfirmed {
+            replaced.entry(id).or_insert(old);
+        } else {
+            replaced.insert(id, old);
+        }
     }
     match first_request(shared, &peer, address).await {
         Ok(info) if info.result.id == id => {
-            shared.confirm(id).await;
+            shared.confirm(id, peer.token.clone()).await;
             shared.traffic(id, |traffic| traffic.version = Some(info.result.version));
             let name = shared.name_of(&peer);
             tracing::info!("[pairing] Paired with {name} ({id}) at {address}");
             Ok(PeerJoinResult { daemon_id: id, name, address: address.to_string(), renewed })
         }
         Ok(_) | Err(ClientError::Refused { .. }) => {
-            shared.undo_pairing(id).await;
+            shared.undo_pairing(id, peer.token.clone()).await;
             Err(RpcError::new(
                 ErrorCode::REFUSED,
                 format!("{typed} took the code and then did not accept its own token; nothing was changed"),

@@ -1,7 +1,13 @@
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
 use thrum_api::local::PeerState;
-use thrum_api::{ErrorCode, PairingCode};
+use thrum_api::{ErrorCode, PairingCode, Token};
 
 use super::lab::{converge, daemon, eventually, pair};
+use super::stranger::{answering, friend, http};
+use crate::peer::Peer;
+use crate::sync::shared::lock;
 
 fn wrong(code: &PairingCode) -> PairingCode {
     let other = if code.expose().starts_with('0') { "1" } else { "0" };
@@ -112,4 +118,66 @@ async fn a_peer_that_is_away_is_removed_without_being_told_and_finds_out() {
 async fn removing_nobody_is_an_error_that_names_the_near_ones() {
     let a = daemon("a").await;
     assert_eq!(a.sync.remove("nobody").await.unwrap_err().code, ErrorCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn two_joins_at_once_come_one_after_the_other() {
+    let id = crate::ids::daemon();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    let other = answering(move |request| {
+        let call: Value = serde_json::from_str(request.split("\r\n\r\n").nth(1)?).ok()?;
+        let mut heard = lock(&heard);
+        let result = match call["method"].as_str()? {
+            "pair.request" => {
+                heard.push("pair");
+                let token = Token::from_bytes(&[u8::try_from(heard.len()).ok()?; 32]);
+                json!({"status": "paired", "token": token.expose(), "id": id, "name": "other"})
+            }
+            "sync.peer_info" => {
+                heard.push("use");
+                let epoch = crate::ids::epoch();
+                json!({"id": id, "name": "other", "version": "1", "epoch": epoch, "head_seq": 0})
+            }
+            _ => return None,
+        };
+        let answer = json!({"jsonrpc": "2.0", "id": call["id"], "result": result});
+        http("application/json", &answer.to_string())
+    })
+    .await
+    .to_string();
+    let a = daemon("a").await;
+    let code = Some("1234".parse::<PairingCode>().unwrap());
+    let (first, second) =
+        tokio::join!(a.sync.join(&other, code.clone()), a.sync.join(&other, code));
+    assert_eq!((first.unwrap().renewed, second.unwrap().renewed), (false, true));
+    assert_eq!(*lock(&asked), ["pair", "use", "pair", "use"]);
+    assert!(!a.registry.get(id).unwrap().unconfirmed);
+}
+
+#[tokio::test]
+async fn what_is_about_an_old_token_does_not_hit_a_newer_pairing() {
+    let a = daemon("a").await;
+    let silent = answering(|_| None).await;
+    let (first, second) = (Token::from_bytes(&[1; 32]), Token::from_bytes(&[2; 32]));
+    let replaced = friend(silent);
+    let id = replaced.daemon_id;
+    let shared = &a.sync.shared;
+    lock(&shared.replaced).insert(id, replaced.clone());
+    let newer = Peer { token: second.clone(), unconfirmed: true, ..replaced.clone() };
+    a.registry.put(newer).await.unwrap();
+    let held = || a.registry.get(id).map(|peer| (peer.token.expose().to_owned(), peer.unconfirmed));
+    let untouched = Some((second.expose().to_owned(), true));
+    shared.confirm(id, first.clone()).await;
+    assert_eq!((held(), lock(&shared.replaced).len()), (untouched.clone(), 1));
+    shared.undo_pairing(id, first.clone()).await;
+    assert_eq!((held(), lock(&shared.replaced).len()), (untouched, 1));
+    shared.undo_pairing(id, second.clone()).await;
+    assert_eq!(held(), Some((replaced.token.expose().to_owned(), false)));
+    // Without anything that it replaced, too.
+    a.registry.put(Peer { token: second.clone(), unconfirmed: true, ..replaced }).await.unwrap();
+    shared.undo_pairing(id, first).await;
+    assert!(held().is_some());
+    shared.undo_pairing(id, second).await;
+    assert_eq!(held(), None);
 }

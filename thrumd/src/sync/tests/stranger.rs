@@ -20,15 +20,24 @@ async fn stranger(answer: Option<String>) -> SocketAddr {
 /// Answers each request with what it is told for its number, from 0.
 async fn scripted(answer: impl Fn(usize) -> Option<String> + Clone + Send + 'static) -> SocketAddr {
     let asked = Arc::new(AtomicUsize::new(0));
+    answering(move |_| answer(asked.fetch_add(1, Ordering::SeqCst))).await
+}
+
+/// Answers each request with what it is told for its text.
+pub(super) async fn answering(
+    answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let (answer, asked) = (answer.clone(), Arc::clone(&asked));
+            let answer = answer.clone();
             tokio::spawn(async move {
                 let mut request = vec![0; 64 * 1024];
-                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
-                    if let Some(answer) = answer(asked.fetch_add(1, Ordering::SeqCst))
+                while let Ok(read) = stream.read(&mut request).await
+                    && read > 0
+                {
+                    if let Some(answer) = answer(&String::from_utf8_lossy(&request[..read]))
                         && stream.write_all(answer.as_bytes()).await.is_err()
                     {
                         break;
@@ -40,7 +49,7 @@ async fn scripted(answer: impl Fn(usize) -> Option<String> + Clone + Send + 'sta
     address
 }
 
-fn http(kind: &str, body: &str) -> Option<String> {
+pub(super) fn http(kind: &str, body: &str) -> Option<String> {
     let length = body.len();
     Some(format!(
         "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
@@ -48,7 +57,11 @@ fn http(kind: &str, body: &str) -> Option<String> {
 }
 
 async fn befriend(daemon: &Daemon, address: SocketAddr) {
-    let peer = Peer {
+    daemon.registry.put(friend(address)).await.unwrap();
+}
+
+pub(super) fn friend(address: SocketAddr) -> Peer {
+    Peer {
         daemon_id: crate::ids::daemon(),
         name: "stranger".to_owned(),
         address: address.to_string(),
@@ -58,8 +71,7 @@ async fn befriend(daemon: &Daemon, address: SocketAddr) {
         unconfirmed: false,
         removed_us: false,
         by_policy: None,
-    };
-    daemon.registry.put(peer).await.unwrap();
+    }
 }
 
 /// The daemon says this of the peer, and other peers go on.
