@@ -32,8 +32,9 @@ pub(super) fn ours(error: &LogError) -> Failure {
 }
 
 /// A peer that was removed, or paired again, while it was asked.
-fn gone() -> Failure {
-    Failure::faulty("it is no peer any more".to_owned())
+pub(super) fn gone() -> Failure {
+    // Nobody answered that.
+    Failure::ours("it is no peer any more".to_owned())
 }
 
 /// Pulls everything that the peer has and we lack.

@@ -6,8 +6,8 @@ use thrum_api::peer::{NotifyParams, SyncNotify};
 use thrum_api::{DaemonId, Place};
 
 use super::client::{Bounds, ClientError};
-use super::hub::{Failure, Rules, TellEnd, patience};
-use super::pull::ours;
+use super::hub::{Rules, TellEnd, patience};
+use super::pull::{gone, ours};
 use super::shared::Shared;
 use crate::log::News;
 use crate::peer::Peer;
@@ -22,7 +22,7 @@ pub(super) struct Telling {
 
 pub(super) async fn tell(shared: &Shared, id: DaemonId, what: Telling, rules: &Rules) -> TellEnd {
     let Some(peer) = shared.registry.get(id) else {
-        return TellEnd::Failed(Failure::faulty("it is no peer any more".to_owned()));
+        return TellEnd::Failed(gone());
     };
     let from = if what.due { what.held } else { what.unseen };
     let mut news = match shared.log.news(id, from).await {

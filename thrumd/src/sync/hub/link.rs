@@ -229,10 +229,16 @@ impl Link {
         self.ever_reached = true;
     }
 
-    pub(super) fn answered(&mut self, me: DaemonId, out: &mut Vec<Action>) {
+    /// Something answered. That need not be the peer: it proves nothing of our token.
+    pub(super) fn reached(&mut self) {
         self.line.clear();
         self.refused = None;
         self.ever_reached = true;
+    }
+
+    /// The peer answered, and accepted our token.
+    pub(super) fn answered(&mut self, me: DaemonId, out: &mut Vec<Action>) {
+        self.reached();
         if std::mem::take(&mut self.facts.unconfirmed) {
             out.push(Action::Confirm(me));
         }

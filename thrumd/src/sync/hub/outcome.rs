@@ -54,7 +54,7 @@ impl Link {
             Trouble::Line => self.line.fail(around.now, &around.rules.ladder, draw),
             Trouble::Refused => return self.refused_us(me, around, out),
             Trouble::Faulty => {
-                self.answered(me, out);
+                self.reached();
                 self.pull_faults.fail(around.now, &around.rules.ladder, draw);
             }
             Trouble::Ours => self.pull_faults.fail(around.now, &around.rules.own_ladder, draw),

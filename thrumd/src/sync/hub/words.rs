@@ -15,8 +15,9 @@ pub enum Trouble {
     Line,
     /// It refused our token.
     Refused,
-    /// It answered with an error or with something that can't be. Backs off for that one kind of
-    /// request, until it works again.
+    /// It answered with an error or with something that can't be, as another program at its port
+    /// would, too: that confirms no pairing. Backs off for that one kind of request, until it works
+    /// again.
     Faulty,
     /// Our own log failed. Backs off like `Faulty`, and for 30 s at most.
     Ours,

@@ -202,6 +202,19 @@ fn the_first_answer_confirms_a_pairing() {
 }
 
 #[test]
+fn an_answer_that_anything_could_give_confirms_no_pairing() {
+    let mut bench = Bench::settled(&[]);
+    let open = Facts { unconfirmed: true, removed_us: true, ..facts() };
+    let (_, ticket) = only(pulls(&bench.give(Input::Peers([(peer(1), open)].into()))));
+    let other = Failure::faulty("the answer can't be read".to_owned());
+    assert_eq!(bench.pulled(peer(1), ticket, PullEnd::Failed(other)), []);
+    let (_, ticket) = only(pulls(&bench.pass(ms(1300))));
+    let confirmed = bench.pulled(peer(1), ticket, done(0));
+    let marked = Action::MarkRemoved { peer: peer(1), removed: false };
+    assert_eq!(confirmed, [Action::Confirm(peer(1)), marked]);
+}
+
+#[test]
 fn a_log_that_changed_is_read_from_its_start() {
     let mut bench = Bench::off(&[peer(1)]);
     let (_, ticket) = only(pulls(&bench.give(Input::Enable(true))));
