@@ -146,8 +146,10 @@ impl Link {
             }
             Input::Synced { peer, latest } if *peer == me => {
                 self.synced(*latest, *latest, now);
-                // The pull that an earlier notification asked for has nothing to bring any more.
-                if self.why == Why::Told && self.pulling.is_none() {
+                // The pull that an earlier notification asked for has nothing to bring any more; after
+                // a failed one it has to show that pulls work again.
+                let told = self.why == Why::Told && self.pulling.is_none();
+                if told && self.pull_faults.failures() == 0 {
                     self.pull_at = None;
                 }
             }

@@ -125,6 +125,23 @@ fn a_peer_that_answers_badly_backs_off_although_it_is_heard() {
 }
 
 #[test]
+fn a_pull_that_failed_is_tried_again_although_a_notification_brought_everything() {
+    let mut bench = Bench::settled(&[peer(1)]);
+    let lacking = || Input::Lacking { peer: peer(1), latest: Sequence(9), from: vec![peer(1)] };
+    let (_, ticket) = only(pulls(&bench.give(lacking())));
+    // It asks for one more afterwards, and that is what the failed one's retry is.
+    bench.give(lacking());
+    let bad = PullEnd::Failed(Failure::faulty("place 3 comes after place 3".to_owned()));
+    assert_eq!(bench.pulled(peer(1), ticket, bad), []);
+    bench.give(Input::Synced { peer: peer(1), latest: Sequence(9) });
+    let view = bench.hub.view(peer(1)).unwrap();
+    assert_eq!((view.state, view.next_try.is_some()), (PeerState::BackingOff, true));
+    let (_, ticket) = only(pulls(&bench.pass(ms(1300))));
+    bench.pulled(peer(1), ticket, done(9));
+    assert_eq!(bench.hub.view(peer(1)).unwrap().state, PeerState::InSync);
+}
+
+#[test]
 fn a_log_of_our_own_that_fails_is_tried_every_30_seconds_at_most() {
     let mut bench = Bench::off(&[peer(1)]);
     let (_, mut ticket) = only(pulls(&bench.give(Input::Enable(true))));
