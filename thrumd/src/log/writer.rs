@@ -15,8 +15,9 @@ use crate::clock;
 
 /// Jobs that wait for the writer, at most; callers wait for room.
 pub(super) const QUEUE: usize = 256;
-/// A group ends after the job that brings it over this many bytes, so that no caller waits for
-/// another one's megabytes.
+/// A group ends after the job that brings it over this many bytes: a local caller waits for the bytes
+/// of others no longer than for that, and for one batch of a peer (a page at most), which always
+/// goes along.
 const GROUP_BYTES: usize = 1024 * 1024;
 
 /// Who waits for a job. Local callers come first in a group.
