@@ -77,7 +77,7 @@ impl Client {
         Self { tailnet, pool: Arc::default() }
     }
 
-    /// Closes idle connections.
+    /// Closes idle connections, and those in use once they are not.
     pub fn forget_connections(&self) {
         self.pool.clear();
     }
@@ -97,7 +97,7 @@ impl Client {
         let body = envelope::request::<M>(1, params)
             .map_err(|source| ClientError::Params { method: M::NAME, source })?;
         let body = Bytes::from(body);
-        let begun = Instant::now();
+        let (begun, network) = (Instant::now(), self.pool.network());
         let exchange = async {
             for &address in addresses {
                 let Some(sender) = self.pool.take(address) else { continue };
@@ -119,7 +119,7 @@ impl Client {
         };
         let (address, (sender, bytes, status)) =
             timeout(bounds.whole, exchange).await.map_err(|_| late())??;
-        self.pool.put(address, sender);
+        self.pool.put(address, sender, network);
         let result = read::<M>(address, status, &bytes)?;
         Ok(Answer { result, address, round_trip: begun.elapsed() })
     }

@@ -176,6 +176,9 @@ async fn ask(
     };
     // Who gives up and joins again may find the first try still waiting for its answer.
     let _one_at_a_time = shared.pairing.lock().await;
+    // The token is bound to the node that asks, which is whose the connection is: an older one may
+    // still be of the node that this machine was.
+    shared.client.forget_connections();
     let answer = shared
         .client
         .call::<PairRequest>(typed, &target.addresses, None, &params, Bounds::SMALL)
