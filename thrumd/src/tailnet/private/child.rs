@@ -5,7 +5,9 @@
 //! started it, which is why each run has a thread of its own that stays to the end. Where there is
 //! no setpriv, or none that works, the next start ends what the last one left (see [`reap`]).
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -33,6 +35,8 @@ pub(super) struct Recipe {
     pub(super) setpriv: Option<PathBuf>,
     pub(super) user: Option<User>,
     pub(super) dir: PathBuf,
+    /// The same, open.
+    pub(super) opened: Arc<File>,
     pub(super) ephemeral: bool,
     pub(super) environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
 }
@@ -41,6 +45,7 @@ impl Recipe {
     /// The command. All its paths are relative to its directory, because as another user it may not
     /// be able to walk there. Nothing secret is in it.
     pub(super) fn command(&self) -> Command {
+        let mut dir = self.dir.clone();
         let mut command = match &self.setpriv {
             Some(setpriv) => {
                 let mut command = through(setpriv, self.user.as_ref());
@@ -51,6 +56,11 @@ impl Recipe {
                 let mut command = Command::new(&self.program);
                 if let Some(user) = &self.user {
                     command.uid(user.uid).gid(user.gid);
+                    // It is that user before it goes there, and may not walk the way; a directory
+                    // that is open needs none. (Where there is no /proc, the way has to be open.)
+                    if cfg!(target_os = "linux") {
+                        dir = format!("/proc/self/fd/{}", self.opened.as_raw_fd()).into();
+                    }
                 }
                 command
             }
@@ -61,7 +71,7 @@ impl Recipe {
             .arg(format!("--socket={}", files::SOCKET))
             .arg(format!("--config={}", files::CONF))
             .arg("--no-logs-no-support")
-            .current_dir(&self.dir)
+            .current_dir(dir)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("HOME", &self.dir)
@@ -148,18 +158,23 @@ impl Run {
         let (tell_end, ended) = oneshot::channel();
         let failed = |source| ChildError::Start { program: recipe.program.clone(), source };
         let (mut command, slot) = (recipe.command(), slot.clone());
+        let opened = Arc::clone(&recipe.opened);
         std::thread::Builder::new()
             .name("tailscaled".to_owned())
             .stack_size(256 * 1024)
-            .spawn(move || match command.spawn() {
-                Err(error) => drop(tell_pid.send(Err(error))),
-                Ok(mut child) => {
-                    let stderr = child.stderr.take();
-                    let pid = child.id();
-                    slot.put(child);
-                    drop(tell_pid.send(Ok(pid)));
-                    let said = stderr.map(listen).unwrap_or_default();
-                    drop(tell_end.send(wait(&slot, &said)));
+            .spawn(move || {
+                let started = command.spawn();
+                drop(opened);
+                match started {
+                    Err(error) => drop(tell_pid.send(Err(error))),
+                    Ok(mut child) => {
+                        let stderr = child.stderr.take();
+                        let pid = child.id();
+                        slot.put(child);
+                        drop(tell_pid.send(Ok(pid)));
+                        let said = stderr.map(listen).unwrap_or_default();
+                        drop(tell_end.send(wait(&slot, &said)));
+                    }
                 }
             })
             .map_err(failed)?;

@@ -98,8 +98,9 @@ pub(super) fn write(
     }
     let key_file = dir.join(KEY);
     if key.is_none() {
-        // First: this works on a full disk too.
+        // First: this works on a full disk too. The other is there if we were ended while we wrote.
         remove(&key_file)?;
+        remove(&new_of(&key_file))?;
     }
     if let (Some(key), Some(conf)) = (key, conf.as_object_mut()) {
         replace(&key_file, key.expose().as_bytes(), user)?;
@@ -109,9 +110,14 @@ pub(super) fn write(
     replace(&dir.join(CONF), conf.to_string().as_bytes(), user)
 }
 
+/// Where a file is written before it takes its place.
+fn new_of(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
 /// Writes a whole file of mode 0600 in one step.
 pub(super) fn replace(path: &Path, text: &[u8], user: Option<&User>) -> Result<(), ChildError> {
-    let new = path.with_extension("new");
+    let new = new_of(path);
     remove(&new)?;
     let written = std::fs::OpenOptions::new()
         .write(true)

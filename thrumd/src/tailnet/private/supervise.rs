@@ -30,8 +30,8 @@ pub(super) struct Plan {
     program: PathBuf,
     user: Option<User>,
     dir: PathBuf,
-    // Ours for as long as this lives.
-    _lock: File,
+    /// The directory, opened: ours for as long as this lives.
+    lock: Arc<File>,
 }
 
 impl Plan {
@@ -49,13 +49,13 @@ impl Plan {
         if socket.as_os_str().len() > files::SOCKET_PATH_LIMIT {
             return Err(ChildError::LongPath { path: socket });
         }
-        let lock = files::lock(&dir)?;
-        Ok(Self { config, program, user, dir, _lock: lock })
+        let lock = Arc::new(files::lock(&dir)?);
+        Ok(Self { config, program, user, dir, lock })
     }
 
     /// Closes the ports that are not ours, and finds out how the child is started. Runs programs.
     fn prepare(&self) -> (Exposure, Recipe) {
-        let Self { config, program, dir, .. } = self;
+        let Self { config, program, dir, lock, .. } = self;
         let mut user = self.user.clone();
         let exposure = Exposure::make(config, user.as_mut());
         let recipe = Recipe {
@@ -63,6 +63,7 @@ impl Plan {
             setpriv: binary::find_program("setpriv").filter(|it| binds(it, user.as_ref())),
             user,
             dir: dir.clone(),
+            opened: Arc::clone(lock),
             ephemeral: config.ephemeral,
             environment: config.environment.clone(),
         };
@@ -116,8 +117,13 @@ pub(super) async fn keep(
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
         let began = Instant::now();
-        let run = run_once(&plan.config, &recipe, &tailscaled, &trouble, &ties);
-        let Err(error) = run.await else { return };
+        let run = run_once(&plan.config, &recipe, &tailscaled, &trouble, &ties).await;
+        // Each run is handed the key anew: what is not there meanwhile is not stolen.
+        let taken = files::write(&recipe.dir, &plan.config, recipe.user.as_ref(), false);
+        if let Err(error) = taken {
+            tracing::warn!(error = %Chain(&error), "after the end of our own tailscaled");
+        }
+        let Err(error) = run else { return };
         if began.elapsed() >= GOOD_RUN {
             pause = FIRST_PAUSE;
         }
@@ -157,10 +163,8 @@ async fn run_once(
         return Err(error);
     }
     run.stop(slot).await;
-    for done in [files::write(dir, config, user, false), files::remove(&config.note)] {
-        if let Err(error) = done {
-            tracing::warn!(error = %Chain(&error), "after the end of our own tailscaled");
-        }
+    if let Err(error) = files::remove(&config.note) {
+        tracing::warn!(error = %Chain(&error), "after the end of our own tailscaled");
     }
     Ok(())
 }

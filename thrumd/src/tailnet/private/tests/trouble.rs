@@ -43,6 +43,50 @@ async fn before_it_is_begun_nothing_runs_and_nothing_is_written() {
 }
 
 #[tokio::test]
+async fn between_two_runs_the_key_is_not_there() {
+    let place = Place::new("echo there >> seen < authkey; exit 3");
+    let kind = running(place.config());
+    says(&kind, "exit code 3").await;
+    kind.stop().await;
+    assert_eq!(place.read("seen").as_deref(), Some("there\n"), "it was handed the key");
+    assert_eq!(place.read("authkey"), None);
+    assert!(!place.read("conf.json").unwrap().contains("authKey"));
+}
+
+#[test]
+fn without_setpriv_the_child_gets_to_a_directory_whose_way_is_not_its_own() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (place, programs) = (Place::new(""), Place::new("id -u > seen; cat authkey >> seen"));
+    let nobody = User { name: "nobody".to_owned(), uid: 65534, gid: 65534 };
+    let dir = files::make_dir(&place.state(), Some(&nobody)).unwrap();
+    files::write(&dir, &place.config(), Some(&nobody), true).unwrap();
+    std::fs::set_permissions(place.dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let recipe = child::Recipe {
+        program: programs.dir.path().join("tailscaled"),
+        setpriv: None,
+        user: Some(nobody),
+        opened: Arc::new(files::lock(&dir).unwrap()),
+        dir,
+        ephemeral: false,
+        environment: place.config().environment,
+    };
+    let ran = recipe.command().output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stderr), "");
+    assert_eq!(place.read("seen"), Some(format!("65534\n{KEY}")));
+}
+
+#[test]
+fn a_key_that_was_half_written_is_taken_away_too() {
+    let place = Place::new("");
+    std::fs::create_dir(place.state()).unwrap();
+    std::fs::write(place.state().join("authkey.new"), KEY).unwrap();
+    files::write(&place.state(), &place.config(), None, false).unwrap();
+    assert_eq!(place.read("authkey.new"), None);
+}
+
+#[tokio::test]
 async fn a_child_that_can_not_be_noted_is_ended() {
     let place = Place::new("exec sleep 600");
     let config = PrivateConfig { note: place.dir.path().join("none/process"), ..place.config() };
