@@ -84,7 +84,7 @@ fn print(text: &[u8]) -> ExitCode {
 
 fn fail(error: &dyn Error, code: u8, hint: &str) -> ExitCode {
     // sd-daemon(3): what the journal is to take it for.
-    let level = if std::env::var_os("JOURNAL_STREAM").is_some() { "<3>" } else { "" };
+    let level = if service::to_journal() { "<3>" } else { "" };
     let mut text = format!("{level}Error: {error}\n");
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -2,10 +2,11 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a helper of tests may end the test")]
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -190,14 +191,29 @@ fn the_service_manager_is_told_of_readiness_life_and_the_end() {
 #[test]
 fn the_journal_gets_levels_and_no_times() {
     let dir = tempfile::tempdir().unwrap();
+    // It is known by device and inode, which a file has too.
+    let (journal, other) = (dir.path().join("journal"), dir.path().join("other"));
+    let file = std::fs::File::create(&journal).unwrap();
+    let stat = file.metadata().unwrap();
     let mut command = thrumd(dir.path());
-    command.env("JOURNAL_STREAM", "8:1").stderr(Stdio::piped());
-    let mut child = command.spawn().expect("thrumd starts");
-    let mut stderr = child.stderr.take().expect("stderr");
-    let mut first = [0; 3];
-    stderr.read_exact(&mut first).unwrap();
-    assert_eq!(&first, b"<6>");
-    drop(Running(child));
+    command.env("JOURNAL_STREAM", format!("{}:{}", stat.dev(), stat.ino()));
+    let mut first_line = |path: &Path, stderr: std::fs::File| {
+        let _daemon = Running(command.stderr(stderr).spawn().expect("thrumd starts"));
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let text = std::fs::read_to_string(path).unwrap();
+            if let Some((line, _)) = text.split_once('\n') {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < deadline, "nothing was logged");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let line = first_line(&journal, file);
+    assert!(line.starts_with("<6>"), "{line}");
+    // Inherited from a service by whatever it starts, for another stderr.
+    let line = first_line(&other, std::fs::File::create(&other).unwrap());
+    assert!(line.contains(" INFO ") && !line.contains('<'), "{line}");
 }
 
 #[test]

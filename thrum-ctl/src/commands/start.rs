@@ -111,8 +111,7 @@ fn spawn(places: &Places, log: &Path) -> Result<(Child, u64), Error> {
         }
     }
     let child = command
-        // They speak of the service below which this command runs, if it does.
-        .env_remove("JOURNAL_STREAM")
+        // It speaks of the service below which this command runs, if it does.
         .env_remove("NOTIFY_SOCKET")
         .env("THRUM_LOG_PATH", log)
         .env("THRUM_SOCKET", places.own_socket())

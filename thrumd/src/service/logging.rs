@@ -29,10 +29,7 @@ enum Line {
 /// changes nothing.
 pub fn log_to_stderr(filter: &str) {
     let (filter, handle) = reload::Layer::new(targets(filter));
-    let line = match std::env::var_os("JOURNAL_STREAM") {
-        Some(_) => Line::Journal,
-        None => Line::Plain,
-    };
+    let line = if to_journal() { Line::Journal } else { Line::Plain };
     let colour = line == Line::Plain
         && std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty())
@@ -45,6 +42,14 @@ pub fn log_to_stderr(filter: &str) {
     if tracing_subscriber::registry().with(filter).with(layer).try_init().is_ok() {
         drop(FILTER.set(handle));
     }
+}
+
+/// Whether stderr is the journal, as systemd.exec(5) has it for `JOURNAL_STREAM`. Whoever a service
+/// starts inherits the variable, also where its stderr is another one.
+pub fn to_journal() -> bool {
+    let Some(named) = std::env::var("JOURNAL_STREAM").ok() else { return false };
+    rustix::fs::fstat(std::io::stderr())
+        .is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 /// Changes what is logged from now on.

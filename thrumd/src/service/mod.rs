@@ -10,7 +10,7 @@ mod start;
 mod stop;
 
 pub use error::ServiceError;
-pub use logging::log_to_stderr;
+pub use logging::{log_to_stderr, to_journal};
 pub use reload::{Reload, Reread};
 pub use reset::reset_identity;
 pub use start::Daemon;
