@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tests::lab::{Client, Daemon, SHORT, Setup, eventually, holds, note, process};
-use thrum_api::local::{AgentList, AgentListParams};
+use thrum_api::Empty;
+use thrum_api::local::{AgentList, AgentListParams, PeerList};
 
 const WAITING: &str = "waiting for thrumd: its socket is open, but nobody answers";
 
@@ -197,4 +198,19 @@ fn doctor_says_that_it_waits_for_a_silent_thrumd() {
     assert_eq!(doctor.stdout(), "", "and not only after the wait");
     process::signal(daemon.pid(), Signal::CONT);
     doctor.ends();
+}
+
+#[test]
+fn ctrl_c_ends_a_pairing_that_a_silent_thrumd_has_not_opened_yet() {
+    let daemon = Daemon::start("laptop");
+    process::signal(daemon.pid(), Signal::STOP);
+    let mut add = Running::start(&Client::new(&daemon), "add", &["peer", "add"]);
+    add.says(WAITING);
+    process::signal(add.child.id(), Signal::INT);
+    assert_eq!(add.ends(), Some(130), "{}", add.stderr());
+    process::signal(daemon.pid(), Signal::CONT);
+    eventually(SHORT, || {
+        let open = daemon.ask::<PeerList>(Empty {}).pairing;
+        holds(open.is_none(), || format!("a session that nobody waits for: {open:?}"))
+    });
 }

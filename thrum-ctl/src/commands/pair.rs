@@ -24,8 +24,11 @@ pub async fn add(context: &mut Context<'_>) -> Result<(), Error> {
     let mut client = context.daemon().await?;
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|source| Error::io("can't listen for Ctrl-C", source))?;
-    // Not given up on Ctrl-C: a session that opened a moment later would stay open.
-    let opened = client.call::<PeerAdd>(&Empty {}).await?;
+    // Hanging up is enough: a session that opens for nobody is ended.
+    let opened = tokio::select! {
+        opened = client.call::<PeerAdd>(&Empty {}) => opened?,
+        _ = interrupt.recv() => return Err(Error::Cancelled),
+    };
     let session = opened.session;
     let shown_and_waited = async {
         show_code(&opened, context.printer)?;

@@ -71,7 +71,7 @@ methods! { surface, params, hung_up;
     MessageWait => while_wanted(surface, hung_up, messages::wait(surface, params));
     MessageMarkRead => messages::mark_read(surface, params);
     AgentList => messages::agents(surface, params);
-    PeerAdd => { let Empty {} = params; peers::add(surface) };
+    PeerAdd => { let Empty {} = params; peers::add(surface, hung_up) };
     PeerWait => while_wanted(
         surface, hung_up, surface.pairing.wait(params.session, params.seen),
     );

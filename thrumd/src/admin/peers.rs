@@ -5,15 +5,22 @@ use thrum_api::local::{
     PeerRemoveResult, PeerResolveParams, PeerResolveResult, PeerSyncParams,
 };
 use thrum_api::{Empty, ErrorCode, RpcError};
+use tokio_util::sync::CancellationToken;
 
 use super::network::Link;
 use super::{Network, Surface, errors};
 use crate::config::SyncWish;
 use crate::peer::identity;
 
-/// `peer.add`
-pub async fn add(surface: &Surface) -> Result<PeerAddResult, RpcError> {
+/// `peer.add`. Opens nothing for a caller that has gone meanwhile.
+pub async fn add(
+    surface: &Surface,
+    hung_up: &CancellationToken,
+) -> Result<PeerAddResult, RpcError> {
     let join = turn_on(surface).await?.reachable().await?;
+    if hung_up.is_cancelled() {
+        return Err(RpcError::new(ErrorCode::REFUSED, "the caller has gone"));
+    }
     surface.pairing.open(join)
 }
 
