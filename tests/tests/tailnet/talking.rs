@@ -49,6 +49,11 @@ fn two_people_pair_by_name_and_see_who_the_other_is() {
 
         send_and_read(laptop, office, "from the laptop");
         send_and_read(office, laptop, "from the office");
+        // Which tailscaled that is, the daemon knows; nothing in this environment names it.
+        let report = laptop.thrum(&["doctor", "--json"]).json();
+        let checks = report["checks"].as_array().unwrap();
+        let login = checks.iter().find(|check| check["id"] == "tailscale_login").unwrap();
+        assert_eq!(login["state"], "ok", "{report}");
         assert_eq!(laptop.status().tailnet.listening.len(), 2, "IPv4 and IPv6");
         let log = laptop.log_text();
         assert!(!log.contains(code), "the log has the code");

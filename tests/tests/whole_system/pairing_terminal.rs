@@ -1,6 +1,6 @@
 //! Pairing as two persons see it, each in front of a terminal.
 
-use tests::lab::{Client, Daemon, SHORT, Terminal, eventually, holds};
+use tests::lab::{Client, Daemon, SHORT, Setup, Terminal, eventually, holds};
 use thrum_api::local::PeerList;
 use thrum_api::{Empty, ErrorCode};
 
@@ -66,6 +66,26 @@ fn ctrl_c_at_the_joining_terminal_leaves_the_session_open() {
     assert_eq!(joining.ends().0, 130);
     server.join(&laptop, &code).unwrap();
     assert_eq!(accepting.ends().0, 0);
+}
+
+#[test]
+fn when_its_time_is_over_both_terminals_say_so() {
+    let laptop = Setup::new("laptop").env("THRUM_PAIRING_TIMEOUT", "1s").start();
+    let server = Daemon::start("server");
+    let mut accepting = open(&laptop, &["peer", "add"]);
+    let code = shown_code(&mut accepting);
+    let mut joining = open(&server, &["peer", "join", &join_words(&laptop)]);
+    joining.shows("Enter pairing code: ");
+    let (exit, seen) = accepting.ends();
+    assert_eq!(exit, 1, "{seen}");
+    assert!(seen.contains("time is over") && seen.contains("thrum peer add"), "{seen}");
+    joining.types(&code);
+    let (exit, seen) = joining.ends();
+    assert_eq!(exit, 1, "{seen}");
+    assert!(seen.contains("is too old") && seen.contains("thrum peer add"), "{seen}");
+    let error = server.join(&laptop, &code).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::PAIRING_EXPIRED), "{error}");
+    assert!(laptop.status().peers.is_empty() && server.status().peers.is_empty());
 }
 
 #[test]

@@ -137,6 +137,9 @@ pub struct TailnetStatus {
     /// What a person should know of this kind of tailnet, though nothing is broken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// The socket of the machine's tailscaled, where the settings name one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tailscaled_socket: Option<String>,
 }
 
 /// Sync in `status`.
@@ -144,7 +147,8 @@ pub struct TailnetStatus {
 pub struct SyncStatus {
     /// Whether this daemon syncs with peers.
     pub enabled: bool,
-    /// Peers from which something was heard within the last interval and which work.
+    /// Peers that work and of which something was heard lately: between two looks at an idle peer are
+    /// at most `sync_interval` and `sync_recent` together.
     pub connected: usize,
     /// Peers of which we hold all, and which hold all of ours.
     pub in_sync: usize,

@@ -41,7 +41,7 @@ Variables that thrum reads. An option goes before its variable.
   THRUM_SOCKET       the socket of thrumd (--socket)
   THRUM_STATE_DIR    the state directory of the daemon that is meant; its socket is thrumd.sock there
   THRUM_CONFIG       the thrumd.toml that names the socket or the state directory, where nothing else does
-  THRUM_TS_SOCKET    the socket of tailscaled that `doctor` asks
+  THRUM_TS_SOCKET    the socket of tailscaled that `doctor` asks while thrumd is silent
   THRUMD_BIN         the thrumd that `daemon start` and `demo` start
   THRUM_NO_PROGRESS  show no progress bar
   NO_COLOR           no colour (--color)

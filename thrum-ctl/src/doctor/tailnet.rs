@@ -39,12 +39,14 @@ struct Wish {
 impl Wish {
     /// As the service says, else as its settings say.
     async fn of(around: &Around) -> Self {
-        let socket =
-            std::env::var_os("THRUM_TS_SOCKET").filter(|s| !s.is_empty()).map(PathBuf::from);
         if let Some(status) = around.status() {
             let needed = status.sync.enabled || !status.peers.is_empty();
+            // Its own: this shell's environment may be another one.
+            let socket = status.tailnet.tailscaled_socket.as_ref().map(PathBuf::from);
             return Self { kind: Some(status.tailnet.kind), socket, needed };
         }
+        let socket =
+            std::env::var_os("THRUM_TS_SOCKET").filter(|s| !s.is_empty()).map(PathBuf::from);
         let needed = around.state_dir().join("peers.json").exists();
         let Ok(thrumd) = around.thrumd.as_ref() else {
             return Self { kind: None, socket, needed };

@@ -2,7 +2,7 @@
 
 use thrum_api::local::{
     HealthResult, HealthWord, LogStatus, PeerInShort, PeerState, PeerStatus, StatusResult,
-    SyncStatus, TailnetStatus, TailscaleSync,
+    SyncStatus, TailnetKind, TailnetStatus, TailscaleSync,
 };
 use thrum_api::{RpcError, Sequence, Timestamp};
 
@@ -145,16 +145,22 @@ async fn tailnet(surface: &Surface) -> TailnetStatus {
         state: tailnet_words(surface),
         hostname: hostname(surface),
         warning,
+        tailscaled_socket: match surface.config.tailnet {
+            TailnetKind::Tailscaled => {
+                surface.config.tailscale_socket.as_ref().map(|path| path.display().to_string())
+            }
+            TailnetKind::Private | TailnetKind::Loopback => None,
+        },
         listening: surface.network.listening().iter().map(ToString::to_string).collect(),
     }
 }
 
 fn sync(surface: &Surface, peers: &[PeerStatus]) -> SyncStatus {
     let now = clock::now();
-    let interval_ms = surface.config.cadence.interval.as_millis();
+    let limit_ms = surface.config.cadence.longest_silence().as_millis();
     let works =
         |state| matches!(state, PeerState::InSync | PeerState::CatchingUp | PeerState::LogChanged);
-    let lately = |then: Timestamp| u128::from(now.millis_since(then)) <= interval_ms;
+    let lately = |then: Timestamp| u128::from(now.millis_since(then)) <= limit_ms;
     let connected =
         peers.iter().filter(|peer| works(peer.state) && peer.last_sync.is_some_and(lately)).count();
     let in_sync = peers.iter().filter(|peer| peer.state == PeerState::InSync).count();

@@ -41,6 +41,15 @@ pub struct Cadence {
     pub recent: Duration,
 }
 
+impl Cadence {
+    /// How long nothing may be heard of an idle peer that is well: one look may find it too recent by
+    /// a hair, and the next one's answer takes a moment.
+    pub fn longest_silence(&self) -> Duration {
+        const MOMENT: Duration = Duration::from_secs(30);
+        self.interval.saturating_add(self.recent).saturating_add(MOMENT)
+    }
+}
+
 /// Every setting of the daemon.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -56,6 +65,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The Unix socket (`THRUM_SOCKET`; by default `thrumd.sock` in the state directory).
     pub socket: PathBuf,
+    /// How long a pairing code is good (`THRUM_PAIRING_TIMEOUT`, 5 minutes).
+    pub pairing_timeout: Duration,
     /// How often to look without being told (`THRUM_SYNC_INTERVAL`, `THRUM_SYNC_RECENT`).
     pub cadence: Cadence,
     /// Filter of the log on stderr (`THRUM_LOG`, `info`).

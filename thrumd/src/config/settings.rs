@@ -22,6 +22,8 @@ pub enum Key {
     SyncInterval,
     /// `sync_recent`
     SyncRecent,
+    /// `pairing_timeout`
+    PairingTimeout,
     /// `tailscale_socket`
     TailscaleSocket,
     /// `auth_key`
@@ -182,6 +184,16 @@ pub const SETTINGS: &[Setting] = &[
         fallback: Fallback::Value("2m"),
         sample: "\"2m\"",
         doc: "Peers that were synced within this time are left alone then. At most `sync_interval`.",
+    },
+    Setting {
+        key: Key::PairingTimeout,
+        name: "pairing_timeout",
+        flag: Some("pairing-timeout"),
+        env: "THRUM_PAIRING_TIMEOUT",
+        value: "DURATION",
+        fallback: Fallback::Value("5m"),
+        sample: "\"1m\"",
+        doc: "How long a pairing code is good. At most `5m`: it has four digits.",
     },
     Setting {
         key: Key::TailscaleSocket,

@@ -125,6 +125,8 @@ fn a_bad_value_is_refused_with_the_setting_the_value_and_its_origin() {
         ("THRUM_SYNC_INTERVAL", "-5m", "sync_interval"),
         ("THRUM_SYNC_INTERVAL", "99999999999999999d", "sync_interval"),
         ("THRUM_SYNC_RECENT", "m", "sync_recent"),
+        ("THRUM_PAIRING_TIMEOUT", "5m1s", "pairing_timeout"),
+        ("THRUM_PAIRING_TIMEOUT", "0s", "pairing_timeout"),
         ("THRUM_TS_HOSTNAME", "a\u{1b}b", "hostname"),
         ("THRUM_LOG", "loud", "log"),
         ("THRUM_LOG", "info,thrumd=loud", "log"),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use thrum_api::limits::PAIRING_TIMEOUT_SECONDS;
 use thrum_api::local::TailnetKind;
 use tracing_subscriber::filter::Targets;
 
@@ -50,6 +51,7 @@ impl Config {
             state_dir: required(layers, Key::StateDir, path)?,
             socket: required(layers, Key::Socket, socket)?,
             cadence,
+            pairing_timeout: required(layers, Key::PairingTimeout, pairing_timeout)?,
             log: required(layers, Key::Log, filter)?,
             machine_id_file: required(layers, Key::MachineIdFile, path)?,
             log_path: optional(layers, Key::LogPath, path)?,
@@ -196,6 +198,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .filter(|span| *span <= DURATION_MAX)
         .ok_or_else(|| "must be a time such as 90s, 5m or 2m30s".to_owned())
+}
+
+/// Four digits are not to stand open for longer than the design has it.
+fn pairing_timeout(text: &str) -> Result<Duration, String> {
+    let limits = Duration::from_secs(1)..=Duration::from_secs(PAIRING_TIMEOUT_SECONDS);
+    duration(text).ok().filter(|span| limits.contains(span)).ok_or_else(|| {
+        let longest = crate::clock::words(*limits.end());
+        format!("must be a time from 1s to {longest}, such as 90s")
+    })
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {

@@ -10,7 +10,7 @@ use thrum_api::{DaemonId, ErrorCode, RpcError, Timestamp, names};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::session::{self, Session, TIMEOUT};
+use super::session::{self, Session};
 use crate::peer::Registry;
 use crate::report::Chain;
 use crate::tailnet::Caller;
@@ -29,6 +29,8 @@ struct Shared {
     registry: Registry,
     daemon: DaemonId,
     name: String,
+    // How long a session lasts.
+    timeout: Duration,
     // Sessions count time from here.
     started: Instant,
     // The session that is open, or the last one: late callers are told how it ended.
@@ -129,11 +131,21 @@ impl Drop for PairingGuard {
 }
 
 impl Pairing {
-    /// No session yet.
-    pub fn new(registry: Registry, daemon: DaemonId, name: String) -> Self {
+    /// No session yet. Each will last for `timeout`.
+    pub fn new(registry: Registry, daemon: DaemonId, name: String, timeout: Duration) -> Self {
         let (latest, confirming) = (Mutex::new(None), tokio::sync::Mutex::new(()));
         let started = Instant::now();
-        Self { shared: Arc::new(Shared { registry, daemon, name, started, latest, confirming }) }
+        Self {
+            shared: Arc::new(Shared {
+                registry,
+                daemon,
+                name,
+                timeout,
+                started,
+                latest,
+                confirming,
+            }),
+        }
     }
 
     /// Opens a session. `join` is what to type on the other machine. A session that nobody waits
@@ -158,15 +170,16 @@ impl Pairing {
                 .hint("end the other `thrum peer add` with Ctrl-C, or wait until it is done"));
             }
         }
-        let millis = i64::try_from(TIMEOUT.as_millis()).unwrap_or(i64::MAX);
+        let timeout = self.shared.timeout;
+        let millis = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
         let desk = Arc::new(Desk {
             number: latest.as_ref().map_or(1, |last| last.number + 1),
             expires_at: Timestamp::from_millis(clock::now().as_millis().saturating_add(millis)),
             started: self.shared.started,
-            session: Mutex::new(Session::new(now, code.clone())),
+            session: Mutex::new(Session::new(now, timeout, code.clone())),
             changed: watch::Sender::new(()),
         });
-        let (masked, timeout) = (code.masked(), clock::words(TIMEOUT));
+        let (masked, timeout) = (code.masked(), clock::words(timeout));
         tracing::info!("[pairing] Session started, code={masked}, timeout={timeout}");
         tokio::spawn(Arc::clone(&desk).keep_time());
         let session = desk.number;

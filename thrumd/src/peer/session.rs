@@ -4,15 +4,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use thrum_api::limits::{PAIRING_ATTEMPTS, PAIRING_TIMEOUT_SECONDS};
+use thrum_api::limits::PAIRING_ATTEMPTS;
 use thrum_api::local::PairingNews;
 use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, Token};
 
 use super::Peer;
 use crate::tailnet::Caller;
 
-/// How long a session lasts.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(PAIRING_TIMEOUT_SECONDS);
 /// How long it goes on while nobody waits for its news: a client needs a moment from one wait to
 /// the next, and one that was killed must not leave an open door.
 pub(super) const UNATTENDED: Duration = Duration::from_secs(10);
@@ -68,11 +66,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A session that begins now.
-    pub(super) fn new(now: Duration, code: PairingCode) -> Self {
+    /// A session that begins now and is good for this long.
+    pub(super) fn new(now: Duration, timeout: Duration, code: PairingCode) -> Self {
         Self {
             code,
-            ends_at: now + TIMEOUT,
+            ends_at: now + timeout,
             attempts_left: PAIRING_ATTEMPTS,
             pending: None,
             storing: false,

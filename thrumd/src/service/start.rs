@@ -58,7 +58,8 @@ impl Daemon {
         let (registry, damaged) = Registry::open(&config.state_dir)?;
         let agents = Agents::open(&config.state_dir, log.clone(), identity.former.clone())?;
         let name: Arc<str> = config.hostname.as_str().into();
-        let pairing = Pairing::new(registry.clone(), daemon, config.hostname.clone());
+        let pairing =
+            Pairing::new(registry.clone(), daemon, config.hostname.clone(), config.pairing_timeout);
         // Not even opened where it must not be used: a copied directory may hold another's node.
         let tailnet = match forbidden(&config, identity.foreign) {
             Some(why) => Err(why),

@@ -21,7 +21,7 @@ fn room() -> Room {
     let dir = tempfile::tempdir().unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
     let us = ids::daemon();
-    let desk = Pairing::new(registry.clone(), us, "my-laptop".to_owned());
+    let desk = Pairing::new(registry.clone(), us, "my-laptop".to_owned(), Duration::from_secs(300));
     Room { dir, registry, desk, us }
 }
 

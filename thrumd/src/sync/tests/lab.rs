@@ -42,7 +42,7 @@ async fn start(name: &'static str, id: DaemonId, dir: TempDir, port: u16) -> Dae
     let (log, _) = Log::open(dir.path(), id, false).unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
     let tailnet = Tailnet::Loopback(Loopback::new(name.to_owned()));
-    let pairing = Pairing::new(registry.clone(), id, name.to_owned());
+    let pairing = Pairing::new(registry.clone(), id, name.to_owned(), Duration::from_secs(300));
     let (listening, listening_port) = watch::channel(0);
     let sync = Sync::start(SyncParts {
         log: log.clone(),
