@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::events::Follower;
-use super::{LocalSocket, Surface, dispatch, metrics, query};
+use super::{LocalSocket, Surface, connections, dispatch, metrics, query};
 
 /// Requests that are under way when the daemon stops get this long.
 const GRACE: Duration = Duration::from_secs(2);
@@ -39,24 +39,20 @@ pub async fn serve(surface: Arc<Surface>, socket: LocalSocket) {
         .route("/metrics", get(figures))
         .with_state(shared);
     let (listener, place) = socket.into_parts();
-    let mut stop = surface.stop.subscribe();
     let mut stopped = surface.stop.subscribe();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-        // An error means that the sender is gone, which is the end as well.
-        drop(stop.wait_for(|stop| *stop).await);
-    });
+    let stop = CancellationToken::new();
+    let serving = connections::serve(listener, router, stop.clone());
     let end = async {
+        // An error means that the sender is gone, which is the end as well.
         drop(stopped.wait_for(|stop| *stop).await);
         // Gone at once: who comes now should find no daemon rather than one that hangs up.
         drop(place);
+        stop.cancel();
         handlers.close();
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        ended = serving => {
-            if let Err(error) = ended {
-                tracing::error!("the local socket ended: {error}");
-            }
+        () = serving => {
             handlers.close();
             if tokio::time::timeout(GRACE, handlers.wait()).await.is_err() {
                 tracing::warn!("a local request was still under way when thrumd stopped");

@@ -1,6 +1,7 @@
 //! The local surface on the Unix socket: everything that programs on this machine can ask.
 
 mod ago;
+mod connections;
 mod dispatch;
 mod errors;
 mod events;

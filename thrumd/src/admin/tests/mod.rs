@@ -6,5 +6,6 @@ mod nodes;
 mod pairing;
 mod policy;
 mod socket;
+mod stopping;
 mod surface;
 mod tailnet;

@@ -1,0 +1,54 @@
+//! Programs that call while the daemon stops.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::client::{LIMIT, Running};
+
+fn send(text: &str) -> String {
+    let event = json!({"type": "test.happened", "body": {"text": text}});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "event.append",
+        "params": {"events": [event]}})
+    .to_string();
+    let length = body.len();
+    format!(
+        "POST /rpc HTTP/1.1\r\nhost: thrumd\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// Everything that comes until the daemon hangs up.
+async fn read(mut stream: UnixStream) -> String {
+    let mut text = String::new();
+    let read = tokio::time::timeout(LIMIT, stream.read_to_string(&mut text));
+    assert!(read.await.is_ok(), "it does not hang up; so far {text:?}");
+    text
+}
+
+#[tokio::test]
+async fn who_has_connected_before_the_stop_is_answered() {
+    // A connection whose request the daemon has not seen yet: each has a fair chance to be missed.
+    for _ in 0..10 {
+        let daemon = Running::start(&[]).await;
+        let mut early = UnixStream::connect(&daemon.socket).await.unwrap();
+        let mut slow = UnixStream::connect(&daemon.socket).await.unwrap();
+        let mut late = UnixStream::connect(&daemon.socket).await.unwrap();
+        let quiet = UnixStream::connect(&daemon.socket).await.unwrap();
+        // It accepts them in order, hence all of them.
+        daemon.result("health", json!({})).await;
+        early.write_all(send("early").as_bytes()).await.unwrap();
+        slow.write_all(&send("slow").as_bytes()[..9]).await.unwrap();
+        daemon.stop.send_replace(true);
+        slow.write_all(&send("slow").as_bytes()[9..]).await.unwrap();
+        late.write_all(send("late").as_bytes()).await.unwrap();
+        for answer in [read(early).await, read(slow).await, read(late).await] {
+            let body = answer.split("\r\n\r\n").nth(1).expect(&answer);
+            let answer: Value = serde_json::from_str(body).unwrap();
+            assert!(answer["result"]["appended"].is_array(), "{answer}");
+        }
+        // And who asks for nothing does not hold up the end.
+        assert_eq!(read(quiet).await, "");
+        daemon.ended().await;
+    }
+}
