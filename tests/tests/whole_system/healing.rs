@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use tests::lab::{Daemon, SHORT, Setup, converge, eventually, holds, paired_daemons};
+use tests::lab::{Daemon, SHORT, Setup, converge, eventually, holds, pair, paired_daemons};
+use thrum_api::Sequence;
 use thrum_api::local::{PeerRemove, PeerRemoveParams};
 
 fn with_history() -> (Daemon, Daemon) {
@@ -100,6 +101,46 @@ fn both_histories_survive_when_a_restored_database_was_written_to() {
 #[test]
 fn both_histories_survive_when_a_restored_database_went_further_than_before() {
     restored(15);
+}
+
+/// The hub loses two events of others and gets the last of them back at its old place, behind one that
+/// is new: the checkpoint of a peer that was away matches by chance.
+#[test]
+fn a_restored_hub_whose_log_matches_by_chance_hides_nothing() {
+    let [mut hub, mut a, mut b, mut c] = ["hub", "a", "b", "c"].map(Daemon::start);
+    for other in [&a, &b, &c] {
+        pair(&hub, other);
+    }
+    a.append(["kept"]);
+    converge(SHORT, &[&hub, &a, &b, &c]);
+    c.stop();
+    hub.stop();
+    let backup = hub.backup();
+    a.append(["last"]);
+    a.stop();
+    hub.start_again();
+    b.append(["lost"]);
+    converge(SHORT, &[&hub, &b]);
+    a.start_again();
+    converge(SHORT, &[&hub, &a, &b]);
+    assert_eq!(hub.texts(), ["kept", "lost", "last"]);
+    eventually(SHORT, || {
+        let taken = b.status().peers[0].checkpoint;
+        holds(taken == Sequence(3), || format!("b has taken the hub's log over to {taken}"))
+    });
+    for daemon in [&mut a, &mut b, &mut hub] {
+        daemon.stop();
+    }
+    hub.restore_database(backup.path());
+    hub.start_again();
+    c.start_again();
+    c.append(["new"]);
+    converge(SHORT, &[&hub, &c]);
+    a.start_again();
+    converge(SHORT, &[&hub, &a, &c]);
+    assert_eq!(hub.texts(), ["kept", "new", "last", "lost"]);
+    b.start_again();
+    assert_eq!(converge(SHORT, &[&hub, &a, &b, &c]), 4);
 }
 
 #[test]

@@ -166,6 +166,8 @@ fn a_daemon_that_was_away_when_it_was_removed_learns_it() {
 #[test]
 fn the_log_has_the_lines_that_operators_know() {
     let (laptop, server) = paired_daemons();
+    // The pull at the start would bring the events as well.
+    in_sync(&[&laptop, &server]);
     laptop.append(0..5);
     converge(SHORT, &[&laptop, &server]);
     let accepting = laptop.log_text();

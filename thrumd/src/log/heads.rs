@@ -1,6 +1,6 @@
 //! Heads: what is held of each origin, and what a peer is told of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::limits::{HEADS_MAX, NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
@@ -85,6 +85,23 @@ pub(super) fn was_set_aside(conn: &Connection, event: EventId) -> rusqlite::Resu
     conn.prepare_cached("SELECT 1 FROM gaps WHERE event_id = ?1")?.exists([event.ulid().to_bytes()])
 }
 
+/// Heads that say all of this log; None if they can't, or are too many.
+pub(super) fn whole(
+    conn: &Connection,
+    origins: &BTreeMap<Origin, OriginRow>,
+) -> rusqlite::Result<Option<Vec<Head>>> {
+    let told = |row: &OriginRow| !row.forked && row.head == row.top;
+    if !origins.values().all(told) {
+        return Ok(None);
+    }
+    let held = origins.iter().filter(|(_, row)| row.top > 0);
+    let held: Vec<_> = held.map(|(origin, row)| (*origin, *row)).collect();
+    if held.len() > HEADS_MAX {
+        return Ok(None);
+    }
+    with_events(conn, &held).map(Some)
+}
+
 /// What to tell a peer which holds our log up to `after`.
 pub(super) fn news(
     conn: &Connection,
@@ -93,18 +110,7 @@ pub(super) fn news(
 ) -> rusqlite::Result<Read<News>> {
     let meta = Meta::expect(conn)?;
     let origins = read_origins(conn)?;
-    let whole = |row: &OriginRow| !row.forked && row.head == row.top;
-    let heads = if origins.values().all(whole) {
-        let held: Vec<_> = origins.iter().filter(|(_, row)| row.top > 0).collect();
-        if held.len() > HEADS_MAX {
-            None
-        } else {
-            let held: Vec<_> = held.into_iter().map(|(origin, row)| (*origin, *row)).collect();
-            Some(with_events(conn, &held)?)
-        }
-    } else {
-        None
-    };
+    let heads = whole(conn, &origins)?;
     let peer: Id = peer.ulid().to_bytes();
     let matches = holds(conn, &meta, after)?;
     // A place of another log says nothing about ours.

@@ -9,6 +9,7 @@ use thrum_api::limits::{PULL_MAX_BYTES, PULL_MAX_EVENTS};
 use thrum_api::{Head, Origin, Place, Sequence, SequencedEvent};
 
 use super::column::{self, Id, int, uint};
+use super::heads::whole;
 use super::state::{Meta, read_origins};
 use super::types::{Page, PageAnswer, PageRequest};
 
@@ -174,12 +175,18 @@ pub(super) fn page(conn: &Connection, request: &PageRequest) -> rusqlite::Result
     if !more_available {
         next = meta.head;
     }
+    // Who names none of its own can't compare.
+    let heads = match request.have.is_empty() || more_available {
+        true => None,
+        false => whole(conn, &read_origins(conn)?)?,
+    };
     let page = Page {
         events: collector.events,
         next: with_id(conn, next)?,
         more_available,
         head: meta.head,
         floor: meta.floor,
+        heads,
     };
     Ok(Read { answer: PageAnswer::Page(page), damaged: collector.damaged })
 }

@@ -91,6 +91,8 @@ pub struct Page {
     pub head: Place,
     /// Everything up to here was dropped by retention.
     pub floor: Sequence,
+    /// With the last page: heads of the whole log, if they say all of it.
+    pub heads: Option<Vec<Head>>,
 }
 
 /// Answer to a page request.

@@ -4,6 +4,7 @@
 
 mod check;
 pub mod client;
+mod doubt;
 mod driver;
 pub mod hub;
 mod join;

@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 
 use thrum_api::peer::{PeerInfoParams, PullPage, PullParams, SyncPeerInfo, SyncPull};
-use thrum_api::{DaemonId, ErrorCode, Place, Sequence};
+use thrum_api::{DaemonId, ErrorCode, Head, Place, Sequence};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::client::{Bounds, ClientError};
 use super::hub::{Failure, Flight, PageFacts, PullEnd, Step, Why};
@@ -19,6 +20,13 @@ type Pending<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
 
 /// The events of a page while they are being read.
 type Reading = JoinHandle<Vec<Incoming>>;
+
+/// A page on its way into the log.
+struct Fetched {
+    facts: PageFacts,
+    events: Reading,
+    heads: Option<Vec<Head>>,
+}
 
 async fn wait<T>(work: &mut Pending<'_, T>) -> T {
     match work {
@@ -43,7 +51,14 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, why: Why) -> PullEnd {
         return PullEnd::Failed(gone());
     };
     let mut total = Applied::default();
-    let end = fly(shared, &peer, &mut total).await;
+    let mut heads = None;
+    let mut end = fly(shared, &peer, &mut total, &mut heads).await;
+    if let (PullEnd::Done { .. }, Some(heads)) = (&end, heads)
+        && is_lacking(shared, id, heads).await
+    {
+        tracing::warn!("{id} holds events that it did not send: its log is read from its start");
+        end = PullEnd::OtherLog;
+    }
     if total.applied > 0 || total.quarantined > 0 {
         let what = if why == Why::Told { "sync.notify" } else { "sync.pull" };
         report(what, id, &total);
@@ -52,6 +67,19 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, why: Why) -> PullEnd {
         introduce(shared, &peer).await;
     }
     end
+}
+
+/// Whether something of these heads is missing here after a pull, and reading the log from its start
+/// may bring it.
+async fn is_lacking(shared: &Shared, id: DaemonId, heads: Vec<Head>) -> bool {
+    // What can't be looked at now is told again with the next pull.
+    let Ok(missing) = shared.log.missing(heads).await else { return false };
+    let mut lacking = false;
+    shared.traffic(id, |traffic| match missing.origins.is_empty() {
+        true => traffic.doubt.settled(),
+        false => lacking = traffic.doubt.arises(Instant::now()),
+    });
+    lacking
 }
 
 /// The line that tells of events that came.
@@ -63,13 +91,19 @@ pub(super) fn report(what: &str, peer: DaemonId, total: &Applied) {
     }
 }
 
-async fn fly(shared: &Shared, peer: &Peer, total: &mut Applied) -> PullEnd {
+/// `heads` are those that came with the last page.
+async fn fly(
+    shared: &Shared,
+    peer: &Peer,
+    total: &mut Applied,
+    heads: &mut Option<Vec<Head>>,
+) -> PullEnd {
     let from = match shared.log.checkpoint(peer.daemon_id).await {
         Ok(from) => from,
         Err(error) => return PullEnd::Failed(ours(&error)),
     };
     let (mut flight, first) = Flight::begin(from.place, from.epoch);
-    let mut fetching: Pending<'_, Result<(PageFacts, Reading), PullEnd>> = None;
+    let mut fetching: Pending<'_, Result<Fetched, PullEnd>> = None;
     let mut applying: Pending<'_, Result<Applied, Failure>> = None;
     let mut steps = vec![first];
     loop {
@@ -93,7 +127,10 @@ async fn fly(shared: &Shared, peer: &Peer, total: &mut Applied) -> PullEnd {
             page = wait(&mut fetching) => {
                 fetching = None;
                 match page {
-                    Ok((facts, events)) => flight.page(&facts, events),
+                    Ok(page) => {
+                        *heads = page.heads;
+                        flight.page(&page.facts, page.events)
+                    }
                     Err(end) => flight.refused(end),
                 }
             }
@@ -123,11 +160,7 @@ pub(super) fn count(shared: &Shared, peer: DaemonId, applied: &Applied) {
     shared.traffic(peer, |traffic| traffic.events_received += received);
 }
 
-async fn fetch(
-    shared: &Shared,
-    peer: &Peer,
-    after: Place,
-) -> Result<(PageFacts, Reading), PullEnd> {
+async fn fetch(shared: &Shared, peer: &Peer, after: Place) -> Result<Fetched, PullEnd> {
     let have = shared.log.heads().await.map_err(|error| PullEnd::Failed(ours(&error)))?;
     if !shared.is_still(peer) {
         return Err(PullEnd::Failed(gone()));
@@ -162,7 +195,7 @@ async fn fetch(
 }
 
 /// Has the events read beside the next fetch and the page that is being written.
-fn split(page: PullPage) -> (PageFacts, Reading) {
+fn split(page: PullPage) -> Fetched {
     let places: Vec<Sequence> = page.events.iter().map(|event| event.sequence).collect();
     let next = Place { sequence: page.next_seq, event_id: page.next_id };
     let facts = PageFacts {
@@ -173,7 +206,7 @@ fn split(page: PullPage) -> (PageFacts, Reading) {
         epoch: page.epoch,
     };
     let read = move || page.events.into_iter().map(Incoming::read).collect();
-    (facts, tokio::task::spawn_blocking(read))
+    Fetched { facts, events: tokio::task::spawn_blocking(read), heads: page.heads }
 }
 
 /// Applies a page once its events were read, unless the peer was removed meanwhile.

@@ -62,6 +62,7 @@ pub(super) async fn pull(
             head_seq: page.head.sequence,
             floor_seq: page.floor,
             epoch: Some(shared.log.head().epoch),
+            heads: None,
         }),
         PageAnswer::Page(page) => {
             let (next, more) = (page.next, page.more_available);
@@ -74,6 +75,7 @@ pub(super) async fn pull(
                 head_seq: page.head.sequence,
                 floor_seq: page.floor,
                 epoch: Some(shared.log.head().epoch),
+                heads: page.heads,
             })
         }
         PageAnswer::OtherLog(_) => {

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::SyncCounters;
 use super::client::{Answer, Client, ClientError};
+use super::doubt::Doubt;
 use super::hub::{Input, LinkView};
 use super::page_size::PageSize;
 use crate::log::Log;
@@ -45,6 +46,8 @@ pub(super) struct Traffic {
     pub(super) version: Option<String>,
     /// How much of its log is asked for at once.
     pub(super) page: PageSize,
+    /// Whether our checkpoint is of its log.
+    pub(super) doubt: Doubt,
     /// Why it refused our token the last time.
     pub(super) refusal: Option<&'static str>,
 }

@@ -146,7 +146,8 @@ impl<P> Flight<P> {
             return self.failed(PullEnd::Failed(Failure::faulty(error.to_string())));
         }
         // A log that was rolled back has another history before the checkpoint, even if the same
-        // event happens to stand there again. It is known by its new epoch.
+        // event happens to stand there again. It is known by its new epoch, unless it had no event of
+        // its own to lose: then its heads tell, after the pull (see `doubt`).
         let known = self.epoch.filter(|_| self.fetched != Place::START);
         if known.is_some_and(|known| facts.epoch.is_some_and(|now| now != known)) {
             return self.failed(PullEnd::OtherLog);
