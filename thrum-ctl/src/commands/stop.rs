@@ -9,16 +9,27 @@ use tokio::time::{Instant, sleep};
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::Error;
-use crate::manager::{self, Site, Verb};
+use crate::manager::{self, Manager, Site, Verb};
 
 /// A daemon writes what is queued, so it may take its time; systemd gives it as much.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// One that is asked for its number and doesn't answer within this time is stopped all the same.
+const SOON: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(5);
 
 /// `thrum daemon stop`
 pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
     if let Some(manager) = Site::here().manager(&context.places()) {
+        // launchctl only sends the signal. (systemctl waits, and asking would start what the socket
+        // starts.)
+        let pid = match manager {
+            Manager::LaunchdUser | Manager::LaunchdSystem => pid_of(context).await,
+            Manager::SystemdSystem | Manager::SystemdUser => None,
+        };
         manager::run(&manager.command(Verb::Stop))?;
+        if let Some(pid) = pid {
+            gone(pid).await?;
+        }
         if context.printer.json() {
             return context.printer.object(&json!({ "stopped": true }));
         }
@@ -74,6 +85,12 @@ fn ours(client: Client, context: &Context<'_>) -> Result<Client, Error> {
         ),
         "sudo systemctl stop thrumd, or restart (macOS: brew services stop thrum)",
     ))
+}
+
+/// The process that answers, if one does soon.
+async fn pid_of(context: &Context<'_>) -> Option<u32> {
+    let asked = async { context.daemon().await?.call::<Health>(&Empty {}).await };
+    Some(tokio::time::timeout(SOON, asked).await.ok()?.ok()?.pid)
 }
 
 /// Stops it and waits until its process is gone.

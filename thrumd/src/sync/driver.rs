@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thrum_api::local::PeerState;
 use thrum_api::{DaemonId, Token};
@@ -14,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::hub::{Action, Facts, Hub, Input, Moment, Rules};
 use super::shared::{Message, Shared, Views, chain, lock};
+use super::sleep::{self, Sleep};
 use super::tell::Telling;
 use super::{pull, tell};
 use crate::clock;
@@ -25,6 +27,9 @@ pub(super) struct Driver {
     hub: Hub,
     rules: Rules,
     begun: Instant,
+    /// The same moment by the clock that goes on in sleep.
+    begun_through: Duration,
+    sleep: Sleep,
     /// The scheduler was announced.
     announced: bool,
     /// The token of each peer, and which one with it that is.
@@ -44,6 +49,8 @@ impl Driver {
             hub: Hub::new(rules, seed),
             rules,
             begun: Instant::now(),
+            begun_through: sleep::clock(),
+            sleep: Sleep::default(),
             announced: false,
             pairings: BTreeMap::new(),
             logged: BTreeMap::new(),
@@ -87,7 +94,9 @@ impl Driver {
                 Ok(()) = hints.changed() => {
                     hints.mark_unchanged();
                     shared.client.forget_connections();
-                    self.input(Input::Hint);
+                    // The network is another one after each sleep, so this is when to look.
+                    let hint = if self.woke() { Input::SyncNow(None) } else { Input::Hint };
+                    self.input(hint);
                 }
                 Ok(()) = presence.changed() => {
                     presence.mark_unchanged();
@@ -100,6 +109,11 @@ impl Driver {
                 () = timer => self.input(Input::Tick),
             }
         }
+    }
+
+    fn woke(&mut self) -> bool {
+        let through = sleep::clock().saturating_sub(self.begun_through);
+        self.sleep.woke(through, self.begun.elapsed())
     }
 
     fn now(&self) -> Moment {

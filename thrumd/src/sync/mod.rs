@@ -13,6 +13,7 @@ mod page_size;
 mod pull;
 mod serve;
 mod shared;
+mod sleep;
 mod status;
 mod tell;
 #[cfg(test)]
