@@ -55,6 +55,7 @@ struct Inner {
     jobs: mpsc::Sender<Job>,
     head: watch::Receiver<LogHead>,
     readers: Arc<Readers>,
+    losses: watch::Sender<()>,
     /// Until it was joined by `close`.
     writer: Mutex<Option<JoinHandle<Result<(), LogError>>>>,
 }
@@ -106,7 +107,8 @@ impl Log {
             })?;
         let readers = Arc::new(Readers::new(path.clone()));
         let writer = Mutex::new(Some(thread));
-        let inner = Arc::new(Inner { daemon, path, jobs, head, readers, writer });
+        let losses = watch::Sender::new(());
+        let inner = Arc::new(Inner { daemon, path, jobs, head, readers, losses, writer });
         Ok((Self { inner }, Opened { database_was_lost: expected && !is_there }))
     }
 
@@ -123,6 +125,11 @@ impl Log {
     /// Told after each commit that added events or changed the epoch. The newest value only.
     pub fn watch(&self) -> watch::Receiver<LogHead> {
         self.inner.head.clone()
+    }
+
+    /// Told after events were found damaged and set aside: peers may have them.
+    pub fn losses(&self) -> watch::Receiver<()> {
+        self.inner.losses.subscribe()
     }
 
     /// Writes events of this daemon, all or none; on disk when it returns. A draft whose id was
@@ -290,8 +297,11 @@ impl Log {
         for sequence in damaged {
             let work = move |write: &mut Write<'_>| Ok(apply::set_damaged_aside(write, sequence)?);
             let done = self.write(Rank::Peer, "set a damaged event aside", 0, work).await;
-            if let Err(error) = done {
-                tracing::error!(%sequence, error = %Chain(&error), "a damaged event stays");
+            match done {
+                Ok(()) => self.inner.losses.send_replace(()),
+                Err(error) => {
+                    tracing::error!(%sequence, error = %Chain(&error), "a damaged event stays");
+                }
             }
         }
     }

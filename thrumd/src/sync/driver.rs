@@ -60,6 +60,7 @@ impl Driver {
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Message>) {
         let shared = Arc::clone(&self.shared);
         let mut log = shared.log.watch();
+        let mut losses = shared.log.losses();
         let mut peers = shared.registry.watch();
         let mut hints = shared.tailnet.hints();
         let mut presence = shared.tailnet.presence();
@@ -86,6 +87,10 @@ impl Driver {
                 Ok(()) = log.changed() => {
                     let head = log.borrow_and_update().place.sequence;
                     self.input(Input::Head(head));
+                }
+                Ok(()) = losses.changed() => {
+                    losses.mark_unchanged();
+                    self.input(Input::SyncNow(None));
                 }
                 Ok(()) = peers.changed() => {
                     peers.mark_unchanged();

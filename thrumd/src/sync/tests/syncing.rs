@@ -173,6 +173,17 @@ async fn an_own_event_that_was_damaged_comes_back_and_is_no_sign_of_a_restore() 
 }
 
 #[tokio::test]
+async fn an_event_that_is_found_damaged_is_asked_for_at_once() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    b.write(5).await;
+    converge(&[&a, &b], 5).await;
+    a.damage(3);
+    assert_eq!(a.events().await.len(), 4, "whoever reads it finds it");
+    converge(&[&a, &b], 5).await;
+}
+
+#[tokio::test]
 async fn turned_off_nothing_is_called_and_turned_on_it_goes_on() {
     let (a, b) = (daemon("a").await, daemon("b").await);
     pair(&a, &b).await;
