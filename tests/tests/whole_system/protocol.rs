@@ -350,7 +350,9 @@ fn a_pull_of_no_events_looks_at_the_place_and_hides_no_news() {
     assert_eq!((&page["next_seq"], &page["head_seq"]), (&json!(0), &json!(3)));
     assert_eq!(page["more_available"], true);
     let wrong = json!({"after_seq": 2, "after_id": id(7), "limit": 0});
+    let epoch = daemon.health().epoch;
     assert_eq!(peer.error("sync.pull", &wrong)["code"], -32006);
+    assert_eq!(daemon.health().epoch, epoch, "a look changes nothing");
     // Who reads a page is left alone until it comes for the next.
     let told = |latest: u64| {
         let heard = peer.fake.heard();

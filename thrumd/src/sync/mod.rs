@@ -26,7 +26,7 @@ use std::time::Duration;
 use thrum_api::local::{PeerState, PeerStatus};
 use thrum_api::peer::{Notified, NotifyParams, PullPage, PullParams, reason};
 use thrum_api::{DaemonId, PairingCode, RpcError, local};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -102,6 +102,7 @@ impl Sync {
             tasks: TaskTracker::new(),
             counters: Default::default(),
             traffic: Default::default(),
+            bulk: Semaphore::new(pull::BULK),
             joining: Default::default(),
             pairing: Default::default(),
             replaced: Default::default(),

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use thrum_api::peer::{PeerInfoParams, PullPage, PullParams, SyncPeerInfo, SyncPull};
 use thrum_api::{DaemonId, ErrorCode, Head, Place, Sequence};
+use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -17,6 +18,11 @@ use crate::log::{Applied, Batch, Incoming, LogError};
 use crate::peer::Peer;
 
 type Pending<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
+
+/// How many logs are taken over at once that are longer than a page. Each takes up two pages of memory,
+/// and whoever has lost its log would have the same events come from every peer: who waits for a turn
+/// asks only for what the others have not brought by then.
+pub(super) const BULK: usize = 4;
 
 /// The events of a page while they are being read.
 type Reading = JoinHandle<Vec<Incoming>>;
@@ -103,13 +109,27 @@ async fn fly(
         Err(error) => return PullEnd::Failed(ours(&error)),
     };
     let (mut flight, first) = Flight::begin(from.place, from.epoch);
-    let mut fetching: Pending<'_, Result<Fetched, PullEnd>> = None;
+    let mut fetching: Pending<'_, (Result<Fetched, PullEnd>, Option<SemaphorePermit<'_>>)> = None;
     let mut applying: Pending<'_, Result<Applied, Failure>> = None;
     let mut steps = vec![first];
+    // The first page needs none: most often it is all, and a peer that doesn't answer holds up nobody.
+    let (mut is_bulk, mut turn) = (false, None);
     loop {
         for step in steps {
             match step {
-                Step::Fetch(after) => fetching = Some(Box::pin(fetch(shared, peer, after))),
+                Step::Fetch(after) => {
+                    let taken = turn.take();
+                    let fetch = async move {
+                        let turn = match (is_bulk, taken) {
+                            // It is never closed.
+                            (true, None) => shared.bulk.acquire().await.ok(),
+                            (_, taken) => taken,
+                        };
+                        (fetch(shared, peer, after).await, turn)
+                    };
+                    fetching = Some(Box::pin(fetch));
+                    is_bulk = true;
+                }
                 Step::Apply { page, checkpoint } => {
                     let batch = Batch {
                         peer: peer.daemon_id,
@@ -124,8 +144,8 @@ async fn fly(
             }
         }
         steps = tokio::select! {
-            page = wait(&mut fetching) => {
-                fetching = None;
+            (page, taken) = wait(&mut fetching) => {
+                (fetching, turn) = (None, taken);
                 match page {
                     Ok(page) => {
                         *heads = page.heads;

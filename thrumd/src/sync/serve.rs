@@ -79,12 +79,12 @@ pub(super) async fn pull(
             })
         }
         PageAnswer::OtherLog(_) => {
-            rolled_back(shared).await.map_err(refuse)?;
-            let head = shared.log.head();
             if !looks {
+                rolled_back(shared).await.map_err(refuse)?;
                 // It starts again at 0, and holds what its `have` will say.
                 shared.post(Message::Input(Input::Served { peer, next: Place::START, more: true }));
             }
+            let head = shared.log.head();
             Err(RpcError::new(
                 ErrorCode::OTHER_LOG,
                 "this log does not hold that event at that place: start again at 0",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use thrum_api::local::PeerState;
 use thrum_api::{DaemonId, names};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -97,6 +97,8 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     pub(super) counters: Counters,
     pub(super) traffic: Mutex<BTreeMap<DaemonId, Traffic>>,
+    /// Turns to take a log over that is longer than a page.
+    pub(super) bulk: Semaphore,
     /// Peers in the middle of `join`: the hub leaves them alone until it is decided.
     pub(super) joining: Mutex<BTreeSet<DaemonId>>,
     /// Held by who joins, or ends what a join left open: two at once would leave half a pairing each.

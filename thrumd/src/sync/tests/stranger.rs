@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 
 use super::lab::{Daemon, converge, daemon, eventually, pair};
 use crate::peer::Peer;
+use crate::sync::pull::BULK;
 
 /// Answers every request with these bytes, or never.
 async fn stranger(answer: Option<String>) -> SocketAddr {
@@ -121,6 +122,32 @@ async fn a_page_that_repeats_a_place_is_refused() {
     );
     let address = stranger(http("application/json", &body)).await;
     complains(address, "place 1 comes after place 1 in its page").await;
+}
+
+#[tokio::test]
+async fn long_logs_are_taken_over_a_few_at_a_time_and_short_ones_meanwhile() {
+    // Each has a second page, and never gives it.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let a = daemon("a").await;
+    for _ in 0..BULK + 2 {
+        let asked = Arc::clone(&asked);
+        let endless = answering(move |request| {
+            if !request.contains("\"after_seq\":0") {
+                asked.fetch_add(usize::from(request.contains("sync.pull")), Ordering::SeqCst);
+                return None;
+            }
+            let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":1,\
+                        \"more_available\":true,\"head_seq\":2,\"floor_seq\":0}}";
+            http("application/json", page)
+        });
+        befriend(&a, endless.await).await;
+    }
+    assert!(eventually(async || asked.load(Ordering::SeqCst) >= BULK).await);
+    let b = daemon("b").await;
+    pair(&a, &b).await;
+    b.write(5).await;
+    converge(&[&a, &b], 5).await;
+    assert_eq!(asked.load(Ordering::SeqCst), BULK);
 }
 
 #[tokio::test]
