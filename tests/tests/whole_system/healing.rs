@@ -185,6 +185,29 @@ fn a_copied_state_directory_with_a_new_identity_is_another_machine() {
 }
 
 #[test]
+fn the_inboxes_are_as_they_were_after_two_new_identities() {
+    let mut daemon = Daemon::start("laptop");
+    let read = |daemon: &Daemon| {
+        let ran = daemon.thrum(&["inbox", "--as", "coder", "--peek", "--json"]).exits(0).json();
+        ran["messages"].as_array().unwrap().len()
+    };
+    // Whoever has read once is known, and gets what is for all.
+    daemon.thrum(&["inbox", "--as", "coder"]).exits(0);
+    daemon.thrum(&["send", "--as", "planner", "--all", "for everyone"]).exits(0);
+    daemon.thrum(&["send", "--as", "planner", "coder", "for one"]).exits(0);
+    assert_eq!(read(&daemon), 2);
+    for _ in 0..2 {
+        let id = daemon.id();
+        daemon.stop();
+        let reset = daemon.command().arg("--reset-identity").output().unwrap();
+        assert!(reset.status.success(), "{reset:?}");
+        daemon.start_again();
+        assert_ne!(daemon.id(), id);
+        assert_eq!(read(&daemon), 2);
+    }
+}
+
+#[test]
 fn a_damaged_peers_file_is_set_aside_and_reported() {
     let (laptop, mut server) = with_history();
     server.stop();

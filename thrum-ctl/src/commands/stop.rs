@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Pid, test_kill_process};
@@ -7,6 +8,7 @@ use thrum_api::method::Empty;
 use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
+use crate::client::place::Places;
 use crate::context::Context;
 use crate::error::Error;
 use crate::manager::{self, Manager, Site, Verb};
@@ -72,17 +74,19 @@ pub async fn restart(context: &mut Context<'_>) -> Result<(), Error> {
     super::start::run(context).await
 }
 
-/// The client of a daemon that this user starts. Whoever may use the machine's may not end it for the
-/// others: nothing would start it again.
 fn ours(client: Client, context: &Context<'_>) -> Result<Client, Error> {
-    if client.path() == context.places().own_socket() {
-        return Ok(client);
+    is_ours(client.path(), &context.places())?;
+    Ok(client)
+}
+
+/// Whether this user starts the daemon of this socket. Whoever may use the machine's may not end it for
+/// the others: nothing would start it again.
+fn is_ours(socket: &Path, places: &Places) -> Result<(), Error> {
+    if socket == places.own_socket() {
+        return Ok(());
     }
     Err(Error::failed(
-        format!(
-            "the thrumd behind {} is not yours to stop; nothing was changed",
-            client.path().display()
-        ),
+        format!("the thrumd behind {} is not yours to stop; nothing was changed", socket.display()),
         "sudo systemctl stop thrumd, or restart (macOS: brew services stop thrum)",
     ))
 }
@@ -141,6 +145,17 @@ pub fn is_running(pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_ends_no_daemon_but_their_own() {
+        let user = Places { user_state_dir: Some("/home/me/thrum".into()), ..Places::default() };
+        is_ours(Path::new("/home/me/thrum/thrumd.sock"), &user).unwrap();
+        let refused = is_ours(Path::new("/run/thrum/thrumd.sock"), &user).unwrap_err();
+        assert!(refused.to_string().contains("/run/thrum/thrumd.sock is not yours"), "{refused}");
+        let apart = Places { state_dir: Some("/tmp/a".into()), ..user };
+        is_ours(Path::new("/tmp/a/thrumd.sock"), &apart).unwrap();
+        is_ours(Path::new("/home/me/thrum/thrumd.sock"), &apart).unwrap_err();
+    }
 
     #[test]
     fn a_process_that_nobody_fetched_has_ended() {
