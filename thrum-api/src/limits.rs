@@ -25,7 +25,7 @@ pub const LOCAL_BODY_MAX_BYTES: usize = 8 * 1024 * 1024;
 pub const APPEND_MAX_EVENTS: usize = 1000;
 /// Wrong codes that end a pairing session.
 pub const PAIRING_ATTEMPTS: u32 = 3;
-/// How long a pairing session lasts, in seconds.
+/// How long a pairing session lasts at most, in seconds.
 pub const PAIRING_TIMEOUT_SECONDS: u64 = 300;
 /// Digits of a pairing code.
 pub const PAIRING_CODE_DIGITS: usize = 4;
@@ -40,4 +40,6 @@ pub const RECIPIENTS_MAX: usize = 64;
 
 const _: () = assert!(PULL_MAX_BYTES >= EVENT_MAX_BYTES);
 const _: () = assert!(NOTIFY_MAX_BYTES >= EVENT_MAX_BYTES);
+const _: () =
+    assert!(PULL_ANSWER_MAX_BYTES > PULL_MAX_BYTES + HEADS_MAX * 256 + PULL_MAX_EVENTS * 64 + 1024);
 const _: () = assert!(PEER_BODY_MAX_BYTES > NOTIFY_MAX_BYTES + HEADS_MAX * 256);

@@ -118,8 +118,8 @@ pub struct PullPage {
     /// The epoch of this log. Another one than the checkpoint was taken in: start again at 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
-    /// With the last page: heads of this whole log. Absent, too, if they would not say all of it. If the
-    /// caller still lacks what they speak of, its checkpoint is of this log by chance: start again at 0.
+    /// With the last page, if the caller sent its own: heads of this log. If the caller still lacks what
+    /// they speak of, its checkpoint is of this log by chance: start again at 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heads: Option<Vec<Head>>,
 }

@@ -24,8 +24,9 @@ pub async fn add(context: &mut Context<'_>) -> Result<(), Error> {
     let mut client = context.daemon().await?;
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|source| Error::io("can't listen for Ctrl-C", source))?;
-    // Hanging up is enough: a session that opens for nobody is ended.
+    // Hanging up is enough: a session that opens for nobody is ended, after 10 s at most.
     let opened = tokio::select! {
+        biased;
         opened = client.call::<PeerAdd>(&Empty {}) => opened?,
         _ = interrupt.recv() => return Err(Error::Cancelled),
     };

@@ -25,7 +25,7 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
         // launchctl only sends the signal. (systemctl waits, and asking would start what the socket
         // starts.)
         let pid = match manager {
-            Manager::LaunchdUser | Manager::LaunchdSystem => pid_of(context).await,
+            Manager::LaunchdUser | Manager::LaunchdSystem => pid_of(manager, context).await,
             Manager::SystemdSystem | Manager::SystemdUser => None,
         };
         manager::run(&manager.command(Verb::Stop))?;
@@ -91,10 +91,17 @@ fn is_ours(socket: &Path, places: &Places) -> Result<(), Error> {
     ))
 }
 
-/// The process that answers, if one does soon.
-async fn pid_of(context: &Context<'_>) -> Option<u32> {
-    let asked = async { context.daemon().await?.call::<Health>(&Empty {}).await };
-    Some(tokio::time::timeout(SOON, asked).await.ok()?.ok()?.pid)
+/// The process of this manager's daemon, if it answers soon.
+async fn pid_of(manager: Manager, context: &Context<'_>) -> Option<u32> {
+    let asked = async {
+        let mut client = context.daemon().await.ok()?;
+        let own = is_ours(client.path(), &context.places()).is_ok();
+        if manager == Manager::LaunchdUser && !own {
+            return None;
+        }
+        Some(client.call::<Health>(&Empty {}).await.ok()?.pid)
+    };
+    tokio::time::timeout(SOON, asked).await.ok()?
 }
 
 /// Stops it and waits until its process is gone.

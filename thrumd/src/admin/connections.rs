@@ -22,9 +22,15 @@ const FIRST_BYTE: Duration = Duration::from_millis(250);
 /// How long nobody is accepted after the system refused it, for want of file descriptors mostly.
 const REFUSED: Duration = Duration::from_secs(1);
 
-/// Serves whoever connects until `stop`, and then what was asked by then. Whoever has not been accepted
-/// is left to the next daemon, if the service manager holds the socket.
-pub(super) async fn serve(listener: UnixListener, router: Router, stop: CancellationToken) {
+/// Serves whoever connects until `stop`, and then one request of each that is new or has begun one. A
+/// connection that is idle between two requests is closed. Whoever has not been accepted yet is served
+/// too, unless `held`: then the service manager has the socket, and the next daemon serves them.
+pub(super) async fn serve(
+    listener: UnixListener,
+    held: bool,
+    router: Router,
+    stop: CancellationToken,
+) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -36,6 +42,8 @@ pub(super) async fn serve(listener: UnixListener, router: Router, stop: Cancella
             Ok((stream, _)) => {
                 connections.spawn(converse(stream, router.clone(), stop.clone()));
             }
+            // It has hung up already.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::error!("can't accept local programs for a moment: {error}");
                 tokio::select! {
@@ -45,9 +53,22 @@ pub(super) async fn serve(listener: UnixListener, router: Router, stop: Cancella
             }
         }
     }
-    drop(listener);
+    for stream in if held { Vec::new() } else { left(listener) } {
+        connections.spawn(converse(stream, router.clone(), stop.clone()));
+    }
     connections.close();
     connections.wait().await;
+}
+
+/// Those who have connected and were not accepted yet.
+fn left(listener: UnixListener) -> Vec<UnixStream> {
+    // Asked directly: the runtime may not have heard of them.
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accepted = std::iter::from_fn(|| listener.accept().ok());
+    let ready = |(stream, _): (std::os::unix::net::UnixStream, _)| {
+        stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)).ok()
+    };
+    accepted.filter_map(ready).collect()
 }
 
 /// Waits until there is something to read: a byte, the end or an error.

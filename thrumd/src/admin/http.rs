@@ -41,7 +41,7 @@ pub async fn serve(surface: Arc<Surface>, socket: LocalSocket) {
     let (listener, place) = socket.into_parts();
     let mut stopped = surface.stop.subscribe();
     let stop = CancellationToken::new();
-    let serving = connections::serve(listener, router, stop.clone());
+    let serving = connections::serve(listener, place.is_none(), router, stop.clone());
     let end = async {
         // An error means that the sender is gone, which is the end as well.
         drop(stopped.wait_for(|stop| *stop).await);

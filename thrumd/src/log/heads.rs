@@ -43,26 +43,28 @@ fn with_events(conn: &Connection, origins: &[(Origin, OriginRow)]) -> rusqlite::
 /// What of these heads is not held here.
 pub(super) fn missing(conn: &Connection, heads: &[Head]) -> rusqlite::Result<Missing> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, head FROM origins WHERE daemon_id = ?1 AND epoch = ?2 AND forked = 0",
+        "SELECT id, head, forked FROM origins WHERE daemon_id = ?1 AND epoch = ?2",
     )?;
-    let mut missing = BTreeSet::new();
+    let (mut missing, mut owed) = (BTreeSet::new(), false);
     for head in heads {
         let daemon = head.origin_daemon.ulid().to_bytes();
         let epoch = head.origin_epoch.ulid().to_bytes();
-        let row: Option<(i64, i64)> = statement
-            .query_row(params![daemon, epoch], |row| Ok((row.get(0)?, row.get(1)?)))
+        let row: Option<(i64, i64, bool)> = statement
+            .query_row(params![daemon, epoch], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
+        let forked = row.is_some_and(|(_, _, forked)| forked);
         let held = match row {
-            Some((origin, ours)) if head.origin_sequence.0 <= uint(ours) => {
+            Some((origin, ours, false)) if head.origin_sequence.0 <= uint(ours) => {
                 holds_head(conn, origin, head)?
             }
             _ => false,
         };
         if !held {
             missing.insert(head.origin());
+            owed |= !forked;
         }
     }
-    Ok(Missing { origins: missing.into_iter().collect() })
+    Ok(Missing { origins: missing.into_iter().collect(), owed })
 }
 
 /// Whether a peer's head shows that our log was rolled back: it names an event of our present origin
@@ -86,7 +88,7 @@ pub(super) fn was_set_aside(conn: &Connection, event: EventId) -> rusqlite::Resu
 }
 
 /// Heads that say all of this log; None if they can't, or are too many.
-pub(super) fn whole(
+fn whole(
     conn: &Connection,
     origins: &BTreeMap<Origin, OriginRow>,
 ) -> rusqlite::Result<Option<Vec<Head>>> {

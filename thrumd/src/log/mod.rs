@@ -294,15 +294,19 @@ impl Log {
     /// The reader gets the rest even if the disk has no room for the quarantine: the next reader
     /// finds the row again.
     async fn set_damaged_aside(&self, damaged: Vec<Sequence>) {
+        let mut lost = false;
         for sequence in damaged {
             let work = move |write: &mut Write<'_>| Ok(apply::set_damaged_aside(write, sequence)?);
             let done = self.write(Rank::Peer, "set a damaged event aside", 0, work).await;
             match done {
-                Ok(()) => self.inner.losses.send_replace(()),
+                Ok(()) => lost = true,
                 Err(error) => {
                     tracing::error!(%sequence, error = %Chain(&error), "a damaged event stays");
                 }
             }
+        }
+        if lost {
+            self.inner.losses.send_replace(());
         }
     }
 

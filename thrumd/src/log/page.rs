@@ -9,7 +9,7 @@ use thrum_api::limits::{PULL_MAX_BYTES, PULL_MAX_EVENTS};
 use thrum_api::{Head, Origin, Place, Sequence, SequencedEvent};
 
 use super::column::{self, Id, int, uint};
-use super::heads::whole;
+use super::heads::heads;
 use super::state::{Meta, read_origins};
 use super::types::{Page, PageAnswer, PageRequest};
 
@@ -178,7 +178,7 @@ pub(super) fn page(conn: &Connection, request: &PageRequest) -> rusqlite::Result
     // Who names none of its own can't compare.
     let heads = match request.have.is_empty() || more_available {
         true => None,
-        false => whole(conn, &read_origins(conn)?)?,
+        false => Some(heads(conn)?),
     };
     let page = Page {
         events: collector.events,

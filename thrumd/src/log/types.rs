@@ -91,7 +91,7 @@ pub struct Page {
     pub head: Place,
     /// Everything up to here was dropped by retention.
     pub floor: Sequence,
-    /// With the last page: heads of the whole log, if they say all of it.
+    /// With the last page: heads of the log, as in [`PageRequest`].
     pub heads: Option<Vec<Head>>,
 }
 
@@ -141,6 +141,8 @@ pub struct Missing {
     /// Origins of which the peer holds something that we lack, or hold otherwise; also origins
     /// that forked here, because a head of them proves nothing. In order, each once.
     pub origins: Vec<Origin>,
+    /// There is one among them that did not fork here: a pull has to bring it.
+    pub owed: bool,
 }
 
 /// Figures for `status`.

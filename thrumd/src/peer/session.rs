@@ -261,11 +261,10 @@ pub(super) fn refusal(last: Option<&PairingNews>) -> RpcError {
             "too many wrong codes: the pairing session there is locked",
         )
         .hint(AGAIN),
-        Some(PairingNews::Expired) => RpcError::new(
-            ErrorCode::PAIRING_EXPIRED,
-            "the pairing session there has expired; it lasts 5 minutes",
-        )
-        .hint(AGAIN),
+        Some(PairingNews::Expired) => {
+            RpcError::new(ErrorCode::PAIRING_EXPIRED, "the pairing session there has expired")
+                .hint(AGAIN)
+        }
         _ => RpcError::new(
             ErrorCode::NO_PAIRING_SESSION,
             "no pairing session is open on the other machine",

@@ -99,9 +99,7 @@ impl Driver {
                 Ok(()) = hints.changed() => {
                     hints.mark_unchanged();
                     shared.client.forget_connections();
-                    // The network is another one after each sleep, so this is when to look.
-                    let hint = if self.woke() { Input::SyncNow(None) } else { Input::Hint };
-                    self.input(hint);
+                    self.input(Input::Hint);
                 }
                 Ok(()) = presence.changed() => {
                     presence.mark_unchanged();
@@ -112,6 +110,10 @@ impl Driver {
                     self.enable(&enabled, &presence);
                 }
                 () = timer => self.input(Input::Tick),
+            }
+            if self.woke() {
+                shared.client.forget_connections();
+                self.input(Input::SyncNow(None));
             }
         }
     }

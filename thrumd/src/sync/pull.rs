@@ -1,37 +1,50 @@
 //! Carries out one pull: what `Flight` says, with a page being applied while the next one is on
 //! its way.
 
+use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use thrum_api::peer::{PeerInfoParams, PullPage, PullParams, SyncPeerInfo, SyncPull};
 use thrum_api::{DaemonId, ErrorCode, Head, Place, Sequence};
 use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::client::{Bounds, ClientError};
 use super::hub::{Failure, Flight, PageFacts, PullEnd, Step, Why};
 use super::shared::{Shared, chain, lock};
-use crate::log::{Applied, Batch, Incoming, LogError};
+use crate::log::{Applied, Batch, Checkpoint, Incoming, LogError};
 use crate::peer::Peer;
 
 type Pending<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
 
-/// How many logs are taken over at once that are longer than a page. Each takes up two pages of memory,
-/// and whoever has lost its log would have the same events come from every peer: who waits for a turn
-/// asks only for what the others have not brought by then.
+/// How many pages after the first of a pull are on their way at once, from all peers. They take up
+/// memory, and whoever has lost its log would have the same events come from every peer: who waits for
+/// its turn asks only for what the others have not brought by then.
 pub(super) const BULK: usize = 4;
+/// How long a pull waits for its turn: peers on slow lines, or of ill will, don't hold up the others
+/// for longer.
+const TURN: Duration = Duration::from_secs(30);
 
 /// The events of a page while they are being read.
 type Reading = JoinHandle<Vec<Incoming>>;
 
-/// A page on its way into the log.
+/// A page that came.
 struct Fetched {
     facts: PageFacts,
     events: Reading,
     heads: Option<Vec<Head>>,
+}
+
+/// A page's turn, given back once it is on disk. None: it was not waited for, or in vain.
+type Turn<'a> = Option<SemaphorePermit<'a>>;
+
+async fn turn(shared: &Shared) -> Turn<'_> {
+    // It is never closed.
+    timeout(TURN, shared.bulk.acquire()).await.ok()?.ok()
 }
 
 async fn wait<T>(work: &mut Pending<'_, T>) -> T {
@@ -57,20 +70,26 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, why: Why) -> PullEnd {
         return PullEnd::Failed(gone());
     };
     let mut total = Applied::default();
+    let from = match shared.log.checkpoint(id).await {
+        Ok(from) => from,
+        Err(error) => return PullEnd::Failed(ours(&error)),
+    };
     let mut heads = None;
-    let mut end = fly(shared, &peer, &mut total, &mut heads).await;
-    if let (PullEnd::Done { .. }, Some(heads)) = (&end, heads)
-        && is_lacking(shared, id, heads).await
-    {
-        tracing::warn!("{id} holds events that it did not send: its log is read from its start");
-        end = PullEnd::OtherLog;
-    }
+    let end = fly(shared, &peer, from, &mut total, &mut heads).await;
     if total.applied > 0 || total.quarantined > 0 {
         let what = if why == Why::Told { "sync.notify" } else { "sync.pull" };
         report(what, id, &total);
     }
-    if why == Why::Start && matches!(end, PullEnd::Done { .. }) {
+    let PullEnd::Done { .. } = end else { return end };
+    if why == Why::Start {
         introduce(shared, &peer).await;
+    }
+    if from.place != Place::START
+        && let Some(heads) = heads
+        && is_lacking(shared, id, heads).await
+    {
+        tracing::warn!("{id} holds events that it did not send: its log is read from its start");
+        return PullEnd::OtherLog;
     }
     end
 }
@@ -81,9 +100,9 @@ async fn is_lacking(shared: &Shared, id: DaemonId, heads: Vec<Head>) -> bool {
     // What can't be looked at now is told again with the next pull.
     let Ok(missing) = shared.log.missing(heads).await else { return false };
     let mut lacking = false;
-    shared.traffic(id, |traffic| match missing.origins.is_empty() {
-        true => traffic.doubt.settled(),
-        false => lacking = traffic.doubt.arises(Instant::now()),
+    shared.traffic(id, |traffic| match missing.owed {
+        false => traffic.doubt.settled(),
+        true => lacking = traffic.doubt.arises(Instant::now()),
     });
     lacking
 }
@@ -101,34 +120,27 @@ pub(super) fn report(what: &str, peer: DaemonId, total: &Applied) {
 async fn fly(
     shared: &Shared,
     peer: &Peer,
+    from: Checkpoint,
     total: &mut Applied,
     heads: &mut Option<Vec<Head>>,
 ) -> PullEnd {
-    let from = match shared.log.checkpoint(peer.daemon_id).await {
-        Ok(from) => from,
-        Err(error) => return PullEnd::Failed(ours(&error)),
-    };
     let (mut flight, first) = Flight::begin(from.place, from.epoch);
-    let mut fetching: Pending<'_, (Result<Fetched, PullEnd>, Option<SemaphorePermit<'_>>)> = None;
+    let mut fetching: Pending<'_, (Result<Fetched, PullEnd>, Turn<'_>)> = None;
     let mut applying: Pending<'_, Result<Applied, Failure>> = None;
     let mut steps = vec![first];
     // The first page needs none: most often it is all, and a peer that doesn't answer holds up nobody.
-    let (mut is_bulk, mut turn) = (false, None);
+    let mut is_first = true;
+    // Of the page that is being applied, and of the next.
+    let mut turns: VecDeque<Turn<'_>> = VecDeque::new();
     loop {
         for step in steps {
             match step {
                 Step::Fetch(after) => {
-                    let taken = turn.take();
-                    let fetch = async move {
-                        let turn = match (is_bulk, taken) {
-                            // It is never closed.
-                            (true, None) => shared.bulk.acquire().await.ok(),
-                            (_, taken) => taken,
-                        };
+                    let free = std::mem::replace(&mut is_first, false);
+                    fetching = Some(Box::pin(async move {
+                        let turn = if free { None } else { turn(shared).await };
                         (fetch(shared, peer, after).await, turn)
-                    };
-                    fetching = Some(Box::pin(fetch));
-                    is_bulk = true;
+                    }));
                 }
                 Step::Apply { page, checkpoint } => {
                     let batch = Batch {
@@ -144,8 +156,9 @@ async fn fly(
             }
         }
         steps = tokio::select! {
-            (page, taken) = wait(&mut fetching) => {
-                (fetching, turn) = (None, taken);
+            (page, turn) = wait(&mut fetching) => {
+                fetching = None;
+                turns.push_back(turn);
                 match page {
                     Ok(page) => {
                         *heads = page.heads;
@@ -156,6 +169,7 @@ async fn fly(
             }
             applied = wait(&mut applying) => {
                 applying = None;
+                turns.pop_front();
                 match applied {
                     Ok(applied) => {
                         count(shared, peer.daemon_id, &applied);

@@ -101,7 +101,8 @@ pub(super) struct Shared {
     pub(super) bulk: Semaphore,
     /// Peers in the middle of `join`: the hub leaves them alone until it is decided.
     pub(super) joining: Mutex<BTreeSet<DaemonId>>,
-    /// Held by who joins, or ends what a join left open: two at once would leave half a pairing each.
+    /// Held by who joins, or ends what a join left open: two at once would leave half a pairing each. One
+    /// for all, since which peer it is is known from its answer alone.
     pub(super) pairing: tokio::sync::Mutex<()>,
     /// What a pairing that isn't confirmed yet has replaced.
     pub(super) replaced: Mutex<BTreeMap<DaemonId, Peer>>,

@@ -1,5 +1,6 @@
 //! Whether this machine has slept. Its clock for time-outs stands still meanwhile, so that what was
-//! heard of a peer an hour ago seems to be of a moment ago.
+//! heard of a peer an hour ago seems to be of a moment ago. No timer tells of it: it is asked for
+//! whenever something else happens, such as the tailnet's news that the network is another one.
 
 use std::time::Duration;
 

@@ -39,10 +39,16 @@ async fn who_has_connected_before_the_stop_is_answered() {
         daemon.result("health", json!({})).await;
         early.write_all(send("early").as_bytes()).await.unwrap();
         slow.write_all(&send("slow").as_bytes()[..9]).await.unwrap();
+        // Nothing is waited for up to the stop, so it is not accepted by then.
+        let mut unseen = std::os::unix::net::UnixStream::connect(&daemon.socket).unwrap();
+        std::io::Write::write_all(&mut unseen, send("unseen").as_bytes()).unwrap();
+        unseen.set_nonblocking(true).unwrap();
+        let unseen = UnixStream::from_std(unseen).unwrap();
         daemon.stop.send_replace(true);
         slow.write_all(&send("slow").as_bytes()[9..]).await.unwrap();
         late.write_all(send("late").as_bytes()).await.unwrap();
-        for answer in [read(early).await, read(slow).await, read(late).await] {
+        for stream in [early, slow, unseen, late] {
+            let answer = read(stream).await;
             let body = answer.split("\r\n\r\n").nth(1).expect(&answer);
             let answer: Value = serde_json::from_str(body).unwrap();
             assert!(answer["result"]["appended"].is_array(), "{answer}");

@@ -60,17 +60,25 @@ impl Shared {
         Ok(target)
     }
 
-    /// Notes that a peer accepted this token of ours. Called with `pairing` held.
-    pub(super) async fn confirm(&self, id: DaemonId, token: Token) {
+    /// Notes that a peer accepted this token of ours. False if that is not its token any more. Called
+    /// with `pairing` held.
+    pub(super) async fn confirm(&self, id: DaemonId, token: Token) -> bool {
         let confirm = move |peer: &mut Peer| {
             let same = peer.token.matches(token.expose());
             peer.unconfirmed &= !same;
             same
         };
         match self.registry.update(id, confirm).await {
-            Ok(Some(true)) => drop(lock(&self.replaced).remove(&id)),
-            Ok(_) => {}
-            Err(error) => tracing::warn!("can't note that {id} is paired: {}", chain(&error)),
+            Ok(Some(true)) => {
+                lock(&self.replaced).remove(&id);
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                // The next contact confirms it.
+                tracing::warn!("can't note that {id} is paired: {}", chain(&error));
+                true
+            }
         }
     }
 
@@ -228,7 +236,10 @@ async fn store_and_confirm(
     }
     match first_request(shared, &peer, address).await {
         Ok(info) if info.result.id == id => {
-            shared.confirm(id, peer.token.clone()).await;
+            if !shared.confirm(id, peer.token.clone()).await {
+                let message = format!("{typed} was removed from this machine while it was joined");
+                return Err(RpcError::new(ErrorCode::REFUSED, message));
+            }
             shared.traffic(id, |traffic| traffic.version = Some(info.result.version));
             let name = shared.name_of(&peer);
             tracing::info!("[pairing] Paired with {name} ({id}) at {address}");

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use thrum_api::local::PeerState;
 use thrum_api::{ErrorCode, Token};
@@ -143,11 +144,14 @@ async fn long_logs_are_taken_over_a_few_at_a_time_and_short_ones_meanwhile() {
         befriend(&a, endless.await).await;
     }
     assert!(eventually(async || asked.load(Ordering::SeqCst) >= BULK).await);
+    let begun = Instant::now();
     let b = daemon("b").await;
     pair(&a, &b).await;
     b.write(5).await;
     converge(&[&a, &b], 5).await;
-    assert_eq!(asked.load(Ordering::SeqCst), BULK);
+    // Later the first of them are given up.
+    let asked = asked.load(Ordering::SeqCst);
+    assert!(asked == BULK || begun.elapsed() > Duration::from_secs(10), "{asked} at once");
 }
 
 #[tokio::test]

@@ -57,8 +57,8 @@ impl Recipe {
                 if let Some(user) = &self.user {
                     command.uid(user.uid).gid(user.gid);
                     // It is that user before it goes there, and may not walk the way; a directory
-                    // that is open needs none. (Where there is no /proc, the way has to be open.)
-                    if cfg!(target_os = "linux") {
+                    // that is open needs none. Where there is no /proc, the way has to be open.
+                    if Path::new("/proc/self/fd").exists() {
                         dir = format!("/proc/self/fd/{}", self.opened.as_raw_fd()).into();
                     }
                 }

@@ -121,7 +121,7 @@ pub(super) async fn keep(
         // Each run is handed the key anew: what is not there meanwhile is not stolen.
         let taken = files::write(&recipe.dir, &plan.config, recipe.user.as_ref(), false);
         if let Err(error) = taken {
-            tracing::warn!(error = %Chain(&error), "after the end of our own tailscaled");
+            tracing::warn!(error = %Chain(&error), "can't take the auth key away");
         }
         let Err(error) = run else { return };
         if began.elapsed() >= GOOD_RUN {
