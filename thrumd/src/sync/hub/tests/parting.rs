@@ -61,6 +61,20 @@ fn who_was_not_reached_gets_one_last_try() {
 }
 
 #[test]
+fn who_answered_badly_before_the_end_gets_one_last_try() {
+    let mut bench = Bench::settled(&[peer(1)]);
+    let (_, ticket, ..) = only(tells(&bench.give(Input::Head(Sequence(2)))));
+    let failure = Failure::faulty("its disk is full".to_owned());
+    bench.told(peer(1), ticket, TellEnd::Failed(failure));
+    let (_, ticket, ..) = only(tells(&bench.give(Input::Part)));
+    assert_eq!(parting(&bench), Parting::Asked);
+    // And who reads on meanwhile is asked again all the same.
+    bench.told(peer(1), ticket, told(2, 0));
+    bench.give(Input::Served { peer: peer(1), next: place(1), more: true });
+    assert_eq!(tells(&bench.pass(ms(50))).len(), 1);
+}
+
+#[test]
 fn who_refuses_the_last_news_is_not_waited_for() {
     let mut bench = Bench::settled(&[peer(1)]);
     let (_, ticket, ..) = only(tells(&bench.give(Input::Head(Sequence(2)))));
