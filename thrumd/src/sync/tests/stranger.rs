@@ -1,8 +1,8 @@
 //! What answers is no thrumd, or a bad one.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use thrum_api::local::PeerState;
@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use super::lab::{Daemon, converge, daemon, eventually, pair};
 use crate::peer::Peer;
 use crate::sync::pull::BULK;
+use crate::sync::shared::lock;
 
 /// Answers every request with these bytes, or never.
 async fn stranger(answer: Option<String>) -> SocketAddr {
@@ -152,6 +153,22 @@ async fn long_logs_are_taken_over_a_few_at_a_time_and_short_ones_meanwhile() {
     // Later the first of them are given up.
     let asked = asked.load(Ordering::SeqCst);
     assert!(asked == BULK || begun.elapsed() > Duration::from_secs(10), "{asked} at once");
+}
+
+#[tokio::test]
+async fn after_an_answer_that_broke_off_less_is_asked_for() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    let broken = answering(move |request| {
+        if request.contains("sync.pull") {
+            lock(&heard).push(request.contains("\"limit\":125"));
+        }
+        Some("no HTTP\r\n\r\n".to_owned())
+    });
+    let a = daemon("a").await;
+    befriend(&a, broken.await).await;
+    assert!(eventually(async || lock(&asked).len() >= 2).await);
+    assert_eq!(lock(&asked)[..2], [false, true]);
 }
 
 #[tokio::test]
