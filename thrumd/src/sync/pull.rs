@@ -1,7 +1,6 @@
 //! Carries out one pull: what `Flight` says, with a page being applied while the next one is on
 //! its way.
 
-use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -125,13 +124,11 @@ async fn fly(
     heads: &mut Option<Vec<Head>>,
 ) -> PullEnd {
     let (mut flight, first) = Flight::begin(from.place, from.epoch);
-    let mut fetching: Pending<'_, (Result<Fetched, PullEnd>, Turn<'_>)> = None;
+    let mut fetching: Pending<'_, Result<(Fetched, Turn<'_>), PullEnd>> = None;
     let mut applying: Pending<'_, Result<Applied, Failure>> = None;
     let mut steps = vec![first];
     // The first page needs none: most often it is all, and a peer that doesn't answer holds up nobody.
     let mut is_first = true;
-    // Of the page that is being applied, and of the next.
-    let mut turns: VecDeque<Turn<'_>> = VecDeque::new();
     loop {
         for step in steps {
             match step {
@@ -139,10 +136,10 @@ async fn fly(
                     let free = std::mem::replace(&mut is_first, false);
                     fetching = Some(Box::pin(async move {
                         let turn = if free { None } else { turn(shared).await };
-                        (fetch(shared, peer, after).await, turn)
+                        fetch(shared, peer, after).await.map(|page| (page, turn))
                     }));
                 }
-                Step::Apply { page, checkpoint } => {
+                Step::Apply { page: (events, turn), checkpoint } => {
                     let batch = Batch {
                         peer: peer.daemon_id,
                         epoch: flight.epoch(),
@@ -150,26 +147,28 @@ async fn fly(
                         events: Vec::new(),
                         checkpoint: Some(checkpoint),
                     };
-                    applying = Some(Box::pin(apply(shared, peer, batch, page)));
+                    applying = Some(Box::pin(async move {
+                        let applied = apply(shared, peer, batch, events).await;
+                        drop(turn);
+                        applied
+                    }));
                 }
                 Step::End(end) => return end,
             }
         }
         steps = tokio::select! {
-            (page, turn) = wait(&mut fetching) => {
+            page = wait(&mut fetching) => {
                 fetching = None;
-                turns.push_back(turn);
                 match page {
-                    Ok(page) => {
+                    Ok((page, turn)) => {
                         *heads = page.heads;
-                        flight.page(&page.facts, page.events)
+                        flight.page(&page.facts, (page.events, turn))
                     }
                     Err(end) => flight.refused(end),
                 }
             }
             applied = wait(&mut applying) => {
                 applying = None;
-                turns.pop_front();
                 match applied {
                     Ok(applied) => {
                         count(shared, peer.daemon_id, &applied);
