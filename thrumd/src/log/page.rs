@@ -175,8 +175,8 @@ pub(super) fn page(conn: &Connection, request: &PageRequest) -> rusqlite::Result
     if !more_available {
         next = meta.head;
     }
-    // Who names none of its own can't compare.
-    let heads = match request.have.is_empty() || more_available {
+    // Who holds everything has nothing to compare, and who names none of its own can't.
+    let heads = match cover.whole || request.have.is_empty() || more_available {
         true => None,
         false => Some(heads(conn)?),
     };

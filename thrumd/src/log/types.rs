@@ -91,7 +91,7 @@ pub struct Page {
     pub head: Place,
     /// Everything up to here was dropped by retention.
     pub floor: Sequence,
-    /// With the last page: heads of the log, as in [`PageRequest`].
+    /// With the last page, if the puller may lack something: heads of the log, as in [`PageRequest`].
     pub heads: Option<Vec<Head>>,
 }
 
