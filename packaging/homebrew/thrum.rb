@@ -11,8 +11,8 @@ class Thrum < Formula
   depends_on "rust" => :build
 
   def install
-    system "cargo", "install", *std_cargo_args(path: "thrumd")
-    system "cargo", "install", *std_cargo_args(path: "thrum-ctl")
+    system "cargo", "install", "--profile", "dist", *std_cargo_args(path: "thrumd")
+    system "cargo", "install", "--profile", "dist", *std_cargo_args(path: "thrum-ctl")
     generate_completions_from_executable(bin/"thrum", "generate", "completions")
     system bin/"thrum", "generate", "man", buildpath/"man"
     man1.install Dir["man/man1/*"]

@@ -1,4 +1,4 @@
-//! Prints the figures. `cargo build --release && cargo run --release -p tests --bin bench`
+//! Prints the figures. `cargo build --profile dist --workspace && target/dist/bench`
 //!
 //! Runs the `thrumd` and `thrum` beside it, on loopback, in temporary directories. The group
 //! `tailnet` runs in namespaces with a real tailnet, and only when it is named.
