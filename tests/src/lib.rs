@@ -1,6 +1,6 @@
 //! What the tests of the whole system stand on.
 //!
-//! [`lab`] starts real daemons and clients and talks to them. [`tailnet`] puts a real tailnet under
+//! [`harness`] starts real daemons and clients and talks to them. [`tailnet`] puts a real tailnet under
 //! them, offline.
 
 #![allow(
@@ -13,6 +13,6 @@
 )]
 
 pub mod bench;
-pub mod lab;
+pub mod harness;
 #[cfg(target_os = "linux")]
 pub mod tailnet;

@@ -81,26 +81,27 @@ fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with("//")
 }
 
-/// Arrows between rooms go one way: a room may only use those after it.
+/// Dependencies between modules go one way: a module may only use those after it.
 #[test]
-fn rooms_do_not_look_up() {
-    let rooms =
+fn modules_use_only_those_below_them() {
+    let modules =
         ["service", "admin", "rpc", "policy", "sync", "agents", "peer", "tailnet", "config", "log"];
-    // Tests of a room may stand on the whole house.
-    let of_the_room = |path: &Path| {
-        !path.components().any(|c| c.as_os_str().to_string_lossy().starts_with("tests"))
-    };
-    for (floor, room) in rooms.iter().enumerate() {
-        for path in sources_below(&format!("thrumd/src/{room}")).iter().filter(|p| of_the_room(p)) {
+    for (layer, module) in modules.iter().enumerate() {
+        for path in sources_below(&format!("thrumd/src/{module}")).iter().filter(|p| !is_test(p)) {
             let text = fs::read_to_string(path).unwrap();
-            for above in &rooms[..floor] {
-                let looks_up = text
+            for above in &modules[..layer] {
+                let uses = text
                     .lines()
                     .any(|line| !is_comment(line) && line.contains(&format!("crate::{above}::")));
-                assert!(!looks_up, "{} uses {above}, which stands above {room}", path.display());
+                assert!(!uses, "{} uses {above}, which is above {module}", path.display());
             }
         }
     }
+}
+
+/// Tests of a module may use the whole program.
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str().to_string_lossy().starts_with("tests"))
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::figure::{Figure, Target};
 use super::latency::renumbered;
 use super::sample::{Sample, tell, words};
-use crate::lab::Daemon;
+use crate::harness::Daemon;
 
 const CONNECTIONS: usize = 8;
 

@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::figure::{Figure, Target};
 use super::sample::{Sample, tell, words};
 use super::{Size, idle};
-use crate::lab::{Daemon, Setup, event_of, process};
+use crate::harness::{Daemon, Setup, event_of, process};
 
 /// An event that says this much has about 550 bytes.
 const TEXT_BYTES: usize = 240;

@@ -7,7 +7,7 @@ use super::appends::{alone, append_one};
 use super::connection::Connection;
 use super::figure::{Figure, Target};
 use super::sample::{Sample, tell, words};
-use crate::lab::{Client, Daemon, event_of};
+use crate::harness::{Client, Daemon, event_of};
 
 pub(super) fn measure(size: Size) -> Vec<Figure> {
     let count = size.of(200);

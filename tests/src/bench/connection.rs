@@ -8,7 +8,7 @@ use std::time::Duration;
 use thrum_api::local::{AppendParams, Appended, EventAppend};
 use thrum_api::{Draft, Method, Sequence, envelope};
 
-use crate::lab::{Daemon, http};
+use crate::harness::{Daemon, http};
 
 const LIMIT: Duration = Duration::from_secs(120);
 

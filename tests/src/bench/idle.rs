@@ -4,7 +4,7 @@ use super::Size;
 use super::bootstrap::{fill, setup};
 use super::figure::{Figure, Target};
 use super::sample::tell;
-use crate::lab::{LONG, converge, pair, process};
+use crate::harness::{LONG, converge, pair, process};
 
 /// Longer than tokio keeps threads that have nothing to do.
 const SETTLE: Duration = Duration::from_secs(15);

@@ -12,7 +12,7 @@ use super::bootstrap::{fill, message, setup};
 use super::connection::{Connection, Echo, Events};
 use super::figure::{Figure, Target};
 use super::sample::{Sample, tell, words};
-use crate::lab::{Daemon, pair};
+use crate::harness::{Daemon, pair};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -74,7 +74,7 @@ pub(super) fn travel(
 ) -> Sample {
     let mut ours = Sample::default();
     let mut connection = Connection::open(here);
-    crate::lab::converge(LIMIT, &[here, there]);
+    crate::harness::converge(LIMIT, &[here, there]);
     let mut stream = Events::after(there, there.health().head_seq);
     let (arrived, arrivals) = mpsc::channel();
     std::thread::spawn(move || {
@@ -121,7 +121,7 @@ fn messages(here: &Daemon, there: &Daemon, count: usize) -> Sample {
         for _ in 0..count {
             let wait = WaitParams {
                 agent: "listener".to_owned(),
-                project: Some("lab".to_owned()),
+                project: Some("test".to_owned()),
                 timeout_ms: 60_000,
             };
             let message = reader.call::<MessageWait>(&wait).message.expect("a message");
@@ -140,7 +140,7 @@ fn messages(here: &Daemon, there: &Daemon, count: usize) -> Sample {
             to: vec!["listener".to_owned()],
             all: false,
             text: format!("{number:0200}"),
-            project: "lab".to_owned(),
+            project: "test".to_owned(),
             event_id: None,
         };
         sender.call::<MessageSend>(&letter);

@@ -11,7 +11,7 @@ use super::Size;
 use super::bootstrap::{fill, setup};
 use super::figure::{Figure, Target};
 use super::sample::{Sample, tell, words};
-use crate::lab::{Daemon, http, process};
+use crate::harness::{Daemon, http, process};
 
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -12,9 +12,9 @@ use super::idle::mebibytes;
 use super::latency::travel;
 use super::sample::{Sample, tell, words};
 use super::wiretap::Wiretap;
-use crate::lab::{LONG, converge, eventually, holds, process};
+use crate::harness::{LONG, converge, eventually, holds, process};
 use crate::tailnet::{
-    Disguise, Node, NodeSpec, Programs, TAILNET_LIMIT, Town, child_of, inside, pair_over,
+    Cluster, Disguise, Node, NodeSpec, Programs, TAILNET_LIMIT, child_of, inside, pair_over,
 };
 
 /// How long things come to rest before something is said of rest.
@@ -23,34 +23,34 @@ const SETTLE: Duration = Duration::from_secs(20);
 pub(super) fn measure(size: Size) -> Vec<Figure> {
     let programs = inside().expect("to run in sealed namespaces");
     let specs = [NodeSpec::new("a"), NodeSpec::new("b"), NodeSpec::new("runner").bare()];
-    let mut town = Town::up(&programs, specs);
+    let mut cluster = Cluster::up(&programs, specs);
     for name in ["a", "b"] {
-        let setup = town.tailnet.node(name).setup().env("THRUM_LOG", "warn");
-        town.put(name, setup.start());
+        let setup = cluster.tailnet.node(name).setup().env("THRUM_LOG", "warn");
+        cluster.put(name, setup.start());
     }
-    let mut figures = bulk(&town, size);
-    figures.extend(latency(&town, size));
-    figures.push(healing(&town, size));
-    figures.extend(private(&mut town, &programs));
-    figures.push(idle(&mut town, size));
+    let mut figures = bulk(&cluster, size);
+    figures.extend(latency(&cluster, size));
+    figures.push(healing(&cluster, size));
+    figures.extend(private(&mut cluster, &programs));
+    figures.push(idle(&mut cluster, size));
     figures
 }
 
 /// A listener on one node, and a connection to it from another.
-fn connected(town: &Town, port: u16) -> (TcpListener, impl FnOnce() -> TcpStream) {
-    let (from, to): (&Node, &Node) = (town.tailnet.node("a"), town.tailnet.node("b"));
+fn connected(cluster: &Cluster, port: u16) -> (TcpListener, impl FnOnce() -> TcpStream) {
+    let (from, to): (&Node, &Node) = (cluster.tailnet.node("a"), cluster.tailnet.node("b"));
     let address = SocketAddr::new(to.address(), port);
     let listener = to.inside(|| TcpListener::bind(address).unwrap());
     (listener, move || from.inside(|| TcpStream::connect(address).unwrap()))
 }
 
-fn latency(town: &Town, size: Size) -> Vec<Figure> {
+fn latency(cluster: &Cluster, size: Size) -> Vec<Figure> {
     let count = size.of(400);
     tell(&format!("tailnet: {count} events, one after the other"));
-    let (listener, connect) = connected(town, 7001);
+    let (listener, connect) = connected(cluster, 7001);
     let mut echo = Echo::between(listener, connect);
     let mut bare = Sample::default();
-    let ours = travel(town.daemon("a"), town.daemon("b"), count, |_, event| {
+    let ours = travel(cluster.daemon("a"), cluster.daemon("b"), count, |_, event| {
         bare.time(|| echo.round_trip(event.as_bytes()));
     });
     let figure = |id, what, share: f64| {
@@ -65,8 +65,8 @@ fn latency(town: &Town, size: Size) -> Vec<Figure> {
 }
 
 /// Bytes a second of one large HTTP answer.
-fn throughput(town: &Town, bytes: usize) -> f64 {
-    let (listener, connect) = connected(town, 7002);
+fn throughput(cluster: &Cluster, bytes: usize) -> f64 {
+    let (listener, connect) = connected(cluster, 7002);
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let _request = stream.read(&mut [0; 4096]).unwrap();
@@ -88,18 +88,18 @@ fn throughput(town: &Town, bytes: usize) -> f64 {
     came as f64 / begun.elapsed().as_secs_f64()
 }
 
-fn bulk(town: &Town, size: Size) -> Vec<Figure> {
+fn bulk(cluster: &Cluster, size: Size) -> Vec<Figure> {
     let count = size.of(100_000);
     tell(&format!("tailnet: {count} events in bulk"));
-    let (here, there) = (town.daemon("a"), town.daemon("b"));
+    let (here, there) = (cluster.daemon("a"), cluster.daemon("b"));
     fill(here, count);
     let bytes: usize = here.events().iter().map(|event| event.event.get().len()).sum();
     process::forget_peak(here.pid());
     let begun = Instant::now();
-    town.pair("a", "b");
+    cluster.pair("a", "b");
     wait_for_head(there, count as u64);
     let took = begun.elapsed().as_secs_f64();
-    let raw = throughput(town, size.of(400) * 1024 * 1024);
+    let raw = throughput(cluster, size.of(400) * 1024 * 1024);
     let mebi = 1024.0 * 1024.0;
     let rate = count as f64 / took;
     let detail = format!(
@@ -131,24 +131,24 @@ fn bulk(town: &Town, size: Size) -> Vec<Figure> {
 }
 
 /// From the tunnel's return until both have one log.
-fn healing(town: &Town, size: Size) -> Figure {
+fn healing(cluster: &Cluster, size: Size) -> Figure {
     let rounds = size.of(100) / 20;
-    let (a, b) = (town.daemon("a"), town.daemon("b"));
+    let (a, b) = (cluster.daemon("a"), cluster.daemon("b"));
     let mut sample = Sample::default();
     for round in 1..=rounds.max(1) {
         tell(&format!("tailnet: partition {round} of {}", rounds.max(1)));
-        town.tailnet.cut("a", "b");
+        cluster.tailnet.cut("a", "b");
         let head = (a.health().head_seq.0, b.health().head_seq.0);
         fill(a, 10);
         fill(b, 10);
         // Until both are sure of it and leave the other alone for a while.
         for (from, at) in [("a", "b"), ("b", "a")] {
             eventually(TAILNET_LIMIT, || {
-                let failures = town.look(from, at)?.failures;
+                let failures = cluster.look(from, at)?.failures;
                 holds(failures >= 2, || format!("{failures} failures"))
             });
         }
-        town.tailnet.heal();
+        cluster.tailnet.heal();
         sample.time(|| {
             wait_for_head(a, head.0 + 20);
             wait_for_head(b, head.1 + 20);
@@ -161,22 +161,23 @@ fn healing(town: &Town, size: Size) -> Figure {
     Figure::new("tailnet_healing", what, (sample.quantile(1.0), "s"), Target::None, detail)
 }
 
-fn private(town: &mut Town, programs: &Programs) -> Vec<Figure> {
+fn private(cluster: &mut Cluster, programs: &Programs) -> Vec<Figure> {
     let disguise = Disguise::new(programs);
-    let key = town.tailnet.control.auth_key("test");
-    let setup = disguise.setup(town.tailnet.node("runner"), &town.tailnet.control, Some(&key));
+    let key = cluster.tailnet.control.auth_key("test");
+    let setup =
+        disguise.setup(cluster.tailnet.node("runner"), &cluster.tailnet.control, Some(&key));
     let setup = setup.env("THRUM_LOG", "warn").env("THRUM_TS_ENABLED", "true");
-    town.put("runner", setup.start());
+    cluster.put("runner", setup.start());
     eventually(TAILNET_LIMIT, || {
-        let state = town.daemon("runner").status().tailnet.state;
+        let state = cluster.daemon("runner").status().tailnet.state;
         holds(state == "up", || state)
     });
     // From one that is empty, so that the figure is of rest and not of what came before.
-    town.put("small", town.tailnet.node("b").setup().env("THRUM_TS_PORT", 9101).start());
-    pair_over(town.daemon("small"), "b:9101", town.daemon("runner"));
+    cluster.put("small", cluster.tailnet.node("b").setup().env("THRUM_TS_PORT", 9101).start());
+    pair_over(cluster.daemon("small"), "b:9101", cluster.daemon("runner"));
     tell("tailnet: letting a daemon with a child come to rest");
     std::thread::sleep(SETTLE);
-    let runner = town.daemon("runner");
+    let runner = cluster.daemon("runner");
     let child = child_of(runner).expect("a child");
     let (ours, childs) = (process::resident_bytes(runner.pid()), process::resident_bytes(child));
     let detail = "idle, with one peer".to_owned();
@@ -190,14 +191,14 @@ fn private(town: &mut Town, programs: &Programs) -> Vec<Figure> {
 }
 
 /// Requests to tailscaled in an idle minute.
-fn idle(town: &mut Town, size: Size) -> Figure {
+fn idle(cluster: &mut Cluster, size: Size) -> Figure {
     let minute = Duration::from_secs(if size == Size::Full { 60 } else { 5 });
-    let tap = Wiretap::before(&town.tailnet.node("a").socket());
-    let daemon = town.daemon_mut("a");
+    let tap = Wiretap::before(&cluster.tailnet.node("a").socket());
+    let daemon = cluster.daemon_mut("a");
     daemon.set_env("THRUM_TS_SOCKET", tap.socket().display());
     daemon.stop();
     daemon.start_again();
-    town.talk(&["a", "b"]);
+    cluster.talk(&["a", "b"]);
     tell("tailnet: letting a daemon behind a counter come to rest");
     std::thread::sleep(SETTLE);
     let before = tap.requests();

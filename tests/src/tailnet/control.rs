@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::program::Program;
 use super::programs::finish;
 use super::{Programs, TAILNET_LIMIT};
-use crate::lab::{PeerCaller, eventually};
+use crate::harness::{PeerCaller, eventually};
 
 /// The address of the control host, in every tailnet.
 pub(super) const ADDRESS: &str = "10.77.0.1";
@@ -54,7 +54,7 @@ impl Control {
         eventually(TAILNET_LIMIT, || {
             let health = PeerCaller::new(format!("{ADDRESS}:8080").parse().unwrap());
             let answer = health.send("GET", "/health", &[], b"").map_err(|e| e.to_string())?;
-            crate::lab::holds(answer.status == 200, || answer.text())
+            crate::harness::holds(answer.status == 200, || answer.text())
         });
         eventually(TAILNET_LIMIT, || self.try_ask(&["users", "list"]).map(drop));
     }

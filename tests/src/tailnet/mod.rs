@@ -5,6 +5,7 @@
 //! stray address is unreachable there, and all that was started ends with the test, however it ends.
 //! Several run side by side, each with the same addresses.
 
+mod cluster;
 mod control;
 mod faults;
 mod net;
@@ -13,15 +14,14 @@ mod private;
 mod program;
 mod programs;
 mod sealed;
-mod town;
 
+pub use cluster::{Cluster, pair_over};
 pub use control::Control;
 pub use net::{NodeSpec, Tailnet};
 pub use node::{Node, NodeStatus};
 pub use private::{Disguise, child_of};
 pub use programs::Programs;
 pub use sealed::{inside, run_again_sealed, sealed};
-pub use town::{Town, pair_over};
 
 /// The limit for what the tailnet does. Mostly it takes less than a second, but WireGuard's timers
 /// show through: 5 s are usual after a login, 15 s were seen.

@@ -1,6 +1,6 @@
 use super::programs::run;
 use super::{Control, Node, Programs, TAILNET_LIMIT, control};
-use crate::lab::{eventually, holds};
+use crate::harness::{eventually, holds};
 
 /// What a node is to be.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::program::Program;
 use super::programs::{finish, run};
 use super::{NodeSpec, Programs, TAILNET_LIMIT, control};
-use crate::lab::{SHORT, Setup, eventually, holds, http};
+use crate::harness::{SHORT, Setup, eventually, holds, http};
 
 /// A machine of the tailnet: a network namespace with a tailscaled in it.
 #[derive(Debug)]

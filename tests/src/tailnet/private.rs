@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::programs::run;
 use super::{Control, Node, Programs};
-use crate::lab::{Daemon, Setup, program};
+use crate::harness::{Daemon, Setup, program};
 
 /// Programs where every user finds them, for daemons with a tailscaled of their own: that one is
 /// never root.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::process::Signal;
 
-use crate::lab::{SHORT, eventually, process};
+use crate::harness::{SHORT, eventually, process};
 
 /// A long-running program that can be ended and started again. Its output goes to one file.
 #[derive(Debug)]

@@ -3,7 +3,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::lab::{can_be_apart, output_within};
+use crate::harness::{can_isolate, output_within};
 
 /// More than what is asked of a tailscale client takes, with the limits that it is given itself.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -20,10 +20,10 @@ impl Programs {
     /// Builds or installs what is missing, once a process.
     ///
     /// # Errors
-    /// Why this machine can't have a tailnet, for [`crate::lab::skip`].
+    /// Why this machine can't have a tailnet, for [`crate::harness::skip`].
     pub fn find() -> Result<Self, String> {
         static FOUND: OnceLock<Result<Programs, String>> = OnceLock::new();
-        FOUND.get_or_init(|| can_be_apart().and_then(|()| Self::look())).clone()
+        FOUND.get_or_init(|| can_isolate().and_then(|()| Self::look())).clone()
     }
 
     /// Those in this folder.

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use super::Programs;
 use super::programs::run;
-use crate::lab::{ended_within, output_within, skip};
+use crate::harness::{ended_within, output_within, skip};
 
 const INSIDE: &str = "THRUM_TEST_SEALED";
 /// For one test. The longest take a minute.

@@ -4,24 +4,24 @@
 use std::time::Instant;
 
 use rustix::process::Signal;
-use tests::lab::{SHORT, eventually, holds};
-use tests::tailnet::{Node, TAILNET_LIMIT, Town, sealed};
+use tests::harness::{SHORT, eventually, holds};
+use tests::tailnet::{Cluster, Node, TAILNET_LIMIT, sealed};
 
 /// Both see that it is over, and the log is one again. Prints how long that took.
-fn goes_on(town: &Town, after: &str) {
+fn goes_on(cluster: &Cluster, after: &str) {
     let begun = Instant::now();
-    let b = town.daemon("b");
+    let b = cluster.daemon("b");
     eventually(TAILNET_LIMIT, || {
         let state = b.status().tailnet.state;
         holds(state == "up", || format!("after {after}: {state}"))
     });
     let up = begun.elapsed();
-    town.talk(&["b", "a"]);
+    cluster.talk(&["b", "a"]);
     println!("after {after}: up in {up:.1?}, one log in {:.1?}", begun.elapsed());
 }
 
-fn waits(town: &Town, words: &str) {
-    eventually(TAILNET_LIMIT, || town.daemon("b").waits_for(words));
+fn waits(cluster: &Cluster, words: &str) {
+    eventually(TAILNET_LIMIT, || cluster.daemon("b").waits_for(words));
 }
 
 /// A logout whose request to the control server fails ("use of closed network connection") has
@@ -43,31 +43,31 @@ fn log_out(node: &Node) {
 #[test]
 fn a_tailscaled_that_goes_away_is_told_of_and_found_again() {
     sealed(|programs| {
-        let town = Town::of(programs, &["a", "b"]);
-        town.pair("a", "b");
-        town.talk(&["a", "b"]);
-        let node = town.tailnet.node("b");
+        let cluster = Cluster::of(programs, &["a", "b"]);
+        cluster.pair("a", "b");
+        cluster.talk(&["a", "b"]);
+        let node = cluster.tailnet.node("b");
         let id = node.stable_id();
 
         for signal in [Signal::TERM, Signal::KILL] {
             node.stop(signal);
-            waits(&town, "is not running");
-            waits(&town, "systemctl enable --now tailscaled");
-            town.daemon("a").append(["while it is away"]);
+            waits(&cluster, "is not running");
+            waits(&cluster, "systemctl enable --now tailscaled");
+            cluster.daemon("a").append(["while it is away"]);
             node.start();
-            goes_on(&town, &format!("{signal:?}"));
+            goes_on(&cluster, &format!("{signal:?}"));
         }
         // A restart that nobody waits out.
         node.stop(Signal::KILL);
         node.start();
-        goes_on(&town, "a restart");
+        goes_on(&cluster, "a restart");
 
         node.tailscale_in_the_end(&["down"]);
-        waits(&town, "is stopped; run `sudo tailscale up`");
-        town.daemon("a").append(["while it is down"]);
+        waits(&cluster, "is stopped; run `sudo tailscale up`");
+        cluster.daemon("a").append(["while it is down"]);
         // With no word more, not even a limit: an `up` that has options wants all of them again.
         node.tailscale_in_the_end(&["up"]);
-        goes_on(&town, "tailscale down and up");
+        goes_on(&cluster, "tailscale down and up");
         assert_eq!(node.stable_id(), id);
     });
 }
@@ -75,27 +75,27 @@ fn a_tailscaled_that_goes_away_is_told_of_and_found_again() {
 #[test]
 fn a_key_that_expires_and_a_logout_are_told_of_and_heal() {
     sealed(|programs| {
-        let town = Town::of(programs, &["a", "b"]);
-        town.pair("a", "b");
-        town.talk(&["a", "b"]);
-        let (node, control) = (town.tailnet.node("b"), &town.tailnet.control);
+        let cluster = Cluster::of(programs, &["a", "b"]);
+        cluster.pair("a", "b");
+        cluster.talk(&["a", "b"]);
+        let (node, control) = (cluster.tailnet.node("b"), &cluster.tailnet.control);
         let id = node.stable_id();
 
         control.ask(&["nodes", "expire", "-i", &id]);
-        waits(&town, "this machine's key in the tailnet has expired");
-        town.daemon("a").append(["while it is expired"]);
+        waits(&cluster, "this machine's key in the tailnet has expired");
+        cluster.daemon("a").append(["while it is expired"]);
         control.ask(&["nodes", "expire", "-i", &id, "--disable"]);
-        goes_on(&town, "an expired key");
+        goes_on(&cluster, "an expired key");
 
         log_out(node);
-        waits(&town, "is logged out");
-        town.daemon("a").append(["while it is out"]);
+        waits(&cluster, "is logged out");
+        cluster.daemon("a").append(["while it is out"]);
         node.log_in(&control.auth_key("test"));
         assert_eq!(node.stable_id(), id, "the same node again");
-        goes_on(&town, "a logout");
+        goes_on(&cluster, "a logout");
         // Nothing was paired again for any of that.
         eventually(SHORT, || {
-            let refused = town.look("a", "b")?.refused_elsewhere;
+            let refused = cluster.look("a", "b")?.refused_elsewhere;
             holds(refused == 0, || format!("{refused} refused"))
         });
     });

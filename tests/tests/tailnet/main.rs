@@ -11,7 +11,7 @@
 )]
 
 mod bulk;
-mod laboratory;
+mod harness;
 mod login;
 mod moving;
 mod outages;
@@ -24,5 +24,5 @@ mod talking;
 /// A file that is no module is a test that never runs.
 #[test]
 fn every_file_here_is_a_module() {
-    tests::lab::every_file_is_a_module("tests/tailnet");
+    tests::harness::every_file_is_a_module("tests/tailnet");
 }

@@ -1,8 +1,8 @@
 //! Machines that the tailnet's policy lets pair without a code.
 
 use serde_json::{Value, json};
-use tests::lab::{Daemon, SHORT, converge, eventually, holds};
-use tests::tailnet::{Disguise, NodeSpec, TAILNET_LIMIT, Town, sealed};
+use tests::harness::{Daemon, SHORT, converge, eventually, holds};
+use tests::tailnet::{Cluster, Disguise, NodeSpec, TAILNET_LIMIT, sealed};
 use thrum_api::Empty;
 use thrum_api::local::PeerList;
 
@@ -28,17 +28,17 @@ fn tagged_runners_pair_by_grant_and_are_peers_as_long_as_they_have_it() {
         let runners = ["ci-1", "ci-2", "ci-3"];
         let specs = [NodeSpec::new("hub").of("tag:hub"), NodeSpec::new("other")];
         let bare = runners.iter().map(|name| NodeSpec::new(name).bare());
-        let mut town = Town::up(programs, specs.into_iter().chain(bare));
-        town.tailnet.control.set_policy(&policy(true));
+        let mut cluster = Cluster::up(programs, specs.into_iter().chain(bare));
+        cluster.tailnet.control.set_policy(&policy(true));
         let disguise = Disguise::new(programs);
         for name in runners {
-            let key = town.tailnet.control.ephemeral_key("tag:ci");
-            let node = town.tailnet.node(name);
-            let setup = disguise.setup(node, &town.tailnet.control, Some(&key));
-            town.put(name, setup.env("THRUM_TS_EPHEMERAL", "true").start());
+            let key = cluster.tailnet.control.ephemeral_key("tag:ci");
+            let node = cluster.tailnet.node(name);
+            let setup = disguise.setup(node, &cluster.tailnet.control, Some(&key));
+            cluster.put(name, setup.env("THRUM_TS_EPHEMERAL", "true").start());
         }
-        let hub = town.daemon("hub");
-        let join = |name: &str| town.daemon(name).thrum(&["peer", "join", "hub"]);
+        let hub = cluster.daemon("hub");
+        let join = |name: &str| cluster.daemon(name).thrum(&["peer", "join", "hub"]);
         // A person has to allow it at the hub.
         eventually(TAILNET_LIMIT, || {
             let said = join("ci-1");
@@ -58,22 +58,22 @@ fn tagged_runners_pair_by_grant_and_are_peers_as_long_as_they_have_it() {
         assert_ne!(refused.code, Some(0));
         assert_eq!(hub.ask::<PeerList>(Empty {}).peers.len(), 3);
         for name in runners {
-            town.daemon(name).append([format!("from {name}")]);
+            cluster.daemon(name).append([format!("from {name}")]);
         }
-        let all = runners.map(|name| town.daemon(name));
+        let all = runners.map(|name| cluster.daemon(name));
         converge(TAILNET_LIMIT, &[&[hub], &all[..]].concat());
 
         // The grant is withdrawn.
-        town.tailnet.control.set_policy(&policy(false));
+        cluster.tailnet.control.set_policy(&policy(false));
         eventually(TAILNET_LIMIT, || {
             let left = by_policy(hub);
             holds(left == 0, || format!("{left} are still peers"))
         });
         let before = hub.texts();
-        town.daemon("ci-1").append(["too late"]);
-        town.daemon("ci-1").thrum(&["peer", "sync"]);
+        cluster.daemon("ci-1").append(["too late"]);
+        cluster.daemon("ci-1").thrum(&["peer", "sync"]);
         eventually(SHORT, || {
-            let problems = town.daemon("ci-1").status().problems;
+            let problems = cluster.daemon("ci-1").status().problems;
             let told =
                 problems.iter().any(|problem| problem.message.contains("no longer allows it"));
             holds(told, || format!("{problems:?}"))
@@ -81,11 +81,11 @@ fn tagged_runners_pair_by_grant_and_are_peers_as_long_as_they_have_it() {
         assert_eq!(hub.texts(), before);
 
         // The tailnet forgets a runner that ends.
-        let nodes = |town: &Town| town.tailnet.control.ask(&["nodes", "list"]).to_string();
-        assert!(nodes(&town).contains("ci-2"));
-        assert!(town.daemon_mut("ci-2").stop().success());
+        let nodes = |cluster: &Cluster| cluster.tailnet.control.ask(&["nodes", "list"]).to_string();
+        assert!(nodes(&cluster).contains("ci-2"));
+        assert!(cluster.daemon_mut("ci-2").stop().success());
         eventually(TAILNET_LIMIT, || {
-            let nodes = nodes(&town);
+            let nodes = nodes(&cluster);
             holds(!nodes.contains("ci-2") && nodes.contains("ci-1"), || nodes)
         });
     });

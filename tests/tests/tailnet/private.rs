@@ -3,9 +3,9 @@
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 
-use tests::lab::{Daemon, SHORT, Setup, eventually, holds, process};
+use tests::harness::{Daemon, SHORT, Setup, eventually, holds, process};
 use tests::tailnet::{
-    Disguise, NodeSpec, Programs, TAILNET_LIMIT, Tailnet, Town, child_of as child, sealed,
+    Cluster, Disguise, NodeSpec, Programs, TAILNET_LIMIT, Tailnet, child_of as child, sealed,
 };
 use thrum_api::local::TailnetKind;
 
@@ -33,15 +33,15 @@ fn wanted(setup: Setup) -> Setup {
 }
 
 /// Node "a" with a tailscaled of the machine, and "runner", whose daemon has its own, by this key.
-fn with_runner(programs: &Programs) -> (Town, Disguise, String) {
-    let mut town = Town::up(programs, [NodeSpec::new("a"), NodeSpec::new("runner").bare()]);
+fn with_runner(programs: &Programs) -> (Cluster, Disguise, String) {
+    let mut cluster = Cluster::up(programs, [NodeSpec::new("a"), NodeSpec::new("runner").bare()]);
     let disguise = Disguise::new(programs);
-    let key = town.tailnet.control.auth_key("test");
-    let node = town.tailnet.node("runner");
-    let setup = disguise.setup(node, &town.tailnet.control, Some(&key));
-    town.put("runner", wanted(setup).start());
-    comes_up(town.daemon("runner"));
-    (town, disguise, key)
+    let key = cluster.tailnet.control.auth_key("test");
+    let node = cluster.tailnet.node("runner");
+    let setup = disguise.setup(node, &cluster.tailnet.control, Some(&key));
+    cluster.put("runner", wanted(setup).start());
+    comes_up(cluster.daemon("runner"));
+    (cluster, disguise, key)
 }
 
 fn key_is_gone(daemon: &Daemon, key: &str) {
@@ -64,38 +64,38 @@ fn key_is_gone(daemon: &Daemon, key: &str) {
 #[test]
 fn an_auth_key_is_enough_once_and_the_child_is_kept_running() {
     sealed(|programs| {
-        let (mut town, _disguise, key) = with_runner(programs);
-        let status = town.daemon("runner").status();
+        let (mut cluster, _disguise, key) = with_runner(programs);
+        let status = cluster.daemon("runner").status();
         assert_eq!(status.tailnet.kind, TailnetKind::Private);
         assert_eq!(status.tailnet.listening, ["127.0.0.1:9100"]);
-        town.pair("a", "runner");
-        town.talk(&["a", "runner"]);
-        let first = child(town.daemon("runner")).unwrap();
+        cluster.pair("a", "runner");
+        cluster.talk(&["a", "runner"]);
+        let first = child(cluster.daemon("runner")).unwrap();
         assert_ne!(user_of(first), "0", "the child is root");
-        key_is_gone(town.daemon("runner"), &key);
+        key_is_gone(cluster.daemon("runner"), &key);
 
         // The child dies: another one, the same node, the same peers.
         process::signal(first, rustix::process::Signal::KILL);
         eventually(TAILNET_LIMIT, || {
-            let now = child(town.daemon("runner"))?;
+            let now = child(cluster.daemon("runner"))?;
             holds(now != first && lives(now), || format!("{now} is the child"))
         });
-        comes_up(town.daemon("runner"));
-        town.talk(&["runner", "a"]);
+        comes_up(cluster.daemon("runner"));
+        cluster.talk(&["runner", "a"]);
 
         // The daemon dies: the child with it.
-        let second = child(town.daemon("runner")).unwrap();
-        town.daemon_mut("runner").kill();
+        let second = child(cluster.daemon("runner")).unwrap();
+        cluster.daemon_mut("runner").kill();
         eventually(SHORT, || holds(!lives(second), || "the child outlives us".to_owned()));
-        town.daemon("a").append(["while it is away"]);
+        cluster.daemon("a").append(["while it is away"]);
 
         // It needs no key any more.
-        town.daemon_mut("runner").unset_env("THRUM_TS_AUTH_KEY");
-        town.daemon_mut("runner").start_again();
-        comes_up(town.daemon("runner"));
-        town.talk(&["runner", "a"]);
-        let third = child(town.daemon("runner")).unwrap();
-        assert!(town.daemon_mut("runner").stop().success());
+        cluster.daemon_mut("runner").unset_env("THRUM_TS_AUTH_KEY");
+        cluster.daemon_mut("runner").start_again();
+        comes_up(cluster.daemon("runner"));
+        cluster.talk(&["runner", "a"]);
+        let third = child(cluster.daemon("runner")).unwrap();
+        assert!(cluster.daemon_mut("runner").stop().success());
         assert!(!lives(third), "a stopped daemon leaves its child");
     });
 }
@@ -104,12 +104,12 @@ fn an_auth_key_is_enough_once_and_the_child_is_kept_running() {
 fn no_capability_and_no_tun_device_are_needed() {
     sealed(|programs| {
         let specs = [NodeSpec::new("a"), NodeSpec::new("box").bare()];
-        let mut town = Town::up(programs, specs);
+        let mut cluster = Cluster::up(programs, specs);
         let disguise = Disguise::new(programs);
-        let key = town.tailnet.control.auth_key("test");
-        let node = town.tailnet.node("box");
+        let key = cluster.tailnet.control.auth_key("test");
+        let node = cluster.tailnet.node("box");
         let setup = disguise
-            .setup(node, &town.tailnet.control, Some(&key))
+            .setup(node, &cluster.tailnet.control, Some(&key))
             .program(disguise.thrumd())
             .through(disguise.as_nobody(node));
         // For everyone in this mount namespace; the nodes that need it have it open.
@@ -121,21 +121,21 @@ fn no_capability_and_no_tun_device_are_needed() {
         Disguise::give(daemon.folder());
         daemon.start_again();
         assert_eq!(user_of(daemon.pid()), "65534");
-        town.put("box", daemon);
-        comes_up(town.daemon("box"));
-        town.pair("box", "a");
-        town.talk(&["a", "box"]);
+        cluster.put("box", daemon);
+        comes_up(cluster.daemon("box"));
+        cluster.pair("box", "a");
+        cluster.talk(&["a", "box"]);
 
         // Nor can it close what it opens. It says so.
-        let opened = Others::listen(&town, "box");
+        let opened = Others::listen(&cluster, "box");
         let not_yet = || "not reached".to_owned();
-        eventually(TAILNET_LIMIT, || holds(opened.let_in(&town), not_yet));
+        eventually(TAILNET_LIMIT, || holds(opened.let_in(&cluster), not_yet));
         eventually(SHORT, || holds(opened.heard(), not_yet));
-        let warning = town.daemon("box").status().tailnet.warning.unwrap_or_default();
+        let warning = cluster.daemon("box").status().tailnet.warning.unwrap_or_default();
         let words = "127.0.0.1 of this machine; let the policy allow port 9100 alone";
         assert!(warning.contains(words), "{warning}");
-        assert!(town.daemon("box").log_text().contains(&warning));
-        assert!(exposure_check(&town, "box").contains(words));
+        assert!(cluster.daemon("box").log_text().contains(&warning));
+        assert!(exposure_check(&cluster, "box").contains(words));
     });
 }
 
@@ -147,8 +147,8 @@ struct Others {
 }
 
 impl Others {
-    fn listen(town: &Town, name: &str) -> Self {
-        let node = town.tailnet.node(name);
+    fn listen(cluster: &Cluster, name: &str) -> Self {
+        let node = cluster.tailnet.node(name);
         let (tcp, udp) = node.inside(|| {
             let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
             let udp = UdpSocket::bind(tcp.local_addr().unwrap()).unwrap();
@@ -156,16 +156,16 @@ impl Others {
         });
         udp.set_nonblocking(true).unwrap();
         // As the one other node of the tailnet sees it.
-        let seen = town.tailnet.node("a").local_api("status").unwrap();
+        let seen = cluster.tailnet.node("a").local_api("status").unwrap();
         let peer = seen["Peer"].as_object().unwrap().values().next().unwrap();
         let address = peer["TailscaleIPs"][0].as_str().unwrap().parse().unwrap();
         Self { tcp, udp, address }
     }
 
     /// Whether the tailnet lets node "a" in. The child connects before it answers.
-    fn let_in(&self, town: &Town) -> bool {
+    fn let_in(&self, cluster: &Cluster) -> bool {
         let to = SocketAddr::new(self.address, self.tcp.local_addr().unwrap().port());
-        town.tailnet.node("a").inside(|| {
+        cluster.tailnet.node("a").inside(|| {
             UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"knock", to).unwrap();
             TcpStream::connect_timeout(&to, SHORT).is_ok()
         })
@@ -177,8 +177,8 @@ impl Others {
     }
 }
 
-fn exposure_check(town: &Town, name: &str) -> String {
-    let report = town.daemon(name).thrum(&["doctor", "--json"]).json();
+fn exposure_check(cluster: &Cluster, name: &str) -> String {
+    let report = cluster.daemon(name).thrum(&["doctor", "--json"]).json();
     let checks = report["checks"].as_array().unwrap();
     let check = checks.iter().find(|check| check["id"] == "tailnet_exposure").unwrap();
     format!("{}: {}", check["state"].as_str().unwrap(), check["message"].as_str().unwrap())
@@ -187,46 +187,46 @@ fn exposure_check(town: &Town, name: &str) -> String {
 #[test]
 fn as_root_it_closes_every_port_of_the_machine_but_its_own() {
     sealed(|programs| {
-        let (mut town, _disguise, _) = with_runner(programs);
-        town.pair("a", "runner");
-        assert_eq!(town.daemon("runner").status().tailnet.warning, None);
-        assert!(exposure_check(&town, "runner").starts_with("ok: "));
-        let closed = Others::listen(&town, "runner");
-        assert!(!closed.let_in(&town), "a port is open that is not ours");
-        town.talk(&["a", "runner"]);
+        let (mut cluster, _disguise, _) = with_runner(programs);
+        cluster.pair("a", "runner");
+        assert_eq!(cluster.daemon("runner").status().tailnet.warning, None);
+        assert!(exposure_check(&cluster, "runner").starts_with("ok: "));
+        let closed = Others::listen(&cluster, "runner");
+        assert!(!closed.let_in(&cluster), "a port is open that is not ours");
+        cluster.talk(&["a", "runner"]);
         assert!(!closed.heard(), "a datagram came");
 
         // A reload of the firewall opens them; whoever looks closes them again.
-        nft(&town, &["flush", "ruleset"]);
-        eventually(SHORT, || holds(closed.let_in(&town), || "still closed".to_owned()));
+        nft(&cluster, &["flush", "ruleset"]);
+        eventually(SHORT, || holds(closed.let_in(&cluster), || "still closed".to_owned()));
         eventually(SHORT, || holds(closed.heard(), || "no datagram".to_owned()));
-        assert_eq!(town.daemon("runner").status().tailnet.warning, None);
-        assert!(!closed.let_in(&town), "status does not look after it");
-        town.talk(&["a", "runner"]);
+        assert_eq!(cluster.daemon("runner").status().tailnet.warning, None);
+        assert!(!closed.let_in(&cluster), "status does not look after it");
+        cluster.talk(&["a", "runner"]);
 
-        assert!(town.daemon_mut("runner").stop().success());
-        assert_eq!(nft(&town, &["list", "tables"]), "", "a rule is left behind");
+        assert!(cluster.daemon_mut("runner").stop().success());
+        assert_eq!(nft(&cluster, &["list", "tables"]), "", "a rule is left behind");
     });
 }
 
 #[test]
 fn a_stop_that_nobody_answers_still_ends_the_child_and_its_rule() {
     sealed(|programs| {
-        let (mut town, _disguise, _) = with_runner(programs);
-        town.pair("a", "runner");
-        town.talk(&["a", "runner"]);
+        let (mut cluster, _disguise, _) = with_runner(programs);
+        cluster.pair("a", "runner");
+        cluster.talk(&["a", "runner"]);
         // No peer can be reached, and the child itself takes all the time that it is given.
-        let stuck = child(town.daemon("runner")).unwrap();
+        let stuck = child(cluster.daemon("runner")).unwrap();
         process::signal(stuck, rustix::process::Signal::STOP);
-        town.daemon("runner").append(["nobody hears this"]);
-        assert!(town.daemon_mut("runner").stop().success());
+        cluster.daemon("runner").append(["nobody hears this"]);
+        assert!(cluster.daemon_mut("runner").stop().success());
         assert!(!lives(stuck), "a stopped daemon leaves its child");
-        assert_eq!(nft(&town, &["list", "tables"]), "", "a rule is left behind");
+        assert_eq!(nft(&cluster, &["list", "tables"]), "", "a rule is left behind");
     });
 }
 
-fn nft(town: &Town, words: &[&str]) -> String {
-    let output = town.tailnet.node("runner").command("nft").args(words).output().unwrap();
+fn nft(cluster: &Cluster, words: &[&str]) -> String {
+    let output = cluster.tailnet.node("runner").command("nft").args(words).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }

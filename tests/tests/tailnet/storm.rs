@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tests::lab::{LONG, converge};
-use tests::tailnet::{Tailnet, Town, sealed};
+use tests::harness::{LONG, converge};
+use tests::tailnet::{Cluster, Tailnet, sealed};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// `THRUM_TEST_STORM` (seconds) asks for another span.
@@ -76,28 +76,28 @@ fn three_daemons_whose_links_fail_at_random_end_with_one_log() {
         let seed = number("THRUM_TEST_SEED").unwrap_or(now);
         let span = Duration::from_secs(number("THRUM_TEST_STORM").unwrap_or(SECONDS));
         println!("THRUM_TEST_SEED={seed}");
-        let town = Town::of(programs, &NAMES);
-        town.pair("a", "b");
-        town.pair("b", "c");
-        town.pair("c", "a");
+        let cluster = Cluster::of(programs, &NAMES);
+        cluster.pair("a", "b");
+        cluster.pair("b", "c");
+        cluster.pair("c", "a");
         let begun = Instant::now();
         let mut dice = Dice(seed);
         let mut written = 0;
         while begun.elapsed() < span {
-            let what = fail(&town.tailnet, &mut dice);
+            let what = fail(&cluster.tailnet, &mut dice);
             println!("{:5.1} s: {what}", begun.elapsed().as_secs_f32());
             for _ in 0..dice.below(4) + 1 {
-                let writer = town.daemon(NAMES[dice.below(3) as usize]);
+                let writer = cluster.daemon(NAMES[dice.below(3) as usize]);
                 let count = dice.below(40) + 1;
                 writer.append((0..count).map(|number| format!("{what} {number}")));
                 written += count as usize;
                 std::thread::sleep(Duration::from_millis(100 + dice.below(700)));
             }
-            mend(&town.tailnet);
+            mend(&cluster.tailnet);
             std::thread::sleep(Duration::from_millis(dice.below(1500)));
         }
         let calm = Instant::now();
-        let daemons = NAMES.map(|name| town.daemon(name));
+        let daemons = NAMES.map(|name| cluster.daemon(name));
         assert_eq!(converge(LONG + LONG, &daemons), written);
         println!("{written} events, one log {:.1?} after the storm", calm.elapsed());
     });

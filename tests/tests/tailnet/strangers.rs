@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
-use tests::lab::{SHORT, converge, eventually, holds};
-use tests::tailnet::{NodeSpec, TAILNET_LIMIT, Town, sealed};
+use tests::harness::{SHORT, converge, eventually, holds};
+use tests::tailnet::{Cluster, NodeSpec, TAILNET_LIMIT, sealed};
 use thrum_api::Empty;
 use thrum_api::local::{PeerJoin, PeerJoinParams, PeerList};
 
@@ -20,47 +20,47 @@ fn tokens(file: &str) -> Vec<String> {
 #[test]
 fn a_stolen_token_is_refused_counted_and_not_logged() {
     sealed(|programs| {
-        let mut town = Town::of(programs, &["a", "b", "thief"]);
-        town.pair("a", "b");
-        town.talk(&["a", "b"]);
-        town.daemon_mut("b").stop();
+        let mut cluster = Cluster::of(programs, &["a", "b", "thief"]);
+        cluster.pair("a", "b");
+        cluster.talk(&["a", "b"]);
+        cluster.daemon_mut("b").stop();
         // All that the thief could copy, down to the machine's id.
-        let node = town.tailnet.node("thief");
-        let machine = std::fs::read_to_string(town.daemon("b").folder().join("machine-id"));
+        let node = cluster.tailnet.node("thief");
+        let machine = std::fs::read_to_string(cluster.daemon("b").folder().join("machine-id"));
         let copy = node
             .setup()
-            .state_copied_from(town.daemon("b").state())
+            .state_copied_from(cluster.daemon("b").state())
             .machine(machine.unwrap().trim())
             .start();
-        town.put("thief", copy);
-        town.daemon("thief").append(["forged"]);
-        town.daemon("a").append(["private"]);
+        cluster.put("thief", copy);
+        cluster.daemon("thief").append(["forged"]);
+        cluster.daemon("a").append(["private"]);
         let refused = eventually(TAILNET_LIMIT, || {
-            town.daemon("thief").thrum(&["peer", "sync"]).exits(0);
-            let peers = town.daemon("a").status().peers;
+            cluster.daemon("thief").thrum(&["peer", "sync"]).exits(0);
+            let peers = cluster.daemon("a").status().peers;
             let count = peers[0].refused_elsewhere;
             holds(count > 1, || format!("{count} were counted"))?;
             Ok(peers[0].clone())
         });
         let caller = refused.refused_caller.unwrap_or_default();
         assert!(caller.starts_with("thief.tail.test"), "{caller}");
-        let texts = town.daemon("a").texts();
+        let texts = cluster.daemon("a").texts();
         assert!(!texts.contains(&"forged".to_owned()), "{texts:?}");
-        let texts = town.daemon("thief").texts();
+        let texts = cluster.daemon("thief").texts();
         assert!(!texts.contains(&"private".to_owned()), "{texts:?}");
 
-        let shown = town.daemon("a").thrum(&["status"]).stdout;
+        let shown = cluster.daemon("a").thrum(&["status"]).stdout;
         assert!(shown.contains("thief.tail.test"), "{shown}");
-        let file = std::fs::read_to_string(town.daemon("b").state().join("peers.json")).unwrap();
+        let file = std::fs::read_to_string(cluster.daemon("b").state().join("peers.json")).unwrap();
         let tokens = tokens(&file);
         assert_eq!(tokens.len(), 1, "of {file}");
-        let log = town.daemon("a").log_text();
+        let log = cluster.daemon("a").log_text();
         assert!(log.contains("thief.tail.test"), "{log}");
         assert!(!log.contains(&tokens[0]), "the log has the token");
 
         // The machine that it was given to goes on.
-        town.daemon_mut("b").start_again();
-        converge(TAILNET_LIMIT, &[town.daemon("a"), town.daemon("b")]);
+        cluster.daemon_mut("b").start_again();
+        converge(TAILNET_LIMIT, &[cluster.daemon("a"), cluster.daemon("b")]);
     });
 }
 
@@ -68,9 +68,9 @@ fn a_stolen_token_is_refused_counted_and_not_logged() {
 fn a_machine_of_the_underlay_reaches_the_port_and_gets_no_service() {
     sealed(|programs| {
         let specs = [NodeSpec::new("a"), NodeSpec::new("b"), NodeSpec::new("outside").bare()];
-        let town = Town::up(programs, specs);
-        town.pair("a", "b");
-        let (a, outside) = (town.tailnet.node("a"), town.tailnet.node("outside"));
+        let cluster = Cluster::up(programs, specs);
+        cluster.pair("a", "b");
+        let (a, outside) = (cluster.tailnet.node("a"), cluster.tailnet.node("outside"));
         let to = SocketAddr::new(a.address(), 9100);
         // A neighbour that knows the way: Linux takes packets for any address of its own, on any
         // interface.
@@ -94,24 +94,24 @@ fn a_machine_of_the_underlay_reaches_the_port_and_gets_no_service() {
         assert!(connected, "it did not even reach the port, so nothing is shown");
         assert_eq!(String::from_utf8_lossy(&answer), "", "an answer to a stranger");
         eventually(SHORT, || {
-            let log = town.daemon("a").log_text();
+            let log = cluster.daemon("a").log_text();
             holds(log.contains(&format!("connection from {}", outside.underlay())), || log)
         });
         // The same port from inside the tailnet.
-        town.talk(&["a", "b"]);
+        cluster.talk(&["a", "b"]);
     });
 }
 
 #[test]
 fn a_policy_that_forbids_the_port_is_told_and_its_end_is_enough() {
     sealed(|programs| {
-        let mut town = Town::of(programs, &["a", "b"]);
-        let allow = |town: &Town, port: &str| {
+        let mut cluster = Cluster::of(programs, &["a", "b"]);
+        let allow = |cluster: &Cluster, port: &str| {
             let rule = json!({"action": "accept", "src": ["*"], "dst": [format!("*:{port}")]});
-            town.tailnet.control.set_policy(&json!({ "acls": [rule] }));
+            cluster.tailnet.control.set_policy(&json!({ "acls": [rule] }));
         };
-        allow(&town, "9101");
-        let joining = town.daemon("b");
+        allow(&cluster, "9101");
+        let joining = cluster.daemon("b");
         let said = eventually(TAILNET_LIMIT, || {
             let code = Some("1234".parse().unwrap());
             let params = PeerJoinParams { address: "a".to_owned(), code };
@@ -122,26 +122,26 @@ fn a_policy_that_forbids_the_port_is_told_and_its_end_is_enough() {
         });
         assert!(said.contains("9100"), "{said}");
         assert!(joining.ask::<PeerList>(Empty {}).peers.is_empty());
-        allow(&town, "9100");
-        town.pair("a", "b");
-        town.talk(&["a", "b"]);
+        allow(&cluster, "9100");
+        cluster.pair("a", "b");
+        cluster.talk(&["a", "b"]);
 
         // Forbidden to those who are paired: told, and over by itself. Open connections go on, so
         // there must be none.
-        allow(&town, "9101");
+        allow(&cluster, "9101");
         for name in ["a", "b"] {
-            town.daemon_mut(name).stop();
-            town.daemon_mut(name).start_again();
+            cluster.daemon_mut(name).stop();
+            cluster.daemon_mut(name).start_again();
         }
         for (from, at) in [("a", "b"), ("b", "a")] {
-            town.daemon(from).append(["unseen"]);
+            cluster.daemon(from).append(["unseen"]);
             eventually(TAILNET_LIMIT, || {
-                let peer = town.look(from, at)?;
+                let peer = cluster.look(from, at)?;
                 let said = peer.last_error.unwrap_or_default();
                 holds(said.contains("did not accept a connection"), || said)
             });
         }
-        allow(&town, "9100");
-        converge(TAILNET_LIMIT, &[town.daemon("a"), town.daemon("b")]);
+        allow(&cluster, "9100");
+        converge(TAILNET_LIMIT, &[cluster.daemon("a"), cluster.daemon("b")]);
     });
 }

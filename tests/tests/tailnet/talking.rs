@@ -1,7 +1,7 @@
 //! Two machines are paired by name and talk, whatever their packets go through.
 
-use tests::lab::{Client, Daemon, Terminal, eventually, holds};
-use tests::tailnet::{NodeSpec, TAILNET_LIMIT, Town, sealed};
+use tests::harness::{Client, Daemon, Terminal, eventually, holds};
+use tests::tailnet::{Cluster, NodeSpec, TAILNET_LIMIT, sealed};
 use thrum_api::local::{PeerCheckParams, PeerPath};
 
 fn open(daemon: &Daemon, words: &[&str]) -> Terminal {
@@ -9,9 +9,9 @@ fn open(daemon: &Daemon, words: &[&str]) -> Terminal {
 }
 
 /// Whether packets to `at` go straight there.
-fn is_direct(town: &Town, from: &str, at: &str) -> Result<bool, String> {
-    let peer = town.daemon(at).id().to_string();
-    let asked = town.daemon(from).call::<PeerPath>(PeerCheckParams { peer });
+fn is_direct(cluster: &Cluster, from: &str, at: &str) -> Result<bool, String> {
+    let peer = cluster.daemon(at).id().to_string();
+    let asked = cluster.daemon(from).call::<PeerPath>(PeerCheckParams { peer });
     let path = asked.map_err(|error| error.to_string())?.path.ok_or("no path is known")?;
     Ok(path.direct)
 }
@@ -28,8 +28,8 @@ fn send_and_read(from: &Daemon, to: &Daemon, text: &str) {
 fn two_people_pair_by_name_and_see_who_the_other_is() {
     sealed(|programs| {
         let specs = [NodeSpec::new("my-laptop").of("alice"), NodeSpec::new("office").of("bob")];
-        let town = Town::up(programs, specs);
-        let (laptop, office) = (town.daemon("my-laptop"), town.daemon("office"));
+        let cluster = Cluster::up(programs, specs);
+        let (laptop, office) = (cluster.daemon("my-laptop"), cluster.daemon("office"));
 
         let mut accepting = open(laptop, &["peer", "add"]);
         let shown = accepting.shows(r"Pairing code: \d{4}");
@@ -63,16 +63,16 @@ fn two_people_pair_by_name_and_see_who_the_other_is() {
 #[test]
 fn daemons_pair_at_once_after_their_start() {
     sealed(|programs| {
-        let mut town = Town::of(programs, &["a", "b"]);
+        let mut cluster = Cluster::of(programs, &["a", "b"]);
         for name in ["a", "b"] {
-            town.daemon_mut(name).stop();
+            cluster.daemon_mut(name).stop();
         }
-        town.daemon_mut("a").start_again();
-        let mut accepting = open(town.daemon("a"), &["peer", "add"]);
+        cluster.daemon_mut("a").start_again();
+        let mut accepting = open(cluster.daemon("a"), &["peer", "add"]);
         let shown = accepting.shows(r"Pairing code: \d{4}");
-        town.daemon_mut("b").start_again();
+        cluster.daemon_mut("b").start_again();
         let code = format!("{}\n", &shown[shown.len() - 4..]);
-        Client::new(town.daemon("b")).run_with(&["peer", "join", "a"], &code).exits(0);
+        Client::new(cluster.daemon("b")).run_with(&["peer", "join", "a"], &code).exits(0);
         assert_eq!(accepting.ends().0, 0);
     });
 }
@@ -81,39 +81,39 @@ fn daemons_pair_at_once_after_their_start() {
 fn a_node_in_userspace_mode_pairs_and_talks_both_ways() {
     sealed(|programs| {
         let specs = [NodeSpec::new("a"), NodeSpec::new("b").userspace(), NodeSpec::new("c")];
-        let town = Town::up(programs, specs);
+        let cluster = Cluster::up(programs, specs);
         // Once it is the one that dials, once the one that is dialled.
-        town.pair("a", "b");
-        town.pair("b", "c");
-        assert_eq!(town.daemon("b").status().tailnet.listening, ["127.0.0.1:9100"]);
-        town.talk(&["a", "b", "c"]);
-        let peers = town.daemon("a").status().peers;
+        cluster.pair("a", "b");
+        cluster.pair("b", "c");
+        assert_eq!(cluster.daemon("b").status().tailnet.listening, ["127.0.0.1:9100"]);
+        cluster.talk(&["a", "b", "c"]);
+        let peers = cluster.daemon("a").status().peers;
         assert_eq!(peers.len(), 1);
         // The address as observed is the node's, and not that of the tailscaled between.
         assert_eq!(peers[0].address, "100.64.0.2:9100");
-        send_and_read(town.daemon("a"), town.daemon("c"), "through the middle");
-        send_and_read(town.daemon("c"), town.daemon("a"), "and back");
+        send_and_read(cluster.daemon("a"), cluster.daemon("c"), "through the middle");
+        send_and_read(cluster.daemon("c"), cluster.daemon("a"), "and back");
     });
 }
 
 #[test]
 fn traffic_goes_on_through_the_relay_when_udp_is_cut_and_direct_again_after_that() {
     sealed(|programs| {
-        let town = Town::of(programs, &["a", "b"]);
-        town.pair("a", "b");
+        let cluster = Cluster::of(programs, &["a", "b"]);
+        cluster.pair("a", "b");
         eventually(TAILNET_LIMIT, || {
-            holds(is_direct(&town, "a", "b")?, || "through the relay".to_owned())
+            holds(is_direct(&cluster, "a", "b")?, || "through the relay".to_owned())
         });
-        town.tailnet.block("a", "b");
-        town.talk(&["a", "b"]);
+        cluster.tailnet.block("a", "b");
+        cluster.talk(&["a", "b"]);
         eventually(TAILNET_LIMIT, || {
-            holds(!is_direct(&town, "a", "b")?, || "still direct".to_owned())
+            holds(!is_direct(&cluster, "a", "b")?, || "still direct".to_owned())
         });
-        town.tailnet.heal();
+        cluster.tailnet.heal();
         eventually(TAILNET_LIMIT, || {
-            town.daemon("a").append(["traffic"]);
-            holds(is_direct(&town, "a", "b")?, || "still through the relay".to_owned())
+            cluster.daemon("a").append(["traffic"]);
+            holds(is_direct(&cluster, "a", "b")?, || "still through the relay".to_owned())
         });
-        town.talk(&["a", "b"]);
+        cluster.talk(&["a", "b"]);
     });
 }

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tests::lab::{
+use tests::harness::{
     Client, Daemon, SHORT, Setup, Terminal, eventually, holds, paired_daemons, process,
 };
 
@@ -128,7 +128,7 @@ fn three_causes_of_an_unreachable_daemon_have_three_messages() {
 fn a_socket_of_someone_else_exits_with_4() {
     // Root may everything, so someone else asks.
     if !rustix::process::geteuid().is_root() {
-        return tests::lab::skip("only root can become someone else");
+        return tests::harness::skip("only root can become someone else");
     }
     let daemon = Daemon::start("laptop");
     for path in [daemon.folder(), daemon.state()] {
@@ -139,7 +139,7 @@ fn a_socket_of_someone_else_exits_with_4() {
     let copy = program.path().join("thrum");
     // By another program: a file that this one had open for writing may be busy for its children.
     let mut cp = std::process::Command::new("cp");
-    assert!(cp.arg(tests::lab::program("thrum")).arg(&copy).status().unwrap().success());
+    assert!(cp.arg(tests::harness::program("thrum")).arg(&copy).status().unwrap().success());
     use std::os::unix::fs::PermissionsExt as _;
     // The copy as well: under a umask of 077 it is its owner's alone.
     for path in [program.path(), &copy] {
@@ -154,7 +154,7 @@ fn a_socket_of_someone_else_exits_with_4() {
             .env("HOME", "/nonexistent")
             .env("THRUM_SOCKET", daemon.socket())
             .output();
-        let Ok(ran) = ran else { return tests::lab::skip("no setpriv") };
+        let Ok(ran) = ran else { return tests::harness::skip("no setpriv") };
         let text = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(4), "{words:?}: {text}");
         assert!(text.contains(&daemon.socket().display().to_string()), "{text}");

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use tests::lab::{Client, Daemon, SHORT, converge, eventually, holds, paired_daemons};
+use tests::harness::{Client, Daemon, SHORT, converge, eventually, holds, paired_daemons};
 
 #[test]
 fn status_has_the_block_that_users_know() {
@@ -136,8 +136,8 @@ fn metrics_are_there_for_prometheus() {
     use std::os::unix::net::UnixStream;
     let daemon = Daemon::start("laptop");
     let mut stream = UnixStream::connect(daemon.socket()).unwrap();
-    let request = tests::lab::http::request("GET", "/metrics", &[], b"");
-    let response = tests::lab::http::exchange(&mut stream, &request).unwrap();
+    let request = tests::harness::http::request("GET", "/metrics", &[], b"");
+    let response = tests::harness::http::exchange(&mut stream, &request).unwrap();
     assert_eq!(response.status, 200);
     let text = response.text();
     assert!(text.lines().any(|line| line.starts_with("thrum")), "{text}");

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use tests::lab::{
+use tests::harness::{
     Client, Daemon, SHORT, Setup, Terminal, eventually, holds, paired_daemons, program,
 };
 
@@ -25,7 +25,7 @@ fn a_message_may_begin_with_a_dash() {
         client.run(&["--json", "send", "--as=a", "b", text]).exits(0).json();
     }
     assert_eq!(texts(&client, "b"), wanted);
-    client.run(&["send", "c", "-1", "--project", "lab", "--as", "a"]).exits(0);
+    client.run(&["send", "c", "-1", "--project", "test", "--as", "a"]).exits(0);
     client.run(&["send", "--as", "a", "c", "--", "--json"]).exits(0);
     assert_eq!(texts(&client, "c"), ["-1", "--json"], "options stand before and after");
     assert!(client.run(&["send", "--help"]).exits(0).stdout.contains("-- \"--"), "help shows how");
@@ -68,7 +68,7 @@ fn events_are_those_of_the_project_that_was_named_and_as_many_as_were_asked_for(
     let client = Client::new(&daemon);
     daemon.append((0..5).map(|n| n.to_string()));
     let lines = |words: &[&str]| client.run(words).exits(0).stdout.lines().count();
-    assert_eq!(lines(&["events", "--json", "--project", "lab"]), 5);
+    assert_eq!(lines(&["events", "--json", "--project", "test"]), 5);
     assert_eq!(lines(&["events", "--json", "--project", "nonexistent"]), 0);
     assert_eq!(lines(&["events", "--json", "--after", "0", "-n", "2"]), 2);
     assert_eq!(lines(&["events", "--json", "--after", "0", "-n", "2", "--follow"]), 2);

@@ -2,14 +2,14 @@
 
 use std::process::{Command, Output};
 
-use tests::lab::{Client, SHORT, eventually, holds, process, program};
+use tests::harness::{Client, SHORT, eventually, holds, process, program};
 
 /// Runs `thrum` in a shell that was given this line before.
 fn after(line: &str, words: &[&str]) -> Output {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(format!("{line}\nexec \"$0\" \"$@\"")).arg(program("thrum")).args(words);
     shell.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    shell.env("THRUM_PROJECT", "lab").output().unwrap()
+    shell.env("THRUM_PROJECT", "test").output().unwrap()
 }
 
 #[track_caller]

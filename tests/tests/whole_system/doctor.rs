@@ -1,7 +1,9 @@
 //! `thrum doctor` leads from what a person notices to the broken link.
 
 use serde_json::Value;
-use tests::lab::{Client, Daemon, Ran, SHORT, Setup, converge, eventually, holds, paired_daemons};
+use tests::harness::{
+    Client, Daemon, Ran, SHORT, Setup, converge, eventually, holds, paired_daemons,
+};
 use thrum_api::Empty;
 use thrum_api::local::{PeerCancel, PeerCancelParams, PeerList, PeerRemove, PeerRemoveParams};
 
@@ -194,7 +196,7 @@ fn every_problem_of_status_is_a_check_that_is_not_ok() {
 fn a_report_tells_no_name_address_path_or_message() {
     let daemon = Setup::new("zebra-laptop").start();
     let server = Setup::new("quokka-server").start();
-    tests::lab::pair(&daemon, &server);
+    tests::harness::pair(&daemon, &server);
     let client =
         Client::new(&daemon).env("THRUM_AGENT", "wombat-planner").env("THRUM_PROJECT", "narwhal");
     client.run(&["send", "lemur-coder", "the axolotl is loose"]).exits(0);

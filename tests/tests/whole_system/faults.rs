@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use tests::lab::{
+use tests::harness::{
     Daemon, LONG, SHORT, Setup, Tmpfs, converge, eventually, holds, pair, process, skip,
 };
 use thrum_api::local::{PeerStatus, SyncTrouble};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tests::lab::{Daemon, SHORT, Setup, converge, eventually, holds, pair, paired_daemons};
+use tests::harness::{Daemon, SHORT, Setup, converge, eventually, holds, pair, paired_daemons};
 use thrum_api::Sequence;
 use thrum_api::local::{PeerRemove, PeerRemoveParams};
 
@@ -180,7 +180,7 @@ fn a_copied_state_directory_with_a_new_identity_is_another_machine() {
     assert_ne!(copy.id(), server.id());
     each_once(&copy, 20);
     copy.append(["of the copy"]);
-    tests::lab::pair(&laptop, &copy);
+    tests::harness::pair(&laptop, &copy);
     assert_eq!(converge(SHORT, &[&laptop, &server, &copy]), 21);
 }
 
@@ -233,6 +233,6 @@ fn removed_and_paired_again_takes_over_what_is_missing() {
     server.ask::<PeerRemove>(PeerRemoveParams { peer: "laptop".to_owned() });
     laptop.append(["alone"]);
     server.append(["alone too"]);
-    tests::lab::pair(&server, &laptop);
+    tests::harness::pair(&server, &laptop);
     assert_eq!(converge(SHORT, &[&laptop, &server]), 22);
 }

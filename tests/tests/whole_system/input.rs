@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tests::lab::{
+use tests::harness::{
     Daemon, FakePeer, PeerCaller, SHORT, Setup, converge, event_of, eventually, pair, process,
 };
 use thrum_api::local::{AppendParams, EventAppend};
@@ -134,7 +134,7 @@ fn ten_mebibytes_are_refused_before_they_are_read() {
     stream
         .write_all(b"POST /rpc HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n")
         .unwrap();
-    let response = tests::lab::http::read_response(&mut stream).unwrap();
+    let response = tests::harness::http::read_response(&mut stream).unwrap();
     assert_eq!(response.status, 413);
     let mut stream = daemon.stranger().connect().unwrap();
     let head = b"POST /rpc HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -277,7 +277,7 @@ fn an_event_over_its_limit_is_refused_when_it_is_written() {
     assert_eq!(converge(SHORT, &[&laptop, &server]), 2);
     let ran = laptop.thrum(&["send", "--as", "a", "b", &"z".repeat(100_000)]).exits(0);
     drop(ran);
-    let client = tests::lab::Client::new(&laptop);
+    let client = tests::harness::Client::new(&laptop);
     let ran = client.run_with(&["send", "--as", "a", "b", "-"], &"z".repeat(400_000)).exits(2);
     assert!(ran.stderr.contains("262144 bytes"), "{}", ran.stderr);
 }
@@ -289,7 +289,7 @@ fn pages_are_limited_by_bytes_too() {
         laptop.append(["w".repeat(250_000)]);
     }
     pair(&laptop, &server);
-    converge(tests::lab::LONG, &[&laptop, &server]);
+    converge(tests::harness::LONG, &[&laptop, &server]);
     for daemon in [&laptop, &server] {
         let memory = process::peak_bytes(daemon.pid());
         assert!(memory < 96 * 1024 * 1024, "{}: {} MiB at most", daemon.name(), memory >> 20);

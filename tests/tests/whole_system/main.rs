@@ -30,5 +30,5 @@ mod wire;
 /// A file that is no module is a test that never runs.
 #[test]
 fn every_file_here_is_a_module() {
-    tests::lab::every_file_is_a_module("tests/whole_system");
+    tests::harness::every_file_is_a_module("tests/whole_system");
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use tests::lab::{Daemon, SHORT, Setup, can_be_apart, eventually, holds, skip};
+use tests::harness::{Daemon, SHORT, Setup, can_isolate, eventually, holds, skip};
 use thrum_api::Empty;
 use thrum_api::local::PeerAdd;
 
@@ -26,7 +26,7 @@ fn keyed(name: &str, programs: &tempfile::TempDir) -> Setup {
 
 /// As root the daemons need a network of their own, see above. Skips where they can't have one.
 fn can_run() -> bool {
-    let asked = if rustix::process::geteuid().is_root() { can_be_apart() } else { Ok(()) };
+    let asked = if rustix::process::geteuid().is_root() { can_isolate() } else { Ok(()) };
     asked.map_err(|reason| skip(&reason)).is_ok()
 }
 

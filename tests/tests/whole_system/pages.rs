@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::lab::{
+use tests::harness::{
     Answer, Daemon, FakePeer, Heard, LONG, SHORT, Setup, converge, eventually, holds, pair,
 };
 use thrum_api::ErrorCode;
@@ -20,7 +20,7 @@ fn event(n: u64) -> Value {
     json!({
         "event_id": id(n), "origin_daemon": ORIGIN, "origin_epoch": EPOCH, "origin_sequence": n,
         "hlc": format!("0192f3a1b2c3-{n:04x}"), "timestamp": "2026-11-24T16:00:00.123Z",
-        "type": "test.note", "project": "lab", "body": {"text": format!("fake {n}")},
+        "type": "test.note", "project": "test", "body": {"text": format!("fake {n}")},
     })
 }
 
@@ -178,7 +178,7 @@ fn a_peer_that_answers_without_end_is_cut() {
     let (daemon, honest, fake) = beside(|_| Answer::Endless);
     blames(&daemon, &fake);
     others_go_on(&daemon, &honest);
-    let memory = tests::lab::process::peak_bytes(daemon.pid());
+    let memory = tests::harness::process::peak_bytes(daemon.pid());
     assert!(memory < 64 * 1024 * 1024, "{} MiB resident", memory >> 20);
 }
 

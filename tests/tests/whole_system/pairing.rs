@@ -1,7 +1,7 @@
 //! Pairing: complete on both sides or on neither, whatever is typed and whoever dies.
 
 use serde_json::json;
-use tests::lab::{
+use tests::harness::{
     Answer, Client, Daemon, FakePeer, SHORT, Setup, converge, eventually, holds, pair,
     paired_daemons,
 };
@@ -26,7 +26,7 @@ fn three_wrong_codes_lock_the_session() {
     for left in [2, 1] {
         let error = server.join(&laptop, &wrong(code.expose())).unwrap_err();
         assert_eq!(error.code(), Some(ErrorCode::WRONG_CODE), "{error}");
-        let tests::lab::CallError::Refused(error) = error else { unreachable!() };
+        let tests::harness::CallError::Refused(error) = error else { unreachable!() };
         assert_eq!(error.member("attempts_left"), Some(&json!(left)));
     }
     let third = server.join(&laptop, &wrong(code.expose())).unwrap_err();
@@ -64,7 +64,7 @@ fn joining_without_a_session_says_so() {
 #[test]
 fn joining_nobody_names_the_address() {
     let server = Daemon::start("server");
-    let nobody = tests::lab::Port::take();
+    let nobody = tests::harness::Port::take();
     let address = format!("127.0.0.1:{}", nobody.number());
     let ran = Client::new(&server).run_with(&["peer", "join", &address], "1234\n").exits(1);
     assert!(ran.stderr.contains(&address), "{}", ran.stderr);
@@ -221,7 +221,7 @@ fn killing_the_joining_daemon_leaves_a_pairing_whole_or_absent() {
         std::thread::scope(|scope| {
             let joining = scope.spawn(|| server.join(&laptop, code.expose()));
             std::thread::sleep(std::time::Duration::from_millis(4 * round));
-            tests::lab::process::signal(server.pid(), rustix::process::Signal::KILL);
+            tests::harness::process::signal(server.pid(), rustix::process::Signal::KILL);
             let _either = joining.join().unwrap();
         });
         server.ended();

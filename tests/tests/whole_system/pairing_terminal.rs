@@ -1,6 +1,6 @@
 //! Pairing as two persons see it, each in front of a terminal.
 
-use tests::lab::{Client, Daemon, SHORT, Setup, Terminal, eventually, holds};
+use tests::harness::{Client, Daemon, SHORT, Setup, Terminal, eventually, holds};
 use thrum_api::local::PeerList;
 use thrum_api::{Empty, ErrorCode};
 

@@ -1,7 +1,7 @@
 //! docs/protocol.md, as a second implementation would use it: plain JSON to a real daemon.
 
 use serde_json::{Value, json};
-use tests::lab::{Answer, Daemon, FakePeer, SHORT, eventually, holds};
+use tests::harness::{Answer, Daemon, FakePeer, SHORT, eventually, holds};
 use thrum_api::local::{PeerCheck, PeerCheckParams};
 
 const ORIGIN: &str = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV";

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
-use tests::lab::{
+use tests::harness::{
     Client, Daemon, SHORT, Setup, Terminal, converge, eventually, holds, pair, process,
 };
 use thrum_api::Empty;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tests::lab::{Client, Daemon, SHORT, Setup, converge, holds, pair, process};
+use tests::harness::{Client, Daemon, SHORT, Setup, converge, holds, pair, process};
 
 #[test]
 fn readiness_is_told_when_the_socket_answers_and_stopping_when_it_ends() {
@@ -56,7 +56,7 @@ fn stopping_does_not_wait_for_those_who_wait() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    tests::lab::eventually(SHORT, || {
+    tests::harness::eventually(SHORT, || {
         let params = thrum_api::local::AgentListParams::default();
         let agents = daemon.ask::<thrum_api::local::AgentList>(params).agents;
         holds(!agents.is_empty(), || "nobody waits".to_owned())
@@ -64,14 +64,14 @@ fn stopping_does_not_wait_for_those_who_wait() {
     let begun = std::time::Instant::now();
     assert!(daemon.stop().success());
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
-    let ended = tests::lab::eventually(SHORT, || {
+    let ended = tests::harness::eventually(SHORT, || {
         following.try_wait().unwrap().ok_or_else(|| "a follower goes on".to_owned())
     });
     assert_eq!(ended.code(), Some(3));
     // Who waits for a message waits a restart out.
     daemon.start_again();
     daemon.thrum(&["send", "--as", "planner", "coder", "after the restart"]).exits(0);
-    let ended = tests::lab::eventually(SHORT, || {
+    let ended = tests::harness::eventually(SHORT, || {
         waiting.try_wait().unwrap().ok_or_else(|| "still waiting".to_owned())
     });
     assert!(ended.success(), "{ended:?}");
@@ -105,7 +105,7 @@ fn a_port_that_is_taken_is_named_and_no_reason_to_die() {
 
 #[test]
 fn removing_a_peer_asks_and_without_a_terminal_names_the_flag() {
-    let (laptop, server) = tests::lab::paired_daemons();
+    let (laptop, server) = tests::harness::paired_daemons();
     let ran = laptop.thrum(&["peer", "remove", "server"]);
     assert_ne!(ran.code, Some(0));
     assert!(ran.stderr.contains("--yes"), "{}", ran.stderr);
@@ -123,7 +123,7 @@ fn removing_a_peer_asks_and_without_a_terminal_names_the_flag() {
 
 #[test]
 fn peers_can_be_synced_by_hand() {
-    let (laptop, server) = tests::lab::paired_daemons();
+    let (laptop, server) = tests::harness::paired_daemons();
     laptop.append(["news"]);
     laptop.thrum(&["peer", "sync"]).exits(0);
     laptop.thrum(&["peer", "sync", "server"]).exits(0);

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tests::lab::{Client, Daemon, SHORT, Setup, eventually, holds, note, process};
+use tests::harness::{Client, Daemon, SHORT, Setup, eventually, holds, note, process};
 use thrum_api::local::{AgentList, AgentListParams};
 
 const WAITING: &str = "waiting for thrumd: its socket is open, but nobody answers";

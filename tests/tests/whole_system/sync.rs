@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tests::lab::{
+use tests::harness::{
     Daemon, LONG, SHORT, converge, eventually, holds, pair, pair_line, paired_daemons,
 };
 use thrum_api::local::{PeerRemove, PeerRemoveParams, PeerState, SyncStatus};

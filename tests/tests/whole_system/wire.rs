@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tests::lab::{
+use tests::harness::{
     Daemon, LONG, SHORT, Setup, Wire, WireState, converge, eventually, holds, pair, process,
 };
 use thrum_api::local::{PeerState, PeerSync, PeerSyncParams};

@@ -151,8 +151,8 @@ mod tests {
         let pid = child.id();
         assert!(runs(pid));
         child.kill().unwrap();
-        crate::lab::eventually(crate::lab::SHORT, || {
-            crate::lab::holds(!runs(pid), || "it still runs".to_owned())
+        crate::harness::eventually(crate::harness::SHORT, || {
+            crate::harness::holds(!runs(pid), || "it still runs".to_owned())
         });
         assert!(fs::exists(format!("/proc/{pid}")).unwrap(), "it was to be listed still");
         child.wait().unwrap();

@@ -4,18 +4,18 @@ use thrum_api::Empty;
 use thrum_api::local::{PeerAdd, PeerJoin, PeerJoinParams, PeerJoinResult, PeerStatus};
 
 use super::{NodeSpec, Programs, TAILNET_LIMIT, Tailnet};
-use crate::lab::{CallError, Daemon, SHORT, converge, eventually, holds};
+use crate::harness::{CallError, Daemon, SHORT, converge, eventually, holds};
 
 /// A tailnet with a daemon on each node that has a tailscaled.
 #[derive(Debug)]
-pub struct Town {
+pub struct Cluster {
     // Before the tailnet, because they end first.
     daemons: BTreeMap<String, Daemon>,
     /// What is under the daemons.
     pub tailnet: Tailnet,
 }
 
-impl Town {
+impl Cluster {
     /// Nodes of one user, each with an interface and a daemon.
     ///
     /// # Panics

@@ -19,7 +19,7 @@ pub fn event_of(body: &serde_json::Value) -> Draft {
     Draft {
         event_id: None,
         event_type: "test.note".to_owned(),
-        project: Some("lab".to_owned()),
+        project: Some("test".to_owned()),
         body: serde_json::value::to_raw_value(body).unwrap(),
     }
 }

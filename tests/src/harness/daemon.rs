@@ -39,7 +39,7 @@ impl Daemon {
     }
 
     pub(super) fn new(setup: Setup, port: Port) -> Self {
-        let folder = tempfile::Builder::new().prefix("thrum-lab-").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("thrum-test-").tempdir().unwrap();
         let state = setup.state_in.unwrap_or_else(|| folder.path().to_owned()).join("state");
         let log = folder.path().join("thrumd.log");
         let machine_file = folder.path().join("machine-id");

@@ -27,14 +27,14 @@ pub struct Ran {
 }
 
 impl Client {
-    /// A client of this daemon: no agent, project `lab`, no terminal.
+    /// A client of this daemon: no agent, project `test`, no terminal.
     pub fn new(daemon: &Daemon) -> Self {
         Self::of_socket(daemon.socket(), daemon.folder().to_owned())
     }
 
     /// A client of whatever is at this socket, with this home.
     pub fn of_socket(socket: PathBuf, folder: PathBuf) -> Self {
-        Self { socket, folder, env: vec![("THRUM_PROJECT".to_owned(), "lab".to_owned())] }
+        Self { socket, folder, env: vec![("THRUM_PROJECT".to_owned(), "test".to_owned())] }
     }
 
     /// One more variable.

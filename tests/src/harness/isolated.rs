@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 ///
 /// # Errors
 /// Why not, for [`super::skip`].
-pub fn can_be_apart() -> Result<(), String> {
+pub fn can_isolate() -> Result<(), String> {
     static ASKED: OnceLock<Result<(), String>> = OnceLock::new();
     ASKED.get_or_init(ask).clone()
 }

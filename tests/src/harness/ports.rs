@@ -24,7 +24,7 @@ impl Port {
     pub fn take() -> Self {
         // One for each user: the next one may not write into what root made.
         let user = rustix::process::geteuid().as_raw();
-        let folder = std::env::temp_dir().join(format!("thrum-lab-ports-{user}"));
+        let folder = std::env::temp_dir().join(format!("thrum-test-ports-{user}"));
         std::fs::create_dir_all(&folder).expect("the folder of port locks");
         let start = (std::process::id() % u32::from(COUNT)) as u16;
         for _ in 0..COUNT {

@@ -4,13 +4,13 @@
 //! Everything blocks and every wait has a limit. A test that fails keeps the directories of its
 //! daemons and prints the end of their logs.
 
-mod apart;
 mod client;
 mod daemon;
 mod events;
 mod fake_peer;
 mod folder;
 pub mod http;
+mod isolated;
 mod output;
 mod pairing;
 mod ports;
@@ -24,12 +24,12 @@ mod tmpfs;
 mod wait;
 mod wire;
 
-pub use apart::can_be_apart;
 pub use client::{Client, Ran};
 pub use daemon::Daemon;
 pub use events::{converge, drafts, event_of, event_text, same_events};
 pub use fake_peer::{Answer, FakePeer, Heard};
 pub use folder::every_file_is_a_module;
+pub use isolated::can_isolate;
 pub use output::{ended_within, output_within};
 pub use pairing::{pair, pair_line, paired_daemons};
 pub use ports::Port;

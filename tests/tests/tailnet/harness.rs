@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use tests::lab::{eventually, holds};
+use tests::harness::{eventually, holds};
 use tests::tailnet::{NodeSpec, TAILNET_LIMIT, Tailnet, sealed};
 
 fn ping(tailnet: &Tailnet, from: &str, to: &str) -> Result<(), String> {
