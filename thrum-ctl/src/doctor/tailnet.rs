@@ -230,7 +230,7 @@ fn off(status: &StatusResult) -> String {
     format!("nobody can reach this machine, and nobody has to: {}", status.tailnet.state)
 }
 
-/// What the private kind opens to those whom the policy lets in: the service knows what it closed.
+/// Whether peers reach other ports than ours, as with the private kind; the service knows.
 fn exposure(around: &Around, found: &Findings, wish: &Wish) -> Found {
     let id = "tailnet_exposure";
     let ok = found.ok(id, "peers reach thrumd's own port alone");

@@ -137,7 +137,7 @@ fn tailnet_words(surface: &Surface) -> String {
 
 async fn tailnet(surface: &Surface) -> TailnetStatus {
     let warning = match surface.network.on() {
-        Some(link) => link.tailnet().problem().await,
+        Some(link) => link.tailnet().problem(),
         None => None,
     };
     TailnetStatus {

@@ -248,10 +248,10 @@ impl Tailnet {
     }
 
     /// What a person should know of this kind of tailnet, if there is something.
-    pub async fn problem(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<String> {
         match self {
             Self::Loopback(_) | Self::Tailscaled(_) => None,
-            Self::Private(kind) => kind.problem().await,
+            Self::Private(kind) => kind.problem(),
         }
     }
 

@@ -37,7 +37,6 @@ impl Settings {
                 environment: private::environment(std::env::vars_os()),
                 port: config.port,
                 note: config.state_dir.join("tailscaled.process"),
-                nft: private::binary::find_program("nft"),
             }),
         }
     }

@@ -5,21 +5,18 @@
 //! runs it is followed like the machine's own.
 //!
 //! **It hands connections from peers that the tailnet's policy lets in on to 127.0.0.1, whatever
-//! the port.** That is how userspace mode works. Where we can, we close the ports that are not ours
-//! (see [`lockdown`]); elsewhere the policy has to, which is said at start, in `status` and in
-//! `doctor`.
+//! the port.** That is how userspace mode works. Only the policy can close the other ports, which is
+//! said at start, in `status` and in `doctor` (see [`Private::problem`]).
 
 pub mod binary;
 mod child;
 mod files;
-mod lockdown;
 mod supervise;
 mod user;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -31,9 +28,6 @@ use supervise::Ties;
 
 pub use thrum_api::AuthKey;
 pub use user::User;
-
-/// How long nft may take to remove our rule.
-const LIFT_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the child is to be.
 #[derive(Debug, Clone)]
@@ -58,8 +52,6 @@ pub struct PrivateConfig {
     /// Where it is noted which process the child is: out of the child's reach, in our own state
     /// directory.
     pub note: PathBuf,
-    /// The program `nft`, which closes the other ports if we are root. None: they stay open.
-    pub nft: Option<PathBuf>,
 }
 
 /// What of our environment is the child's business: where programs and certificates are, proxies,
@@ -213,15 +205,10 @@ impl Private {
         &self.tailscaled
     }
 
-    /// What a person should know of the exposure, for `status` and `doctor`. None when peers reach
-    /// our port alone, and while there is no child.
-    pub async fn problem(&self) -> Option<String> {
-        let (exposure, port) = (self.keeper.ties.exposure.get()?.clone(), self.port);
-        // It runs a program.
-        match tokio::task::spawn_blocking(move || exposure.problem(port)).await {
-            Ok(problem) => problem,
-            Err(error) => Some(format!("could not look after what peers reach: {error}")),
-        }
+    /// Warning about the ports that the child opens to peers, for `status` and `doctor`. None before
+    /// the child is started.
+    pub fn problem(&self) -> Option<String> {
+        self.keeper.ties.begin.is_cancelled().then(|| exposure_warning(self.port))
     }
 
     /// Ends the child, if there is one, and waits for its end, at most 4 s.
@@ -237,14 +224,15 @@ impl Private {
                 tracing::error!(%error, "a task of the private tailnet failed");
             }
         }
-        let Some(exposure) = ties.exposure.get().cloned() else { return };
-        let lifted = tokio::task::spawn_blocking(move || exposure.lift());
-        match tokio::time::timeout(LIFT_LIMIT, lifted).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "could not remove our rule"),
-            Err(_) => tracing::warn!("nft does not end: our rule may be left behind"),
-        }
     }
+}
+
+/// Warning that peers reach every loopback port, not ours alone.
+fn exposure_warning(port: u16) -> String {
+    format!(
+        "with the private tailnet kind, peers that the tailnet's policy lets in reach every port that \
+         listens on 127.0.0.1 of this machine; let the policy allow port {port} alone"
+    )
 }
 
 /// Publishes the follower's presence, and the child's trouble in its place while there is some.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::child::{Recipe, Run, Slot, binds, note, reap};
-use super::lockdown::Exposure;
 use super::{ChildError, PrivateConfig, State, Tailscaled, User, binary, files};
 use crate::report::Chain;
 
@@ -53,21 +52,18 @@ impl Plan {
         Ok(Self { config, program, user, dir, lock })
     }
 
-    /// Closes the ports that are not ours, and finds out how the child is started. Runs programs.
-    fn prepare(&self) -> (Exposure, Recipe) {
-        let Self { config, program, dir, lock, .. } = self;
-        let mut user = self.user.clone();
-        let exposure = Exposure::make(config, user.as_mut());
-        let recipe = Recipe {
+    /// Finds out how the child is started. Runs programs.
+    fn prepare(&self) -> Recipe {
+        let Self { config, program, user, dir, lock } = self;
+        Recipe {
             program: program.clone(),
             setpriv: binary::find_program("setpriv").filter(|it| binds(it, user.as_ref())),
-            user,
+            user: user.clone(),
             dir: dir.clone(),
             opened: Arc::clone(lock),
             ephemeral: config.ephemeral,
             environment: config.environment.clone(),
-        };
-        (exposure, recipe)
+        }
     }
 }
 
@@ -80,8 +76,6 @@ pub(super) struct Ties {
     pub(super) stop: CancellationToken,
     /// The running child.
     pub(super) slot: Slot,
-    /// What peers reach; empty until it is started.
-    pub(super) exposure: Arc<OnceLock<Exposure>>,
 }
 
 /// Once it is to begin, runs the child again and again until `stop`. What goes wrong is in `trouble`
@@ -98,21 +92,17 @@ pub(super) async fn keep(
         () = ties.begin.cancelled() => {}
     }
     let prepared = tokio::task::spawn_blocking(move || {
-        let (exposure, recipe) = plan.prepare();
-        if let Some(problem) = exposure.problem(plan.config.port) {
-            tracing::warn!("{problem}");
-        }
-        (plan, exposure, recipe)
+        let recipe = plan.prepare();
+        (plan, recipe)
     });
-    let (plan, exposure, recipe) = match prepared.await {
+    let (plan, recipe) = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => {
             trouble.send_replace(Some(format!("a tailscaled can't be prepared: {error}")));
             return;
         }
     };
-    // Nobody else sets it.
-    drop(ties.exposure.set(exposure));
+    tracing::warn!("{}", super::exposure_warning(plan.config.port));
     let stop = &ties.stop;
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {

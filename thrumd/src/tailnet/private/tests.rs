@@ -37,8 +37,6 @@ impl Place {
             environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
             port: 9100,
             note: self.note(),
-            // The machine's own firewall is not a test's to change.
-            nft: None,
         }
     }
 

@@ -31,8 +31,9 @@ async fn before_it_is_begun_nothing_runs_and_nothing_is_written() {
     assert!(tokio::time::timeout(Duration::from_millis(300), news).await.is_err());
     assert!(place.started().is_empty());
     assert_eq!(place.read("authkey"), None);
-    assert_eq!(kind.problem().await, None);
+    assert_eq!(kind.problem(), None);
     kind.begin();
+    assert!(kind.problem().unwrap().contains("let the policy allow port 9100 alone"));
     kind.begin();
     // Its process id is noted before the script's first line runs.
     until(async || !place.started().is_empty()).await;
@@ -120,30 +121,6 @@ async fn a_disk_that_takes_nothing_does_not_end_a_child_that_is_up() {
     assert!(place.pid().is_some_and(lives), "a healthy child was ended");
     kind.stop().await;
     assert_eq!(place.started().len(), 1);
-}
-
-#[tokio::test]
-async fn nft_that_does_not_end_does_not_hold_up_the_end() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let place = Place::new("exec sleep 600");
-    let nft = place.dir.path().join("nft");
-    // It takes the rules, and hangs when they are to go.
-    let noted = place.dir.path().join("nft.pid");
-    let script = format!(
-        "#!/bin/sh\n[ $1 = list ] && exit 0\ngrep -q '^table' && exit 0\necho $$ > {}\nexec sleep 600\n",
-        noted.display()
-    );
-    std::fs::write(&nft, script).unwrap();
-    std::fs::set_permissions(&nft, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let kind = running(PrivateConfig { nft: Some(nft), ..place.config() });
-    until(async || place.pid().is_some()).await;
-    tokio::time::timeout(Duration::from_secs(20), kind.stop()).await.unwrap();
-    // Or the runtime waits for it at the end of the test.
-    let hanging = place.read("../nft.pid").unwrap().trim().parse().unwrap();
-    let hanging = rustix::process::Pid::from_raw(hanging).unwrap();
-    rustix::process::kill_process(hanging, rustix::process::Signal::KILL).unwrap();
 }
 
 #[test]
