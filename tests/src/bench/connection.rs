@@ -8,7 +8,7 @@ use std::time::Duration;
 use thrum_api::local::{AppendParams, Appended, EventAppend};
 use thrum_api::{Draft, Method, Sequence, envelope};
 
-use crate::harness::{Daemon, http};
+use crate::harness::{Daemon, connect_unix, http, read_some};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -19,7 +19,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn open(daemon: &Daemon) -> Self {
-        let stream = UnixStream::connect(daemon.socket()).expect("the daemon's socket");
+        let stream = connect_unix(&daemon.socket()).expect("the daemon's socket");
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         Self { stream }
     }
@@ -44,7 +44,7 @@ pub(super) struct Events {
 impl Events {
     /// Everything that comes after this place.
     pub(super) fn after(daemon: &Daemon, place: Sequence) -> Self {
-        let mut stream = UnixStream::connect(daemon.socket()).expect("the daemon's socket");
+        let mut stream = connect_unix(&daemon.socket()).expect("the daemon's socket");
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream
             .write_all(&http::request("GET", &format!("/events?after={place}"), &[], b""))
@@ -119,7 +119,7 @@ fn read_request(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     loop {
         // One byte at a time would be slow for a baseline: the head of a small request comes whole.
         let mut block = [0; 16 * 1024];
-        let read = stream.read(&mut block)?;
+        let read = read_some(stream, &mut block)?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

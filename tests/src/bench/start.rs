@@ -1,5 +1,4 @@
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use super::Size;
 use super::bootstrap::{fill, setup};
 use super::figure::{Figure, Target};
 use super::sample::{Sample, tell, words};
-use crate::harness::{Daemon, http, process};
+use crate::harness::{Daemon, connect_unix, http, process};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -52,7 +51,7 @@ fn once(daemon: &Daemon) -> Duration {
 }
 
 fn health(daemon: &Daemon) -> io::Result<()> {
-    let mut stream = UnixStream::connect(daemon.socket())?;
+    let mut stream = connect_unix(&daemon.socket())?;
     stream.set_read_timeout(Some(LIMIT))?;
     let body = envelope::request::<Health>(1, &Empty {})?;
     let headers = [("content-type", "application/json")];

@@ -1,6 +1,6 @@
 //! Over a real tailnet, against the bare thing over the same tunnel.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::idle::mebibytes;
 use super::latency::travel;
 use super::sample::{Sample, tell, words};
 use super::wiretap::Wiretap;
-use crate::harness::{LONG, converge, eventually, holds, process};
+use crate::harness::{LONG, converge, eventually, holds, process, read_some};
 use crate::tailnet::{
     Cluster, Disguise, Node, NodeSpec, Programs, TAILNET_LIMIT, child_of, inside, pair_over,
 };
@@ -69,7 +69,7 @@ fn throughput(cluster: &Cluster, bytes: usize) -> f64 {
     let (listener, connect) = connected(cluster, 7002);
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let _request = stream.read(&mut [0; 4096]).unwrap();
+        let _request = read_some(&mut stream, &mut [0; 4096]).unwrap();
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let block = vec![b'x'; 64 * 1024];
@@ -82,7 +82,7 @@ fn throughput(cluster: &Cluster, bytes: usize) -> f64 {
     stream.write_all(b"GET / HTTP/1.1\r\nhost: b\r\n\r\n").unwrap();
     let mut block = vec![0; 256 * 1024];
     let mut came = 0;
-    while let Ok(count @ 1..) = stream.read(&mut block) {
+    while let Ok(count @ 1..) = read_some(&mut stream, &mut block) {
         came += count;
     }
     came as f64 / begun.elapsed().as_secs_f64()

@@ -1,9 +1,11 @@
-use std::io::{Read, Write};
+use std::io::Write as _;
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::harness::{connect_unix, read_some};
 
 /// A socket that leads to another one and counts the HTTP requests that go through it.
 pub(super) struct Wiretap {
@@ -20,7 +22,7 @@ impl Wiretap {
         let (to, counter) = (socket.to_owned(), Arc::clone(&requests));
         std::thread::spawn(move || {
             for caller in listener.incoming().flatten() {
-                let Ok(called) = UnixStream::connect(&to) else { continue };
+                let Ok(called) = connect_unix(&to) else { continue };
                 let back = (called.try_clone().unwrap(), caller.try_clone().unwrap());
                 let counter = Arc::clone(&counter);
                 std::thread::spawn(move || carry(caller, called, Some(&counter)));
@@ -44,7 +46,7 @@ impl Wiretap {
 /// Carries bytes until either side ends. A request's first line comes whole.
 fn carry(mut from: UnixStream, mut to: UnixStream, counter: Option<&AtomicU64>) {
     let mut block = [0; 16 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut block) {
+    while let Ok(count @ 1..) = read_some(&mut from, &mut block) {
         let bytes = &block[..count];
         if let Some(counter) = counter {
             let lines = bytes.windows(11).filter(|it| it == b" HTTP/1.1\r\n").count();

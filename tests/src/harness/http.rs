@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
+use super::read_some;
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Response {
@@ -92,7 +94,7 @@ pub(super) fn read_head(stream: &mut impl Read) -> io::Result<(String, Vec<u8>)>
             bytes.truncate(end);
             return Ok((String::from_utf8_lossy(&bytes).into_owned(), rest));
         }
-        match stream.read(&mut block)? {
+        match read_some(stream, &mut block)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => bytes.extend_from_slice(&block[..count]),
         }
@@ -149,4 +151,36 @@ pub fn read_line(reader: &mut impl Read) -> io::Result<String> {
 
 fn wrong(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a byte at a time, and is interrupted before each.
+    struct Interrupted<'a>(&'a [u8], bool);
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let end = block.len().min(1);
+            self.0.read(&mut block[..end])
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_whole_however_often_a_signal_interrupts() {
+        for (headers, body) in [
+            ("content-length: 2", "ok"),
+            ("transfer-encoding: chunked", "1\r\no\r\n1\r\nk\r\n0\r\n\r\n"),
+            ("connection: close", "ok"),
+        ] {
+            let answer = format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{body}");
+            let response = read_response(&mut Interrupted(answer.as_bytes(), false)).unwrap();
+            assert_eq!((response.status, response.text().as_str()), (200, "ok"), "{headers}");
+        }
+    }
 }

@@ -1,12 +1,12 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::{ErrorCode, Method, RpcError, Token};
 
+use super::connect_unix;
 use super::http::{self, Response};
 
 /// Why a call brought no result.
@@ -57,7 +57,7 @@ pub(super) fn call_local<M: Method>(
 
 /// Posts any bytes to the local surface.
 pub(super) fn post_local(socket: &Path, body: &[u8], limit: Duration) -> io::Result<Response> {
-    let mut stream = UnixStream::connect(socket)?;
+    let mut stream = connect_unix(socket)?;
     stream.set_read_timeout(Some(limit))?;
     let headers = [("content-type", "application/json")];
     http::exchange(&mut stream, &http::request("POST", "/rpc", &headers, body))

@@ -1,8 +1,10 @@
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use super::read_some;
 
 /// What a wire does with connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,7 @@ fn carry(mut near: TcpStream, far: SocketAddr, state: &Mutex<WireState>, cuts: &
     });
     let mut block = [0; 4096];
     let mut carried = 0;
-    while let Ok(count @ 1..) = there.read(&mut block) {
+    while let Ok(count @ 1..) = read_some(&mut there, &mut block) {
         let now = *state.lock().unwrap();
         let allowed = match now {
             WireState::Good => count,

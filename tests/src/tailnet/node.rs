@@ -1,7 +1,6 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use serde_json::Value;
 use super::program::Program;
 use super::programs::{finish, run};
 use super::{NodeSpec, Programs, TAILNET_LIMIT, control};
-use crate::harness::{SHORT, Setup, eventually, holds, http};
+use crate::harness::{SHORT, Setup, connect_unix, eventually, holds, http};
 
 /// A machine of the tailnet: a network namespace with a tailscaled in it.
 #[derive(Debug)]
@@ -259,7 +258,7 @@ impl Node {
     /// When it doesn't answer with JSON.
     pub fn local_api(&self, path: &str) -> Result<Value, String> {
         let ask = || {
-            let mut stream = UnixStream::connect(self.socket())?;
+            let mut stream = connect_unix(&self.socket())?;
             stream.set_read_timeout(Some(Duration::from_secs(10)))?;
             let host = [("host", "local-tailscaled.sock")];
             let request = http::request("GET", &format!("/localapi/v0/{path}"), &host, b"");

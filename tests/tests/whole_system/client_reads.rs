@@ -133,9 +133,8 @@ fn following_events_has_no_gap_and_no_repeat() {
 
 #[test]
 fn metrics_are_there_for_prometheus() {
-    use std::os::unix::net::UnixStream;
     let daemon = Daemon::start("laptop");
-    let mut stream = UnixStream::connect(daemon.socket()).unwrap();
+    let mut stream = tests::harness::connect_unix(&daemon.socket()).unwrap();
     let request = tests::harness::http::request("GET", "/metrics", &[], b"");
     let response = tests::harness::http::exchange(&mut stream, &request).unwrap();
     assert_eq!(response.status, 200);

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tests::harness::{Client, Daemon, SHORT, Setup, converge, holds, pair, process};
+use tests::harness::{Client, Daemon, SHORT, Setup, converge, holds, pair, process, uninterrupted};
 
 #[test]
 fn readiness_is_told_when_the_socket_answers_and_stopping_when_it_ends() {
@@ -18,7 +18,8 @@ fn readiness_is_told_when_the_socket_answers_and_stopping_when_it_ends() {
     let mut until = |word: &str| {
         let mut bytes = [0; 4096];
         while !said.contains(word) {
-            let count = manager.recv(&mut bytes).unwrap_or_else(|_| panic!("no {word} in {said}"));
+            let count = uninterrupted(|| manager.recv(&mut bytes))
+                .unwrap_or_else(|error| panic!("no {word} in {said}: {error}"));
             said.push_str(&String::from_utf8_lossy(&bytes[..count]));
             said.push('\n');
         }
