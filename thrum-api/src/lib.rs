@@ -10,15 +10,15 @@ pub mod limits;
 pub mod local;
 pub mod method;
 pub mod names;
-pub mod near;
 pub mod peer;
 pub mod secret;
+pub mod similar;
 pub mod time;
 
 pub use error::{ErrorCode, RpcError};
 pub use event::{Draft, Event, EventHeader, SequencedEvent};
 pub use ids::{DaemonId, Epoch, EventId, Head, Origin, OriginSequence, Place, Sequence};
 pub use method::{Empty, Method};
-pub use near::near;
 pub use secret::{AuthKey, PairingCode, Token};
+pub use similar::similar_names;
 pub use time::{Hlc, Timestamp};

@@ -15,7 +15,7 @@ pub trait Method {
 }
 
 /// A method as the golden schema file and the docs list it.
-pub struct Described {
+pub struct MethodDescription {
     /// Its name on the wire.
     pub name: &'static str,
     /// Its documentation, one line an element.
@@ -42,8 +42,8 @@ macro_rules! surface {
         )*
 
         /// Every method of this surface.
-        pub const ALL: &[$crate::method::Described] = &[$(
-            $crate::method::Described {
+        pub const ALL: &[$crate::method::MethodDescription] = &[$(
+            $crate::method::MethodDescription {
                 name: $wire,
                 doc: &[$($doc),+],
                 params: <$params as schemars::JsonSchema>::json_schema,

@@ -7,14 +7,14 @@ use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 use thrum_api::envelope::{self, AnswerError, Request, RequestId};
 use thrum_api::local::{Health, MessageSend};
-use thrum_api::method::Described;
+use thrum_api::method::MethodDescription;
 use thrum_api::peer::{PairRequestParams, Paired, PullParams, SyncPull};
 use thrum_api::{
     AuthKey, DaemonId, Empty, Epoch, ErrorCode, EventId, Hlc, PairingCode, RpcError, Timestamp,
     Token, local, peer,
 };
 
-fn surface(methods: &[Described]) -> Value {
+fn surface(methods: &[MethodDescription]) -> Value {
     let mut generator = SchemaGenerator::default();
     let mut listed = serde_json::Map::new();
     for method in methods {

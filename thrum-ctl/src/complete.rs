@@ -10,14 +10,14 @@ use thrum_api::local::{AgentList, AgentListParams, PeerList};
 
 use crate::cli;
 use crate::client::Client;
-use crate::client::place::Places;
+use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::project;
 
 /// The variable in which a shell's script says that it wants to complete.
 pub const VARIABLE: &str = "COMPLETE";
 /// A person who presses Tab waits no longer than this for names.
-const PATIENCE: Duration = Duration::from_millis(100);
+const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Answers a shell that completes, if one asked. Never says what went wrong: that would land in the
 /// middle of the line that is being typed.
@@ -59,13 +59,13 @@ pub fn agents() -> Vec<CompletionCandidate> {
 
 async fn daemon() -> Result<Client, Error> {
     let socket = std::env::var_os("THRUM_SOCKET").filter(|path| !path.is_empty());
-    Client::find(&Places::of_this_machine(socket.map(Into::into))).await
+    Client::find(&Endpoints::from_environment(socket.map(Into::into))).await
 }
 
 fn names(asked: impl Future<Output = Result<Vec<String>, Error>>) -> Vec<CompletionCandidate> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return Vec::new() };
-    let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
+    let answer = runtime.block_on(async { tokio::time::timeout(TIMEOUT, asked).await });
     let mut names = answer.ok().and_then(Result::ok).unwrap_or_default();
     // What a machine or an agent elsewhere calls itself goes through a shell: only plain names.
     let harmless = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use thrum_api::names;
 
 use crate::cli::Global;
-use crate::client::{Client, place};
+use crate::client::Client;
+use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::printer::Printer;
 use crate::project;
@@ -28,8 +29,8 @@ impl<'a> Context<'a> {
     }
 
     /// Where the daemon of this machine may be.
-    pub fn places(&self) -> place::Places {
-        place::Places::of_this_machine(self.socket.clone())
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints::from_environment(self.socket.clone())
     }
 
     /// The daemon of this machine. Whoever waits for it is told if it answers nobody.
@@ -37,9 +38,9 @@ impl<'a> Context<'a> {
     /// # Errors
     /// One of three for its three causes: not running, died, not permitted.
     pub async fn daemon(&self) -> Result<Client, Error> {
-        let places = self.places();
-        let client = Client::find(&places).await?;
-        Ok(client.watched(self.printer.notice(), places))
+        let endpoints = self.endpoints();
+        let client = Client::find(&endpoints).await?;
+        Ok(client.watched(self.printer.notice(), endpoints))
     }
 
     /// Who is asking.

@@ -8,17 +8,18 @@ mod complete;
 mod context;
 mod demo;
 mod doctor;
+mod endpoint;
 mod error;
+mod format;
 mod manager;
 mod printer;
 mod project;
-mod screen;
+mod render;
 mod terminal;
-mod words;
 
 use std::process::ExitCode;
 
-use crate::cli::Early;
+use crate::cli::EarlyOptions;
 use crate::context::Context;
 use crate::error::Error;
 use crate::printer::Printer;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     if complete::answered(&arguments) {
         return ExitCode::SUCCESS;
     }
-    let early = Early::scan(&arguments);
+    let early = EarlyOptions::scan(&arguments);
     let cli = match cli::parse(&arguments, early) {
         Ok(cli) => cli,
         Err(error) => return Printer::early(early).command_line(&error),

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The project of a folder: the normalised origin URL of the git checkout around it, else the name
+/// The project of a folder: the normalised origin URL of the git checkout context it, else the name
 /// of the checkout's folder, else of the folder itself.
 pub fn of(folder: &Path) -> String {
     let (root, config) = match checkout(folder) {
@@ -17,7 +17,7 @@ pub fn of(folder: &Path) -> String {
     })
 }
 
-/// The root of the checkout around a folder, and the git directory that has its `config`.
+/// The root of the checkout context a folder, and the git directory that has its `config`.
 fn checkout(folder: &Path) -> Option<(PathBuf, PathBuf)> {
     for root in folder.ancestors() {
         let dot_git = root.join(".git");

@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 use crate::error::Error;
 
 /// Whether a character could move the cursor, change the terminal or reorder what is read.
-fn harmful(c: char) -> bool {
+fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn escape<'a>(text: &'a str, allowed: &[char]) -> Cow<'a, str> {
-    let bad = |c: char| harmful(c) && !allowed.contains(&c);
+    let bad = |c: char| is_unsafe(c) && !allowed.contains(&c);
     if !text.contains(bad) {
         return Cow::Borrowed(text);
     }
@@ -30,20 +30,20 @@ fn escape<'a>(text: &'a str, allowed: &[char]) -> Cow<'a, str> {
 }
 
 /// A text of one line from elsewhere (a name, an error): what could steer a terminal is spelled out.
-pub fn plain(text: &str) -> Cow<'_, str> {
+pub fn sanitize(text: &str) -> Cow<'_, str> {
     escape(text, &[])
 }
 
 /// A text of several lines from elsewhere (a message). Later lines are indented, so that no
 /// message can look like the beginning of another one.
-pub fn paragraph(text: &str, indent: &str) -> String {
+pub fn sanitize_lines(text: &str, indent: &str) -> String {
     let text = text.replace("\r\n", "\n");
     escape(text.trim_end_matches('\n'), &['\n', '\t']).replace('\n', &format!("\n{indent}"))
 }
 
 /// JSON on one line in which nothing could steer a terminal. It is the same to whoever parses it.
 pub fn json(text: String) -> String {
-    if !text.contains(harmful) {
+    if !text.contains(is_unsafe) {
         return text;
     }
     let mut clean = String::with_capacity(text.len() + 16);
@@ -51,7 +51,7 @@ pub fn json(text: String) -> String {
         match c {
             // Between two words: in a string they are never bare.
             '\n' | '\r' | '\t' => clean.push(' '),
-            c if harmful(c) => clean.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if is_unsafe(c) => clean.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => clean.push(c),
         }
     }
@@ -59,7 +59,7 @@ pub fn json(text: String) -> String {
 }
 
 /// Whether a person can be asked: questions go to stderr and answers come from stdin.
-pub fn can_ask() -> bool {
+pub fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
@@ -109,10 +109,10 @@ mod tests {
 
     #[test]
     fn a_remote_text_can_not_steer_the_terminal() {
-        assert_eq!(plain("coder"), "coder");
-        assert_eq!(plain("\u{1b}[2Jx\r\n\u{9b}1m"), "\\u{1b}[2Jx\\r\\n\\u{9b}1m");
-        assert_eq!(plain("a\u{202e}b\u{61c}"), "a\\u{202e}b\\u{61c}");
-        assert_eq!(plain("naïve 日本"), "naïve 日本");
+        assert_eq!(sanitize("coder"), "coder");
+        assert_eq!(sanitize("\u{1b}[2Jx\r\n\u{9b}1m"), "\\u{1b}[2Jx\\r\\n\\u{9b}1m");
+        assert_eq!(sanitize("a\u{202e}b\u{61c}"), "a\\u{202e}b\\u{61c}");
+        assert_eq!(sanitize("naïve 日本"), "naïve 日本");
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
         let text = "\u{1b}\u{7f}\u{9b}\u{61c}\u{202e}\u{2066}\n\\ü日";
         let written = serde_json::to_string(text).unwrap();
         let shown = json(written.clone());
-        assert!(shown.is_ascii() || !shown.contains(harmful), "{shown:?}");
+        assert!(shown.is_ascii() || !shown.contains(is_unsafe), "{shown:?}");
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
         assert_ne!(shown, written);
         assert_eq!(json("{\n\t\"a\": 1}\r\n".to_owned()), "{  \"a\": 1}  ");
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn later_lines_of_a_message_are_indented() {
-        assert_eq!(paragraph("one\r\ntwo\n\n", "  "), "one\n  two");
-        assert_eq!(paragraph("a\tb\u{7}", "  "), "a\tb\\u{7}");
+        assert_eq!(sanitize_lines("one\r\ntwo\n\n", "  "), "one\n  two");
+        assert_eq!(sanitize_lines("a\tb\u{7}", "  "), "a\tb\\u{7}");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tests::harness::{
     Daemon, LONG, SHORT, Setup, Tmpfs, converge, eventually, holds, pair, process, skip,
 };
-use thrum_api::local::{PeerStatus, SyncTrouble};
+use thrum_api::local::{PeerStatus, SyncFailureKind};
 use thrum_api::{ErrorCode, Sequence};
 
 #[test]
@@ -110,7 +110,7 @@ fn a_daemon_that_pulls_onto_a_full_disk_goes_on_when_there_is_space() {
     }
     eventually(SHORT, || {
         let peers = server.status().peers;
-        let own = |peer: &PeerStatus| peer.trouble == Some(SyncTrouble::Own);
+        let own = |peer: &PeerStatus| peer.trouble == Some(SyncFailureKind::Own);
         holds(peers.iter().any(own), || format!("{peers:?}"))
     });
     let says = |daemon: &Daemon, words: &str| {

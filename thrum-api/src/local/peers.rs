@@ -189,7 +189,7 @@ pub enum PeerState {
 /// What keeps events from flowing between this machine and a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum SyncTrouble {
+pub enum SyncFailureKind {
     /// It is not reached.
     Unreachable,
     /// It is reached, and answers with an error or with something that can't be.
@@ -232,7 +232,7 @@ pub struct PeerStatus {
     pub failures: u32,
     /// What they are of; absent without failures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<SyncTrouble>,
+    pub trouble: Option<SyncFailureKind>,
     /// What the last failure was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HealthResult {
     /// `ok`, or `degraded` when `status` has a problem to tell.
-    pub status: HealthWord,
+    pub status: HealthState,
     /// Version of the program.
     pub version: String,
     /// The daemon.
@@ -36,7 +36,7 @@ pub struct HealthResult {
 /// One word for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum HealthWord {
+pub enum HealthState {
     /// Nothing to tell.
     Ok,
     /// It serves, and `status` lists a problem.
@@ -53,12 +53,12 @@ pub struct TailscaleSync {
     /// How many machines are paired.
     pub peer_count: usize,
     /// They.
-    pub peers: Vec<PeerInShort>,
+    pub peers: Vec<PeerSummary>,
 }
 
 /// A peer in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PeerInShort {
+pub struct PeerSummary {
     /// The peer.
     pub daemon_id: DaemonId,
     /// What it calls itself.

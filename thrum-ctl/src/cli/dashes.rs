@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 
 use clap::{Arg, Command};
-use thrum_api::near;
+use thrum_api::similar_names;
 
 const COMMAND: &str = "send";
 
 /// The words with recipients and message of `thrum send` behind a `--`. A list in Markdown, a diff or `-1`
 /// is a message then, and options may stand anywhere as before.
-pub fn set_apart(arguments: &[OsString], command: &Command) -> Vec<OsString> {
+pub fn escape_message(arguments: &[OsString], command: &Command) -> Vec<OsString> {
     let Some(send) = command.find_subcommand(COMMAND) else { return arguments.to_vec() };
     let everywhere = Options::of(command.get_arguments().filter(|arg| arg.is_global_set()));
     let Some(start) = begin(arguments, &everywhere) else { return arguments.to_vec() };
@@ -123,7 +123,7 @@ impl Options {
             return false;
         };
         let name = name.split('=').next().unwrap_or_default();
-        !near(name, self.long.iter().map(|(known, _)| known.as_str())).is_empty()
+        !similar_names(name, self.long.iter().map(|(known, _)| known.as_str())).is_empty()
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
     fn apart(words: &[&str]) -> Vec<String> {
         let words: Vec<OsString> =
             ["thrum"].iter().chain(words).map(|word| OsString::from(*word)).collect();
-        let words = set_apart(&words, &crate::cli::command());
+        let words = escape_message(&words, &crate::cli::command());
         words.iter().skip(1).map(|word| word.to_str().unwrap().to_owned()).collect()
     }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 
 use crate::complete;
-use crate::words::parse_duration;
+use crate::format::parse_duration;
 
 /// Words of `thrum send`.
 #[derive(Debug, Args)]

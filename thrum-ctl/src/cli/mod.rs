@@ -179,14 +179,14 @@ pub enum Command {
 
 /// What must be known before the command line is understood: how to say that it isn't.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Early {
+pub struct EarlyOptions {
     /// `--json` is among the words.
     pub json: bool,
     /// What `--color` says.
     pub color: Color,
 }
 
-impl Early {
+impl EarlyOptions {
     /// Looks through the words.
     pub fn scan(arguments: &[OsString]) -> Self {
         let mut early = Self::default();
@@ -229,14 +229,14 @@ pub fn command() -> clap::Command {
 ///
 /// # Errors
 /// When they can't be understood, and when they ask for help or the version.
-pub fn parse(arguments: &[OsString], early: Early) -> Result<Cli, clap::Error> {
+pub fn parse(arguments: &[OsString], early: EarlyOptions) -> Result<Cli, clap::Error> {
     let color = match early.color {
         Color::Always => clap::ColorChoice::Always,
         Color::Auto => clap::ColorChoice::Auto,
         Color::Never => clap::ColorChoice::Never,
     };
     let mut command = command().color(color);
-    let arguments = dashes::set_apart(arguments, &command);
+    let arguments = dashes::escape_message(arguments, &command);
     let matches = command.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
@@ -277,16 +277,18 @@ mod tests {
 
     #[test]
     fn a_wrong_word_suggests_the_near_one() {
-        let error = parse(&words("thrum stauts"), Early::default()).unwrap_err();
+        let error = parse(&words("thrum stauts"), EarlyOptions::default()).unwrap_err();
         assert!(error.to_string().contains("'status'"), "{error}");
-        let error = parse(&words("thrum peer jion x"), Early::default()).unwrap_err();
+        let error = parse(&words("thrum peer jion x"), EarlyOptions::default()).unwrap_err();
         assert!(error.to_string().contains("'join'"), "{error}");
     }
 
     #[test]
     fn options_of_every_command_stand_anywhere() {
-        let cli =
-            parse(&words("thrum --json send --as me coder hello --project p"), Early::default());
+        let cli = parse(
+            &words("thrum --json send --as me coder hello --project p"),
+            EarlyOptions::default(),
+        );
         let global = cli.unwrap().global;
         assert!(global.json);
         assert_eq!((global.agent.as_deref(), global.project.as_deref()), (Some("me"), Some("p")));
@@ -294,9 +296,9 @@ mod tests {
 
     #[test]
     fn json_is_known_even_if_nothing_else_is() {
-        assert!(Early::scan(&words("thrum stauts --json")).json);
-        assert!(!Early::scan(&words("thrum send a -- --json")).json);
-        assert_eq!(Early::scan(&words("thrum --color=never x")).color, Color::Never);
-        assert_eq!(Early::scan(&words("thrum --color always")).color, Color::Always);
+        assert!(EarlyOptions::scan(&words("thrum stauts --json")).json);
+        assert!(!EarlyOptions::scan(&words("thrum send a -- --json")).json);
+        assert_eq!(EarlyOptions::scan(&words("thrum --color=never x")).color, Color::Never);
+        assert_eq!(EarlyOptions::scan(&words("thrum --color always")).color, Color::Always);
     }
 }

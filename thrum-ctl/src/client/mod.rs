@@ -1,8 +1,8 @@
 //! Calls to `thrumd` over its Unix socket.
 
 mod connect;
-pub mod place;
-mod silence;
+
+mod responsiveness;
 mod stream;
 
 use std::error::Error as _;
@@ -18,12 +18,10 @@ use hyper_util::rt::TokioIo;
 use thrum_api::Method;
 use thrum_api::envelope::{self, AnswerError};
 
-pub use connect::unit_installed;
-
+use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::printer::Notice;
-use place::Places;
-use silence::Watch;
+use responsiveness::ResponsivenessWatch;
 
 /// How often a request is made that no daemon has read. Each restart of thrumd may miss one.
 const TRIES_MAX: u32 = 5;
@@ -32,16 +30,16 @@ const TRIES_MAX: u32 = 5;
 pub struct Client {
     path: PathBuf,
     sender: SendRequest<Full<Bytes>>,
-    watch: Option<Watch>,
+    watch: Option<ResponsivenessWatch>,
 }
 
 impl Client {
-    /// The first daemon that answers in these places.
+    /// The first daemon that answers in these endpoints.
     ///
     /// # Errors
-    /// The most telling one of all places.
-    pub async fn find(places: &Places) -> Result<Self, Error> {
-        let (path, stream) = connect::first(&places.in_order()).await?;
+    /// The most telling one of all endpoints.
+    pub async fn find(endpoints: &Endpoints) -> Result<Self, Error> {
+        let (path, stream) = connect::first(&endpoints.candidates()).await?;
         Self::over(path, stream).await
     }
 
@@ -50,8 +48,8 @@ impl Client {
     /// # Errors
     /// When nobody answers there.
     pub async fn open(path: &Path) -> Result<Self, Error> {
-        let places = Places { socket: Some(path.to_owned()), ..Places::default() };
-        Self::find(&places).await
+        let endpoints = Endpoints { socket: Some(path.to_owned()), ..Endpoints::default() };
+        Self::find(&endpoints).await
     }
 
     async fn over(path: PathBuf, stream: tokio::net::UnixStream) -> Result<Self, Error> {
@@ -65,8 +63,8 @@ impl Client {
 
     /// Tells by this notice if a call waits for a daemon that answers nobody.
     #[must_use]
-    pub fn watched(mut self, notice: Notice, places: Places) -> Self {
-        self.watch = Some(Watch::new(notice, places, self.path.clone()));
+    pub fn watched(mut self, notice: Notice, endpoints: Endpoints) -> Self {
+        self.watch = Some(ResponsivenessWatch::new(notice, endpoints, self.path.clone()));
         self
     }
 

@@ -4,8 +4,8 @@ use crate::cli::AgentsArgs;
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
-use crate::screen::table::Table;
-use crate::words::{ago, short_id};
+use crate::format::{ago, short_id};
+use crate::render::table::Table;
 
 /// `thrum agents`
 pub async fn run(args: &AgentsArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -18,7 +18,7 @@ pub async fn run(args: &AgentsArgs, context: &mut Context<'_>) -> Result<(), Err
     }
     if printer.quiet() {
         for agent in &list.agents {
-            printer.line(&crate::terminal::plain(&agent.name))?;
+            printer.line(&crate::terminal::sanitize(&agent.name))?;
         }
         return Ok(());
     }

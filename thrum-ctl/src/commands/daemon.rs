@@ -1,10 +1,10 @@
-use thrum_api::local::{Health, HealthResult, HealthWord};
+use thrum_api::local::{Health, HealthResult, HealthState};
 use thrum_api::method::Empty;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::terminal::plain;
-use crate::words::span;
+use crate::format::span;
+use crate::terminal::sanitize;
 
 /// `thrum daemon status`
 pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
@@ -17,15 +17,15 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
     let socket = client.path().display().to_string();
     printer.line(&format!(
         "thrumd {} is running as {}, pid {}, for {}",
-        plain(&health.version),
-        plain(&health.name),
+        sanitize(&health.version),
+        sanitize(&health.name),
         health.pid,
         span(health.uptime_ms)
     ))?;
-    printer.line(&format!("  state   {}", plain(&health.state_dir)))?;
-    printer.line(&format!("  socket  {}", plain(&socket)))?;
+    printer.line(&format!("  state   {}", sanitize(&health.state_dir)))?;
+    printer.line(&format!("  socket  {}", sanitize(&socket)))?;
     printer.line(&format!("  log     {}", log_place(&health)))?;
-    if health.status == HealthWord::Degraded {
+    if health.status == HealthState::Degraded {
         printer.note("It has a problem to tell: thrum status");
     }
     Ok(())
@@ -35,6 +35,6 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
 pub fn log_place(health: &HealthResult) -> String {
     health.log_path.as_deref().map_or_else(
         || "wherever its stderr goes (systemd: journalctl -u thrumd)".to_owned(),
-        |path| plain(path).into_owned(),
+        |path| sanitize(path).into_owned(),
     )
 }

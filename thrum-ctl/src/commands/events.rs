@@ -3,15 +3,15 @@ use serde_json::Value;
 use thrum_api::event::{AGENT_JOINED, MESSAGE_SENT};
 use thrum_api::local::{EventList, EventListParams, Health};
 use thrum_api::method::Empty;
-use thrum_api::{ErrorCode, Event, RpcError, Sequence, SequencedEvent, near};
+use thrum_api::{ErrorCode, Event, RpcError, Sequence, SequencedEvent, similar_names};
 
 use crate::cli::EventsArgs;
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::Error;
+use crate::format::short_id;
 use crate::printer::{BOLD, DIM, Printer, styled};
-use crate::terminal::plain;
-use crate::words::short_id;
+use crate::terminal::sanitize;
 
 const PAGE: u64 = 1000;
 const LAST: u64 = 20;
@@ -101,7 +101,8 @@ fn none(params: &EventListParams) -> String {
         text.push_str(&format!(" after {}", params.after));
     }
     let typed = params.event_type.as_deref().unwrap_or_default();
-    match near(typed, [AGENT_JOINED, MESSAGE_SENT]).first().filter(|near| **near != typed) {
+    match similar_names(typed, [AGENT_JOINED, MESSAGE_SENT]).first().filter(|near| **near != typed)
+    {
         Some(near) => format!("{text}; did you mean {near}?"),
         None => format!("{text}."),
     }
@@ -164,8 +165,8 @@ fn describe(event: &SequencedEvent) -> String {
     format!(
         "{}  {}  {}",
         styled(DIM, &place),
-        styled(BOLD, &plain(&header.event_type)),
-        plain(&format!("{origin}  {project}  {}", summary(&header.event_type, &view.body)))
+        styled(BOLD, &sanitize(&header.event_type)),
+        sanitize(&format!("{origin}  {project}  {}", summary(&header.event_type, &view.body)))
     )
 }
 

@@ -9,9 +9,9 @@ use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::{Error, Kind};
+use crate::format::{ago, counted};
 use crate::printer::{BOLD, DIM, GREEN, styled};
-use crate::terminal::{paragraph, plain};
-use crate::words::{ago, counted};
+use crate::terminal::{sanitize, sanitize_lines};
 
 /// A shell shows its prompt no later than this.
 const PROMPT_PATIENCE: Duration = Duration::from_millis(500);
@@ -101,18 +101,18 @@ pub async fn mark_read(
 /// A message as a person reads it: who, where, when, what.
 pub fn line(message: &Message, now: Timestamp, with_project: bool) -> String {
     let machine = match &message.machine {
-        Some(machine) => format!(" on {}", plain(machine)),
+        Some(machine) => format!(" on {}", sanitize(machine)),
         None => String::new(),
     };
     let project = match &message.project {
-        Some(project) if with_project => format!(" in {}", plain(project)),
+        Some(project) if with_project => format!(" in {}", sanitize(project)),
         _ => String::new(),
     };
     let to = if message.all { " to everyone" } else { "" };
     let mark = if message.read { " ".to_owned() } else { styled(GREEN, "*") };
-    let from = styled(BOLD, &plain(&message.from));
+    let from = styled(BOLD, &sanitize(&message.from));
     let rest = format!("{machine}{project}{to}, {}", ago(message.timestamp, now));
-    format!("{mark} {from}{}: {}", styled(DIM, &rest), paragraph(&message.text, INDENT))
+    format!("{mark} {from}{}: {}", styled(DIM, &rest), sanitize_lines(&message.text, INDENT))
 }
 
 #[cfg(test)]

@@ -4,34 +4,36 @@ use crate::cli::InstallArgs;
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::Error;
-use crate::manager::{Manager, Plan, Site};
+use crate::manager::{Changes, Host, Manager};
 
 /// `thrum daemon install`
 pub async fn install(args: &InstallArgs, context: &mut Context<'_>) -> Result<(), Error> {
-    let site = Site::here();
-    let manager = usable(&site)?;
+    let host = Host::here();
+    let manager = usable(&host)?;
     let thrumd = find_thrumd()?;
     let thrumd = thrumd.canonicalize().map_err(|source| {
         Error::io(format!("can't find the program {}", thrumd.display()), source)
     })?;
-    let plan = manager.install(&site, &thrumd)?;
-    let places = context.places();
+    let changes = manager.install(&host, &thrumd)?;
+    let endpoints = context.endpoints();
     if !args.dry_run
-        && site.manager(&places).is_none()
-        && let Ok(client) = Client::find(&places).await
+        && host.manager(&endpoints).is_none()
+        && let Ok(client) = Client::find(&endpoints).await
     {
         return Err(Error::failed(
             format!("a thrumd runs already, behind {}", client.path().display()),
             "stop it first: thrum daemon stop",
         ));
     }
-    if !agreed(&plan, args, "Install it?", context).await? {
+    if !agreed(&changes, args, "Install it?", context).await? {
         return Ok(());
     }
-    plan.carry_out()?;
-    let health = answers_at(&places).await?;
+    changes.apply()?;
+    let health = answers_at(&endpoints).await?;
     if context.printer.json() {
-        return context.printer.object(&serde_json::json!({ "installed": plan, "health": health }));
+        return context
+            .printer
+            .object(&serde_json::json!({ "installed": changes, "health": health }));
     }
     if manager == Manager::SystemdUser {
         context.printer.note("It runs while you are logged in; always: loginctl enable-linger");
@@ -41,20 +43,20 @@ pub async fn install(args: &InstallArgs, context: &mut Context<'_>) -> Result<()
 
 /// `thrum daemon uninstall`
 pub async fn uninstall(args: &InstallArgs, context: &mut Context<'_>) -> Result<(), Error> {
-    let site = Site::here();
-    let plan = usable(&site)?.uninstall(&site)?;
-    if !agreed(&plan, args, "Uninstall it? The state stays.", context).await? {
+    let host = Host::here();
+    let changes = usable(&host)?.uninstall(&host)?;
+    if !agreed(&changes, args, "Uninstall it? The state stays.", context).await? {
         return Ok(());
     }
-    plan.carry_out()?;
+    changes.apply()?;
     if context.printer.json() {
-        return context.printer.object(&serde_json::json!({ "uninstalled": plan }));
+        return context.printer.object(&serde_json::json!({ "uninstalled": changes }));
     }
     context.printer.done("thrumd stopped and uninstalled. Its state stays.")
 }
 
-fn usable(site: &Site) -> Result<Manager, Error> {
-    site.usable().ok_or_else(|| {
+fn usable(host: &Host) -> Result<Manager, Error> {
+    host.usable().ok_or_else(|| {
         Error::failed(
             "this machine is not run by systemd, so there is nothing to install it into",
             "start it without a service manager: thrum daemon start",
@@ -64,20 +66,20 @@ fn usable(site: &Site) -> Result<Manager, Error> {
 
 /// Shows what will be done, and asks unless told not to.
 async fn agreed(
-    plan: &Plan,
+    changes: &Changes,
     args: &InstallArgs,
     question: &str,
     context: &mut Context<'_>,
 ) -> Result<bool, Error> {
     if args.dry_run && context.printer.json() {
-        context.printer.object(&serde_json::json!({ "would": plan }))?;
+        context.printer.object(&serde_json::json!({ "would": changes }))?;
         return Ok(false);
     }
     if args.dry_run {
-        context.printer.line(plan.text().trim_end())?;
+        context.printer.line(changes.text().trim_end())?;
         return Ok(false);
     }
-    context.printer.note(plan.text().trim_end());
+    context.printer.note(changes.text().trim_end());
     if !args.yes {
         confirm(&format!("{question} [y/N] "), context.printer).await?;
     }

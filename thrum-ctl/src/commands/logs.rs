@@ -11,11 +11,11 @@ use tokio::time::{sleep, timeout};
 use crate::cli::LogsArgs;
 use crate::context::Context;
 use crate::error::Error;
-use crate::manager::Site;
+use crate::manager::Host;
 use crate::printer::Printer;
-use crate::terminal::plain;
+use crate::terminal::sanitize;
 
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// A daemon that is well says sooner where its log is.
 const ANSWER: Duration = Duration::from_secs(2);
 /// The log's name in a state directory.
@@ -25,7 +25,7 @@ const LINE_MAX_BYTES: u64 = 4096;
 
 /// `thrum daemon logs`
 pub async fn run(args: &LogsArgs, context: &mut Context<'_>) -> Result<(), Error> {
-    let manager = Site::here().manager(&context.places());
+    let manager = Host::here().manager(&context.endpoints());
     if let Some(words) = manager.and_then(|it| it.journal(args.lines, args.follow)) {
         return journal(&words, context.printer).await;
     }
@@ -68,7 +68,7 @@ async fn follow(path: &Path, mut file: File, printer: &mut Printer) -> Result<()
     let cant = |source| Error::io(format!("can't read the log {}", path.display()), source);
     let mut unfinished = String::new();
     loop {
-        sleep(LOOK_AGAIN).await;
+        sleep(POLL_INTERVAL).await;
         let place = file.stream_position().map_err(cant)?;
         if std::fs::metadata(path).is_ok_and(|now| now.len() < place) {
             // Rotated or emptied.
@@ -88,18 +88,18 @@ fn print(line: &str, printer: &mut Printer) -> Result<(), Error> {
     if printer.json() {
         return printer.object(&serde_json::json!({ "line": line }));
     }
-    printer.line(&plain(line))
+    printer.line(&sanitize(line))
 }
 
 /// The log of the daemon that runs, or of the one that we would start.
 async fn place(context: &Context<'_>) -> Result<PathBuf, Error> {
-    let places = context.places();
-    let own = places.own_state_dir().join(LOG);
+    let endpoints = context.endpoints();
+    let own = endpoints.own_state_dir().join(LOG);
     let mut client = match context.daemon().await {
         Ok(client) => client,
         Err(error @ Error::NotPermitted { .. }) => return Err(error),
         Err(_) => {
-            let beside = places.own_socket().with_file_name(LOG);
+            let beside = endpoints.own_socket().with_file_name(LOG);
             let text =
                 || format!("thrumd is not running, and there is no log at {}", own.display());
             return [beside, own.clone()]
@@ -113,7 +113,7 @@ async fn place(context: &Context<'_>) -> Result<PathBuf, Error> {
         // Why it is silent may stand there. Its log is beside its socket, or where somebody said.
         let beside = socket.with_file_name(LOG);
         let text = format!("thrumd does not answer, and there is no log at {}", beside.display());
-        let named = places.state_dir.is_some().then_some(own);
+        let named = endpoints.state_dir.is_some().then_some(own);
         return [Some(beside), named]
             .into_iter()
             .flatten()

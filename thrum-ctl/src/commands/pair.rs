@@ -13,9 +13,9 @@ use crate::cli::JoinArgs;
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::Error;
+use crate::format::span;
 use crate::printer::Printer;
-use crate::terminal::{can_ask, plain, read_line};
-use crate::words::span;
+use crate::terminal::{is_interactive, read_line, sanitize};
 
 const AGAIN: &str = "start again with a new code: thrum peer add";
 
@@ -64,7 +64,7 @@ fn show_code(session: &PeerAddResult, printer: &mut Printer) -> Result<(), Error
     printer.note(&format!(
         "On the other machine run: thrum peer join {}\n\
          It ends after {PAIRING_ATTEMPTS} wrong codes, after {}, or with Ctrl-C.",
-        plain(&session.join),
+        sanitize(&session.join),
         span(session.timeout_ms)
     ));
     Ok(())
@@ -84,13 +84,13 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
             PairingNews::WrongCode { caller, attempts_left } => {
                 if !printer.json() {
                     let tries = if attempts_left == 1 { "try" } else { "tries" };
-                    let caller = plain(&caller);
+                    let caller = sanitize(&caller);
                     printer
                         .note(&format!("Wrong code from {caller}, {attempts_left} {tries} left."));
                 }
             }
             PairingNews::Paired { name, address, .. } => {
-                return paired(&format!("{} ({})", quoted(&name), plain(&address)), printer);
+                return paired(&format!("{} ({})", quoted(&name), sanitize(&address)), printer);
             }
             PairingNews::Locked { caller } => {
                 return Err(Error::failed(
@@ -109,7 +109,7 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
 }
 
 fn quoted(name: &str) -> String {
-    format!("\"{}\"", plain(name))
+    format!("\"{}\"", sanitize(name))
 }
 
 fn paired(with: &str, printer: &mut Printer) -> Result<(), Error> {
@@ -135,7 +135,7 @@ pub async fn join(args: &JoinArgs, context: &mut Context<'_>) -> Result<(), Erro
         let params = PeerJoinParams { address: args.address.clone(), code };
         match client.call::<PeerJoin>(&params).await {
             Err(Error::Refused(error)) if can_try_again(&error) => {
-                context.printer.note(&plain(&error.message));
+                context.printer.note(&sanitize(&error.message));
             }
             result => break result?,
         }
@@ -149,7 +149,7 @@ pub async fn join(args: &JoinArgs, context: &mut Context<'_>) -> Result<(), Erro
 /// Whether a person is there to read the code again, and has a try left.
 fn can_try_again(error: &RpcError) -> bool {
     let left = error.member("attempts_left").and_then(serde_json::Value::as_u64);
-    error.code == ErrorCode::WRONG_CODE && left.is_some_and(|left| left > 0) && can_ask()
+    error.code == ErrorCode::WRONG_CODE && left.is_some_and(|left| left > 0) && is_interactive()
 }
 
 /// Says who it is before the code is asked for: the code goes to whoever answers there.
@@ -162,12 +162,12 @@ async fn introduce(
     let mut text = match &host.node_name {
         Some(node) => {
             let asked = asked.strip_suffix(":9100").unwrap_or(asked);
-            format!("{} is {}", plain(asked), plain(node))
+            format!("{} is {}", sanitize(asked), sanitize(node))
         }
-        None => format!("{} is at {}", plain(asked), plain(&host.address)),
+        None => format!("{} is at {}", sanitize(asked), sanitize(&host.address)),
     };
     if let Some(owner) = &host.owner {
-        text.push_str(&format!(", owned by {}", plain(owner)));
+        text.push_str(&format!(", owned by {}", sanitize(owner)));
     }
     match host.same_owner {
         Some(true) => text.push_str(" (same user as this machine)"),
@@ -200,7 +200,7 @@ async fn introduce(
 async fn ask_code(by_policy: Option<bool>, printer: &mut Printer) -> Result<PairingCode, Error> {
     const HINT: &str = "the code is what `thrum peer add` shows on the other machine";
     loop {
-        if can_ask() {
+        if is_interactive() {
             printer.ask("Enter pairing code: ");
         }
         let Some(line) = read_line().await? else {
@@ -216,7 +216,7 @@ async fn ask_code(by_policy: Option<bool>, printer: &mut Printer) -> Result<Pair
         match line.trim().parse() {
             Ok(code) => return Ok(code),
             // A slip of the finger must not cost one of three tries.
-            Err(error) if can_ask() => printer.note(&format!("That is none: {error}.")),
+            Err(error) if is_interactive() => printer.note(&format!("That is none: {error}.")),
             Err(error) => {
                 return Err(Error::usage(format!("stdin has no pairing code: {error}"), HINT));
             }

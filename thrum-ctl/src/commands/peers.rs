@@ -3,17 +3,17 @@ use thrum_api::local::{
     PeerSync, PeerSyncParams, Status,
 };
 use thrum_api::method::Empty;
-use thrum_api::{ErrorCode, RpcError, near};
+use thrum_api::{ErrorCode, RpcError, similar_names};
 
 use crate::cli::{PeerStatusArgs, RemoveArgs, SyncArgs};
 use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
-use crate::screen;
-use crate::screen::table::Table;
-use crate::terminal::{can_ask, plain, read_line};
-use crate::words::{ago, ago_or_never, short_id, span};
+use crate::format::{ago, ago_or_never, short_id, span};
+use crate::render;
+use crate::render::table::Table;
+use crate::terminal::{is_interactive, read_line, sanitize};
 
 /// `thrum peer list`
 pub async fn list(context: &mut Context<'_>) -> Result<(), Error> {
@@ -23,7 +23,7 @@ pub async fn list(context: &mut Context<'_>) -> Result<(), Error> {
         return printer.object(&list);
     }
     if printer.quiet() {
-        return list.peers.iter().try_for_each(|peer| printer.line(&plain(&peer.name)));
+        return list.peers.iter().try_for_each(|peer| printer.line(&sanitize(&peer.name)));
     }
     let now = clock::now();
     if list.peers.is_empty() {
@@ -80,14 +80,14 @@ pub async fn status(args: &PeerStatusArgs, context: &mut Context<'_>) -> Result<
     }
     let now = clock::now();
     if args.peer.is_none() {
-        screen::peers::table(&peers, now).iter().try_for_each(|line| printer.line(line))?;
+        render::peers::table(&peers, now).iter().try_for_each(|line| printer.line(line))?;
     }
     if args.peer.is_some() || printer.verbose() {
         for (place, peer) in peers.iter().enumerate() {
             if place > 0 || args.peer.is_none() {
                 printer.line("")?;
             }
-            screen::peers::details(peer, path.as_ref(), now)
+            render::peers::details(peer, path.as_ref(), now)
                 .iter()
                 .try_for_each(|line| printer.line(line))?;
         }
@@ -103,7 +103,7 @@ pub async fn status(args: &PeerStatusArgs, context: &mut Context<'_>) -> Result<
         let next = peer.next_try_at.map_or_else(String::new, |next| {
             format!(", next try in {}", span(next.millis_since(now)))
         });
-        printer.line(&format!("{}: {}{next}", plain(&peer.name), plain(error)))?;
+        printer.line(&format!("{}: {}{next}", sanitize(&peer.name), sanitize(error)))?;
     }
     Ok(())
 }
@@ -119,12 +119,12 @@ pub async fn remove(args: &RemoveArgs, context: &mut Context<'_>) -> Result<(), 
         if printer.json() {
             return printer.object(&serde_json::json!({ "would_remove": peer }));
         }
-        return printer.line(&format!("Would remove {}. Nothing was changed.", plain(&who)));
+        return printer.line(&format!("Would remove {}. Nothing was changed.", sanitize(&who)));
     }
     if !args.yes {
         let question = format!(
             "Remove {}? What was synced stays; nothing more comes or goes. [y/N] ",
-            plain(&who)
+            sanitize(&who)
         );
         confirm(&question, printer).await?;
     }
@@ -136,7 +136,7 @@ pub async fn remove(args: &RemoveArgs, context: &mut Context<'_>) -> Result<(), 
     if !removed.told {
         printer.note(&format!(
             "{} could not be told; it will see that its token is refused.",
-            plain(&removed.name)
+            sanitize(&removed.name)
         ));
     }
     printer.done(&format!("Removed {:?}.", removed.name))
@@ -144,7 +144,7 @@ pub async fn remove(args: &RemoveArgs, context: &mut Context<'_>) -> Result<(), 
 
 /// Asks, on a terminal. A no is an error, because what was asked for was not done.
 pub async fn confirm(question: &str, printer: &mut crate::printer::Printer) -> Result<(), Error> {
-    if !can_ask() || printer.json() {
+    if !is_interactive() || printer.json() {
         return Err(Error::usage(
             "this needs a yes, and there is no terminal to ask on; nothing was changed",
             "add --yes, or see with --dry-run what would happen",
@@ -192,7 +192,7 @@ async fn named<T>(
 }
 
 fn no_such_peer(wanted: &str, peers: &[PeerEntry]) -> Error {
-    let nearest = near(wanted, peers.iter().map(|peer| &*peer.name)).first().copied();
+    let nearest = similar_names(wanted, peers.iter().map(|peer| &*peer.name)).first().copied();
     let hint = match nearest {
         Some(name) => format!("did you mean {name:?}? All names: thrum peer list"),
         None => "their names: thrum peer list".to_owned(),

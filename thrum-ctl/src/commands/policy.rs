@@ -3,8 +3,8 @@ use thrum_api::local::{PeerPolicy, PeerPolicyParams, PeerPolicyResult};
 use crate::cli::{PolicyArgs, Switch};
 use crate::context::Context;
 use crate::error::Error;
-use crate::terminal::plain;
-use crate::words::counted;
+use crate::format::counted;
+use crate::terminal::sanitize;
 
 /// `thrum peer policy`
 pub async fn run(args: PolicyArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -16,7 +16,7 @@ pub async fn run(args: PolicyArgs, context: &mut Context<'_>) -> Result<(), Erro
         return printer.object(&now);
     }
     let PeerPolicyResult { on, capability, peers } = now;
-    let capability = plain(&capability);
+    let capability = sanitize(&capability);
     let paired = counted(u64::try_from(peers).unwrap_or(u64::MAX), "peer");
     if on {
         printer.line(&format!(

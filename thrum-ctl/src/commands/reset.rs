@@ -4,13 +4,13 @@ use super::peers::confirm;
 use super::start::{ask, find_thrumd};
 use crate::cli::ResetArgs;
 use crate::context::Context;
-use crate::error::{Error, LastWords};
+use crate::error::{Error, ExitOutput};
 
 /// `thrum daemon reset-identity`
 pub async fn run(args: &ResetArgs, context: &mut Context<'_>) -> Result<(), Error> {
-    let places = context.places();
-    let state_dir = places.own_state_dir();
-    if let Ok(health) = ask(&places.own_socket()).await {
+    let endpoints = context.endpoints();
+    let state_dir = endpoints.own_state_dir();
+    if let Ok(health) = ask(&endpoints.own_socket()).await {
         return Err(Error::failed(
             format!("thrumd (pid {}) is running; nothing was changed", health.pid),
             "stop it first: thrum daemon stop",
@@ -29,12 +29,12 @@ pub async fn run(args: &ResetArgs, context: &mut Context<'_>) -> Result<(), Erro
     let thrumd = find_thrumd()?;
     let output = Command::new(&thrumd)
         .arg("--reset-identity")
-        .env("THRUM_SOCKET", places.own_socket())
+        .env("THRUM_SOCKET", endpoints.own_socket())
         .env("THRUM_STATE_DIR", &state_dir)
         .output()
         .map_err(|source| Error::io(format!("can't run {}", thrumd.display()), source))?;
     if !output.status.success() {
-        let words = LastWords::of(&String::from_utf8_lossy(&output.stderr));
+        let words = ExitOutput::of(&String::from_utf8_lossy(&output.stderr));
         return Err(Error::EndedAtOnce { status: output.status, source: words });
     }
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();

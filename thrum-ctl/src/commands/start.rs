@@ -12,42 +12,42 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::daemon::log_place;
 use crate::client::Client;
-use crate::client::place::Places;
 use crate::context::Context;
-use crate::error::{Error, LastWords};
-use crate::manager::{self, Site, Verb};
-use crate::words::span;
+use crate::endpoint::Endpoints;
+use crate::error::{Error, ExitOutput};
+use crate::format::span;
+use crate::manager::{self, Action, Host};
 
 /// A log may have to be migrated before the daemon answers.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// systemd returns when it is ready; launchd soon after the start.
 const MANAGED: Duration = Duration::from_secs(10);
-const STEP: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Waiting longer than this is worth a word.
 const SLOW: Duration = Duration::from_secs(2);
-const LAST_WORDS_MAX_BYTES: u64 = 4096;
+const OUTPUT_MAX_BYTES: u64 = 4096;
 
 /// `thrum daemon start`
 pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
-    let places = context.places();
-    let socket = places.own_socket();
+    let endpoints = context.endpoints();
+    let socket = endpoints.own_socket();
     // Anywhere: beside the machine's daemon one of this user would only take its place and port.
     if let Ok(mut client) = context.daemon().await
         && let Ok(health) = client.call::<Health>(&Empty {}).await
     {
         return report(&health, "is running already", context);
     }
-    if let Some(manager) = Site::here().manager(&places) {
+    if let Some(manager) = Host::here().manager(&endpoints) {
         // It runs, and starting it again would only hide what is missing.
         if let Err(error @ Error::NotPermitted { .. }) = context.daemon().await {
             return Err(error);
         }
-        manager::run(&manager.command(Verb::Start))?;
-        let health = answers_at(&places).await?;
+        manager::run(&manager.command(Action::Start))?;
+        let health = answers_at(&endpoints).await?;
         return report(&health, "started", context);
     }
-    let log = places.own_state_dir().join("thrumd.log");
-    let (child, log_start) = spawn(&places, &log)?;
+    let log = endpoints.own_state_dir().join("thrumd.log");
+    let (child, log_start) = spawn(&endpoints, &log)?;
     let health = answered(child, &socket, &log, log_start, context).await?;
     report(&health, "started", context)
 }
@@ -70,17 +70,17 @@ pub async fn ask(socket: &Path) -> Result<HealthResult, Error> {
 
 /// The health of the daemon that a service manager has started. Waits for it: launchd returns before
 /// it is ready.
-pub async fn answers_at(places: &Places) -> Result<HealthResult, Error> {
+pub async fn answers_at(endpoints: &Endpoints) -> Result<HealthResult, Error> {
     let begin = Instant::now();
     loop {
-        let asked = async { Client::find(places).await?.call::<Health>(&Empty {}).await };
+        let asked = async { Client::find(endpoints).await?.call::<Health>(&Empty {}).await };
         // The manager may hold the socket of a daemon that doesn't come.
         match timeout(MANAGED.saturating_sub(begin.elapsed()), asked).await {
             Ok(Ok(health)) => return Ok(health),
             Ok(Err(error)) if begin.elapsed() > MANAGED => return Err(error),
             // Not a matter of time.
             Ok(Err(error @ Error::NotPermitted { .. })) => return Err(error),
-            Ok(Err(_)) => sleep(STEP).await,
+            Ok(Err(_)) => sleep(POLL_INTERVAL).await,
             Err(_) => {
                 let message = format!("thrumd has not answered for {}", span(10_000));
                 return Err(Error::failed(message, "see why: thrum doctor"));
@@ -90,7 +90,7 @@ pub async fn answers_at(places: &Places) -> Result<HealthResult, Error> {
 }
 
 /// Starts `thrumd` so that it outlives us. Answers where its part of the log begins.
-fn spawn(places: &Places, log: &Path) -> Result<(Child, u64), Error> {
+fn spawn(endpoints: &Endpoints, log: &Path) -> Result<(Child, u64), Error> {
     let thrumd = find_thrumd()?;
     if let Some(folder) = log.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(
@@ -114,8 +114,8 @@ fn spawn(places: &Places, log: &Path) -> Result<(Child, u64), Error> {
         // It speaks of the service below which this command runs, if it does.
         .env_remove("NOTIFY_SOCKET")
         .env("THRUM_LOG_PATH", log)
-        .env("THRUM_SOCKET", places.own_socket())
-        .env("THRUM_STATE_DIR", places.own_state_dir())
+        .env("THRUM_SOCKET", endpoints.own_socket())
+        .env("THRUM_STATE_DIR", endpoints.own_state_dir())
         // A group of its own: Ctrl-C and the end of this terminal's session are not meant for it.
         .process_group(0)
         .current_dir("/")
@@ -147,10 +147,10 @@ async fn answered(
             return Ok(health);
         }
         if let Some(status) = status {
-            let words = last_words(log, log_start);
-            return Err(Error::EndedAtOnce { status, source: LastWords::of(&words) });
+            let words = exit_output(log, log_start);
+            return Err(Error::EndedAtOnce { status, source: ExitOutput::of(&words) });
         }
-        if begin.elapsed() > PATIENCE {
+        if begin.elapsed() > TIMEOUT {
             return Err(Error::failed(
                 format!(
                     "thrumd (pid {}) runs and has not answered for {}",
@@ -164,18 +164,18 @@ async fn answered(
             said = true;
             context.printer.note("Waiting for thrumd to answer.");
         }
-        sleep(STEP).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
 /// What was written to a log since a place, at most its last lines.
-fn last_words(log: &Path, start: u64) -> String {
+fn exit_output(log: &Path, start: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(start.max(length.saturating_sub(LAST_WORDS_MAX_BYTES))))?;
+        file.seek(SeekFrom::Start(start.max(length.saturating_sub(OUTPUT_MAX_BYTES))))?;
         let mut bytes = Vec::new();
-        file.take(LAST_WORDS_MAX_BYTES).read_to_end(&mut bytes)?;
+        file.take(OUTPUT_MAX_BYTES).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()

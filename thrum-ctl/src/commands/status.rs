@@ -8,7 +8,7 @@ use crate::cli::StatusArgs;
 use crate::clock;
 use crate::context::Context;
 use crate::error::{Error, PROBLEM_FOUND};
-use crate::screen;
+use crate::render;
 
 const EVERY: Duration = Duration::from_secs(2);
 
@@ -35,7 +35,7 @@ fn show(status: &StatusResult, context: &mut Context<'_>) -> Result<(), Error> {
     if printer.json() {
         return printer.object(status);
     }
-    let lines = screen::status::lines(status, clock::now(), printer.verbose());
+    let lines = render::status::lines(status, clock::now(), printer.verbose());
     lines.iter().try_for_each(|line| printer.line(line))
 }
 

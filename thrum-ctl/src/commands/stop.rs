@@ -8,27 +8,27 @@ use thrum_api::method::Empty;
 use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
-use crate::client::place::Places;
 use crate::context::Context;
+use crate::endpoint::Endpoints;
 use crate::error::Error;
-use crate::manager::{self, Manager, Site, Verb};
+use crate::manager::{self, Action, Host, Manager};
 
 /// A daemon writes what is queued, so it may take its time; systemd gives it as much.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 /// One that is asked for its number and doesn't answer within this time is stopped all the same.
 const SOON: Duration = Duration::from_secs(2);
-const STEP: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// `thrum daemon stop`
 pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
-    if let Some(manager) = Site::here().manager(&context.places()) {
+    if let Some(manager) = Host::here().manager(&context.endpoints()) {
         // launchctl only sends the signal. (systemctl waits, and asking would start what the socket
         // starts.)
         let pid = match manager {
             Manager::LaunchdUser | Manager::LaunchdSystem => pid_of(manager, context).await,
             Manager::SystemdSystem | Manager::SystemdUser => None,
         };
-        manager::run(&manager.command(Verb::Stop))?;
+        manager::run(&manager.command(Action::Stop))?;
         if let Some(pid) = pid {
             gone(pid).await?;
         }
@@ -38,9 +38,9 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
         return context.printer.done("thrumd stopped.");
     }
     let client = match context.daemon().await {
-        Ok(client) if context.places().root => client,
+        Ok(client) if context.endpoints().root => client,
         Ok(client) => ours(client, context)?,
-        // That was the wish.
+        // That was the settings.
         Err(Error::NotRunning { .. } | Error::Died { .. }) => {
             if context.printer.json() {
                 return context.printer.object(&json!({ "stopped": false }));
@@ -59,9 +59,9 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
 
 /// `thrum daemon restart`
 pub async fn restart(context: &mut Context<'_>) -> Result<(), Error> {
-    if let Some(manager) = Site::here().manager(&context.places()) {
-        manager::run(&manager.command(Verb::Restart))?;
-        let health = super::start::answers_at(&context.places()).await?;
+    if let Some(manager) = Host::here().manager(&context.endpoints()) {
+        manager::run(&manager.command(Action::Restart))?;
+        let health = super::start::answers_at(&context.endpoints()).await?;
         return super::start::report(&health, "restarted", context);
     }
     match context.daemon().await {
@@ -75,14 +75,14 @@ pub async fn restart(context: &mut Context<'_>) -> Result<(), Error> {
 }
 
 fn ours(client: Client, context: &Context<'_>) -> Result<Client, Error> {
-    is_ours(client.path(), &context.places())?;
+    is_ours(client.path(), &context.endpoints())?;
     Ok(client)
 }
 
 /// Whether this user starts the daemon of this socket. Whoever may use the machine's may not end it for
 /// the others: nothing would start it again.
-fn is_ours(socket: &Path, places: &Places) -> Result<(), Error> {
-    if socket == places.own_socket() {
+fn is_ours(socket: &Path, endpoints: &Endpoints) -> Result<(), Error> {
+    if socket == endpoints.own_socket() {
         return Ok(());
     }
     Err(Error::failed(
@@ -95,7 +95,7 @@ fn is_ours(socket: &Path, places: &Places) -> Result<(), Error> {
 async fn pid_of(manager: Manager, context: &Context<'_>) -> Option<u32> {
     let asked = async {
         let mut client = context.daemon().await.ok()?;
-        let own = is_ours(client.path(), &context.places()).is_ok();
+        let own = is_ours(client.path(), &context.endpoints()).is_ok();
         if manager == Manager::LaunchdUser && !own {
             return None;
         }
@@ -120,7 +120,7 @@ async fn stop(mut client: Client) -> Result<u32, Error> {
 async fn gone(pid: u32) -> Result<(), Error> {
     let begin = Instant::now();
     while is_running(pid) {
-        if begin.elapsed() > PATIENCE {
+        if begin.elapsed() > TIMEOUT {
             return Err(Error::failed(
                 format!("thrumd (pid {pid}) was told to stop and still runs after 90s"),
                 format!(
@@ -128,7 +128,7 @@ async fn gone(pid: u32) -> Result<(), Error> {
                 ),
             ));
         }
-        sleep(STEP).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
@@ -155,11 +155,12 @@ mod tests {
 
     #[test]
     fn a_user_ends_no_daemon_but_their_own() {
-        let user = Places { user_state_dir: Some("/home/me/thrum".into()), ..Places::default() };
+        let user =
+            Endpoints { user_state_dir: Some("/home/me/thrum".into()), ..Endpoints::default() };
         is_ours(Path::new("/home/me/thrum/thrumd.sock"), &user).unwrap();
         let refused = is_ours(Path::new("/run/thrum/thrumd.sock"), &user).unwrap_err();
         assert!(refused.to_string().contains("/run/thrum/thrumd.sock is not yours"), "{refused}");
-        let apart = Places { state_dir: Some("/tmp/a".into()), ..user };
+        let apart = Endpoints { state_dir: Some("/tmp/a".into()), ..user };
         is_ours(Path::new("/tmp/a/thrumd.sock"), &apart).unwrap();
         is_ours(Path::new("/home/me/thrum/thrumd.sock"), &apart).unwrap_err();
     }
@@ -171,7 +172,7 @@ mod tests {
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         while is_running(child.id()) {
             assert!(std::time::Instant::now() < deadline, "still counts as running");
-            std::thread::sleep(STEP);
+            std::thread::sleep(POLL_INTERVAL);
         }
         child.wait().unwrap();
     }

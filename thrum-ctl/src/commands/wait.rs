@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::{Error, Kind};
-use crate::words::exact;
+use crate::format::exact;
 
 /// One call waits so long; then the next one does. Below the hour that thrumd allows.
 const ONE_CALL: Duration = Duration::from_secs(10 * 60);

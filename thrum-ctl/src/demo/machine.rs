@@ -13,12 +13,12 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
 use crate::commands::tail;
-use crate::error::{Error, LastWords};
+use crate::error::{Error, ExitOutput};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Its own, so that the machine's or the user's isn't read.
 const CONFIG: &str = "thrumd.toml";
-const STEP: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// One of the two machines of the demo.
 pub struct Machine {
@@ -73,7 +73,7 @@ impl Machine {
                 Error::io(format!("can't tell whether the daemon {} runs", self.name), source)
             })?;
             if let Some(status) = ended.flatten() {
-                let words = LastWords::of(&tail(&self.log(), 10).join("\n"));
+                let words = ExitOutput::of(&tail(&self.log(), 10).join("\n"));
                 return Err(Error::EndedAtOnce { status, source: words });
             }
             if let Ok(mut client) = self.client().await
@@ -81,10 +81,10 @@ impl Machine {
             {
                 return Ok(health);
             }
-            if begin.elapsed() > PATIENCE {
+            if begin.elapsed() > TIMEOUT {
                 return Err(super::failed(format!("the daemon {} does not answer", self.name)));
             }
-            sleep(STEP).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -13,7 +13,7 @@ use super::machine::Machine;
 use crate::error::Error;
 
 const PROJECT: &str = "demo";
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What became of the messages of one direction.
 pub struct Direction {
@@ -46,7 +46,7 @@ pub async fn send(
     let waiting = WaitParams {
         agent: agent.clone(),
         project: Some(PROJECT.to_owned()),
-        timeout_ms: u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX),
+        timeout_ms: u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX),
     };
     for count in 1..=number {
         let message = MessageSendParams {
@@ -67,7 +67,7 @@ pub async fn send(
         };
         let both = async { tokio::try_join!(reading, sending) };
         let ((read, readable), (sent, acknowledged)) =
-            timeout(PATIENCE * 2, both).await.map_err(|_| missing(count, from, to))??;
+            timeout(TIMEOUT * 2, both).await.map_err(|_| missing(count, from, to))??;
         direction.sent += 1;
         let message = read.message.ok_or_else(|| missing(count, from, to))?;
         if message.event_id != sent.event_id {

@@ -16,9 +16,9 @@ use crate::error::Error;
 
 const BATCH: u32 = 500;
 const PAGE: u32 = 1000;
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Without a single new event for this long it has not converged.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Writes events, many at a time, and says which ids were acknowledged.
 pub async fn write(
@@ -69,13 +69,13 @@ pub async fn converge(a: &Machine, b: &Machine, bar: &ProgressBar) -> Result<(),
             last_progress = Instant::now();
         }
         before = Some(of_b);
-        if last_progress.elapsed() > PATIENCE {
+        if last_progress.elapsed() > TIMEOUT {
             return Err(super::failed(format!(
                 "{} holds {of_a} events and {} {of_b}, and nothing moves",
                 a.name, b.name
             )));
         }
-        sleep(LOOK_AGAIN).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::messages::Direction;
-use crate::screen::table::Table;
-use crate::words::{count, micros, size};
+use crate::format::{count, micros, size};
+use crate::render::table::Table;
 
 /// All figures of one demo.
 #[derive(Debug, Serialize)]

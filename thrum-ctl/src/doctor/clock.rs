@@ -1,9 +1,9 @@
 use thrum_api::Timestamp;
 
-use super::ask::ask;
-use super::{Around, Findings, Found, Section};
+use super::command::output;
+use super::{CheckContext, Finding, Findings, Section};
 use crate::clock;
-use crate::words::span;
+use crate::format::span;
 
 /// A program can't be run long before it was built; a day for zones and copies.
 const EARLY_MS: i64 = 86_400_000;
@@ -11,7 +11,7 @@ const EARLY_MS: i64 = 86_400_000;
 const AHEAD_MS: u64 = 5 * 60 * 1000;
 
 /// The time. Nothing breaks when it is wrong; times shown and the order of last writers suffer.
-pub async fn look(around: &Around) -> Vec<Found> {
+pub async fn look(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Clock);
     let now = clock::now();
     let set = built_ms().is_none_or(|built| now.as_millis() >= built.saturating_sub(EARLY_MS));
@@ -22,7 +22,7 @@ pub async fn look(around: &Around) -> Vec<Found> {
         found.fail("clock_set", text).next("sudo timedatectl set-ntp true")
     });
     found.add(if set {
-        newest(around, &found, now)
+        newest(context, &found, now)
     } else {
         found.because("clock_events", "clock_set", "not compared")
     });
@@ -37,9 +37,9 @@ fn built_ms() -> Option<i64> {
 }
 
 /// Whether the newest event comes from the future.
-fn newest(around: &Around, found: &Findings, now: Timestamp) -> Found {
+fn newest(context: &CheckContext, found: &Findings, now: Timestamp) -> Finding {
     let id = "clock_events";
-    let Ok(daemon) = &around.daemon else {
+    let Ok(daemon) = &context.daemon else {
         return found.because(id, super::service::PROCESS, "not asked");
     };
     let events = daemon.newest.as_ref().map(|list| list.events.as_slice()).unwrap_or_default();
@@ -69,9 +69,9 @@ fn written_at(event: &str) -> Option<Timestamp> {
     serde_json::from_str::<Written>(event).ok().map(|event| event.timestamp)
 }
 
-async fn synchronized(found: &Findings) -> Found {
+async fn synchronized(found: &Findings) -> Finding {
     let id = "clock_synchronized";
-    let answer = ask("timedatectl", &["show", "-p", "NTPSynchronized", "--value"]).await;
+    let answer = output("timedatectl", &["show", "-p", "NTPSynchronized", "--value"]).await;
     match answer.filter(|answer| answer.ok).as_ref().map(|answer| answer.stdout.trim()) {
         Some("yes") => found.ok(id, "a time server keeps this clock right"),
         Some("no") => found

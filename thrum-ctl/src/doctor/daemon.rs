@@ -11,7 +11,7 @@ use thrum_api::local::{
 use thrum_api::method::Empty;
 
 use crate::client::Client;
-use crate::client::place::Places;
+use crate::endpoint::Endpoints;
 use crate::error::Error;
 
 /// A daemon that takes longer is as good as none.
@@ -38,8 +38,8 @@ impl Daemon {
     ///
     /// # Errors
     /// When none answers.
-    pub async fn ask(places: &Places) -> Result<Self, Error> {
-        let mut client = within("connecting", Client::find(places)).await?;
+    pub async fn output(endpoints: &Endpoints) -> Result<Self, Error> {
+        let mut client = within("connecting", Client::find(endpoints)).await?;
         let health = call::<Health>(&mut client, &Empty {}).await?;
         let one = EventListParams { limit: Some(1), newest: true, ..EventListParams::default() };
         Ok(Self {

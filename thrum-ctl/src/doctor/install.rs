@@ -1,17 +1,17 @@
-use super::ask::ask;
-use super::{Around, Findings, Found, Section};
+use super::command::output;
+use super::{CheckContext, Finding, Findings, Section};
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
 /// The two programs.
-pub async fn look(around: &Around) -> Vec<Found> {
+pub async fn look(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Install);
-    let path = match &around.thrumd {
+    let path = match &context.thrumd {
         Ok(path) => path,
         Err(error) => {
             // The service runs already: the program is only missing for the next start from here.
             let text = format!("this is thrum {OURS}, and {error}");
-            let look = match &around.daemon {
+            let look = match &context.daemon {
                 Ok(_) => found.warn("install_thrumd", text),
                 Err(_) => found.fail("install_thrumd", text),
             };
@@ -21,7 +21,7 @@ pub async fn look(around: &Around) -> Vec<Found> {
         }
     };
     let shown = path.display();
-    let version = ask(path, &["--version"]).await.filter(|answer| answer.ok);
+    let version = output(path, &["--version"]).await.filter(|answer| answer.ok);
     let version = version.as_ref().and_then(|answer| answer.stdout.trim().strip_prefix("thrumd "));
     let Some(version) = version else {
         let text = format!("{shown} can't be started, or is no thrumd");

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::UnixStream;
 
-use super::ask::ask;
+use super::command::output;
 
 const SOCKET: &str = if cfg!(target_os = "macos") {
     "/var/run/tailscaled.socket"
@@ -59,7 +59,7 @@ pub async fn tailscaled(socket: Option<&Path>) -> Tailscaled {
     // The apps of macOS have no socket; their program knows the way.
     if socket.is_none()
         && gone
-        && let Some(answer) = ask("tailscale", &["status", "--json"]).await
+        && let Some(answer) = output("tailscale", &["status", "--json"]).await
         && answer.ok
     {
         return understood(answer.stdout.as_bytes());

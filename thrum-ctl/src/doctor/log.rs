@@ -2,8 +2,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::{Around, Findings, Found, Section, service};
-use crate::words::{counted, size};
+use super::{CheckContext, Finding, Findings, Section, service};
+use crate::format::{counted, size};
 
 const MIB: u64 = 1024 * 1024;
 /// SQLite needs room for its write-ahead log and for sorting.
@@ -12,21 +12,21 @@ const SPACE_LOW: u64 = 256 * MIB;
 const SPACE_OUT: u64 = 8 * MIB;
 
 /// The state directory and what is in it.
-pub fn look(around: &Around) -> Vec<Found> {
+pub fn look(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Log);
-    let directory = around.state_dir();
+    let directory = context.state_dir();
     found.add(state_dir(&found, &directory));
-    found.add(disk(around, &found, &directory));
-    found.add(log(around, &found));
-    found.add(of_problem(around, &found, "quarantine", "no event was set aside"));
-    found.add(of_problem(around, &found, "identity", "the state directory is this machine's own"));
-    found.add(peers_file(around, &found, &directory.join("peers.json")));
+    found.add(disk(context, &found, &directory));
+    found.add(log(context, &found));
+    found.add(of_problem(context, &found, "quarantine", "no event was set aside"));
+    found.add(of_problem(context, &found, "identity", "the state directory is this machine's own"));
+    found.add(peers_file(context, &found, &directory.join("peers.json")));
     found.all
 }
 
 /// The problem of this id, if the service has it.
-fn of_problem(around: &Around, found: &Findings, id: &str, fine: &str) -> Found {
-    let Some(status) = around.status() else {
+fn of_problem(context: &CheckContext, found: &Findings, id: &str, fine: &str) -> Finding {
+    let Some(status) = context.status() else {
         return found.because(id, service::PROCESS, "not asked");
     };
     match status.problems.iter().find(|problem| problem.id == id) {
@@ -46,7 +46,7 @@ fn of_problem(around: &Around, found: &Findings, id: &str, fine: &str) -> Found 
     }
 }
 
-fn state_dir(found: &Findings, directory: &Path) -> Found {
+fn state_dir(found: &Findings, directory: &Path) -> Finding {
     let id = "state_dir";
     let shown = directory.display();
     let mode = match mode(directory) {
@@ -72,9 +72,9 @@ fn mode(path: &Path) -> Result<u32, ErrorKind> {
     Ok(meta.permissions().mode() & 0o7777)
 }
 
-fn disk(around: &Around, found: &Findings, directory: &Path) -> Found {
+fn disk(context: &CheckContext, found: &Findings, directory: &Path) -> Finding {
     let id = "disk";
-    let failing = around.status().and_then(|s| s.problems.iter().find(|p| p.id == id));
+    let failing = context.status().and_then(|s| s.problems.iter().find(|p| p.id == id));
     if let Some(problem) = failing {
         return found.fail(id, problem.message.as_str()).next("df -h");
     }
@@ -97,17 +97,17 @@ fn disk(around: &Around, found: &Findings, directory: &Path) -> Found {
     }
 }
 
-fn log(around: &Around, found: &Findings) -> Found {
-    let look = of_problem(around, found, "log", "");
-    let Some(status) = around.status().filter(|_| !look.is_bad()) else { return look };
+fn log(context: &CheckContext, found: &Findings) -> Finding {
+    let look = of_problem(context, found, "log", "");
+    let Some(status) = context.status().filter(|_| !look.is_bad()) else { return look };
     let text = format!("{}, {}", counted(status.log.events, "event"), size(status.log.size_bytes));
     found.ok("log", format!("the log can be read: {text}")).fact(text)
 }
 
-fn peers_file(around: &Around, found: &Findings, path: &Path) -> Found {
+fn peers_file(context: &CheckContext, found: &Findings, path: &Path) -> Finding {
     let id = "peers_file";
-    if around.status().is_some_and(|status| status.problems.iter().any(|p| p.id == id)) {
-        return of_problem(around, found, id, "");
+    if context.status().is_some_and(|status| status.problems.iter().any(|p| p.id == id)) {
+        return of_problem(context, found, id, "");
     }
     let shown = path.display();
     match mode(path) {

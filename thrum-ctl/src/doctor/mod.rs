@@ -2,9 +2,9 @@
 //! in which each needs the one before. Changes nothing, and works without the service.
 
 mod agents;
-mod around;
-mod ask;
 mod clock;
+mod command;
+mod context;
 mod daemon;
 mod install;
 mod localapi;
@@ -21,7 +21,7 @@ mod tests;
 use serde::Serialize;
 use thrum_api::local::{Check, CheckState};
 
-pub use around::Around;
+pub use context::CheckContext;
 
 /// Where the ids are explained.
 const MANUAL: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/operations.md");
@@ -78,7 +78,7 @@ impl Section {
 
 /// What one look found.
 #[derive(Debug, Clone, Serialize)]
-pub struct Found {
+pub struct Finding {
     /// The part of the chain.
     pub section: Section,
     /// The peer that was looked at, if it was one.
@@ -94,7 +94,7 @@ pub struct Found {
     pub fact: Option<String>,
 }
 
-impl Found {
+impl Finding {
     fn new(section: Section, id: &str, state: CheckState, message: impl Into<String>) -> Self {
         let check =
             Check { id: id.to_owned(), state, message: message.into(), next: None, because: None };
@@ -127,7 +127,7 @@ impl Found {
 #[derive(Debug)]
 struct Findings {
     section: Section,
-    all: Vec<Found>,
+    all: Vec<Finding>,
 }
 
 impl Findings {
@@ -135,50 +135,50 @@ impl Findings {
         Self { section, all: Vec::new() }
     }
 
-    fn ok(&self, id: &str, message: impl Into<String>) -> Found {
-        Found::new(self.section, id, CheckState::Ok, message)
+    fn ok(&self, id: &str, message: impl Into<String>) -> Finding {
+        Finding::new(self.section, id, CheckState::Ok, message)
     }
 
-    fn warn(&self, id: &str, message: impl Into<String>) -> Found {
-        Found::new(self.section, id, CheckState::Warn, message)
+    fn warn(&self, id: &str, message: impl Into<String>) -> Finding {
+        Finding::new(self.section, id, CheckState::Warn, message)
     }
 
-    fn fail(&self, id: &str, message: impl Into<String>) -> Found {
-        Found::new(self.section, id, CheckState::Fail, message)
+    fn fail(&self, id: &str, message: impl Into<String>) -> Finding {
+        Finding::new(self.section, id, CheckState::Fail, message)
     }
 
     /// Not looked at, for a reason that is no failure of another check.
-    fn skipped(&self, id: &str, message: impl Into<String>) -> Found {
-        Found::new(self.section, id, CheckState::Skipped, message)
+    fn skipped(&self, id: &str, message: impl Into<String>) -> Finding {
+        Finding::new(self.section, id, CheckState::Skipped, message)
     }
 
     /// Not looked at because of an earlier check.
-    fn because(&self, id: &str, because: &str, message: impl Into<String>) -> Found {
+    fn because(&self, id: &str, because: &str, message: impl Into<String>) -> Finding {
         let mut found = self.skipped(id, message);
         found.check.because = Some(because.to_owned());
         found
     }
 
-    fn add(&mut self, found: Found) {
+    fn add(&mut self, found: Finding) {
         self.all.push(found);
     }
 }
 
 /// Looks at everything.
-pub async fn examine(around: &Around) -> Vec<Found> {
-    let mut all = install::look(around).await;
-    all.extend(service::look(around).await);
-    all.extend(socket::look(around));
-    all.extend(log::look(around));
-    all.extend(tailnet::look(around).await);
-    all.extend(peers::look(around).await);
-    all.extend(clock::look(around).await);
-    all.extend(agents::look(around));
-    problems::add(around, &mut all);
+pub async fn examine(context: &CheckContext) -> Vec<Finding> {
+    let mut all = install::look(context).await;
+    all.extend(service::look(context).await);
+    all.extend(socket::look(context));
+    all.extend(log::look(context));
+    all.extend(tailnet::look(context).await);
+    all.extend(peers::look(context).await);
+    all.extend(clock::look(context).await);
+    all.extend(agents::look(context));
+    problems::add(context, &mut all);
     all
 }
 
 /// The first link that is broken, if one is.
-pub fn first_broken(all: &[Found]) -> Option<&Found> {
+pub fn first_broken(all: &[Finding]) -> Option<&Finding> {
     all.iter().find(|found| found.check.state == CheckState::Fail)
 }

@@ -8,12 +8,12 @@ use thrum_api::local::{
 use tokio::task::JoinSet;
 
 use super::daemon::{Daemon, within_limit};
-use super::{Around, Findings, Found, Section, service};
+use super::{CheckContext, Finding, Findings, Section, service};
 use crate::client::Client;
 use crate::clock;
 use crate::error::Error;
-use crate::screen::peers::state;
-use crate::words::{ago_or_never, counted, span};
+use crate::format::{ago_or_never, counted, span};
+use crate::render::peers::state;
 
 /// The last link of every peer: whether events flow.
 const SYNC: &str = "peer_sync";
@@ -23,15 +23,15 @@ const SYNC: &str = "peer_sync";
 const CHECK_LIMIT: Duration = Duration::from_secs(45);
 
 /// The paired machines, and the pairing that is under way.
-pub async fn look(around: &Around) -> Vec<Found> {
+pub async fn look(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Peers);
-    let Ok(daemon) = &around.daemon else {
+    let Ok(daemon) = &context.daemon else {
         found.add(found.because("pairing", service::PROCESS, "not asked"));
         found.add(found.because("peers", service::PROCESS, "not asked"));
         return found.all;
     };
     found.add(pairing(daemon, &found));
-    let Some(status) = around.status() else {
+    let Some(status) = context.status() else {
         found.add(found.because("peers", "service_version", "not asked"));
         return found.all;
     };
@@ -45,7 +45,7 @@ pub async fn look(around: &Around) -> Vec<Found> {
     let mut chains = chains(&daemon.socket, &status.peers).await;
     for (index, peer) in status.peers.iter().enumerate() {
         let chain = chains.remove(&index);
-        for mut look in of_peer(around, &found, peer, chain) {
+        for mut look in of_peer(context, &found, peer, chain) {
             look.peer = Some(peer.name.clone());
             found.add(look);
         }
@@ -54,7 +54,7 @@ pub async fn look(around: &Around) -> Vec<Found> {
 }
 
 /// A code that was rejected leaves a trace on the machine that showed it.
-fn pairing(daemon: &Daemon, found: &Findings) -> Found {
+fn pairing(daemon: &Daemon, found: &Findings) -> Finding {
     let id = "pairing";
     let list = match &daemon.peers {
         Ok(list) => list,
@@ -108,12 +108,12 @@ async fn chain(socket: PathBuf, peer: String) -> Chain {
 }
 
 fn of_peer(
-    around: &Around,
+    context: &CheckContext,
     found: &Findings,
     peer: &PeerStatus,
     chain: Option<Chain>,
-) -> Vec<Found> {
-    let off = around.status().and_then(|status| {
+) -> Vec<Finding> {
+    let off = context.status().and_then(|status| {
         let causes = ["identity", "sync_setting", "tailnet_kind", "tailnet_up"];
         status.problems.iter().find(|problem| causes.contains(&problem.id.as_str()))
     });
@@ -129,10 +129,10 @@ fn of_peer(
 }
 
 /// The links, as the service found them. One that does not say is no good sign.
-pub(super) fn links(found: &Findings, chain: Chain) -> Vec<Found> {
+pub(super) fn links(found: &Findings, chain: Chain) -> Vec<Finding> {
     match chain {
         Ok(chain) => {
-            chain.checks.into_iter().map(|check| Found::of(Section::Peers, check)).collect()
+            chain.checks.into_iter().map(|check| Finding::of(Section::Peers, check)).collect()
         }
         Err(error) => {
             let text = format!("the service could not look at it: {error}");
@@ -142,7 +142,7 @@ pub(super) fn links(found: &Findings, chain: Chain) -> Vec<Found> {
 }
 
 /// Whether somebody else used its token.
-fn elsewhere(found: &Findings, peer: &PeerStatus) -> Found {
+fn elsewhere(found: &Findings, peer: &PeerStatus) -> Finding {
     let id = "peer_token_elsewhere";
     if peer.refused_elsewhere == 0 {
         return found.ok(id, "its token came from nowhere else");
@@ -157,7 +157,7 @@ fn elsewhere(found: &Findings, peer: &PeerStatus) -> Found {
 }
 
 /// Whether events flow, by what sync saw.
-fn flow(found: &Findings, peer: &PeerStatus, blame: Option<&str>) -> Found {
+fn flow(found: &Findings, peer: &PeerStatus, blame: Option<&str>) -> Finding {
     let word = state(peer.state);
     let last = ago_or_never(peer.last_sync, clock::now());
     let error = peer.last_error.as_deref().filter(|_| peer.failures > 0);

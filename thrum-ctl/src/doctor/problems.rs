@@ -1,12 +1,12 @@
-use super::{Around, Found, Section};
+use super::{CheckContext, Finding, Section};
 use thrum_api::local::{Check, CheckState};
 
 /// Adds every problem of `status` that no check showed: one of a newer service, or one that came
 /// up between the two looks.
-pub fn add(around: &Around, all: &mut Vec<Found>) {
-    let Some(status) = around.status() else { return };
+pub fn add(context: &CheckContext, all: &mut Vec<Finding>) {
+    let Some(status) = context.status() else { return };
     for problem in &status.problems {
-        let shown = |found: &Found| {
+        let shown = |found: &Finding| {
             found.check.id == problem.id && !matches!(found.check.state, CheckState::Ok)
         };
         if all.iter().any(shown) {
@@ -21,6 +21,6 @@ pub fn add(around: &Around, all: &mut Vec<Found>) {
             because: None,
         };
         let place = all.iter().rposition(|found| found.section <= Section::Service);
-        all.insert(place.map_or(0, |place| place + 1), Found::of(Section::Service, check));
+        all.insert(place.map_or(0, |place| place + 1), Finding::of(Section::Service, check));
     }
 }

@@ -4,17 +4,17 @@
 use serde::{Serialize, Serializer};
 use thrum_api::local::CheckState;
 
-use super::ask::ask;
-use super::{Around, Found};
-use crate::screen;
+use super::command::output;
+use super::{CheckContext, Finding};
+use crate::render;
 
 /// The report.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    #[serde(serialize_with = "in_order")]
+    #[serde(serialize_with = "candidates")]
     versions: Vec<(&'static str, String)>,
     checks: Vec<Line>,
-    #[serde(serialize_with = "in_order")]
+    #[serde(serialize_with = "candidates")]
     counts: Vec<(&'static str, u64)>,
 }
 
@@ -33,7 +33,7 @@ struct Line {
 }
 
 /// An object whose members keep their order.
-fn in_order<T: Serialize, S: Serializer>(
+fn candidates<T: Serialize, S: Serializer>(
     members: &[(&'static str, T)],
     to: S,
 ) -> Result<S::Ok, S::Error> {
@@ -41,8 +41,8 @@ fn in_order<T: Serialize, S: Serializer>(
 }
 
 /// Of these findings.
-pub async fn of(around: &Around, all: &[Found]) -> Report {
-    let running = around
+pub async fn of(context: &CheckContext, all: &[Finding]) -> Report {
+    let running = context
         .daemon
         .as_ref()
         .map_or_else(|_| "not running".to_owned(), |daemon| version_only(&daemon.health.version));
@@ -53,10 +53,10 @@ pub async fn of(around: &Around, all: &[Found]) -> Report {
     ];
     let mut peers: Vec<&str> = Vec::new();
     let checks = all.iter().map(|found| line(found, &mut peers)).collect();
-    Report { versions, checks, counts: counts(around) }
+    Report { versions, checks, counts: counts(context) }
 }
 
-fn line<'a>(found: &'a Found, peers: &mut Vec<&'a str>) -> Line {
+fn line<'a>(found: &'a Finding, peers: &mut Vec<&'a str>) -> Line {
     let peer = found.peer.as_deref().map(|name| {
         let place = peers.iter().position(|known| *known == name);
         place.unwrap_or_else(|| {
@@ -96,7 +96,7 @@ fn version_only(text: &str) -> String {
 
 /// System, release and processor; `uname` without the machine's name.
 async fn system() -> String {
-    let uname = ask("uname", &["-srm"]).await.filter(|answer| answer.ok);
+    let uname = output("uname", &["-srm"]).await.filter(|answer| answer.ok);
     let kernel = uname.map_or_else(
         || format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         |answer| answer.stdout.trim().to_owned(),
@@ -113,8 +113,8 @@ async fn system() -> String {
     }
 }
 
-fn counts(around: &Around) -> Vec<(&'static str, u64)> {
-    let Some(status) = around.status() else { return Vec::new() };
+fn counts(context: &CheckContext) -> Vec<(&'static str, u64)> {
+    let Some(status) = context.status() else { return Vec::new() };
     let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     vec![
         ("uptime_ms", status.uptime_ms),
@@ -138,7 +138,7 @@ impl Report {
         lines.extend(self.versions.iter().map(|(name, value)| format!("{name:<8} {value}")));
         lines.push(String::new());
         for check in &self.checks {
-            let (word, _) = screen::doctor::word(check.state);
+            let (word, _) = render::doctor::word(check.state);
             let mut line = format!("{word:<4}  {:<8} {}", check.section, check.id);
             if let Some(peer) = check.peer {
                 line.push_str(&format!(" (peer {peer})"));

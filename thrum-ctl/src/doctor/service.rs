@@ -3,10 +3,10 @@ use std::path::Path;
 
 use thrum_api::Timestamp;
 
-use super::ask::{ask, ask_with};
-use super::{Around, Findings, Found, Section};
-use crate::client::place::Owner;
+use super::command::{output, output_with_env};
+use super::{CheckContext, Finding, Findings, Section};
 use crate::commands::{is_running, tail};
+use crate::endpoint::Owner;
 use crate::error::Error;
 use crate::{clock, terminal};
 
@@ -29,12 +29,12 @@ pub enum Process {
 }
 
 /// The process, and what starts it.
-pub async fn look(around: &Around) -> Vec<Found> {
+pub async fn look(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Service);
-    let unit = unit(around, &found).await;
+    let unit = unit(context, &found).await;
     let unit_failed = unit.check.state == thrum_api::local::CheckState::Fail;
     found.add(unit);
-    let settings = settings(around, &found).await;
+    let settings = settings(context, &found).await;
     let wrong = settings.check.state == thrum_api::local::CheckState::Fail;
     found.add(settings);
     let blame = if unit_failed {
@@ -44,21 +44,21 @@ pub async fn look(around: &Around) -> Vec<Found> {
     } else {
         None
     };
-    found.add(process_look(around, &found, blame));
-    found.add(version(around, &found));
-    found.add(last_error(around, &found).await);
+    found.add(process_look(context, &found, blame));
+    found.add(version(context, &found));
+    found.add(last_error(context, &found).await);
     found.all
 }
 
 /// What systemd says of the system's service.
-async fn unit(around: &Around, found: &Findings) -> Found {
+async fn unit(context: &CheckContext, found: &Findings) -> Finding {
     let id = "service_unit";
-    if !around.unit {
+    if !context.unit {
         let text = "no system service is installed: `thrum daemon start` runs one of your own";
         return found.ok(id, text).fact("no unit");
     }
     let words = ["show", "thrumd.service", "-p", "LoadState,ActiveState,SubState,Result,NRestarts"];
-    let Some(answer) = ask("systemctl", &words).await.filter(|answer| answer.ok) else {
+    let Some(answer) = output("systemctl", &words).await.filter(|answer| answer.ok) else {
         return found.skipped(id, "thrumd.service is installed, and systemd does not run here");
     };
     let values: BTreeMap<&str, &str> =
@@ -66,7 +66,7 @@ async fn unit(around: &Around, found: &Findings) -> Found {
     let value = |name| values.get(name).copied().unwrap_or_default();
     let (active, result) = (value("ActiveState"), value("Result"));
     let fact = format!("{} {active} {} {result}", value("LoadState"), value("SubState"));
-    let meant = around.owner() == Owner::System;
+    let meant = context.owner() == Owner::System;
     let look = match active {
         "active" if value("NRestarts").parse().is_ok_and(|n: u32| n > 0) => {
             let text = format!("thrumd.service is active, restarted {} times", value("NRestarts"));
@@ -85,7 +85,7 @@ async fn unit(around: &Around, found: &Findings) -> Found {
         _ if value("LoadState") == "masked" && meant => found
             .fail(id, "thrumd.service is masked: systemd refuses to start it")
             .next("sudo systemctl unmask thrumd.service"),
-        "inactive" if meant && around.daemon.is_err() => found
+        "inactive" if meant && context.daemon.is_err() => found
             .fail(id, "thrumd.service is not started")
             .next("sudo systemctl enable --now thrumd.socket thrumd.service"),
         "activating" | "deactivating" => {
@@ -97,20 +97,20 @@ async fn unit(around: &Around, found: &Findings) -> Found {
 }
 
 /// Whether a service of this user could start at all.
-async fn settings(around: &Around, found: &Findings) -> Found {
+async fn settings(context: &CheckContext, found: &Findings) -> Finding {
     let id = "service_settings";
-    if around.daemon.is_ok() {
+    if context.daemon.is_ok() {
         return found.ok(id, "the running service took its settings");
     }
-    let Ok(thrumd) = &around.thrumd else {
+    let Ok(thrumd) = &context.thrumd else {
         return found.because(id, "install_thrumd", "no thrumd to ask");
     };
-    if around.owner() != Owner::User {
+    if context.owner() != Owner::User {
         return found.skipped(id, "the settings of the system service: journalctl -u thrumd -n 50");
     }
-    let state_dir = around.state_dir();
+    let state_dir = context.state_dir();
     let variables = [("THRUM_STATE_DIR", state_dir.as_os_str())];
-    match ask_with(thrumd, &["--check-config"], &variables).await {
+    match output_with_env(thrumd, &["--check-config"], &variables).await {
         None => found.because(id, "install_thrumd", "thrumd does not start"),
         Some(answer) if answer.ok => found.ok(id, "thrumd takes the settings as they are"),
         Some(answer) => {
@@ -123,12 +123,12 @@ async fn settings(around: &Around, found: &Findings) -> Found {
 }
 
 /// Whether the process lives, by what it left in its lock file.
-pub fn process(around: &Around) -> Process {
-    let error = match &around.daemon {
+pub fn process(context: &CheckContext) -> Process {
+    let error = match &context.daemon {
         Ok(_) => return Process::Answers,
         Err(error) => error,
     };
-    let lock = around.state_dir().join("thrumd.lock");
+    let lock = context.state_dir().join("thrumd.lock");
     match std::fs::read_to_string(&lock) {
         Ok(text) => match text.trim().parse() {
             Ok(pid) if lives(pid) => Process::Lives(pid),
@@ -150,11 +150,11 @@ fn lives(pid: u32) -> bool {
     is_running(pid) && name.map_or(true, |name| name.trim() == "thrumd")
 }
 
-fn process_look(around: &Around, found: &Findings, blame: Option<&str>) -> Found {
-    let start = around.owner().how_to_start().trim_start_matches("start it: ");
-    match process(around) {
+fn process_look(context: &CheckContext, found: &Findings, blame: Option<&str>) -> Finding {
+    let start = context.owner().how_to_start().trim_start_matches("start it: ");
+    match process(context) {
         Process::Answers => {
-            let pid = around.daemon.as_ref().map_or(0, |daemon| daemon.health.pid);
+            let pid = context.daemon.as_ref().map_or(0, |daemon| daemon.health.pid);
             found.ok(PROCESS, format!("thrumd runs, pid {pid}"))
         }
         Process::Lives(pid) => {
@@ -162,7 +162,7 @@ fn process_look(around: &Around, found: &Findings, blame: Option<&str>) -> Found
         }
         Process::Hidden => {
             let text = "its state directory is not for you to look into";
-            match &around.daemon {
+            match &context.daemon {
                 Err(Error::NotPermitted { .. }) => {
                     found.because(PROCESS, "socket_permission", text)
                 }
@@ -172,10 +172,10 @@ fn process_look(around: &Around, found: &Findings, blame: Option<&str>) -> Found
         Process::Gone => match blame {
             Some(blame) => found.because(PROCESS, blame, "thrumd is not running"),
             None => {
-                let held = matches!(&around.daemon, Err(Error::TimedOut { .. }));
-                let why = around.how_to_see_why().filter(|_| held);
+                let held = matches!(&context.daemon, Err(Error::TimedOut { .. }));
+                let why = context.how_to_see_why().filter(|_| held);
                 let next = why.unwrap_or_else(|| start.to_owned());
-                let text = match &around.daemon {
+                let text = match &context.daemon {
                     Err(Error::Died { .. }) => "thrumd is not running: it died, or was killed",
                     // Only a service manager has its socket open nevertheless.
                     Err(Error::TimedOut { .. }) => {
@@ -189,9 +189,9 @@ fn process_look(around: &Around, found: &Findings, blame: Option<&str>) -> Found
     }
 }
 
-fn version(around: &Around, found: &Findings) -> Found {
+fn version(context: &CheckContext, found: &Findings) -> Finding {
     let (id, ours) = ("service_version", env!("CARGO_PKG_VERSION"));
-    let Ok(daemon) = &around.daemon else {
+    let Ok(daemon) = &context.daemon else {
         return found.because(id, PROCESS, "not asked");
     };
     let theirs = &daemon.health.version;
@@ -209,14 +209,14 @@ fn version(around: &Around, found: &Findings) -> Found {
 }
 
 /// The last error that the service wrote: since its start if it runs, else before its end.
-async fn last_error(around: &Around, found: &Findings) -> Found {
+async fn last_error(context: &CheckContext, found: &Findings) -> Finding {
     let id = "service_last_error";
-    let file = around.state_dir().join("thrumd.log");
-    let daemon = around.daemon.as_ref().ok();
+    let file = context.state_dir().join("thrumd.log");
+    let daemon = context.daemon.as_ref().ok();
     let (lines, place) = match daemon.map(|daemon| daemon.health.log_path.as_deref()) {
         Some(Some(path)) => (tail(Path::new(path), LINES), path.to_owned()),
         None if file.exists() => (tail(&file, LINES), file.display().to_string()),
-        Some(None) | None => (journal(around).await, "the journal".to_owned()),
+        Some(None) | None => (journal(context).await, "the journal".to_owned()),
     };
     let since = daemon.map(|daemon| {
         let up_ms = i64::try_from(daemon.health.uptime_ms).unwrap_or(i64::MAX);
@@ -225,7 +225,7 @@ async fn last_error(around: &Around, found: &Findings) -> Found {
     match last_error_of(&lines, since) {
         Some(line) => found
             .warn(id, format!("the last error in {place}: {line}"))
-            .next(if around.owner() == Owner::System && daemon.is_none() {
+            .next(if context.owner() == Owner::System && daemon.is_none() {
                 "journalctl -u thrumd -n 50"
             } else {
                 "thrum daemon logs -n 50"
@@ -236,12 +236,12 @@ async fn last_error(around: &Around, found: &Findings) -> Found {
     }
 }
 
-async fn journal(around: &Around) -> Vec<String> {
-    if !around.unit || around.owner() != Owner::System {
+async fn journal(context: &CheckContext) -> Vec<String> {
+    if !context.unit || context.owner() != Owner::System {
         return Vec::new();
     }
     let words = ["-u", "thrumd", "-b", "-p", "err", "-n", "20", "-q", "-o", "short-iso-precise"];
-    let answer = ask("journalctl", &words).await;
+    let answer = output("journalctl", &words).await;
     let lines = answer.map(|answer| answer.stdout).unwrap_or_default();
     // "2026-11-25T16:00:00.123456+00:00 host thrumd[1]: text"
     let strip = |line: &str| {
@@ -273,7 +273,7 @@ pub fn last_error_of(lines: &[String], since: Option<Timestamp>) -> Option<Strin
 pub fn one_line(text: &str) -> String {
     const MAX: usize = 300;
     let text = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    let text = terminal::plain(&text);
+    let text = terminal::sanitize(&text);
     match text.char_indices().nth(MAX) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.into_owned(),

@@ -1,16 +1,16 @@
 use super::service::{PROCESS, Process, process};
-use super::{Around, Findings, Found, Section};
-use crate::client::place::{Owner, Place};
+use super::{CheckContext, Finding, Findings, Section};
+use crate::endpoint::{Endpoint, Owner};
 use crate::error::Error;
-use crate::words::span;
+use crate::format::span;
 
 /// The way to the service.
-pub fn look(around: &Around) -> Vec<Found> {
+pub fn look(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Socket);
-    let place = around.place();
-    let path = place.path.display();
-    let here = format!("{path} ({})", why(around, &place));
-    let error = match &around.daemon {
+    let endpoint = context.endpoint();
+    let path = endpoint.path.display();
+    let here = format!("{path} ({})", why(context, &endpoint));
+    let error = match &context.daemon {
         Ok(daemon) => {
             found.add(found.ok("socket_found", format!("the socket is {here}")));
             found.add(found.ok("socket_permission", "you may use it"));
@@ -21,8 +21,8 @@ pub fn look(around: &Around) -> Vec<Found> {
         Err(error) => error,
     };
     match error {
-        Error::NotRunning { places, .. } => {
-            let text = format!("there is no socket at {places}");
+        Error::NotRunning { endpoints, .. } => {
+            let text = format!("there is no socket at {endpoints}");
             found.add(found.because("socket_found", "service_process", text));
             found.add(found.because("socket_permission", "socket_found", "no socket"));
             found.add(found.because("socket_answers", "socket_found", "no socket"));
@@ -38,7 +38,7 @@ pub fn look(around: &Around) -> Vec<Found> {
             found.add(found.ok("socket_found", format!("the socket is {here}")));
             found.add(found.ok("socket_permission", "you may use it"));
             let text = "nobody listens on it";
-            found.add(match process(around) {
+            found.add(match process(context) {
                 Process::Gone => found.because("socket_answers", PROCESS, text),
                 _ => found.fail("socket_answers", text).next("thrum daemon restart"),
             });
@@ -47,10 +47,10 @@ pub fn look(around: &Around) -> Vec<Found> {
             found.add(found.ok("socket_found", format!("the socket is {here}")));
             found.add(found.ok("socket_permission", "you may use it"));
             let text = "it takes calls, and nobody answers them";
-            found.add(match process(around) {
+            found.add(match process(context) {
                 Process::Gone => found.because("socket_answers", PROCESS, text),
                 alive => {
-                    let next = around.how_to_see_why().unwrap_or_else(|| match alive {
+                    let next = context.how_to_see_why().unwrap_or_else(|| match alive {
                         Process::Lives(pid) => format!("ps -o stat,wchan,etime -p {pid}"),
                         _ => "thrum daemon restart".to_owned(),
                     });
@@ -73,15 +73,15 @@ pub fn look(around: &Around) -> Vec<Found> {
     found.all
 }
 
-/// Why this place and no other.
-fn why(around: &Around, place: &Place) -> &'static str {
-    if around.places.socket.is_some() {
+/// Why this endpoint and no other.
+fn why(context: &CheckContext, endpoint: &Endpoint) -> &'static str {
+    if context.endpoints.socket.is_some() {
         return "named by --socket or THRUM_SOCKET";
     }
-    if around.places.state_dir.is_some() {
+    if context.endpoints.state_dir.is_some() {
         return "in THRUM_STATE_DIR";
     }
-    match place.owner {
+    match endpoint.owner {
         Owner::User => "of your own daemon",
         Owner::System => "of the system service",
         Owner::Homebrew => "of Homebrew's service",

@@ -2,21 +2,21 @@ use std::path::PathBuf;
 
 use thrum_api::local::{CheckState, StatusResult, TailnetKind};
 
-use super::ask::ask_with;
+use super::command::output_with_env;
 use super::localapi::{Tailscaled, tailscaled};
-use super::{Around, Findings, Found, Section, service};
-use crate::client::place::Owner;
+use super::{CheckContext, Finding, Findings, Section, service};
+use crate::endpoint::Owner;
 
 /// The way to other machines.
-pub async fn look(around: &Around) -> Vec<Found> {
+pub async fn look(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Tailnet);
-    let wish = Wish::of(around).await;
-    found.add(allowed(around, &found));
-    found.add(kind(around, &found, &wish));
-    for look in of_tailscaled(&found, &wish).await {
+    let settings = TailnetSettings::of(context).await;
+    found.add(allowed(context, &found));
+    found.add(kind(context, &found, &settings));
+    for look in of_tailscaled(&found, &settings).await {
         found.add(look);
     }
-    let up = up(around, &found);
+    let up = up(context, &found);
     // The service's words repeat what tailscaled said.
     let blame = found.all.iter().find(|look| look.check.state == CheckState::Fail);
     let up = match blame.filter(|_| up.is_bad()) {
@@ -24,22 +24,22 @@ pub async fn look(around: &Around) -> Vec<Found> {
         None => up,
     };
     found.add(up);
-    found.add(exposure(around, &found, &wish));
+    found.add(exposure(context, &found, &settings));
     found.all
 }
 
 /// What is wanted of the tailnet.
-struct Wish {
+struct TailnetSettings {
     kind: Option<TailnetKind>,
     socket: Option<PathBuf>,
     /// Somebody was paired, or is to be: a missing tailnet is missed.
     needed: bool,
 }
 
-impl Wish {
+impl TailnetSettings {
     /// As the service says, else as its settings say.
-    async fn of(around: &Around) -> Self {
-        if let Some(status) = around.status() {
+    async fn of(context: &CheckContext) -> Self {
+        if let Some(status) = context.status() {
             let needed = status.sync.enabled || !status.peers.is_empty();
             // Its own: this shell's environment may be another one.
             let socket = status.tailnet.tailscaled_socket.as_ref().map(PathBuf::from);
@@ -47,17 +47,17 @@ impl Wish {
         }
         let socket =
             std::env::var_os("THRUM_TS_SOCKET").filter(|s| !s.is_empty()).map(PathBuf::from);
-        let needed = around.state_dir().join("peers.json").exists();
-        let Ok(thrumd) = around.thrumd.as_ref() else {
+        let needed = context.state_dir().join("peers.json").exists();
+        let Ok(thrumd) = context.thrumd.as_ref() else {
             return Self { kind: None, socket, needed };
         };
-        let state_dir = around.state_dir();
+        let state_dir = context.state_dir();
         let mut variables = vec![("THRUM_STATE_DIR", state_dir.as_os_str())];
         let file = PathBuf::from("/etc/thrum/thrumd.toml");
-        if around.owner() == Owner::System && std::fs::File::open(&file).is_ok() {
+        if context.owner() == Owner::System && std::fs::File::open(&file).is_ok() {
             variables.push(("THRUM_CONFIG", file.as_os_str()));
         }
-        let answer = ask_with(thrumd, &["--print-config"], &variables).await;
+        let answer = output_with_env(thrumd, &["--print-config"], &variables).await;
         let text = answer.map(|answer| answer.stdout).unwrap_or_default();
         let setting = |name: &str| {
             let mut words = text.lines().map(str::split_whitespace);
@@ -74,11 +74,11 @@ impl Wish {
     }
 }
 
-fn problem<'a>(around: &'a Around, id: &str) -> Option<&'a thrum_api::local::Problem> {
-    around.status()?.problems.iter().find(|problem| problem.id == id)
+fn problem<'a>(context: &'a CheckContext, id: &str) -> Option<&'a thrum_api::local::Problem> {
+    context.status()?.problems.iter().find(|problem| problem.id == id)
 }
 
-fn of_problem(found: &Findings, id: &str, problem: &thrum_api::local::Problem) -> Found {
+fn of_problem(found: &Findings, id: &str, problem: &thrum_api::local::Problem) -> Finding {
     let look = found.fail(id, problem.message.as_str());
     match &problem.next {
         Some(next) => look.next(next.as_str()),
@@ -87,12 +87,12 @@ fn of_problem(found: &Findings, id: &str, problem: &thrum_api::local::Problem) -
 }
 
 /// Whether sync may be on at all.
-fn allowed(around: &Around, found: &Findings) -> Found {
+fn allowed(context: &CheckContext, found: &Findings) -> Finding {
     let id = "sync_setting";
-    if let Some(problem) = problem(around, id) {
+    if let Some(problem) = problem(context, id) {
         return of_problem(found, id, problem);
     }
-    match around.status() {
+    match context.status() {
         None => found.because(id, service::PROCESS, "not asked"),
         Some(status) if status.sync.enabled => found.ok(id, "sync is on").fact("on"),
         Some(status) => {
@@ -102,12 +102,12 @@ fn allowed(around: &Around, found: &Findings) -> Found {
     }
 }
 
-fn kind(around: &Around, found: &Findings, wish: &Wish) -> Found {
+fn kind(context: &CheckContext, found: &Findings, settings: &TailnetSettings) -> Finding {
     let id = "tailnet_kind";
-    if let Some(problem) = problem(around, id) {
+    if let Some(problem) = problem(context, id) {
         return of_problem(found, id, problem);
     }
-    let (text, fact) = match wish.kind {
+    let (text, fact) = match settings.kind {
         None => return found.because(id, "install_thrumd", "nobody to ask for the settings"),
         Some(TailnetKind::Tailscaled) => {
             ("peers are reached by this machine's tailscaled", "tailscaled")
@@ -124,10 +124,10 @@ fn kind(around: &Around, found: &Findings, wish: &Wish) -> Found {
 }
 
 /// The machine's tailscaled: there, running, logged in.
-async fn of_tailscaled(found: &Findings, wish: &Wish) -> [Found; 3] {
+async fn of_tailscaled(found: &Findings, settings: &TailnetSettings) -> [Finding; 3] {
     let ids @ [installed, running, login] =
         ["tailscale_installed", "tailscale_running", "tailscale_login"];
-    match wish.kind {
+    match settings.kind {
         Some(TailnetKind::Tailscaled) | None => {}
         Some(_) => {
             return ids.map(|id| found.skipped(id, "no tailscaled of this machine is needed"));
@@ -135,12 +135,12 @@ async fn of_tailscaled(found: &Findings, wish: &Wish) -> [Found; 3] {
     }
     // Without peers nobody misses it yet.
     let bad = |id: &str, text: String, next: &str| {
-        let look = if wish.needed { found.fail(id, text) } else { found.warn(id, text) };
+        let look = if settings.needed { found.fail(id, text) } else { found.warn(id, text) };
         look.next(next)
     };
     let sudo = if cfg!(target_os = "macos") { "" } else { "sudo " };
     let fine = |id| found.ok(id, "tailscaled is installed");
-    match tailscaled(wish.socket.as_deref()).await {
+    match tailscaled(settings.socket.as_deref()).await {
         Tailscaled::NotInstalled => [
             bad(
                 installed,
@@ -203,16 +203,16 @@ async fn of_tailscaled(found: &Findings, wish: &Wish) -> [Found; 3] {
 }
 
 /// The service's own view: whether peers can reach it.
-fn up(around: &Around, found: &Findings) -> Found {
+fn up(context: &CheckContext, found: &Findings) -> Finding {
     let id = "tailnet_up";
-    let Some(status) = around.status() else {
+    let Some(status) = context.status() else {
         return found.because(id, service::PROCESS, "not asked");
     };
-    if let Some(problem) = problem(around, id) {
+    if let Some(problem) = problem(context, id) {
         return of_problem(found, id, problem);
     }
     if !status.sync.enabled {
-        return match problem(around, "identity").or_else(|| problem(around, "sync_setting")) {
+        return match problem(context, "identity").or_else(|| problem(context, "sync_setting")) {
             Some(cause) => found.because(id, &cause.id, status.tailnet.state.as_str()),
             None => found.ok(id, off(status)).fact("off"),
         };
@@ -231,13 +231,13 @@ fn off(status: &StatusResult) -> String {
 }
 
 /// Whether peers reach other ports than ours, as with the private kind; the service knows.
-fn exposure(around: &Around, found: &Findings, wish: &Wish) -> Found {
+fn exposure(context: &CheckContext, found: &Findings, settings: &TailnetSettings) -> Finding {
     let id = "tailnet_exposure";
     let ok = found.ok(id, "peers reach thrumd's own port alone");
-    if wish.kind != Some(TailnetKind::Private) {
+    if settings.kind != Some(TailnetKind::Private) {
         return ok;
     }
-    match around.status() {
+    match context.status() {
         // Its tailscaled ends with it.
         None => found.because(id, service::PROCESS, "not asked"),
         Some(status) => match &status.tailnet.warning {

@@ -3,14 +3,14 @@ use thrum_api::local::{CheckState, PEER_CHECKS};
 
 use super::service::{last_error_of, one_line};
 use super::*;
-use crate::client::place::Places;
+use crate::endpoint::Endpoints;
 use crate::error::Error;
 
-fn nowhere(folder: &std::path::Path) -> Around {
-    let places = Places { state_dir: Some(folder.to_owned()), ..Places::default() };
-    Around {
-        daemon: Err(Error::NotRunning { places: String::new(), hint: String::new() }),
-        places,
+fn nowhere(folder: &std::path::Path) -> CheckContext {
+    let endpoints = Endpoints { state_dir: Some(folder.to_owned()), ..Endpoints::default() };
+    CheckContext {
+        daemon: Err(Error::NotRunning { endpoints: String::new(), hint: String::new() }),
+        endpoints,
         thrumd: Err(Error::failed("there is none", "build it")),
         unit: false,
         agent: Err(Error::usage("who?", "say")),
@@ -18,7 +18,7 @@ fn nowhere(folder: &std::path::Path) -> Around {
     }
 }
 
-fn of<'a>(all: &'a [Found], id: &str) -> &'a Found {
+fn of<'a>(all: &'a [Finding], id: &str) -> &'a Finding {
     all.iter().find(|found| found.check.id == id).unwrap_or_else(|| panic!("no {id}"))
 }
 

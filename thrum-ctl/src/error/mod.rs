@@ -1,7 +1,7 @@
 //! Everything that can go wrong in the client. The kind decides the exit code, the hint is data.
 
-mod last_words;
-mod refusal;
+mod exit_output;
+mod rpc;
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::process::ExitStatus;
 use thrum_api::envelope::AnswerError;
 use thrum_api::{ErrorCode, RpcError};
 
-pub use last_words::LastWords;
+pub use exit_output::ExitOutput;
 
 /// What a caller can tell by the exit code. `thrum help exit-codes` is its documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +61,10 @@ pub enum Error {
         hint: String,
     },
     /// There is no socket.
-    #[error("thrumd is not running: there is no socket at {places}")]
+    #[error("thrumd is not running: there is no socket at {endpoints}")]
     NotRunning {
         /// Where it was looked for.
-        places: String,
+        endpoints: String,
         /// How this installation starts it.
         hint: String,
     },
@@ -146,7 +146,7 @@ pub enum Error {
         status: ExitStatus,
         /// Its last words.
         #[source]
-        source: LastWords,
+        source: ExitOutput,
     },
     /// The demo failed. Hints of the error are those of the user's own daemon, and not meant here.
     #[error("{error}")]
@@ -217,7 +217,7 @@ impl Error {
             Self::Connect { .. } => "not_reachable",
             Self::Broken { .. } => "connection_broken",
             Self::Answer { .. } => "not_a_thrumd",
-            Self::Refused(error) => return refusal::word(error.code),
+            Self::Refused(error) => return rpc::word(error.code),
             Self::Io { .. } => "io",
             Self::Failed { .. } => "failed",
             Self::EndedAtOnce { .. } => "ended_at_once",
@@ -237,16 +237,16 @@ impl Error {
             | Self::Died { hint, .. }
             | Self::NotPermitted { hint, .. }
             | Self::Failed { hint, .. } => Some(hint.clone()),
-            Self::Refused(error) => refusal::hint(error),
+            Self::Refused(error) => rpc::hint(error),
             Self::Broken { .. } => Some("see why: thrum daemon logs -n 50".to_owned()),
-            Self::Answer { .. } => Some(refusal::VERSIONS_DIFFER.to_owned()),
+            Self::Answer { .. } => Some(rpc::VERSIONS_DIFFER.to_owned()),
             Self::EndedAtOnce { source, .. } => Some(
                 source.hint.clone().unwrap_or_else(|| "all of it: thrum daemon logs".to_owned()),
             ),
             Self::Demo { error, folder } => {
                 let logs = format!("both daemons' logs are in {}", folder.display());
                 Some(match &**error {
-                    Self::EndedAtOnce { source: LastWords { hint: Some(hint), .. }, .. } => {
+                    Self::EndedAtOnce { source: ExitOutput { hint: Some(hint), .. }, .. } => {
                         format!("{hint}; {logs}")
                     }
                     _ => logs,

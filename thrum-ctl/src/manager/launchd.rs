@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use super::plan::{free, ours};
-use super::{MARKER, Manager, Plan, Site, Verb, WrittenFile};
+use super::changes::{free, ours};
+use super::{Action, Changes, FileToWrite, Host, MARKER, Manager};
 use crate::error::Error;
 
 const PLIST: &str = include_str!("../../units/launchd.plist");
@@ -11,11 +11,11 @@ const PROGRAM: &str = "/usr/local/bin/thrumd";
 const LOG: &str = "/usr/local/var/log/thrumd.log";
 
 /// Where the plist is.
-pub fn path(site: &Site, manager: Manager) -> Option<PathBuf> {
+pub fn path(host: &Host, manager: Manager) -> Option<PathBuf> {
     let name = format!("{LABEL}.plist");
     match manager {
-        Manager::LaunchdSystem => Some(site.at("/Library/LaunchDaemons").join(name)),
-        _ => Some(site.in_home("Library/LaunchAgents")?.join(name)),
+        Manager::LaunchdSystem => Some(host.at("/Library/LaunchDaemons").join(name)),
+        _ => Some(host.in_home("Library/LaunchAgents")?.join(name)),
     }
 }
 
@@ -30,22 +30,22 @@ fn launchctl(words: &[&str]) -> Vec<String> {
     std::iter::once("launchctl").chain(words.iter().copied()).map(str::to_owned).collect()
 }
 
-pub fn command(manager: Manager, verb: Verb) -> Vec<String> {
+pub fn command(manager: Manager, action: Action) -> Vec<String> {
     let service = format!("{}/{LABEL}", domain(manager));
-    match verb {
-        Verb::Start => launchctl(&["kickstart", &service]),
-        Verb::Stop => launchctl(&["kill", "SIGTERM", &service]),
-        Verb::Restart => launchctl(&["kickstart", "-k", &service]),
-        Verb::Status => launchctl(&["print", &service]),
+    match action {
+        Action::Start => launchctl(&["kickstart", &service]),
+        Action::Stop => launchctl(&["kill", "SIGTERM", &service]),
+        Action::Restart => launchctl(&["kickstart", "-k", &service]),
+        Action::Status => launchctl(&["print", &service]),
     }
 }
 
-pub fn install(manager: Manager, site: &Site, thrumd: &Path) -> Result<Plan, Error> {
-    let path = path(site, manager).ok_or_else(no_home)?;
+pub fn install(manager: Manager, host: &Host, thrumd: &Path) -> Result<Changes, Error> {
+    let path = path(host, manager).ok_or_else(no_home)?;
     free(&path)?;
     let log = match manager {
-        Manager::LaunchdSystem => site.at("/Library/Logs/thrumd.log"),
-        _ => site.in_home("Library/Logs/thrumd.log").ok_or_else(no_home)?,
+        Manager::LaunchdSystem => host.at("/Library/Logs/thrumd.log"),
+        _ => host.in_home("Library/Logs/thrumd.log").ok_or_else(no_home)?,
     };
     let text = PLIST
         .replace(PROGRAM, &xml(&thrumd.display().to_string()))
@@ -57,26 +57,26 @@ pub fn install(manager: Manager, site: &Site, thrumd: &Path) -> Result<Plan, Err
     if path.exists() {
         before.push(launchctl(&["bootout", &format!("{}/{LABEL}", domain(manager))]));
     }
-    Ok(Plan {
+    Ok(Changes {
         before,
-        write: vec![WrittenFile { path, text }],
+        write: vec![FileToWrite { path, text }],
         after: vec![launchctl(&["bootstrap", &domain(manager), &shown])],
-        ..Plan::default()
+        ..Changes::default()
     })
 }
 
-pub fn uninstall(manager: Manager, site: &Site) -> Result<Plan, Error> {
-    let path = path(site, manager).ok_or_else(no_home)?;
+pub fn uninstall(manager: Manager, host: &Host) -> Result<Changes, Error> {
+    let path = path(host, manager).ok_or_else(no_home)?;
     if !ours(&path) {
         return Err(Error::failed(
             "`thrum daemon install` has installed nothing here",
             "Homebrew's service: brew services stop thrum",
         ));
     }
-    Ok(Plan {
+    Ok(Changes {
         before: vec![launchctl(&["bootout", &format!("{}/{LABEL}", domain(manager))])],
         remove: vec![path],
-        ..Plan::default()
+        ..Changes::default()
     })
 }
 

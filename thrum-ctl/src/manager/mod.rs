@@ -1,16 +1,16 @@
 //! The service manager that has this machine's daemon: systemd or launchd. Without one the daemon is
 //! a plain process that `thrum daemon start` starts.
 
+mod changes;
 mod launchd;
-mod plan;
 mod run;
 mod systemd;
 
 use std::path::{Path, PathBuf};
 
-use crate::client::place::{Owner, Places};
+use crate::endpoint::{Endpoints, Owner};
 
-pub use plan::{Plan, WrittenFile};
+pub use changes::{Changes, FileToWrite};
 pub use run::run;
 
 /// The first line of every file that `thrum daemon install` writes; it removes no other.
@@ -31,7 +31,7 @@ pub enum Manager {
 
 /// Where on this machine things are; another root in tests.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct Host {
     /// `/`.
     pub root: PathBuf,
     /// The user's home directory.
@@ -42,7 +42,7 @@ pub struct Site {
     pub macos: bool,
 }
 
-impl Site {
+impl Host {
     /// This machine and user.
     pub fn here() -> Self {
         Self {
@@ -77,10 +77,10 @@ impl Site {
         }
     }
 
-    /// The manager that has the daemon of these places. None when a person named the socket or the
+    /// The manager that has the daemon of these endpoints. None when a person named the socket or the
     /// state directory: then a daemon apart is meant, which is a plain process.
-    pub fn manager(&self, places: &Places) -> Option<Manager> {
-        if places.apart() {
+    pub fn manager(&self, endpoints: &Endpoints) -> Option<Manager> {
+        if endpoints.apart() {
             return None;
         }
         let (own, machines) = match self.macos {
@@ -92,18 +92,18 @@ impl Site {
         }
         // The machine's is not where this user's file says, and a daemon that this user has started
         // by hand answers before it does.
-        if !self.is_root && (places.said() || places.own_socket().exists()) {
+        if !self.is_root && (endpoints.said() || endpoints.own_socket().exists()) {
             return None;
         }
         Some(machines).filter(|manager| self.has(*manager))
     }
 
-    /// The command that tells why the daemon behind this socket, found in these places, does not
+    /// The command that tells why the daemon behind this socket, found in these endpoints, does not
     /// answer, if one is known. It does not need that daemon.
-    pub fn how_to_see_why(&self, places: &Places, socket: &Path) -> Option<String> {
-        let found = places.in_order().into_iter().find(|place| place.path == socket);
+    pub fn how_to_see_why(&self, endpoints: &Endpoints, socket: &Path) -> Option<String> {
+        let found = endpoints.candidates().into_iter().find(|place| place.path == socket);
         let owner = found.map_or(Owner::User, |place| place.owner);
-        let named = places.apart();
+        let named = endpoints.apart();
         let managers: &[Manager] = match owner {
             Owner::System => &[Manager::SystemdSystem, Manager::LaunchdSystem],
             Owner::User if !named => &[Manager::SystemdUser, Manager::LaunchdUser],
@@ -111,7 +111,7 @@ impl Site {
             Owner::Homebrew => return Some("brew services info thrum".to_owned()),
         };
         if let Some(manager) = managers.iter().find(|manager| self.has(**manager)) {
-            return Some(manager.command(Verb::Status).join(" "));
+            return Some(manager.command(Action::Status).join(" "));
         }
         let log = socket.with_file_name("thrumd.log");
         log.exists().then(|| format!("tail -n 50 {}", log.display()))
@@ -132,10 +132,10 @@ impl Site {
 
 impl Manager {
     /// The command for this.
-    pub fn command(self, verb: Verb) -> Vec<String> {
+    pub fn command(self, action: Action) -> Vec<String> {
         match self {
-            Self::SystemdSystem | Self::SystemdUser => systemd::command(self, verb),
-            Self::LaunchdUser | Self::LaunchdSystem => launchd::command(self, verb),
+            Self::SystemdSystem | Self::SystemdUser => systemd::command(self, action),
+            Self::LaunchdUser | Self::LaunchdSystem => launchd::command(self, action),
         }
     }
 
@@ -158,10 +158,10 @@ impl Manager {
     ///
     /// # Errors
     /// Why it can't be done, and what to do instead.
-    pub fn install(self, site: &Site, thrumd: &Path) -> Result<Plan, crate::error::Error> {
+    pub fn install(self, host: &Host, thrumd: &Path) -> Result<Changes, crate::error::Error> {
         match self {
-            Self::SystemdSystem | Self::SystemdUser => systemd::install(self, site, thrumd),
-            Self::LaunchdUser | Self::LaunchdSystem => launchd::install(self, site, thrumd),
+            Self::SystemdSystem | Self::SystemdUser => systemd::install(self, host, thrumd),
+            Self::LaunchdUser | Self::LaunchdSystem => launchd::install(self, host, thrumd),
         }
     }
 
@@ -169,17 +169,17 @@ impl Manager {
     ///
     /// # Errors
     /// When nothing is installed, or not by `thrum daemon install`.
-    pub fn uninstall(self, site: &Site) -> Result<Plan, crate::error::Error> {
+    pub fn uninstall(self, host: &Host) -> Result<Changes, crate::error::Error> {
         match self {
-            Self::SystemdSystem | Self::SystemdUser => systemd::uninstall(self, site),
-            Self::LaunchdUser | Self::LaunchdSystem => launchd::uninstall(self, site),
+            Self::SystemdSystem | Self::SystemdUser => systemd::uninstall(self, host),
+            Self::LaunchdUser | Self::LaunchdSystem => launchd::uninstall(self, host),
         }
     }
 }
 
 /// What the manager is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
+pub enum Action {
     /// Start it.
     Start,
     /// Stop it.

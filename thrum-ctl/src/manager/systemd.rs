@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use super::plan::{free, ours};
-use super::{MARKER, Manager, Plan, Site, Verb, WrittenFile};
+use super::changes::{free, ours};
+use super::{Action, Changes, FileToWrite, Host, MARKER, Manager};
 use crate::error::Error;
 
 const SERVICE: &str = include_str!("../../units/system.service");
@@ -16,16 +16,16 @@ const PACKAGE_FOLDERS: [&str; 2] = ["/usr/lib/systemd/system", "/lib/systemd/sys
 const USER_FOLDER: &str = ".config/systemd/user";
 
 /// The unit of the whole machine, if it is installed.
-pub fn system_unit(site: &Site) -> Option<PathBuf> {
+pub fn system_unit(host: &Host) -> Option<PathBuf> {
     let folders = std::iter::once(SYSTEM_FOLDER).chain(PACKAGE_FOLDERS);
-    folders.map(|folder| site.at(folder).join("thrumd.service")).find(|path| path.exists())
+    folders.map(|folder| host.at(folder).join("thrumd.service")).find(|path| path.exists())
 }
 
 /// This user has a unit of their own. The one in the package alone doesn't count: it is for those who
 /// enable it.
-pub fn user_unit_in_use(site: &Site) -> bool {
+pub fn user_unit_in_use(host: &Host) -> bool {
     let names = ["thrumd.service", "default.target.wants/thrumd.service"];
-    let Some(folder) = site.in_home(USER_FOLDER) else { return false };
+    let Some(folder) = host.in_home(USER_FOLDER) else { return false };
     names.iter().any(|name| folder.join(name).symlink_metadata().is_ok())
 }
 
@@ -38,20 +38,20 @@ fn systemctl(manager: Manager, words: &[&str]) -> Vec<String> {
         .collect()
 }
 
-pub fn command(manager: Manager, verb: Verb) -> Vec<String> {
-    let words: &[&str] = match (manager, verb) {
-        (Manager::SystemdUser, Verb::Start) => &["start", "thrumd.service"],
-        (Manager::SystemdUser, Verb::Stop) => &["stop", "thrumd.service"],
+pub fn command(manager: Manager, action: Action) -> Vec<String> {
+    let words: &[&str] = match (manager, action) {
+        (Manager::SystemdUser, Action::Start) => &["start", "thrumd.service"],
+        (Manager::SystemdUser, Action::Stop) => &["stop", "thrumd.service"],
         // With the socket: the next client would start it again.
-        (_, Verb::Stop) => &["stop", "thrumd.socket", "thrumd.service"],
-        (_, Verb::Start) => &["start", "thrumd.socket", "thrumd.service"],
-        (_, Verb::Restart) => &["restart", "thrumd.service"],
-        (_, Verb::Status) => &["status", "thrumd.service"],
+        (_, Action::Stop) => &["stop", "thrumd.socket", "thrumd.service"],
+        (_, Action::Start) => &["start", "thrumd.socket", "thrumd.service"],
+        (_, Action::Restart) => &["restart", "thrumd.service"],
+        (_, Action::Status) => &["status", "thrumd.service"],
     };
     systemctl(manager, words)
 }
 
-pub fn install(manager: Manager, site: &Site, thrumd: &Path) -> Result<Plan, Error> {
+pub fn install(manager: Manager, host: &Host, thrumd: &Path) -> Result<Changes, Error> {
     let program = thrumd.display().to_string();
     if program.contains(|c: char| c.is_whitespace() || "%\"'\\$".contains(c)) {
         return Err(Error::failed(
@@ -59,15 +59,15 @@ pub fn install(manager: Manager, site: &Site, thrumd: &Path) -> Result<Plan, Err
             "move the programs to a folder with a plain name",
         ));
     }
-    let file = |path: PathBuf, text: &str| WrittenFile {
+    let file = |path: PathBuf, text: &str| FileToWrite {
         path,
         text: format!("# {MARKER}\n{}", text.replace(PACKAGED, &program)),
     };
     let write = if manager == Manager::SystemdUser {
-        let folder = site.in_home(USER_FOLDER).ok_or_else(no_home)?;
+        let folder = host.in_home(USER_FOLDER).ok_or_else(no_home)?;
         vec![file(folder.join("thrumd.service"), USER_SERVICE)]
     } else {
-        let packaged = PACKAGE_FOLDERS.iter().map(|folder| site.at(folder).join("thrumd.service"));
+        let packaged = PACKAGE_FOLDERS.iter().map(|folder| host.at(folder).join("thrumd.service"));
         if let Some(unit) = packaged.into_iter().find(|unit| unit.exists()) {
             return Err(Error::failed(
                 format!(
@@ -86,9 +86,9 @@ pub fn install(manager: Manager, site: &Site, thrumd: &Path) -> Result<Plan, Err
                 ),
             ));
         }
-        let folder = site.at(SYSTEM_FOLDER);
+        let folder = host.at(SYSTEM_FOLDER);
         vec![
-            file(site.at("/etc/sysusers.d/thrum.conf"), SYSUSERS),
+            file(host.at("/etc/sysusers.d/thrum.conf"), SYSUSERS),
             file(folder.join("thrumd.socket"), SOCKET),
             file(folder.join("thrumd.service"), SERVICE),
         ]
@@ -102,20 +102,20 @@ pub fn install(manager: Manager, site: &Site, thrumd: &Path) -> Result<Plan, Err
     }
     after.push(systemctl(manager, &["daemon-reload"]));
     after.push(systemctl(manager, &["enable", "--now", "thrumd.service"]));
-    Ok(Plan { write, after, ..Plan::default() })
+    Ok(Changes { write, after, ..Changes::default() })
 }
 
-pub fn uninstall(manager: Manager, site: &Site) -> Result<Plan, Error> {
+pub fn uninstall(manager: Manager, host: &Host) -> Result<Changes, Error> {
     let files: Vec<PathBuf> = if manager == Manager::SystemdUser {
-        vec![site.in_home(USER_FOLDER).ok_or_else(no_home)?.join("thrumd.service")]
+        vec![host.in_home(USER_FOLDER).ok_or_else(no_home)?.join("thrumd.service")]
     } else {
-        let folder = site.at(SYSTEM_FOLDER);
+        let folder = host.at(SYSTEM_FOLDER);
         let unit = |name: &str| folder.join(name);
-        vec![unit("thrumd.service"), unit("thrumd.socket"), site.at("/etc/sysusers.d/thrum.conf")]
+        vec![unit("thrumd.service"), unit("thrumd.socket"), host.at("/etc/sysusers.d/thrum.conf")]
     };
     let remove: Vec<PathBuf> = files.into_iter().filter(|path| ours(path)).collect();
     if remove.is_empty() {
-        let hint = match system_unit(site) {
+        let hint = match system_unit(host) {
             Some(_) => "the package's service: sudo apt remove thrum, or dnf remove thrum",
             None => "thrum daemon stop ends one that runs",
         };
@@ -125,7 +125,7 @@ pub fn uninstall(manager: Manager, site: &Site) -> Result<Plan, Error> {
         Manager::SystemdUser => &["disable", "--now", "thrumd.service"],
         _ => &["disable", "--now", "thrumd.socket", "thrumd.service"],
     };
-    Ok(Plan {
+    Ok(Changes {
         before: vec![systemctl(manager, units)],
         remove,
         write: Vec::new(),

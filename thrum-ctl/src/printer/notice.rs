@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use crate::terminal::{json, plain};
+use crate::terminal::{json, sanitize};
 
 /// A remark on stderr that is made once, by whichever of its clones comes upon it first. It needs no
 /// printer, which whoever waits for an answer may have lent to somebody else.
@@ -56,7 +56,7 @@ impl Notice {
         {
             return json(line);
         }
-        plain(&format!("{message}; {hint}")).into_owned()
+        sanitize(&format!("{message}; {hint}")).into_owned()
     }
 }
 

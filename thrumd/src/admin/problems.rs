@@ -1,7 +1,7 @@
 //! What a person should know, most important first. What follows from an earlier problem is left
 //! out.
 
-use thrum_api::local::{PeerState, PeerStatus, Problem, SyncTrouble};
+use thrum_api::local::{PeerState, PeerStatus, Problem, SyncFailureKind};
 use thrum_api::peer::reason;
 use thrum_api::{RpcError, Timestamp};
 
@@ -111,15 +111,15 @@ fn peer(peer: &PeerStatus) -> Option<Problem> {
         PeerState::BackingOff | PeerState::NeverReached if peer.failures > 0 => {
             let why = peer.last_error.as_deref().unwrap_or("no answer");
             let (message, next) = match peer.trouble {
-                Some(SyncTrouble::Own) => (
+                Some(SyncFailureKind::Own) => (
                     format!("can't take over what {name} has: {why}"),
                     "thrum daemon logs".to_owned(),
                 ),
-                Some(SyncTrouble::Refusing) => (
+                Some(SyncFailureKind::Refusing) => (
                     format!("{name} answers, but not as it should: {why}"),
                     format!("thrum status   (on {name})"),
                 ),
-                Some(SyncTrouble::Unreachable) | None => {
+                Some(SyncFailureKind::Unreachable) | None => {
                     (format!("{name} unreachable: {why}"), "thrum doctor".to_owned())
                 }
             };

@@ -1,7 +1,7 @@
 //! `health` and `status`.
 
 use thrum_api::local::{
-    HealthResult, HealthWord, LogStatus, PeerInShort, PeerState, PeerStatus, StatusResult,
+    HealthResult, HealthState, LogStatus, PeerState, PeerStatus, PeerSummary, StatusResult,
     SyncStatus, TailnetKind, TailnetStatus, TailscaleSync,
 };
 use thrum_api::{RpcError, Sequence, Timestamp};
@@ -21,13 +21,13 @@ pub async fn health(surface: &Surface) -> Result<HealthResult, RpcError> {
     let troubled = !problems(surface, &peers, &stats).is_empty();
     let head = surface.log.head();
     let now = clock::now();
-    let in_short = peers.iter().map(|peer| PeerInShort {
+    let in_short = peers.iter().map(|peer| PeerSummary {
         daemon_id: peer.daemon_id,
         name: peer.name.clone(),
         last_sync: ago(peer.last_sync, now),
     });
     Ok(HealthResult {
-        status: if troubled { HealthWord::Degraded } else { HealthWord::Ok },
+        status: if troubled { HealthState::Degraded } else { HealthState::Ok },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         daemon_id: surface.daemon,
         name: surface.name.to_string(),

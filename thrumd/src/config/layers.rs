@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use thrum_api::near;
+use thrum_api::similar_names;
 
 use super::error::{ConfigError, Origin};
 use super::settings::{Fallback, Key, SETTINGS, setting};
@@ -247,5 +247,5 @@ fn nearest(typed: &str) -> Option<&'static str> {
     if let Some(same) = SETTINGS.iter().find(|s| s.env.to_lowercase() == typed) {
         return Some(same.name);
     }
-    near(&typed, SETTINGS.iter().map(|setting| setting.name)).first().copied()
+    similar_names(&typed, SETTINGS.iter().map(|setting| setting.name)).first().copied()
 }

@@ -1,6 +1,6 @@
 //! From what a person typed to a peer.
 
-use thrum_api::near;
+use thrum_api::similar_names;
 
 use super::registry::{Peer, Registry, RegistryError};
 
@@ -54,8 +54,10 @@ impl Registry {
 /// The names that were perhaps meant, else all of them; and which of the two.
 fn offers(called: &[String], wanted: &str) -> (Vec<String>, bool) {
     const SHOWN: usize = 8;
-    let mut names: Vec<String> =
-        near(wanted, called.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
+    let mut names: Vec<String> = similar_names(wanted, called.iter().map(String::as_str))
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     let alike = !names.is_empty();
     if !alike {
         names = called.to_vec();

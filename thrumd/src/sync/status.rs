@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use thrum_api::local::{PeerState, PeerStatus, SyncTrouble};
+use thrum_api::local::{PeerState, PeerStatus, SyncFailureKind};
 use thrum_api::{Sequence, Timestamp};
 use tokio::sync::oneshot;
 
@@ -30,7 +30,7 @@ impl Dial {
     }
 }
 
-impl From<Trouble> for SyncTrouble {
+impl From<Trouble> for SyncFailureKind {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Line => Self::Unreachable,

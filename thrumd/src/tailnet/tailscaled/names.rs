@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use thrum_api::near;
+use thrum_api::similar_names;
 
 use super::super::address::{Host, HostPort};
 use super::{Entry, Nodes, TailnetError, Target};
@@ -46,7 +46,7 @@ impl Nodes {
             [] => Err(TailnetError::NoSuchName {
                 name: typed.to_owned(),
                 tailnet: self.suffix.clone(),
-                near: self.near(name),
+                near: self.similar(name),
             }),
             several => Err(TailnetError::Ambiguous {
                 name: typed.to_owned(),
@@ -56,9 +56,9 @@ impl Nodes {
     }
 
     /// Names that were perhaps meant, nearest first.
-    fn near(&self, name: &str) -> Vec<String> {
+    fn similar(&self, name: &str) -> Vec<String> {
         let wanted = name.split('.').next().unwrap_or(name);
-        let found = near(wanted, self.all().map(Entry::label));
+        let found = similar_names(wanted, self.all().map(Entry::label));
         found.into_iter().take(OFFERS).map(str::to_owned).collect()
     }
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// A file that is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WrittenFile {
+pub struct FileToWrite {
     /// Where.
     pub path: PathBuf,
     /// All of it.
@@ -18,18 +18,18 @@ pub struct WrittenFile {
 /// What an install or uninstall does, in this order: commands before, files removed, files written,
 /// commands after.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Plan {
+pub struct Changes {
     /// Commands that are run first.
     pub before: Vec<Vec<String>>,
     /// Files that are removed.
     pub remove: Vec<PathBuf>,
     /// Files that are written.
-    pub write: Vec<WrittenFile>,
+    pub write: Vec<FileToWrite>,
     /// Commands that are run last.
     pub after: Vec<Vec<String>>,
 }
 
-impl Plan {
+impl Changes {
     /// As a person reads it.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -56,7 +56,7 @@ impl Plan {
     ///
     /// # Errors
     /// The first step that failed.
-    pub fn carry_out(&self) -> Result<(), Error> {
+    pub fn apply(&self) -> Result<(), Error> {
         for words in &self.before {
             drop(super::run(words));
         }
@@ -74,7 +74,7 @@ impl Plan {
     }
 }
 
-fn write(file: &WrittenFile) -> Result<(), Error> {
+fn write(file: &FileToWrite) -> Result<(), Error> {
     use std::io::Write as _;
     let failed = |source| Error::io(format!("can't write {}", file.path.display()), source);
     if let Some(folder) = file.path.parent() {

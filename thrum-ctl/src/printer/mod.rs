@@ -13,9 +13,9 @@ use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::{Color, Early, Global};
+use crate::cli::{Color, EarlyOptions, Global};
 use crate::error::{Error, Kind};
-use crate::terminal::{self, paragraph, plain};
+use crate::terminal::{self, sanitize, sanitize_lines};
 
 pub use notice::Notice;
 
@@ -89,7 +89,7 @@ impl Printer {
     }
 
     /// Before the flags could be read.
-    pub fn early(early: Early) -> Self {
+    pub fn early(early: EarlyOptions) -> Self {
         Self::new(&Global { json: early.json, color: early.color, ..Global::default() })
     }
 
@@ -290,13 +290,13 @@ fn render(error: &Error) -> String {
     if matches!(error, Error::Cancelled) {
         return "Cancelled.".to_owned();
     }
-    let mut text = format!("{} {}", styled(RED, "Error:"), plain(&error.to_string()));
+    let mut text = format!("{} {}", styled(RED, "Error:"), sanitize(&error.to_string()));
     for cause in error.causes() {
-        let cause = paragraph(&cause, "  ");
+        let cause = sanitize_lines(&cause, "  ");
         text.push_str(&format!("\n{} {cause}", styled(BOLD, "Caused by:")));
     }
     if let Some(hint) = error.hint() {
-        let hint = paragraph(&hint, "  ");
+        let hint = sanitize_lines(&hint, "  ");
         text.push_str(&format!("\n{} {hint}", styled(GREEN, "Hint:")));
     }
     text

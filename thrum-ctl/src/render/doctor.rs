@@ -3,16 +3,16 @@
 use anstyle::Style;
 use thrum_api::local::CheckState;
 
-use crate::doctor::{Found, Section, first_broken};
+use crate::doctor::{Finding, Section, first_broken};
+use crate::format::counted;
 use crate::printer::{BOLD, DIM, GREEN, RED, YELLOW, styled};
-use crate::terminal::plain;
-use crate::words::counted;
+use crate::terminal::sanitize;
 
 /// All of it, line by line; only what is wrong if `short`.
-pub fn lines(all: &[Found], short: bool) -> Vec<String> {
+pub fn lines(all: &[Finding], short: bool) -> Vec<String> {
     let mut lines = Vec::new();
     for section in Section::ALL {
-        let shown = |found: &&Found| found.section == section && (!short || found.is_bad());
+        let shown = |found: &&Finding| found.section == section && (!short || found.is_bad());
         let mut checks = all.iter().filter(shown).peekable();
         if checks.peek().is_none() {
             continue;
@@ -23,7 +23,7 @@ pub fn lines(all: &[Found], short: bool) -> Vec<String> {
             if found.peer != peer {
                 peer.clone_from(&found.peer);
                 if let Some(name) = &found.peer {
-                    lines.push(format!("  {}", styled(BOLD, &plain(name))));
+                    lines.push(format!("  {}", styled(BOLD, &sanitize(name))));
                 }
             }
             let indent = if peer.is_some() { "    " } else { "  " };
@@ -32,14 +32,14 @@ pub fn lines(all: &[Found], short: bool) -> Vec<String> {
                 continue;
             }
             // What is not looked at for one reason is one line.
-            let mut ids = vec![plain(&found.check.id)];
+            let mut ids = vec![sanitize(&found.check.id)];
             while let Some(next) = checks.next_if(|next| is_skipped_alike(found, next)) {
-                ids.push(plain(&next.check.id));
+                ids.push(sanitize(&next.check.id));
             }
             let (word, style) = word(found.check.state);
             let why = match &found.check.because {
-                Some(because) => format!("because of {}", plain(because)),
-                None => plain(&found.check.message).into_owned(),
+                Some(because) => format!("because of {}", sanitize(because)),
+                None => sanitize(&found.check.message).into_owned(),
             };
             lines.push(format!("{indent}{}  {}: {why}", styled(style, word), ids.join(", ")));
         }
@@ -59,7 +59,7 @@ pub const fn word(state: CheckState) -> (&'static str, Style) {
     }
 }
 
-fn is_skipped_alike(one: &Found, other: &Found) -> bool {
+fn is_skipped_alike(one: &Finding, other: &Finding) -> bool {
     let alike = match &one.check.because {
         Some(_) => one.check.because == other.check.because,
         None => other.check.because.is_none() && one.check.message == other.check.message,
@@ -67,38 +67,38 @@ fn is_skipped_alike(one: &Found, other: &Found) -> bool {
     other.check.state == CheckState::Skipped && one.peer == other.peer && alike
 }
 
-fn check(found: &Found, indent: &str, lines: &mut Vec<String>) {
+fn check(found: &Finding, indent: &str, lines: &mut Vec<String>) {
     let (word, style) = word(found.check.state);
     let word = styled(style, &format!("{word:<4}"));
-    let message = plain(&found.check.message);
+    let message = sanitize(&found.check.message);
     lines.push(format!("{indent}{word}  {message}"));
     if !found.is_bad() {
         return;
     }
     if let Some(next) = &found.check.next {
-        lines.push(format!("{indent}      next: {}", plain(next)));
+        lines.push(format!("{indent}      next: {}", sanitize(next)));
     }
     lines.push(format!(
         "{indent}      {}",
-        styled(DIM, &format!("{}: {}", plain(&found.check.id), found.docs))
+        styled(DIM, &format!("{}: {}", sanitize(&found.check.id), found.docs))
     ));
 }
 
 /// What is broken first, and how much there is of each.
-fn summary(all: &[Found]) -> Vec<String> {
+fn summary(all: &[Finding]) -> Vec<String> {
     let mut lines = Vec::new();
     let number = |state| all.iter().filter(|found| found.check.state == state).count();
     if let Some(found) = first_broken(all) {
         // Most messages name the peer themselves.
         let unnamed = found.peer.as_ref().filter(|name| !found.check.message.contains(*name));
-        let peer = unnamed.map_or_else(String::new, |name| format!("{}: ", plain(name)));
+        let peer = unnamed.map_or_else(String::new, |name| format!("{}: ", sanitize(name)));
         lines.push(format!(
             "{} {peer}{}",
             styled(RED, "First broken link:"),
-            plain(&found.check.message)
+            sanitize(&found.check.message)
         ));
         if let Some(next) = &found.check.next {
-            lines.push(format!("  {}", plain(next)));
+            lines.push(format!("  {}", sanitize(next)));
         }
     }
     let checks = counted(u64::try_from(all.len()).unwrap_or(0), "check");
@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    fn found(section: Section, id: &str, state: CheckState, message: &str) -> Found {
+    fn found(section: Section, id: &str, state: CheckState, message: &str) -> Finding {
         let check = Check {
             id: id.to_owned(),
             state,
@@ -137,10 +137,10 @@ mod tests {
             next: None,
             because: None,
         };
-        Found::of(section, check)
+        Finding::of(section, check)
     }
 
-    fn screen() -> Vec<Found> {
+    fn screen() -> Vec<Finding> {
         use CheckState::{Fail, Ok, Skipped, Warn};
         let because = |id: &str, cause: &str| {
             let mut found = found(Section::Peers, id, Skipped, "not looked at");
@@ -173,7 +173,7 @@ mod tests {
         ]
     }
 
-    fn text(all: &[Found], short: bool) -> String {
+    fn text(all: &[Finding], short: bool) -> String {
         let lines = lines(all, short);
         lines.iter().map(|line| strip_str(line).to_string()).collect::<Vec<_>>().join("\n")
     }

@@ -9,9 +9,9 @@ use thrum_api::method::Empty;
 use tokio::time::{sleep, timeout};
 
 use super::Client;
-use super::place::Places;
+use crate::endpoint::Endpoints;
 use crate::error::Error;
-use crate::manager::Site;
+use crate::manager::Host;
 use crate::printer::Notice;
 
 /// The pauses before each look. Few and growing: many calls wait for something that may take hours,
@@ -27,25 +27,26 @@ const LIMIT: Duration = Duration::from_secs(1);
 
 /// Keeps an eye on the daemon behind a socket while a call waits for it.
 #[derive(Clone)]
-pub struct Watch {
+pub struct ResponsivenessWatch {
     notice: Notice,
-    places: Places,
+    endpoints: Endpoints,
     socket: PathBuf,
 }
 
-impl Watch {
-    /// Tells by this notice. The places are those in which the socket was found.
-    pub fn new(notice: Notice, places: Places, socket: PathBuf) -> Self {
-        Self { notice, places, socket }
+impl ResponsivenessWatch {
+    /// Tells by this notice. The endpoints are those in which the socket was found.
+    pub fn new(notice: Notice, endpoints: Endpoints, socket: PathBuf) -> Self {
+        Self { notice, endpoints, socket }
     }
 
     /// Waits for a call as long as it takes. Gives the notice if the daemon does not answer others
     /// either: it was stopped, or the service manager holds the socket of one that can't start.
     pub async fn over<T>(&self, call: impl Future<Output = T>) -> T {
         let watch = async {
-            if !self.notice.is_settled() && falls_silent(&PAUSES, || is_silent(&self.socket)).await
+            if !self.notice.is_settled()
+                && stops_answering(&PAUSES, || is_unresponsive(&self.socket)).await
             {
-                let why = Site::here().how_to_see_why(&self.places, &self.socket);
+                let why = Host::here().how_to_see_why(&self.endpoints, &self.socket);
                 let why = why.unwrap_or_else(|| "thrum doctor".to_owned());
                 let message = "waiting for thrumd: its socket is open, but nobody answers";
                 self.notice.give("waiting", message, &format!("see why: {why}"));
@@ -61,7 +62,7 @@ impl Watch {
 }
 
 /// Looks after each pause, until a look finds nobody.
-async fn falls_silent<F: Future<Output = bool>>(
+async fn stops_answering<F: Future<Output = bool>>(
     pauses: &[Duration],
     mut look: impl FnMut() -> F,
 ) -> bool {
@@ -74,7 +75,7 @@ async fn falls_silent<F: Future<Output = bool>>(
     false
 }
 
-async fn is_silent(socket: &Path) -> bool {
+async fn is_unresponsive(socket: &Path) -> bool {
     let asked = async { Client::open(socket).await?.ask::<Health>(&Empty {}).await };
     match timeout(LIMIT, asked).await {
         Err(_) => true,
@@ -99,7 +100,7 @@ mod tests {
     fn looking_ends_when_nobody_was_there_and_after_a_few_times() {
         let looks = |silent_at: usize| {
             let mut looks = 0;
-            let found = runtime().block_on(falls_silent(&SOON, || {
+            let found = runtime().block_on(stops_answering(&SOON, || {
                 looks += 1;
                 std::future::ready(looks == silent_at)
             }));
@@ -120,8 +121,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("held.sock");
         let held = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        assert!(runtime().block_on(is_silent(&socket)));
+        assert!(runtime().block_on(is_unresponsive(&socket)));
         drop(held);
-        assert!(!runtime().block_on(is_silent(&socket)), "it has died, which has its own error");
+        assert!(
+            !runtime().block_on(is_unresponsive(&socket)),
+            "it has died, which has its own error"
+        );
     }
 }

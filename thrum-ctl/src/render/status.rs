@@ -4,9 +4,9 @@ use thrum_api::Timestamp;
 use thrum_api::local::{Problem, StatusResult, TailnetKind, TailnetStatus};
 
 use super::peers;
+use crate::format::{ago_or_never, count, counted, short_id, size, span};
 use crate::printer::{BOLD, GREEN, YELLOW, styled};
-use crate::terminal::plain;
-use crate::words::{ago_or_never, count, counted, short_id, size, span};
+use crate::terminal::sanitize;
 
 /// All of it, line by line.
 pub fn lines(status: &StatusResult, now: Timestamp, verbose: bool) -> Vec<String> {
@@ -43,9 +43,9 @@ fn head(status: &StatusResult) -> Vec<String> {
     let mut lines = vec![
         format!(
             "thrumd {} {running} for {} as {} ({}), pid {}",
-            plain(&status.version),
+            sanitize(&status.version),
             span(status.uptime_ms),
-            styled(BOLD, &plain(&status.name)),
+            styled(BOLD, &sanitize(&status.name)),
             short_id(&status.daemon_id.to_string()),
             status.pid
         ),
@@ -53,7 +53,7 @@ fn head(status: &StatusResult) -> Vec<String> {
         format!("tailnet  {}", tailnet(&status.tailnet)),
     ];
     if let Some(warning) = &status.tailnet.warning {
-        lines.push(styled(YELLOW, &format!("         {}", plain(warning))));
+        lines.push(styled(YELLOW, &format!("         {}", sanitize(warning))));
     }
     if status.sync.enabled {
         let paired = status.peers.len();
@@ -75,12 +75,12 @@ fn tailnet(tailnet: &TailnetStatus) -> String {
         TailnetKind::Private => "private, ".to_owned(),
         TailnetKind::Tailscaled => String::new(),
     };
-    text.push_str(&plain(&tailnet.state));
+    text.push_str(&sanitize(&tailnet.state));
     if let Some(hostname) = &tailnet.hostname {
-        text.push_str(&format!(", {}", plain(hostname)));
+        text.push_str(&format!(", {}", sanitize(hostname)));
     }
     if !tailnet.listening.is_empty() {
-        text.push_str(&format!(", listening on {}", plain(&tailnet.listening.join(", "))));
+        text.push_str(&format!(", listening on {}", sanitize(&tailnet.listening.join(", "))));
     }
     text
 }
@@ -91,14 +91,14 @@ fn sync_block(status: &StatusResult, now: Timestamp) -> Vec<String> {
     if !status.sync.enabled {
         return vec![
             "Tailscale Sync: disabled".to_owned(),
-            format!("  Hostname: {}", plain(hostname)),
+            format!("  Hostname: {}", sanitize(hostname)),
         ];
     }
     vec![
         "Tailscale Sync: enabled".to_owned(),
         format!("  Peers: {} connected", status.sync.connected),
         format!("  Last sync: {}", ago_or_never(status.sync.last_sync, now)),
-        format!("  Hostname: {}", plain(hostname)),
+        format!("  Hostname: {}", sanitize(hostname)),
     ]
 }
 
@@ -109,9 +109,9 @@ pub fn problems(problems: &[Problem], now: Timestamp) -> Vec<String> {
         let since = problem
             .since
             .map_or_else(String::new, |since| format!(" (for {})", span(now.millis_since(since))));
-        lines.push(format!("  {}{since}", plain(&problem.message)));
+        lines.push(format!("  {}{since}", sanitize(&problem.message)));
         if let Some(next) = &problem.next {
-            lines.push(format!("    {}", plain(next)));
+            lines.push(format!("    {}", sanitize(next)));
         }
     }
     lines

@@ -3,15 +3,15 @@ use std::path::{Path, PathBuf};
 use thrum_api::local::StatusResult;
 
 use super::daemon::Daemon;
-use crate::client::place::{Owner, Place, Places};
 use crate::commands::find_thrumd;
+use crate::endpoint::{Endpoint, Endpoints, Owner};
 use crate::error::Error;
-use crate::manager::Site;
+use crate::manager::Host;
 
 /// What all checks look at.
-pub struct Around {
+pub struct CheckContext {
     /// Where sockets were looked for.
-    pub places: Places,
+    pub endpoints: Endpoints,
     /// The daemon, or why there is none to talk to.
     pub daemon: Result<Daemon, Error>,
     /// The program that `daemon start` would start.
@@ -24,18 +24,18 @@ pub struct Around {
     pub project: Result<String, Error>,
 }
 
-impl Around {
-    /// Looks for the daemon in these places and asks it everything. The rest is what the context says.
+impl CheckContext {
+    /// Looks for the daemon in these endpoints and asks it everything. The rest is what the context says.
     pub async fn gather(
-        places: Places,
+        endpoints: Endpoints,
         agent: Result<String, Error>,
         project: Result<String, Error>,
     ) -> Self {
         Self {
-            daemon: Daemon::ask(&places).await,
-            places,
+            daemon: Daemon::output(&endpoints).await,
+            endpoints,
             thrumd: find_thrumd(),
-            unit: crate::client::unit_installed(),
+            unit: crate::endpoint::unit_installed(),
             agent,
             project,
         }
@@ -46,18 +46,22 @@ impl Around {
         self.daemon.as_ref().ok().and_then(|daemon| daemon.status.as_ref().ok())
     }
 
-    /// The place of the socket that answers, else of the daemon that is most likely meant: the first
+    /// The endpoint of the socket that answers, else of the daemon that is most likely meant: the first
     /// one that left something behind.
-    pub fn place(&self) -> Place {
-        let places = self.places.in_order();
+    pub fn endpoint(&self) -> Endpoint {
+        let endpoints = self.endpoints.candidates();
         let answering = self.daemon.as_ref().ok().map(|daemon| daemon.socket.as_path());
-        let is_the_one = |place: &&Place| match answering {
-            Some(socket) => place.path == socket,
-            None => place.path.exists() || lock_file(&place.path).is_some_and(|lock| lock.exists()),
+        let is_the_one = |endpoint: &&Endpoint| match answering {
+            Some(socket) => endpoint.path == socket,
+            None => {
+                endpoint.path.exists()
+                    || lock_file(&endpoint.path).is_some_and(|lock| lock.exists())
+            }
         };
-        let own = || Place { path: self.places.own_socket(), owner: Owner::User };
-        let system = || places.iter().find(|place| place.owner == Owner::System && self.unit);
-        places.iter().find(is_the_one).or_else(system).cloned().unwrap_or_else(own)
+        let own = || Endpoint { path: self.endpoints.own_socket(), owner: Owner::User };
+        let system =
+            || endpoints.iter().find(|endpoint| endpoint.owner == Owner::System && self.unit);
+        endpoints.iter().find(is_the_one).or_else(system).cloned().unwrap_or_else(own)
     }
 
     /// Its state directory.
@@ -65,11 +69,11 @@ impl Around {
         if let Ok(daemon) = &self.daemon {
             return PathBuf::from(&daemon.health.state_dir);
         }
-        if let Some(named) = &self.places.state_dir {
+        if let Some(named) = &self.endpoints.state_dir {
             return named.clone();
         }
-        let place = self.place();
-        match place.path.parent() {
+        let endpoint = self.endpoint();
+        match endpoint.path.parent() {
             Some(folder) if !folder.starts_with("/run") => folder.to_owned(),
             _ => Path::new("/var/lib/thrum").to_owned(),
         }
@@ -77,12 +81,12 @@ impl Around {
 
     /// The command that tells why the daemon doesn't answer, if one is known.
     pub fn how_to_see_why(&self) -> Option<String> {
-        Site::here().how_to_see_why(&self.places, &self.place().path)
+        Host::here().how_to_see_why(&self.endpoints, &self.endpoint().path)
     }
 
     /// Whose daemon it is.
     pub fn owner(&self) -> Owner {
-        self.place().owner
+        self.endpoint().owner
     }
 }
 

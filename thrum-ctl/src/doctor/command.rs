@@ -12,7 +12,7 @@ const OUTPUT_MAX_BYTES: usize = 1 << 20;
 
 /// What a program said.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Output {
     /// Whether it ended with 0.
     pub ok: bool,
     /// Its stdout.
@@ -22,16 +22,16 @@ pub struct Answer {
 }
 
 /// Runs a program; none if it isn't there or doesn't end.
-pub async fn ask(program: impl AsRef<OsStr>, words: &[&str]) -> Option<Answer> {
-    ask_with(program, words, &[]).await
+pub async fn output(program: impl AsRef<OsStr>, words: &[&str]) -> Option<Output> {
+    output_with_env(program, words, &[]).await
 }
 
 /// The same with variables.
-pub async fn ask_with(
+pub async fn output_with_env(
     program: impl AsRef<OsStr>,
     words: &[&str],
     variables: &[(&str, &OsStr)],
-) -> Option<Answer> {
+) -> Option<Output> {
     let mut command = Command::new(program);
     command.args(words).envs(variables.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(LIMIT, command.output()).await.ok()?.ok()?;
@@ -40,5 +40,5 @@ pub async fn ask_with(
         String::from_utf8_lossy(&bytes[..end]).into_owned()
     };
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    Some(Answer { ok: output.status.success(), stdout, stderr })
+    Some(Output { ok: output.status.success(), stdout, stderr })
 }

@@ -4,9 +4,9 @@ use thrum_api::Timestamp;
 use thrum_api::local::{PathToPeer, PeerState, PeerStatus};
 
 use super::table::Table;
+use crate::format::{ago, ago_or_never, count, count_or_unknown, counted, micros, span};
 use crate::printer::{BOLD, YELLOW, styled};
-use crate::terminal::plain;
-use crate::words::{ago, ago_or_never, count, count_or_unknown, counted, micros, span};
+use crate::terminal::sanitize;
 
 /// A state in words.
 pub const fn state(state: PeerState) -> &'static str {
@@ -49,25 +49,25 @@ pub fn table(peers: &[PeerStatus], now: Timestamp) -> Vec<String> {
 
 /// All about one peer.
 pub fn details(peer: &PeerStatus, path: Option<&PathToPeer>, now: Timestamp) -> Vec<String> {
-    let mut lines = vec![styled(BOLD, &plain(&peer.name))];
+    let mut lines = vec![styled(BOLD, &sanitize(&peer.name))];
     let mut line = |name: &str, value: String| lines.push(format!("  {name:<12} {value}"));
     let backing_off = match (peer.state, peer.next_try_at) {
         (PeerState::BackingOff, Some(next)) => format!(" until {next}"),
         _ => String::new(),
     };
     line("state", format!("{}{backing_off}, since {}", state(peer.state), ago(peer.since, now)));
-    line("address", plain(&peer.address).into_owned());
+    line("address", sanitize(&peer.address).into_owned());
     if let Some(path) = path {
         let how = if path.direct { "direct to" } else { "relayed via" };
         let time = micros(path.round_trip_us);
-        line("path", format!("{how} {}, {time} below the tunnel", plain(&path.via)));
+        line("path", format!("{how} {}, {time} below the tunnel", sanitize(&path.via)));
     }
     if let Some(capability) = &peer.by_policy {
-        line("paired", format!("by the tailnet's policy, {}", plain(capability)));
+        line("paired", format!("by the tailnet's policy, {}", sanitize(capability)));
     }
     line("daemon", peer.daemon_id.to_string());
     if let Some(version) = &peer.version {
-        line("version", plain(version).into_owned());
+        line("version", sanitize(version).into_owned());
     }
     line("last sync", ago_or_never(peer.last_sync, now));
     line("we lack", count_or_unknown(peer.we_lack));
@@ -83,10 +83,10 @@ pub fn details(peer: &PeerStatus, path: Option<&PathToPeer>, now: Timestamp) -> 
     if peer.refused_elsewhere > 0 {
         let caller = peer.refused_caller.as_deref().unwrap_or("another machine");
         let times = counted(peer.refused_elsewhere, "time");
-        line("its token", format!("refused {times}, last from {}", plain(caller)));
+        line("its token", format!("refused {times}, last from {}", sanitize(caller)));
     }
     if let Some(error) = &peer.last_error {
-        line("last error", plain(error).into_owned());
+        line("last error", sanitize(error).into_owned());
     }
     if let Some(next) = peer.next_try_at {
         line("next try", format!("in {}", span(next.millis_since(now))));

@@ -4,7 +4,7 @@ use anstyle::Style;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
 use crate::printer::{BOLD, styled};
-use crate::terminal::plain;
+use crate::terminal::sanitize;
 
 /// A table in the making.
 pub struct Table {
@@ -48,7 +48,7 @@ impl Table {
     }
 
     fn push(&mut self, cells: Vec<String>, style: Option<Style>) {
-        let cells: Vec<String> = cells.iter().map(|cell| plain(cell).into_owned()).collect();
+        let cells: Vec<String> = cells.iter().map(|cell| sanitize(cell).into_owned()).collect();
         self.inner.add_row(cells);
         self.styles.push(style);
     }

@@ -3,12 +3,12 @@
 /// What a daemon wrote before it ended.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-pub struct LastWords {
+pub struct ExitOutput {
     text: String,
     pub(super) hint: Option<String>,
 }
 
-impl LastWords {
+impl ExitOutput {
     /// Its own error and hint if it ended with them, as ours are; else the end of what it wrote.
     pub fn of(written: &str) -> Self {
         const LINES: usize = 10;
@@ -36,13 +36,13 @@ mod tests {
 
     #[test]
     fn a_daemons_last_words_are_its_error_and_its_hint() {
-        let words = LastWords::of(
+        let words = ExitOutput::of(
             "INFO \u{1b}[1mready\u{1b}[0m\nError: can't open /x\nCaused by: no space\nHint: make room\n",
         );
         assert_eq!(words.to_string(), "can't open /x: no space");
         assert_eq!(words.hint.as_deref(), Some("make room"));
-        let words = LastWords::of("one\ntwo\n");
+        let words = ExitOutput::of("one\ntwo\n");
         assert_eq!(words.to_string(), "one\ntwo");
-        assert_eq!(LastWords::of(" \n").to_string(), "it wrote nothing");
+        assert_eq!(ExitOutput::of(" \n").to_string(), "it wrote nothing");
     }
 }

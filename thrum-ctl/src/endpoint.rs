@@ -9,6 +9,10 @@ const SYSTEM_STATE_DIR: &str = "/var/lib/thrum";
 const SYSTEM_SOCKET: &str = "/run/thrum/thrumd.sock";
 const HOMEBREW: [&str; 2] = ["/opt/homebrew/var/thrum", "/usr/local/var/thrum"];
 
+/// Where systemd's units are, below the root: the administrator's, then those of packages.
+const SYSTEM_UNIT_FOLDERS: [&str; 3] =
+    ["etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
+
 /// Whose daemon a socket belongs to. Decides what a person can do when it doesn't answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
@@ -20,18 +24,18 @@ pub enum Owner {
     Homebrew,
 }
 
-/// One place to look for a socket.
+/// One endpoint to look for a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Endpoint {
     /// The socket.
     pub path: PathBuf,
     /// Whose it is.
     pub owner: Owner,
 }
 
-/// What was said about the place, and by whom the command was started.
+/// What was said about the endpoint, and by whom the command was started.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct Endpoints {
     /// `--socket` or `THRUM_SOCKET`.
     pub socket: Option<PathBuf>,
     /// `THRUM_STATE_DIR`.
@@ -44,35 +48,35 @@ pub struct Places {
     pub managed: bool,
     /// What is said above was said by the file that this user's daemon reads unasked, so it is that
     /// daemon's, not one's apart.
-    pub of_usual_file: bool,
+    pub from_default_file: bool,
 }
 
-impl Places {
+impl Endpoints {
     /// Of this process. Paths are made absolute: a daemon that is started here works elsewhere.
-    pub fn of_this_machine(socket: Option<PathBuf>) -> Self {
+    pub fn from_environment(socket: Option<PathBuf>) -> Self {
         let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let named = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let user = directories::ProjectDirs::from("", "", "thrum")
             .map(|dirs| dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned());
-        let places = Self {
+        let endpoints = Self {
             socket: socket.map(whole),
             state_dir: named("THRUM_STATE_DIR").map(whole),
             user_state_dir: user,
             root: rustix::process::geteuid().is_root(),
-            managed: cfg!(target_os = "macos") || super::unit_installed(),
-            of_usual_file: false,
+            managed: cfg!(target_os = "macos") || unit_installed(),
+            from_default_file: false,
         };
         if let Some(file) = named("THRUM_CONFIG") {
-            return places.or_of_file(&file);
+            return endpoints.or_from_file(&file);
         }
-        // The system's daemon has its places from its unit, whatever its file says.
-        let usual = directories::BaseDirs::new().filter(|_| !places.root).map(|dirs| {
+        // The system's daemon has its endpoints from its unit, whatever its file says.
+        let usual = directories::BaseDirs::new().filter(|_| !endpoints.root).map(|dirs| {
             let base = named("XDG_CONFIG_HOME").unwrap_or_else(|| dirs.home_dir().join(".config"));
             base.join("thrum/thrumd.toml")
         });
-        match usual.filter(|_| !places.said()) {
-            Some(file) => Self { of_usual_file: true, ..places.or_of_file(&file) },
-            None => places,
+        match usual.filter(|_| !endpoints.said()) {
+            Some(file) => Self { from_default_file: true, ..endpoints.or_from_file(&file) },
+            None => endpoints,
         }
     }
 
@@ -83,12 +87,12 @@ impl Places {
 
     /// Whether a person named a daemon apart from the usual ones.
     pub fn apart(&self) -> bool {
-        self.said() && !self.of_usual_file
+        self.said() && !self.from_default_file
     }
 
     /// What `thrumd.toml` says where nothing else was said. A file that can't be read is thrumd's to
     /// complain of.
-    fn or_of_file(mut self, file: &Path) -> Self {
+    fn or_from_file(mut self, file: &Path) -> Self {
         if self.said() {
             return self;
         }
@@ -99,32 +103,32 @@ impl Places {
         self
     }
 
-    /// Where to look, in this order. One place only if one was named: falling back to another daemon
+    /// Where to look, in this order. One endpoint only if one was named: falling back to another daemon
     /// would answer for the wrong one.
-    pub fn in_order(&self) -> Vec<Place> {
+    pub fn candidates(&self) -> Vec<Endpoint> {
         let system = if self.root && !self.managed { Owner::User } else { Owner::System };
-        let place = |path: &Path, owner| Place { path: path.to_owned(), owner };
+        let endpoint = |path: &Path, owner| Endpoint { path: path.to_owned(), owner };
         if let Some(socket) = &self.socket {
             let owner = if socket.starts_with("/run") || socket.starts_with(SYSTEM_STATE_DIR) {
                 system
             } else {
                 Owner::User
             };
-            return vec![place(socket, owner)];
+            return vec![endpoint(socket, owner)];
         }
         if let Some(state_dir) = &self.state_dir {
-            return vec![place(&state_dir.join(SOCKET), Owner::User)];
+            return vec![endpoint(&state_dir.join(SOCKET), Owner::User)];
         }
-        let mut places = Vec::new();
+        let mut endpoints = Vec::new();
         if let Some(state_dir) = self.user_state_dir.as_ref().filter(|_| !self.root) {
-            places.push(place(&state_dir.join(SOCKET), Owner::User));
+            endpoints.push(endpoint(&state_dir.join(SOCKET), Owner::User));
         }
-        places.push(place(Path::new(SYSTEM_SOCKET), system));
-        places.push(place(&Path::new(SYSTEM_STATE_DIR).join(SOCKET), system));
-        places.extend(
-            HOMEBREW.iter().map(|dir| place(&Path::new(dir).join(SOCKET), Owner::Homebrew)),
+        endpoints.push(endpoint(Path::new(SYSTEM_SOCKET), system));
+        endpoints.push(endpoint(&Path::new(SYSTEM_STATE_DIR).join(SOCKET), system));
+        endpoints.extend(
+            HOMEBREW.iter().map(|dir| endpoint(&Path::new(dir).join(SOCKET), Owner::Homebrew)),
         );
-        places
+        endpoints
     }
 
     /// Where a daemon that this user starts keeps its state.
@@ -162,7 +166,7 @@ impl Owner {
     }
 
     /// What gives the permission to use it.
-    pub fn how_to_be_let_in(self) -> String {
+    pub fn how_to_get_access(self) -> String {
         match self {
             Self::System => {
                 // The line can be copied as it is, also into a terminal of root's.
@@ -175,6 +179,17 @@ impl Owner {
             }
         }
     }
+}
+
+/// Whether systemd has a unit for the system service.
+pub fn unit_installed() -> bool {
+    system_unit(Path::new("/")).is_some()
+}
+
+/// The unit of the system service below this root, if it is installed.
+pub fn system_unit(root: &Path) -> Option<PathBuf> {
+    let folders = SYSTEM_UNIT_FOLDERS.iter();
+    folders.map(|folder| root.join(folder).join("thrumd.service")).find(|unit| unit.exists())
 }
 
 /// The name of the user that we run as.
@@ -193,12 +208,15 @@ fn user_name() -> Option<String> {
 mod tests {
     use super::*;
 
-    fn paths(places: &Places) -> Vec<String> {
-        places.in_order().iter().map(|place| place.path.display().to_string()).collect()
+    fn paths(endpoints: &Endpoints) -> Vec<String> {
+        endpoints.candidates().iter().map(|endpoint| endpoint.path.display().to_string()).collect()
     }
 
-    fn of_user() -> Places {
-        Places { user_state_dir: Some("/home/u/.local/state/thrum".into()), ..Places::default() }
+    fn of_user() -> Endpoints {
+        Endpoints {
+            user_state_dir: Some("/home/u/.local/state/thrum".into()),
+            ..Endpoints::default()
+        }
     }
 
     #[test]
@@ -217,21 +235,21 @@ mod tests {
 
     #[test]
     fn a_named_place_is_the_only_one() {
-        let by_state_dir = Places { state_dir: Some("/tmp/a".into()), ..of_user() };
+        let by_state_dir = Endpoints { state_dir: Some("/tmp/a".into()), ..of_user() };
         assert_eq!(paths(&by_state_dir), ["/tmp/a/thrumd.sock"]);
-        let by_socket = Places { socket: Some("/tmp/s".into()), ..by_state_dir };
+        let by_socket = Endpoints { socket: Some("/tmp/s".into()), ..by_state_dir };
         assert_eq!(paths(&by_socket), ["/tmp/s"]);
         assert_eq!(by_socket.own_state_dir(), Path::new("/tmp/a"));
     }
 
     #[test]
     fn roots_daemon_is_the_systems() {
-        let root = Places { root: true, managed: true, ..of_user() };
-        assert_eq!(root.in_order()[0].owner, Owner::System);
+        let root = Endpoints { root: true, managed: true, ..of_user() };
+        assert_eq!(root.candidates()[0].owner, Owner::System);
         assert_eq!(root.own_state_dir(), Path::new("/var/lib/thrum"));
         // In a container nobody but root starts it.
-        let container = Places { managed: false, ..root };
-        assert_eq!(container.in_order()[0].owner, Owner::User);
+        let container = Endpoints { managed: false, ..root };
+        assert_eq!(container.candidates()[0].owner, Owner::User);
     }
 
     #[test]
@@ -239,17 +257,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("thrumd.toml");
         std::fs::write(&file, "state_dir = \"/data/thrum\"\nport = 9200\n").unwrap();
-        assert_eq!(paths(&of_user().or_of_file(&file)), ["/data/thrum/thrumd.sock"]);
+        assert_eq!(paths(&of_user().or_from_file(&file)), ["/data/thrum/thrumd.sock"]);
         std::fs::write(&file, "state_dir = \"/data/thrum\"\nsocket = \"/data/s\"\n").unwrap();
-        let both = of_user().or_of_file(&file);
+        let both = of_user().or_from_file(&file);
         assert_eq!(paths(&both), ["/data/s"]);
         assert_eq!(both.own_state_dir(), Path::new("/data/thrum"));
-        let named = Places { state_dir: Some("/tmp/a".into()), ..of_user() }.or_of_file(&file);
+        let named = Endpoints { state_dir: Some("/tmp/a".into()), ..of_user() }.or_from_file(&file);
         assert_eq!(paths(&named), ["/tmp/a/thrumd.sock"]);
         for text in ["", "state_dir = 1", "not toml"] {
             std::fs::write(&file, text).unwrap();
-            assert_eq!(of_user().or_of_file(&file).in_order(), of_user().in_order(), "{text}");
+            assert_eq!(
+                of_user().or_from_file(&file).candidates(),
+                of_user().candidates(),
+                "{text}"
+            );
         }
-        assert_eq!(of_user().or_of_file(Path::new("/nowhere")).in_order(), of_user().in_order());
+        assert_eq!(
+            of_user().or_from_file(Path::new("/nowhere")).candidates(),
+            of_user().candidates()
+        );
     }
 }
