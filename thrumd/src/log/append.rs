@@ -14,10 +14,9 @@ use ulid::Ulid;
 
 use super::column::{self, Id, int, uint};
 use super::error::{Failed, LogError};
-use super::write::{Stored, Write};
-use crate::ids;
+use super::transaction::{Stored, WriteTransaction};
 
-/// What can be refused without the database is refused here, before the queue.
+/// Refuses what can be refused without the database, before it is queued.
 pub(super) fn check(drafts: &[Draft]) -> Result<(), LogError> {
     if drafts.len() > APPEND_MAX_EVENTS {
         return Err(LogError::TooMany { count: drafts.len() });
@@ -27,9 +26,9 @@ pub(super) fn check(drafts: &[Draft]) -> Result<(), LogError> {
         if let Some(project) = &draft.project {
             names::project(project).map_err(LogError::Name)?;
         }
-        // `null` stands for the body, which need not be copied for this.
-        let around = compose(&longest_header(draft), RawValue::NULL).len() - "null".len();
-        let bytes = around + draft.body.get().len();
+        // `null` stands for the body, so that it isn't copied for this.
+        let envelope = compose(&longest_header(draft), RawValue::NULL).len() - "null".len();
+        let bytes = envelope + draft.body.get().len();
         if bytes > EVENT_MAX_BYTES {
             return Err(LogError::TooLarge { bytes });
         }
@@ -47,7 +46,10 @@ pub(super) fn check(drafts: &[Draft]) -> Result<(), LogError> {
 
 /// Writes the drafts in the open transaction. Refuses before the first write, so that a refused
 /// append leaves nothing behind in the group's transaction.
-pub(super) fn append(write: &mut Write<'_>, drafts: &[Draft]) -> Result<Vec<Appended>, Failed> {
+pub(super) fn append(
+    write: &mut WriteTransaction<'_>,
+    drafts: &[Draft],
+) -> Result<Vec<Appended>, Failed> {
     let mut held = Vec::with_capacity(drafts.len());
     for draft in drafts {
         held.push(match draft.event_id {
@@ -65,13 +67,13 @@ pub(super) fn append(write: &mut Write<'_>, drafts: &[Draft]) -> Result<Vec<Appe
     Ok(appended)
 }
 
-fn append_one(write: &mut Write<'_>, draft: &Draft) -> Result<Appended, Failed> {
+fn append_one(write: &mut WriteTransaction<'_>, draft: &Draft) -> Result<Appended, Failed> {
     let now = write.now;
     let meta = write.state.meta_mut();
     meta.own_sequence += 1;
     meta.hlc = meta.hlc.tick(u64::try_from(now.as_millis()).unwrap_or(0));
     let header = EventHeader {
-        event_id: draft.event_id.unwrap_or_else(ids::event),
+        event_id: draft.event_id.unwrap_or_else(|| write.environment.event_id()),
         origin_daemon: meta.daemon,
         origin_epoch: meta.epoch,
         origin_sequence: OriginSequence(meta.own_sequence),
@@ -87,7 +89,7 @@ fn append_one(write: &mut Write<'_>, draft: &Draft) -> Result<Appended, Failed> 
             sequence: write.state.meta.head.sequence,
             origin_sequence: header.origin_sequence,
         }),
-        // Twice in one append: the first of them is held by now and `check` has compared them.
+        // The same id twice in one append: the first is stored by now, and `check` compared the two.
         Stored::Same | Stored::OtherBytes => {
             write.state.meta_mut().own_sequence -= 1;
             written_before(write, draft, header.event_id)?
@@ -106,9 +108,9 @@ struct Content<'a> {
     body: &'a RawValue,
 }
 
-/// Where this very draft was written before; refused if the id is another event's.
+/// Where the same draft was written before; refused if the id belongs to another event.
 fn written_before(
-    write: &Write<'_>,
+    write: &WriteTransaction<'_>,
     draft: &Draft,
     event_id: EventId,
 ) -> Result<Option<Appended>, Failed> {
@@ -145,7 +147,7 @@ fn same_content(draft: &Draft, event_type: &str, project: Option<&str>, body: &R
         && draft.body.get() == body.get()
 }
 
-/// The header that this draft gets, with every number as long as it can be.
+/// The header that this draft may get, with every number at its longest.
 fn longest_header(draft: &Draft) -> EventHeader {
     EventHeader {
         event_id: EventId::from_ulid(Ulid::from_bytes([0; 16])),

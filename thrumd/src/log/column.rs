@@ -1,11 +1,11 @@
-//! How ids and positions stand in the database: 16 bytes, and SQLite's signed 64 bits.
+//! Ids and positions as database columns: 16 bytes, and SQLite's signed 64 bits.
 
 use thrum_api::{DaemonId, Epoch, EventId, OriginSequence, Place, Sequence};
 use ulid::Ulid;
 
 pub(super) type Id = [u8; 16];
 
-/// A position as a column. Places that SQLite can't say are refused before they get here.
+/// A position as a column. Positions beyond SQLite's range are refused before they get here.
 pub(super) fn int(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }

@@ -7,18 +7,19 @@ use thrum_api::Sequence;
 use thrum_api::local::{EventListParams, EventListResult};
 
 use super::column::{int, uint};
-use super::page::{Budget, Collector, Read};
+use super::lookup::ReadResult;
+use super::scan::{Collector, ScanBudget};
 use super::state::{Meta, count_gaps};
 use super::types::LogStats;
 
-/// Events that a reader gets who doesn't say how many.
+/// How many events a reader gets that names no limit.
 const LIMIT_DEFAULT: u32 = 100;
 
 /// Reads a list.
 pub(super) fn list(
     conn: &Connection,
     params: &EventListParams,
-) -> rusqlite::Result<Read<EventListResult>> {
+) -> rusqlite::Result<ReadResult<EventListResult>> {
     let meta = Meta::expect(conn)?;
     let limit = params.limit.unwrap_or(LIMIT_DEFAULT);
     let mut collector = Collector::new(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -32,13 +33,13 @@ pub(super) fn list(
          WHERE sequence > ?1 ORDER BY sequence"
     })?;
     let mut rows = statement.query([int(params.after.0)])?;
-    let mut budget = Budget::new();
+    let mut budget = ScanBudget::new();
     while let Some(row) = rows.next()? {
         let sequence = Sequence(uint(row.get(0)?));
         let body = row.get_ref(3)?.as_blob()?;
-        // "The newest of a type" can't be continued, so it is looked for to the end.
-        let spent = !params.newest && !budget.look(body);
-        if spent || (wanted(row, params)? && !collector.take(sequence, body)) {
+        // "The newest of a type" can't be continued, so the whole log is searched for it.
+        let spent = !params.newest && !budget.take(body);
+        if spent || (wanted(row, params)? && !collector.add(sequence, body)) {
             more_available = !params.newest;
             break;
         }
@@ -51,7 +52,7 @@ pub(super) fn list(
         collector.events.reverse();
     }
     let answer = EventListResult { events: collector.events, next, more_available };
-    Ok(Read { answer, damaged: collector.damaged })
+    Ok(ReadResult { answer, damaged: collector.damaged })
 }
 
 fn wanted(row: &Row<'_>, params: &EventListParams) -> rusqlite::Result<bool> {

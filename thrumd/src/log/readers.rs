@@ -1,15 +1,16 @@
 //! A few read connections, used on blocking threads.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::error::LogError;
 use super::schema;
 
-/// Readers at once, at most. Each keeps up to 1 MiB of pages, and an idle daemon has 12 MiB in all.
+/// Concurrent readers. Each caches up to 1 MiB of pages, and an idle daemon has 12 MiB in all.
 const READERS: usize = 2;
 
 /// The read connections. Opened when first needed.
@@ -46,7 +47,7 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.idle.lock().pop();
         let mut conn = match idle {
             Some(conn) => conn,
             None => schema::open_reader(&self.path)?,
@@ -56,7 +57,7 @@ impl Readers {
         transaction.finish()?;
         // A connection that failed is not kept, nor one that outlived `close`.
         if !self.permits.is_closed() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+            self.idle.lock().push(conn);
         }
         Ok(done)
     }
@@ -64,6 +65,6 @@ impl Readers {
     /// Refuses further reads and closes what is idle; reads under way end by themselves.
     pub(super) fn close(&self) {
         self.permits.close();
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.idle.lock().clear();
     }
 }

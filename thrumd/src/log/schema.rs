@@ -1,4 +1,4 @@
-//! The database file: how it is opened, what it looks like, and how earlier versions become it.
+//! The database: opening it, its schema, and migrations from earlier versions.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,10 +11,10 @@ use super::error::LogError;
 
 /// The database in the state directory.
 pub(super) const DATABASE: &str = "log.db";
-/// Before this version a WAL reset could lose committed pages.
+/// Earlier versions could lose committed pages in a WAL reset.
 const SQLITE_MIN: i32 = 3_051_003;
 
-/// Never change one of these; add one, and the version before to the migration test.
+/// Never change a step; add one, and the version before it to the migration test.
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 pub(super) const STEPS: &[M<'_>] = &[M::up(
     "-- High-water marks. Never derived from max(): a place is given once, even if its row goes.
@@ -85,15 +85,12 @@ pub(super) const STEPS: &[M<'_>] = &[M::up(
     CREATE INDEX quarantine_by_size ON quarantine (size);",
 )];
 
-/// Opens the database for the writer, makes or migrates it.
+/// Opens the database for the writer; creates or migrates it.
 ///
 /// # Errors
-/// When SQLite is too old, the file is damaged, of a later version, or can't be opened.
+/// When the file is damaged, of a later version, or can't be opened.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, LogError> {
-    if rusqlite::version_number() < SQLITE_MIN {
-        return Err(LogError::OldSqlite { found: rusqlite::version() });
-    }
-    // Made here so that it is never readable for others; SQLite gives the WAL the same mode.
+    // Created here so that others can never read it; SQLite gives the WAL the same mode.
     OpenOptions::new()
         .write(true)
         .create(true)
@@ -101,9 +98,22 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LogError> {
         .mode(0o600)
         .open(path)
         .map_err(|source| LogError::File { action: "open", path: path.into(), source })?;
-    let failed = |source: rusqlite::Error| opening(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut conn = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let mut conn =
+        Connection::open_with_flags(path, flags).map_err(|source| open_error(path, source))?;
+    prepare(&mut conn, path)?;
+    Ok(conn)
+}
+
+/// Configures the writer's connection and brings its schema to this version.
+///
+/// # Errors
+/// When SQLite is too old, or the database is damaged or of a later version.
+pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), LogError> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(LogError::OldSqlite { found: rusqlite::version() });
+    }
+    let failed = |source: rusqlite::Error| open_error(path, source);
     let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     if found > known {
@@ -124,9 +134,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LogError> {
     .map_err(failed)?;
     conn.set_prepared_statement_cache_capacity(64);
     MIGRATIONS
-        .to_latest(&mut conn)
-        .map_err(|source| LogError::Migrate { path: path.into(), source: Box::new(source) })?;
-    Ok(conn)
+        .to_latest(conn)
+        .map_err(|source| LogError::Migrate { path: path.into(), source: Box::new(source) })
 }
 
 /// Opens the database for a reader.
@@ -142,7 +151,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     Ok(conn)
 }
 
-pub(super) fn opening(path: &Path, source: rusqlite::Error) -> LogError {
+pub(super) fn open_error(path: &Path, source: rusqlite::Error) -> LogError {
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             LogError::Damaged { path: path.into(), source: source.into() }

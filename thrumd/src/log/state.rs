@@ -1,5 +1,5 @@
-//! What the writer knows without asking the database: high-water marks, origins, sources. Read at
-//! start and after a failed transaction; written with every transaction that changed it.
+//! The writer's state, cached from the database: high-water marks, origins, sources. Loaded at start
+//! and after a failed transaction; saved with every transaction that changed it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::{DaemonId, Epoch, EventId, Hlc, Origin, Place, Sequence};
 
 use super::column::{self, Id, int, uint};
+use super::environment::Environment;
 use super::types::LogHead;
-use crate::ids;
 
 /// The source of events that were written here.
 pub(super) const OWN_SOURCE: i64 = 0;
@@ -21,8 +21,8 @@ pub(super) struct Meta {
     /// Last `origin_sequence` given in this epoch.
     pub(super) own_sequence: u64,
     pub(super) head: Place,
-    /// Last place of the log given to an event that was written here. Stands in this row because
-    /// each append writes it anyway.
+    /// Sequence of the last event that was written here. It is in this row because each append
+    /// writes the row anyway.
     pub(super) own_last: Sequence,
     pub(super) floor: Sequence,
     pub(super) hlc: Hlc,
@@ -47,7 +47,7 @@ impl Meta {
         .optional()
     }
 
-    /// The same for a reader, after the database was made.
+    /// The same for a reader: the writer has created the row.
     pub(super) fn expect(conn: &Connection) -> rusqlite::Result<Self> {
         Self::read(conn)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
     }
@@ -85,9 +85,9 @@ impl Meta {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OriginRow {
     pub(super) id: i64,
-    /// Highest contiguous place held.
+    /// Highest contiguous position held.
     pub(super) head: u64,
-    /// Highest place held.
+    /// Highest position held.
     pub(super) top: u64,
     pub(super) forked: bool,
 }
@@ -111,7 +111,7 @@ pub(super) fn read_origins(conn: &Connection) -> rusqlite::Result<BTreeMap<Origi
         .collect()
 }
 
-/// Rows that were set aside because they were damaged.
+/// How many damaged rows were moved to quarantine.
 pub(super) fn count_gaps(conn: &Connection) -> rusqlite::Result<u64> {
     conn.prepare_cached("SELECT count(*) FROM gaps")?.query_row([], |row| row.get(0)).map(uint)
 }
@@ -122,15 +122,15 @@ struct SourceRow {
     last: Sequence,
 }
 
-/// What the writer knows.
+/// The writer's state.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) meta: Meta,
     origins: BTreeMap<Origin, OriginRow>,
     /// Peers that events came from.
     sources: BTreeMap<DaemonId, SourceRow>,
-    /// Rows of the log set aside.
-    pub(super) gaps: u64,
+    /// Damaged rows that were moved to quarantine.
+    pub(super) damaged_rows: u64,
     /// Rows and bytes in quarantine.
     pub(super) quarantine_rows: u64,
     pub(super) quarantine_bytes: u64,
@@ -140,27 +140,30 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Reads it; begins a first epoch in a new database, and another one where the daemon got
-    /// another identity, because its new events are of another origin.
-    pub(super) fn load(conn: &Connection, daemon: DaemonId) -> rusqlite::Result<Self> {
+    /// Loads it. Begins the first epoch in a new database, and another one when the daemon has a new
+    /// identity, because its events are then of another origin.
+    pub(super) fn load(
+        conn: &Connection,
+        daemon: DaemonId,
+        environment: &mut dyn Environment,
+    ) -> rusqlite::Result<Self> {
         let stored = Meta::read(conn)?;
         let meta_changed = stored.as_ref().is_none_or(|meta| meta.daemon != daemon);
-        let first = Meta {
-            daemon,
-            epoch: ids::epoch(),
-            own_sequence: 0,
-            head: Place::START,
-            own_last: Sequence::ZERO,
-            floor: Sequence::ZERO,
-            hlc: Hlc::default(),
-        };
         let meta = match stored {
             Some(meta) if meta.daemon == daemon => meta,
             Some(meta) => {
                 tracing::warn!(was = %meta.daemon, now = %daemon, "the log has a new identity");
-                Meta { daemon, epoch: first.epoch, own_sequence: 0, ..meta }
+                Meta { daemon, epoch: environment.epoch(), own_sequence: 0, ..meta }
             }
-            None => first,
+            None => Meta {
+                daemon,
+                epoch: environment.epoch(),
+                own_sequence: 0,
+                head: Place::START,
+                own_last: Sequence::ZERO,
+                floor: Sequence::ZERO,
+                hlc: Hlc::default(),
+            },
         };
         let sources = conn
             .prepare_cached("SELECT daemon_id, id, last FROM sources")?
@@ -179,7 +182,7 @@ impl State {
             meta,
             origins: read_origins(conn)?,
             sources,
-            gaps: count_gaps(conn)?,
+            damaged_rows: count_gaps(conn)?,
             quarantine_rows: rows,
             quarantine_bytes: bytes,
             meta_changed,
@@ -188,7 +191,7 @@ impl State {
         })
     }
 
-    /// Writes what changed. Part of the transaction that changed it.
+    /// Writes what changed, in the transaction that changed it.
     pub(super) fn save(&mut self, conn: &Connection) -> rusqlite::Result<()> {
         if self.meta_changed {
             self.meta.write(conn)?;
@@ -216,13 +219,13 @@ impl State {
         Ok(())
     }
 
-    /// The marks, to be changed.
+    /// The high-water marks, for a change.
     pub(super) fn meta_mut(&mut self) -> &mut Meta {
         self.meta_changed = true;
         &mut self.meta
     }
 
-    /// An origin, made if it is new.
+    /// An origin, inserted if it is new.
     pub(super) fn origin(
         &mut self,
         conn: &Connection,
@@ -240,7 +243,7 @@ impl State {
         Ok(row)
     }
 
-    /// Keeps what became of an origin.
+    /// Changes an origin.
     pub(super) fn set_origin(&mut self, origin: Origin, row: OriginRow) {
         self.origins.insert(origin, row);
         self.changed_origins.insert(origin);
@@ -251,7 +254,7 @@ impl State {
         self.origins.iter().find(|(_, row)| row.id == id).map(|(origin, row)| (*origin, *row))
     }
 
-    /// The id of a source, made if it is new. None is this daemon.
+    /// The id of a source, inserted if it is new. None is this daemon.
     pub(super) fn source(
         &mut self,
         conn: &Connection,
@@ -268,7 +271,7 @@ impl State {
         Ok(id)
     }
 
-    /// Gives the next place of the log to an event from this source.
+    /// Gives the next sequence to an event from this source.
     pub(super) fn advance(&mut self, event_id: EventId, source: Option<DaemonId>) {
         let meta = self.meta_mut();
         let sequence = meta.head.sequence.next();

@@ -10,6 +10,7 @@ mod open;
 mod page;
 mod peers;
 mod random;
+mod store;
 
 use std::path::Path;
 

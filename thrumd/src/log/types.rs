@@ -1,76 +1,56 @@
-//! What the log is asked and what it answers.
+//! Requests to the log and its answers.
 
-use serde_json::value::RawValue;
-use thrum_api::{
-    DaemonId, Epoch, EventHeader, Head, Origin, Place, Sequence, SequencedEvent, Timestamp,
-};
+use thrum_api::{DaemonId, Epoch, Head, Origin, Place, Sequence, SequencedEvent, Timestamp};
 
-/// How far the log goes.
+use super::incoming::Incoming;
+
+/// The end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogHead {
     /// Its epoch.
     pub epoch: Epoch,
-    /// Its last place (START if empty).
+    /// The position of its last event (START if empty).
     pub place: Place,
 }
 
 /// What `open` found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
-    /// The database was not there although this daemon had one: a new epoch began.
+    /// This daemon had a database and it was gone: a new epoch began.
     pub database_was_lost: bool,
 }
 
-/// An event of a peer, read so that the writer doesn't spend its time on that.
-pub struct Incoming {
-    pub(super) sequence: Sequence,
-    pub(super) bytes: Box<RawValue>,
-    /// Or why it is no event.
-    pub(super) header: Result<EventHeader, String>,
-}
-
-impl Incoming {
-    /// Reads an event. `sequence` is its place in the peer's log (for reports). What turns out to be
-    /// no event is set aside when it is applied.
-    pub fn read(event: SequencedEvent) -> Self {
-        let SequencedEvent { sequence, event: bytes } = event;
-        let header = super::apply::check(bytes.get());
-        Self { sequence, bytes, header }
-    }
-}
-
-/// Events of one peer that are to be taken over in one transaction with its checkpoint.
+/// Events of one peer, to be stored in one transaction with its checkpoint.
 pub struct Batch {
-    /// The epoch of the peer's log, as its page said; None leaves the known one.
+    /// The epoch of the peer's log, from its page; None keeps the known one.
     pub epoch: Option<Epoch>,
     /// The peer.
     pub peer: DaemonId,
     /// Its events, in its order.
     pub events: Vec<Incoming>,
-    /// The checkpoint as it was before the peer was asked, or before its news were judged. If it was
-    /// reset since, what came meanwhile doesn't move it: that was asked for with heads which are
-    /// not true any more.
+    /// The checkpoint before the peer was asked, or before its notification was judged. If it was
+    /// reset since, this batch doesn't move it: it was requested with heads that are outdated now.
     pub from: Checkpoint,
-    /// Where its checkpoint is afterwards; None leaves it where it is.
+    /// The new checkpoint; None keeps the old one.
     pub checkpoint: Option<Place>,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Applied {
     /// New here.
     pub applied: usize,
     /// Held already.
     pub skipped: usize,
-    /// Set aside.
+    /// Moved to quarantine.
     pub quarantined: usize,
-    /// The batch showed that we were rolled back; a new epoch began.
+    /// The batch showed that our log was rolled back; a new epoch began.
     pub new_epoch: bool,
 }
 
-/// What a puller asks for.
+/// A puller's request for a page.
 pub struct PageRequest {
-    /// Events after this place.
+    /// Events after this position.
     pub after: Place,
     /// At most this many.
     pub limit: usize,
@@ -83,66 +63,66 @@ pub struct PageRequest {
 pub struct Page {
     /// The events.
     pub events: Vec<SequencedEvent>,
-    /// The place to go on from.
+    /// The position to continue from.
     pub next: Place,
     /// There is more.
     pub more_available: bool,
-    /// The log's last place when the page was read.
+    /// The end of the log when the page was read.
     pub head: Place,
     /// Everything up to here was dropped by retention.
     pub floor: Sequence,
-    /// With the last page, if the puller may lack something: heads of the log, as in [`PageRequest`].
+    /// Heads of the log, with the last page, if the puller may miss something.
     pub heads: Option<Vec<Head>>,
 }
 
 /// Answer to a page request.
 #[derive(Debug)]
 pub enum PageAnswer {
-    /// Here it is.
+    /// The page.
     Page(Page),
-    /// This log does not hold the event at that place, or ends before it.
+    /// This log doesn't hold that event at that position, or ends before it.
     OtherLog(LogHead),
 }
 
-/// A checkpoint as stored: how far we took a peer's log over.
+/// A checkpoint: the position in a peer's log up to which we hold its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Checkpoint {
-    /// The epoch that the peer's log had then, if it said so.
+    /// The epoch of the peer's log at that time, if known.
     pub epoch: Option<Epoch>,
-    /// Up to here.
+    /// The position.
     pub place: Place,
     /// When something last came from that peer.
     pub last_sync: Option<Timestamp>,
-    /// How many rows of our log had been set aside when it was read. With each one more, all
-    /// checkpoints are reset.
-    pub(super) set_aside: u64,
+    /// How many damaged rows had been found when the checkpoint was read. Each further one resets all
+    /// checkpoints.
+    pub(super) damaged_rows: u64,
 }
 
 /// What `sync.notify` says of our log, read in one transaction.
 #[derive(Debug)]
 pub struct News {
-    /// The log's last place.
+    /// The end of the log.
     pub head: Place,
-    /// Heads, if they say all of the log up to `head` (no fork, no hole, not too many).
+    /// Heads, if they describe the whole log up to `head` (no fork, no gap, not too many).
     pub heads: Option<Vec<Head>>,
-    /// Our own events after the asked place, if they are few and small enough, the place matches
-    /// our log and none of them came back from a peer. Own events of an earlier epoch are left to
-    /// the heads.
+    /// Our own events after the given position, if they are few and small enough, the position
+    /// matches our log and none of them reappeared after damage. Own events of an earlier epoch are
+    /// left to the heads.
     pub window: Option<Vec<SequencedEvent>>,
-    /// Whether there is any event after the asked place that did not come from the asked peer.
+    /// Whether any event after the given position came from elsewhere than the given peer.
     pub concerns_peer: bool,
-    /// Whether any event after the asked place was written here.
+    /// Whether any event after the given position was written here.
     pub own: bool,
 }
 
 /// How a peer's heads compare with what is held here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Missing {
-    /// Origins of which the peer holds something that we lack, or hold otherwise; also origins
-    /// that forked here, because a head of them proves nothing. In order, each once.
+    /// Origins of which the peer holds an event that we don't, or hold another one; also origins
+    /// that forked here, because their heads prove nothing. Sorted, without duplicates.
     pub origins: Vec<Origin>,
-    /// There is one among them that did not fork here: a pull has to bring it.
-    pub owed: bool,
+    /// One of them did not fork here, so a pull has to bring its events.
+    pub needs_pull: bool,
 }
 
 /// Figures for `status`.
@@ -152,6 +132,6 @@ pub struct LogStats {
     pub events: u64,
     /// Bytes of the database files.
     pub size_bytes: u64,
-    /// Events set aside and kept for a look: at most 1000 of what peers sent, and every damaged row.
+    /// Entries in quarantine: at most 1000 of what peers sent, and every damaged row.
     pub quarantined: u64,
 }

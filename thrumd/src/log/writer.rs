@@ -1,36 +1,33 @@
-//! The writer thread: owns the write connection, commits in groups.
+//! The writer thread: owns the [`LogStore`] and commits in groups.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::Path;
 
-use rusqlite::Connection;
-use thrum_api::DaemonId;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{Failed, LogError};
-use super::state::State;
+use super::store::LogStore;
+use super::transaction::WriteTransaction;
 use super::types::LogHead;
-use super::write::Write;
-use crate::clock;
 
-/// Jobs that wait for the writer, at most; callers wait for room.
+/// Jobs in the writer's queue at most; callers wait until it has space.
 pub(super) const QUEUE: usize = 256;
-/// A group ends after the job that brings it over this many bytes: a local caller waits for the bytes
-/// of others no longer than for that, and for one batch of a peer (a page at most), which always
-/// goes along.
+/// A group ends with the job that brings it over this many bytes. This limits how long a local caller
+/// waits for the writes of others: this much, and one batch of a peer (a page at most), which every
+/// group has.
 const GROUP_BYTES: usize = 1024 * 1024;
 
-/// Who waits for a job. Local callers come first in a group.
+/// Who waits for a job. Jobs of local callers come first in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rank {
+pub(super) enum Priority {
     Local,
     Peer,
 }
 
-/// What the writer is asked to do.
+/// A message to the writer.
 pub(super) enum Job {
     Task {
-        rank: Rank,
+        priority: Priority,
         bytes: usize,
         task: Box<dyn Task>,
     },
@@ -38,27 +35,27 @@ pub(super) enum Job {
     Close,
 }
 
-/// A piece of work inside the group's transaction, answered after its commit.
+/// Work inside the group's transaction, answered after its commit.
 pub(super) trait Task: Send {
-    /// Does it. May be done again in a transaction of its own if the group's failed. Refusals are
-    /// kept as the answer: only SQLite can fail a group.
-    fn run(&mut self, write: &mut Write<'_>) -> Result<(), rusqlite::Error>;
-    /// Tells the caller, who may have gone.
-    fn answer(self: Box<Self>, failure: Option<rusqlite::Error>, path: &std::path::Path);
+    /// Does the work. It is done again, in a transaction of its own, if the group's failed. A refusal
+    /// becomes the answer: only SQLite can fail a group.
+    fn run(&mut self, write: &mut WriteTransaction<'_>) -> Result<(), rusqlite::Error>;
+    /// Answers the caller, if it still waits.
+    fn answer(self: Box<Self>, failure: Option<rusqlite::Error>, path: &Path);
 }
 
 /// A task made of a closure.
-pub(super) struct Asked<T, F> {
+pub(super) struct ClosureTask<T, F> {
     action: &'static str,
     work: F,
     result: Option<Result<T, LogError>>,
     reply: oneshot::Sender<Result<T, LogError>>,
 }
 
-impl<T, F> Asked<T, F>
+impl<T, F> ClosureTask<T, F>
 where
     T: Send,
-    F: FnMut(&mut Write<'_>) -> Result<T, Failed> + Send,
+    F: FnMut(&mut WriteTransaction<'_>) -> Result<T, Failed> + Send,
 {
     /// `action` completes "can't ...".
     pub(super) fn new(
@@ -70,12 +67,12 @@ where
     }
 }
 
-impl<T, F> Task for Asked<T, F>
+impl<T, F> Task for ClosureTask<T, F>
 where
     T: Send,
-    F: FnMut(&mut Write<'_>) -> Result<T, Failed> + Send,
+    F: FnMut(&mut WriteTransaction<'_>) -> Result<T, Failed> + Send,
 {
-    fn run(&mut self, write: &mut Write<'_>) -> Result<(), rusqlite::Error> {
+    fn run(&mut self, write: &mut WriteTransaction<'_>) -> Result<(), rusqlite::Error> {
         self.result = Some(match (self.work)(write) {
             Ok(done) => Ok(done),
             Err(Failed::Refused(error)) => Err(error),
@@ -84,18 +81,18 @@ where
         Ok(())
     }
 
-    fn answer(self: Box<Self>, failure: Option<rusqlite::Error>, path: &std::path::Path) {
+    fn answer(self: Box<Self>, failure: Option<rusqlite::Error>, path: &Path) {
         let answer = match (failure, self.result) {
             (Some(error), _) => Err(LogError::storage(self.action, path, error)),
             (None, Some(result)) => result,
             (None, None) => Err(LogError::Stopping),
         };
-        // The caller may have hung up; what was asked is done all the same.
+        // The caller may have stopped waiting; the work is done all the same.
         drop(self.reply.send(answer));
     }
 }
 
-/// Jobs taken from the queue and not done yet.
+/// Tasks that were taken from the queue and are not done yet.
 #[derive(Default)]
 struct Waiting {
     local: VecDeque<(usize, Box<dyn Task>)>,
@@ -118,7 +115,7 @@ impl Waiting {
                 group.push(task);
             }
         };
-        // However much is written here, one batch of a peer goes along.
+        // However much is written locally, every group has one batch of a peer.
         let mut peer: VecDeque<_> = self.peers.pop_front().into_iter().collect();
         fill(&mut self.local, GROUP_BYTES);
         fill(&mut peer, usize::MAX);
@@ -129,31 +126,17 @@ impl Waiting {
 
 /// The writer.
 pub(super) struct Writer {
-    conn: Connection,
-    path: PathBuf,
-    daemon: DaemonId,
-    state: State,
-    /// The last transaction failed: `state` is ahead of the database.
-    stale: bool,
+    store: LogStore,
     head: watch::Sender<LogHead>,
 }
 
 impl Writer {
-    /// Reads the state and stores a first or new epoch, if one began.
-    pub(super) fn new(
-        conn: Connection,
-        path: PathBuf,
-        daemon: DaemonId,
-    ) -> rusqlite::Result<(Self, watch::Receiver<LogHead>)> {
-        let state = State::load(&conn, daemon)?;
-        let (head, watcher) = watch::channel(state.meta.log_head());
-        let mut writer = Self { conn, path, daemon, state, stale: false, head };
-        writer.transaction(&mut [])?;
-        Ok((writer, watcher))
+    pub(super) fn new(store: LogStore) -> (Self, watch::Receiver<LogHead>) {
+        let (head, watcher) = watch::channel(store.head());
+        (Self { store, head }, watcher)
     }
 
-    /// Works until it is told to close or nobody is left to ask. Then moves the WAL into the
-    /// database.
+    /// Works until it is told to close or every sender is gone. Then closes the database.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<(), LogError> {
         let mut waiting = Waiting::default();
         loop {
@@ -170,25 +153,29 @@ impl Writer {
             }
             self.commit(waiting.next_group());
         }
-        let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        let closed = checkpoint.and_then(|()| self.conn.close().map_err(|(_, error)| error));
-        closed.map_err(|error| LogError::storage("close the log", &self.path, error))
+        self.store.close()
     }
 
-    /// Commits a group and answers. One job's failure doesn't fail the others: the group is
-    /// taken back and each job gets a transaction of its own.
+    /// Commits a group and answers. One task's failure doesn't fail the others: the group is rolled
+    /// back and each task gets a transaction of its own.
     fn commit(&mut self, mut group: Vec<Box<dyn Task>>) {
-        match self.transaction(&mut group) {
+        let done = self.store.transaction(|write| {
+            for task in &mut group {
+                task.run(write)?;
+            }
+            Ok(())
+        });
+        match done {
             Ok(()) => {
-                let now = self.state.meta.log_head();
+                let now = self.store.head();
                 let mut grown = false;
-                // A caller finds the head moved; those who follow it are woken after the callers.
+                // A caller finds the new head; those who watch it are woken after the callers.
                 self.head.send_if_modified(|head| {
                     grown = std::mem::replace(head, now) != now;
                     false
                 });
                 for task in group {
-                    task.answer(None, &self.path);
+                    task.answer(None, self.store.path());
                 }
                 if grown {
                     self.head.send_modify(|_| {});
@@ -201,47 +188,22 @@ impl Writer {
             }
             Err(error) => {
                 if let Some(task) = group.pop() {
-                    task.answer(Some(error), &self.path);
+                    task.answer(Some(error), self.store.path());
                 }
             }
         }
-    }
-
-    fn transaction(&mut self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
-        let outcome = self.attempt(group);
-        if outcome.is_err() {
-            self.stale = true;
-            // SQLite has rolled back by itself after some errors.
-            if !self.conn.is_autocommit()
-                && let Err(error) = self.conn.execute_batch("ROLLBACK")
-            {
-                tracing::error!(%error, "can't roll back");
-            }
-        }
-        outcome
-    }
-
-    fn attempt(&mut self, group: &mut [Box<dyn Task>]) -> rusqlite::Result<()> {
-        if self.stale {
-            self.state = State::load(&self.conn, self.daemon)?;
-            self.stale = false;
-        }
-        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut write = Write { conn: &self.conn, state: &mut self.state, now: clock::now() };
-        for task in group {
-            task.run(&mut write)?;
-        }
-        self.state.save(&self.conn)?;
-        self.conn.prepare_cached("COMMIT")?.execute([])?;
-        Ok(())
     }
 }
 
 fn take(job: Job, waiting: &mut Waiting, jobs: &mut mpsc::Receiver<Job>) {
     match job {
-        Job::Task { rank: Rank::Local, bytes, task } => waiting.local.push_back((bytes, task)),
-        Job::Task { rank: Rank::Peer, bytes, task } => waiting.peers.push_back((bytes, task)),
-        // What is queued still comes out; nothing more goes in.
+        Job::Task { priority: Priority::Local, bytes, task } => {
+            waiting.local.push_back((bytes, task))
+        }
+        Job::Task { priority: Priority::Peer, bytes, task } => {
+            waiting.peers.push_back((bytes, task))
+        }
+        // What is queued is still received; nothing more can be sent.
         Job::Close => jobs.close(),
     }
 }

@@ -60,7 +60,7 @@ impl Driver {
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Message>) {
         let shared = Arc::clone(&self.shared);
         let mut log = shared.log.watch();
-        let mut losses = shared.log.losses();
+        let mut damaged_rows = shared.log.damaged_rows();
         let mut peers = shared.registry.watch();
         let mut hints = shared.tailnet.hints();
         let mut presence = shared.tailnet.presence();
@@ -88,8 +88,8 @@ impl Driver {
                     let head = log.borrow_and_update().place.sequence;
                     self.input(Input::Head(head));
                 }
-                Ok(()) = losses.changed() => {
-                    losses.mark_unchanged();
+                Ok(()) = damaged_rows.changed() => {
+                    damaged_rows.mark_unchanged();
                     self.input(Input::SyncNow(None));
                 }
                 Ok(()) = peers.changed() => {

@@ -99,7 +99,7 @@ async fn is_lacking(shared: &Shared, id: DaemonId, heads: Vec<Head>) -> bool {
     // What can't be looked at now is told again with the next pull.
     let Ok(missing) = shared.log.missing(heads).await else { return false };
     let mut lacking = false;
-    shared.traffic(id, |traffic| match missing.owed {
+    shared.traffic(id, |traffic| match missing.needs_pull {
         false => traffic.doubt.settled(),
         true => lacking = traffic.doubt.arises(Instant::now()),
     });

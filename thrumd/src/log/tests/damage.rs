@@ -192,12 +192,12 @@ async fn a_full_database_refuses_appends_and_goes_on_when_there_is_room() {
     world.say_many(3).await;
     peer.say_many(1000).await;
     let limit = |pages: i64| {
-        move |write: &mut Write<'_>| {
+        move |write: &mut WriteTransaction<'_>| {
             let set = format!("PRAGMA max_page_count = {pages}");
             Ok(write.conn.query_row(&set, [], |row| row.get::<_, i64>(0))?)
         }
     };
-    let pages = world.log.write(Rank::Local, "limit the database", 0, limit(1)).await.unwrap();
+    let pages = world.log.write(Priority::Local, "limit the database", 0, limit(1)).await.unwrap();
     let large = || {
         let mut said = draft("");
         said.body = json(&format!("\"{}\"", "x".repeat(100_000)));
@@ -216,7 +216,7 @@ async fn a_full_database_refuses_appends_and_goes_on_when_there_is_room() {
     assert!(failed.is_err() && done.is_ok());
     check_invariants(&world);
 
-    world.log.write(Rank::Local, "limit the database", 0, limit(pages + 10_000)).await.unwrap();
+    world.log.write(Priority::Local, "limit the database", 0, limit(pages + 10_000)).await.unwrap();
     let written = world.log.append(vec![large()]).await.unwrap()[0];
     assert_eq!((written.sequence.0, written.origin_sequence.0), (4, 4));
     world.pull_from(&peer).await;

@@ -10,14 +10,14 @@ async fn hold(world: &World) -> std::sync::mpsc::Sender<()> {
     let mut entered = Some(entered);
     let log = world.log.clone();
     tokio::spawn(async move {
-        let work = move |_: &mut Write<'_>| {
+        let work = move |_: &mut WriteTransaction<'_>| {
             if let Some(entered) = entered.take() {
                 entered.send(()).unwrap();
                 held.recv().unwrap();
             }
             Ok(())
         };
-        log.write(Rank::Local, "hold the writer", 0, work).await.unwrap();
+        log.write(Priority::Local, "hold the writer", 0, work).await.unwrap();
     });
     inside.await.unwrap();
     release
@@ -96,14 +96,14 @@ async fn one_failing_job_does_not_fail_its_group() {
     let ask = |n: usize| {
         let log = world.log.clone();
         tokio::spawn(async move {
-            let work = move |write: &mut Write<'_>| {
+            let work = move |write: &mut WriteTransaction<'_>| {
                 let written = crate::log::append::append(write, &[draft(&n.to_string())])?;
                 if n == 3 {
                     write.conn.execute("INSERT INTO no_such_table VALUES (1)", [])?;
                 }
                 Ok(written)
             };
-            log.write(Rank::Local, "write events", 0, work).await
+            log.write(Priority::Local, "write events", 0, work).await
         })
     };
     let asked: Vec<_> = (0..6).map(ask).collect();

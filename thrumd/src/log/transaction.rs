@@ -1,23 +1,24 @@
-//! What a job can do inside the writer's transaction.
+//! The writer's transaction: storing events, beginning an epoch, quarantine.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::{DaemonId, EventHeader, EventId, Sequence, Timestamp};
 
 use super::column::{Id, int};
+use super::environment::Environment;
 use super::state::State;
-use crate::ids;
 
-/// Rows that the quarantine takes of what peers send. What comes later is reported and not kept.
+/// Entries that the quarantine keeps of what peers send. Later ones are logged and dropped.
 const QUARANTINE_MAX_ROWS: u64 = 1000;
-/// Bytes that the quarantine takes of what peers send, about at most.
+/// Bytes that the quarantine keeps of what peers send, approximately.
 const QUARANTINE_MAX_BYTES: u64 = 8 * 1024 * 1024;
-/// Of a larger find only the beginning is kept.
+/// Of a larger entry only the beginning is kept.
 const QUARANTINE_KEPT_BYTES: usize = 64 * 1024;
 
-/// The open transaction, and what the writer knows.
-pub(super) struct Write<'a> {
+/// The open transaction and the writer's state.
+pub(super) struct WriteTransaction<'a> {
     pub(super) conn: &'a Connection,
     pub(super) state: &'a mut State,
+    pub(super) environment: &'a mut dyn Environment,
     pub(super) now: Timestamp,
 }
 
@@ -26,7 +27,7 @@ pub(super) struct Write<'a> {
 pub(super) enum Stored {
     /// New here.
     New {
-        /// Another event stands at its place of its origin.
+        /// Another event has the same position in the same origin.
         forked: bool,
     },
     /// Held already, with these very bytes.
@@ -35,8 +36,8 @@ pub(super) enum Stored {
     OtherBytes,
 }
 
-/// Something that can't be stored in the log.
-pub(super) struct Find<'a> {
+/// Something that can't be stored in the log, or not any more.
+pub(super) struct QuarantineEntry<'a> {
     pub(super) peer: DaemonId,
     pub(super) sequence: Sequence,
     pub(super) event_id: Option<EventId>,
@@ -44,8 +45,8 @@ pub(super) struct Find<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-impl Write<'_> {
-    /// Stores an event at the next place, unless its id is held. `origin_sequence` fits SQLite.
+impl WriteTransaction<'_> {
+    /// Stores an event at the next sequence, unless its id is held. `origin_sequence` fits SQLite.
     pub(super) fn store(
         &mut self,
         header: &EventHeader,
@@ -57,8 +58,8 @@ impl Write<'_> {
         let source_id = self.state.source(self.conn, source)?;
         let id = header.event_id.ulid().to_bytes();
         let place = header.origin_sequence.0;
-        // Only a place up to `top` can be taken already.
-        let forked = place <= row.top && self.place_is_taken(row.id, place)?;
+        // Only a position up to `top` can be taken already.
+        let forked = place <= row.top && self.is_taken(row.id, place)?;
         let inserted = self
             .conn
             .prepare_cached(
@@ -92,8 +93,8 @@ impl Write<'_> {
         row.top = row.top.max(place);
         if place == row.head.saturating_add(1) {
             row.head = place;
-            // What came early and waited for this one.
-            while !was_whole && row.head < row.top && self.place_is_taken(row.id, row.head + 1)? {
+            // Later events of the origin that had arrived before this one.
+            while !was_whole && row.head < row.top && self.is_taken(row.id, row.head + 1)? {
                 row.head += 1;
             }
         }
@@ -101,27 +102,36 @@ impl Write<'_> {
         Ok(Stored::New { forked })
     }
 
-    fn place_is_taken(&self, origin: i64, place: u64) -> rusqlite::Result<bool> {
+    fn is_taken(&self, origin: i64, place: u64) -> rusqlite::Result<bool> {
         self.conn
             .prepare_cached("SELECT 1 FROM events WHERE origin = ?1 AND origin_sequence = ?2")?
             .exists(params![origin, int(place)])
     }
 
-    /// Begins a new epoch: what is written from now on is of a new origin.
+    /// Begins a new epoch: events written from now on are of a new origin.
     pub(super) fn begin_epoch(&mut self) {
         let meta = self.state.meta_mut();
         let was = meta.epoch;
-        meta.epoch = ids::epoch();
+        meta.epoch = self.environment.epoch();
         meta.own_sequence = 0;
         tracing::warn!(%was, now = %meta.epoch, "this log was rolled back; a new epoch begins");
     }
 
-    /// Keeps what a peer sent and can't be stored, for a person to look at. The same find is kept
+    /// Begins a new epoch, unless this one has no event of ours. Answers whether one began.
+    pub(super) fn rolled_back(&mut self) -> bool {
+        let has_events = self.state.meta.own_sequence > 0;
+        if has_events {
+            self.begin_epoch();
+        }
+        has_events
+    }
+
+    /// Keeps what a peer sent and can't be stored, for a person to look at. The same entry is kept
     /// once.
-    pub(super) fn set_aside(&mut self, find: &Find<'_>) -> rusqlite::Result<()> {
-        let peer = find.peer.ulid().to_bytes();
-        let kept = find.bytes.get(..QUARANTINE_KEPT_BYTES).unwrap_or(find.bytes);
-        let size = int(find.bytes.len() as u64);
+    pub(super) fn quarantine(&mut self, entry: &QuarantineEntry<'_>) -> rusqlite::Result<()> {
+        let peer = entry.peer.ulid().to_bytes();
+        let kept = entry.bytes.get(..QUARANTINE_KEPT_BYTES).unwrap_or(entry.bytes);
+        let size = int(entry.bytes.len() as u64);
         let known = self
             .conn
             .prepare_cached(
@@ -134,35 +144,35 @@ impl Write<'_> {
         let full = self.state.quarantine_rows >= QUARANTINE_MAX_ROWS
             || self.state.quarantine_bytes >= QUARANTINE_MAX_BYTES;
         if full {
-            // Not louder: whoever applies the batch tells how many there were.
-            tracing::debug!(peer = %find.peer, sequence = %find.sequence, "the quarantine is full");
+            // Only debug: whoever applies the batch logs how many there were.
+            tracing::debug!(peer = %entry.peer, sequence = %entry.sequence, "the quarantine is full");
             return Ok(());
         }
-        self.keep(find, kept)
+        self.insert_entry(entry, kept)
     }
 
-    /// Keeps all of a row of our own log. This may be the only copy, so no bound holds.
-    pub(super) fn set_row_aside(&mut self, find: &Find<'_>) -> rusqlite::Result<()> {
-        self.keep(find, find.bytes)
+    /// Keeps all of a damaged row of our own log. It may be the only copy, so there is no limit.
+    pub(super) fn quarantine_row(&mut self, entry: &QuarantineEntry<'_>) -> rusqlite::Result<()> {
+        self.insert_entry(entry, entry.bytes)
     }
 
-    fn keep(&mut self, find: &Find<'_>, kept: &[u8]) -> rusqlite::Result<()> {
+    fn insert_entry(&mut self, entry: &QuarantineEntry<'_>, kept: &[u8]) -> rusqlite::Result<()> {
         tracing::warn!(
-            peer = %find.peer, sequence = %find.sequence, event_id = ?find.event_id,
-            "an event was set aside: {}", find.reason
+            peer = %entry.peer, sequence = %entry.sequence, event_id = ?entry.event_id,
+            "an event was moved to quarantine: {}", entry.reason
         );
-        let id: Option<Id> = find.event_id.map(|id| id.ulid().to_bytes());
+        let id: Option<Id> = entry.event_id.map(|id| id.ulid().to_bytes());
         self.conn
             .prepare_cached(
                 "INSERT INTO quarantine (peer, sequence, event_id, reason, size, bytes, at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
-                find.peer.ulid().to_bytes(),
-                int(find.sequence.0),
+                entry.peer.ulid().to_bytes(),
+                int(entry.sequence.0),
                 id,
-                find.reason,
-                int(find.bytes.len() as u64),
+                entry.reason,
+                int(entry.bytes.len() as u64),
                 kept,
                 self.now.as_millis()
             ])?;

@@ -1,0 +1,76 @@
+//! Damaged rows: events whose bytes in the database are not a JSON object any more.
+
+use rusqlite::{OptionalExtension, params};
+use thrum_api::Sequence;
+
+use super::column::{self, Id, int, uint};
+use super::lookup::raw;
+use super::state::OWN_SOURCE;
+use super::transaction::{QuarantineEntry, WriteTransaction};
+
+/// Completes "can't ..." in errors.
+pub(super) const ACTION: &str = "move damaged events to quarantine";
+
+/// Moves damaged rows to quarantine. Their positions stay empty. The peers' logs are pulled from their
+/// start again (cheap, because of `have`), so that good copies come back, at new positions.
+pub(super) fn quarantine(
+    write: &mut WriteTransaction<'_>,
+    sequences: &[Sequence],
+) -> rusqlite::Result<()> {
+    for sequence in sequences {
+        quarantine_row(write, *sequence)?;
+    }
+    Ok(())
+}
+
+fn quarantine_row(write: &mut WriteTransaction<'_>, sequence: Sequence) -> rusqlite::Result<()> {
+    let found = write
+        .conn
+        .prepare_cached(
+            "SELECT event_id, origin, origin_sequence, source, body FROM events
+             WHERE sequence = ?1",
+        )?
+        .query_row([int(sequence.0)], |row| {
+            let id: Id = row.get(0)?;
+            let body: Vec<u8> = row.get(4)?;
+            Ok((id, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?, body))
+        })
+        .optional()?;
+    let Some((id, origin, origin_sequence, source, body)) = found else { return Ok(()) };
+    if raw(&body).is_some() {
+        return Ok(());
+    }
+    let source: Option<Id> = match source {
+        OWN_SOURCE => None,
+        source => write.conn.query_row(
+            "SELECT daemon_id FROM sources WHERE id = ?1",
+            [source],
+            |row| row.get(0),
+        )?,
+    };
+    write.quarantine_row(&QuarantineEntry {
+        peer: source.map_or(write.state.meta.daemon, column::daemon_id),
+        sequence,
+        event_id: Some(column::event_id(id)),
+        reason: "its bytes in the database are not a JSON object any more",
+        bytes: &body,
+    })?;
+    write.conn.execute("DELETE FROM events WHERE sequence = ?1", [int(sequence.0)])?;
+    write.conn.execute(
+        "INSERT INTO gaps (sequence, event_id) VALUES (?1, ?2)",
+        params![int(sequence.0), id],
+    )?;
+    write.state.damaged_rows += 1;
+    if let Some((origin, mut row)) = write.state.origin_by_id(origin) {
+        let top: Option<i64> = write.conn.query_row(
+            "SELECT max(origin_sequence) FROM events WHERE origin = ?1",
+            [row.id],
+            |row| row.get(0),
+        )?;
+        row.head = row.head.min(uint(origin_sequence).saturating_sub(1));
+        row.top = top.map_or(0, uint);
+        write.state.set_origin(origin, row);
+    }
+    write.conn.execute("UPDATE checkpoints SET sequence = 0, event_id = NULL, epoch = NULL", [])?;
+    Ok(())
+}

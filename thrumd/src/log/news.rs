@@ -1,0 +1,105 @@
+//! What `sync.notify` tells a peer of the log.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params};
+use thrum_api::limits::{HEADS_MAX, NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
+use thrum_api::{DaemonId, Head, Origin, Place, Sequence, SequencedEvent};
+
+use super::column::{Id, int, uint};
+use super::heads::with_events;
+use super::lookup::{ReadResult, holds, raw};
+use super::state::{Meta, OriginRow, read_origins};
+use super::types::News;
+
+/// What to tell a peer that holds our log up to `after`.
+pub(super) fn news(
+    conn: &Connection,
+    peer: DaemonId,
+    after: Place,
+) -> rusqlite::Result<ReadResult<News>> {
+    let meta = Meta::expect(conn)?;
+    let origins = read_origins(conn)?;
+    let heads = complete_heads(conn, &origins)?;
+    let peer: Id = peer.ulid().to_bytes();
+    let matches = holds(conn, &meta, after)?;
+    // A position in another log says nothing about ours.
+    let known = if matches { int(after.sequence.0) } else { 0 };
+    let own = int(meta.own_last.0) > known;
+    let concerns_peer = own
+        || conn
+            .prepare_cached("SELECT 1 FROM sources WHERE last > ?1 AND daemon_id != ?2")?
+            .exists(params![known, peer])?;
+    let mut news = News { head: meta.head, heads, window: None, concerns_peer, own };
+    let mut damaged = Vec::new();
+    if matches {
+        let own = origins.get(&meta.own_origin()).map(|row| row.id);
+        news.window = window(conn, own, after, &mut damaged)?;
+    }
+    Ok(ReadResult { answer: news, damaged })
+}
+
+/// Heads that describe all of this log; None if heads can't, or there are too many.
+fn complete_heads(
+    conn: &Connection,
+    origins: &BTreeMap<Origin, OriginRow>,
+) -> rusqlite::Result<Option<Vec<Head>>> {
+    if !origins.values().all(|row| !row.forked && row.head == row.top) {
+        return Ok(None);
+    }
+    let held = origins.iter().filter(|(_, row)| row.top > 0);
+    let held: Vec<_> = held.map(|(origin, row)| (*origin, *row)).collect();
+    if held.len() > HEADS_MAX {
+        return Ok(None);
+    }
+    with_events(conn, &held).map(Some)
+}
+
+/// Our own events after a position, if they are few and small. They are read backwards along our
+/// origin, so that skipping the events of others costs nothing. That ends at the first event before
+/// the position, so there is no window while a reappeared event stands after it.
+fn window(
+    conn: &Connection,
+    own: Option<i64>,
+    after: Place,
+    damaged: &mut Vec<Sequence>,
+) -> rusqlite::Result<Option<Vec<SequencedEvent>>> {
+    let Some(own) = own else { return Ok(Some(Vec::new())) };
+    if reappeared(conn, own, after)? {
+        return Ok(None);
+    }
+    let mut statement = conn.prepare_cached(
+        "SELECT sequence, body FROM events WHERE origin = ?1
+         ORDER BY origin_sequence DESC",
+    )?;
+    let mut rows = statement.query([own])?;
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let sequence = Sequence(uint(row.get(0)?));
+        if sequence <= after.sequence {
+            break;
+        }
+        let body = row.get_ref(1)?.as_blob()?;
+        bytes += body.len();
+        if events.len() >= NOTIFY_MAX_EVENTS || bytes > NOTIFY_MAX_BYTES {
+            return Ok(None);
+        }
+        match raw(body) {
+            Some(event) => events.push(SequencedEvent { sequence, event }),
+            None => damaged.push(sequence),
+        }
+    }
+    events.reverse();
+    Ok(Some(events))
+}
+
+/// Whether an event of this origin whose row was damaged stands after a position again, out of the
+/// order of its origin. Costs nothing in a log without damage: `gaps` is empty then.
+fn reappeared(conn: &Connection, origin: i64, after: Place) -> rusqlite::Result<bool> {
+    conn.prepare_cached(
+        "SELECT 1 FROM gaps CROSS JOIN events ON events.event_id = gaps.event_id
+         WHERE events.origin = ?1 AND events.sequence > ?2",
+    )?
+    .exists(params![origin, int(after.sequence.0)])
+}

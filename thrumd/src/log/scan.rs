@@ -1,0 +1,60 @@
+//! Limits of what one call reads and answers.
+
+use thrum_api::limits::{PULL_MAX_BYTES, PULL_MAX_EVENTS};
+use thrum_api::{Sequence, SequencedEvent};
+
+use super::lookup::raw;
+
+/// How much one call reads at most: rows, and bytes of events (SQLite reads a large body even if
+/// it is not asked for). The call then says that there is more.
+pub(super) struct ScanBudget {
+    rows: usize,
+    bytes: usize,
+}
+
+impl ScanBudget {
+    pub(super) const ROWS: usize = 20_000;
+
+    pub(super) fn new() -> Self {
+        Self { rows: Self::ROWS, bytes: 64 * 1024 * 1024 }
+    }
+
+    /// Counts one more row; false if that is too much.
+    pub(super) fn take(&mut self, body: &[u8]) -> bool {
+        let enough = self.rows > 0 && self.bytes > 0;
+        self.rows = self.rows.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(body.len());
+        enough
+    }
+}
+
+/// Collects events up to a count and a number of bytes.
+pub(super) struct Collector {
+    pub(super) events: Vec<SequencedEvent>,
+    pub(super) damaged: Vec<Sequence>,
+    limit: usize,
+    bytes: usize,
+}
+
+impl Collector {
+    pub(super) fn new(limit: usize) -> Self {
+        let limit = limit.clamp(1, PULL_MAX_EVENTS);
+        Self { events: Vec::new(), damaged: Vec::new(), limit, bytes: 0 }
+    }
+
+    /// Adds an event; false if it doesn't fit any more. The first one always fits.
+    pub(super) fn add(&mut self, sequence: Sequence, body: &[u8]) -> bool {
+        let full = self.events.len() >= self.limit || self.bytes + body.len() > PULL_MAX_BYTES;
+        if full && !self.events.is_empty() {
+            return false;
+        }
+        match raw(body) {
+            Some(event) => {
+                self.bytes += body.len();
+                self.events.push(SequencedEvent { sequence, event });
+            }
+            None => self.damaged.push(sequence),
+        }
+        true
+    }
+}

@@ -1,0 +1,276 @@
+//! The synchronous core of the log: one SQLite connection and the state of its writer.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use thrum_api::local::{Appended, EventListParams, EventListResult};
+use thrum_api::{DaemonId, Draft, Head, Place};
+
+use super::append;
+use super::apply;
+use super::damage;
+use super::environment::{Environment, System};
+use super::error::{Failed, LogError};
+use super::heads;
+use super::list;
+use super::lookup::{self, ReadResult};
+use super::news;
+use super::page;
+use super::schema;
+use super::state::{Meta, State, count_gaps};
+use super::transaction::WriteTransaction;
+use super::types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
+use crate::report::Chain;
+
+/// The log without threads: each call is done, and committed, when it returns. [`super::Log`] runs it
+/// on its writer thread; a simulation runs it directly, on a database in memory.
+pub struct LogStore {
+    conn: Connection,
+    path: PathBuf,
+    daemon: DaemonId,
+    environment: Box<dyn Environment>,
+    state: State,
+    /// The last transaction failed: `state` is ahead of the database.
+    stale: bool,
+    /// As of the last commit.
+    head: LogHead,
+}
+
+impl LogStore {
+    /// Opens a new log in memory.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn open_in_memory(
+        daemon: DaemonId,
+        environment: impl Environment + 'static,
+    ) -> Result<Self, LogError> {
+        let conn = Connection::open_in_memory()
+            .map_err(|source| schema::open_error(Path::new(IN_MEMORY), source))?;
+        Self::open(conn, daemon, environment)
+    }
+
+    /// Opens the log in this database, for example in a copy of another one's.
+    ///
+    /// # Errors
+    /// When the database is of a later version, or SQLite fails.
+    pub fn open(
+        mut conn: Connection,
+        daemon: DaemonId,
+        environment: impl Environment + 'static,
+    ) -> Result<Self, LogError> {
+        let path = Path::new(IN_MEMORY);
+        schema::prepare(&mut conn, path)?;
+        Self::load(conn, path, daemon, Box::new(environment))
+    }
+
+    /// Opens the log in this file, with random ids and the machine's clock.
+    pub(super) fn open_file(path: &Path, daemon: DaemonId) -> Result<Self, LogError> {
+        Self::load(schema::open_writer(path)?, path, daemon, Box::new(System))
+    }
+
+    /// Reads the state and stores a first or new epoch, if one began.
+    fn load(
+        conn: Connection,
+        path: &Path,
+        daemon: DaemonId,
+        mut environment: Box<dyn Environment>,
+    ) -> Result<Self, LogError> {
+        let failed = |source| schema::open_error(path, source);
+        let state = State::load(&conn, daemon, &mut *environment).map_err(failed)?;
+        let head = state.meta.log_head();
+        let path = path.to_owned();
+        let mut store = Self { conn, path, daemon, environment, state, stale: false, head };
+        match store.transaction(|_| Ok(())) {
+            Ok(()) => Ok(store),
+            Err(source) => Err(schema::open_error(&store.path, source)),
+        }
+    }
+
+    /// Moves the WAL into the database and closes it.
+    pub(super) fn close(self) -> Result<(), LogError> {
+        let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let closed = checkpoint.and_then(|()| self.conn.close().map_err(|(_, error)| error));
+        closed.map_err(|error| LogError::storage("close the log", &self.path, error))
+    }
+
+    /// Gives the database back, for example to open it again: all that was acknowledged is in it.
+    pub fn into_connection(self) -> Connection {
+        self.conn
+    }
+
+    /// The connection: for copies, and for tests that damage rows or make the database full.
+    pub fn connection(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// The database file, for errors.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The daemon whose log it is.
+    pub fn daemon(&self) -> DaemonId {
+        self.daemon
+    }
+
+    /// The end of the log.
+    pub fn head(&self) -> LogHead {
+        self.head
+    }
+
+    /// As [`super::Log::append`], with its errors.
+    pub fn append(&mut self, drafts: &[Draft]) -> Result<Vec<Appended>, LogError> {
+        append::check(drafts)?;
+        self.write("write events", |write| append::append(write, drafts))
+    }
+
+    /// As [`super::Log::apply`], with its errors.
+    pub fn apply(&mut self, batch: &Batch) -> Result<Applied, LogError> {
+        self.write("store a peer's events", |write| Ok(apply::apply(write, batch)?))
+    }
+
+    /// As [`super::Log::page`], with its errors.
+    pub fn page(&mut self, request: &PageRequest) -> Result<PageAnswer, LogError> {
+        self.scan("read a page", |conn| page::page(conn, request))
+    }
+
+    /// As [`super::Log::heads`], with its errors.
+    pub fn heads(&self) -> Result<Vec<Head>, LogError> {
+        self.read("read the heads", heads::heads)
+    }
+
+    /// As [`super::Log::news`], with its errors.
+    pub fn news(&mut self, peer: DaemonId, after: Place) -> Result<News, LogError> {
+        self.scan("read the news", |conn| news::news(conn, peer, after))
+    }
+
+    /// As [`super::Log::missing`], with its errors.
+    pub fn missing(&self, heads: &[Head]) -> Result<Missing, LogError> {
+        self.read("compare heads", |conn| heads::missing(conn, heads))
+    }
+
+    /// As [`super::Log::shows_rollback`], with its errors.
+    pub fn shows_rollback(&self, head: &Head) -> Result<bool, LogError> {
+        self.read("compare a head", |conn| heads::shows_rollback(conn, head))
+    }
+
+    /// As [`super::Log::rolled_back`], with its errors.
+    pub fn rolled_back(&mut self) -> Result<bool, LogError> {
+        self.write("begin a new epoch", |write| Ok(write.rolled_back()))
+    }
+
+    /// As [`super::Log::checkpoint`], with its errors.
+    pub fn checkpoint(&self, peer: DaemonId) -> Result<Checkpoint, LogError> {
+        self.read("read a checkpoint", |conn| lookup::checkpoint(conn, peer))
+    }
+
+    /// As [`super::Log::reset_checkpoint`], with its errors.
+    pub fn reset_checkpoint(&mut self, peer: DaemonId) -> Result<(), LogError> {
+        self.write("reset a checkpoint", |write| Ok(apply::reset_checkpoint(write, peer)?))
+    }
+
+    /// As [`super::Log::list`], with its errors.
+    pub fn list(&mut self, params: &EventListParams) -> Result<EventListResult, LogError> {
+        self.scan("list events", |conn| list::list(conn, params))
+    }
+
+    /// As [`super::Log::holds`], with its errors.
+    pub fn holds(&self, place: Place) -> Result<bool, LogError> {
+        self.read("look for an event", |conn| lookup::holds(conn, &Meta::expect(conn)?, place))
+    }
+
+    /// How many damaged rows were ever moved to quarantine. When it grows, peers may have good copies.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn damaged_rows(&self) -> Result<u64, LogError> {
+        self.read("count the damaged rows", count_gaps)
+    }
+
+    /// Reads; `action` completes "can't ...".
+    fn read<T>(
+        &self,
+        action: &'static str,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, LogError> {
+        read(&self.conn).map_err(|error| LogError::storage(action, &self.path, error))
+    }
+
+    /// Reads events and moves rows that are found damaged to quarantine. The reader gets the others
+    /// even if that fails: the next one finds the rows again.
+    fn scan<T>(
+        &mut self,
+        action: &'static str,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<ReadResult<T>>,
+    ) -> Result<T, LogError> {
+        let found = self.read(action, read)?;
+        if !found.damaged.is_empty() {
+            let work =
+                |write: &mut WriteTransaction<'_>| Ok(damage::quarantine(write, &found.damaged)?);
+            if let Err(error) = self.write(damage::ACTION, work) {
+                tracing::error!(error = %Chain(&error), "damaged events stay in the log");
+            }
+        }
+        Ok(found.answer)
+    }
+
+    /// Writes in a transaction of its own; `action` completes "can't ...".
+    fn write<T>(
+        &mut self,
+        action: &'static str,
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failed>,
+    ) -> Result<T, LogError> {
+        let done = self.transaction(|write| match work(write) {
+            Ok(done) => Ok(Ok(done)),
+            Err(Failed::Refused(error)) => Ok(Err(error)),
+            Err(Failed::Sqlite(error)) => Err(error),
+        });
+        done.map_err(|error| LogError::storage(action, &self.path, error))?
+    }
+
+    /// Runs `work` in one transaction and commits it; rolls back what failed.
+    pub(super) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let outcome = self.attempt(work);
+        match &outcome {
+            Ok(_) => self.head = self.state.meta.log_head(),
+            Err(_) => self.stale = true,
+        }
+        // SQLite has rolled back by itself after some errors.
+        if outcome.is_err()
+            && !self.conn.is_autocommit()
+            && let Err(error) = self.conn.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "can't roll back");
+        }
+        outcome
+    }
+
+    fn attempt<T>(
+        &mut self,
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        if self.stale {
+            self.state = State::load(&self.conn, self.daemon, &mut *self.environment)?;
+            self.stale = false;
+        }
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let now = self.environment.now();
+        let mut write = WriteTransaction {
+            conn: &self.conn,
+            state: &mut self.state,
+            environment: &mut *self.environment,
+            now,
+        };
+        let done = work(&mut write)?;
+        self.state.save(&self.conn)?;
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        Ok(done)
+    }
+}
+
+/// Stands for the path of a database that has no file.
+const IN_MEMORY: &str = ":memory:";

@@ -1,0 +1,104 @@
+//! The synchronous core alone, on a database in memory.
+
+use rusqlite::Connection;
+use rusqlite::backup::Backup;
+use thrum_api::Timestamp;
+use ulid::Ulid;
+
+use super::*;
+
+/// Counts up: the same in each run.
+struct Counter(u128);
+
+impl Environment for Counter {
+    fn event_id(&mut self) -> EventId {
+        self.0 += 1;
+        EventId::from_ulid(Ulid(self.0))
+    }
+
+    fn epoch(&mut self) -> Epoch {
+        self.0 += 1;
+        Epoch::from_ulid(Ulid(self.0))
+    }
+
+    fn now(&mut self) -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000)
+    }
+}
+
+fn store() -> LogStore {
+    LogStore::open_in_memory(DaemonId::from_ulid(Ulid(1)), Counter(0)).unwrap()
+}
+
+fn texts(store: &mut LogStore) -> Vec<String> {
+    let list = store.list(&EventListParams::default()).unwrap();
+    list.events.iter().map(|event| event.event.get().to_owned()).collect()
+}
+
+fn reopen(conn: Connection, ids: u128) -> LogStore {
+    LogStore::open(conn, DaemonId::from_ulid(Ulid(1)), Counter(ids)).unwrap()
+}
+
+#[test]
+fn the_same_ids_and_time_give_the_same_bytes() {
+    let run = || {
+        let mut store = store();
+        store.append(&[draft("one"), draft("two")]).unwrap();
+        assert!(store.rolled_back().unwrap());
+        store.append(&[draft("three")]).unwrap();
+        texts(&mut store)
+    };
+    assert_eq!(run().len(), 3);
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn what_is_appended_outlives_the_process_and_a_copy_is_a_log_of_its_own() {
+    let mut store = store();
+    store.append(&[draft("one")]).unwrap();
+    let head = store.head();
+    let mut store = reopen(store.into_connection(), 1000);
+    assert_eq!(store.head(), head);
+
+    let mut copy = Connection::open_in_memory().unwrap();
+    let backup = Backup::new(store.connection(), &mut copy).unwrap();
+    backup.run_to_completion(i32::MAX, std::time::Duration::ZERO, None).unwrap();
+    drop(backup);
+    store.append(&[draft("two")]).unwrap();
+    let mut copy = reopen(copy, 2000);
+    assert_eq!(copy.head(), head);
+    copy.append(&[draft("other")]).unwrap();
+    assert_eq!(copy.head().place.sequence, store.head().place.sequence);
+    assert_ne!(texts(&mut copy), texts(&mut store));
+}
+
+#[test]
+fn a_transaction_that_fails_leaves_nothing_behind() {
+    let mut store = store();
+    store.append(&[draft("one")]).unwrap();
+    let (head, before) = (store.head(), texts(&mut store));
+    let pages = |store: &LogStore, pages: i64| {
+        store.connection().pragma_update(None, "max_page_count", pages).unwrap();
+    };
+    pages(&store, 1);
+    let large = draft(&"x".repeat(100_000));
+    let full = store.append(std::slice::from_ref(&large)).unwrap_err();
+    assert_eq!(full.kind(), LogErrorKind::StorageFull);
+    assert_eq!((store.head(), texts(&mut store)), (head, before));
+    pages(&store, 10_000);
+    let written = store.append(&[large]).unwrap()[0];
+    assert_eq!((written.sequence.0, written.origin_sequence.0), (2, 2));
+}
+
+#[test]
+fn a_reader_gets_the_rest_of_a_damaged_log() {
+    let mut store = store();
+    store.append(&[draft("one"), draft("two"), draft("three")]).unwrap();
+    store.connection().execute("UPDATE events SET body = x'00' WHERE sequence = 2", []).unwrap();
+    store.connection().pragma_update(None, "query_only", true).unwrap();
+    assert_eq!(texts(&mut store).len(), 2);
+    assert_eq!(store.damaged_rows().unwrap(), 0, "could not be moved");
+    store.connection().pragma_update(None, "query_only", false).unwrap();
+    assert_eq!(texts(&mut store).len(), 2);
+    assert_eq!(store.damaged_rows().unwrap(), 1);
+}
