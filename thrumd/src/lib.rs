@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod agents;
+pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -3,8 +3,8 @@
 
 use thrum_api::{Epoch, Place};
 use thrumd::sync::hub::{
-    Action, Failure, Flight, Input, PageFacts, PullEnd, Step, TellEnd, Ticket, Trouble, Why,
-    patience,
+    Action, Failure, FailureKind, Input, NotifyResult, OperationId, PageHeader, PullPipeline,
+    PullReason, PullResult, Step,
 };
 
 use crate::log::Served;
@@ -13,7 +13,7 @@ use crate::node::{Asked, Call, Life};
 use crate::world::{Coming, Micros, World, millis, seconds};
 
 pub fn line(text: &str) -> Failure {
-    Failure { trouble: Trouble::Line, text: text.to_owned() }
+    Failure { kind: FailureKind::Unreachable, text: text.to_owned() }
 }
 
 impl World {
@@ -22,13 +22,14 @@ impl World {
         let now = self.moment();
         let Some(life) = &mut self.nodes[node].life else { return };
         self.trace.note(self.now, node, &input);
-        let failing = |life: &Life, peer| life.hub.view(peer).is_some_and(|view| view.failures > 0);
+        let failing =
+            |life: &Life, peer| life.hub.snapshot(peer).is_some_and(|view| view.failures > 0);
         let heard = match &input {
-            Input::Heard(peer) => failing(life, *peer),
+            Input::RequestReceived(peer) => failing(life, *peer),
             _ => false,
         };
-        let ended = matches!(&input, Input::PullEnded { end: PullEnd::Done { .. }, .. });
-        let lacking = matches!(&input, Input::Lacking { .. });
+        let ended = matches!(&input, Input::PullFinished { result: PullResult::Done { .. }, .. });
+        let lacking = matches!(&input, Input::PullNeeded { .. });
         let actions = life.hub.handle(now, input);
         let pulls = actions.iter().any(|action| matches!(action, Action::Pull { .. }));
         if heard && pulls {
@@ -40,7 +41,7 @@ impl World {
         if lacking {
             let later = life.hub.next_wake().map(|at| at.since(now));
             self.marks.hit("a notification led to a pull");
-            if !pulls && later.is_some_and(|wait| wait == self.rules.triangle_wait) {
+            if !pulls && later.is_some_and(|wait| wait == self.timing.triangle_wait) {
                 self.marks.hit("a pull waited for the triangle");
             }
         }
@@ -54,31 +55,38 @@ impl World {
         let life = self.nodes[node].lives;
         let soon = self.choices.up_to(millis(2));
         match action {
-            Action::Pull { peer, ticket, why } => {
-                if why == Why::Periodic {
+            Action::Pull { peer, operation, reason } => {
+                if reason == PullReason::Periodic {
                     self.marks.hit("a periodic pull");
                 }
                 let (place, epoch) = self.nodes[node].log.checkpoint(peer);
-                let (flight, first) = Flight::begin(place, epoch);
+                let (flight, first) = PullPipeline::begin(place, epoch);
                 let peer = self.index_of(peer);
                 if let Some(life) = &mut self.nodes[node].life {
-                    life.flights.insert(peer, (ticket, flight));
+                    life.flights.insert(peer, (operation, flight));
                 }
-                self.step(node, peer, ticket, vec![first]);
+                self.step(node, peer, operation, vec![first]);
             }
-            Action::Tell { peer, ticket, unseen, held, window, due } => {
+            Action::Notify {
+                peer,
+                operation,
+                examined: unseen,
+                sent: held,
+                include_events: window,
+                due,
+            } => {
                 let peer = self.index_of(peer);
                 self.plan(
                     soon,
-                    Coming::Look { node, life, peer, ticket, unseen, held, window, due },
+                    Coming::Look { node, life, peer, operation, unseen, held, window, due },
                 );
             }
-            Action::ForgetCheckpoint { peer, ticket } => {
+            Action::ResetCheckpoint { peer, operation } => {
                 self.marks.hit("a checkpoint was reset");
                 let peer = self.index_of(peer);
-                self.plan(soon, Coming::Forgotten { node, life, peer, ticket });
+                self.plan(soon, Coming::Forgotten { node, life, peer, operation });
             }
-            Action::MarkRemoved { .. } | Action::Confirm(_) | Action::Drop(_) => {
+            Action::MarkRemoved { .. } | Action::ConfirmPairing(_) | Action::DropPairing(_) => {
                 unreachable!("nobody is removed here: {action:?}")
             }
         }
@@ -88,7 +96,7 @@ impl World {
         &mut self,
         node: usize,
         peer: usize,
-        ticket: Ticket,
+        operation: OperationId,
         steps: Vec<Step<Vec<Served>>>,
     ) {
         let life = self.nodes[node].lives;
@@ -99,25 +107,25 @@ impl World {
             match step {
                 Step::Fetch(after) => {
                     let have = self.nodes[node].log.heads();
-                    let call = Call { peer, ticket, what: Asked::Page };
+                    let call = Call { peer, operation, what: Asked::Page };
                     self.call(node, call, Request::Pull { after, have }, seconds(180));
                 }
                 Step::Apply { page, checkpoint } => {
                     let takes = self.choices.up_to(millis(30));
                     self.plan(
                         takes,
-                        Coming::Applied { node, life, peer, ticket, page, checkpoint },
+                        Coming::Applied { node, life, peer, operation, page, checkpoint },
                     );
                 }
                 Step::End(end) => {
                     if let Some(life) = &mut self.nodes[node].life {
                         life.flights.remove(&peer);
                     }
-                    if matches!(&end, PullEnd::Failed(f) if f.trouble == Trouble::Line) {
+                    if matches!(&end, PullResult::Failed(f) if f.kind == FailureKind::Unreachable) {
                         self.marks.hit("a back-off");
                     }
                     let id = self.nodes[peer].id;
-                    self.input(node, Input::PullEnded { peer: id, ticket, end });
+                    self.input(node, Input::PullFinished { peer: id, operation, result: end });
                 }
             }
         }
@@ -127,14 +135,14 @@ impl World {
         &mut self,
         node: usize,
         peer: usize,
-        ticket: Ticket,
-        turn: impl FnOnce(&mut Flight<Vec<Served>>) -> Vec<Step<Vec<Served>>>,
+        operation: OperationId,
+        turn: impl FnOnce(&mut PullPipeline<Vec<Served>>) -> Vec<Step<Vec<Served>>>,
     ) {
         let Some(life) = &mut self.nodes[node].life else { return };
         let Some((at, flight)) = life.flights.get_mut(&peer) else { return };
-        if *at == ticket {
+        if *at == operation {
             let steps = turn(flight);
-            self.step(node, peer, ticket, steps);
+            self.step(node, peer, operation, steps);
         }
     }
 
@@ -191,19 +199,19 @@ impl World {
         &mut self,
         node: usize,
         peer: usize,
-        ticket: Ticket,
+        operation: OperationId,
         what: (Place, Place, bool, bool),
     ) {
         let (unseen, held, with_window, due) = what;
         let id = self.nodes[peer].id;
         let mut news = self.nodes[node].log.news(id, if due { held } else { unseen });
         if !due {
-            let delay = patience(news.own, news.concerns_peer, &self.rules);
+            let delay = self.timing.notify_delay(news.own, news.concerns_peer);
             if !delay.is_zero() {
-                let relay = delay == self.rules.relay_delay;
+                let relay = delay == self.timing.relay_delay;
                 self.marks.hit(if relay { "relayed news waited" } else { "an echo waited" });
-                let end = TellEnd::Later { delay, seen: news.head };
-                return self.input(node, Input::TellEnded { peer: id, ticket, end });
+                let result = NotifyResult::Deferred { delay, examined: news.head };
+                return self.input(node, Input::NotifyFinished { peer: id, operation, result });
             }
             news = self.nodes[node].log.news(id, held);
         }
@@ -214,7 +222,7 @@ impl World {
             window: window.unwrap_or_default(),
             heads: news.heads,
         };
-        let call = Call { peer, ticket, what: Asked::Told { latest: news.head } };
+        let call = Call { peer, operation, what: Asked::Told { latest: news.head } };
         self.call(node, call, request, seconds(10));
     }
 
@@ -222,34 +230,34 @@ impl World {
         let peer = self.nodes[call.peer].id;
         match (call.what, reply) {
             (Asked::Page, Reply::Page(page)) => {
-                let facts = PageFacts {
-                    places: page.events.iter().map(|(place, _)| *place).collect(),
+                let facts = PageHeader {
+                    sequences: page.events.iter().map(|(place, _)| *place).collect(),
                     next: page.next,
                     more_available: page.more,
                     head: page.head,
                     epoch: Some(page.epoch),
                 };
-                let turn = |flight: &mut Flight<_>| flight.page(&facts, page.events);
-                self.flight(node, call.peer, call.ticket, turn);
+                let turn = |flight: &mut PullPipeline<_>| flight.page(&facts, page.events);
+                self.flight(node, call.peer, call.operation, turn);
             }
-            (Asked::Page, Reply::OtherLog) => self.failed(node, call, PullEnd::OtherLog),
+            (Asked::Page, Reply::OtherLog) => self.failed(node, call, PullResult::OtherLog),
             (Asked::Told { latest }, Reply::Held(held)) => {
-                let end = TellEnd::Told { latest, held };
-                self.input(node, Input::TellEnded { peer, ticket: call.ticket, end });
+                let result = NotifyResult::Answered { latest, confirmed: held };
+                self.input(node, Input::NotifyFinished { peer, operation: call.operation, result });
             }
-            _ => self.failed(node, call, PullEnd::Failed(line("connection refused"))),
+            _ => self.failed(node, call, PullResult::Failed(line("connection refused"))),
         }
     }
 
-    pub fn failed(&mut self, node: usize, call: Call, end: PullEnd) {
+    pub fn failed(&mut self, node: usize, call: Call, end: PullResult) {
         let peer = self.nodes[call.peer].id;
         match (call.what, end) {
             (Asked::Page, end) => {
-                self.flight(node, call.peer, call.ticket, |flight| flight.refused(end));
+                self.flight(node, call.peer, call.operation, |flight| flight.refused(end));
             }
-            (Asked::Told { .. }, PullEnd::Failed(failure)) => {
-                let end = TellEnd::Failed(failure);
-                self.input(node, Input::TellEnded { peer, ticket: call.ticket, end });
+            (Asked::Told { .. }, PullResult::Failed(failure)) => {
+                let result = NotifyResult::Failed(failure);
+                self.input(node, Input::NotifyFinished { peer, operation: call.operation, result });
             }
             (Asked::Told { .. }, end) => unreachable!("a telling ended as {end:?}"),
         }

@@ -64,7 +64,7 @@ fn everyone_says_so(world: &World) -> bool {
     world.nodes.iter().all(|node| {
         let hub = node.life.as_ref().map(|life| &life.hub);
         node.peers.iter().all(|peer| {
-            let view = hub.and_then(|hub| hub.view(world.nodes[*peer].id));
+            let view = hub.and_then(|hub| hub.snapshot(world.nodes[*peer].id));
             view.is_some_and(|view| view.state == PeerState::InSync)
         })
     })
@@ -107,7 +107,7 @@ fn something(world: &mut World) {
         }
         16..=17 => world.net.cut.clear(),
         18 => world.input(node, Input::SyncNow(None)),
-        _ => world.input(node, Input::Hint),
+        _ => world.input(node, Input::NetworkChanged),
     }
 }
 

@@ -197,7 +197,7 @@ impl SimLog {
             && place.event_id.is_none_or(|id| self.place(sequence).event_id == Some(id))
     }
 
-    fn head_of(origin: &Origin, state: &OriginState) -> Option<Head> {
+    fn head_of_origin(origin: &Origin, state: &OriginState) -> Option<Head> {
         Some(Head {
             origin_daemon: origin.daemon,
             origin_epoch: origin.epoch,
@@ -209,7 +209,7 @@ impl SimLog {
     /// All heads that are safe to send as `have`.
     pub fn heads(&self) -> Vec<Head> {
         let origins = self.origins.iter().filter(|(_, state)| !state.forked);
-        origins.filter_map(|(origin, state)| Self::head_of(origin, state)).collect()
+        origins.filter_map(|(origin, state)| Self::head_of_origin(origin, state)).collect()
     }
 
     fn holds_head(&self, head: &Head) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use thrum_api::{DaemonId, EventId, Place};
-use thrumd::sync::hub::{Flight, Hub, Ticket};
+use thrumd::sync::hub::{Hub, OperationId, PullPipeline};
 
 use crate::log::{Served, SimLog};
 
@@ -21,7 +21,7 @@ pub struct Node {
 
 pub struct Life {
     pub hub: Hub,
-    pub flights: BTreeMap<usize, (Ticket, Flight<Vec<Served>>)>,
+    pub flights: BTreeMap<usize, (OperationId, PullPipeline<Vec<Served>>)>,
     pub calls: BTreeMap<u64, Call>,
 }
 
@@ -29,7 +29,7 @@ pub struct Life {
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
     pub peer: usize,
-    pub ticket: Ticket,
+    pub operation: OperationId,
     pub what: Asked,
 }
 

@@ -1,7 +1,7 @@
 //! What a daemon does when it is called, as `rpc` and `sync::serve` do it.
 
 use thrum_api::{EventId, Head, Place};
-use thrumd::sync::hub::{Input, Told, Verdict, head_of, judge};
+use thrumd::sync::hub::{Decision, Input, Notification, decide, head_of_origin};
 
 use crate::log::Served;
 use crate::net::{Reply, Request};
@@ -11,7 +11,7 @@ impl World {
     /// The server side, as `rpc` and `sync::serve` do it.
     pub fn serve(&mut self, node: usize, from: usize, request: Request) -> Reply {
         let peer = self.nodes[from].id;
-        self.input(node, Input::Heard(peer));
+        self.input(node, Input::RequestReceived(peer));
         match request {
             Request::Pull { after, have } => {
                 self.learn_of_rollback(node, &have);
@@ -24,7 +24,7 @@ impl World {
                         self.marks.hit("an epoch began by a checkpoint");
                     }
                 }
-                self.input(node, Input::Served { peer, next, more });
+                self.input(node, Input::PageServed { peer, next, more });
                 page.map_or(Reply::OtherLog, Reply::Page)
             }
             Request::Notify { latest, after, window, heads } => {
@@ -35,7 +35,7 @@ impl World {
 
     pub fn learn_of_rollback(&mut self, node: usize, heads: &[Head]) {
         let log = &mut self.nodes[node].log;
-        let shown = head_of(log.own_origin(), heads);
+        let shown = head_of_origin(log.own_origin(), heads);
         if shown.is_some_and(|head| !log.missing(&[head]).is_empty())
             && log.rolled_back(&mut self.ids)
         {
@@ -47,9 +47,9 @@ impl World {
         &mut self,
         node: usize,
         from: usize,
-        told: (Place, Option<Place>, Vec<Served>, Option<Vec<Head>>),
+        notification: (Place, Option<Place>, Vec<Served>, Option<Vec<Head>>),
     ) -> Reply {
-        let (latest, after, mut window, heads) = told;
+        let (latest, after, mut window, heads) = notification;
         let peer = self.nodes[from].id;
         self.learn_of_rollback(node, heads.as_deref().unwrap_or_default());
         loop {
@@ -57,11 +57,12 @@ impl World {
             let (checkpoint, _) = log.checkpoint(peer);
             let missing = heads.as_ref().map(|heads| log.missing(heads));
             let ids: Vec<EventId> = window.iter().map(|(_, event)| event.id).collect();
-            let told = Told { latest, after, window: &ids, heads: heads.as_deref() };
-            let verdict = judge(checkpoint, &told, missing.as_deref());
-            self.trace.note(self.now, node, &verdict);
-            let (held, input) = match verdict {
-                Verdict::Apply { checkpoint } => {
+            let notification =
+                Notification { latest, after, window: &ids, heads: heads.as_deref() };
+            let decision = decide(checkpoint, &notification, missing.as_deref());
+            self.trace.note(self.now, node, &decision);
+            let (held, input) = match decision {
+                Decision::Apply { checkpoint } => {
                     self.marks.hit("a window was applied");
                     self.apply(node, from, &std::mem::take(&mut window), checkpoint, None);
                     if checkpoint.is_none() {
@@ -70,15 +71,17 @@ impl World {
                     self.marks.hit("a window and the checkpoint in one");
                     (latest.sequence, Input::Synced { peer, latest: latest.sequence })
                 }
-                Verdict::Move(place) => {
+                Decision::AdvanceCheckpoint(place) => {
                     self.marks.hit("a checkpoint moved without a pull");
                     self.apply(node, from, &[], Some(place), None);
                     (latest.sequence, Input::Synced { peer, latest: latest.sequence })
                 }
-                Verdict::Held => (latest.sequence, Input::Synced { peer, latest: latest.sequence }),
-                Verdict::Lacking { from } => {
+                Decision::UpToDate => {
+                    (latest.sequence, Input::Synced { peer, latest: latest.sequence })
+                }
+                Decision::Pull { creators } => {
                     let latest = latest.sequence;
-                    (checkpoint.sequence, Input::Lacking { peer, latest, from })
+                    (checkpoint.sequence, Input::PullNeeded { peer, latest, creators })
                 }
             };
             self.input(node, input);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thrum_api::{DaemonId, Place, Sequence};
 use thrumd::config::Cadence;
-use thrumd::sync::hub::{Facts, Hub, Input, Moment, PullEnd, Rules, Ticket};
+use thrumd::sync::hub::{Hub, Input, MonotonicTime, OperationId, PairingState, PullResult, Timing};
 
 use crate::caller::line;
 use crate::choices::Choices;
@@ -49,7 +49,7 @@ pub enum Coming {
         node: usize,
         life: u64,
         peer: usize,
-        ticket: Ticket,
+        operation: OperationId,
         unseen: Place,
         held: Place,
         window: bool,
@@ -59,7 +59,7 @@ pub enum Coming {
         node: usize,
         life: u64,
         peer: usize,
-        ticket: Ticket,
+        operation: OperationId,
         page: Vec<Served>,
         checkpoint: Place,
     },
@@ -67,7 +67,7 @@ pub enum Coming {
         node: usize,
         life: u64,
         peer: usize,
-        ticket: Ticket,
+        operation: OperationId,
     },
 }
 
@@ -84,7 +84,7 @@ pub struct World {
     pub duplicates: u64,
     pub requests: u64,
     pub written: u64,
-    pub rules: Rules,
+    pub timing: Timing,
     pub seed: u64,
     pub calls: u64,
     pub coming: BTreeMap<(Micros, u64), Coming>,
@@ -154,7 +154,7 @@ impl World {
             duplicates: 0,
             requests: 0,
             written: 0,
-            rules: Rules::new(cadence),
+            timing: Timing::new(cadence),
             seed,
             calls: 0,
             coming: BTreeMap::new(),
@@ -164,8 +164,8 @@ impl World {
         world
     }
 
-    pub fn moment(&self) -> Moment {
-        Moment(Duration::from_micros(self.now))
+    pub fn moment(&self) -> MonotonicTime {
+        MonotonicTime(Duration::from_micros(self.now))
     }
 
     pub fn plan(&mut self, after: Micros, what: Coming) {
@@ -184,11 +184,11 @@ impl World {
     pub fn start(&mut self, node: usize) {
         self.trace.note(self.now, node, &"starts");
         let seed = self.seed ^ self.nodes[node].lives;
-        let hub = Hub::new(self.rules, seed);
+        let hub = Hub::new(self.timing, seed);
         self.nodes[node].lives += 1;
         self.nodes[node].life =
             Some(Life { hub, flights: BTreeMap::new(), calls: BTreeMap::new() });
-        let facts = Facts { pairing: 0, unconfirmed: false, removed_us: false };
+        let facts = PairingState { generation: 0, unconfirmed: false, removed_us: false };
         let peers = self.nodes[node].peers.iter();
         let peers = peers.map(|peer| (self.nodes[*peer].id, facts)).collect();
         let head = self.nodes[node].log.head().sequence;
@@ -288,26 +288,26 @@ impl World {
             Coming::TimeOut { node, life, call } if self.lives(node, life) => {
                 let calls = self.nodes[node].life.as_mut().map(|life| &mut life.calls);
                 if let Some(call) = calls.and_then(|calls| calls.remove(&call)) {
-                    self.failed(node, call, PullEnd::Failed(line("no answer")));
+                    self.failed(node, call, PullResult::Failed(line("no answer")));
                 }
             }
-            Coming::Look { node, life, peer, ticket, unseen, held, window, due }
+            Coming::Look { node, life, peer, operation, unseen, held, window, due }
                 if self.lives(node, life) =>
             {
-                self.look(node, peer, ticket, (unseen, held, window, due));
+                self.look(node, peer, operation, (unseen, held, window, due));
             }
-            Coming::Applied { node, life, peer, ticket, page, checkpoint }
+            Coming::Applied { node, life, peer, operation, page, checkpoint }
                 if self.lives(node, life) =>
             {
                 let flights = self.nodes[node].life.as_ref().map(|life| &life.flights);
                 let epoch = flights.and_then(|all| all.get(&peer)?.1.epoch());
                 self.apply(node, peer, &page, Some(checkpoint), epoch);
-                self.flight(node, peer, ticket, |flight| flight.applied(Ok(())));
+                self.flight(node, peer, operation, |flight| flight.applied(Ok(())));
             }
-            Coming::Forgotten { node, life, peer, ticket } if self.lives(node, life) => {
+            Coming::Forgotten { node, life, peer, operation } if self.lives(node, life) => {
                 let id = self.nodes[peer].id;
                 self.nodes[node].log.reset_checkpoint(id);
-                self.input(node, Input::Forgotten { peer: id, ticket });
+                self.input(node, Input::CheckpointReset { peer: id, operation });
             }
             _ => {}
         }
@@ -328,7 +328,7 @@ impl World {
             text += &format!("node {n}: {} events, lacks {lacks:?}\n", held.len());
             for peer in &node.peers {
                 let peer_id = self.nodes[*peer].id;
-                let view = node.life.as_ref().and_then(|life| life.hub.view(peer_id));
+                let view = node.life.as_ref().and_then(|life| life.hub.snapshot(peer_id));
                 let at = node.log.checkpoint(peer_id).0.sequence;
                 let end: Sequence = self.nodes[*peer].log.head().sequence;
                 text += &format!("  of node {peer}: checkpoint {at} of {end}, {view:?}\n");

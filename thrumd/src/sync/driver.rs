@@ -13,7 +13,7 @@ use thrum_api::{DaemonId, Token};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::hub::{Action, Facts, Hub, Input, Moment, Rules};
+use super::hub::{Action, Hub, Input, MonotonicTime, PairingState, Timing};
 use super::shared::{Message, Shared, Views, chain, lock};
 use super::sleep::{self, Sleep};
 use super::tell::Telling;
@@ -25,7 +25,7 @@ use crate::tailnet::Presence;
 pub(super) struct Driver {
     shared: Arc<Shared>,
     hub: Hub,
-    rules: Rules,
+    timing: Timing,
     begun: Instant,
     /// The same moment by the clock that goes on in sleep.
     begun_through: Duration,
@@ -39,15 +39,15 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(shared: Arc<Shared>, rules: Rules) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, timing: Timing) -> Self {
         // Two daemons must not draw the same jitter; nothing else depends on it.
         let ulid = shared.log.daemon().ulid();
         #[expect(clippy::cast_possible_truncation, reason = "any 64 bits of it do")]
         let seed = u128::from(ulid) as u64;
         Self {
             shared,
-            hub: Hub::new(rules, seed),
-            rules,
+            hub: Hub::new(timing, seed),
+            timing,
             begun: Instant::now(),
             begun_through: sleep::clock(),
             sleep: Sleep::default(),
@@ -99,7 +99,7 @@ impl Driver {
                 Ok(()) = hints.changed() => {
                     hints.mark_unchanged();
                     shared.client.forget_connections();
-                    self.input(Input::Hint);
+                    self.input(Input::NetworkChanged);
                 }
                 Ok(()) = presence.changed() => {
                     presence.mark_unchanged();
@@ -123,15 +123,15 @@ impl Driver {
         self.sleep.woke(through, self.begun.elapsed())
     }
 
-    fn now(&self) -> Moment {
-        Moment(self.begun.elapsed())
+    fn now(&self) -> MonotonicTime {
+        MonotonicTime(self.begun.elapsed())
     }
 
     fn enable(&mut self, enabled: &watch::Receiver<bool>, presence: &watch::Receiver<Presence>) {
         let on = *enabled.borrow() && matches!(*presence.borrow(), Presence::Up { .. });
         if on && !self.announced {
             self.announced = true;
-            let cadence = self.rules.cadence;
+            let cadence = self.timing.cadence;
             tracing::info!(
                 "periodic_sync: starting with interval={}, recent_threshold={}",
                 clock::words(cadence.interval),
@@ -148,8 +148,8 @@ impl Driver {
             if joining.contains(&peer.daemon_id) {
                 continue;
             }
-            let facts = Facts {
-                pairing: self.pairing(&peer),
+            let facts = PairingState {
+                generation: self.pairing(&peer),
                 unconfirmed: peer.unconfirmed,
                 removed_us: peer.removed_us,
             };
@@ -174,16 +174,16 @@ impl Driver {
     fn views(&self) -> Views {
         let peers = self.shared.registry.all();
         let ids = peers.iter().map(|peer| peer.daemon_id);
-        let links = ids.filter_map(|peer| Some((peer, self.hub.view(peer)?))).collect();
+        let links = ids.filter_map(|peer| Some((peer, self.hub.snapshot(peer)?))).collect();
         Views { elapsed: self.begun.elapsed(), links }
     }
 
     fn input(&mut self, input: Input) {
         let about = match &input {
-            Input::PullEnded { peer, .. }
-            | Input::TellEnded { peer, .. }
-            | Input::Heard(peer)
-            | Input::Goodbye(peer) => Some(*peer),
+            Input::PullFinished { peer, .. }
+            | Input::NotifyFinished { peer, .. }
+            | Input::RequestReceived(peer)
+            | Input::RemovedByPeer(peer) => Some(*peer),
             _ => None,
         };
         for action in self.hub.handle(self.now(), input) {
@@ -196,7 +196,7 @@ impl Driver {
 
     /// One line when a peer is lost or back, none while it stays so.
     fn tell_of_changes(&mut self, id: DaemonId) {
-        let Some(view) = self.hub.view(id) else { return };
+        let Some(view) = self.hub.snapshot(id) else { return };
         let old = self.logged.insert(id, view.state);
         if old == Some(view.state) {
             return;
@@ -225,23 +225,24 @@ impl Driver {
     fn act(&self, action: Action) {
         let shared = Arc::clone(&self.shared);
         match action {
-            Action::Pull { peer, ticket, why } => self.go(async move {
-                let end = pull::pull(&shared, peer, why).await;
-                Some(Input::PullEnded { peer, ticket, end })
+            Action::Pull { peer, operation, reason } => self.go(async move {
+                let result = pull::pull(&shared, peer, reason).await;
+                Some(Input::PullFinished { peer, operation, result })
             }),
-            Action::Tell { peer, ticket, unseen, held, window, due } => {
-                let rules = self.rules;
+            Action::Notify { peer, operation, examined, sent, include_events, due } => {
+                let timing = self.timing;
                 self.go(async move {
-                    let what = Telling { unseen, held, window, due };
-                    let end = tell::tell(&shared, peer, what, &rules).await;
-                    Some(Input::TellEnded { peer, ticket, end })
+                    let what =
+                        Telling { unseen: examined, held: sent, window: include_events, due };
+                    let result = tell::tell(&shared, peer, what, &timing).await;
+                    Some(Input::NotifyFinished { peer, operation, result })
                 });
             }
-            Action::ForgetCheckpoint { peer, ticket } => self.go(async move {
+            Action::ResetCheckpoint { peer, operation } => self.go(async move {
                 if let Err(error) = shared.log.reset_checkpoint(peer).await {
                     tracing::warn!("can't forget the checkpoint for {peer}: {}", chain(&error));
                 }
-                Some(Input::Forgotten { peer, ticket })
+                Some(Input::CheckpointReset { peer, operation })
             }),
             Action::MarkRemoved { peer, removed } => self.go_about(peer, move |token| async move {
                 let mark = move |peer: &mut Peer| {
@@ -254,11 +255,11 @@ impl Driver {
                     tracing::warn!("can't note that {peer} removed us: {}", chain(&error));
                 }
             }),
-            Action::Confirm(peer) => self.go_about(peer, move |token| async move {
+            Action::ConfirmPairing(peer) => self.go_about(peer, move |token| async move {
                 let _one_at_a_time = shared.pairing.lock().await;
                 shared.confirm(peer, token).await;
             }),
-            Action::Drop(peer) => self.go_about(peer, move |token| async move {
+            Action::DropPairing(peer) => self.go_about(peer, move |token| async move {
                 let _one_at_a_time = shared.pairing.lock().await;
                 tracing::warn!("[pairing] {peer} does not accept our token: it was never paired");
                 shared.undo_pairing(peer, token).await;

@@ -10,7 +10,7 @@ use thrum_api::local::PeerState;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::hub::{Input, LinkView, Parting};
+use super::hub::{DrainState, Input, LinkSnapshot};
 use super::shared::{Message, Shared};
 
 /// How long the end may wait for a first answer.
@@ -25,17 +25,17 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(super) async fn say(shared: &Arc<Shared>) {
     let begun = Instant::now();
     let mut links = look(shared, true).await;
-    let waits = |view: &LinkView| match view.parting {
-        Parting::Asked => begun.elapsed() < SILENCE,
-        Parting::Reading => begun.elapsed() < READING,
-        Parting::Done | Parting::Away => false,
+    let waits = |view: &LinkSnapshot| match view.drain {
+        DrainState::Waiting => begun.elapsed() < SILENCE,
+        DrainState::Reading => begun.elapsed() < READING,
+        DrainState::Confirmed | DrainState::Unreachable => false,
     };
     while links.values().any(waits) {
         sleep(LOOK).await;
         links = look(shared, false).await;
     }
     for (peer, view) in links {
-        if view.parting != Parting::Done && view.state != PeerState::RemovedUs {
+        if view.drain != DrainState::Confirmed && view.state != PeerState::RemovedUs {
             warn(shared, peer, view.they_lack);
         }
     }
@@ -54,11 +54,11 @@ fn warn(shared: &Shared, peer: DaemonId, lack: Option<u64>) {
     }
 }
 
-async fn look(shared: &Arc<Shared>, part: bool) -> BTreeMap<DaemonId, LinkView> {
+async fn look(shared: &Arc<Shared>, part: bool) -> BTreeMap<DaemonId, LinkSnapshot> {
     // The driver may not have heard of the last events yet.
     let head = Input::Head(shared.log.head().place.sequence);
     let (answer, views) = oneshot::channel();
-    let said = part.then_some(Input::Part).into_iter().chain([head]).map(Message::Input);
+    let said = part.then_some(Input::Drain).into_iter().chain([head]).map(Message::Input);
     for message in said.chain([Message::Views(answer)]) {
         if shared.inputs.send(message).await.is_err() {
             return BTreeMap::new();

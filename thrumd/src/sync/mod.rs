@@ -34,7 +34,7 @@ use tokio_util::task::TaskTracker;
 use crate::peer::{Peer, RegistryError};
 use client::Client;
 use driver::Driver;
-use hub::{Input, Rules};
+use hub::{Input, Timing};
 use shared::{Message, Shared};
 
 /// Inputs that wait for the driver; it takes each in microseconds.
@@ -107,7 +107,7 @@ impl Sync {
             pairing: Default::default(),
             replaced: Default::default(),
         });
-        let driver = Driver::new(Arc::clone(&shared), Rules::new(cadence));
+        let driver = Driver::new(Arc::clone(&shared), Timing::new(cadence));
         shared.spawn(driver.run(queue));
         Self { shared }
     }
@@ -143,7 +143,7 @@ impl Sync {
 
     /// An authenticated request came from this peer: ends its back-off.
     pub fn heard_from(&self, peer: DaemonId) {
-        self.shared.post(Message::Input(Input::Heard(peer)));
+        self.shared.post(Message::Input(Input::RequestReceived(peer)));
     }
 
     /// Looks up and probes a host before its code is asked for.

@@ -1,4 +1,4 @@
-//! Carries out one pull: what `Flight` says, with a page being applied while the next one is on
+//! Carries out one pull: what `PullPipeline` says, with a page being applied while the next one is on
 //! its way.
 
 use std::future::{Future, pending};
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::client::{Bounds, ClientError};
-use super::hub::{Failure, Flight, PageFacts, PullEnd, Step, Why};
+use super::hub::{Failure, PageHeader, PullPipeline, PullReason, PullResult, Step};
 use super::shared::{Shared, chain, lock};
 use crate::log::{Applied, Batch, Checkpoint, Incoming, LogError};
 use crate::peer::Peer;
@@ -33,7 +33,7 @@ type Reading = JoinHandle<Vec<Incoming>>;
 
 /// A page that came.
 struct Fetched {
-    facts: PageFacts,
+    facts: PageHeader,
     events: Reading,
     heads: Option<Vec<Head>>,
 }
@@ -54,33 +54,33 @@ async fn wait<T>(work: &mut Pending<'_, T>) -> T {
 }
 
 pub(super) fn ours(error: &LogError) -> Failure {
-    Failure::ours(chain(error))
+    Failure::local(chain(error))
 }
 
 /// A peer that was removed, or paired again, while it was asked.
 pub(super) fn gone() -> Failure {
     // Nobody answered that.
-    Failure::ours("it is no peer any more".to_owned())
+    Failure::local("it is no peer any more".to_owned())
 }
 
 /// Pulls everything that the peer has and we lack.
-pub(super) async fn pull(shared: &Shared, id: DaemonId, why: Why) -> PullEnd {
+pub(super) async fn pull(shared: &Shared, id: DaemonId, reason: PullReason) -> PullResult {
     let Some(peer) = shared.registry.get(id) else {
-        return PullEnd::Failed(gone());
+        return PullResult::Failed(gone());
     };
     let mut total = Applied::default();
     let from = match shared.log.checkpoint(id).await {
         Ok(from) => from,
-        Err(error) => return PullEnd::Failed(ours(&error)),
+        Err(error) => return PullResult::Failed(ours(&error)),
     };
     let mut heads = None;
     let end = fly(shared, &peer, from, &mut total, &mut heads).await;
     if total.applied > 0 || total.quarantined > 0 {
-        let what = if why == Why::Told { "sync.notify" } else { "sync.pull" };
+        let what = if reason == PullReason::Notified { "sync.notify" } else { "sync.pull" };
         report(what, id, &total);
     }
-    let PullEnd::Done { .. } = end else { return end };
-    if why == Why::Start {
+    let PullResult::Done { .. } = end else { return end };
+    if reason == PullReason::Startup {
         introduce(shared, &peer).await;
     }
     if from.place != Place::START
@@ -88,7 +88,7 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, why: Why) -> PullEnd {
         && is_lacking(shared, id, heads).await
     {
         tracing::warn!("{id} holds events that it did not send: its log is read from its start");
-        return PullEnd::OtherLog;
+        return PullResult::OtherLog;
     }
     end
 }
@@ -122,9 +122,9 @@ async fn fly(
     from: Checkpoint,
     total: &mut Applied,
     heads: &mut Option<Vec<Head>>,
-) -> PullEnd {
-    let (mut flight, first) = Flight::begin(from.place, from.epoch);
-    let mut fetching: Pending<'_, Result<(Fetched, Turn<'_>), PullEnd>> = None;
+) -> PullResult {
+    let (mut flight, first) = PullPipeline::begin(from.place, from.epoch);
+    let mut fetching: Pending<'_, Result<(Fetched, Turn<'_>), PullResult>> = None;
     let mut applying: Pending<'_, Result<Applied, Failure>> = None;
     let mut steps = vec![first];
     // The first page needs none: most often it is all, and a peer that doesn't answer holds up nobody.
@@ -193,10 +193,10 @@ pub(super) fn count(shared: &Shared, peer: DaemonId, applied: &Applied) {
     shared.traffic(peer, |traffic| traffic.events_received += received);
 }
 
-async fn fetch(shared: &Shared, peer: &Peer, after: Place) -> Result<Fetched, PullEnd> {
-    let have = shared.log.heads().await.map_err(|error| PullEnd::Failed(ours(&error)))?;
+async fn fetch(shared: &Shared, peer: &Peer, after: Place) -> Result<Fetched, PullResult> {
+    let have = shared.log.heads().await.map_err(|error| PullResult::Failed(ours(&error)))?;
     if !shared.is_still(peer) {
-        return Err(PullEnd::Failed(gone()));
+        return Err(PullResult::Failed(gone()));
     }
     let params = PullParams {
         after_seq: after.sequence,
@@ -206,8 +206,8 @@ async fn fetch(shared: &Shared, peer: &Peer, after: Place) -> Result<Fetched, Pu
         token: None,
     };
     let failed = |error: ClientError| match error.rpc() {
-        Some(rpc) if rpc.code == ErrorCode::OTHER_LOG => PullEnd::OtherLog,
-        _ => PullEnd::Failed(error.failure()),
+        Some(rpc) if rpc.code == ErrorCode::OTHER_LOG => PullResult::OtherLog,
+        _ => PullResult::Failed(error.failure()),
     };
     let addresses = shared.locate(peer).await.map_err(failed)?;
     shared.counters.pulls_sent.fetch_add(1, Ordering::Relaxed);
@@ -231,8 +231,8 @@ async fn fetch(shared: &Shared, peer: &Peer, after: Place) -> Result<Fetched, Pu
 fn split(page: PullPage) -> Fetched {
     let places: Vec<Sequence> = page.events.iter().map(|event| event.sequence).collect();
     let next = Place { sequence: page.next_seq, event_id: page.next_id };
-    let facts = PageFacts {
-        places,
+    let facts = PageHeader {
+        sequences: places,
         next,
         more_available: page.more_available,
         head: page.head_seq,

@@ -8,7 +8,7 @@ use thrum_api::peer::{Notified, NotifyParams, PullPage, PullParams};
 use thrum_api::{DaemonId, ErrorCode, EventId, Head, Origin, Place, RpcError, Sequence};
 
 use super::client::known_reason;
-use super::hub::{Input, Told, Verdict, head_of, judge};
+use super::hub::{Decision, Input, Notification, decide, head_of_origin};
 use super::pull::{count, report};
 use super::shared::{Message, Shared, chain};
 use crate::log::{Applied, Batch, Checkpoint, Incoming, LogError, PageAnswer, PageRequest};
@@ -22,7 +22,7 @@ fn refuse(what: &str, peer: DaemonId, error: &LogError) -> RpcError {
 /// Begins a new epoch if a peer's heads show that our log was rolled back.
 async fn learn_of_rollback(shared: &Shared, heads: &[Head]) -> Result<(), LogError> {
     let own = Origin { daemon: shared.log.daemon(), epoch: shared.log.head().epoch };
-    let Some(head) = head_of(own, heads) else { return Ok(()) };
+    let Some(head) = head_of_origin(own, heads) else { return Ok(()) };
     if shared.log.shows_rollback(head).await? {
         rolled_back(shared).await?;
     }
@@ -66,7 +66,7 @@ pub(super) async fn pull(
         }),
         PageAnswer::Page(page) => {
             let (next, more) = (page.next, page.more_available);
-            shared.post(Message::Input(Input::Served { peer, next, more }));
+            shared.post(Message::Input(Input::PageServed { peer, next, more }));
             Ok(PullPage {
                 events: page.events,
                 next_seq: page.next.sequence,
@@ -82,7 +82,11 @@ pub(super) async fn pull(
             if !looks {
                 rolled_back(shared).await.map_err(refuse)?;
                 // It starts again at 0, and holds what its `have` will say.
-                shared.post(Message::Input(Input::Served { peer, next: Place::START, more: true }));
+                shared.post(Message::Input(Input::PageServed {
+                    peer,
+                    next: Place::START,
+                    more: true,
+                }));
             }
             let head = shared.log.head();
             Err(RpcError::new(
@@ -107,7 +111,7 @@ pub(super) async fn notify(
     if params.removed {
         let why = params.reason.as_deref().and_then(known_reason);
         shared.traffic(peer, |traffic| traffic.refusal = why);
-        shared.post(Message::Input(Input::Goodbye(peer)));
+        shared.post(Message::Input(Input::RemovedByPeer(peer)));
         return Ok(Notified::default());
     }
     if let (Some(name), Some(known)) = (&params.name, shared.registry.get(peer)) {
@@ -117,7 +121,7 @@ pub(super) async fn notify(
     let latest = news.latest.sequence;
     let (held, input) = take(shared, peer, news).await.map_err(|error| {
         // Pulled as soon as our log can be used again: the peer only knows that something failed.
-        shared.post(Message::Input(Input::Lacking { peer, latest, from: Vec::new() }));
+        shared.post(Message::Input(Input::PullNeeded { peer, latest, creators: Vec::new() }));
         refuse("sync.notify", peer, &error)
     })?;
     shared.post(Message::Input(input));
@@ -150,8 +154,8 @@ impl News {
         }
     }
 
-    fn told(&self) -> Told<'_> {
-        Told {
+    fn notification(&self) -> Notification<'_> {
+        Notification {
             latest: self.latest,
             after: self.after,
             window: &self.ids,
@@ -178,8 +182,8 @@ async fn take(
             Some(heads) => Some(log.missing(heads.clone()).await?.origins),
             None => None,
         };
-        match judge(known.place, &news.told(), missing.as_deref()) {
-            Verdict::Apply { checkpoint } => {
+        match decide(known.place, &news.notification(), missing.as_deref()) {
+            Decision::Apply { checkpoint } => {
                 news.ids.clear();
                 let events = std::mem::take(&mut news.events);
                 let applied = apply(shared, peer, known, events, checkpoint).await?;
@@ -190,13 +194,13 @@ async fn take(
                     return Ok((latest, Input::Synced { peer, latest }));
                 }
             }
-            Verdict::Move(place) => {
+            Decision::AdvanceCheckpoint(place) => {
                 apply(shared, peer, known, Vec::new(), Some(place)).await?;
                 return Ok((latest, Input::Synced { peer, latest }));
             }
-            Verdict::Held => return Ok((latest, Input::Synced { peer, latest })),
-            Verdict::Lacking { from } => {
-                return Ok((known.place.sequence, Input::Lacking { peer, latest, from }));
+            Decision::UpToDate => return Ok((latest, Input::Synced { peer, latest })),
+            Decision::Pull { creators } => {
+                return Ok((known.place.sequence, Input::PullNeeded { peer, latest, creators }));
             }
         }
     }

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::SyncCounters;
 use super::client::{Answer, Client, ClientError};
 use super::doubt::Doubt;
-use super::hub::{Input, LinkView};
+use super::hub::{Input, LinkSnapshot};
 use super::page_size::PageSize;
 use crate::log::Log;
 use crate::peer::{Peer, Registry, RegistryError};
@@ -35,7 +35,7 @@ pub(super) enum Message {
 /// The hub's views, and how long ago its clock began.
 pub(super) struct Views {
     pub(super) elapsed: Duration,
-    pub(super) links: BTreeMap<DaemonId, LinkView>,
+    pub(super) links: BTreeMap<DaemonId, LinkSnapshot>,
 }
 
 /// What was seen of one peer since start.

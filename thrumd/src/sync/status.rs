@@ -7,7 +7,7 @@ use thrum_api::local::{PeerState, PeerStatus, SyncFailureKind};
 use thrum_api::{Sequence, Timestamp};
 use tokio::sync::oneshot;
 
-use super::hub::{LinkView, Moment, Trouble};
+use super::hub::{FailureKind, LinkSnapshot, MonotonicTime};
 use super::shared::{Message, Shared, Views, lock};
 use crate::clock;
 use crate::log::Checkpoint;
@@ -20,22 +20,22 @@ fn millis(span: Duration) -> i64 {
 /// Turns moments of the hub's clock into times of day.
 struct Dial {
     now: Timestamp,
-    elapsed: Moment,
+    elapsed: MonotonicTime,
 }
 
 impl Dial {
-    fn time(&self, moment: Moment) -> Timestamp {
+    fn time(&self, moment: MonotonicTime) -> Timestamp {
         let ahead = millis(moment.since(self.elapsed)) - millis(self.elapsed.since(moment));
         Timestamp::from_millis(self.now.as_millis().saturating_add(ahead))
     }
 }
 
-impl From<Trouble> for SyncFailureKind {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Line => Self::Unreachable,
-            Trouble::Refused | Trouble::Faulty => Self::Refusing,
-            Trouble::Ours => Self::Own,
+impl From<FailureKind> for SyncFailureKind {
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Unreachable => Self::Unreachable,
+            FailureKind::TokenRefused | FailureKind::BadAnswer => Self::Refusing,
+            FailureKind::Local => Self::Own,
         }
     }
 }
@@ -50,7 +50,7 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Vec<PeerStatus> {
         false => None,
     };
     let views = views.unwrap_or(Views { elapsed: Duration::ZERO, links: Default::default() });
-    let dial = Dial { now: clock::now(), elapsed: Moment(views.elapsed) };
+    let dial = Dial { now: clock::now(), elapsed: MonotonicTime(views.elapsed) };
     let mut peers = Vec::new();
     for peer in shared.registry.all() {
         let checkpoint = shared.log.checkpoint(peer.daemon_id).await.ok();
@@ -64,7 +64,7 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Vec<PeerStatus> {
 fn one(
     shared: &Shared,
     peer: Peer,
-    view: Option<&LinkView>,
+    view: Option<&LinkSnapshot>,
     checkpoint: Option<Checkpoint>,
     dial: &Dial,
 ) -> PeerStatus {
@@ -89,7 +89,7 @@ fn one(
         failures: view.map_or(0, |view| view.failures),
         trouble: failure
             .filter(|_| view.is_some_and(|view| view.failures > 0))
-            .map(|it| it.trouble.into()),
+            .map(|it| it.kind.into()),
         last_error: failure.map(|failure| failure.text.clone()),
         version: traffic.version,
         events_received: traffic.events_received,

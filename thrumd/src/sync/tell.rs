@@ -6,7 +6,7 @@ use thrum_api::peer::{NotifyParams, SyncNotify};
 use thrum_api::{DaemonId, Place};
 
 use super::client::{Bounds, ClientError};
-use super::hub::{Rules, TellEnd, patience};
+use super::hub::{NotifyResult, Timing};
 use super::pull::{gone, ours};
 use super::shared::Shared;
 use crate::log::News;
@@ -20,30 +20,35 @@ pub(super) struct Telling {
     pub(super) due: bool,
 }
 
-pub(super) async fn tell(shared: &Shared, id: DaemonId, what: Telling, rules: &Rules) -> TellEnd {
+pub(super) async fn tell(
+    shared: &Shared,
+    id: DaemonId,
+    what: Telling,
+    timing: &Timing,
+) -> NotifyResult {
     let Some(peer) = shared.registry.get(id) else {
-        return TellEnd::Failed(gone());
+        return NotifyResult::Failed(gone());
     };
     let from = if what.due { what.held } else { what.unseen };
     let mut news = match shared.log.news(id, from).await {
         Ok(news) => news,
-        Err(error) => return TellEnd::Failed(ours(&error)),
+        Err(error) => return NotifyResult::Failed(ours(&error)),
     };
     if !what.due {
-        let delay = patience(news.own, news.concerns_peer, rules);
+        let delay = timing.notify_delay(news.own, news.concerns_peer);
         if !delay.is_zero() {
-            return TellEnd::Later { delay, seen: news.head };
+            return NotifyResult::Deferred { delay, examined: news.head };
         }
         if what.unseen != what.held {
             news = match shared.log.news(id, what.held).await {
                 Ok(news) => news,
-                Err(error) => return TellEnd::Failed(ours(&error)),
+                Err(error) => return NotifyResult::Failed(ours(&error)),
             };
         }
     }
     match send(shared, &peer, &what, news).await {
         Ok(end) => end,
-        Err(error) => TellEnd::Failed(error.failure()),
+        Err(error) => NotifyResult::Failed(error.failure()),
     }
 }
 
@@ -52,7 +57,7 @@ async fn send(
     peer: &Peer,
     what: &Telling,
     news: News,
-) -> Result<TellEnd, ClientError> {
+) -> Result<NotifyResult, ClientError> {
     let held = what.held;
     let window = news.window.filter(|events| what.window && !events.is_empty());
     let params = NotifyParams {
@@ -77,5 +82,5 @@ async fn send(
         .await
         .inspect_err(|error| shared.note_refusal(peer.daemon_id, error))?;
     shared.answered(peer, &addresses, &answer).await;
-    Ok(TellEnd::Told { latest: news.head, held: answer.result.held_seq })
+    Ok(NotifyResult::Answered { latest: news.head, confirmed: answer.result.held_seq })
 }

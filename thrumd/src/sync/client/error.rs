@@ -4,7 +4,7 @@ use std::time::Duration;
 use thrum_api::RpcError;
 use thrum_api::peer::reason;
 
-use crate::sync::hub::{Failure, Trouble};
+use crate::sync::hub::{Failure, FailureKind};
 use crate::sync::shared::chain;
 use crate::tailnet::TailnetError;
 
@@ -178,7 +178,7 @@ impl ClientError {
     }
 
     /// What follows from it for the link.
-    pub fn trouble(&self) -> Trouble {
+    pub fn failure_kind(&self) -> FailureKind {
         match self {
             Self::Locate { .. }
             | Self::NotThere { .. }
@@ -186,17 +186,19 @@ impl ClientError {
             | Self::ConnectTimeout { .. }
             | Self::Timeout { .. }
             | Self::Broken { .. }
-            | Self::NotAThrumd { .. } => Trouble::Line,
-            Self::Refused { .. } => Trouble::Refused,
-            Self::TooLarge { .. } | Self::Malformed { .. } | Self::Rpc { .. } => Trouble::Faulty,
-            Self::Params { .. } | Self::Compose { .. } => Trouble::Ours,
+            | Self::NotAThrumd { .. } => FailureKind::Unreachable,
+            Self::Refused { .. } => FailureKind::TokenRefused,
+            Self::TooLarge { .. } | Self::Malformed { .. } | Self::Rpc { .. } => {
+                FailureKind::BadAnswer
+            }
+            Self::Params { .. } | Self::Compose { .. } => FailureKind::Local,
         }
     }
 
     /// Whether the machine counts as not reached: only that makes us leave it alone whatever is
     /// wanted of it.
     pub fn counts_for_backoff(&self) -> bool {
-        self.trouble() == Trouble::Line
+        self.failure_kind() == FailureKind::Unreachable
     }
 
     /// Whether it was connected and the answer did not come whole: perhaps it was too much.
@@ -215,7 +217,7 @@ impl ClientError {
 
     /// The same for the hub.
     pub fn failure(&self) -> Failure {
-        Failure { trouble: self.trouble(), text: self.text() }
+        Failure { kind: self.failure_kind(), text: self.text() }
     }
 
     /// The JSON-RPC error, if it is one.

@@ -1,8 +1,8 @@
 //! Each rule of docs/protocol.md, "When a daemon calls", literally.
 
-mod bench;
-mod decisions;
-mod flight;
+mod drain;
+mod harness;
 mod links;
 mod news;
-mod parting;
+mod notification;
+mod pull_pipeline;

@@ -2,20 +2,21 @@
 
 use thrum_api::Sequence;
 
+use super::context::Context;
 use super::link::Link;
-use super::{Around, Moment};
+use super::time::MonotonicTime;
 
 /// How far the parting from a peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parting {
+pub enum DrainState {
     /// It said that it holds our log to its end.
-    Done,
+    Confirmed,
     /// It was asked, or is about to be, and has not answered.
-    Asked,
+    Waiting,
     /// It answers, and lacks something: it is reading our log.
     Reading,
     /// It can't be asked now.
-    Away,
+    Unreachable,
 }
 
 impl Link {
@@ -27,28 +28,28 @@ impl Link {
         self.line.clear();
         self.tell_faults.clear();
         self.reading_until = None;
-        self.tell_at = Some(Moment::default());
+        self.tell_at = Some(MonotonicTime::default());
     }
 
     /// A peer that still reads our log is asked again, until it holds everything.
-    pub(super) fn asked_at_the_end(&mut self, around: &Around<'_>) {
+    pub(super) fn asked_at_the_end(&mut self, context: &Context<'_>) {
         if self.parting {
             self.answered_since = true;
             self.reading_until = None;
-            self.tell_at = Some(around.now.after(around.rules.parting_every));
+            self.tell_at = Some(context.now + context.timing.drain_interval);
         }
     }
 
-    pub(super) fn parting(&self, on: bool, head: Sequence) -> Parting {
-        let failed = self.line.failures() + self.tell_faults.failures() > 0;
+    pub(super) fn parting(&self, on: bool, head: Sequence) -> DrainState {
+        let failed = self.line.count() + self.tell_faults.count() > 0;
         if head <= self.said {
-            Parting::Done
+            DrainState::Confirmed
         } else if !on || failed || self.refused.is_some() || self.facts.removed_us {
-            Parting::Away
+            DrainState::Unreachable
         } else if self.answered_since {
-            Parting::Reading
+            DrainState::Reading
         } else {
-            Parting::Asked
+            DrainState::Waiting
         }
     }
 }

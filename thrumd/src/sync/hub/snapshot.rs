@@ -3,26 +3,28 @@
 use thrum_api::Sequence;
 use thrum_api::local::PeerState;
 
+use super::drain::DrainState;
+use super::failure::Failure;
 use super::link::Link;
-use super::{Failure, Moment, Parting};
+use super::time::MonotonicTime;
 
 /// What the hub knows of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkView {
+pub struct LinkSnapshot {
     /// How it stands.
     pub state: PeerState,
     /// Since when.
-    pub since: Moment,
+    pub since: MonotonicTime,
     /// When the peer's log was last taken over to its end.
-    pub last_sync: Option<Moment>,
+    pub last_sync: Option<MonotonicTime>,
     /// Places of its log that we have not taken over.
     pub we_lack: Option<u64>,
     /// Places of our log that it has not been given.
     pub they_lack: Option<u64>,
-    /// How far the parting from it is, once `Input::Part` was given.
-    pub parting: Parting,
+    /// How far the parting from it is, once `Input::Drain` was given.
+    pub drain: DrainState,
     /// When we try again, if something stands against it now.
-    pub next_try: Option<Moment>,
+    pub next_try: Option<MonotonicTime>,
     /// Failures in a row.
     pub failures: u32,
     /// What they are, or what the last one was.
@@ -58,15 +60,15 @@ impl Link {
         }
     }
 
-    pub(super) fn view(&self, on: bool, head: Sequence) -> LinkView {
+    pub(super) fn snapshot(&self, on: bool, head: Sequence) -> LinkSnapshot {
         let (we_lack, they_lack) = self.lacks(head);
-        LinkView {
+        LinkSnapshot {
             state: self.state,
             since: self.since,
             last_sync: self.last_sync,
             we_lack,
             they_lack,
-            parting: self.parting(on, head),
+            drain: self.parting(on, head),
             next_try: self.next_try(head).filter(|_| on),
             failures: self.failures(head),
             last_failure: self.failure(head).cloned(),

@@ -6,7 +6,8 @@ use ulid::Ulid;
 
 use crate::config::Cadence;
 use crate::sync::hub::{
-    Action, Facts, Failure, Hub, Input, Moment, PullEnd, Rules, TellEnd, Ticket, Trouble,
+    Action, Failure, FailureKind, Hub, Input, MonotonicTime, NotifyResult, OperationId,
+    PairingState, PullResult, Timing,
 };
 
 pub(super) fn peer(n: u128) -> DaemonId {
@@ -37,67 +38,78 @@ pub(super) fn head(n: u128, sequence: u64, id: u128) -> Head {
     }
 }
 
-pub(super) fn facts() -> Facts {
-    Facts { pairing: 0, unconfirmed: false, removed_us: false }
+pub(super) fn pairing() -> PairingState {
+    PairingState { generation: 0, unconfirmed: false, removed_us: false }
 }
 
 pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-pub(super) fn line() -> Failure {
-    Failure { trouble: Trouble::Line, text: "no route".to_owned() }
+pub(super) fn unreachable() -> Failure {
+    Failure { kind: FailureKind::Unreachable, text: "no route".to_owned() }
 }
 
-pub(super) fn refused() -> Failure {
-    Failure { trouble: Trouble::Refused, text: "401".to_owned() }
+pub(super) fn token_refused() -> Failure {
+    Failure { kind: FailureKind::TokenRefused, text: "401".to_owned() }
 }
 
-pub(super) fn done(taken: u64) -> PullEnd {
-    PullEnd::Done { taken: Sequence(taken), head: Sequence(taken) }
+pub(super) fn done(taken: u64) -> PullResult {
+    PullResult::Done { checkpoint: Sequence(taken), head: Sequence(taken) }
 }
 
 /// A hub and its clock.
-pub(super) struct Bench {
+pub(super) struct Harness {
     pub(super) hub: Hub,
-    pub(super) now: Moment,
+    pub(super) now: MonotonicTime,
 }
 
-impl Bench {
+impl Harness {
     /// Off, with these peers.
     pub(super) fn off(peers: &[DaemonId]) -> Self {
         let cadence =
             Cadence { interval: Duration::from_secs(300), recent: Duration::from_secs(120) };
-        let mut bench = Self { hub: Hub::new(Rules::new(cadence), 7), now: Moment::default() };
-        let peers: BTreeMap<_, _> = peers.iter().map(|peer| (*peer, facts())).collect();
-        assert_eq!(bench.give(Input::Peers(peers)), []);
-        bench
+        let mut harness =
+            Self { hub: Hub::new(Timing::new(cadence), 7), now: MonotonicTime::default() };
+        let peers: BTreeMap<_, _> = peers.iter().map(|peer| (*peer, pairing())).collect();
+        assert_eq!(harness.give(Input::Peers(peers)), []);
+        harness
     }
 
     /// On, and the pulls at start are done.
     pub(super) fn settled(peers: &[DaemonId]) -> Self {
-        let mut bench = Self::off(peers);
-        for (peer, ticket) in pulls(&bench.give(Input::Enable(true))) {
-            assert_eq!(bench.pulled(peer, ticket, done(0)), []);
+        let mut harness = Self::off(peers);
+        for (peer, operation) in pulls(&harness.give(Input::Enable(true))) {
+            assert_eq!(harness.pulled(peer, operation, done(0)), []);
         }
-        bench
+        harness
     }
 
     pub(super) fn give(&mut self, input: Input) -> Vec<Action> {
         self.hub.handle(self.now, input)
     }
 
-    pub(super) fn pulled(&mut self, peer: DaemonId, ticket: Ticket, end: PullEnd) -> Vec<Action> {
-        self.give(Input::PullEnded { peer, ticket, end })
+    pub(super) fn pulled(
+        &mut self,
+        peer: DaemonId,
+        operation: OperationId,
+        result: PullResult,
+    ) -> Vec<Action> {
+        self.give(Input::PullFinished { peer, operation, result })
     }
 
-    pub(super) fn told(&mut self, peer: DaemonId, ticket: Ticket, end: TellEnd) -> Vec<Action> {
-        self.give(Input::TellEnded { peer, ticket, end })
+    pub(super) fn notified(
+        &mut self,
+        peer: DaemonId,
+        operation: OperationId,
+        result: NotifyResult,
+    ) -> Vec<Action> {
+        self.give(Input::NotifyFinished { peer, operation, result })
     }
 
     /// Nothing happens for this long, but for what the hub wants to do itself.
     pub(super) fn pass(&mut self, span: Duration) -> Vec<Action> {
-        let end = self.now.after(span);
+        let end = self.now + span;
         let mut actions = Vec::new();
         while let Some(wake) = self.hub.next_wake().filter(|wake| *wake <= end) {
             self.now = self.now.max(wake);
@@ -113,21 +125,21 @@ impl Bench {
     }
 }
 
-pub(super) fn pulls(actions: &[Action]) -> Vec<(DaemonId, Ticket)> {
+pub(super) fn pulls(actions: &[Action]) -> Vec<(DaemonId, OperationId)> {
     let pulls = actions.iter().filter_map(|action| match action {
-        Action::Pull { peer, ticket, .. } => Some((*peer, *ticket)),
+        Action::Pull { peer, operation, .. } => Some((*peer, *operation)),
         _ => None,
     });
     pulls.collect()
 }
 
-/// Peer, ticket, place that the peer holds, and whether it is to be told in any case.
-pub(super) fn tells(actions: &[Action]) -> Vec<(DaemonId, Ticket, Place, bool)> {
-    let tells = actions.iter().filter_map(|action| match action {
-        Action::Tell { peer, ticket, held, due, .. } => Some((*peer, *ticket, *held, *due)),
+/// Peer, operation, place that the peer holds, and whether it is to be told in any case.
+pub(super) fn notifications(actions: &[Action]) -> Vec<(DaemonId, OperationId, Place, bool)> {
+    let notifications = actions.iter().filter_map(|action| match action {
+        Action::Notify { peer, operation, sent, due, .. } => Some((*peer, *operation, *sent, *due)),
         _ => None,
     });
-    tells.collect()
+    notifications.collect()
 }
 
 pub(super) fn only<T: std::fmt::Debug>(mut items: Vec<T>) -> T {

@@ -1,12 +1,12 @@
 use thrum_api::{Epoch, Place, Sequence};
 use ulid::Ulid;
 
-use super::bench::place;
-use crate::sync::hub::{Failure, Flight, PageFacts, PullEnd, Step, Trouble};
+use super::harness::place;
+use crate::sync::hub::{Failure, FailureKind, PageHeader, PullPipeline, PullResult, Step};
 
-fn page(places: &[u64], next: u64, head: u64) -> PageFacts {
-    PageFacts {
-        places: places.iter().map(|n| Sequence(*n)).collect(),
+fn page(sequences: &[u64], next: u64, head: u64) -> PageHeader {
+    PageHeader {
+        sequences: sequences.iter().map(|n| Sequence(*n)).collect(),
         next: place(next),
         more_available: next < head,
         head: Sequence(head),
@@ -19,12 +19,12 @@ fn apply(page: &'static str, checkpoint: u64) -> Step<&'static str> {
 }
 
 fn end(taken: u64, head: u64) -> Step<&'static str> {
-    Step::End(PullEnd::Done { taken: Sequence(taken), head: Sequence(head) })
+    Step::End(PullResult::Done { checkpoint: Sequence(taken), head: Sequence(head) })
 }
 
 #[test]
 fn the_next_page_is_asked_for_while_one_is_applied_and_never_a_third() {
-    let (mut flight, first) = Flight::begin(Place::START, None);
+    let (mut flight, first) = PullPipeline::begin(Place::START, None);
     assert_eq!(first, Step::Fetch(Place::START));
     assert_eq!(flight.page(&page(&[1, 2], 2, 6), "a"), [apply("a", 2), Step::Fetch(place(2))]);
     // Two pages are here: the third waits until the first is on disk.
@@ -37,23 +37,24 @@ fn the_next_page_is_asked_for_while_one_is_applied_and_never_a_third() {
 
 #[test]
 fn an_empty_page_moves_the_checkpoint_over_what_was_left_out() {
-    let (mut flight, _) = Flight::begin(place(3), None);
+    let (mut flight, _) = PullPipeline::begin(place(3), None);
     assert_eq!(flight.page(&page(&[], 9, 9), "none"), [apply("none", 9)]);
     assert_eq!(flight.applied(Ok(())), [end(9, 9)]);
 }
 
 #[test]
 fn a_page_of_a_log_that_did_not_grow_keeps_the_checkpoint() {
-    let (mut flight, _) = Flight::begin(place(3), None);
+    let (mut flight, _) = PullPipeline::begin(place(3), None);
     let mut same = page(&[], 3, 3);
     same.next.event_id = None;
     assert_eq!(flight.page(&same, "none"), [apply("none", 3)]);
 }
 
-fn refused_page(after: u64, facts: &PageFacts) -> String {
-    let (mut flight, _) = Flight::begin(place(after), None);
+fn refused_page(after: u64, facts: &PageHeader) -> String {
+    let (mut flight, _) = PullPipeline::begin(place(after), None);
     let steps = flight.page(facts, "bad");
-    let [Step::End(PullEnd::Failed(Failure { trouble: Trouble::Faulty, text }))] = &steps[..]
+    let [Step::End(PullResult::Failed(Failure { kind: FailureKind::BadAnswer, text }))] =
+        &steps[..]
     else {
         panic!("{steps:?}");
     };
@@ -83,42 +84,42 @@ fn a_page_beyond_the_end_of_the_log_is_refused() {
 
 #[test]
 fn what_was_applied_before_a_failure_stays_and_the_rest_is_not_applied() {
-    let (mut flight, _) = Flight::begin(Place::START, None);
+    let (mut flight, _) = PullPipeline::begin(Place::START, None);
     flight.page(&page(&[1, 2], 2, 6), "a");
     assert_eq!(flight.page(&page(&[2, 3], 3, 6), "bad"), []);
     let steps = flight.applied(Ok(()));
-    assert!(matches!(steps[..], [Step::End(PullEnd::Failed(_))]), "{steps:?}");
+    assert!(matches!(steps[..], [Step::End(PullResult::Failed(_))]), "{steps:?}");
 }
 
 #[test]
 fn a_page_that_can_t_be_applied_ends_the_pull_although_the_next_is_on_its_way() {
-    let (mut flight, _) = Flight::begin(Place::START, None);
+    let (mut flight, _) = PullPipeline::begin(Place::START, None);
     flight.page(&page(&[1, 2], 2, 6), "a");
-    let failure = Failure::ours("no space left".to_owned());
+    let failure = Failure::local("no space left".to_owned());
     let steps = flight.applied(Err(failure.clone()));
-    assert_eq!(steps, [Step::End(PullEnd::Failed(failure))]);
+    assert_eq!(steps, [Step::End(PullResult::Failed(failure))]);
 }
 
 #[test]
 fn another_log_in_the_middle_of_a_pull_ends_it() {
-    let (mut flight, _) = Flight::begin(Place::START, None);
+    let (mut flight, _) = PullPipeline::begin(Place::START, None);
     flight.page(&page(&[1, 2], 2, 6), "a");
-    assert_eq!(flight.refused(PullEnd::OtherLog), []);
-    assert_eq!(flight.applied(Ok(())), [Step::End(PullEnd::OtherLog)]);
+    assert_eq!(flight.refused(PullResult::OtherLog), []);
+    assert_eq!(flight.applied(Ok(())), [Step::End(PullResult::OtherLog)]);
 }
 
 #[test]
 fn a_page_of_another_epoch_is_of_another_log_even_if_its_place_matches() {
     let epoch = |n| Some(Epoch::from_ulid(Ulid(n)));
-    let facts = |n| PageFacts { epoch: epoch(n), ..page(&[6], 6, 6) };
-    let (mut flight, _) = Flight::begin(place(5), epoch(1));
-    assert_eq!(flight.page(&facts(2), "other"), [Step::End(PullEnd::OtherLog)]);
-    let (mut flight, _) = Flight::begin(place(5), epoch(1));
+    let facts = |n| PageHeader { epoch: epoch(n), ..page(&[6], 6, 6) };
+    let (mut flight, _) = PullPipeline::begin(place(5), epoch(1));
+    assert_eq!(flight.page(&facts(2), "other"), [Step::End(PullResult::OtherLog)]);
+    let (mut flight, _) = PullPipeline::begin(place(5), epoch(1));
     assert_eq!(flight.page(&facts(1), "same"), [apply("same", 6)]);
     // From the start there is nothing to compare; who never said its epoch is taken at its word.
-    let (mut flight, _) = Flight::begin(Place::START, epoch(1));
+    let (mut flight, _) = PullPipeline::begin(Place::START, epoch(1));
     assert_eq!(flight.page(&facts(2), "new"), [apply("new", 6)]);
     assert_eq!(flight.epoch(), epoch(2));
-    let (mut flight, _) = Flight::begin(place(5), None);
+    let (mut flight, _) = PullPipeline::begin(place(5), None);
     assert_eq!(flight.page(&facts(2), "first"), [apply("first", 6)]);
 }

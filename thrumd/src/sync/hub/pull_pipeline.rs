@@ -5,13 +5,13 @@
 
 use thrum_api::{Epoch, Place, Sequence};
 
-use super::Failure;
+use super::failure::Failure;
 
 /// What a page says of itself; the events travel beside it as `P`.
 #[derive(Debug, Clone)]
-pub struct PageFacts {
+pub struct PageHeader {
     /// The places of its events.
-    pub places: Vec<Sequence>,
+    pub sequences: Vec<Sequence>,
     /// Where to go on.
     pub next: Place,
     /// There is more.
@@ -51,10 +51,10 @@ pub enum PageError {
     },
 }
 
-impl PageFacts {
+impl PageHeader {
     fn check(&self, after: Place) -> Result<(), PageError> {
         let mut before = after.sequence;
-        for &place in &self.places {
+        for &place in &self.sequences {
             if place <= before {
                 return Err(PageError::NotRising { place, before });
             }
@@ -73,11 +73,11 @@ impl PageFacts {
 
 /// How a pull ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PullEnd {
+pub enum PullResult {
     /// Everything was taken over.
     Done {
         /// The checkpoint now.
-        taken: Sequence,
+        checkpoint: Sequence,
         /// Where the peer's log ended when the last page was read.
         head: Sequence,
     },
@@ -100,12 +100,12 @@ pub enum Step<P> {
         checkpoint: Place,
     },
     /// Over.
-    End(PullEnd),
+    End(PullResult),
 }
 
 /// The state of one pull.
 #[derive(Debug)]
-pub struct Flight<P> {
+pub struct PullPipeline<P> {
     /// Everything up to here was fetched.
     fetched: Place,
     /// Everything up to here is on disk.
@@ -118,10 +118,10 @@ pub struct Flight<P> {
     /// Fetched while another page was being applied.
     waiting: Option<(P, Place)>,
     more: bool,
-    failed: Option<PullEnd>,
+    failed: Option<PullResult>,
 }
 
-impl<P> Flight<P> {
+impl<P> PullPipeline<P> {
     /// A pull from this checkpoint, and its first step.
     /// `epoch` is the one that the peer's log had when the checkpoint was taken.
     pub fn begin(checkpoint: Place, epoch: Option<Epoch>) -> (Self, Step<P>) {
@@ -140,17 +140,17 @@ impl<P> Flight<P> {
     }
 
     /// A page came.
-    pub fn page(&mut self, facts: &PageFacts, page: P) -> Vec<Step<P>> {
+    pub fn page(&mut self, facts: &PageHeader, page: P) -> Vec<Step<P>> {
         self.fetching = false;
         if let Err(error) = facts.check(self.fetched) {
-            return self.failed(PullEnd::Failed(Failure::faulty(error.to_string())));
+            return self.failed(PullResult::Failed(Failure::bad_answer(error.to_string())));
         }
         // A log that was rolled back has another history before the checkpoint, even if the same
         // event happens to stand there again. It is known by its new epoch, unless it had no event of
         // its own to lose: then its heads tell, after the pull (see `doubt`).
         let known = self.epoch.filter(|_| self.fetched != Place::START);
         if known.is_some_and(|known| facts.epoch.is_some_and(|now| now != known)) {
-            return self.failed(PullEnd::OtherLog);
+            return self.failed(PullResult::OtherLog);
         }
         self.epoch = facts.epoch.or(self.epoch);
         let next = match facts.next.sequence == self.fetched.sequence {
@@ -170,7 +170,7 @@ impl<P> Flight<P> {
     }
 
     /// The page could not be had.
-    pub fn refused(&mut self, end: PullEnd) -> Vec<Step<P>> {
+    pub fn refused(&mut self, end: PullResult) -> Vec<Step<P>> {
         self.fetching = false;
         self.failed(end)
     }
@@ -178,7 +178,7 @@ impl<P> Flight<P> {
     /// The page that was being applied is on disk, or could not be applied.
     pub fn applied(&mut self, outcome: Result<(), Failure>) -> Vec<Step<P>> {
         match (self.applying.take(), outcome) {
-            (_, Err(failure)) => self.failed(PullEnd::Failed(failure)),
+            (_, Err(failure)) => self.failed(PullResult::Failed(failure)),
             (Some(place), Ok(())) => {
                 self.taken = place;
                 self.go_on()
@@ -187,7 +187,7 @@ impl<P> Flight<P> {
         }
     }
 
-    fn failed(&mut self, end: PullEnd) -> Vec<Step<P>> {
+    fn failed(&mut self, end: PullResult) -> Vec<Step<P>> {
         // The first failure is the one that says why.
         self.failed.get_or_insert(end);
         self.waiting = None;
@@ -210,9 +210,10 @@ impl<P> Flight<P> {
         // After a failure nothing that is still on its way matters.
         if self.applying.is_none() && (!self.fetching || self.failed.is_some()) {
             steps.push(Step::End(
-                self.failed
-                    .take()
-                    .unwrap_or(PullEnd::Done { taken: self.taken.sequence, head: self.head }),
+                self.failed.take().unwrap_or(PullResult::Done {
+                    checkpoint: self.taken.sequence,
+                    head: self.head,
+                }),
             ));
         }
         steps

@@ -1,0 +1,182 @@
+//! Inputs and actions: what the hub is told, and what it asks its driver to do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use thrum_api::{DaemonId, Place, Sequence};
+
+use super::failure::Failure;
+use super::pull_pipeline::PullResult;
+
+/// What the registry knows of the pairing with a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PairingState {
+    /// Counts the pairings with this peer since start. Another number means that it was paired again.
+    pub generation: u32,
+    /// The peer has not accepted our token yet.
+    pub unconfirmed: bool,
+    /// The peer is known to have removed us.
+    pub removed_us: bool,
+}
+
+/// Why a pull is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullReason {
+    /// The daemon started, the peer is new, or sync was turned on.
+    Startup,
+    /// A notification did not bring everything.
+    Notified,
+    /// The peer was not synced for a while.
+    Periodic,
+    /// A back-off is over, or an obstacle is gone.
+    Retry,
+    /// A person or a change of the network asked for it.
+    Requested,
+}
+
+/// Identifies one action that is under way. A result that belongs to an earlier pairing is recognised by
+/// it and ignored.
+pub type OperationId = u64;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Sync was turned on or off, or the tailnet came or went.
+    Enable(bool),
+    /// The complete set of peers.
+    Peers(BTreeMap<DaemonId, PairingState>),
+    /// The end of our log.
+    Head(Sequence),
+    /// The peer made a request with a valid token.
+    RequestReceived(DaemonId),
+    /// The peer said that it removed us.
+    RemovedByPeer(DaemonId),
+    /// A notification was processed, and nothing up to this place of the peer's log is missing here.
+    Synced {
+        /// The peer.
+        peer: DaemonId,
+        /// Our checkpoint, which is the end of the peer's log.
+        latest: Sequence,
+    },
+    /// A notification did not bring everything: a pull is needed.
+    PullNeeded {
+        /// The peer.
+        peer: DaemonId,
+        /// The end of its log.
+        latest: Sequence,
+        /// Which daemons created the missing events; empty if unknown.
+        creators: Vec<DaemonId>,
+    },
+    /// The peer was given a page of our log, or was told that its checkpoint is not of our log.
+    PageServed {
+        /// The peer.
+        peer: DaemonId,
+        /// Where it continues.
+        next: Place,
+        /// More pages follow.
+        more: bool,
+    },
+    /// A pull ended.
+    PullFinished {
+        /// The peer.
+        peer: DaemonId,
+        /// From the action.
+        operation: OperationId,
+        /// How it ended.
+        result: PullResult,
+    },
+    /// The checkpoint was reset.
+    CheckpointReset {
+        /// The peer.
+        peer: DaemonId,
+        /// From the action.
+        operation: OperationId,
+    },
+    /// A notification ended.
+    NotifyFinished {
+        /// The peer.
+        peer: DaemonId,
+        /// From the action.
+        operation: OperationId,
+        /// How it ended.
+        result: NotifyResult,
+    },
+    /// A person wants a sync now, with one peer or with all.
+    SyncNow(Option<DaemonId>),
+    /// This daemon is about to exit: peers that have not confirmed our whole log are notified.
+    Drain,
+    /// The network changed, the machine woke up, or a node came online.
+    NetworkChanged,
+    /// The time of `next_wake` has come.
+    Tick,
+}
+
+/// How a notification ended.
+#[derive(Debug, Clone)]
+pub enum NotifyResult {
+    /// The peer answered.
+    Answered {
+        /// The end of our log that was announced.
+        latest: Place,
+        /// The position in our log that the peer confirmed.
+        confirmed: Sequence,
+    },
+    /// Not sent: the news may wait for more.
+    Deferred {
+        /// How long it may wait.
+        delay: Duration,
+        /// News up to here was examined.
+        examined: Place,
+    },
+    /// It failed.
+    Failed(Failure),
+}
+
+/// What the driver has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Pull from the checkpoint to the end (`PullPipeline`), then report `PullFinished`.
+    Pull {
+        /// The peer.
+        peer: DaemonId,
+        /// To be reported back.
+        operation: OperationId,
+        /// For the log line.
+        reason: PullReason,
+    },
+    /// Read our news after `examined`. If it may wait (`notify_delay`) and isn't `due`, report `Deferred`.
+    /// Otherwise notify the peer of what follows `sent`. Then report `NotifyFinished`.
+    Notify {
+        /// The peer.
+        peer: DaemonId,
+        /// To be reported back.
+        operation: OperationId,
+        /// News up to here was examined before.
+        examined: Place,
+        /// The peer was sent our log up to here.
+        sent: Place,
+        /// The notification may carry our own events after `sent`: that place and its event are known for
+        /// certain, and the last notification was answered.
+        include_events: bool,
+        /// Notify in any case.
+        due: bool,
+    },
+    /// Set the checkpoint for this peer to the start, then report `CheckpointReset`.
+    ResetCheckpoint {
+        /// The peer.
+        peer: DaemonId,
+        /// To be reported back.
+        operation: OperationId,
+    },
+    /// Store whether the peer removed us.
+    MarkRemoved {
+        /// The peer.
+        peer: DaemonId,
+        /// Whether it did.
+        removed: bool,
+    },
+    /// The peer accepted our token: the pairing is confirmed.
+    ConfirmPairing(DaemonId),
+    /// The peer refused the token of a pairing that was never confirmed: remove the peer.
+    DropPairing(DaemonId),
+}

@@ -1,0 +1,62 @@
+use std::time::Duration;
+
+use crate::backoff::ExponentialBackoff;
+use crate::config::Cadence;
+
+/// 1 s to 5 min, a quarter of it random: see docs/protocol.md.
+const BACKOFF: ExponentialBackoff =
+    ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(300), 25);
+
+/// To 30 s: nothing tells us that a full disk has space again.
+const LOCAL_BACKOFF: ExponentialBackoff =
+    ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(30), 25);
+
+/// All intervals and delays of the hub.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// The periodic pull.
+    pub cadence: Cadence,
+    /// After failures of the peer.
+    pub backoff: ExponentialBackoff,
+    /// After failures of our own log.
+    pub local_backoff: ExponentialBackoff,
+    /// News that we only relay may wait this long for more.
+    pub relay_delay: Duration,
+    /// News that all came from the peer itself may wait this long.
+    pub echo_delay: Duration,
+    /// How long the creators of events get to notify us themselves of what another peer announced.
+    pub triangle_wait: Duration,
+    /// How often a peer that refuses our token is tried.
+    pub refused_retry: Duration,
+    /// A peer that stops in the middle of reading our log is notified again after this.
+    pub reading_timeout: Duration,
+    /// Before exit, how often a peer that still reads our log is asked what it holds.
+    pub drain_interval: Duration,
+}
+
+impl Timing {
+    /// The numbers of docs/protocol.md, with this cadence.
+    pub fn new(cadence: Cadence) -> Self {
+        Self {
+            cadence,
+            backoff: BACKOFF,
+            local_backoff: LOCAL_BACKOFF,
+            relay_delay: Duration::from_millis(50),
+            echo_delay: Duration::from_secs(1),
+            triangle_wait: Duration::from_millis(250),
+            refused_retry: Duration::from_secs(300),
+            reading_timeout: Duration::from_secs(30),
+            drain_interval: Duration::from_millis(50),
+        }
+    }
+
+    /// How long news may wait for more. `own`: some of it was created here. `concerns_peer`: not all of
+    /// it came from the peer.
+    pub fn notify_delay(&self, own: bool, concerns_peer: bool) -> Duration {
+        match (own, concerns_peer) {
+            (true, _) => Duration::ZERO,
+            (false, true) => self.relay_delay,
+            (false, false) => self.echo_delay,
+        }
+    }
+}
