@@ -7,6 +7,7 @@ use std::time::Duration;
 use thrum_api::local::TailnetKind;
 use thrum_api::{ErrorCode, RpcError};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::rpc;
@@ -33,7 +34,7 @@ pub enum Network {
 /// What [`Network`] is made of.
 pub struct NetworkParts {
     /// What peers are served with.
-    pub surface: rpc::Surface,
+    pub surface: rpc::PeerApi,
     /// The wanted port; 0 picks one.
     pub port: u16,
     /// Told our port once we listen: what sync tells peers.
@@ -45,7 +46,7 @@ pub struct Link {
     parts: NetworkParts,
     on: AtomicBool,
     bound: watch::Sender<Vec<SocketAddr>>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -56,7 +57,7 @@ impl Network {
             parts,
             on: AtomicBool::new(false),
             bound: watch::Sender::new(Vec::new()),
-            stop: watch::Sender::new(false),
+            stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }))
     }
@@ -83,7 +84,7 @@ impl Network {
     pub async fn close(&self) {
         let Some(link) = self.link() else { return };
         link.sync().say_last_words().await;
-        link.stop.send_replace(true);
+        link.stop.cancel();
         link.tasks.close();
         let served = async {
             if tokio::time::timeout(GRACE, link.tasks.wait()).await.is_err() {
@@ -126,19 +127,18 @@ impl Link {
         self.tailnet().begin();
         let mut bound = self.bound.subscribe();
         let port = self.parts.listening_port.clone();
-        let mut stop = self.stop.subscribe();
+        let stop = self.stop.clone();
         self.tasks.spawn(async move {
             loop {
                 let first = bound.borrow_and_update().first().map_or(0, SocketAddr::port);
                 port.send_replace(first);
                 tokio::select! {
                     changed = bound.changed() => if changed.is_err() { return },
-                    // An error means that the sender is gone, which is the end as well.
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = stop.cancelled() => return,
                 }
             }
         });
-        let (surface, stop) = (self.parts.surface.clone(), self.stop.subscribe());
+        let (surface, stop) = (self.parts.surface.clone(), self.stop.clone());
         self.tasks.spawn(surface.policy.clone().keep(surface.sync.clone(), stop.clone()));
         self.tasks.spawn(rpc::serve(surface, self.parts.port, self.bound.clone(), stop));
         self.sync().enable();

@@ -10,6 +10,7 @@ use thrum_api::DaemonId;
 use thrum_api::local::TailnetKind;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::{Policy, Standing, lock};
 use crate::peer::Peer;
@@ -47,11 +48,10 @@ pub(super) struct Keeper {
 
 impl Policy {
     /// Removes peers that were paired by policy when they lose their grant or leave the tailnet,
-    /// until `stop` is true. Sleeps while there are none.
-    pub async fn keep(self, sync: Sync, mut stop: watch::Receiver<bool>) {
+    /// until `stop` is cancelled. Sleeps while there are none.
+    pub async fn keep(self, sync: Sync, stop: CancellationToken) {
         tokio::select! {
-            // An error means that the sender is gone, which is the end as well.
-            _ = stop.wait_for(|stop| *stop) => {}
+            () = stop.cancelled() => {}
             () = self.watch_over(&sync) => {}
         }
     }

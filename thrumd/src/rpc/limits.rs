@@ -1,16 +1,16 @@
-//! What a caller may cost. One value, so that tests can be quick.
+//! Limits on what a caller may cost. One value, so that tests can use short ones.
 
 use std::time::Duration;
 
 use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PEER_BODY_MAX_BYTES};
 
-/// The limits of the peer surface. A stranger is a connection that has not shown a right token.
+/// The limits of the peer API. A stranger is a connection that has not shown a right token.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Connections at once. When there are more, the oldest stranger goes.
     pub(super) connections: usize,
-    /// Connections beside them that have lost their seat and are about to be closed.
-    pub(super) leaving: usize,
+    /// Connections beside them that have lost their slot and are about to be closed.
+    pub(super) closing: usize,
     /// Strangers at once from one address. When there are more, its oldest one goes.
     pub(super) strangers_per_address: usize,
     /// Connections of one peer. When there are more, its oldest one goes.
@@ -23,21 +23,20 @@ pub(super) struct Limits {
     pub(super) stranger_body_bytes: usize,
     /// Bytes of a body with one.
     pub(super) peer_body_bytes: usize,
-    /// From the first byte of a head to its last.
-    pub(super) head: Duration,
     /// From the end of the head to the end of the body.
     pub(super) body: Duration,
-    /// A stranger who sends nothing and takes nothing.
+    /// From the last answer to a stranger (or the start of its connection) to its next request.
     pub(super) stranger_idle: Duration,
-    /// A peer that does. Longer than its client keeps a connection for the next request.
+    /// The same for a peer, which reads the answer meanwhile. As long as its client waits for a page,
+    /// and longer than the client keeps a connection for the next request.
     pub(super) peer_idle: Duration,
-    /// To learn from the tailnet who calls.
+    /// To ask the tailnet who calls.
     pub(super) whois: Duration,
     /// To read on after an answer that came before the end of the body, so that it arrives.
     pub(super) linger: Duration,
-    /// Bytes that are thrown away meanwhile.
+    /// Bytes that are discarded meanwhile.
     pub(super) linger_bytes: u64,
-    /// For requests under way when the daemon stops.
+    /// For requests in flight when the daemon stops.
     pub(super) grace: Duration,
     /// First wait before binding is tried again; each is twice the last, to 30 s.
     pub(super) rebind: Duration,
@@ -47,17 +46,16 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
-            leaving: 32,
+            closing: 32,
             strangers_per_address: 64,
             connections_per_peer: 16,
             requests_per_peer: 4,
             head_bytes: 16 * 1024,
             stranger_body_bytes: ANONYMOUS_BODY_MAX_BYTES,
             peer_body_bytes: PEER_BODY_MAX_BYTES,
-            head: Duration::from_secs(10),
             body: Duration::from_secs(15),
             stranger_idle: Duration::from_secs(10),
-            peer_idle: Duration::from_secs(90),
+            peer_idle: Duration::from_secs(180),
             whois: Duration::from_secs(5),
             linger: Duration::from_secs(2),
             linger_bytes: 16 * 1024 * 1024,

@@ -9,34 +9,36 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::connection::{Door, Hall};
+use super::connection;
 use super::limits::Limits;
-use super::surface::Answer;
+use super::methods::Handler;
+use super::state::{AcceptPermit, ServerState};
 use crate::tailnet::Presence;
 
 const REBIND_AT_MOST: Duration = Duration::from_secs(30);
 
 type Accepted = io::Result<(TcpStream, SocketAddr)>;
 
-/// Where to listen, whom to tell, and until when.
-pub(super) struct Ears {
+/// Where to listen, where to report it, and until when.
+pub(super) struct ListenerConfig {
     /// Our addresses.
     pub(super) presence: watch::Receiver<Presence>,
     /// The port; 0 picks a free one, and keeps it.
     pub(super) port: u16,
-    /// Told the addresses that are listened on.
+    /// The addresses that are listened on.
     pub(super) bound: watch::Sender<Vec<SocketAddr>>,
-    /// Told why one of them is not.
+    /// Why one of them is not.
     pub(super) problem: watch::Sender<Option<String>>,
-    /// True ends it; so does its sender's end.
-    pub(super) stop: watch::Receiver<bool>,
+    /// Ends it.
+    pub(super) stop: CancellationToken,
 }
 
 /// Serves until told to stop.
-pub(super) async fn run<A: Answer>(answer: A, limits: Limits, ears: Ears) {
-    let Ears { mut presence, port, bound, problem, mut stop } = ears;
-    let hall = Hall::new(answer, limits);
+pub(super) async fn run<H: Handler>(handler: H, limits: Limits, config: ListenerConfig) {
+    let ListenerConfig { mut presence, port, bound, problem, stop } = config;
+    let server = ServerState::new(handler, limits);
     let mut listeners = Listeners { port, open: Vec::new() };
     let mut wait = limits.rebind;
     'serving: loop {
@@ -47,17 +49,16 @@ pub(super) async fn run<A: Answer>(answer: A, limits: Limits, ears: Ears) {
         let failed = listeners.follow(&wanted).await.err();
         let now_bound = listeners.addresses();
         bound.send_if_modified(|old| std::mem::replace(old, now_bound.clone()) != now_bound);
-        tell(&problem, failed);
+        report(&problem, failed);
         let retry = problem.borrow().is_some().then(|| Instant::now() + wait);
         wait = if retry.is_some() { (2 * wait).min(REBIND_AT_MOST) } else { limits.rebind };
         loop {
             tokio::select! {
-                () = stopped(&mut stop) => break 'serving,
-                () = hall.crew.panicked() => break 'serving,
+                () = stop.cancelled() => break 'serving,
                 () = changed(&mut presence) => break,
                 () = until(retry) => break,
-                (door, accepted) = next(&hall, &listeners) => match accepted {
-                    Ok((stream, remote)) => hall.welcome(stream, remote, door),
+                (permit, accepted) = next(&server, &listeners) => match accepted {
+                    Ok((stream, remote)) => connection::accept(&server, stream, remote, permit),
                     Err(error) => pause_after(&error).await,
                 },
             }
@@ -66,24 +67,25 @@ pub(super) async fn run<A: Answer>(answer: A, limits: Limits, ears: Ears) {
     drop(listeners);
     bound.send_replace(Vec::new());
     problem.send_replace(None);
-    close(&hall).await;
+    close(&server).await;
 }
 
-// A connection that lost its seat is still open until its task has run: only doors bound the files.
-async fn next<A: Answer>(hall: &Hall<A>, listeners: &Listeners) -> (Door, Accepted) {
-    let door = hall.door().await;
-    (door, listeners.accept().await)
+// A connection that lost its slot stays open until its task has run: only accept permits bound the
+// number of open files.
+async fn next<H: Handler>(
+    server: &ServerState<H>,
+    listeners: &Listeners,
+) -> (AcceptPermit, Accepted) {
+    let permit = server.accept_permit().await;
+    (permit, listeners.accept().await)
 }
 
-async fn close<A: Answer>(hall: &Arc<Hall<A>>) {
-    hall.stopping.cancel();
-    if !hall.crew.ended(hall.limits.grace).await {
+async fn close<H: Handler>(server: &Arc<ServerState<H>>) {
+    server.stopping.cancel();
+    server.tasks.close();
+    if tokio::time::timeout(server.limits.grace, server.tasks.wait()).await.is_err() {
         tracing::warn!("requests of peers were still under way at the end and are cut off");
-        hall.seats.clear();
-    }
-    if hall.crew.has_panicked() {
-        // It was logged where it happened; here it becomes the service's to know.
-        std::panic::resume_unwind(Box::new("a task of the peer surface panicked"));
+        server.slots.revoke_all();
     }
 }
 
@@ -123,7 +125,7 @@ impl Listeners {
         self.open.iter().map(|(address, _)| *address).collect()
     }
 
-    /// The next connection on any of them; waits for ever while there are none.
+    /// The next connection on any of them; waits forever while there are none.
     async fn accept(&self) -> Accepted {
         std::future::poll_fn(|cx| {
             for (_, listener) in &self.open {
@@ -153,23 +155,16 @@ fn reason(address: SocketAddr, error: &io::Error) -> String {
 }
 
 // Once for each reason, not for each try.
-fn tell(problem: &watch::Sender<Option<String>>, now: Option<String>) {
+fn report(problem: &watch::Sender<Option<String>>, now: Option<String>) {
     let new = problem.send_if_modified(|old| std::mem::replace(old, now.clone()) != now);
     if let (true, Some(why)) = (new, &now) {
         tracing::error!("peers can't reach this machine: {why}; trying again");
     }
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // Its sender's end is as good a reason.
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        tracing::debug!("whoever started the peer surface is gone");
-    }
-}
-
 async fn changed(presence: &mut watch::Receiver<Presence>) {
     if presence.changed().await.is_err() {
-        // A tailnet that is gone changes no more.
+        // The tailnet has ended: no more changes.
         std::future::pending::<()>().await;
     }
 }
@@ -182,8 +177,8 @@ async fn until(moment: Option<Instant>) {
 }
 
 async fn pause_after(error: &io::Error) {
-    // A caller that was gone before it was accepted is no trouble of ours; running out of file
-    // descriptors is, and would come again at once.
+    // A caller that disconnected before it was accepted is not our problem. Running out of file
+    // descriptors is, and would happen again at once.
     if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
         tracing::warn!("could not accept a connection: {error}");
         tokio::time::sleep(Duration::from_millis(200)).await;

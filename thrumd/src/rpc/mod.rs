@@ -1,71 +1,40 @@
-//! The peer surface: `POST /rpc` on the tailnet address, four methods, one place that checks the
-//! token, and every limit that keeps a stranger from costing us anything.
+//! The peer API: `POST /rpc` on the tailnet address, four methods, one place that checks the token,
+//! and limits on everything that a stranger could make us spend.
 //!
-//! `listen` binds and accepts, `seats` says who may stay connected, `connection` speaks HTTP,
-//! `request` checks what came in, `surface` answers.
+//! `listen` binds and accepts, `slots` says who may stay connected, `connection` speaks HTTP,
+//! `request` checks what came in, `methods` answers.
 
 mod connection;
-mod crew;
-mod guard;
-mod idle;
+mod idle_timer;
+mod in_flight;
 mod limits;
 mod listen;
+mod log_rate_limit;
+mod methods;
 mod request;
-mod seats;
-mod surface;
+mod slots;
+mod state;
 #[cfg(test)]
 mod tests;
 
-use thrum_api::DaemonId;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::log::Log;
-use crate::peer::{Pairing, Registry};
-use crate::policy::Policy;
-use crate::sync::Sync;
-use crate::tailnet::Tailnet;
 use limits::Limits;
-use listen::Ears;
+use listen::ListenerConfig;
+pub use methods::PeerApi;
 
-/// What the peer surface needs of the rest of the daemon.
-#[derive(Clone)]
-pub struct Surface {
-    /// Who we are.
-    pub daemon: DaemonId,
-    /// What we call ourselves.
-    pub name: std::sync::Arc<str>,
-    /// For `sync.peer_info`.
-    pub log: Log,
-    /// Who is paired.
-    pub registry: Registry,
-    /// Who is pairing.
-    pub pairing: Pairing,
-    /// Who may pair by the tailnet's policy.
-    pub policy: Policy,
-    /// Pulls and notifications.
-    pub sync: Sync,
-    /// Who calls.
-    pub tailnet: Tailnet,
-    /// Told why peers can't reach us although the tailnet is up (the port is taken); None while
-    /// they can.
-    pub problem: watch::Sender<Option<String>>,
-}
-
-/// Serves peers on the tailnet addresses, following them as they change, until `stop` is true.
-/// `port` 0 picks a free one; `bound` is told the real addresses (empty while there are none).
+/// Serves peers on the tailnet addresses, following them as they change, until `stop` is cancelled.
+/// `port` 0 picks a free one; `bound` gets the real addresses (empty while there are none).
 ///
-/// Ends when the requests under way are answered, or after 5 seconds.
-///
-/// # Panics
-/// When a task of it panicked, after everything was closed: the service must not go on as if
-/// nothing had happened.
+/// Ends when the requests in flight are answered, or after 5 seconds.
 pub async fn serve(
-    surface: Surface,
+    api: PeerApi,
     port: u16,
     bound: watch::Sender<Vec<std::net::SocketAddr>>,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
-    let (presence, problem) = (surface.tailnet.presence(), surface.problem.clone());
-    let ears = Ears { presence, port, bound, problem, stop };
-    listen::run(surface, Limits::default(), ears).await;
+    let (presence, problem) = (api.tailnet.presence(), api.problem.clone());
+    let config = ListenerConfig { presence, port, bound, problem, stop };
+    listen::run(api, Limits::default(), config).await;
 }

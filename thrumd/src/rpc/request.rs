@@ -4,45 +4,42 @@
 //! once more, the envelope, token in the params. Then it is worked on in a task of its own.
 
 use std::borrow::Cow;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use thrum_api::envelope::{self, Request, RequestId};
 use thrum_api::{DaemonId, ErrorCode, RpcError};
 
-use super::connection::Talk;
-use super::guard::Slot;
-use super::idle::OpenRequest;
-use super::surface::{Answer, is_open, not_authenticated};
+use super::in_flight::InFlightPermit;
+use super::methods::{Handler, is_open, not_authenticated};
+use super::state::ConnectionContext;
 
 const PATH: &str = "/rpc";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What goes back.
+/// What is sent back.
 struct Reply {
     status: StatusCode,
     body: Vec<u8>,
     // The body of the request was not read to its end: the connection can't be used again.
     unread: bool,
     // The request counts as one of its peer's until the answer is written.
-    slot: Option<Slot>,
+    permit: Option<InFlightPermit>,
 }
 
-/// The bytes of an answer with the place that it takes: whoever reads nothing must not have us keep
-/// more than a few answers. The connection drops it once they are written.
-struct Weighed {
+/// The bytes of an answer with their permit. Hyper drops both once they are written, so a peer that
+/// reads nothing makes us keep only a few answers.
+struct PermittedBytes {
     body: Vec<u8>,
-    _slot: Slot,
+    _permit: InFlightPermit,
 }
 
-impl AsRef<[u8]> for Weighed {
+impl AsRef<[u8]> for PermittedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.body
     }
@@ -51,7 +48,7 @@ impl AsRef<[u8]> for Weighed {
 impl Reply {
     fn error(id: Option<&RequestId>, error: &RpcError) -> Self {
         let body = envelope::response::<()>(id, Err(error));
-        Self { status: status_of(error.code), body, unread: false, slot: None }
+        Self { status: status_of(error.code), body, unread: false, permit: None }
     }
 
     fn early(status: Option<StatusCode>, error: RpcError) -> Self {
@@ -60,8 +57,8 @@ impl Reply {
     }
 
     fn into_bytes(self) -> Bytes {
-        match self.slot {
-            Some(slot) => Bytes::from_owner(Weighed { body: self.body, _slot: slot }),
+        match self.permit {
+            Some(permit) => Bytes::from_owner(PermittedBytes { body: self.body, _permit: permit }),
             None => self.body.into(),
         }
     }
@@ -78,16 +75,15 @@ fn status_of(code: ErrorCode) -> StatusCode {
 }
 
 /// Answers a request of a connection.
-pub(super) async fn respond<A: Answer>(
-    talk: Arc<Talk<A>>,
+pub(super) async fn respond<H: Handler>(
+    context: &Arc<ConnectionContext<H>>,
     request: hyper::Request<Incoming>,
-) -> Response<ReplyBody> {
-    let open = talk.pace.request();
+) -> Response<Full<Bytes>> {
+    let _busy = context.idle.request();
     let (head, body) = request.into_parts();
-    let reply = handle(&talk, &head, body).await.unwrap_or_else(|refused| refused);
+    let reply = handle(context, &head, body).await.unwrap_or_else(|refused| refused);
     let (status, unread) = (reply.status, reply.unread);
-    let mut response =
-        Response::new(ReplyBody { bytes: Full::new(reply.into_bytes()), _open: open });
+    let mut response = Response::new(Full::new(reply.into_bytes()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
@@ -100,8 +96,8 @@ pub(super) async fn respond<A: Answer>(
     response
 }
 
-async fn handle<A: Answer>(
-    talk: &Arc<Talk<A>>,
+async fn handle<H: Handler>(
+    context: &Arc<ConnectionContext<H>>,
     head: &Parts,
     body: Incoming,
 ) -> Result<Reply, Reply> {
@@ -120,7 +116,7 @@ async fn handle<A: Answer>(
     let token = bearer(&head.headers).map_err(|()| early(not_authenticated()))?;
     let peer = match token {
         None => None,
-        Some(token) => Some(talk.authenticate(token).await.map_err(early)?),
+        Some(token) => Some(context.authenticate(token).await.map_err(early)?),
     };
     if !is_json(&head.headers) {
         return Err(invalid(
@@ -128,28 +124,30 @@ async fn handle<A: Answer>(
             "the content type must be application/json",
         ));
     }
-    let slot = peer.map(|peer| talk.slot(peer)).transpose().map_err(early)?;
-    let bytes = read(talk, body, peer.is_some()).await?;
+    let permit = peer.map(|peer| context.permit(peer)).transpose().map_err(early)?;
+    let bytes = read(context, body, peer.is_some()).await?;
     // It may have been removed while its body came.
-    if let Some(token) = token.filter(|token| !talk.hall.answer.is_still_right(token, &talk.caller))
+    if let Some(token) =
+        token.filter(|token| !context.server.handler.is_still_valid(token, &context.caller))
     {
-        talk.authenticate(token).await.map_err(|error| Reply::error(None, &error))?;
+        context.authenticate(token).await.map_err(|error| Reply::error(None, &error))?;
     }
     let work = {
-        let talk = Arc::clone(talk);
-        async move { work_on(&talk, peer, slot, &bytes).await }
+        let context = Arc::clone(context);
+        async move { work_on(&context, peer, permit, &bytes).await }
     };
     // In a task of its own: a caller that hangs up must not cancel half an operation.
-    match talk.hall.crew.run(work).await {
-        Ok(Some(reply)) => Ok(reply),
-        _ => Err(Reply::error(None, &RpcError::new(ErrorCode::INTERNAL, "internal error"))),
+    match context.server.tasks.spawn(work).await {
+        Ok(reply) => Ok(reply),
+        // It panicked, which ends the process (see `service`).
+        Err(_) => Err(Reply::error(None, &RpcError::new(ErrorCode::INTERNAL, "internal error"))),
     }
 }
 
-async fn work_on<A: Answer>(
-    talk: &Talk<A>,
+async fn work_on<H: Handler>(
+    context: &ConnectionContext<H>,
     peer: Option<DaemonId>,
-    slot: Option<Slot>,
+    permit: Option<InFlightPermit>,
     bytes: &[u8],
 ) -> Reply {
     let request = match Request::parse(bytes) {
@@ -157,18 +155,18 @@ async fn work_on<A: Answer>(
         Err(error) => return Reply::error(None, &error),
     };
     let id = request.id.as_ref();
-    let (peer, slot) = match peer {
-        None if !is_open(&request.method) => match talk.authenticate_params(&request).await {
-            Ok((peer, slot)) => (Some(peer), Some(slot)),
+    let (peer, permit) = match peer {
+        None if !is_open(&request.method) => match context.authenticate_params(&request).await {
+            Ok((peer, permit)) => (Some(peer), Some(permit)),
             Err(error) => return Reply::error(id, &error),
         },
-        known => (known, slot),
+        known => (known, permit),
     };
-    let reply = match talk.hall.answer.answer(&talk.caller, peer, &request).await {
-        Ok(body) => Reply { status: StatusCode::OK, body, unread: false, slot },
+    let reply = match context.server.handler.answer(&context.caller, peer, &request).await {
+        Ok(body) => Reply { status: StatusCode::OK, body, unread: false, permit },
         Err(error) => {
             tracing::debug!(
-                caller = %talk.caller.describe(), method = %request.method.escape_debug(),
+                caller = %context.caller.describe(), method = %request.method.escape_debug(),
                 code = error.code.0, "refused: {error}"
             );
             Reply::error(id, &error)
@@ -181,24 +179,24 @@ async fn work_on<A: Answer>(
     }
 }
 
-impl<A: Answer> Talk<A> {
+impl<H: Handler> ConnectionContext<H> {
     async fn authenticate(&self, token: &str) -> Result<DaemonId, RpcError> {
-        let peer = match self.hall.answer.authenticate(token, &self.caller).await {
+        let peer = match self.server.handler.authenticate(token, &self.caller).await {
             Ok(peer) => peer,
             Err(error) => {
-                self.tell_refused(&error.message);
+                self.log_refusal(&error.message);
                 return Err(error);
             }
         };
-        self.pace.is_peer();
-        self.seat.is_of(peer);
+        self.idle.set_peer();
+        self.slot.assign(peer);
         Ok(peer)
     }
 
     async fn authenticate_params(
         &self,
         request: &Request<'_>,
-    ) -> Result<(DaemonId, Slot), RpcError> {
+    ) -> Result<(DaemonId, InFlightPermit), RpcError> {
         #[derive(serde::Deserialize)]
         struct Token<'a> {
             #[serde(borrow)]
@@ -206,23 +204,23 @@ impl<A: Answer> Talk<A> {
         }
         let params = request.params.map(|params| serde_json::from_str::<Token>(params.get()));
         let Some(Ok(Token { token })) = params else {
-            self.tell_refused("no token");
-            return Err(self.hall.answer.turn_away(&request.method, &self.caller).await);
+            self.log_refusal("no token");
+            return Err(self.server.handler.refuse(&request.method, &self.caller).await);
         };
         let peer = self.authenticate(&token).await?;
-        Ok((peer, self.slot(peer)?))
+        Ok((peer, self.permit(peer)?))
     }
 
-    fn slot(&self, peer: DaemonId) -> Result<Slot, RpcError> {
-        let max = self.hall.limits.requests_per_peer;
-        self.hall.slots.take(peer, max).ok_or_else(|| {
+    fn permit(&self, peer: DaemonId) -> Result<InFlightPermit, RpcError> {
+        let max = self.server.limits.requests_per_peer;
+        self.server.in_flight.take(peer, max).ok_or_else(|| {
             let message = format!("more than {max} requests at once");
             RpcError::new(ErrorCode::TOO_MANY_REQUESTS, message).hint("wait for an answer first")
         })
     }
 
-    fn tell_refused(&self, why: &str) {
-        if self.hall.quiet.allows(self.caller.address.ip()) {
+    fn log_refusal(&self, why: &str) {
+        if self.server.refusal_logs.allows(self.caller.address.ip()) {
             tracing::warn!("request from {} refused: {why}", self.caller.describe());
         }
     }
@@ -247,8 +245,12 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-async fn read<A: Answer>(talk: &Talk<A>, mut body: Incoming, known: bool) -> Result<Bytes, Reply> {
-    let limits = &talk.hall.limits;
+async fn read<H: Handler>(
+    context: &ConnectionContext<H>,
+    mut body: Incoming,
+    known: bool,
+) -> Result<Bytes, Reply> {
+    let limits = &context.server.limits;
     let max = if known { limits.peer_body_bytes } else { limits.stranger_body_bytes };
     let too_large = || {
         let message = format!("the body has more than {max} bytes");
@@ -278,30 +280,4 @@ async fn read<A: Answer>(talk: &Talk<A>, mut body: Incoming, known: bool) -> Res
 fn broken(text: &str) -> Reply {
     let error = RpcError::new(ErrorCode::INVALID_REQUEST, text);
     Reply::early(Some(StatusCode::REQUEST_TIMEOUT), error)
-}
-
-/// An answer's bytes; the request counts as open until they are handed over.
-pub(super) struct ReplyBody {
-    bytes: Full<Bytes>,
-    _open: OpenRequest,
-}
-
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.bytes).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.bytes.size_hint()
-    }
 }

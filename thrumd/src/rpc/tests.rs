@@ -1,6 +1,6 @@
-//! The transport on real sockets, with a double in the place of log and sync.
+//! The transport on real sockets, with a handler in the place of log and sync.
 
 mod bad_input;
 mod crowd;
-mod lab;
+mod harness;
 mod life;

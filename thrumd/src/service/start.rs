@@ -92,7 +92,7 @@ impl Daemon {
                     wanted_port: config.port,
                 });
                 let policy = Policy::new(registry.clone(), tailnet.clone(), daemon, name.clone());
-                let surface = rpc::Surface {
+                let surface = rpc::PeerApi {
                     policy,
                     daemon,
                     name: name.clone(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use thrum_api::ErrorCode;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::hub::{CAPABILITY, Hub, by_code, caller};
 use crate::ids;
@@ -41,8 +41,8 @@ async fn a_peer_that_hears_no_goodbye_keeps_none_of_the_others() {
         hub.grants(node, false);
         doors.push(door);
     }
-    let (_stop, stopped) = watch::channel(false);
-    let keep = tokio::spawn(hub.policy.clone().keep(hub.sync(), stopped));
+    let stop = CancellationToken::new();
+    let keep = tokio::spawn(hub.policy.clone().keep(hub.sync(), stop));
     // Each takes the goodbye and answers nothing.
     let mut open = Vec::new();
     for door in &doors {

@@ -4,46 +4,47 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
 use super::super::limits::Limits;
-use super::lab::{bearer, body, closed, lab, patient, post, reply};
+use super::harness::{bearer, body, closed, harness, patient, post, reply};
 
 const MIB: usize = 1024 * 1024;
 
 #[tokio::test]
 async fn without_a_token_every_method_but_pairing_is_answered_alike() {
-    let lab = lab(patient()).await;
+    let harness = harness(patient()).await;
     for method in ["sync.pull", "sync.notify", "sync.peer_info", "nonsense", "panic"] {
         for params in ["{}", "[1]", "{\"token\":\"\"}", "{\"token\":7}", "{\"token\":\"00\"}"] {
-            let reply = lab.call(method, params).await;
+            let reply = harness.call(method, params).await;
             assert_eq!((reply.status, reply.code()), (401, -32001), "{method} {params}");
         }
     }
-    let reply = lab.call("pair.request", "{}").await;
+    let reply = harness.call("pair.request", "{}").await;
     assert_eq!((reply.status, reply.code()), (200, -32002));
-    assert_eq!(lab.double.started.load(Ordering::SeqCst), 0);
+    assert_eq!(harness.handler.started.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
 async fn a_right_token_counts_in_the_header_and_in_the_params() {
-    let lab = lab(patient()).await;
-    let peer = lab.double.tokens[0].1.to_string();
-    let reply = lab.call_as_peer("sync.peer_info").await;
+    let harness = harness(patient()).await;
+    let peer = harness.handler.tokens[0].1.to_string();
+    let reply = harness.call_as_peer("sync.peer_info").await;
     assert_eq!((reply.status, reply.body["result"].as_str()), (200, Some(peer.as_str())));
     assert!(reply.head.to_lowercase().contains("content-type: application/json"));
-    let reply = lab.call("sync.peer_info", &format!(r#"{{"token":"{}"}}"#, lab.token())).await;
+    let reply =
+        harness.call("sync.peer_info", &format!(r#"{{"token":"{}"}}"#, harness.token())).await;
     assert_eq!((reply.status, reply.body["result"].as_str()), (200, Some(peer.as_str())));
-    let reply = lab.call_as_peer("nonsense").await;
+    let reply = harness.call_as_peer("nonsense").await;
     assert_eq!((reply.status, reply.code()), (200, -32601));
 }
 
 #[tokio::test]
 async fn a_wrong_header_is_answered_before_the_body_is_read() {
-    let lab = lab(patient()).await;
-    let right = bearer(lab.token());
+    let harness = harness(patient()).await;
+    let right = bearer(harness.token());
     let wrong = [
         bearer(&"0".repeat(64)),
         bearer(""),
         "Authorization: Basic eDp5\r\n".to_owned(),
-        format!("Authorization: {}\r\n", lab.token()),
+        format!("Authorization: {}\r\n", harness.token()),
         format!("{right}{right}"),
     ];
     for header in wrong {
@@ -51,14 +52,14 @@ async fn a_wrong_header_is_answered_before_the_body_is_read() {
             "POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
              Content-Length: 500\r\n{header}\r\n"
         );
-        let reply = lab.send(head).await;
+        let reply = harness.send(head).await;
         assert_eq!((reply.status, reply.code()), (401, -32001), "{header}");
     }
 }
 
 #[tokio::test]
 async fn what_is_no_request_gets_a_clear_error() {
-    let lab = lab(patient()).await;
+    let harness = harness(patient()).await;
     let call = body("pair.request", "{}");
     let cases = [
         ("{\"jsonrpc\":", 200, -32700),
@@ -69,51 +70,51 @@ async fn what_is_no_request_gets_a_clear_error() {
         ("{\"id\":1,\"method\":\"sync.pull\"}", 200, -32600),
     ];
     for (text, status, code) in cases {
-        let reply = lab.send(post("", text)).await;
+        let reply = harness.send(post("", text)).await;
         assert_eq!((reply.status, reply.code()), (status, code), "{text:?}");
         assert!(reply.body["id"].is_null() && reply.body["jsonrpc"] == "2.0");
     }
-    let reply = lab.send(post(&bearer(lab.token()), &format!("[{call},{call}]"))).await;
+    let reply = harness.send(post(&bearer(harness.token()), &format!("[{call},{call}]"))).await;
     assert_eq!((reply.status, reply.code()), (200, -32600));
     assert!(reply.body["error"]["message"].as_str().unwrap().contains("batch"));
 }
 
 #[tokio::test]
 async fn other_paths_methods_and_content_types_are_refused() {
-    let lab = lab(patient()).await;
+    let harness = harness(patient()).await;
     let right = post("", &body("pair.request", "{}"));
-    let path = lab.send(right.replace("/rpc", "/metrics")).await;
+    let path = harness.send(right.replace("/rpc", "/metrics")).await;
     assert_eq!((path.status, path.code()), (404, -32600));
-    let method = lab.send("GET /rpc HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let method = harness.send("GET /rpc HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(method.status, 405);
     assert!(method.head.to_lowercase().contains("allow: post"), "{}", method.head);
     for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx"] {
-        let reply = lab.send(right.replace("application/json", content_type)).await;
+        let reply = harness.send(right.replace("application/json", content_type)).await;
         assert_eq!((reply.status, reply.code()), (415, -32600));
     }
     let charset = right.replace("application/json", "Application/JSON; charset=utf-8");
-    assert_eq!(lab.send(charset).await.status, 200);
+    assert_eq!(harness.send(charset).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_declared_length_over_the_limit_is_refused_before_it_is_read() {
-    let lab = lab(patient()).await;
+    let harness = harness(patient()).await;
     let head = |length: usize, header: &str| {
         format!(
             "POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
              Content-Length: {length}\r\n{header}\r\n"
         )
     };
-    for (length, header) in [(64 * 1024 + 1, String::new()), (MIB + 1, bearer(lab.token()))] {
-        let reply = lab.send(head(length, &header)).await;
+    for (length, header) in [(64 * 1024 + 1, String::new()), (MIB + 1, bearer(harness.token()))] {
+        let reply = harness.send(head(length, &header)).await;
         assert_eq!((reply.status, reply.code()), (413, -32007));
     }
 }
 
 #[tokio::test]
 async fn a_body_of_10_mib_is_answered_although_the_caller_goes_on_sending() {
-    let lab = lab(patient()).await;
-    let mut stream = lab.connect().await;
+    let harness = harness(patient()).await;
+    let mut stream = harness.connect().await;
     let (mut input, mut output) = stream.split();
     let head = "POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
     let sending = async {
@@ -127,15 +128,15 @@ async fn a_body_of_10_mib_is_answered_although_the_caller_goes_on_sending() {
         let mut text = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(&mut input, &mut text).await.map(|_| text)
     };
-    let (_, answer) = super::lab::soon(async { tokio::join!(sending, reading) }).await;
+    let (_, answer) = super::harness::soon(async { tokio::join!(sending, reading) }).await;
     let text = String::from_utf8(answer.unwrap()).unwrap();
     assert!(text.starts_with("HTTP/1.1 413") && text.contains("-32007"), "{text}");
 }
 
 #[tokio::test]
 async fn a_body_without_a_length_is_refused_where_it_grows_too_large() {
-    let lab = lab(patient()).await;
-    let mut stream = lab.connect().await;
+    let harness = harness(patient()).await;
+    let mut stream = harness.connect().await;
     let head = "POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
                 Transfer-Encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -150,17 +151,17 @@ async fn a_body_without_a_length_is_refused_where_it_grows_too_large() {
 
 #[tokio::test]
 async fn a_large_body_is_taken_from_a_peer() {
-    let lab = lab(patient()).await;
+    let harness = harness(patient()).await;
     let mut text = body("sync.peer_info", "{}");
     text.push_str(&" ".repeat(MIB - text.len()));
-    let reply = lab.send(post(&bearer(lab.token()), &text)).await;
+    let reply = harness.send(post(&bearer(harness.token()), &text)).await;
     assert_eq!((reply.status, reply.code()), (200, 0));
 }
 
 #[tokio::test]
 async fn endless_headers_are_cut() {
-    let lab = lab(patient()).await;
-    let mut stream = lab.connect().await;
+    let harness = harness(patient()).await;
+    let mut stream = harness.connect().await;
     let mut sent = 0;
     let line = format!("X-A: {}\r\n", "a".repeat(1000));
     let mut result = stream.write_all(b"POST /rpc HTTP/1.1\r\nHost: x\r\n").await;
@@ -171,24 +172,25 @@ async fn endless_headers_are_cut() {
     }
     assert!(result.is_err(), "{sent} bytes of headers were taken");
     let many: String = (0..500).map(|n| format!("X-{n}: a\r\n")).collect();
-    let reply = lab.send(format!("POST /rpc HTTP/1.1\r\n{many}\r\n")).await;
+    let reply = harness.send(format!("POST /rpc HTTP/1.1\r\n{many}\r\n")).await;
     assert_eq!(reply.status, 431);
 }
 
 #[tokio::test]
 async fn slow_headers_and_slow_bodies_are_cut() {
     let quick = Duration::from_millis(100);
-    let lab = lab(Limits { head: quick, body: quick, ..patient() }).await;
-    let mut stream = lab.connect().await;
+    let hasty = harness(Limits { stranger_idle: quick, ..patient() }).await;
+    let mut stream = hasty.connect().await;
     // Byte after byte: there is always progress, and never a whole head.
     let dripping = async {
         while stream.write_all(b"P").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    super::lab::soon(dripping).await;
+    super::harness::soon(dripping).await;
 
-    let mut stream = lab.connect().await;
+    let harness = harness(Limits { body: quick, ..patient() }).await;
+    let mut stream = harness.connect().await;
     let whole = post("", &body("pair.request", "{}"));
     stream.write_all(&whole.as_bytes()[..whole.len() - 5]).await.unwrap();
     let reply = reply(&mut stream).await;
@@ -198,8 +200,8 @@ async fn slow_headers_and_slow_bodies_are_cut() {
 
 #[tokio::test]
 async fn a_request_without_an_id_is_done_and_not_answered() {
-    let lab = lab(patient()).await;
+    let harness = harness(patient()).await;
     let text = body("sync.peer_info", "{}").replace("\"id\":1,", "");
-    let reply = lab.send(post(&bearer(lab.token()), &text)).await;
+    let reply = harness.send(post(&bearer(harness.token()), &text)).await;
     assert_eq!((reply.status, reply.body), (204, serde_json::Value::Null));
 }

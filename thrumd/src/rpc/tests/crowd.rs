@@ -3,198 +3,196 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::super::limits::Limits;
-use super::lab::{LARGE, closed, lab, patient, reply, soon, until};
+use super::harness::{
+    Harness, LARGE, accepted, advance, body, closed, harness, patient, post, reply, soon, until,
+    waiting,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn a_peer_is_served_while_2000_idle_strangers_hold_on() {
-    let lab = lab(patient()).await;
-    let mut friend = lab.connect().await;
-    friend.write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+    let harness = harness(patient()).await;
+    let mut friend = harness.connect().await;
+    friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
     assert_eq!(reply(&mut friend).await.status, 200);
     let mut strangers = Vec::new();
     for number in 0..2000 {
-        strangers.push(lab.connect().await);
+        strangers.push(harness.connect().await);
         if number % 500 == 0 {
-            assert_eq!(lab.call_as_peer("sync.peer_info").await.status, 200);
+            assert_eq!(harness.call_as_peer("sync.peer_info").await.status, 200);
         }
-        // The test and what it tests share the limit of open files.
+        // The test and the server share one limit of open files.
         if strangers.len() > 300 {
             closed(&mut strangers.remove(0)).await;
         }
     }
-    assert_eq!(lab.call_as_peer("sync.peer_info").await.status, 200);
-    // The friend's connection, older than all of them, was not given away.
-    friend.write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+    assert_eq!(harness.call_as_peer("sync.peer_info").await.status, 200);
+    // The peer's connection, older than all of them, was not closed.
+    friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
     assert_eq!(reply(&mut friend).await.status, 200);
 }
 
 #[tokio::test]
-async fn the_oldest_stranger_goes_when_all_seats_are_taken() {
-    let lab = lab(Limits { connections: 3, ..patient() }).await;
+async fn the_oldest_stranger_goes_when_all_slots_are_taken() {
+    let harness = harness(Limits { connections: 3, ..patient() }).await;
     let mut strangers = Vec::new();
     for _ in 0..5 {
-        strangers.push(lab.connect().await);
+        strangers.push(harness.connect().await);
     }
     closed(&mut strangers[0]).await;
     closed(&mut strangers[1]).await;
-    strangers[4].write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+    strangers[4].write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
     assert_eq!(reply(&mut strangers[4]).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_burst_of_connections_never_has_more_files_open_than_seats_and_doors() {
-    let lab = lab(Limits { connections: 3, leaving: 2, ..patient() }).await;
+async fn a_burst_of_connections_never_has_more_files_open_than_slots_and_accept_permits() {
+    let harness = harness(Limits { connections: 3, closing: 2, ..patient() }).await;
     let most = Arc::new(AtomicUsize::new(0));
-    let (port, seen) = (lab.address.port(), Arc::clone(&most));
-    let look = move || {
+    let (port, seen) = (harness.address.port(), Arc::clone(&most));
+    let count = move || {
         seen.fetch_max(accepted(port), Ordering::SeqCst);
     };
-    assert!(lab.double.on_whois.set(Box::new(look)).is_ok());
+    assert!(harness.handler.on_whois.set(Box::new(count)).is_ok());
     // They wait in the system's queue: nothing else runs on this thread meanwhile.
     let burst: Vec<_> =
-        (0..30).map(|_| std::net::TcpStream::connect(lab.address).unwrap()).collect();
-    // The newest three keep their seats, the others are closed.
+        (0..30).map(|_| std::net::TcpStream::connect(harness.address).unwrap()).collect();
+    // The newest three keep their slots, the others are closed.
     until(|| accepted(port) == 3 && waiting(port) == 0).await;
     let most = most.load(Ordering::SeqCst);
     assert!((3..=5).contains(&most), "{most} were open at once");
     drop(burst);
 }
 
-/// Connections to a port that the server has taken up, by the system's own list.
-fn accepted(port: u16) -> usize {
-    connections(port).filter(|inode| inode != "0").count()
-}
-
-/// Connections to a port that the server has not taken up: they have no inode yet.
-fn waiting(port: u16) -> usize {
-    connections(port).filter(|inode| inode == "0").count()
-}
-
-fn connections(port: u16) -> impl Iterator<Item = String> {
-    const ESTABLISHED: &str = "01";
-    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
-    let here = format!(":{port:04X}");
-    let rows: Vec<_> = table
-        .lines()
-        .filter(|line| line.contains(&here))
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .filter(|row| row.len() > 9 && row[1].ends_with(&here) && row[3] == ESTABLISHED)
-        .map(|row| row[9].to_owned())
-        .collect();
-    rows.into_iter()
-}
-
 #[tokio::test]
-async fn no_seat_of_a_peer_is_given_away() {
-    let lab = lab(Limits { connections: 2, ..patient() }).await;
+async fn no_slot_of_a_peer_is_given_away() {
+    let harness = harness(Limits { connections: 2, ..patient() }).await;
     let mut friends = Vec::new();
     for _ in 0..2 {
-        let mut friend = lab.connect().await;
-        friend.write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+        let mut friend = harness.connect().await;
+        friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
         assert_eq!(reply(&mut friend).await.status, 200);
         friends.push(friend);
     }
-    closed(&mut lab.connect().await).await;
+    closed(&mut harness.connect().await).await;
     for friend in &mut friends {
-        friend.write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+        friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
         assert_eq!(reply(friend).await.status, 200);
     }
 }
 
 #[tokio::test]
 async fn a_peer_that_opens_too_many_connections_loses_its_oldest() {
-    let lab = lab(Limits { connections_per_peer: 2, ..patient() }).await;
+    let harness = harness(Limits { connections_per_peer: 2, ..patient() }).await;
     let mut friends = Vec::new();
     for _ in 0..3 {
-        let mut friend = lab.connect().await;
-        friend.write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+        let mut friend = harness.connect().await;
+        friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
         assert_eq!(reply(&mut friend).await.status, 200);
         friends.push(friend);
     }
     closed(&mut friends[0]).await;
-    friends[1].write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+    friends[1].write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
     assert_eq!(reply(&mut friends[1]).await.status, 200);
 }
 
 #[tokio::test]
 async fn idle_strangers_are_cut_and_idle_peers_are_not() {
-    let lab = lab(Limits { stranger_idle: Duration::from_millis(100), ..patient() }).await;
-    let mut friend = lab.connect().await;
-    friend.write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+    let harness = harness(patient()).await;
+    let mut friend = harness.connect().await;
+    friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
     assert_eq!(reply(&mut friend).await.status, 200);
     // Silent from the start, and silent after a request.
-    let mut silent = lab.connect().await;
-    let mut asked = lab.connect().await;
-    let text = super::lab::post("", &super::lab::body("pair.request", "{}"));
-    asked.write_all(text.as_bytes()).await.unwrap();
+    let mut silent = harness.connect().await;
+    let mut asked = harness.connect().await;
+    asked.write_all(post("", &body("pair.request", "{}")).as_bytes()).await.unwrap();
     assert_eq!(reply(&mut asked).await.status, 200);
+    advance(patient().stranger_idle + SECOND).await;
     closed(&mut silent).await;
     closed(&mut asked).await;
-    friend.write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+    friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
     assert_eq!(reply(&mut friend).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_peer_is_cut_when_it_is_idle_for_long() {
-    let quick = Duration::from_millis(50);
-    let lab = lab(Limits { stranger_idle: quick, peer_idle: 2 * quick, ..patient() }).await;
-    let mut friend = lab.connect().await;
-    friend.write_all(lab.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+    let harness = harness(patient()).await;
+    let mut friend = harness.connect().await;
+    friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
     assert_eq!(reply(&mut friend).await.status, 200);
+    advance(patient().peer_idle + SECOND).await;
     closed(&mut friend).await;
 }
 
 #[tokio::test]
+async fn a_peer_that_does_not_take_its_answer_is_cut() {
+    let harness = harness(Limits { requests_per_peer: 1, ..patient() }).await;
+    let _lazy = ask_without_reading(&harness).await;
+    assert_eq!(harness.call_as_peer("sync.peer_info").await.status, 429);
+    advance(patient().peer_idle + SECOND).await;
+    soon(async { while harness.call_as_peer("sync.peer_info").await.status != 200 {} }).await;
+}
+
+#[tokio::test]
 async fn the_fifth_request_at_once_is_refused_and_other_peers_go_on() {
-    let lab = lab(patient()).await;
+    let harness = harness(patient()).await;
     let mut busy = Vec::new();
     for _ in 0..4 {
-        let mut stream = lab.connect().await;
-        stream.write_all(lab.peer_post("sync.pull").as_bytes()).await.unwrap();
+        let mut stream = harness.connect().await;
+        stream.write_all(harness.peer_post("sync.pull").as_bytes()).await.unwrap();
         busy.push(stream);
     }
-    until(|| lab.double.started.load(Ordering::SeqCst) == 4).await;
-    let fifth = lab.call_as_peer("sync.peer_info").await;
+    until(|| harness.handler.started.load(Ordering::SeqCst) == 4).await;
+    let fifth = harness.call_as_peer("sync.peer_info").await;
     assert_eq!((fifth.status, fifth.code()), (429, -32008));
-    let params = format!(r#"{{"token":"{}"}}"#, lab.token());
-    let fifth = lab.call("sync.peer_info", &params).await;
+    let params = format!(r#"{{"token":"{}"}}"#, harness.token());
+    let fifth = harness.call("sync.peer_info", &params).await;
     assert_eq!((fifth.status, fifth.code()), (429, -32008));
-    let params = format!(r#"{{"token":"{}"}}"#, lab.double.tokens[1].0);
-    assert_eq!(lab.call("sync.peer_info", &params).await.status, 200);
-    lab.double.go_on.add_permits(4);
+    let params = format!(r#"{{"token":"{}"}}"#, harness.handler.tokens[1].0);
+    assert_eq!(harness.call("sync.peer_info", &params).await.status, 200);
+    harness.handler.go_on.add_permits(4);
     for mut stream in busy {
         assert_eq!(reply(&mut stream).await.status, 200);
     }
-    soon(async { while lab.call_as_peer("sync.peer_info").await.status != 200 {} }).await;
+    soon(async { while harness.call_as_peer("sync.peer_info").await.status != 200 {} }).await;
 }
 
 #[tokio::test]
 async fn answers_that_are_not_taken_count_as_requests() {
-    let lab = lab(patient()).await;
+    let harness = harness(patient()).await;
     let mut lazy = Vec::new();
     for _ in 0..4 {
-        let mut stream = lab.connect().await;
-        stream.write_all(lab.peer_post("large").as_bytes()).await.unwrap();
-        lazy.push(stream);
+        lazy.push(ask_without_reading(&harness).await);
     }
-    until(|| lab.double.finished.load(Ordering::SeqCst) == 4).await;
-    // What the system takes is written by then.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(lab.call_as_peer("sync.peer_info").await.status, 429);
+    assert_eq!(harness.call_as_peer("sync.peer_info").await.status, 429);
     drop(lazy.split_off(2));
-    soon(async { while lab.call_as_peer("sync.peer_info").await.status != 200 {} }).await;
+    soon(async { while harness.call_as_peer("sync.peer_info").await.status != 200 {} }).await;
     for stream in &mut lazy {
-        assert_eq!(taken(stream).await, LARGE);
+        assert_eq!(read_large(stream).await, *LARGE);
     }
-    assert_eq!(lab.call_as_peer("sync.peer_info").await.status, 200);
+    soon(async { while harness.call_as_peer("sync.peer_info").await.status != 200 {} }).await;
+}
+
+/// Asks for a large answer and returns when it has begun to arrive: kernel buffers are filling, and
+/// can't hold all of it.
+async fn ask_without_reading(harness: &Harness) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    // A size that was set stays as it is; else the kernel may make it larger.
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut stream = soon(socket.connect(harness.address)).await.unwrap();
+    stream.write_all(harness.peer_post("large").as_bytes()).await.unwrap();
+    assert_eq!(soon(stream.peek(&mut [0])).await.unwrap(), 1);
+    stream
 }
 
 /// Reads the text of a large answer and counts it.
-async fn taken(stream: &mut tokio::net::TcpStream) -> usize {
+async fn read_large(stream: &mut TcpStream) -> usize {
     let (mut count, mut chunk) = (0, vec![0; 1 << 20]);
-    while count < LARGE {
+    while count < *LARGE {
         let read = soon(stream.read(&mut chunk)).await.unwrap();
         assert_ne!(read, 0, "the answer broke off");
         count += chunk[..read].iter().filter(|byte| **byte == b'x').count();

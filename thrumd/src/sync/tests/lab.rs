@@ -10,12 +10,13 @@ use thrum_api::{DaemonId, Draft, PairingCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Cadence;
 use crate::log::Log;
 use crate::peer::{Pairing, Registry};
 use crate::policy::Policy;
-use crate::rpc::{self, Surface};
+use crate::rpc::{self, PeerApi};
 use crate::sync::{Sync, SyncParts};
 use crate::tailnet::Tailnet;
 use crate::tailnet::loopback::Loopback;
@@ -30,7 +31,7 @@ pub(super) struct Daemon {
     pub(super) sync: Sync,
     pub(super) address: SocketAddr,
     dir: TempDir,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     serving: JoinHandle<()>,
 }
 
@@ -53,7 +54,7 @@ async fn start(name: &'static str, id: DaemonId, dir: TempDir, port: u16) -> Dae
         listening_port,
         wanted_port: port,
     });
-    let surface = Surface {
+    let api = PeerApi {
         daemon: id,
         name: name.into(),
         log: log.clone(),
@@ -64,9 +65,9 @@ async fn start(name: &'static str, id: DaemonId, dir: TempDir, port: u16) -> Dae
         tailnet,
         problem: watch::Sender::new(None),
     };
-    let (stop, stopped) = watch::channel(false);
+    let stop = CancellationToken::new();
     let (bound, mut addresses) = watch::channel(Vec::new());
-    let serving = tokio::spawn(rpc::serve(surface, port, bound, stopped));
+    let serving = tokio::spawn(rpc::serve(api, port, bound, stop.clone()));
     let address = *addresses.wait_for(|found| !found.is_empty()).await.unwrap().first().unwrap();
     listening.send_replace(address.port());
     sync.enable();
@@ -142,7 +143,7 @@ impl Daemon {
 
     /// Stops serving and syncing; the directory stays.
     pub(super) async fn stop(self) -> Stopped {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         self.serving.await.unwrap();
         self.sync.close().await;
         self.log.close().await.unwrap();

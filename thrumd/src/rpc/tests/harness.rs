@@ -1,6 +1,7 @@
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use thrum_api::envelope::{self, Request};
@@ -8,34 +9,39 @@ use thrum_api::{DaemonId, ErrorCode, RpcError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::super::limits::Limits;
-use super::super::listen::{self, Ears};
-use super::super::surface::{Answer, not_authenticated};
+use super::super::listen::{self, ListenerConfig};
+use super::super::methods::{Handler, not_authenticated};
 use crate::ids;
 use crate::tailnet::{Caller, Presence, TailnetError};
 
 /// Knows one peer for each of two tokens, and answers `sync.pull` when it may go on.
-pub(super) struct Double {
+pub(super) struct FakeHandler {
     pub(super) tokens: [(String, DaemonId); 2],
     pub(super) authenticated: AtomicUsize,
     pub(super) started: AtomicUsize,
     pub(super) finished: AtomicUsize,
     pub(super) go_on: Semaphore,
     pub(super) knows_callers: AtomicBool,
-    /// No token is right any more.
+    /// No token is valid any more.
     pub(super) removed: AtomicBool,
-    /// Run whenever somebody is asked about.
+    /// Runs at each `whois`.
     pub(super) on_whois: std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
-/// More than the system takes off us for a caller that reads nothing.
-pub(super) const LARGE: usize = 32 * 1024 * 1024;
+/// Bytes of a large answer: more than kernel buffers take while the caller reads nothing.
+pub(super) static LARGE: LazyLock<usize> = LazyLock::new(|| {
+    let limits = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_wmem").unwrap();
+    let send_buffer: usize = limits.split_whitespace().last().unwrap().parse().unwrap();
+    2 * send_buffer + 4 * 1024 * 1024
+});
 
 #[derive(Clone)]
-pub(super) struct Shared(pub(super) Arc<Double>);
+pub(super) struct SharedHandler(pub(super) Arc<FakeHandler>);
 
-impl Answer for Shared {
+impl Handler for SharedHandler {
     async fn whois(&self, remote: SocketAddr) -> Result<Caller, TailnetError> {
         if let Some(act) = self.0.on_whois.get() {
             act();
@@ -53,11 +59,11 @@ impl Answer for Shared {
         right.map(|(_, peer)| *peer).ok_or_else(not_authenticated)
     }
 
-    fn is_still_right(&self, _: &str, _: &Caller) -> bool {
+    fn is_still_valid(&self, _: &str, _: &Caller) -> bool {
         !self.0.removed.load(Ordering::SeqCst)
     }
 
-    async fn turn_away(&self, _: &str, _: &Caller) -> RpcError {
+    async fn refuse(&self, _: &str, _: &Caller) -> RpcError {
         not_authenticated()
     }
 
@@ -79,7 +85,7 @@ impl Answer for Shared {
             }
             ("large", Some(_)) => {
                 self.0.finished.fetch_add(1, Ordering::SeqCst);
-                Ok(envelope::response(id, Ok(&"x".repeat(LARGE))))
+                Ok(envelope::response(id, Ok(&"x".repeat(*LARGE))))
             }
             ("panic", Some(_)) => panic!("as asked"),
             _ => Err(RpcError::new(ErrorCode::METHOD_NOT_FOUND, "no such method")),
@@ -87,13 +93,13 @@ impl Answer for Shared {
     }
 }
 
-pub(super) struct Lab {
+pub(super) struct Harness {
     pub(super) address: SocketAddr,
-    pub(super) double: Arc<Double>,
+    pub(super) handler: Arc<FakeHandler>,
     pub(super) presence: watch::Sender<Presence>,
     pub(super) bound: watch::Receiver<Vec<SocketAddr>>,
     pub(super) problem: watch::Receiver<Option<String>>,
-    pub(super) stop: watch::Sender<bool>,
+    pub(super) stop: CancellationToken,
     pub(super) task: tokio::task::JoinHandle<()>,
 }
 
@@ -107,9 +113,9 @@ pub(super) fn patient() -> Limits {
     Limits { rebind: Duration::from_millis(10), ..Limits::default() }
 }
 
-pub(super) fn start(limits: Limits, port: u16) -> Lab {
+pub(super) fn start(limits: Limits, port: u16) -> Harness {
     let token = || (ids::token().unwrap().expose().to_owned(), ids::daemon());
-    let double = Arc::new(Double {
+    let handler = Arc::new(FakeHandler {
         tokens: [token(), token()],
         authenticated: AtomicUsize::new(0),
         started: AtomicUsize::new(0),
@@ -119,26 +125,26 @@ pub(super) fn start(limits: Limits, port: u16) -> Lab {
         removed: AtomicBool::new(false),
         on_whois: std::sync::OnceLock::new(),
     });
-    let (presence, presence_seen) = watch::channel(up(&["127.0.0.1"]));
-    let (bound_told, bound) = watch::channel(Vec::new());
-    let (problem_told, problem) = watch::channel(None);
-    let (stop, stop_seen) = watch::channel(false);
-    let ears = Ears {
-        presence: presence_seen,
+    let (presence, presence_receiver) = watch::channel(up(&["127.0.0.1"]));
+    let (bound_sender, bound) = watch::channel(Vec::new());
+    let (problem_sender, problem) = watch::channel(None);
+    let stop = CancellationToken::new();
+    let config = ListenerConfig {
+        presence: presence_receiver,
         port,
-        bound: bound_told,
-        problem: problem_told,
-        stop: stop_seen,
+        bound: bound_sender,
+        problem: problem_sender,
+        stop: stop.clone(),
     };
-    let task = tokio::spawn(listen::run(Shared(Arc::clone(&double)), limits, ears));
+    let task = tokio::spawn(listen::run(SharedHandler(Arc::clone(&handler)), limits, config));
     let address = "127.0.0.1:0".parse().unwrap();
-    Lab { address, double, presence, bound, problem, stop, task }
+    Harness { address, handler, presence, bound, problem, stop, task }
 }
 
-pub(super) async fn lab(limits: Limits) -> Lab {
-    let mut lab = start(limits, 0);
-    lab.address = soon(lab.bound.wait_for(|bound| !bound.is_empty())).await.unwrap()[0];
-    lab
+pub(super) async fn harness(limits: Limits) -> Harness {
+    let mut harness = start(limits, 0);
+    harness.address = soon(harness.bound.wait_for(|bound| !bound.is_empty())).await.unwrap()[0];
+    harness
 }
 
 pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
@@ -154,6 +160,38 @@ pub(super) async fn until(mut done: impl FnMut() -> bool) {
     .await;
 }
 
+/// Moves the clock of timers on without waiting.
+pub(super) async fn advance(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// Sockets of the server at a port, by the system's own list: those with a file of the process. The
+/// system may list one twice when others end meanwhile.
+pub(super) fn accepted(port: u16) -> usize {
+    let inodes: BTreeSet<_> = connections(port).into_iter().collect();
+    inodes.iter().filter(|inode| *inode != "0").count()
+}
+
+/// Connections to a port that the server has not accepted: they have no inode yet.
+pub(super) fn waiting(port: u16) -> usize {
+    connections(port).iter().filter(|inode| *inode == "0").count()
+}
+
+fn connections(port: u16) -> Vec<String> {
+    const ESTABLISHED: &str = "01";
+    // The caller has closed its side, the server has not.
+    const CLOSE_WAIT: &str = "08";
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let here = format!(":{port:04X}");
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row.len() > 9 && row[1].ends_with(&here))
+        .filter(|row| [ESTABLISHED, CLOSE_WAIT].contains(&row[3]))
+        .map(|row| row[9].to_owned())
+        .collect()
+}
+
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) head: String,
@@ -166,9 +204,9 @@ impl Reply {
     }
 }
 
-impl Lab {
+impl Harness {
     pub(super) fn token(&self) -> &str {
-        &self.double.tokens[0].0
+        &self.handler.tokens[0].0
     }
 
     pub(super) async fn connect(&self) -> TcpStream {
@@ -181,12 +219,12 @@ impl Lab {
         reply(&mut stream).await
     }
 
-    /// A right request without a token in its header.
+    /// A valid request without a token in its header.
     pub(super) async fn call(&self, method: &str, params: &str) -> Reply {
         self.send(post("", &body(method, params))).await
     }
 
-    /// A right request with the token in its header.
+    /// A valid request with the token in its header.
     pub(super) async fn call_as_peer(&self, method: &str) -> Reply {
         self.send(self.peer_post(method)).await
     }

@@ -1,17 +1,43 @@
-//! What is answered: the four methods.
+//! The methods that peers can call, and who may call them.
 
 use std::net::SocketAddr;
 
 use thrum_api::envelope::{self, Request};
 use thrum_api::peer::{PairRequest, PeerInfo, SyncNotify, SyncPeerInfo, SyncPull, reason};
 use thrum_api::{DaemonId, ErrorCode, Method, RpcError};
+use tokio::sync::watch;
 
-use super::Surface;
-use crate::peer::RefusedToken;
-use crate::tailnet::{Caller, TailnetError};
+use crate::log::Log;
+use crate::peer::{Pairing, RefusedToken, Registry};
+use crate::policy::Policy;
+use crate::sync::Sync;
+use crate::tailnet::{Caller, Tailnet, TailnetError};
 
-/// What the transport needs to know and have done. The surface, or a double of it in tests.
-pub(super) trait Answer: Send + Sync + 'static {
+/// What the peer API needs of the rest of the daemon.
+#[derive(Clone)]
+pub struct PeerApi {
+    /// Our id.
+    pub daemon: DaemonId,
+    /// Our name.
+    pub name: std::sync::Arc<str>,
+    /// For `sync.peer_info`.
+    pub log: Log,
+    /// The paired machines.
+    pub registry: Registry,
+    /// Pairing by code.
+    pub pairing: Pairing,
+    /// Pairing by the tailnet's policy.
+    pub policy: Policy,
+    /// Pulls and notifications.
+    pub sync: Sync,
+    /// Identifies callers.
+    pub tailnet: Tailnet,
+    /// Why peers can't reach us although the tailnet is up (the port is taken); None while they can.
+    pub problem: watch::Sender<Option<String>>,
+}
+
+/// What the transport calls. [`PeerApi`], or a fake in tests.
+pub(super) trait Handler: Send + std::marker::Sync + 'static {
     /// Who is at the other end of a connection.
     fn whois(
         &self,
@@ -25,14 +51,14 @@ pub(super) trait Answer: Send + Sync + 'static {
         caller: &Caller,
     ) -> impl Future<Output = Result<DaemonId, RpcError>> + Send;
 
-    /// Whether the token that was right a moment ago still is.
-    fn is_still_right(&self, token: &str, caller: &Caller) -> bool;
+    /// Whether a token that was valid a moment ago still is.
+    fn is_still_valid(&self, token: &str, caller: &Caller) -> bool;
 
-    /// What a caller is answered who shows no token for a method that needs one.
-    fn turn_away(&self, method: &str, caller: &Caller) -> impl Future<Output = RpcError> + Send;
+    /// What to answer to a caller that shows no token for a method that needs one.
+    fn refuse(&self, method: &str, caller: &Caller) -> impl Future<Output = RpcError> + Send;
 
-    /// The whole answer to a request, as bytes. `peer` is None for strangers, who can call
-    /// nothing but `pair.request`.
+    /// The whole answer to a request, as bytes. `peer` is None for strangers, who can call only
+    /// `pair.request`.
     fn answer(
         &self,
         caller: &Caller,
@@ -46,13 +72,13 @@ pub(super) fn is_open(method: &str) -> bool {
     method == PairRequest::NAME
 }
 
-/// The answer to everyone who has to show a token and did not show a right one.
+/// The answer to a missing or wrong token.
 pub(super) fn not_authenticated() -> RpcError {
     RpcError::new(ErrorCode::NOT_AUTHENTICATED, "no token, or not one of a paired machine")
         .hint("pair the two machines with `thrum peer add` and `thrum peer join`")
 }
 
-/// The answer to a right token of another node.
+/// The answer to a valid token that was given to another node.
 fn other_node() -> RpcError {
     RpcError::new(
         ErrorCode::NOT_AUTHENTICATED,
@@ -63,7 +89,7 @@ fn other_node() -> RpcError {
     .hint("pair the two machines again with `thrum peer add` and `thrum peer join`")
 }
 
-impl Answer for Surface {
+impl Handler for PeerApi {
     async fn whois(&self, remote: SocketAddr) -> Result<Caller, TailnetError> {
         self.tailnet.whois(remote).await
     }
@@ -89,15 +115,15 @@ impl Answer for Surface {
         Ok(peer)
     }
 
-    fn is_still_right(&self, token: &str, caller: &Caller) -> bool {
+    fn is_still_valid(&self, token: &str, caller: &Caller) -> bool {
         self.registry.accepts(token, caller).is_some()
     }
 
-    async fn turn_away(&self, method: &str, caller: &Caller) -> RpcError {
+    async fn refuse(&self, method: &str, caller: &Caller) -> RpcError {
         let error = not_authenticated();
-        // Only asked by who is about to join.
-        let asks = method == SyncPeerInfo::NAME;
-        let offer = if asks { self.policy.offer(caller).await } else { None };
+        // Only a machine that is about to join asks this without a token.
+        let joins = method == SyncPeerInfo::NAME;
+        let offer = if joins { self.policy.offer(caller).await } else { None };
         match offer {
             Some(granted) => error.with("policy", granted),
             None => error,

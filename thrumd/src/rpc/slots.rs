@@ -1,0 +1,110 @@
+//! Connection slots: who may stay connected. Their number bounds memory, and strangers never take
+//! a peer's.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use thrum_api::DaemonId;
+use tokio_util::sync::CancellationToken;
+
+use super::limits::Limits;
+
+/// All slots.
+pub(super) struct ConnectionSlots {
+    limits: Limits,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    // By number, so the first one is the oldest.
+    taken: BTreeMap<u64, Taken>,
+}
+
+struct Taken {
+    address: IpAddr,
+    peer: Option<DaemonId>,
+    revoked: CancellationToken,
+}
+
+/// A connection's slot; given back when dropped.
+pub(super) struct ConnectionSlot {
+    slots: Arc<ConnectionSlots>,
+    number: u64,
+    revoked: CancellationToken,
+}
+
+impl ConnectionSlots {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self { limits, table: Mutex::default() })
+    }
+
+    /// A slot for a new connection, at the cost of an old one if need be. None if all are taken
+    /// by peers.
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
+        let mut table = self.table.lock();
+        let from_there = |slot: &Taken| slot.peer.is_none() && slot.address == address;
+        if table.count(from_there) >= self.limits.strangers_per_address {
+            table.revoke_oldest(from_there);
+        }
+        if table.taken.len() >= self.limits.connections
+            && !table.revoke_oldest(|slot| slot.peer.is_none())
+        {
+            return None;
+        }
+        let (number, revoked) = (table.next, CancellationToken::new());
+        table.next += 1;
+        table.taken.insert(number, Taken { address, peer: None, revoked: revoked.clone() });
+        Some(ConnectionSlot { slots: Arc::clone(self), number, revoked })
+    }
+
+    /// Ends every connection.
+    pub(super) fn revoke_all(&self) {
+        let mut table = self.table.lock();
+        while table.revoke_oldest(|_| true) {}
+    }
+}
+
+impl Table {
+    fn count(&self, which: impl Fn(&Taken) -> bool) -> usize {
+        self.taken.values().filter(|slot| which(slot)).count()
+    }
+
+    fn revoke_oldest(&mut self, which: impl Fn(&Taken) -> bool) -> bool {
+        let oldest = self.taken.iter().find(|(_, slot)| which(slot)).map(|(number, _)| *number);
+        let Some(slot) = oldest.and_then(|number| self.taken.remove(&number)) else {
+            return false;
+        };
+        slot.revoked.cancel();
+        true
+    }
+}
+
+impl ConnectionSlot {
+    /// This connection has shown the token of this peer.
+    pub(super) fn assign(&self, peer: DaemonId) {
+        let mut table = self.slots.table.lock();
+        match table.taken.get_mut(&self.number) {
+            Some(slot) if slot.peer != Some(peer) => slot.peer = Some(peer),
+            _ => return,
+        }
+        let is_of_peer = |slot: &Taken| slot.peer == Some(peer);
+        if table.count(is_of_peer) > self.slots.limits.connections_per_peer {
+            table.revoke_oldest(is_of_peer);
+        }
+    }
+
+    /// Returns when the slot is needed for another connection.
+    pub(super) async fn revoked(&self) {
+        self.revoked.cancelled().await;
+    }
+}
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        self.slots.table.lock().taken.remove(&self.number);
+    }
+}

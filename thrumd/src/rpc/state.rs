@@ -1,0 +1,59 @@
+//! What connections share, and what the requests of one connection share.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::idle_timer::IdleTimer;
+use super::in_flight::InFlightRequests;
+use super::limits::Limits;
+use super::log_rate_limit::LogRateLimiter;
+use super::slots::{ConnectionSlot, ConnectionSlots};
+use crate::tailnet::Caller;
+
+/// What every connection shares.
+pub(super) struct ServerState<H> {
+    pub(super) handler: H,
+    pub(super) limits: Limits,
+    /// Connections and requests, which the end waits for.
+    pub(super) tasks: TaskTracker,
+    pub(super) slots: Arc<ConnectionSlots>,
+    pub(super) in_flight: Arc<InFlightRequests>,
+    pub(super) refusal_logs: LogRateLimiter,
+    pub(super) stopping: CancellationToken,
+    accept_permits: Arc<Semaphore>,
+}
+
+/// Needed to accept a connection; given back when its socket is closed. None if the semaphore is
+/// closed, which never happens.
+pub(super) type AcceptPermit = Option<OwnedSemaphorePermit>;
+
+/// What every request of one connection shares.
+pub(super) struct ConnectionContext<H> {
+    pub(super) server: Arc<ServerState<H>>,
+    pub(super) caller: Caller,
+    pub(super) slot: ConnectionSlot,
+    pub(super) idle: IdleTimer,
+}
+
+impl<H> ServerState<H> {
+    pub(super) fn new(handler: H, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            handler,
+            limits,
+            tasks: TaskTracker::new(),
+            slots: ConnectionSlots::new(limits),
+            in_flight: Arc::default(),
+            refusal_logs: LogRateLimiter::default(),
+            stopping: CancellationToken::new(),
+            accept_permits: Arc::new(Semaphore::new(limits.connections + limits.closing)),
+        })
+    }
+
+    /// Waits until another socket may be open.
+    pub(super) async fn accept_permit(&self) -> AcceptPermit {
+        Arc::clone(&self.accept_permits).acquire_owned().await.ok()
+    }
+}
