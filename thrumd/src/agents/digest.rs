@@ -1,4 +1,4 @@
-//! Events become rows: messages in the inboxes of their readers, agents that were seen.
+//! Digests events into rows: messages in the inboxes of their readers, and agents.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +14,14 @@ use thrum_api::{
 use tracing::warn;
 
 use super::error::{AgentsError, views};
-use super::store::{Cursor, Store, stored};
+use super::send::unique_agents;
+use super::store::{Cursor, Store};
+use crate::log::column::int;
 use crate::report::brief;
 
 /// What the views read of an event.
 #[derive(Deserialize)]
-struct Seen<'a> {
+struct ParsedEvent<'a> {
     event_id: EventId,
     origin_daemon: DaemonId,
     timestamp: Timestamp,
@@ -31,14 +33,14 @@ struct Seen<'a> {
     body: Option<&'a RawValue>,
 }
 
-impl Seen<'_> {
+impl ParsedEvent<'_> {
     fn body<T: serde::de::DeserializeOwned>(&self) -> Result<T, Undigestible> {
         let text = self.body.map_or("null", RawValue::get);
         serde_json::from_str(text)
             .map_err(|error| Undigestible::of(format!("its body is not of its type: {error}")))
     }
 
-    /// The project as the tables have it: events without one stand under the empty name.
+    /// The project as stored in the tables: the empty name for events without one.
     fn project(&self) -> Result<&str, Undigestible> {
         match self.project.as_deref() {
             None => Ok(""),
@@ -47,7 +49,7 @@ impl Seen<'_> {
     }
 }
 
-/// Why an event has no meaning here. It stays in the log and is relayed all the same.
+/// Why an event can't be digested. It stays in the log and is relayed all the same.
 struct Undigestible(String);
 
 impl Undigestible {
@@ -56,26 +58,26 @@ impl Undigestible {
     }
 }
 
-/// What became of a page.
+/// The result of a page.
 pub(super) struct Digested {
-    /// Events that have no meaning here.
+    /// Events that could not be digested.
     pub(super) skipped: u64,
-    /// Where to go on.
+    /// Where to continue.
     pub(super) cursor: Cursor,
 }
 
-/// Whose events were written here.
+/// The ids under which events were written here.
 #[derive(Clone, Copy)]
 struct Local<'a> {
     now: DaemonId,
-    /// Before `thrum daemon reset-identity`: what was to be read here then still is.
+    /// From before `thrum daemon reset-identity`: messages for their agents are still read here.
     former: &'a [DaemonId],
 }
 
 impl Local<'_> {
-    /// Whether an agent of this name here wrote an event of `origin`. Where the directory is a copy,
-    /// the daemon that it was copied from still writes under the former id: an agent that has been
-    /// seen here under the new one is not the writer of what comes later under that.
+    /// Whether an agent of this name on this machine wrote an event of `origin`. If the directory is a
+    /// copy, the original daemon still writes under the former id: once an agent has events here under
+    /// the new id, it is not the writer of later ones under the former id.
     fn wrote(
         self,
         connection: &Connection,
@@ -95,15 +97,15 @@ impl Local<'_> {
     }
 }
 
-/// What became of an event.
+/// The result of an event.
 enum Outcome {
     Digested,
     Skipped(Undigestible),
 }
 
-/// What a page changes at many rows and is written once at its end.
+/// Changes that are collected over a page and written at its end.
 #[derive(Default)]
-struct Tally {
+struct PageTotals {
     /// Unread messages to add, by agent and project.
     unread: BTreeMap<(String, String), i64>,
     /// When agents were last seen, by project, name and daemon.
@@ -111,7 +113,7 @@ struct Tally {
 }
 
 impl Store {
-    /// Digests a page and moves the cursor behind its last event, in one transaction.
+    /// Digests a page and moves the cursor to its last event, in one transaction.
     pub(super) fn digest(
         &mut self,
         events: &[SequencedEvent],
@@ -120,20 +122,22 @@ impl Store {
         let doing = views("digest events");
         let local = Local { now: self.daemon, former: &self.former };
         let transaction = self.connection.transaction().map_err(&doing)?;
-        let mut tally = Tally::default();
+        let mut totals = PageTotals::default();
         let mut skipped = 0;
         for event in events {
-            let seen = serde_json::from_str::<Seen<'_>>(event.event.get());
+            let parsed = serde_json::from_str::<ParsedEvent<'_>>(event.event.get());
             cursor.place = Place {
                 sequence: event.sequence,
-                event_id: match &seen {
-                    Ok(seen) => Some(seen.event_id),
+                event_id: match &parsed {
+                    Ok(parsed) => Some(parsed.event_id),
                     Err(_) => id_alone(event),
                 },
             };
-            let outcome = match &seen {
-                Ok(seen) => event_into(&transaction, &mut tally, local, event.sequence, seen)
-                    .map_err(&doing)?,
+            let outcome = match &parsed {
+                Ok(parsed) => {
+                    digest_event(&transaction, &mut totals, local, event.sequence, parsed)
+                        .map_err(&doing)?
+                }
                 Err(error) => Outcome::Skipped(Undigestible::of(error)),
             };
             if let Outcome::Skipped(Undigestible(reason)) = outcome {
@@ -142,25 +146,25 @@ impl Store {
                     .prepare_cached(
                         "INSERT OR REPLACE INTO skipped (sequence, reason) VALUES (?, ?)",
                     )
-                    .and_then(|mut insert| insert.execute(params![stored(event.sequence), reason]))
+                    .and_then(|mut insert| insert.execute(params![int(event.sequence.0), reason]))
                     .map_err(&doing)?;
                 skipped += 1;
             }
         }
-        tally.write(&transaction).map_err(&doing)?;
+        totals.write(&transaction).map_err(&doing)?;
         put_cursor(&transaction, cursor).map_err(&doing)?;
         transaction.commit().map_err(&doing)?;
         Ok(Digested { skipped, cursor })
     }
 
-    /// Notes that the same log has another epoch now.
+    /// Stores the cursor of the same log with its new epoch.
     pub(super) fn move_cursor(&mut self, cursor: Cursor) -> Result<(), AgentsError> {
-        put_cursor(&self.connection, cursor).map_err(views("note the log's epoch"))
+        put_cursor(&self.connection, cursor).map_err(views("store the log's epoch"))
     }
 }
 
-/// The id of an event of which the rest can't be read: without it the place would be no event's, and
-/// the views be made anew at the next start.
+/// The id of an event whose other members can't be parsed. Without it the cursor would name no event,
+/// and the views would be rebuilt at the next start.
 fn id_alone(event: &SequencedEvent) -> Option<EventId> {
     let header: Option<EventHeader> = serde_json::from_str(event.event.get()).ok();
     header.map(|header| header.event_id)
@@ -173,48 +177,48 @@ fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {
         )?
         .execute(params![
             cursor.epoch.ulid().to_bytes(),
-            stored(cursor.place.sequence),
+            int(cursor.place.sequence.0),
             cursor.place.event_id.map(|id| id.ulid().to_bytes()),
         ])?;
     Ok(())
 }
 
-fn event_into(
+fn digest_event(
     connection: &Connection,
-    tally: &mut Tally,
+    totals: &mut PageTotals,
     local: Local<'_>,
     sequence: Sequence,
-    seen: &Seen<'_>,
+    parsed: &ParsedEvent<'_>,
 ) -> rusqlite::Result<Outcome> {
-    let digestible = match seen.event_type.as_ref() {
-        AGENT_JOINED => joined(seen).map(Meaning::Agent),
-        MESSAGE_SENT => said(seen).map(Meaning::Message),
+    let digestible = match parsed.event_type.as_ref() {
+        AGENT_JOINED => joined(parsed).map(KnownEvent::Agent),
+        MESSAGE_SENT => said(parsed).map(KnownEvent::Message),
         _ => return Ok(Outcome::Digested),
     };
     match digestible {
-        Ok(Meaning::Agent(agent)) => {
-            tally.saw(connection, seen, &agent.project, &agent.name)?;
+        Ok(KnownEvent::Agent(agent)) => {
+            totals.note_seen(connection, parsed, &agent.project, &agent.name)?;
             Ok(Outcome::Digested)
         }
-        Ok(Meaning::Message(message)) => {
-            tally.saw(connection, seen, &message.project, &message.body.from)?;
-            deliver(connection, tally, local, sequence, seen, &message)
+        Ok(KnownEvent::Message(message)) => {
+            totals.note_seen(connection, parsed, &message.project, &message.body.from)?;
+            deliver(connection, totals, local, sequence, parsed, &message)
         }
         Err(reason) => Ok(Outcome::Skipped(reason)),
     }
 }
 
-enum Meaning {
-    Agent(Named),
-    Message(Said),
+enum KnownEvent {
+    Agent(JoinedAgent),
+    Message(SentMessage),
 }
 
-struct Named {
+struct JoinedAgent {
     project: String,
     name: String,
 }
 
-struct Said {
+struct SentMessage {
     project: String,
     body: MessageSent,
 }
@@ -223,43 +227,35 @@ fn agent_name(text: &str) -> Result<String, Undigestible> {
     names::agent(text).map(str::to_owned).map_err(Undigestible::of)
 }
 
-fn joined(seen: &Seen<'_>) -> Result<Named, Undigestible> {
-    let body: AgentJoined = seen.body()?;
-    Ok(Named { project: seen.project()?.to_owned(), name: agent_name(&body.agent)? })
+fn joined(parsed: &ParsedEvent<'_>) -> Result<JoinedAgent, Undigestible> {
+    let body: AgentJoined = parsed.body()?;
+    Ok(JoinedAgent { project: parsed.project()?.to_owned(), name: agent_name(&body.agent)? })
 }
 
-fn said(seen: &Seen<'_>) -> Result<Said, Undigestible> {
-    let mut body: MessageSent = seen.body()?;
+fn said(parsed: &ParsedEvent<'_>) -> Result<SentMessage, Undigestible> {
+    let mut body: MessageSent = parsed.body()?;
     body.from = agent_name(&body.from)?;
     if body.to.len() > RECIPIENTS_MAX {
         let count = body.to.len();
         return Err(Undigestible(format!("it has {count} recipients, more than {RECIPIENTS_MAX}")));
     }
-    let mut named = BTreeSet::new();
-    let mut to = Vec::new();
-    for name in &body.to {
-        let name = agent_name(name)?;
-        if named.insert(name.clone()) {
-            to.push(name);
-        }
-    }
-    body.to = to;
+    body.to = unique_agents(&body.to).map_err(Undigestible::of)?;
     if body.to.is_empty() && !body.all {
         return Err(Undigestible("the message has no recipient".to_owned()));
     }
-    Ok(Said { project: seen.project()?.to_owned(), body })
+    Ok(SentMessage { project: parsed.project()?.to_owned(), body })
 }
 
 fn deliver(
     connection: &Connection,
-    tally: &mut Tally,
+    totals: &mut PageTotals,
     local: Local<'_>,
     sequence: Sequence,
-    seen: &Seen<'_>,
-    message: &Said,
+    parsed: &ParsedEvent<'_>,
+    message: &SentMessage,
 ) -> rusqlite::Result<Outcome> {
-    let Said { project, body } = message;
-    let event_id = seen.event_id.ulid().to_bytes();
+    let SentMessage { project, body } = message;
+    let event_id = parsed.event_id.ulid().to_bytes();
     let inserted = connection
         .prepare_cached(
             "INSERT INTO messages
@@ -267,23 +263,23 @@ fn deliver(
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
-            stored(sequence),
+            int(sequence.0),
             event_id,
             project,
             body.from,
-            seen.origin_daemon.ulid().to_bytes(),
+            parsed.origin_daemon.ulid().to_bytes(),
             body.to.join("\n"),
             body.all,
-            seen.timestamp.as_millis(),
+            parsed.timestamp.as_millis(),
             body.text,
         ])?;
     if inserted == 0 {
-        return Ok(Outcome::Skipped(Undigestible("the event stands in the log twice".to_owned())));
+        return Ok(Outcome::Skipped(Undigestible("the event is in the log twice".to_owned())));
     }
     let mut readers = BTreeSet::new();
     if body.all {
         readers.extend(local_agents(connection, local, project)?);
-        if local.wrote(connection, seen.origin_daemon, project, &body.from)? {
+        if local.wrote(connection, parsed.origin_daemon, project, &body.from)? {
             readers.remove(&body.from);
         }
     }
@@ -298,15 +294,15 @@ fn deliver(
             .prepare_cached(
                 "INSERT INTO inbox (agent, project, read, sequence) VALUES (?, ?, ?, ?)",
             )?
-            .execute(params![reader, project, read, stored(sequence)])?;
+            .execute(params![reader, project, read, int(sequence.0)])?;
         if !read {
-            *tally.unread.entry((reader, project.clone())).or_default() += 1;
+            *totals.unread.entry((reader, project.clone())).or_default() += 1;
         }
     }
     Ok(Outcome::Digested)
 }
 
-/// Who reads a message to all on this machine: those who have joined before it arrived.
+/// The readers of a message to all on this machine: agents that joined before it arrived.
 fn local_agents(
     connection: &Connection,
     local: Local<'_>,
@@ -325,18 +321,18 @@ fn local_agents(
     Ok(names)
 }
 
-impl Tally {
-    /// An agent has a row from its first event on, for the messages to all that follow in the same
-    /// page; the time is written at the page's end.
-    fn saw(
+impl PageTotals {
+    /// Notes when an agent was last seen. Its row is inserted at once, for messages to all that follow in
+    /// the same page; the time is written at the page's end.
+    fn note_seen(
         &mut self,
         connection: &Connection,
-        seen: &Seen<'_>,
+        parsed: &ParsedEvent<'_>,
         project: &str,
         name: &str,
     ) -> rusqlite::Result<()> {
-        let key = (project.to_owned(), name.to_owned(), seen.origin_daemon);
-        if self.seen.insert(key, seen.timestamp).is_none() {
+        let key = (project.to_owned(), name.to_owned(), parsed.origin_daemon);
+        if self.seen.insert(key, parsed.timestamp).is_none() {
             connection
                 .prepare_cached(
                     "INSERT OR IGNORE INTO agents (project, name, origin, last_seen)
@@ -345,8 +341,8 @@ impl Tally {
                 .execute(params![
                     project,
                     name,
-                    seen.origin_daemon.ulid().to_bytes(),
-                    seen.timestamp.as_millis()
+                    parsed.origin_daemon.ulid().to_bytes(),
+                    parsed.timestamp.as_millis()
                 ])?;
         }
         Ok(())

@@ -1,3 +1,5 @@
+//! Errors of messages and views.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,22 +13,22 @@ use crate::report::Chain;
 /// What went wrong with a message or in a view.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentsError {
-    /// A name of an agent or a project is none.
+    /// A name of an agent or a project is invalid.
     #[error(transparent)]
     Name(NameError),
-    /// A message for nobody.
+    /// A message without recipients.
     #[error("the message has no recipient")]
     NoRecipient,
-    /// A message for everyone and for some.
+    /// A message for everyone that names recipients too.
     #[error("the message is for everyone and names recipients too")]
     AllAndSome,
-    /// A message for too many.
+    /// A message with too many recipients.
     #[error("the message names {count} recipients; at most {RECIPIENTS_MAX} are allowed")]
     TooManyRecipients {
         /// How many it names.
         count: usize,
     },
-    /// A message that says nothing.
+    /// A message without text.
     #[error("the message has no text")]
     NoText,
     /// A message that doesn't fit into an event.
@@ -37,19 +39,19 @@ pub enum AgentsError {
         /// How large it may be.
         max: usize,
     },
-    /// What is to be written can't be put into an event.
-    #[error("could not make an event of it")]
+    /// A body can't be serialised.
+    #[error("could not make an event of the message")]
     Body(#[source] serde_json::Error),
-    /// The log did not take or give an event.
+    /// The log failed to store or read an event.
     #[error("could not {doing}")]
     Log {
-        /// What was asked of it.
+        /// What was tried.
         doing: &'static str,
-        /// Its answer.
+        /// Why it failed.
         #[source]
         source: Box<LogError>,
     },
-    /// `views.db` can't be opened or made.
+    /// `views.db` can't be created, or its old file not be removed.
     #[error("could not open {}", path.display())]
     File {
         /// The file.
@@ -67,7 +69,7 @@ pub enum AgentsError {
         #[source]
         source: rusqlite::Error,
     },
-    /// A damaged `views.db` can't be moved out of the way.
+    /// A damaged `views.db` can't be moved aside.
     #[error("could not move the damaged {} aside", path.display())]
     MoveAside {
         /// The file.
@@ -79,16 +81,16 @@ pub enum AgentsError {
     /// The thread of the views can't be started.
     #[error("could not start the thread of the views")]
     Thread(#[source] std::io::Error),
-    /// `views.db` refused.
+    /// A query or change in `views.db` failed.
     #[error("could not {doing} in views.db")]
     Views {
-        /// What was asked of it.
+        /// What was tried.
         doing: &'static str,
         /// Why.
         #[source]
         source: rusqlite::Error,
     },
-    /// The views can't follow the log, so an answer would not be the whole truth.
+    /// The views can't follow the log, so an answer would be incomplete.
     #[error("the views are behind the log")]
     Behind(#[source] Arc<AgentsError>),
     /// The daemon is stopping.
@@ -97,7 +99,7 @@ pub enum AgentsError {
 }
 
 impl AgentsError {
-    /// Whether the file itself is beyond use: it is derived from the log and made anew.
+    /// Whether the file itself is damaged: then it is replaced and rebuilt from the log.
     pub(super) fn is_damage(&self) -> bool {
         let (Self::Open { source, .. } | Self::Views { source, .. }) = self else { return false };
         matches!(
@@ -106,16 +108,16 @@ impl AgentsError {
         )
     }
 
-    /// The answer to a caller on this machine. Causes that only whoever looks after the daemon can
-    /// use are left to its log.
+    /// The answer to a caller on this machine. Causes that only the daemon's operator can use are left
+    /// to its log.
     pub fn to_rpc(&self) -> RpcError {
         let error = RpcError::new(self.code(), self.message());
         match self {
             Self::NoRecipient => error.hint("name agents, or send to all of the project"),
             Self::AllAndSome => error.hint("either name recipients or send to all, not both"),
-            Self::TooLarge { .. } => error.hint("put the text into a file and say where it is"),
+            Self::TooLarge { .. } => error.hint("put the text into a file and send its path"),
             Self::File { .. } | Self::Open { .. } | Self::MoveAside { .. } | Self::Views { .. } => {
-                error.hint("look at the free space and the permissions of the state directory")
+                error.hint("check the free space and the permissions of the state directory")
             }
             _ => error,
         }
@@ -148,7 +150,7 @@ impl AgentsError {
 
     fn message(&self) -> String {
         match self {
-            // What the log says is whole: what happened, to what, what to do.
+            // The log's text is complete: what happened, to what, what to do.
             Self::Log { source, .. } if source.kind() == LogErrorKind::Invalid => {
                 Chain(source.as_ref()).to_string()
             }
@@ -165,7 +167,7 @@ impl From<NameError> for AgentsError {
     }
 }
 
-/// Makes `map_err` short: `.map_err(views("count unread messages"))`.
+/// Shortens `map_err`: `.map_err(views("count unread messages"))`.
 pub(super) fn views(doing: &'static str) -> impl Fn(rusqlite::Error) -> AgentsError {
     move |source| AgentsError::Views { doing, source }
 }

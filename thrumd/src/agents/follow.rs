@@ -1,5 +1,5 @@
-//! Follows the log: told of new events, reads them in pages, has them digested, and says how far
-//! it is. At once while someone waits for news, else when a burst is over or a reader asks.
+//! The follower of the log: reads new events in pages, has them digested, and publishes its progress.
+//! It works at once while a reader waits for news, else when a burst is over or a reader asks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,25 +16,25 @@ use super::store::{Cursor, Worker};
 use crate::log::{Log, LogError, LogHead};
 use crate::report::Chain;
 
-/// Events in one transaction of the views. A reader waits for at most one such.
+/// Events in one transaction of the views. A reader waits for at most one transaction.
 const PAGE_EVENTS: u32 = 500;
-/// A burst is over when the log has not grown for this long. Digesting it meanwhile would take the
-/// time and the disk of those who write.
+/// A burst is over when the log has not grown for this long. Digesting during a burst would compete
+/// with its writers for the CPU and the disk.
 const QUIET: Duration = Duration::from_millis(100);
-/// A burst that is longer is not waited for: a reader should not find too much left to digest.
+/// A longer burst is digested meanwhile, so that a reader never finds too much left to digest.
 const BURST_MAX: Duration = Duration::from_secs(2);
-/// After a failure it is tried again so soon while someone waits for news, and ever later.
+/// First and longest pause after failures while a reader waits for news; each doubles the one before.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
-/// How far the views are.
+/// How far the views have followed the log.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress {
-    /// Everything up to here is digested. None until it is known that the tables are of this log.
+    /// Everything up to here is digested. None until the tables are known to be of this log.
     digested: Option<Sequence>,
-    /// Raised with every failure.
+    /// Counts all failures.
     failures: u64,
-    /// Why the last attempt failed; None while it goes on.
+    /// Why the last attempt failed; None if it didn't.
     failure: Option<Arc<AgentsError>>,
 }
 
@@ -51,24 +51,24 @@ impl Progress {
     }
 }
 
-/// What readers and the follower share.
+/// Signals between readers and the follower.
 #[derive(Debug, Default)]
-pub(super) struct Wishes {
-    /// A reader wants what is there to be digested now, and a failed attempt to be made again.
-    pub(super) now: Notify,
+pub(super) struct FollowerSignals {
+    /// A reader needs the log to be digested now, even after a failure.
+    pub(super) requested: Notify,
     /// Readers that wait for news.
     waiting: AtomicUsize,
-    /// The file is damaged: it is to be replaced before the next attempt.
+    /// The file is damaged: the next attempt replaces it first.
     pub(super) damaged: AtomicBool,
     /// Events that the views could not digest.
     pub(super) undigested: AtomicU64,
 }
 
-/// While it lives, new events are digested at once.
-pub(super) struct Waiting<'a>(&'a Wishes);
+/// Until it is dropped, new events are digested at once.
+pub(super) struct Waiting<'a>(&'a FollowerSignals);
 
-impl Wishes {
-    /// Take it before looking at how far log and views are: what comes later is digested at once.
+impl FollowerSignals {
+    /// Take it before comparing log and views: what comes later is digested at once.
     pub(super) fn wait(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         Waiting(self)
@@ -84,10 +84,10 @@ impl Drop for Waiting<'_> {
 /// Waits until everything up to `target` is digested.
 ///
 /// # Errors
-/// When the follower has stopped, or fails although it was asked to try again.
+/// When the follower has stopped, or its next attempt fails too.
 pub(super) async fn digested(
     progress: &mut watch::Receiver<Progress>,
-    wishes: &Wishes,
+    signals: &FollowerSignals,
     target: Sequence,
 ) -> Result<(), AgentsError> {
     let before = {
@@ -95,7 +95,7 @@ pub(super) async fn digested(
         if now.has(target) {
             return Ok(());
         }
-        wishes.now.notify_one();
+        signals.requested.notify_one();
         now.failures
     };
     let reached = progress
@@ -113,11 +113,11 @@ pub(super) struct Follower {
     pub(super) log: Log,
     pub(super) worker: Worker,
     pub(super) progress: watch::Sender<Progress>,
-    pub(super) wishes: Arc<Wishes>,
+    pub(super) signals: Arc<FollowerSignals>,
 }
 
 impl Follower {
-    /// Follows until it is dropped or the log ends.
+    /// Runs until it is dropped or the log ends.
     pub(super) async fn run(self) {
         let mut heads = self.log.watch();
         let mut cursor = None;
@@ -133,14 +133,14 @@ impl Follower {
                 }
                 Err(AgentsError::Stopping) => return,
                 Err(error) => {
-                    // What was done of it is not known: look at the stored cursor again.
+                    // It is unknown what was done: read the stored cursor again.
                     cursor = None;
                     warn!("the views can't follow the log: {}", Chain(&error));
                     if error.is_damage() && !replaced {
-                        // Once without being asked; a disk that damages a new file at once would
-                        // be filled with files that were moved aside.
+                        // Only once without a request: a disk that damages each new file would be
+                        // filled with files that were moved aside.
                         replaced = true;
-                        self.wishes.damaged.store(true, Ordering::Relaxed);
+                        self.signals.damaged.store(true, Ordering::Relaxed);
                         continue;
                     }
                     self.failed(error);
@@ -148,27 +148,27 @@ impl Follower {
                     retry = Some(retry.map_or(RETRY_FIRST, later));
                 }
             }
-            // Who asks has it tried again; who waits would wait for ever.
-            let pause = retry.filter(|_| self.wishes.waiting.load(Ordering::SeqCst) > 0);
+            // A request starts another attempt at once; readers that only wait need a retry.
+            let pause = retry.filter(|_| self.signals.waiting.load(Ordering::SeqCst) > 0);
             tokio::select! {
                 changed = heads.changed() => match changed {
-                    Ok(()) => self.let_burst_pass(&heads).await,
+                    Ok(()) => self.wait_for_burst_end(&heads).await,
                     Err(_) => return,
                 },
-                () = self.wishes.now.notified() => {}
+                () = self.signals.requested.notified() => {}
                 () = sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
         }
     }
 
-    /// Returns when the log has been quiet for a moment, or someone wants to know what came.
-    pub(super) async fn let_burst_pass(&self, heads: &watch::Receiver<LogHead>) {
+    /// Returns when the log has been quiet for a moment, or a reader needs its events.
+    pub(super) async fn wait_for_burst_end(&self, heads: &watch::Receiver<LogHead>) {
         let begun = Instant::now();
-        while self.wishes.waiting.load(Ordering::SeqCst) == 0 && begun.elapsed() < BURST_MAX {
+        while self.signals.waiting.load(Ordering::SeqCst) == 0 && begun.elapsed() < BURST_MAX {
             let before = *heads.borrow();
             tokio::select! {
                 () = sleep(QUIET) => {}
-                () = self.wishes.now.notified() => return,
+                () = self.signals.requested.notified() => return,
             }
             if *heads.borrow() == before {
                 return;
@@ -189,12 +189,12 @@ impl Follower {
         cursor: &mut Option<Cursor>,
         head: LogHead,
     ) -> Result<(), AgentsError> {
-        if self.wishes.damaged.swap(false, Ordering::Relaxed) {
+        if self.signals.damaged.swap(false, Ordering::Relaxed) {
             *cursor = None;
             self.progress.send_modify(|now| now.digested = None);
             if let Err(error) = self.worker.call(|store| store.replace_damaged()).await {
-                // There is no file now: nothing but a new one helps.
-                self.wishes.damaged.store(true, Ordering::Relaxed);
+                // There is no file now: only a new one helps.
+                self.signals.damaged.store(true, Ordering::Relaxed);
                 return Err(error);
             }
         }
@@ -203,7 +203,7 @@ impl Follower {
             None => self.begin(head).await?,
         };
         if at.epoch != head.epoch {
-            // The log that we follow began a new epoch: what we digested of it stays true.
+            // The log began a new epoch: what was digested of it stays valid.
             at.epoch = head.epoch;
             self.worker.call(move |store| store.move_cursor(at)).await?;
         }
@@ -220,7 +220,7 @@ impl Follower {
                 let digested =
                     self.worker.call(move |store| store.digest(&page.events, at)).await?;
                 at = digested.cursor;
-                self.wishes.undigested.fetch_add(digested.skipped, Ordering::Relaxed);
+                self.signals.undigested.fetch_add(digested.skipped, Ordering::Relaxed);
             }
             *cursor = Some(at);
             self.reached(at.place.sequence);
@@ -228,8 +228,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Where to go on: at the stored cursor if the log still holds that event there, else at 0 with
-    /// empty tables.
+    /// Where to continue: at the stored cursor if the log still holds that event there, else at the
+    /// start, with empty tables.
     async fn begin(&self, head: LogHead) -> Result<Cursor, AgentsError> {
         let stored = self.worker.call(|store| store.cursor()).await?;
         if let Some(stored) = stored
@@ -237,18 +237,18 @@ impl Follower {
             && self.holds(stored.place).await?
         {
             let undigested = self.worker.call(|store| store.undigested()).await?;
-            self.wishes.undigested.store(undigested, Ordering::Relaxed);
+            self.signals.undigested.store(undigested, Ordering::Relaxed);
             return Ok(stored);
         }
         if stored.is_some() {
-            info!("the log is not the one that the views were made of: making them anew");
+            info!("the views were made from another log: they are rebuilt");
         }
         self.worker.call(|store| store.reset()).await?;
-        self.wishes.undigested.store(0, Ordering::Relaxed);
+        self.signals.undigested.store(0, Ordering::Relaxed);
         Ok(Cursor { epoch: head.epoch, place: Place::START })
     }
 
-    /// Whether the log has that event at that place.
+    /// Whether the log holds that event at that position.
     async fn holds(&self, place: Place) -> Result<bool, AgentsError> {
         let known = place == Place::START || place.event_id.is_some();
         Ok(known && self.log.holds(place).await.map_err(refused)?)

@@ -1,14 +1,14 @@
-//! What readers ask: their inbox, the oldest unread message, who is there.
+//! Queries of readers: their inbox, the oldest unread message, the agents.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use thrum_api::local::{Agent, InboxResult, Message};
-use thrum_api::{DaemonId, EventId, Timestamp};
-use ulid::Ulid;
+use thrum_api::{EventId, Sequence, Timestamp};
 
 use super::error::{AgentsError, views};
-use super::store::{Store, position};
+use super::store::Store;
+use crate::log::column::{daemon_id, event_id, uint};
 
-/// Text and recipients in one answer, at most. The rest stays unread and comes with the next one.
+/// Bytes of text and recipients in one response at most. Further messages come with the next one.
 const INBOX_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 macro_rules! messages {
@@ -54,9 +54,9 @@ const FOR_READER: &str = "SELECT i.project, i.sequence
        ON i.agent = ?1 AND i.read = 0 AND i.sequence = m.sequence
      WHERE m.event_id = ?2";
 
-/// Every question that is asked for a reader: none may read what grows with the log.
+/// Every query for a reader: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUESTIONS: &[&str] = &[
+pub(super) const QUERIES: &[&str] = &[
     OLDEST,
     NEWEST,
     OLDEST_ANYWHERE,
@@ -69,9 +69,9 @@ pub(super) const QUESTIONS: &[&str] = &[
     FOR_READER,
 ];
 
-/// What a reader asks for. Project None is all projects.
+/// A reader's query. Project None means all projects.
 #[derive(Debug, Clone)]
-pub(super) struct Question {
+pub(super) struct InboxQuery {
     pub(super) agent: String,
     pub(super) project: Option<String>,
     pub(super) unread_only: bool,
@@ -79,21 +79,19 @@ pub(super) struct Question {
 }
 
 impl Store {
-    /// The oldest unread messages, and the newest read ones while there is room; in arrival order.
-    pub(super) fn inbox(&self, question: &Question) -> Result<InboxResult, AgentsError> {
+    /// The oldest unread messages, then the newest read ones while they fit; in arrival order.
+    pub(super) fn inbox(&self, query: &InboxQuery) -> Result<InboxResult, AgentsError> {
         let doing = views("read an inbox");
-        let mut room = Room { messages: question.limit, bytes: INBOX_MAX_BYTES };
-        let mut messages = self.read(question, false, &mut room).map_err(&doing)?;
-        if !question.unread_only {
-            messages.extend(self.read(question, true, &mut room).map_err(&doing)?);
+        let mut budget = ResponseBudget { messages: query.limit, bytes: INBOX_MAX_BYTES };
+        let mut messages = self.read(query, false, &mut budget).map_err(&doing)?;
+        if !query.unread_only {
+            messages.extend(self.read(query, true, &mut budget).map_err(&doing)?);
             messages.sort_by_key(|message| message.sequence);
         }
-        let everywhere = self.unread(UNREAD_ANYWHERE, [&question.agent]).map_err(&doing)?;
-        let unread = match &question.project {
+        let everywhere = self.unread(UNREAD_ANYWHERE, [&query.agent]).map_err(&doing)?;
+        let unread = match &query.project {
             None => everywhere,
-            Some(project) => {
-                self.unread(UNREAD_HERE, [&question.agent, project]).map_err(&doing)?
-            }
+            Some(project) => self.unread(UNREAD_HERE, [&query.agent, project]).map_err(&doing)?,
         };
         Ok(InboxResult { messages, unread, unread_elsewhere: everywhere.saturating_sub(unread) })
     }
@@ -104,18 +102,18 @@ impl Store {
         agent: &str,
         project: Option<&str>,
     ) -> Result<Option<Message>, AgentsError> {
-        let question = Question {
+        let query = InboxQuery {
             agent: agent.to_owned(),
             project: project.map(str::to_owned),
             unread_only: true,
             limit: 1,
         };
-        let mut room = Room { messages: 1, bytes: INBOX_MAX_BYTES };
-        let found = self.read(&question, false, &mut room).map_err(views("read an inbox"))?;
+        let mut budget = ResponseBudget { messages: 1, bytes: INBOX_MAX_BYTES };
+        let found = self.read(&query, false, &mut budget).map_err(views("read an inbox"))?;
         Ok(found.into_iter().next())
     }
 
-    /// Marks messages read by `agent`. What it did not get or has read already costs no write.
+    /// Marks messages read by `agent`. Messages that it did not get or has read cost no write.
     pub(super) fn mark_read(&mut self, agent: &str, ids: &[EventId]) -> Result<(), AgentsError> {
         let doing = views("mark messages read");
         let unread = ids.iter().filter_map(|id| {
@@ -133,7 +131,7 @@ impl Store {
         transaction.commit().map_err(&doing)
     }
 
-    /// Whether the agent has been seen on this daemon.
+    /// Whether the agent was seen on this daemon.
     pub(super) fn knows(&self, project: &str, name: &str) -> Result<bool, AgentsError> {
         let origin = self.daemon.ulid().to_bytes();
         self.connection
@@ -142,7 +140,7 @@ impl Store {
             .map_err(views("look for an agent"))
     }
 
-    /// Those of `names` that no daemon has been seen with in this project.
+    /// Those of `names` that were not seen in this project on any daemon.
     pub(super) fn unknown(
         &self,
         project: &str,
@@ -173,24 +171,24 @@ impl Store {
 
     fn read(
         &self,
-        question: &Question,
+        query: &InboxQuery,
         read: bool,
-        room: &mut Room,
+        budget: &mut ResponseBudget,
     ) -> rusqlite::Result<Vec<Message>> {
-        // Unread ones are read off from the oldest on, read ones from the newest back.
-        let query = match (&question.project, read) {
+        // Unread messages come from the oldest on, read ones from the newest back.
+        let sql = match (&query.project, read) {
             (Some(_), false) => OLDEST,
             (Some(_), true) => NEWEST,
             (None, false) => OLDEST_ANYWHERE,
             (None, true) => NEWEST_ANYWHERE,
         };
-        let limit = i64::try_from(room.messages).unwrap_or(i64::MAX);
-        let mut query = self.connection.prepare_cached(query)?;
-        let mut rows = query.query(params![question.agent, question.project, read, limit])?;
+        let limit = i64::try_from(budget.messages).unwrap_or(i64::MAX);
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![query.agent, query.project, read, limit])?;
         let mut messages = Vec::new();
         while let Some(row) = rows.next()? {
             let message = message(row)?;
-            if !room.takes(&message) {
+            if !budget.takes(&message) {
                 break;
             }
             messages.push(message);
@@ -204,17 +202,17 @@ impl Store {
             .prepare_cached(query)?
             .query_row(rusqlite::params_from_iter(of), |row| row.get(0))
             .optional()?;
-        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+        Ok(count.map_or(0, uint))
     }
 }
 
-/// What still fits into an answer.
-struct Room {
+/// How much still fits into a response.
+struct ResponseBudget {
     messages: usize,
     bytes: usize,
 }
 
-impl Room {
+impl ResponseBudget {
     fn takes(&mut self, message: &Message) -> bool {
         let bytes = message.text.len() + message.to.iter().map(String::len).sum::<usize>();
         let fits = bytes <= self.bytes;
@@ -224,7 +222,7 @@ impl Room {
     }
 }
 
-/// Where a message that the agent has not read stands in its inbox.
+/// The key in the agent's inbox of a message that it has not read.
 fn for_reader(
     connection: &Connection,
     agent: &str,
@@ -267,18 +265,14 @@ fn project(stored: String) -> Option<String> {
     Some(stored).filter(|name| !name.is_empty())
 }
 
-fn daemon(stored: [u8; 16]) -> DaemonId {
-    DaemonId::from_ulid(Ulid::from_bytes(stored))
-}
-
 fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     let recipients: String = row.get(5)?;
     Ok(Message {
-        sequence: position(row.get(0)?),
-        event_id: EventId::from_ulid(Ulid::from_bytes(row.get(1)?)),
+        sequence: Sequence(uint(row.get(0)?)),
+        event_id: event_id(row.get(1)?),
         project: project(row.get(2)?),
         from: row.get(3)?,
-        origin_daemon: daemon(row.get(4)?),
+        origin_daemon: daemon_id(row.get(4)?),
         machine: None,
         to: recipients.lines().map(str::to_owned).collect(),
         all: row.get(6)?,
@@ -292,7 +286,7 @@ fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
     Ok(Agent {
         project: project(row.get(0)?),
         name: row.get(1)?,
-        daemon_id: daemon(row.get(2)?),
+        daemon_id: daemon_id(row.get(2)?),
         machine: None,
         last_seen: Timestamp::from_millis(row.get(3)?),
     })

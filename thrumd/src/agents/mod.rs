@@ -1,8 +1,7 @@
-//! What events mean: messages and agents, as views that are derived from the log.
+//! Messages and agents, as views that are derived from the log.
 //!
-//! `views.db` can be deleted at any time; it is made again from the log. Only what an agent has read
-//! is known nowhere else: those marks stay when the views are made anew, and without the file
-//! every message is unread again. Nothing else is lost with it.
+//! `views.db` can be deleted at any time; it is rebuilt from the log. Only the read marks are stored
+//! nowhere else: a rebuild keeps them, and without the file every message is unread again.
 
 mod digest;
 mod error;
@@ -20,21 +19,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use thrum_api::local::{
-    Agent, AgentListParams, InboxParams, InboxResult, MarkReadParams, Message, MessageSendParams,
-    MessageSendResult, WaitParams,
+    Agent, AgentListParams, Appended, InboxParams, InboxResult, MarkReadParams, Message,
+    MessageSendParams, MessageSendResult, WaitParams,
 };
 use thrum_api::{DaemonId, Draft, Sequence, names};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 pub use self::error::AgentsError;
-use self::follow::{Follower, Progress, Wishes};
-use self::inbox::Question;
-use self::send::Letter;
+use self::follow::{Follower, FollowerSignals, Progress};
+use self::inbox::InboxQuery;
+use self::send::OutgoingMessage;
 use self::store::{Store, Worker};
 use crate::log::Log;
 
-/// Messages in an inbox unless the caller says how many.
+/// Messages in an inbox, unless the caller sets a limit.
 const INBOX_DEFAULT_MESSAGES: u32 = 20;
 /// Messages in an inbox, at most.
 const INBOX_MAX_MESSAGES: u32 = 1000;
@@ -51,15 +50,15 @@ struct Inner {
     log: Log,
     /// None once closed.
     running: Mutex<Option<Running>>,
-    worker: std::sync::Mutex<Option<Worker>>,
+    worker: parking_lot::Mutex<Option<Worker>>,
     progress: watch::Receiver<Progress>,
-    wishes: Arc<Wishes>,
-    /// Held from "is this name new here?" to its event in the log: two callers with one new name
-    /// would both write that it joined.
+    signals: Arc<FollowerSignals>,
+    /// Held from the check whether a name is new until its event is in the log, so that two callers
+    /// with the same new name don't both write that it joined.
     joining: Mutex<()>,
 }
 
-/// What `close` ends.
+/// The task and the thread that `close` ends.
 struct Running {
     follower: JoinHandle<()>,
     thread: std::thread::JoinHandle<()>,
@@ -70,25 +69,25 @@ impl Agents {
     /// `former` is who this daemon was before. Call it within a tokio runtime.
     ///
     /// # Errors
-    /// When the file can't be opened or its thread not be started.
+    /// When the file can't be opened or the thread can't be started.
     pub fn open(state_dir: &Path, log: Log, former: Vec<DaemonId>) -> Result<Self, AgentsError> {
         let store = Store::open(state_dir.join("views.db"), log.daemon(), former)?;
         let (worker, thread) = Worker::start(store)?;
         let (sender, progress) = watch::channel(Progress::default());
-        let wishes = Arc::new(Wishes::default());
+        let signals = Arc::new(FollowerSignals::default());
         let follower = Follower {
             log: log.clone(),
             worker: worker.clone(),
             progress: sender,
-            wishes: Arc::clone(&wishes),
+            signals: Arc::clone(&signals),
         };
         let follower = tokio::spawn(follower.run());
         let inner = Inner {
             log,
             running: Mutex::new(Some(Running { follower, thread })),
-            worker: std::sync::Mutex::new(Some(worker)),
+            worker: parking_lot::Mutex::new(Some(worker)),
             progress,
-            wishes,
+            signals,
             joining: Mutex::new(()),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -97,9 +96,9 @@ impl Agents {
     /// Writes a message event (and `agent.joined` the first time that a name is used here).
     ///
     /// # Errors
-    /// When names, text or recipients are not as they must be, and when the log doesn't take it.
+    /// When names, text or recipients are invalid, and when the log refuses the event.
     pub async fn send(&self, params: MessageSendParams) -> Result<MessageSendResult, AgentsError> {
-        let Letter { from, project, to, draft } = Letter::of(params)?;
+        let OutgoingMessage { from, project, to, draft } = OutgoingMessage::new(params)?;
         let look = |project: String, from: String, to: Vec<String>| {
             self.call(move |store| {
                 Ok((store.knows(&project, &from)?, store.unknown(&project, &to)?))
@@ -107,7 +106,7 @@ impl Agents {
         };
         let (mut known, mut unknown) = look(project.clone(), from.clone(), to.clone()).await?;
         if !known || !unknown.is_empty() {
-            // What the views don't know they may not know yet.
+            // The views may not have digested it yet.
             self.digested(self.inner.log.head().place.sequence).await?;
             (known, unknown) = look(project.clone(), from.clone(), to).await?;
         }
@@ -117,28 +116,28 @@ impl Agents {
             self.join(&project, &from, Some(draft)).await?
         };
         let written = appended.last().ok_or(AgentsError::Stopping)?;
-        // One may write to oneself at the very first.
+        // The first message of an agent may be to itself.
         unknown.retain(|name| *name != from);
         Ok(MessageSendResult { event_id: written.event_id, sequence: written.sequence, unknown })
     }
 
-    /// Messages for an agent. Sees everything that was committed before the call.
+    /// Messages for an agent, including everything that was committed before the call.
     ///
     /// # Errors
-    /// When the reader's name is none, and when the views can't be brought up to the log.
+    /// When the reader's name is invalid, and when the views can't be brought up to the log.
     pub async fn inbox(&self, params: InboxParams) -> Result<InboxResult, AgentsError> {
         let limit = params.limit.unwrap_or(INBOX_DEFAULT_MESSAGES).min(INBOX_MAX_MESSAGES);
-        let question = Question {
+        let query = InboxQuery {
             agent: names::agent(&params.agent)?.to_owned(),
             project: params.project,
             unread_only: params.unread_only,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
         };
-        self.present(&question.agent, question.project.as_deref()).await?;
-        self.call(move |store| store.inbox(&question)).await
+        self.present(&query.agent, query.project.as_deref()).await?;
+        self.call(move |store| store.inbox(&query)).await
     }
 
-    /// The oldest unread message, or None when the time is over. Dropping the future stops waiting.
+    /// Waits for the oldest unread message; None after the time-out. Dropping the future stops waiting.
     ///
     /// # Errors
     /// As for [`Agents::inbox`].
@@ -148,7 +147,7 @@ impl Agents {
         let limit = Duration::from_millis(params.timeout_ms).min(WAIT_MAX);
         let end = tokio::time::Instant::now() + limit;
         let mut progress = self.inner.progress.clone();
-        let _waiting = self.inner.wishes.wait();
+        let _waiting = self.inner.signals.wait();
         self.present(&agent, project.as_deref()).await?;
         loop {
             progress.mark_unchanged();
@@ -168,17 +167,17 @@ impl Agents {
     /// Marks messages read by their reader.
     ///
     /// # Errors
-    /// When the reader's name is none, and when the views can't be brought up to the log.
+    /// When the reader's name is invalid, and when the views can't be brought up to the log.
     pub async fn mark_read(&self, params: MarkReadParams) -> Result<(), AgentsError> {
         let agent = names::agent(&params.agent)?.to_owned();
         self.digested(self.inner.log.head().place.sequence).await?;
         self.call(move |store| store.mark_read(&agent, &params.event_ids)).await
     }
 
-    /// Agents that were seen here or on a peer. Their machines' names are for the caller to add.
+    /// Agents that were seen here or on a peer. The caller adds the names of their machines.
     ///
     /// # Errors
-    /// When the project's name is none, and when the views can't be brought up to the log.
+    /// When the project's name is invalid, and when the views can't be brought up to the log.
     pub async fn list(&self, params: AgentListParams) -> Result<Vec<Agent>, AgentsError> {
         if let Some(project) = &params.project {
             names::project(project)?;
@@ -187,26 +186,26 @@ impl Agents {
         self.call(move |store| store.agents(params.project.as_deref())).await
     }
 
-    /// Events of a known type which the views could not digest. They are in the log all the same.
+    /// How many events of a known type the views could not digest. They stay in the log.
     pub fn undigested(&self) -> u64 {
-        self.inner.wishes.undigested.load(Ordering::Relaxed)
+        self.inner.signals.undigested.load(Ordering::Relaxed)
     }
 
-    /// Stops following the log. Whoever waits is told that the views are stopping.
+    /// Stops following the log. Calls that wait end with [`AgentsError::Stopping`].
     pub async fn close(&self) {
         let Some(Running { follower, thread }) = self.inner.running.lock().await.take() else {
             return;
         };
         follower.abort();
-        // Ended by us, or it ended itself: both are the end.
+        // Aborted or ended by itself: both are fine.
         drop(follower.await);
-        drop(self.worker_slot().take());
+        drop(self.inner.worker.lock().take());
         if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
             tracing::warn!("the thread of the views did not end");
         }
     }
 
-    /// Makes sure that the views hold everything up to now and that the reader is known.
+    /// Waits until the views hold everything up to now, and joins the reader if it is new.
     async fn present(&self, agent: &str, project: Option<&str>) -> Result<(), AgentsError> {
         self.digested(self.inner.log.head().place.sequence).await?;
         let Some(project) = project else { return Ok(()) };
@@ -226,7 +225,7 @@ impl Agents {
         project: &str,
         agent: &str,
         then: Option<Draft>,
-    ) -> Result<Vec<thrum_api::local::Appended>, AgentsError> {
+    ) -> Result<Vec<Appended>, AgentsError> {
         let _held = self.inner.joining.lock().await;
         self.digested(self.inner.log.head().place.sequence).await?;
         let (within, name) = (project.to_owned(), agent.to_owned());
@@ -238,10 +237,7 @@ impl Agents {
         if drafts.is_empty() { Ok(Vec::new()) } else { self.append(drafts).await }
     }
 
-    async fn append(
-        &self,
-        drafts: Vec<Draft>,
-    ) -> Result<Vec<thrum_api::local::Appended>, AgentsError> {
+    async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, AgentsError> {
         let refused =
             |source| AgentsError::Log { doing: "write to the log", source: Box::new(source) };
         self.inner.log.append(drafts).await.map_err(refused)
@@ -249,23 +245,19 @@ impl Agents {
 
     async fn digested(&self, target: Sequence) -> Result<(), AgentsError> {
         let mut progress = self.inner.progress.clone();
-        follow::digested(&mut progress, &self.inner.wishes, target).await
+        follow::digested(&mut progress, &self.inner.signals, target).await
     }
 
     async fn call<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Store) -> Result<T, AgentsError> + Send + 'static,
     ) -> Result<T, AgentsError> {
-        let worker = self.worker_slot().clone().ok_or(AgentsError::Stopping)?;
+        let worker = self.inner.worker.lock().clone().ok_or(AgentsError::Stopping)?;
         let outcome = worker.call(job).await;
         if outcome.as_ref().is_err_and(AgentsError::is_damage) {
-            self.inner.wishes.damaged.store(true, Ordering::Relaxed);
-            self.inner.wishes.now.notify_one();
+            self.inner.signals.damaged.store(true, Ordering::Relaxed);
+            self.inner.signals.requested.notify_one();
         }
         outcome
-    }
-
-    fn worker_slot(&self) -> std::sync::MutexGuard<'_, Option<Worker>> {
-        self.inner.worker.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! `views.db` as a file: opened, made anew when its form is an old one, moved aside when damaged.
+//! The file `views.db`: opening it, rebuilding tables of another version, moving a damaged file aside.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,29 +12,29 @@ use super::error::AgentsError;
 use crate::clock;
 use crate::report::Chain;
 
-/// Form of the derived tables. Raised with every change of `schema.sql`: a file of another form is
-/// not migrated, its derived tables are made anew from the log.
-const FORM: i64 = 1;
+/// Version of the derived tables, raised with every change of `schema.sql`. Tables of another version
+/// are not migrated but rebuilt from the log.
+const SCHEMA_VERSION: i64 = 1;
 const DERIVED: &str = include_str!("schema.sql");
 const DERIVED_TABLES: &[&str] = &["cursor", "messages", "inbox", "unread", "agents", "skipped"];
-/// What the log doesn't know and a rebuild keeps. Without it read messages are unread again.
+/// Not in the log, so a rebuild keeps it. Without it read messages are unread again.
 const KEPT: &str = "CREATE TABLE IF NOT EXISTS read_marks (
     agent TEXT NOT NULL,
     event_id BLOB NOT NULL,
     PRIMARY KEY (agent, event_id)
 ) STRICT, WITHOUT ROWID;";
 
-/// SQLite's files beside each other.
+/// Suffixes of SQLite's files.
 const FILES: [&str; 3] = ["", "-wal", "-shm"];
 
-/// How long a lock of someone who looks into the file with a tool is waited for.
+/// How long to wait for the lock of a tool that reads the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the file, or a new one in its place if it is damaged.
 pub(super) fn open(path: &Path) -> Result<Connection, AgentsError> {
     match open_once(path) {
         Err(error) if error.is_damage() => {
-            warn!("views.db is damaged and made anew from the log: {}", Chain(&error));
+            warn!("views.db is damaged and is rebuilt from the log: {}", Chain(&error));
             move_aside(path)?;
             open_once(path)
         }
@@ -42,9 +42,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, AgentsError> {
     }
 }
 
-/// Makes a new file where one was moved aside. What an attempt before has left there is removed: kept
-/// aside, such files would fill a disk that fails for long.
-pub(super) fn make(path: &Path) -> Result<Connection, AgentsError> {
+/// Creates a new file where one was moved aside. What an earlier attempt left there is removed: if it
+/// were moved aside too, a failing disk would be filled with such files.
+pub(super) fn create(path: &Path) -> Result<Connection, AgentsError> {
     let wrong = |source| AgentsError::File { path: path.to_owned(), source };
     for suffix in FILES {
         if_there(std::fs::remove_file(with_suffix(path, suffix))).map_err(wrong)?;
@@ -52,7 +52,7 @@ pub(super) fn make(path: &Path) -> Result<Connection, AgentsError> {
     open_once(path)
 }
 
-/// Moves the file out of the way; false if there was none. Nobody may have it open.
+/// Moves the file aside; false if there was none. No connection may have it open.
 pub(super) fn move_aside(path: &Path) -> Result<bool, AgentsError> {
     let wrong = |source| AgentsError::MoveAside { path: path.to_owned(), source };
     let aside = with_suffix(path, &format!(".damaged-{}", clock::now().as_millis()));
@@ -70,7 +70,7 @@ pub(super) fn move_aside(path: &Path) -> Result<bool, AgentsError> {
     Ok(was_there)
 }
 
-/// Whether the file was there for what was done with it.
+/// Whether the file existed.
 fn if_there(done: std::io::Result<()>) -> std::io::Result<bool> {
     match done {
         Ok(()) => Ok(true),
@@ -86,11 +86,11 @@ pub(super) fn reset(connection: &Connection) -> rusqlite::Result<()> {
     }
     connection.execute_batch(KEPT)?;
     connection.execute_batch(DERIVED)?;
-    connection.pragma_update(None, "user_version", FORM)
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)
 }
 
 fn open_once(path: &Path) -> Result<Connection, AgentsError> {
-    // Made here so that it is never readable for others; SQLite gives the WAL the same mode.
+    // Created here so that others can never read it; SQLite gives the WAL the same mode.
     OpenOptions::new()
         .write(true)
         .create(true)
@@ -108,14 +108,14 @@ fn open_once(path: &Path) -> Result<Connection, AgentsError> {
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A power cut may take the last commits: they are derived, and the cursor goes with them. Read
-    // marks of the last moments may be lost with them, never the file.
+    // A power cut may lose the last commits, the cursor among them: they are derived from the log. The
+    // last read marks may be lost with them, never the file.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -512)?;
     connection.pragma_update(None, "journal_size_limit", 4 * 1024 * 1024)?;
     connection.set_prepared_statement_cache_capacity(32);
-    let form: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if form != FORM {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version != SCHEMA_VERSION {
         let transaction = connection.transaction()?;
         reset(&transaction)?;
         transaction.commit()?;

@@ -1,4 +1,4 @@
--- Derived from the log; dropped and made anew whenever the log is another one.
+-- Derived from the log; dropped and rebuilt when the log is another one.
 CREATE TABLE cursor (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     epoch BLOB NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE messages (
     text TEXT NOT NULL
 ) STRICT;
 
--- One row for each reader of a message. `read` stands in the keys, so that the oldest unread and
+-- One row for each reader of a message. `read` is part of the keys, so that the oldest unread and
 -- the newest read messages are each one range of an index, however many there are.
 CREATE TABLE inbox (
     agent TEXT NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE inbox (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX inbox_of_all_projects ON inbox (agent, read, sequence);
 
--- How much is unread, kept in step with `inbox`: counting rows would take longer the more there are.
+-- Numbers of unread messages, updated with `inbox`: counting rows would take longer the more there are.
 CREATE TABLE unread (
     agent TEXT NOT NULL,
     project TEXT NOT NULL,

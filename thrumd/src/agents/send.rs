@@ -1,4 +1,4 @@
-//! From what a caller asks to what is written: checked names, one draft a message.
+//! Outgoing messages: a caller's request becomes a checked draft of an event.
 
 use std::collections::BTreeSet;
 
@@ -6,36 +6,30 @@ use serde::Serialize;
 use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT, MessageSent};
 use thrum_api::limits::{EVENT_MAX_BYTES, RECIPIENTS_MAX};
 use thrum_api::local::MessageSendParams;
+use thrum_api::names::NameError;
 use thrum_api::{Draft, names};
 
 use super::error::AgentsError;
 use crate::ids;
 
-/// What an event has around its body, at most: ids, clock and the longest project's name, every
-/// character of it escaped.
+/// Bytes of an event without its body at most: ids, clock and the longest project name with every
+/// character escaped.
 const HEADER_MAX_BYTES: usize = 2048;
 
-/// A message that can be written.
-pub(super) struct Letter {
+/// A message that was checked and can be written.
+pub(super) struct OutgoingMessage {
     pub(super) from: String,
     pub(super) project: String,
     pub(super) to: Vec<String>,
     pub(super) draft: Draft,
 }
 
-impl Letter {
-    /// Checks what is asked. Recipients are named once each, in the caller's order.
-    pub(super) fn of(params: MessageSendParams) -> Result<Self, AgentsError> {
+impl OutgoingMessage {
+    /// Checks a request. Recipients are kept once each, in the caller's order.
+    pub(super) fn new(params: MessageSendParams) -> Result<Self, AgentsError> {
         let from = names::agent(&params.from)?.to_owned();
         let project = names::project(&params.project)?.to_owned();
-        let mut named = BTreeSet::new();
-        let mut to = Vec::new();
-        for name in &params.to {
-            let name = names::agent(name)?;
-            if named.insert(name) {
-                to.push(name.to_owned());
-            }
-        }
+        let to = unique_agents(&params.to)?;
         match (to.is_empty(), params.all) {
             (true, false) => return Err(AgentsError::NoRecipient),
             (false, true) => return Err(AgentsError::AllAndSome),
@@ -59,7 +53,20 @@ impl Letter {
     }
 }
 
-/// The event by which others learn that the agent lives here.
+/// Checks names of agents; keeps each once, in the given order.
+pub(super) fn unique_agents(names: &[String]) -> Result<Vec<String>, NameError> {
+    let mut known = BTreeSet::new();
+    let mut unique = Vec::new();
+    for name in names {
+        let name = names::agent(name)?;
+        if known.insert(name) {
+            unique.push(name.to_owned());
+        }
+    }
+    Ok(unique)
+}
+
+/// The event that tells others that the agent is on this machine.
 pub(super) fn joined(project: &str, agent: &str) -> Result<Draft, AgentsError> {
     draft(AGENT_JOINED, project, &AgentJoined { agent: agent.to_owned() })
 }

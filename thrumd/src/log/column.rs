@@ -3,34 +3,34 @@
 use thrum_api::{DaemonId, Epoch, EventId, OriginSequence, Place, Sequence};
 use ulid::Ulid;
 
-pub(super) type Id = [u8; 16];
+pub(crate) type Id = [u8; 16];
 
 /// A position as a column. Positions beyond SQLite's range are refused before they get here.
-pub(super) fn int(position: u64) -> i64 {
+pub(crate) fn int(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }
 
 /// A column as a position.
-pub(super) fn uint(column: i64) -> u64 {
+pub(crate) fn uint(column: i64) -> u64 {
     u64::try_from(column).unwrap_or(0)
 }
 
-pub(super) fn event_id(column: Id) -> EventId {
+pub(crate) fn event_id(column: Id) -> EventId {
     EventId::from_ulid(Ulid::from_bytes(column))
 }
 
-pub(super) fn daemon_id(column: Id) -> DaemonId {
+pub(crate) fn daemon_id(column: Id) -> DaemonId {
     DaemonId::from_ulid(Ulid::from_bytes(column))
 }
 
-pub(super) fn epoch(column: Id) -> Epoch {
+pub(crate) fn epoch(column: Id) -> Epoch {
     Epoch::from_ulid(Ulid::from_bytes(column))
 }
 
-pub(super) fn place(sequence: i64, id: Option<Id>) -> Place {
+pub(crate) fn place(sequence: i64, id: Option<Id>) -> Place {
     Place { sequence: Sequence(uint(sequence)), event_id: id.map(event_id) }
 }
 
-pub(super) fn origin_sequence(column: i64) -> OriginSequence {
+pub(crate) fn origin_sequence(column: i64) -> OriginSequence {
     OriginSequence(uint(column))
 }

@@ -5,7 +5,7 @@
 
 mod append;
 mod apply;
-mod column;
+pub(crate) mod column;
 mod damage;
 mod environment;
 mod error;

@@ -8,9 +8,9 @@ use thrum_api::ErrorCode;
 use thrum_api::local::{AgentListParams, Message, MessageSendParams};
 
 use super::super::AgentsError;
-use super::super::follow::{Follower, Progress, Wishes};
+use super::super::follow::{Follower, FollowerSignals, Progress};
 use super::super::store::Worker;
-use super::home::{Home, LIMIT, letter, reader, waiter, within};
+use super::home::{Home, LIMIT, message_params, reader, waiter, within};
 use super::*;
 
 #[tokio::test]
@@ -96,9 +96,10 @@ async fn stopping_ends_waiting() {
 async fn sending_the_same_id_twice_sends_once() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
-    let letter = MessageSendParams { event_id: Some(id(7)), ..letter("a", &["b"], "once") };
-    let first = within(home.agents.send(letter.clone())).await.unwrap();
-    let second = within(home.agents.send(letter)).await.unwrap();
+    let message_params =
+        MessageSendParams { event_id: Some(id(7)), ..message_params("a", &["b"], "once") };
+    let first = within(home.agents.send(message_params.clone())).await.unwrap();
+    let second = within(home.agents.send(message_params)).await.unwrap();
     assert_eq!((first.event_id, first.sequence), (second.event_id, second.sequence));
     assert_eq!(home.inbox("b").await, ["once*"]);
     home.close().await;
@@ -113,25 +114,25 @@ async fn a_bad_message_is_refused_and_says_why() {
     let large = "\n".repeat(200 * 1024);
     let large = format!("a{large}");
     let cases = [
-        (letter("a b", &["c"], "t"), ErrorCode::INVALID_PARAMS, "must not contain ' '"),
-        (letter("a", &[""], "t"), ErrorCode::INVALID_PARAMS, "must not be empty"),
-        (letter("a", &[], "t"), ErrorCode::INVALID_PARAMS, "no recipient"),
-        (letter("a", &many, "t"), ErrorCode::INVALID_PARAMS, "65 recipients"),
-        (letter("a", &["b"], " \n"), ErrorCode::INVALID_PARAMS, "no text"),
-        (letter("a", &["b"], &large), ErrorCode::TOO_LARGE, "at most 262144"),
+        (message_params("a b", &["c"], "t"), ErrorCode::INVALID_PARAMS, "must not contain ' '"),
+        (message_params("a", &[""], "t"), ErrorCode::INVALID_PARAMS, "must not be empty"),
+        (message_params("a", &[], "t"), ErrorCode::INVALID_PARAMS, "no recipient"),
+        (message_params("a", &many, "t"), ErrorCode::INVALID_PARAMS, "65 recipients"),
+        (message_params("a", &["b"], " \n"), ErrorCode::INVALID_PARAMS, "no text"),
+        (message_params("a", &["b"], &large), ErrorCode::TOO_LARGE, "at most 262144"),
         (
-            MessageSendParams { all: true, ..letter("a", &["b"], "t") },
+            MessageSendParams { all: true, ..message_params("a", &["b"], "t") },
             ErrorCode::INVALID_PARAMS,
             "for everyone",
         ),
         (
-            MessageSendParams { project: "a\nb".to_owned(), ..letter("a", &["b"], "t") },
+            MessageSendParams { project: "a\nb".to_owned(), ..message_params("a", &["b"], "t") },
             ErrorCode::INVALID_PARAMS,
             "a project's name",
         ),
     ];
-    for (letter, code, words) in cases {
-        let error = within(home.agents.send(letter)).await.unwrap_err().to_rpc();
+    for (message_params, code, words) in cases {
+        let error = within(home.agents.send(message_params)).await.unwrap_err().to_rpc();
         assert_eq!(error.code, code, "{error}");
         assert!(error.message.contains(words), "{error}");
     }
@@ -157,21 +158,21 @@ async fn a_burst_passes_at_once_for_who_waits_or_asks() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
     let (worker, thread) = Worker::start(store(tempfile::tempdir().unwrap().path())).unwrap();
-    let wishes = Arc::new(Wishes::default());
+    let signals = Arc::new(FollowerSignals::default());
     let follower = Follower {
         log: home.log.clone(),
         worker,
         progress: tokio::sync::watch::channel(Progress::default()).0,
-        wishes: Arc::clone(&wishes),
+        signals: Arc::clone(&signals),
     };
     let heads = home.log.watch();
-    assert_eq!(follower.let_burst_pass(&heads).now_or_never(), None, "nobody is there");
-    let waiting = wishes.wait();
-    assert_eq!(follower.let_burst_pass(&heads).now_or_never(), Some(()), "someone waits");
+    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), None, "nobody is there");
+    let waiting = signals.wait();
+    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), Some(()), "someone waits");
     drop(waiting);
-    assert_eq!(follower.let_burst_pass(&heads).now_or_never(), None, "who waited has gone");
-    wishes.now.notify_one();
-    assert_eq!(follower.let_burst_pass(&heads).now_or_never(), Some(()), "someone asks");
+    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), None, "who waited has gone");
+    signals.requested.notify_one();
+    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), Some(()), "someone asks");
     drop(follower);
     thread.join().unwrap();
     home.close().await;

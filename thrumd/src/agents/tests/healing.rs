@@ -188,8 +188,8 @@ async fn a_new_file_that_can_not_be_made_is_tried_again() {
     home.say("a", &["b"], "one").await;
     assert_eq!(home.inbox("b").await, ["one*"]);
     std::fs::rename(&views, &away).unwrap();
-    home.agents.inner.wishes.damaged.store(true, Ordering::Relaxed);
-    home.agents.inner.wishes.now.notify_one();
+    home.agents.inner.signals.damaged.store(true, Ordering::Relaxed);
+    home.agents.inner.signals.requested.notify_one();
     let until = async |good: bool| {
         while home.agents.inbox(reader("b")).await.is_ok() != good {
             tokio::task::yield_now().await;

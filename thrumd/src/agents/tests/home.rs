@@ -37,7 +37,7 @@ impl Home {
     }
 
     pub(super) async fn say(&self, from: &str, to: &[&str], text: &str) -> MessageSendResult {
-        within(self.agents.send(letter(from, to, text))).await.unwrap()
+        within(self.agents.send(message_params(from, to, text))).await.unwrap()
     }
 
     /// Texts in an inbox, unread ones with a star.
@@ -77,7 +77,7 @@ pub(super) async fn apply(log: &Log, events: Vec<SequencedEvent>) {
     log.apply(batch).await.unwrap();
 }
 
-pub(super) fn letter(from: &str, to: &[&str], text: &str) -> MessageSendParams {
+pub(super) fn message_params(from: &str, to: &[&str], text: &str) -> MessageSendParams {
     MessageSendParams {
         from: from.to_owned(),
         to: to.iter().map(|name| (*name).to_owned()).collect(),

@@ -9,7 +9,7 @@ use serde_json::json;
 use thrum_api::{DaemonId, Epoch, EventId, Place, Sequence, SequencedEvent};
 use ulid::Ulid;
 
-use super::inbox::Question;
+use super::inbox::InboxQuery;
 use super::store::{Cursor, Store};
 
 const PROJECT: &str = "github.com/acme/app";
@@ -75,8 +75,8 @@ fn store(directory: &Path) -> Store {
     Store::open(directory.join("views.db"), here(), Vec::new()).unwrap()
 }
 
-fn question(agent: &str, project: Option<&str>) -> Question {
-    Question {
+fn query(agent: &str, project: Option<&str>) -> InboxQuery {
+    InboxQuery {
         agent: agent.to_owned(),
         project: project.map(str::to_owned),
         unread_only: false,
@@ -86,7 +86,7 @@ fn question(agent: &str, project: Option<&str>) -> Question {
 
 /// Places of the messages in an inbox, and of them those that are unread.
 fn places(store: &Store, agent: &str) -> (Vec<u64>, Vec<u64>) {
-    let inbox = store.inbox(&question(agent, Some(PROJECT))).unwrap();
+    let inbox = store.inbox(&query(agent, Some(PROJECT))).unwrap();
     let all = inbox.messages.iter().map(|message| message.sequence.0).collect();
     let unread: Vec<u64> =
         inbox.messages.iter().filter(|message| !message.read).map(|m| m.sequence.0).collect();

@@ -7,7 +7,7 @@ use serde_json::json;
 use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::{EventId, SequencedEvent};
 
-use super::super::inbox::QUESTIONS;
+use super::super::inbox::QUERIES;
 use super::super::store::Store;
 use super::*;
 
@@ -24,7 +24,7 @@ fn a_message_reaches_each_recipient_once_and_nobody_else() {
     assert_eq!(places(&store, "coder"), (vec![2, 3], vec![2, 3]));
     assert_eq!(places(&store, "reviewer"), (vec![2], vec![2]));
     assert_eq!(places(&store, "planner").0, Vec::<u64>::new());
-    let inbox = store.inbox(&question("coder", Some(PROJECT))).unwrap();
+    let inbox = store.inbox(&query("coder", Some(PROJECT))).unwrap();
     assert_eq!(inbox.messages[0].to, ["coder", "reviewer"]);
     assert_eq!(inbox.messages[0].origin_daemon, there());
     assert_eq!(inbox.messages[0].text, "number 2");
@@ -46,7 +46,7 @@ fn a_message_to_too_many_is_skipped_and_recipients_count_for_the_size_of_an_answ
     assert_eq!(store.digest(&[to(1, RECIPIENTS_MAX)], start()).unwrap().skipped, 1);
     let many: Vec<_> = (2..=1201).map(|sequence| to(sequence, RECIPIENTS_MAX - 1)).collect();
     assert_eq!(store.digest(&many, start()).unwrap().skipped, 0);
-    let all = Question { limit: usize::MAX, ..question("coder", Some(PROJECT)) };
+    let all = InboxQuery { limit: usize::MAX, ..query("coder", Some(PROJECT)) };
     let inbox = store.inbox(&all).unwrap();
     let bytes = serde_json::to_vec(&inbox).unwrap().len();
     assert_eq!(inbox.unread, 1200);
@@ -86,7 +86,7 @@ fn a_message_to_all_reaches_those_who_joined_here_before_it_but_not_its_sender()
 }
 
 #[test]
-fn who_read_here_before_a_reset_still_does_and_a_copy_hears_who_it_was_copied_from() {
+fn readers_from_before_a_reset_stay_and_a_copy_gets_messages_of_its_original() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store(directory.path());
     store.former = vec![there()];
@@ -105,15 +105,15 @@ fn who_read_here_before_a_reset_still_does_and_a_copy_hears_who_it_was_copied_fr
 }
 
 #[test]
-fn the_oldest_unread_come_first_and_read_ones_while_there_is_room() {
+fn the_oldest_unread_come_first_and_read_ones_while_they_fit() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store(directory.path());
     let events: Vec<_> = (1..=10).map(|n| said(n, there(), "planner", &["coder"])).collect();
     store.digest(&events, start()).unwrap();
     store.mark_read("coder", &[1, 2, 3, 4, 5].map(id)).unwrap();
     let limited = |limit, unread_only| {
-        let question = Question { limit, unread_only, ..question("coder", Some(PROJECT)) };
-        let inbox = store.inbox(&question).unwrap();
+        let query = InboxQuery { limit, unread_only, ..query("coder", Some(PROJECT)) };
+        let inbox = store.inbox(&query).unwrap();
         inbox.messages.iter().map(|message| message.sequence.0).collect::<Vec<_>>()
     };
     assert_eq!(limited(3, false), [6, 7, 8]);
@@ -132,9 +132,9 @@ fn other_projects_are_counted_apart_and_shown_when_all_are_asked_for() {
         said(3, there(), "planner", &["coder"]),
     ];
     store.digest(&events, start()).unwrap();
-    let here = store.inbox(&question("coder", Some(PROJECT))).unwrap();
+    let here = store.inbox(&query("coder", Some(PROJECT))).unwrap();
     assert_eq!((here.messages.len(), here.unread, here.unread_elsewhere), (1, 1, 2));
-    let all = store.inbox(&question("coder", None)).unwrap();
+    let all = store.inbox(&query("coder", None)).unwrap();
     assert_eq!((all.messages.len(), all.unread, all.unread_elsewhere), (3, 3, 0));
     assert_eq!(all.messages[1].project, None);
     let oldest = store.oldest_unread("coder", None).unwrap().unwrap();
@@ -161,7 +161,7 @@ fn store_changes(store: &Store) -> u64 {
 }
 
 #[test]
-fn what_can_not_be_digested_is_skipped_and_counted_and_the_rest_goes_on() {
+fn what_can_not_be_digested_is_skipped_and_counted_and_the_rest_is_digested() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store(directory.path());
     let message = |n, body| event(n, there(), Some(PROJECT), "message.sent", &body);
@@ -182,11 +182,11 @@ fn what_can_not_be_digested_is_skipped_and_counted_and_the_rest_goes_on() {
 }
 
 #[test]
-fn no_question_of_a_reader_reads_more_the_longer_the_log_is() {
+fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(directory.path());
-    for question in QUESTIONS {
-        let mut plan = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+    for query in QUERIES {
+        let mut plan = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let holes = vec![rusqlite::types::Null; plan.parameter_count()];
         let steps: Vec<String> = plan
             .query_map(rusqlite::params_from_iter(holes), |row| row.get(3))
@@ -195,8 +195,8 @@ fn no_question_of_a_reader_reads_more_the_longer_the_log_is() {
             .unwrap();
         for step in &steps {
             let constant = step == "SCAN CONSTANT ROW";
-            assert!(constant || !step.contains("SCAN"), "{question}: {steps:?}");
-            assert!(!step.contains("TEMP B-TREE"), "{question}: {steps:?}");
+            assert!(constant || !step.contains("SCAN"), "{query}: {steps:?}");
+            assert!(!step.contains("TEMP B-TREE"), "{query}: {steps:?}");
         }
     }
 }
@@ -210,13 +210,13 @@ fn an_answer_ends_before_it_is_too_large() {
     let events: Vec<_> =
         (1..=30).map(|n| event(n, there(), Some(PROJECT), "message.sent", &body)).collect();
     store.digest(&events, start()).unwrap();
-    let inbox = store.inbox(&question("x", Some(PROJECT))).unwrap();
+    let inbox = store.inbox(&query("x", Some(PROJECT))).unwrap();
     assert_eq!((inbox.messages.len(), inbox.unread), (20, 30));
     assert_eq!(inbox.messages[0].sequence, Sequence(1));
 }
 
 #[test]
-fn a_file_of_another_form_keeps_its_read_marks() {
+fn a_file_of_another_version_keeps_its_read_marks() {
     let directory = tempfile::tempdir().unwrap();
     let events = [said(1, there(), "a", &["x"]), said(2, there(), "a", &["x"])];
     let mut first = store(directory.path());
@@ -237,7 +237,7 @@ fn answers(store: &Store) -> BTreeMap<String, String> {
     let mut answers = BTreeMap::new();
     for name in names {
         for project in [Some(PROJECT), None] {
-            let inbox = store.inbox(&question(name, project)).unwrap();
+            let inbox = store.inbox(&query(name, project)).unwrap();
             let unread = inbox.messages.iter().filter(|message| !message.read).count();
             assert_eq!(inbox.unread, unread as u64);
             answers.insert(format!("{name} {project:?}"), format!("{inbox:?}"));
@@ -266,7 +266,7 @@ fn drawn(u: &mut Unstructured<'_>, sequence: u64) -> Result<SequencedEvent> {
 }
 
 #[test]
-fn views_that_are_made_anew_equal_those_that_grew() {
+fn rebuilt_views_equal_those_that_grew() {
     arbtest::arbtest(|u| {
         let directory = tempfile::tempdir().unwrap();
         let mut grown = store(directory.path());
