@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::error::AgentsError;
 use super::store::{Cursor, Worker};
+use crate::backoff::ExponentialBackoff;
 use crate::log::{Log, LogError, LogHead};
 use crate::report::Chain;
 
@@ -20,12 +21,12 @@ use crate::report::Chain;
 const PAGE_EVENTS: u32 = 500;
 /// A burst is over when the log has not grown for this long. Digesting during a burst would compete
 /// with its writers for the CPU and the disk.
-const QUIET: Duration = Duration::from_millis(100);
+pub(super) const QUIET: Duration = Duration::from_millis(100);
 /// A longer burst is digested meanwhile, so that a reader never finds too much left to digest.
-const BURST_MAX: Duration = Duration::from_secs(2);
-/// First and longest pause after failures while a reader waits for news; each doubles the one before.
-const RETRY_FIRST: Duration = Duration::from_millis(250);
-const RETRY_MAX: Duration = Duration::from_secs(30);
+pub(super) const BURST_MAX: Duration = Duration::from_secs(2);
+/// Between failures, while a reader waits for news.
+const RETRY: ExponentialBackoff =
+    ExponentialBackoff::constant(Duration::from_millis(250), Duration::from_secs(30), 0);
 
 /// How far the views have followed the log.
 #[derive(Debug, Clone, Default)]
@@ -122,13 +123,13 @@ impl Follower {
         let mut heads = self.log.watch();
         let mut cursor = None;
         let mut replaced = false;
-        let mut retry = None;
+        let mut failures = 0;
         loop {
             let head = *heads.borrow_and_update();
             match self.catch_up(&mut cursor, head).await {
                 Ok(()) => {
                     replaced = false;
-                    retry = None;
+                    failures = 0;
                     self.progress.send_if_modified(|now| now.failure.take().is_some());
                 }
                 Err(AgentsError::Stopping) => return,
@@ -144,19 +145,18 @@ impl Follower {
                         continue;
                     }
                     self.failed(error);
-                    let later = |pause: Duration| (2 * pause).min(RETRY_MAX);
-                    retry = Some(retry.map_or(RETRY_FIRST, later));
+                    failures += 1;
                 }
             }
             // A request starts another attempt at once; readers that only wait need a retry.
-            let pause = retry.filter(|_| self.signals.waiting.load(Ordering::SeqCst) > 0);
+            let retries = failures > 0 && self.signals.waiting.load(Ordering::SeqCst) > 0;
             tokio::select! {
                 changed = heads.changed() => match changed {
                     Ok(()) => self.wait_for_burst_end(&heads).await,
                     Err(_) => return,
                 },
                 () = self.signals.requested.notified() => {}
-                () = sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+                () = sleep(RETRY.delay(failures, 0)), if retries => {}
             }
         }
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use thrum_api::ErrorCode;
 use thrum_api::local::{AgentListParams, Message, MessageSendParams};
+use tokio::time::{Instant, sleep};
 
 use super::super::AgentsError;
-use super::super::follow::{Follower, FollowerSignals, Progress};
+use super::super::follow::{BURST_MAX, Follower, FollowerSignals, Progress, QUIET};
 use super::super::store::Worker;
 use super::home::{Home, LIMIT, message_params, reader, waiter, within};
 use super::*;
@@ -153,26 +154,52 @@ async fn what_nobody_asks_for_is_digested_when_the_log_is_quiet() {
     home.close().await;
 }
 
+/// A follower beside the one of `home`, on tables of its own. The thread ends with it.
+fn follower(home: &Home) -> (Follower, std::thread::JoinHandle<()>) {
+    let (worker, thread) = Worker::start(store(tempfile::tempdir().unwrap().path())).unwrap();
+    let (log, signals) = (home.log.clone(), Arc::new(FollowerSignals::default()));
+    let progress = tokio::sync::watch::channel(Progress::default()).0;
+    (Follower { log, worker, progress, signals }, thread)
+}
+
 #[tokio::test]
-async fn a_burst_passes_at_once_for_who_waits_or_asks() {
+async fn a_burst_is_over_at_once_for_readers_that_wait_or_ask() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
-    let (worker, thread) = Worker::start(store(tempfile::tempdir().unwrap().path())).unwrap();
-    let signals = Arc::new(FollowerSignals::default());
-    let follower = Follower {
-        log: home.log.clone(),
-        worker,
-        progress: tokio::sync::watch::channel(Progress::default()).0,
-        signals: Arc::clone(&signals),
-    };
+    let (follower, thread) = follower(&home);
+    let signals = Arc::clone(&follower.signals);
     let heads = home.log.watch();
-    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), None, "nobody is there");
+    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), None, "no reader");
     let waiting = signals.wait();
-    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), Some(()), "someone waits");
+    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), Some(()), "a reader waits");
     drop(waiting);
-    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), None, "who waited has gone");
+    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), None, "it waits no more");
     signals.requested.notify_one();
-    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), Some(()), "someone asks");
+    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), Some(()), "a reader asks");
+    drop(follower);
+    thread.join().unwrap();
+    home.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_without_end_is_digested_after_a_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::open(directory.path());
+    let (follower, thread) = follower(&home);
+    let (grow, heads) = tokio::sync::watch::channel(home.log.head());
+    let growing = async {
+        loop {
+            grow.send_modify(|head| head.place.sequence = head.place.sequence.next());
+            sleep(QUIET / 2).await;
+        }
+    };
+    let begun = Instant::now();
+    tokio::select! {
+        () = growing => {}
+        () = follower.wait_for_burst_end(&heads) => {}
+        () = sleep(10 * BURST_MAX) => panic!("the burst is waited for without a limit"),
+    }
+    assert!((BURST_MAX..BURST_MAX + 2 * QUIET).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     drop(follower);
     thread.join().unwrap();
     home.close().await;
