@@ -26,18 +26,18 @@ pub fn command() -> Command {
                 .help("Read settings from this file [env: THRUM_CONFIG]"),
         )
         .arg(action("print-config", "Print every setting, its value and where it came from"))
-        .arg(action("print-default-config", "Print a thrumd.toml to begin with"))
+        .arg(action("print-default-config", "Print a thrumd.toml to start with"))
         .arg(action("print-man-page", "Print thrumd(8) in roff").hide(true))
-        .arg(action("check-config", "Only say whether the settings are right"))
+        .arg(action("check-config", "Only check the settings"))
         .arg(action(
             "reset-identity",
-            "Become another daemon, after the state directory was copied here from another machine",
+            "Take a new identity, after the state directory was copied here from another machine",
         ));
     for setting in SETTINGS {
         let Some(flag) = setting.flag else { continue };
         let default = match setting.fallback {
             Fallback::Value(text) => format!(" [default: {text}]"),
-            Fallback::Found(_) | Fallback::Unset(_) => String::new(),
+            Fallback::Computed(_) | Fallback::Unset(_) => String::new(),
         };
         let doc = setting.doc.replace('`', "");
         command = command.arg(
@@ -57,7 +57,7 @@ pub fn command() -> Command {
 /// None in practice: it is written to memory.
 pub fn man_page() -> io::Result<Vec<u8>> {
     let man = clap_mangen::Man::new(command());
-    // No date: the page is the same whenever it is made.
+    // Without a date, so that every build makes the same page.
     let title = concat!(".TH THRUMD 8 \"\" \"Thrum ", env!("CARGO_PKG_VERSION"), "\" Thrum\n");
     let mut page = title.as_bytes().to_vec();
     man.render_name_section(&mut page)?;
@@ -71,31 +71,31 @@ pub fn man_page() -> io::Result<Vec<u8>> {
 const MORE: &str = r#".SH SIGNALS
 .TP
 SIGTERM, SIGINT
-Stop: what is queued is written, within 5 seconds. A second one ends thrumd at once.
+Stop in order within 5 seconds; queued events are written. A second one ends thrumd at once.
 .TP
 SIGHUP
-Read the settings again. What the log shows is changed at once; the log names settings that a
-restart is needed for. On a terminal SIGHUP stops thrumd, as the terminal is gone.
+Read the settings again. A new log filter applies at once; the log names the settings that need a
+restart. On a terminal SIGHUP stops thrumd, because the terminal is gone.
 .SH "EXIT STATUS"
 .TP
 0
-It was stopped.
+thrumd was stopped.
 .TP
 1
-It could not start.
+thrumd could not start.
 .TP
 64
-The settings are wrong: starting it again does not help.
+The settings are invalid: another start does not help.
 .TP
 65
-The database is one of a newer thrumd, and was left as it is.
+The database belongs to a newer thrumd and was not changed.
 .TP
 70
-A fault in thrumd, which ended it.
+An internal error ended thrumd.
 .SH FILES
 .TP
 /etc/thrum/thrumd.toml, ~/.config/thrum/thrumd.toml
-Settings: of the system's service, of a user's own.
+Settings of the system's service and of a user's own.
 .TP
 /var/lib/thrum, ~/.local/state/thrum
 State: the log, the identity, the paired machines.

@@ -1,4 +1,4 @@
-//! The Thrum service. See ARCHITECTURE.md for the rooms and the way of an event through them.
+//! The Thrum service. See ARCHITECTURE.md for the modules and the path of an event through them.
 
 pub mod admin;
 pub mod agents;

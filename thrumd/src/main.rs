@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use thrumd::cli;
-use thrumd::config::{self, Config, ConfigError, Flags, Layers, Machine, SETTINGS};
+use thrumd::config::{self, Config, ConfigError, Flags, HostInfo, Layers, SETTINGS};
 use thrumd::service::{self, Reload};
 
-/// Wrong settings: `EX_USAGE` of sysexits.h, so that a service manager needn't try again.
+/// Invalid settings: `EX_USAGE` of sysexits.h, so that a service manager doesn't retry.
 const EXIT_CONFIGURATION: u8 = 64;
 
 fn main() -> ExitCode {
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => {
             let wrong = error.use_stderr();
-            // Nobody is left to tell if the terminal is gone.
+            // If the terminal is gone, there is nobody to tell.
             drop(error.print());
             return if wrong { ExitCode::from(EXIT_CONFIGURATION) } else { ExitCode::SUCCESS };
         }
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     service::log_to_stderr(&config.log);
-    service::die_of_panics();
+    service::exit_on_panic();
     let ended = if matches.get_flag("reset-identity") {
         service::reset_identity(&config).map(|told| print(told.as_bytes()))
     } else {
@@ -70,20 +70,20 @@ fn layers(matches: &ArgMatches) -> Result<Layers, ConfigError> {
             flags.values.insert(setting.key, text.clone());
         }
     }
-    Layers::gather(&flags, &|name| std::env::var_os(name), &Machine::here())
+    Layers::collect(&flags, &|name| std::env::var_os(name), &HostInfo::detect())
 }
 
 fn print(text: &[u8]) -> ExitCode {
     match std::io::stdout().lock().write_all(text) {
         Ok(()) => ExitCode::SUCCESS,
-        // A reader that has seen enough (`| head`) is no failure.
+        // A reader that stops early (`| head`) is not a failure.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
 fn fail(error: &dyn Error, code: u8, hint: &str) -> ExitCode {
-    // sd-daemon(3): what the journal is to take it for.
+    // The level for the journal, see sd-daemon(3).
     let level = if service::to_journal() { "<3>" } else { "" };
     let mut text = format!("{level}Error: {error}\n");
     let mut cause = error.source();
@@ -94,7 +94,7 @@ fn fail(error: &dyn Error, code: u8, hint: &str) -> ExitCode {
     if !hint.is_empty() {
         text.push_str(&format!("{level}Hint: {hint}\n"));
     }
-    // Nobody is left to tell if stderr is gone.
+    // If stderr is gone, there is nobody to tell.
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
     ExitCode::from(code)
 }

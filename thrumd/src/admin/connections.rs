@@ -1,7 +1,7 @@
-//! The connections of local programs, to an end in good order.
+//! Serves the connections of local programs, with a graceful end.
 //!
-//! Not axum's own loop: told to end, it closes a connection of which it has read nothing, also where
-//! its request has come already. A program that calls while the service restarts would be hung up on.
+//! Not axum's own loop: on shutdown it closes a connection of which it has read nothing, even if a
+//! request has arrived already. A program that calls while the service restarts would lose its call.
 
 use std::io;
 use std::time::Duration;
@@ -16,18 +16,19 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a program that has just connected has for its first byte when the daemon stops. It is
-/// about to ask: nobody connects for anything else.
+/// How long a program that has just connected may take to send its first byte when the daemon stops.
+/// It is about to send a request.
 const FIRST_BYTE: Duration = Duration::from_millis(250);
-/// How long nobody is accepted after the system refused it, for want of file descriptors mostly.
-const REFUSED: Duration = Duration::from_secs(1);
+/// How long to wait after the system refused to accept, usually because file descriptors ran out.
+const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
-/// Serves whoever connects until `stop`, and then one request of each that is new or has begun one. A
-/// connection that is idle between two requests is closed. Whoever has not been accepted yet is served
-/// too, unless `held`: then the service manager has the socket, and the next daemon serves them.
+/// Serves connections until `stop`, and then one request of each that is new or has begun one. A
+/// connection that is idle between two requests is closed. Connections that wait in the queue are
+/// served too, unless `inherited`: then the service manager has the socket, and the next daemon
+/// serves them.
 pub(super) async fn serve(
     listener: UnixListener,
-    held: bool,
+    inherited: bool,
     router: Router,
     stop: CancellationToken,
 ) {
@@ -40,29 +41,29 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(converse(stream, router.clone(), stop.clone()));
+                connections.spawn(serve_connection(stream, router.clone(), stop.clone()));
             }
-            // It has hung up already.
+            // The program has disconnected already.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::error!("can't accept local programs for a moment: {error}");
                 tokio::select! {
                     () = stop.cancelled() => break,
-                    () = tokio::time::sleep(REFUSED) => {}
+                    () = tokio::time::sleep(ACCEPT_RETRY) => {}
                 }
             }
         }
     }
-    for stream in if held { Vec::new() } else { left(listener) } {
-        connections.spawn(converse(stream, router.clone(), stop.clone()));
+    for stream in if inherited { Vec::new() } else { queued(listener) } {
+        connections.spawn(serve_connection(stream, router.clone(), stop.clone()));
     }
     connections.close();
     connections.wait().await;
 }
 
-/// Those who have connected and were not accepted yet.
-fn left(listener: UnixListener) -> Vec<UnixStream> {
-    // Asked directly: the runtime may not have heard of them.
+/// Connections that were not accepted yet.
+fn queued(listener: UnixListener) -> Vec<UnixStream> {
+    // Asks the system: the runtime may not know of them yet.
     let Ok(listener) = listener.into_std() else { return Vec::new() };
     let accepted = std::iter::from_fn(|| listener.accept().ok());
     let ready = |(stream, _): (std::os::unix::net::UnixStream, _)| {
@@ -77,7 +78,7 @@ async fn first_byte(stream: &UnixStream) {
         let (seen, _) = recv(stream, [0_u8; 1].as_mut_slice(), RecvFlags::PEEK)?;
         Ok(seen)
     };
-    // Readiness alone is a hint.
+    // Readiness alone is only a hint.
     while stream.readable().await.is_ok()
         && stream
             .try_io(Interest::READABLE, peek)
@@ -85,7 +86,7 @@ async fn first_byte(stream: &UnixStream) {
     {}
 }
 
-async fn converse(stream: UnixStream, router: Router, stop: CancellationToken) {
+async fn serve_connection(stream: UnixStream, router: Router, stop: CancellationToken) {
     let late = async {
         stop.cancelled().await;
         tokio::time::sleep(FIRST_BYTE).await;
@@ -97,12 +98,12 @@ async fn converse(stream: UnixStream, router: Router, stop: CancellationToken) {
     }
     let mut connection = std::pin::pin!(
         http1::Builder::new()
-            // Idle connections would fall under it too, and programs may keep theirs.
+            // It would close idle connections too, and programs may keep theirs.
             .header_read_timeout(None)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
     );
     let ended = tokio::select! {
-        // In this order: hyper has read that byte before it is told to end.
+        // In this order: hyper reads that byte before it is told to shut down.
         biased;
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {

@@ -1,4 +1,4 @@
-//! From a method's name to the room that answers it.
+//! Dispatches a request to the module that answers its method.
 
 use std::future::Future;
 
@@ -11,22 +11,22 @@ use thrum_api::local::{
 use thrum_api::{Empty, ErrorCode, Method, RpcError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Surface, errors, messages, peers, policy, reach, status};
+use super::{AdminContext, connectivity, errors, messages, peers, policy, status};
 
-/// Answers one request. `hung_up` is cancelled when the caller has gone: waits end then, anything
-/// else goes on to its end.
+/// Answers one request. `disconnected` is cancelled when the caller has disconnected: waits end
+/// then, anything else runs to its end.
 ///
 /// None for a notification, which has no answer.
 pub async fn answer(
-    surface: &Surface,
+    context: &AdminContext,
     body: &[u8],
-    hung_up: &CancellationToken,
+    disconnected: &CancellationToken,
 ) -> Option<Vec<u8>> {
     let request = match Request::parse(body) {
         Ok(request) => request,
         Err(error) => return Some(envelope::response::<()>(None, Err(&error))),
     };
-    let bytes = match dispatch(surface, &request, hung_up).await {
+    let bytes = match dispatch(context, &request, disconnected).await {
         Ok(bytes) => bytes,
         Err(error) => envelope::response::<()>(request.id.as_ref(), Err(&error)),
     };
@@ -34,15 +34,15 @@ pub async fn answer(
 }
 
 macro_rules! methods {
-    ($surface:ident, $params:ident, $hung_up:ident; $($method:ident => $answer:expr;)*) => {
+    ($context:ident, $params:ident, $disconnected:ident; $($method:ident => $answer:expr;)*) => {
         /// Every method that is answered here; a test compares it with the contract.
         #[cfg(test)]
         pub const NAMES: &[&str] = &[$(<$method as Method>::NAME),*];
 
         async fn dispatch(
-            $surface: &Surface,
+            $context: &AdminContext,
             request: &Request<'_>,
-            $hung_up: &CancellationToken,
+            $disconnected: &CancellationToken,
         ) -> Result<Vec<u8>, RpcError> {
             match request.method.as_ref() {
                 $(<$method as Method>::NAME => {
@@ -56,34 +56,34 @@ macro_rules! methods {
     };
 }
 
-methods! { surface, params, hung_up;
-    Health => { let Empty {} = params; status::health(surface) };
-    Status => { let Empty {} = params; status::status(surface) };
-    Shutdown => { let Empty {} = params; shutdown(surface) };
+methods! { context, params, disconnected;
+    Health => { let Empty {} = params; status::health(context) };
+    Status => { let Empty {} = params; status::status(context) };
+    Shutdown => { let Empty {} = params; shutdown(context) };
     EventAppend => async {
-        let outcome = surface.log.append(params.events).await.map_err(errors::log);
-        surface.disk.saw(&outcome);
+        let outcome = context.log.append(params.events).await.map_err(errors::log);
+        context.disk.record(&outcome);
         outcome.map(|appended| AppendResult { appended })
     };
-    EventList => async { surface.log.list(params).await.map_err(errors::log) };
-    MessageSend => messages::send(surface, params);
-    MessageInbox => messages::inbox(surface, params);
-    MessageWait => while_wanted(surface, hung_up, messages::wait(surface, params));
-    MessageMarkRead => messages::mark_read(surface, params);
-    AgentList => messages::agents(surface, params);
-    PeerAdd => { let Empty {} = params; peers::add(surface, hung_up) };
-    PeerWait => while_wanted(
-        surface, hung_up, surface.pairing.wait(params.session, params.seen),
+    EventList => async { context.log.list(params).await.map_err(errors::log) };
+    MessageSend => messages::send(context, params);
+    MessageInbox => messages::inbox(context, params);
+    MessageWait => until_abandoned(context, disconnected, messages::wait(context, params));
+    MessageMarkRead => messages::mark_read(context, params);
+    AgentList => messages::agents(context, params);
+    PeerAdd => { let Empty {} = params; peers::add(context, disconnected) };
+    PeerWait => until_abandoned(
+        context, disconnected, context.pairing.wait(params.session, params.seen),
     );
-    PeerCancel => async { surface.pairing.cancel(params.session).map(|()| Empty {}) };
-    PeerResolve => peers::resolve(surface, params);
-    PeerJoin => peers::join(surface, params);
-    PeerList => { let Empty {} = params; peers::list(surface) };
-    PeerRemove => peers::remove(surface, params);
-    PeerSync => peers::sync(surface, params);
-    PeerCheck => reach::check(surface, params);
-    PeerPath => reach::path(surface, params);
-    PeerPolicy => policy::policy(surface, params);
+    PeerCancel => async { context.pairing.cancel(params.session).map(|()| Empty {}) };
+    PeerResolve => peers::resolve(context, params);
+    PeerJoin => peers::join(context, params);
+    PeerList => { let Empty {} = params; peers::list(context) };
+    PeerRemove => peers::remove(context, params);
+    PeerSync => peers::sync(context, params);
+    PeerCheck => connectivity::check(context, params);
+    PeerPath => connectivity::path(context, params);
+    PeerPolicy => policy::policy(context, params);
 }
 
 fn unknown(method: &str) -> RpcError {
@@ -91,23 +91,23 @@ fn unknown(method: &str) -> RpcError {
     RpcError::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method {name:?} here"))
 }
 
-/// A wait ends when its caller hangs up and when the daemon stops.
-async fn while_wanted<T>(
-    surface: &Surface,
-    hung_up: &CancellationToken,
+/// Ends a wait when its caller disconnects and when the daemon stops.
+async fn until_abandoned<T>(
+    context: &AdminContext,
+    disconnected: &CancellationToken,
     wait: impl Future<Output = Result<T, RpcError>>,
 ) -> Result<T, RpcError> {
-    let mut stop = surface.stop.subscribe();
+    let mut stop = context.stop.subscribe();
     tokio::select! {
         outcome = wait => outcome,
-        () = hung_up.cancelled() => Err(errors::stopping()),
+        () = disconnected.cancelled() => Err(errors::stopping()),
         // An error means that the sender is gone, which is the end as well.
         _ = stop.wait_for(|stop| *stop) => Err(errors::stopping()),
     }
 }
 
-async fn shutdown(surface: &Surface) -> Result<Empty, RpcError> {
-    tracing::info!("asked to stop by a local program");
-    surface.stop.send_replace(true);
+async fn shutdown(context: &AdminContext) -> Result<Empty, RpcError> {
+    tracing::info!("a local program asked thrumd to stop");
+    context.stop.send_replace(true);
     Ok(Empty {})
 }

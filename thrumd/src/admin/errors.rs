@@ -1,4 +1,4 @@
-//! From the errors of the rooms to those of the wire. The causes stay in our log.
+//! Maps errors of the modules to answers of the local API. Causes go to the log only.
 
 use std::error::Error;
 
@@ -17,17 +17,17 @@ pub fn log(error: LogError) -> RpcError {
         LogErrorKind::StorageFull | LogErrorKind::Storage => ErrorCode::STORAGE,
         LogErrorKind::Stopping => ErrorCode::STOPPING,
     };
-    // What the caller did wrong is told to the end; what failed here stays in our log.
+    // A caller's mistake is explained in full; a failure of ours is explained in the log only.
     match code {
         ErrorCode::INVALID_PARAMS => RpcError::new(code, Chain(&error).to_string()),
-        _ => told(code, &error),
+        _ => answer(code, &error),
     }
 }
 
 /// An error of messages and agents.
 pub fn agents(error: AgentsError) -> RpcError {
     let answer = error.to_rpc();
-    note(answer.code, &error);
+    log_cause(answer.code, &error);
     answer
 }
 
@@ -38,7 +38,7 @@ pub fn registry(error: RegistryError) -> RpcError {
         RegistryError::Interrupted(_) => ErrorCode::INTERNAL,
         RegistryError::Unknown { .. } | RegistryError::Ambiguous { .. } => ErrorCode::NOT_FOUND,
     };
-    told(code, &error)
+    answer(code, &error)
 }
 
 /// The daemon is going down.
@@ -46,13 +46,13 @@ pub fn stopping() -> RpcError {
     RpcError::new(ErrorCode::STOPPING, "thrumd is stopping")
 }
 
-fn told(code: ErrorCode, error: &dyn Error) -> RpcError {
-    note(code, error);
+fn answer(code: ErrorCode, error: &dyn Error) -> RpcError {
+    log_cause(code, error);
     RpcError::new(code, error.to_string())
 }
 
-/// Causes are for whoever looks after this daemon.
-fn note(code: ErrorCode, error: &dyn Error) {
+/// Logs the causes of a failure: they are for the administrator, not for the caller.
+fn log_cause(code: ErrorCode, error: &dyn Error) {
     if code == ErrorCode::INTERNAL || code == ErrorCode::STORAGE {
         tracing::warn!("a local request failed: {}", Chain(error));
     }

@@ -1,4 +1,4 @@
-//! `GET /events`: new events from a place on, without a gap, as server-sent events.
+//! `GET /events`: the events after a sequence, without a gap, as server-sent events.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,30 +9,30 @@ use thrum_api::local::EventListParams;
 use thrum_api::{ErrorCode, RpcError, Sequence, SequencedEvent};
 use tokio::sync::watch;
 
-use super::{Surface, errors};
+use super::{AdminContext, errors};
 use crate::log::LogHead;
 
-/// Events read at once. Small, because each may be as large as an event can be.
+/// Events read at once. Few, because each may have the maximum size.
 const PAGE_EVENTS: u32 = 32;
 
-/// Reads pages until there are no more, then waits for the log to grow, and so on.
+/// Follows the log: reads pages until there are no more, then waits for the log to grow.
 pub struct Follower {
-    surface: Arc<Surface>,
+    context: Arc<AdminContext>,
     head: watch::Receiver<LogHead>,
     stop: watch::Receiver<bool>,
     params: EventListParams,
     ready: VecDeque<SequencedEvent>,
-    /// The log's head before the last page was read, once that page was the last there was.
-    seen: Option<Sequence>,
+    /// The head before the last page was read, if that page reached the end of the log.
+    read_up_to: Option<Sequence>,
 }
 
 impl Follower {
-    /// Follows the log as `params` ask.
+    /// A follower of the log.
     ///
     /// # Errors
-    /// When the asked place lies beyond the log: what follows it can't be told.
-    pub fn new(surface: Arc<Surface>, params: EventListParams) -> Result<Self, RpcError> {
-        let head = surface.log.head().place.sequence;
+    /// When `after` lies beyond the end of the log.
+    pub fn new(context: Arc<AdminContext>, params: EventListParams) -> Result<Self, RpcError> {
+        let head = context.log.head().place.sequence;
         if params.after > head {
             let message = format!("the log ends at {head}, before {}", params.after);
             return Err(RpcError::new(ErrorCode::OTHER_LOG, message)
@@ -40,12 +40,12 @@ impl Follower {
                 .hint("begin again at 0, or at the end"));
         }
         Ok(Self {
-            head: surface.log.watch(),
-            stop: surface.stop.subscribe(),
+            head: context.log.watch(),
+            stop: context.stop.subscribe(),
             params,
             ready: VecDeque::new(),
-            seen: None,
-            surface,
+            read_up_to: None,
+            context,
         })
     }
 
@@ -62,9 +62,9 @@ impl Follower {
             if *self.stop.borrow() {
                 return None;
             }
-            if let Some(seen) = self.seen {
+            if let Some(read_up_to) = self.read_up_to {
                 tokio::select! {
-                    grown = self.head.wait_for(|head| head.place.sequence > seen) => {
+                    grown = self.head.wait_for(|head| head.place.sequence > read_up_to) => {
                         grown.ok()?;
                     }
                     // An error means that the sender is gone, which is the end as well.
@@ -83,31 +83,31 @@ impl Follower {
     }
 
     async fn read(&mut self) -> Result<(), RpcError> {
-        // Taken before the page is read: what is committed meanwhile makes us look again.
+        // Taken before the page is read, so that a commit meanwhile leads to another read.
         let before = self.head.borrow_and_update().place.sequence;
         let mut params = self.params.clone();
         if !params.newest {
             params.limit = Some(PAGE_EVENTS);
         }
-        let page = self.surface.log.list(params).await.map_err(errors::log)?;
-        // The last ones are asked for once; from then on it is what comes after them.
+        let page = self.context.log.list(params).await.map_err(errors::log)?;
+        // `newest` applies to the first page only; what follows it is read in order.
         self.params.newest = false;
         self.params.after = self.params.after.max(page.next);
-        self.seen = (!page.more_available).then_some(before);
+        self.read_up_to = (!page.more_available).then_some(before);
         self.ready.extend(page.events);
         Ok(())
     }
 }
 
-/// One event in the form of server-sent events. Its id is its place, so that a reader who lost the
-/// connection knows where to go on.
+/// Writes one event as a server-sent event. Its id is its sequence, so that a reader who lost the
+/// connection can resume.
 fn frame(event: &SequencedEvent, out: &mut Vec<u8>) {
     let sequence = event.sequence;
     out.extend_from_slice(
         format!("id: {sequence}\ndata: {{\"sequence\":{sequence},\"event\":").as_bytes(),
     );
-    // A line break can only stand between the tokens of JSON. It would end the field, so it
-    // becomes a field of its own, which the reader joins again with a line break.
+    // A line break can only stand between JSON tokens. It would end the field, so each line becomes
+    // a field of its own; the reader joins them again with a line break.
     let text = event.event.get().replace("\r\n", "\n").replace('\r', "\n");
     out.extend_from_slice(text.replace('\n', "\ndata: ").as_bytes());
     out.extend_from_slice(b"}\n\n");

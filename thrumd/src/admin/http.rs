@@ -1,4 +1,4 @@
-//! The three paths of the local surface.
+//! The three HTTP paths of the local API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,37 +16,37 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::events::Follower;
-use super::{LocalSocket, Surface, connections, dispatch, metrics, query};
+use super::{AdminContext, LocalSocket, connections, dispatch, metrics, query};
 
-/// Requests that are under way when the daemon stops get this long.
+/// How long requests may go on after the daemon was told to stop.
 const GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) surface: Arc<Surface>,
-    /// What was begun is ended, whether or not its caller still listens.
+    pub(super) context: Arc<AdminContext>,
+    /// Requests run to their end here, even if their caller disconnects.
     pub(super) handlers: TaskTracker,
 }
 
-/// Serves the socket until the surface's `stop` is true; then lets what is under way end, for
-/// a while. The socket is gone when it returns.
-pub async fn serve(surface: Arc<Surface>, socket: LocalSocket) {
+/// Serves the socket until `stop` is true, then waits up to [`GRACE`] for requests under way. The
+/// socket file is gone when it returns.
+pub async fn serve(context: Arc<AdminContext>, socket: LocalSocket) {
     let handlers = TaskTracker::new();
-    let shared = Shared { surface: surface.clone(), handlers: handlers.clone() };
+    let shared = Shared { context: context.clone(), handlers: handlers.clone() };
     let router = Router::new()
         .route("/rpc", post(rpc))
         .route("/events", get(follow))
-        .route("/metrics", get(figures))
+        .route("/metrics", get(prometheus))
         .with_state(shared);
-    let (listener, place) = socket.into_parts();
-    let mut stopped = surface.stop.subscribe();
+    let (listener, file) = socket.into_parts();
+    let mut stopped = context.stop.subscribe();
     let stop = CancellationToken::new();
-    let serving = connections::serve(listener, place.is_none(), router, stop.clone());
+    let serving = connections::serve(listener, file.is_none(), router, stop.clone());
     let end = async {
         // An error means that the sender is gone, which is the end as well.
         drop(stopped.wait_for(|stop| *stop).await);
-        // Gone at once: who comes now should find no daemon rather than one that hangs up.
-        drop(place);
+        // First, so that a new caller finds no daemon rather than one that closes the connection.
+        drop(file);
         stop.cancel();
         handlers.close();
         tokio::time::sleep(GRACE).await;
@@ -82,12 +82,13 @@ pub(super) async fn rpc(State(shared): State<Shared>, headers: HeaderMap, body: 
             return failed(StatusCode::BAD_REQUEST, &error);
         }
     };
-    let hung_up = CancellationToken::new();
-    // Dropped with this future, that is when the caller hangs up.
-    let guard = hung_up.clone().drop_guard();
-    let surface = shared.surface;
-    let task =
-        shared.handlers.spawn(async move { dispatch::answer(&surface, &body, &hung_up).await });
+    let disconnected = CancellationToken::new();
+    // Dropped with this future, which happens when the caller disconnects.
+    let guard = disconnected.clone().drop_guard();
+    let context = shared.context;
+    let task = shared
+        .handlers
+        .spawn(async move { dispatch::answer(&context, &body, &disconnected).await });
     let outcome = task.await;
     drop(guard);
     match outcome {
@@ -104,7 +105,7 @@ async fn follow(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Resp
     let follower = query::params(query.as_deref().unwrap_or_default())
         .map_err(|error| (StatusCode::BAD_REQUEST, error))
         .and_then(|params| {
-            Follower::new(shared.surface, params).map_err(|error| (StatusCode::CONFLICT, error))
+            Follower::new(shared.context, params).map_err(|error| (StatusCode::CONFLICT, error))
         });
     match follower {
         Ok(follower) => {
@@ -115,8 +116,8 @@ async fn follow(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Resp
     }
 }
 
-async fn figures(State(shared): State<Shared>) -> Response {
-    match metrics::text(&shared.surface).await {
+async fn prometheus(State(shared): State<Shared>) -> Response {
+    match metrics::text(&shared.context).await {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error),
     }

@@ -1,4 +1,4 @@
-//! Messages and agents. Where a daemon is named by its id, its name is added.
+//! Messages and agents. The name of the machine is added wherever a daemon id stands.
 
 use thrum_api::local::{
     AgentListParams, AgentListResult, InboxParams, InboxResult, MarkReadParams, Message,
@@ -6,54 +6,54 @@ use thrum_api::local::{
 };
 use thrum_api::{Empty, RpcError};
 
-use super::{Surface, errors};
+use super::{AdminContext, errors};
 
 /// `message.send`
 pub async fn send(
-    surface: &Surface,
+    context: &AdminContext,
     params: MessageSendParams,
 ) -> Result<MessageSendResult, RpcError> {
-    let outcome = surface.agents.send(params).await.map_err(errors::agents);
-    surface.disk.saw(&outcome);
+    let outcome = context.agents.send(params).await.map_err(errors::agents);
+    context.disk.record(&outcome);
     outcome
 }
 
 /// `message.inbox`
-pub async fn inbox(surface: &Surface, params: InboxParams) -> Result<InboxResult, RpcError> {
-    let mut result = surface.agents.inbox(params).await.map_err(errors::agents)?;
+pub async fn inbox(context: &AdminContext, params: InboxParams) -> Result<InboxResult, RpcError> {
+    let mut result = context.agents.inbox(params).await.map_err(errors::agents)?;
     for message in &mut result.messages {
-        name_machine(surface, message);
+        name_machine(context, message);
     }
     Ok(result)
 }
 
 /// `message.wait`
-pub async fn wait(surface: &Surface, params: WaitParams) -> Result<WaitResult, RpcError> {
-    let mut message = surface.agents.wait(params).await.map_err(errors::agents)?;
+pub async fn wait(context: &AdminContext, params: WaitParams) -> Result<WaitResult, RpcError> {
+    let mut message = context.agents.wait(params).await.map_err(errors::agents)?;
     if let Some(message) = &mut message {
-        name_machine(surface, message);
+        name_machine(context, message);
     }
     Ok(WaitResult { message })
 }
 
 /// `message.mark_read`
-pub async fn mark_read(surface: &Surface, params: MarkReadParams) -> Result<Empty, RpcError> {
-    surface.agents.mark_read(params).await.map_err(errors::agents)?;
+pub async fn mark_read(context: &AdminContext, params: MarkReadParams) -> Result<Empty, RpcError> {
+    context.agents.mark_read(params).await.map_err(errors::agents)?;
     Ok(Empty {})
 }
 
 /// `agent.list`
 pub async fn agents(
-    surface: &Surface,
+    context: &AdminContext,
     params: AgentListParams,
 ) -> Result<AgentListResult, RpcError> {
-    let mut agents = surface.agents.list(params).await.map_err(errors::agents)?;
+    let mut agents = context.agents.list(params).await.map_err(errors::agents)?;
     for agent in &mut agents {
-        agent.machine = surface.machine(agent.daemon_id);
+        agent.machine = context.machine(agent.daemon_id);
     }
     Ok(AgentListResult { agents })
 }
 
-fn name_machine(surface: &Surface, message: &mut Message) {
-    message.machine = surface.machine(message.origin_daemon);
+fn name_machine(context: &AdminContext, message: &mut Message) {
+    message.machine = context.machine(message.origin_daemon);
 }

@@ -1,11 +1,11 @@
-//! `GET /metrics`, in the text form that Prometheus reads.
+//! `GET /metrics`, in Prometheus's text format.
 
 use std::fmt::Write as _;
 
 use thrum_api::RpcError;
 use thrum_api::local::{PeerState, PeerStatus};
 
-use super::{Surface, errors, status};
+use super::{AdminContext, errors, status};
 
 const STATES: [(PeerState, &str); 7] = [
     (PeerState::InSync, "in_sync"),
@@ -17,22 +17,22 @@ const STATES: [(PeerState, &str); 7] = [
     (PeerState::Off, "off"),
 ];
 
-/// Every figure.
-pub async fn text(surface: &Surface) -> Result<String, RpcError> {
-    let stats = surface.log.stats().await.map_err(errors::log)?;
-    let head = surface.log.head();
-    let peers = status::peers(surface).await;
-    let counters = status::counters(surface);
-    let mut page = Page(String::new());
+/// All metrics.
+pub async fn text(context: &AdminContext) -> Result<String, RpcError> {
+    let stats = context.log.stats().await.map_err(errors::log)?;
+    let head = context.log.head();
+    let peers = status::peers(context).await;
+    let counters = status::counters(context);
+    let mut page = Exposition(String::new());
     let version = env!("CARGO_PKG_VERSION");
     page.family("thrumd_build_info", "gauge", "The version of the program.");
     page.sample("thrumd_build_info", &[("version", version)], 1);
-    page.one("thrumd_uptime_seconds", "gauge", "Time since the start.", surface.uptime_ms() / 1000);
-    page.one("thrumd_log_head", "gauge", "Last place of the log.", head.place.sequence.0);
+    page.one("thrumd_uptime_seconds", "gauge", "Time since the start.", context.uptime_ms() / 1000);
+    page.one("thrumd_log_head", "gauge", "Last sequence of the log.", head.place.sequence.0);
     page.one("thrumd_log_events", "gauge", "Events in the log.", stats.events);
     page.one("thrumd_log_size_bytes", "gauge", "Size of the log's files.", stats.size_bytes);
-    page.one("thrumd_log_quarantined", "gauge", "Events that were set aside.", stats.quarantined);
-    let on = u64::from(surface.network.on().is_some());
+    page.one("thrumd_log_quarantined", "gauge", "Events in quarantine.", stats.quarantined);
+    let on = u64::from(context.network.enabled().is_some());
     page.one("thrumd_sync_enabled", "gauge", "1 if this machine syncs.", on);
     page.one("thrumd_pulls_total", "counter", "sync.pull requests sent.", counters.pulls_sent);
     page.one(
@@ -44,27 +44,39 @@ pub async fn text(surface: &Surface) -> Result<String, RpcError> {
     let received = counters.events_received;
     page.one("thrumd_events_received_total", "counter", "Events from peers.", received);
     let duplicate = counters.events_duplicate;
-    page.one("thrumd_events_duplicate_total", "counter", "Of those, held already.", duplicate);
+    page.one(
+        "thrumd_events_duplicate_total",
+        "counter",
+        "Of those, events that were known already.",
+        duplicate,
+    );
     page.family("thrumd_peers", "gauge", "Peers by state.");
     for (state, word) in STATES {
         let count = peers.iter().filter(|peer| peer.state == state).count();
         page.sample("thrumd_peers", &[("state", word)], count as u64);
     }
-    page.of_peers("thrumd_peer_we_lack", "Places of its log not taken over.", &peers, |p| {
-        p.we_lack
-    });
-    page.of_peers("thrumd_peer_they_lack", "Places of ours it did not take over.", &peers, |p| {
-        p.they_lack
-    });
+    page.of_peers(
+        "thrumd_peer_we_lack",
+        "Sequences of its log that are missing here.",
+        &peers,
+        |p| p.we_lack,
+    );
+    page.of_peers(
+        "thrumd_peer_they_lack",
+        "Sequences of our log that are missing there.",
+        &peers,
+        |p| p.they_lack,
+    );
     page.of_peers("thrumd_peer_failures", "Failures since the last success.", &peers, |p| {
         Some(u64::from(p.failures))
     });
     Ok(page.0)
 }
 
-struct Page(String);
+/// The text of the metrics.
+struct Exposition(String);
 
-impl Page {
+impl Exposition {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }

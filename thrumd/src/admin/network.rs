@@ -1,4 +1,4 @@
-//! The way to peers: the listener and sync, off until someone turns them on.
+//! The connection to peers: the listener and sync, off until a person turns them on.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,35 +14,35 @@ use crate::rpc;
 use crate::sync::Sync;
 use crate::tailnet::{Presence, Tailnet};
 
-/// How long `peer add` and `peer join` wait for a tailnet that is only starting: a login of our own
+/// How long `peer add` and `peer join` wait for a tailnet that is starting: the login of a private
 /// tailscaled takes some seconds.
-const START_LIMIT: Duration = Duration::from_secs(15);
-/// How long they wait for the listener then.
+const TAILNET_START_LIMIT: Duration = Duration::from_secs(15);
+/// How long they then wait for the listener.
 const LISTENER_LIMIT: Duration = Duration::from_secs(5);
 
-/// Peers' requests that are under way when the daemon stops get this long.
+/// How long requests of peers may go on after the daemon was told to stop.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The way to peers, or why there is none.
+/// The connection to peers, or why there is none.
 pub enum Network {
     /// Sync can be turned on.
-    Possible(Box<Link>),
-    /// The tailnet kind can't be used; the words say why and what to do.
-    Impossible(String),
+    Available(Box<PeerNetwork>),
+    /// The tailnet kind can't be used; the text says why and what to do.
+    Unavailable(String),
 }
 
-/// What [`Network`] is made of.
+/// What a [`PeerNetwork`] is made of.
 pub struct NetworkParts {
-    /// What peers are served with.
-    pub surface: rpc::PeerApi,
-    /// The wanted port; 0 picks one.
+    /// The state that requests of peers are answered from.
+    pub api: rpc::PeerApi,
+    /// The port from the settings; 0 picks a free one.
     pub port: u16,
-    /// Told our port once we listen: what sync tells peers.
+    /// Receives the port once the listener is bound; sync tells it to peers.
     pub listening_port: watch::Sender<u16>,
 }
 
-/// The listener and sync.
-pub struct Link {
+/// The listener for peers, and sync.
+pub struct PeerNetwork {
     parts: NetworkParts,
     on: AtomicBool,
     bound: watch::Sender<Vec<SocketAddr>>,
@@ -51,9 +51,9 @@ pub struct Link {
 }
 
 impl Network {
-    /// A network that is off.
+    /// A connection to peers that is off.
     pub fn new(parts: NetworkParts) -> Self {
-        Self::Possible(Box::new(Link {
+        Self::Available(Box::new(PeerNetwork {
             parts,
             on: AtomicBool::new(false),
             bound: watch::Sender::new(Vec::new()),
@@ -62,59 +62,59 @@ impl Network {
         }))
     }
 
-    /// The link, if it is turned on.
-    pub fn on(&self) -> Option<&Link> {
-        self.link().filter(|link| link.on.load(Ordering::Acquire))
+    /// The connection to peers, if it is turned on.
+    pub fn enabled(&self) -> Option<&PeerNetwork> {
+        self.available().filter(|network| network.on.load(Ordering::Acquire))
     }
 
-    /// The link, on or off.
-    pub fn link(&self) -> Option<&Link> {
+    /// The connection to peers, on or off.
+    pub fn available(&self) -> Option<&PeerNetwork> {
         match self {
-            Self::Possible(link) => Some(link),
-            Self::Impossible(_) => None,
+            Self::Available(network) => Some(network),
+            Self::Unavailable(_) => None,
         }
     }
 
     /// The addresses on which peers are served.
     pub fn listening(&self) -> Vec<SocketAddr> {
-        self.link().map(|link| link.bound.borrow().clone()).unwrap_or_default()
+        self.available().map(|network| network.bound.borrow().clone()).unwrap_or_default()
     }
 
-    /// Tells peers what they lack, then ends the listener and sync. 2.5 s at most.
+    /// Drains sync, then ends the listener and sync.
     pub async fn close(&self) {
-        let Some(link) = self.link() else { return };
-        link.sync().say_last_words().await;
-        link.stop.cancel();
-        link.tasks.close();
+        let Some(network) = self.available() else { return };
+        network.sync().say_last_words().await;
+        network.stop.cancel();
+        network.tasks.close();
         let served = async {
-            if tokio::time::timeout(GRACE, link.tasks.wait()).await.is_err() {
+            if tokio::time::timeout(GRACE, network.tasks.wait()).await.is_err() {
                 tracing::warn!("a peer's request was still under way when thrumd stopped");
             }
         };
-        // At once: neither waits for the other, whoever still pulls from us.
-        tokio::join!(served, link.parts.surface.sync.close());
+        // Both at once: a peer that still pulls must not delay the end of sync.
+        tokio::join!(served, network.parts.api.sync.close());
     }
 
-    /// Leaves the tailnet: ends a tailscaled of our own.
+    /// Leaves the tailnet: ends a private tailscaled.
     pub async fn leave(&self) {
-        if let Some(link) = self.link() {
-            link.tailnet().stop().await;
+        if let Some(network) = self.available() {
+            network.tailnet().stop().await;
         }
     }
 }
 
-impl Link {
+impl PeerNetwork {
     /// The running sync.
     pub fn sync(&self) -> &Sync {
-        &self.parts.surface.sync
+        &self.parts.api.sync
     }
 
     /// The tailnet.
     pub fn tailnet(&self) -> &Tailnet {
-        &self.parts.surface.tailnet
+        &self.parts.api.tailnet
     }
 
-    /// Told the addresses on which peers are served, as they change.
+    /// Watches the addresses on which peers are served.
     pub fn bound(&self) -> watch::Receiver<Vec<SocketAddr>> {
         self.bound.subscribe()
     }
@@ -138,27 +138,27 @@ impl Link {
                 }
             }
         });
-        let (surface, stop) = (self.parts.surface.clone(), self.stop.clone());
-        self.tasks.spawn(surface.policy.clone().keep(surface.sync.clone(), stop.clone()));
-        self.tasks.spawn(rpc::serve(surface, self.parts.port, self.bound.clone(), stop));
+        let (api, stop) = (self.parts.api.clone(), self.stop.clone());
+        self.tasks.spawn(api.policy.clone().monitor(api.sync.clone(), stop.clone()));
+        self.tasks.spawn(rpc::serve(api, self.parts.port, self.bound.clone(), stop));
         self.sync().enable();
     }
 
-    /// Goes into the tailnet, and waits while it is only starting.
+    /// Joins the tailnet and waits while it is starting.
     pub async fn started(&self) {
         self.tailnet().begin();
-        self.tailnet().started(START_LIMIT).await;
+        self.tailnet().started(TAILNET_START_LIMIT).await;
     }
 
-    /// Waits until peers can reach us. Answers with what to type on the other machine.
+    /// Waits until peers can reach this machine. Returns the address to type on the other machine.
     ///
     /// # Errors
-    /// Why they can't: the tailnet isn't up, or the port is taken.
+    /// When they can't: the tailnet isn't up, or the port is taken.
     pub async fn reachable(&self) -> Result<String, RpcError> {
         self.started().await;
-        // What sync tells peers, which follows the listener: pairing must not be ahead of it.
+        // Waits for the port that sync tells peers: pairing must not begin before it is known.
         let mut port = self.parts.listening_port.subscribe();
-        let mut trouble = self.troubles();
+        let mut problem = self.listener_problem();
         let (presence, limit) = (self.tailnet().presence(), tokio::time::sleep(LISTENER_LIMIT));
         if let Presence::Waiting { .. } = &*presence.borrow()
             && let Some(why) = self.obstacle()
@@ -168,14 +168,14 @@ impl Link {
         tokio::select! {
             Ok(port) = port.wait_for(|port| *port != 0) => {
                 let name = match &*presence.borrow() {
-                    // Names of the loopback kind are only for show.
+                    // Host names of the loopback kind can't be dialled.
                     _ if self.tailnet().kind() == TailnetKind::Loopback => "localhost".to_owned(),
                     Presence::Up { hostname, .. } => hostname.clone(),
-                    Presence::Waiting { .. } => self.parts.surface.name.to_string(),
+                    Presence::Waiting { .. } => self.parts.api.name.to_string(),
                 };
                 Ok(format!("{name}:{}", *port))
             }
-            Ok(why) = trouble.wait_for(Option::is_some) => {
+            Ok(why) = problem.wait_for(Option::is_some) => {
                 Err(unreachable(why.clone().unwrap_or_default()))
             }
             () = limit => {
@@ -185,17 +185,17 @@ impl Link {
         }
     }
 
-    /// Why nobody can reach us although we are on.
+    /// Why peers can't reach this machine although sync is on.
     pub fn obstacle(&self) -> Option<String> {
         match &*self.tailnet().presence().borrow() {
             Presence::Waiting { why, .. } => Some(format!("the tailnet is not up: {why}")),
-            Presence::Up { .. } => self.parts.surface.problem.borrow().clone(),
+            Presence::Up { .. } => self.parts.api.problem.borrow().clone(),
         }
     }
 
-    /// Told of the listener's troubles, as they come and go.
-    pub fn troubles(&self) -> watch::Receiver<Option<String>> {
-        self.parts.surface.problem.subscribe()
+    /// Watches the problem of the listener, if it has one.
+    pub fn listener_problem(&self) -> watch::Receiver<Option<String>> {
+        self.parts.api.problem.subscribe()
     }
 }
 

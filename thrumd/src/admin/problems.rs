@@ -5,13 +5,13 @@ use thrum_api::local::{PeerState, PeerStatus, Problem, SyncFailureKind};
 use thrum_api::peer::reason;
 use thrum_api::{RpcError, Timestamp};
 
-use super::{Network, Surface};
-use crate::config::SyncWish;
+use super::{AdminContext, Network};
+use crate::config::SyncMode;
 use crate::log::LogStats;
 
 /// Every problem there is now.
 pub fn problems(
-    surface: &Surface,
+    context: &AdminContext,
     peers: &[PeerStatus],
     stats: &Result<LogStats, RpcError>,
 ) -> Vec<Problem> {
@@ -20,19 +20,19 @@ pub fn problems(
         let message = format!("the log can't be read: {}", error.message);
         problems.push(problem("log", message, None, Some("thrum daemon logs")));
     }
-    if let Some((since, message)) = surface.disk.now() {
+    if let Some((since, message)) = context.disk.current() {
         let message = format!("events can't be written: {message}");
         problems.push(problem("disk", message, Some(since), Some("df -h")));
     }
-    problems.extend(surface.found.iter().cloned());
-    match obstacle(surface, peers) {
+    problems.extend(context.found.iter().cloned());
+    match obstacle(context, peers) {
         Some(problem) => problems.push(problem),
-        None if surface.foreign => {}
+        None if context.foreign => {}
         None => {
             problems.extend(
                 peers
                     .iter()
-                    .flat_map(|status| match elsewhere(surface, status) {
+                    .flat_map(|status| match elsewhere(context, status) {
                         // That it can't be reached follows from it.
                         Some(Elsewhere::AddedAgain(problem)) => [Some(problem), None],
                         Some(Elsewhere::Copied(problem)) => [Some(problem), peer(status)],
@@ -54,9 +54,9 @@ pub fn problems(
 }
 
 /// What keeps us from every peer.
-fn obstacle(surface: &Surface, peers: &[PeerStatus]) -> Option<Problem> {
-    let wanted = surface.config.sync == SyncWish::On || surface.registry.sync_wanted();
-    if surface.config.sync == SyncWish::Forbidden {
+fn obstacle(context: &AdminContext, peers: &[PeerStatus]) -> Option<Problem> {
+    let wanted = context.config.sync == SyncMode::On || context.registry.sync_wanted();
+    if context.config.sync == SyncMode::Forbidden {
         // Nothing to miss unless somebody was paired.
         let message =
             "sync is forbidden by sync = false (THRUM_TS_ENABLED), though there are peers";
@@ -65,15 +65,15 @@ fn obstacle(surface: &Surface, peers: &[PeerStatus]) -> Option<Problem> {
             problem("sync_setting", message.to_owned(), None, Some(next))
         });
     }
-    match &surface.network {
-        _ if surface.foreign => None,
-        Network::Impossible(why) if wanted => {
+    match &context.network {
+        _ if context.foreign => None,
+        Network::Unavailable(why) if wanted => {
             let next = "thrumd --print-config";
             Some(problem("tailnet_kind", format!("tailnet off: {why}"), None, Some(next)))
         }
-        Network::Impossible(_) => None,
-        Network::Possible(_) => {
-            let why = surface.network.on()?.obstacle()?;
+        Network::Unavailable(_) => None,
+        Network::Available(_) => {
+            let why = context.network.enabled()?.obstacle()?;
             Some(problem("tailnet_up", why, None, Some("thrum daemon logs")))
         }
     }
@@ -137,15 +137,15 @@ enum Elsewhere {
     Copied(Problem),
 }
 
-fn elsewhere(surface: &Surface, peer: &PeerStatus) -> Option<Elsewhere> {
+fn elsewhere(context: &AdminContext, peer: &PeerStatus) -> Option<Elsewhere> {
     let times = match peer.refused_elsewhere {
         0 => return None,
         1 => "once".to_owned(),
         n => format!("{n} times"),
     };
     let (name, caller) = (&peer.name, peer.refused_caller.as_deref().unwrap_or("another machine"));
-    let bound = surface.registry.get(peer.daemon_id).and_then(|peer| peer.node);
-    let tailnet = surface.network.link().map(super::Link::tailnet);
+    let bound = context.registry.get(peer.daemon_id).and_then(|peer| peer.node);
+    let tailnet = context.network.available().map(super::PeerNetwork::tailnet);
     let problem = |what: &str| {
         let message = format!("{caller} used the token of {name} {times} and was refused: {what}");
         problem("peer_token_elsewhere", message, None, Some("thrum peer add"))

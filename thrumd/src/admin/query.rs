@@ -1,4 +1,4 @@
-//! The query of `GET /events`.
+//! Parses the query of `GET /events`.
 
 use thrum_api::local::EventListParams;
 use thrum_api::{ErrorCode, RpcError, Sequence};
@@ -29,7 +29,7 @@ pub fn params(query: &str) -> Result<EventListParams, RpcError> {
             "project" if value.is_empty() => params.project = None,
             "project" => params.project = Some(value),
             other => {
-                let message = format!("GET /events knows no {other:?} in its query");
+                let message = format!("GET /events has no query parameter {other:?}");
                 return Err(RpcError::new(ErrorCode::INVALID_PARAMS, message));
             }
         }
@@ -38,11 +38,11 @@ pub fn params(query: &str) -> Result<EventListParams, RpcError> {
 }
 
 fn wrong(name: &str, wanted: &str) -> RpcError {
-    let message = format!("{name} in the query of GET /events must be {wanted}");
+    let message = format!("the query parameter {name} of GET /events must be {wanted}");
     RpcError::new(ErrorCode::INVALID_PARAMS, message)
 }
 
-/// Undoes percent-encoding; `+` is a blank. None if it is no UTF-8 or broken off.
+/// Undoes percent-encoding; `+` is a space. None if it is incomplete or not UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

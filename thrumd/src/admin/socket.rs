@@ -1,4 +1,4 @@
-//! The Unix socket: who may use it is decided by its owner, group and mode.
+//! The Unix socket of the local API. Its owner, group and mode decide who may use it.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -9,20 +9,20 @@ use tokio::net::UnixListener;
 /// What went wrong with the socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Somebody answers there.
+    /// Another daemon answers there.
     #[error("another thrumd answers on {path}; stop it, or set THRUM_SOCKET to another path")]
     Live {
         /// The socket.
         path: PathBuf,
     },
-    /// Something else has that name.
-    #[error("{path} is there and is no socket; move it away, or set THRUM_SOCKET to another path")]
-    NoSocket {
+    /// Another kind of file has that path.
+    #[error("{path} exists and is not a socket; move it away, or set THRUM_SOCKET to another path")]
+    NotASocket {
         /// The path.
         path: PathBuf,
     },
-    /// Its folder can't be made.
-    #[error("can't make the folder {path} for the socket")]
+    /// Its folder can't be created.
+    #[error("can't create the folder {path} for the socket")]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -30,9 +30,9 @@ pub enum SocketError {
         #[source]
         cause: io::Error,
     },
-    /// The service manager holds a socket, and clients would look for another one.
+    /// The service manager holds a socket at another path than clients use.
     #[error(
-        "the service manager holds the socket {held}, but thrumd is told to use {path}; \
+        "the service manager holds the socket {held}, but thrumd is configured to use {path}; \
          change ListenStream= of thrumd.socket, or THRUM_SOCKET"
     )]
     Elsewhere {
@@ -54,23 +54,23 @@ pub enum SocketError {
     },
 }
 
-/// A bound socket. Its file goes when this is dropped, unless the service manager holds it.
+/// A bound socket. Its file is removed when this is dropped, unless the service manager holds it.
 #[derive(Debug)]
 pub struct LocalSocket {
     pub(super) listener: UnixListener,
-    pub(super) place: Option<Place>,
+    pub(super) file: Option<SocketFile>,
 }
 
-/// The socket's file.
+/// The socket's file, removed on drop.
 #[derive(Debug)]
-pub struct Place {
+pub struct SocketFile {
     path: PathBuf,
     inode: u64,
 }
 
-impl Drop for Place {
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Only ours: another daemon may have put its own there since.
+        // Only our own file: another daemon may have replaced it since.
         let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|m| m.ino() == self.inode);
         if ours && let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!("can't remove the socket {}: {error}", self.path.display());
@@ -79,11 +79,12 @@ impl Drop for Place {
 }
 
 impl LocalSocket {
-    /// Binds the socket at `path`. For its owner alone (0600), but as root for the group `thrum` as
-    /// well (0660), if there is one. A socket that nobody answers on is replaced.
+    /// Binds the socket at `path`, with mode 0600, or 0660 for the group `thrum` if we are root and
+    /// the group exists. A stale socket is replaced.
     ///
     /// # Errors
-    /// When somebody answers there, when something else is there, and when the system refuses.
+    /// When another daemon answers there, when it is another kind of file, and when the system
+    /// refuses.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
         let failed = |what| move |cause| SocketError::System { what, path: path.to_owned(), cause };
         if let Some(folder) = path.parent()
@@ -92,12 +93,12 @@ impl LocalSocket {
             let made = std::fs::create_dir_all(folder);
             made.map_err(|cause| SocketError::Folder { path: folder.to_owned(), cause })?;
         }
-        clear(path)?;
-        // Connecting needs the right to write. The process's umask takes it away from all but
-        // the owner until the lines below have given it to the group.
+        remove_stale(path)?;
+        // Connecting needs write permission. The umask of the process limits it to the owner until
+        // the lines below give it to the group.
         let listener = UnixListener::bind(path).map_err(failed("bind"))?;
         let inode = std::fs::symlink_metadata(path).map_err(failed("look at"))?.ino();
-        let place = Place { path: path.to_owned(), inode };
+        let file = SocketFile { path: path.to_owned(), inode };
         let mode = match group() {
             Some(group) => {
                 std::os::unix::fs::chown(path, None, Some(group))
@@ -108,23 +109,23 @@ impl LocalSocket {
         };
         let mode = std::fs::Permissions::from_mode(mode);
         std::fs::set_permissions(path, mode).map_err(failed("set the mode of"))?;
-        Ok(Self { listener, place: Some(place) })
+        Ok(Self { listener, file: Some(file) })
     }
 
-    /// The listener, and what removes the file when it is dropped.
-    pub fn into_parts(self) -> (UnixListener, Option<Place>) {
-        (self.listener, self.place)
+    /// The listener, and its file.
+    pub fn into_parts(self) -> (UnixListener, Option<SocketFile>) {
+        (self.listener, self.file)
     }
 }
 
-/// Removes a socket that nobody answers on.
-fn clear(path: &Path) -> Result<(), SocketError> {
+/// Removes a socket on which nobody answers.
+fn remove_stale(path: &Path) -> Result<(), SocketError> {
     let failed = |what| move |cause| SocketError::System { what, path: path.to_owned(), cause };
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed("look at")(error)),
         Ok(meta) if !meta.file_type().is_socket() => {
-            return Err(SocketError::NoSocket { path: path.to_owned() });
+            return Err(SocketError::NotASocket { path: path.to_owned() });
         }
         Ok(_) => {}
     }
@@ -137,7 +138,7 @@ fn clear(path: &Path) -> Result<(), SocketError> {
     }
 }
 
-/// The number of the group `thrum`, if we may give it the socket.
+/// The id of the group `thrum`, if we may give it the socket.
 fn group() -> Option<u32> {
     if !rustix::process::geteuid().is_root() {
         return None;

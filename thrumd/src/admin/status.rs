@@ -8,18 +8,18 @@ use thrum_api::{RpcError, Sequence, Timestamp};
 
 use super::ago::ago;
 use super::problems::problems;
-use super::{Network, Surface, errors};
+use super::{AdminContext, Network, errors};
 use crate::clock;
-use crate::config::SyncWish;
+use crate::config::SyncMode;
 use crate::sync::SyncCounters;
 use crate::tailnet::Presence;
 
 /// `health`
-pub async fn health(surface: &Surface) -> Result<HealthResult, RpcError> {
-    let peers = peers(surface).await;
-    let stats = surface.log.stats().await.map_err(errors::log);
-    let troubled = !problems(surface, &peers, &stats).is_empty();
-    let head = surface.log.head();
+pub async fn health(context: &AdminContext) -> Result<HealthResult, RpcError> {
+    let peers = peers(context).await;
+    let stats = context.log.stats().await.map_err(errors::log);
+    let troubled = !problems(context, &peers, &stats).is_empty();
+    let head = context.log.head();
     let now = clock::now();
     let in_short = peers.iter().map(|peer| PeerSummary {
         daemon_id: peer.daemon_id,
@@ -29,17 +29,17 @@ pub async fn health(surface: &Surface) -> Result<HealthResult, RpcError> {
     Ok(HealthResult {
         status: if troubled { HealthState::Degraded } else { HealthState::Ok },
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        daemon_id: surface.daemon,
-        name: surface.name.to_string(),
+        daemon_id: context.daemon,
+        name: context.name.to_string(),
         pid: std::process::id(),
-        uptime_ms: surface.uptime_ms(),
+        uptime_ms: context.uptime_ms(),
         epoch: head.epoch,
         head_seq: head.place.sequence,
-        state_dir: surface.config.state_dir.display().to_string(),
-        log_path: surface.config.log_path.as_ref().map(|path| path.display().to_string()),
+        state_dir: context.config.state_dir.display().to_string(),
+        log_path: context.config.log_path.as_ref().map(|path| path.display().to_string()),
         tailscale_sync: TailscaleSync {
-            enabled: surface.network.on().is_some(),
-            hostname: hostname(surface).unwrap_or_else(|| surface.name.to_string()),
+            enabled: context.network.enabled().is_some(),
+            hostname: hostname(context).unwrap_or_else(|| context.name.to_string()),
             peer_count: peers.len(),
             peers: in_short.collect(),
         },
@@ -47,20 +47,20 @@ pub async fn health(surface: &Surface) -> Result<HealthResult, RpcError> {
 }
 
 /// `status`
-pub async fn status(surface: &Surface) -> Result<StatusResult, RpcError> {
-    let peers = peers(surface).await;
-    // What can't be read becomes a problem; it doesn't hide the rest.
-    let stats = surface.log.stats().await.map_err(errors::log);
-    let problems = problems(surface, &peers, &stats);
+pub async fn status(context: &AdminContext) -> Result<StatusResult, RpcError> {
+    let peers = peers(context).await;
+    // A failure becomes a problem in the list; it doesn't hide the rest.
+    let stats = context.log.stats().await.map_err(errors::log);
+    let problems = problems(context, &peers, &stats);
     let stats = stats.unwrap_or_default();
-    let head = surface.log.head();
+    let head = context.log.head();
     Ok(StatusResult {
-        daemon_id: surface.daemon,
-        name: surface.name.to_string(),
+        daemon_id: context.daemon,
+        name: context.name.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
-        uptime_ms: surface.uptime_ms(),
-        state_dir: surface.config.state_dir.display().to_string(),
+        uptime_ms: context.uptime_ms(),
+        state_dir: context.config.state_dir.display().to_string(),
         log: LogStatus {
             epoch: head.epoch,
             head_seq: head.place.sequence,
@@ -68,27 +68,27 @@ pub async fn status(surface: &Surface) -> Result<StatusResult, RpcError> {
             size_bytes: stats.size_bytes,
             quarantined: stats.quarantined,
         },
-        tailnet: tailnet(surface).await,
-        sync: sync(surface, &peers),
+        tailnet: tailnet(context).await,
+        sync: sync(context, &peers),
         problems,
         peers,
     })
 }
 
-/// How it stands with each peer, by name. Without sync: what is on disk.
-pub async fn peers(surface: &Surface) -> Vec<PeerStatus> {
-    if let Some(link) = surface.network.on() {
-        return link.sync().status().await;
+/// The status of each peer, by name. While sync is off, what is on disk.
+pub async fn peers(context: &AdminContext) -> Vec<PeerStatus> {
+    if let Some(network) = context.network.enabled() {
+        return network.sync().status().await;
     }
     let mut peers = Vec::new();
-    for peer in surface.registry.all() {
-        let checkpoint = surface.log.checkpoint(peer.daemon_id).await.ok();
+    for peer in context.registry.all() {
+        let checkpoint = context.log.checkpoint(peer.daemon_id).await.ok();
         peers.push(PeerStatus {
             daemon_id: peer.daemon_id,
-            name: surface.name_of(&peer),
+            name: context.name_of(&peer),
             address: peer.address,
             state: PeerState::Off,
-            since: started_at(surface),
+            since: started_at(context),
             last_sync: checkpoint.and_then(|checkpoint| checkpoint.last_sync),
             we_lack: None,
             they_lack: None,
@@ -100,7 +100,7 @@ pub async fn peers(surface: &Surface) -> Vec<PeerStatus> {
             last_error: None,
             version: None,
             events_received: 0,
-            refused_elsewhere: surface.registry.refused_elsewhere(peer.daemon_id),
+            refused_elsewhere: context.registry.refused_elsewhere(peer.daemon_id),
             refused_caller: None,
             refusal: None,
             by_policy: peer.by_policy,
@@ -111,62 +111,62 @@ pub async fn peers(surface: &Surface) -> Vec<PeerStatus> {
 }
 
 /// Counters of sync since start.
-pub fn counters(surface: &Surface) -> SyncCounters {
-    surface.network.link().map(|link| link.sync().counters()).unwrap_or_default()
+pub fn counters(context: &AdminContext) -> SyncCounters {
+    context.network.available().map(|network| network.sync().counters()).unwrap_or_default()
 }
 
-/// Where we are, for `status` and the service manager.
-fn tailnet_words(surface: &Surface) -> String {
-    if surface.foreign {
+/// The state of the tailnet as text.
+fn tailnet_state(context: &AdminContext) -> String {
+    if context.foreign {
         return "off: this state directory came from another machine".to_owned();
     }
-    if surface.config.sync == SyncWish::Forbidden {
+    if context.config.sync == SyncMode::Forbidden {
         return "off: forbidden by sync = false (THRUM_TS_ENABLED)".to_owned();
     }
-    if let Network::Impossible(why) = &surface.network {
+    if let Network::Unavailable(why) = &context.network {
         return format!("off: {why}");
     }
-    match surface.network.on() {
+    match context.network.enabled() {
         None => "off: until `thrum peer add` or `thrum peer join`".to_owned(),
-        Some(link) => match &*link.tailnet().presence().borrow() {
+        Some(network) => match &*network.tailnet().presence().borrow() {
             Presence::Waiting { why, .. } => format!("waiting: {why}"),
             Presence::Up { .. } => "up".to_owned(),
         },
     }
 }
 
-async fn tailnet(surface: &Surface) -> TailnetStatus {
-    let warning = match surface.network.on() {
-        Some(link) => link.tailnet().problem(),
+async fn tailnet(context: &AdminContext) -> TailnetStatus {
+    let warning = match context.network.enabled() {
+        Some(network) => network.tailnet().problem(),
         None => None,
     };
     TailnetStatus {
-        kind: surface.config.tailnet,
-        state: tailnet_words(surface),
-        hostname: hostname(surface),
+        kind: context.config.tailnet,
+        state: tailnet_state(context),
+        hostname: hostname(context),
         warning,
-        tailscaled_socket: match surface.config.tailnet {
+        tailscaled_socket: match context.config.tailnet {
             TailnetKind::Tailscaled => {
-                surface.config.tailscale_socket.as_ref().map(|path| path.display().to_string())
+                context.config.tailscale_socket.as_ref().map(|path| path.display().to_string())
             }
             TailnetKind::Private | TailnetKind::Loopback => None,
         },
-        listening: surface.network.listening().iter().map(ToString::to_string).collect(),
+        listening: context.network.listening().iter().map(ToString::to_string).collect(),
     }
 }
 
-fn sync(surface: &Surface, peers: &[PeerStatus]) -> SyncStatus {
+fn sync(context: &AdminContext, peers: &[PeerStatus]) -> SyncStatus {
     let now = clock::now();
-    let limit_ms = surface.config.cadence.longest_silence().as_millis();
+    let limit_ms = context.config.cadence.longest_silence().as_millis();
     let works =
         |state| matches!(state, PeerState::InSync | PeerState::CatchingUp | PeerState::LogChanged);
     let lately = |then: Timestamp| u128::from(now.millis_since(then)) <= limit_ms;
     let connected =
         peers.iter().filter(|peer| works(peer.state) && peer.last_sync.is_some_and(lately)).count();
     let in_sync = peers.iter().filter(|peer| peer.state == PeerState::InSync).count();
-    let counters = counters(surface);
+    let counters = counters(context);
     SyncStatus {
-        enabled: surface.network.on().is_some(),
+        enabled: context.network.enabled().is_some(),
         connected,
         in_sync,
         last_sync: peers.iter().filter_map(|peer| peer.last_sync).max(),
@@ -177,14 +177,14 @@ fn sync(surface: &Surface, peers: &[PeerStatus]) -> SyncStatus {
     }
 }
 
-fn hostname(surface: &Surface) -> Option<String> {
-    match &*surface.network.on()?.tailnet().presence().borrow() {
+fn hostname(context: &AdminContext) -> Option<String> {
+    match &*context.network.enabled()?.tailnet().presence().borrow() {
         Presence::Up { hostname, .. } => Some(hostname.clone()),
         Presence::Waiting { .. } => None,
     }
 }
 
-fn started_at(surface: &Surface) -> Timestamp {
-    let uptime = i64::try_from(surface.uptime_ms()).unwrap_or(i64::MAX);
+fn started_at(context: &AdminContext) -> Timestamp {
+    let uptime = i64::try_from(context.uptime_ms()).unwrap_or(i64::MAX);
     Timestamp::from_millis(clock::now().as_millis().saturating_sub(uptime))
 }

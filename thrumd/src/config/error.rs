@@ -1,4 +1,4 @@
-//! Why a configuration is none.
+//! Errors of the configuration.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,9 +12,9 @@ pub enum Origin {
     Env(&'static str),
     /// `thrumd.toml`.
     File(PathBuf),
-    /// Nobody set it, and another setting makes no sense without it.
+    /// Another setting implies it.
     Implied(&'static str),
-    /// Nobody set it.
+    /// It is not set.
     Default,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Origin {
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A value that can't be one.
+    /// An invalid value.
     #[error("{name} = {value:?} ({origin}): {wanted}")]
     Value {
         /// The setting.
@@ -42,16 +42,16 @@ pub enum ConfigError {
         value: String,
         /// Where it came from.
         origin: Origin,
-        /// What a value is.
+        /// What a value must be.
         wanted: String,
     },
-    /// A variable with bytes that are no text.
+    /// A variable that is not UTF-8.
     #[error("{name} in the environment is not UTF-8 text")]
     NotText {
         /// The variable.
         name: &'static str,
     },
-    /// A file that was named, or that is there, can't be read.
+    /// The file can't be read.
     #[error("can't read the configuration file {path}")]
     Read {
         /// The file.
@@ -60,7 +60,7 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// A file that is no TOML. The line itself isn't shown: it may hold a secret.
+    /// The file is not TOML. The line itself isn't shown: it may contain a secret.
     #[error("{path}, line {line}: {message}")]
     Syntax {
         /// The file.
@@ -70,17 +70,17 @@ pub enum ConfigError {
         /// What the parser says.
         message: String,
     },
-    /// A key that is no setting.
+    /// An unknown key.
     #[error("{path}: there is no setting {name:?}{}", near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default())]
     UnknownKey {
         /// The file.
         path: PathBuf,
         /// The key.
         name: String,
-        /// The setting that looks most like it.
+        /// The most similar setting.
         near: Option<&'static str>,
     },
-    /// A value in the file that is neither text, number nor truth value.
+    /// A value in the file that is neither text, number nor boolean.
     #[error("{path}: {name} must be a text, a number, true or false")]
     Type {
         /// The file.

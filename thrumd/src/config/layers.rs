@@ -1,4 +1,4 @@
-//! Flags over environment over file over defaults, and where each value came from.
+//! Layered settings: flags over environment over file over defaults, and where each value came from.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use thrum_api::similar_names;
 
 use super::error::{ConfigError, Origin};
+use super::parse::boolean;
 use super::settings::{Fallback, Key, SETTINGS, setting};
-use super::values::truth;
 
 /// The environment, or a map in its place.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -19,13 +19,13 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub struct Flags {
     /// `--config`.
     pub config: Option<PathBuf>,
-    /// One for each setting that was given.
+    /// The settings that were given.
     pub values: BTreeMap<Key, String>,
 }
 
-/// What defaults depend on.
+/// Facts about this machine that defaults depend on.
 #[derive(Debug, Clone)]
-pub struct Machine {
+pub struct HostInfo {
     /// We run as root.
     pub root: bool,
     /// The home directory.
@@ -34,12 +34,12 @@ pub struct Machine {
     pub hostname: String,
 }
 
-impl Machine {
-    /// This machine.
-    pub fn here() -> Self {
+impl HostInfo {
+    /// Those of this machine.
+    pub fn detect() -> Self {
         let name = rustix::system::uname();
         let name = name.nodename().to_string_lossy();
-        // The first label: a domain would make the name longer and no clearer.
+        // Only the first label: the domain makes the name longer and not clearer.
         let name = name.split('.').next().unwrap_or_default();
         let name = if thrum_api::names::daemon(name).is_ok() { name } else { "localhost" };
         Self {
@@ -53,13 +53,13 @@ impl Machine {
 /// A value and where it came from. No text: unset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
-    /// As it was written.
+    /// The text as written.
     pub text: Option<String>,
-    /// By whom.
+    /// The layer it came from.
     pub origin: Origin,
 }
 
-/// Every setting with its value, not parsed yet.
+/// The unparsed value of every setting.
 #[derive(Clone)]
 pub struct Layers {
     values: BTreeMap<Key, Value>,
@@ -69,8 +69,8 @@ impl Layers {
     /// Collects the values. The first layer that has one wins; an empty variable counts as absent.
     ///
     /// # Errors
-    /// When a file or a variable can't be read, or the file has a key that is no setting.
-    pub fn gather(flags: &Flags, env: Env<'_>, machine: &Machine) -> Result<Self, ConfigError> {
+    /// When a file or a variable can't be read, or the file has an unknown key.
+    pub fn collect(flags: &Flags, env: Env<'_>, machine: &HostInfo) -> Result<Self, ConfigError> {
         let file = read_file(flags, env, machine)?;
         let mut values = BTreeMap::new();
         for setting in SETTINGS {
@@ -86,7 +86,7 @@ impl Layers {
             } else {
                 let text = match setting.fallback {
                     Fallback::Value(text) => Some(text.to_owned()),
-                    Fallback::Found(_) => Some(found(setting.key, &values, env, machine)?),
+                    Fallback::Computed(_) => Some(computed(setting.key, &values, env, machine)?),
                     Fallback::Unset(_) => None,
                 };
                 Value { text, origin: Origin::Default }
@@ -98,11 +98,12 @@ impl Layers {
         Ok(layers)
     }
 
-    /// Where something is set that only the private kind uses, and no kind is, that one is meant.
+    /// Selects the private kind if a setting is given that only this kind uses, and no kind is given.
     fn imply_private(&mut self) {
         let set = |key: &Key| {
             let value = self.get(*key);
-            let off = *key == Key::Ephemeral && value.text.as_deref().map(truth) == Some(Ok(false));
+            let off =
+                *key == Key::Ephemeral && value.text.as_deref().map(boolean) == Some(Ok(false));
             value.origin != Origin::Default && !off
         };
         let private = [Key::AuthKey, Key::ControlUrl, Key::TailscaleStateDir, Key::Ephemeral];
@@ -113,13 +114,13 @@ impl Layers {
         }
     }
 
-    /// Takes over one setting from other layers.
-    pub fn take(&mut self, key: Key, from: &Self) {
+    /// Copies one setting from other layers.
+    pub fn copy_from(&mut self, key: Key, from: &Self) {
         self.values.insert(key, from.get(key).clone());
     }
 
-    /// The file that a secret came from, where others than its owner and its group may read it.
-    pub fn secret_for_all(&self) -> Option<&Path> {
+    /// The file that a secret came from, if everyone may read it.
+    pub fn world_readable_secret(&self) -> Option<&Path> {
         SETTINGS.iter().filter(|setting| setting.secret()).find_map(|setting| {
             let Origin::File(path) = &self.get(setting.key).origin else { return None };
             let others_may = path.metadata().is_ok_and(|file| file.mode() & 0o004 != 0);
@@ -142,11 +143,11 @@ fn variable(env: Env<'_>, name: &'static str) -> Result<Option<String>, ConfigEr
 }
 
 /// A default that depends on the machine or on settings further up in the table.
-fn found(
+fn computed(
     key: Key,
     so_far: &BTreeMap<Key, Value>,
     env: Env<'_>,
-    machine: &Machine,
+    machine: &HostInfo,
 ) -> Result<String, ConfigError> {
     let in_state_dir = |name: &str| {
         let dir = so_far.get(&Key::StateDir).and_then(|value| value.text.clone());
@@ -160,7 +161,7 @@ fn found(
     })
 }
 
-fn state_dir(env: Env<'_>, machine: &Machine) -> Result<PathBuf, ConfigError> {
+fn state_dir(env: Env<'_>, machine: &HostInfo) -> Result<PathBuf, ConfigError> {
     if machine.root {
         return Ok(PathBuf::from("/var/lib/thrum"));
     }
@@ -176,18 +177,18 @@ fn state_dir(env: Env<'_>, machine: &Machine) -> Result<PathBuf, ConfigError> {
 
 type Entries = BTreeMap<Key, String>;
 
-/// The file that was named must be there; the one in the usual place may be.
+/// Reads the configuration file. A file that was named must exist; the one in the usual place may.
 fn read_file(
     flags: &Flags,
     env: Env<'_>,
-    machine: &Machine,
+    machine: &HostInfo,
 ) -> Result<Option<(PathBuf, Entries)>, ConfigError> {
     let named = match &flags.config {
         Some(path) => Some(path.clone()),
         None => variable(env, "THRUM_CONFIG")?.map(PathBuf::from),
     };
     let usual = || -> Result<Option<PathBuf>, ConfigError> {
-        // systemd's ConfigurationDirectory=: the service isn't root and has no home.
+        // From systemd's ConfigurationDirectory=: the service isn't root and has no home.
         if let Some(dirs) = variable(env, "CONFIGURATION_DIRECTORY")? {
             let dir = dirs.split(':').next().unwrap_or_default();
             return Ok(Some(Path::new(dir).join("thrumd.toml")));
@@ -213,7 +214,7 @@ fn read_file(
     }
 }
 
-/// The settings in the text of a `thrumd.toml`.
+/// Parses the text of a `thrumd.toml`.
 fn entries(path: &Path, text: &str) -> Result<Entries, ConfigError> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let start = error.span().map_or(0, |span| span.start);
@@ -241,7 +242,7 @@ fn entries(path: &Path, text: &str) -> Result<Entries, ConfigError> {
     Ok(entries)
 }
 
-/// The setting whose name (or variable, or flag) looks most like what was typed.
+/// The setting whose name, variable or flag is most similar to what was typed.
 fn nearest(typed: &str) -> Option<&'static str> {
     let typed = typed.to_lowercase().replace('-', "_");
     if let Some(same) = SETTINGS.iter().find(|s| s.env.to_lowercase() == typed) {

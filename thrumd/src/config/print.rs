@@ -1,4 +1,4 @@
-//! What the table of settings is shown as.
+//! Prints the table of settings.
 
 use std::fmt::Write as _;
 
@@ -27,15 +27,15 @@ pub fn effective(layers: &Layers) -> String {
 /// `--print-default-config`: a `thrumd.toml` in which everything is commented out.
 pub fn default_file() -> String {
     let mut text = String::from(
-        "# Settings of thrumd. What is commented out is as it would be anyway.\n\
-         # Flags and environment variables win over this file.\n",
+        "# Settings of thrumd. Commented lines are examples and change nothing.\n\
+         # Flags and environment variables override this file.\n",
     );
     for setting in SETTINGS {
         text.push('\n');
         for line in wrapped(setting.doc, 96) {
             push(&mut text, format_args!("# {line}\n"));
         }
-        let default = format!("Default: {}.", default_words(setting).replace('`', ""));
+        let default = format!("Default: {}.", default_text(setting).replace('`', ""));
         for line in wrapped(&default, 96) {
             push(&mut text, format_args!("# {line}\n"));
         }
@@ -49,18 +49,18 @@ pub fn markdown() -> String {
     let mut text = String::from(
         "# Settings of thrumd\n\
          \n\
-         Made from the table in `thrumd/src/config/settings.rs`; a test compares.\n\
+         Generated from `thrumd/src/config/settings.rs`; a test keeps it up to date.\n\
          \n\
-         A flag wins over an environment variable, that over `thrumd.toml`, that over the default. An\n\
-         empty variable counts as absent. `thrumd --print-config` shows every value and where it came\n\
-         from, `thrumd --check-config` only says whether all is well, `thrumd --print-default-config`\n\
-         writes a `thrumd.toml` to begin with. A wrong value or an unknown key ends thrumd with exit\n\
-         code 64 before anything is opened.\n\
+         A flag overrides an environment variable, which overrides `thrumd.toml`, which overrides the\n\
+         default. An empty variable counts as unset. `thrumd --print-config` shows every value and where\n\
+         it came from, `thrumd --check-config` only checks them, `thrumd --print-default-config` writes a\n\
+         `thrumd.toml` to start with. An invalid value or an unknown key ends thrumd with exit code 64\n\
+         before anything is opened.\n\
          \n\
          The file is the one named by `--config` or `THRUM_CONFIG`, else `~/.config/thrum/thrumd.toml`\n\
          (with `XDG_CONFIG_HOME`: there), as root and as the system's service `/etc/thrum/thrumd.toml`\n\
-         (systemd's `CONFIGURATION_DIRECTORY`). `thrum` takes `state_dir` and `socket` from yours, too, so\n\
-         that it finds the daemon. Times are written as `90s`, `5m` or `2m30s`.\n\
+         (systemd's `CONFIGURATION_DIRECTORY`). `thrum` reads `state_dir` and `socket` from yours, too, so\n\
+         that it finds the daemon. Durations are written as `90s`, `5m` or `2m30s`.\n\
          \n\
          | in thrumd.toml | variable | flag | default |\n\
          | --- | --- | --- | --- |\n",
@@ -68,7 +68,7 @@ pub fn markdown() -> String {
     for setting in SETTINGS {
         let flag = setting.flag.map_or("none".to_owned(), |flag| format!("`--{flag}`"));
         let (name, env) = (setting.name, setting.env);
-        let default = default_words(setting);
+        let default = default_text(setting);
         push(&mut text, format_args!("| `{name}` | `{env}` | {flag} | {default} |\n"));
     }
     for setting in SETTINGS {
@@ -82,10 +82,10 @@ pub fn markdown() -> String {
     text
 }
 
-fn default_words(setting: &Setting) -> String {
+fn default_text(setting: &Setting) -> String {
     match setting.fallback {
         Fallback::Value(text) => format!("`{text}`"),
-        Fallback::Found(words) | Fallback::Unset(words) => words.to_owned(),
+        Fallback::Computed(words) | Fallback::Unset(words) => words.to_owned(),
     }
 }
 

@@ -40,14 +40,14 @@ pub enum Key {
     LogPath,
 }
 
-/// What a setting is when nobody set it.
+/// The default of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
     /// This value.
     Value(&'static str),
-    /// A value that depends on the machine or on other settings, in words.
-    Found(&'static str),
-    /// Nothing; what that means, in words.
+    /// A value that depends on the machine or on other settings; the text describes it.
+    Computed(&'static str),
+    /// No value; the text says what that means.
     Unset(&'static str),
 }
 
@@ -62,11 +62,11 @@ pub struct Setting {
     pub flag: Option<&'static str>,
     /// Its environment variable.
     pub env: &'static str,
-    /// What a value is, for `--help`.
+    /// The kind of value, for `--help`.
     pub value: &'static str,
-    /// What it is when nobody set it.
+    /// Its default.
     pub fallback: Fallback,
-    /// A value as it would stand in `thrumd.toml`.
+    /// An example value for `thrumd.toml`.
     pub sample: &'static str,
     /// What it does.
     pub doc: &'static str,
@@ -93,12 +93,12 @@ pub const SETTINGS: &[Setting] = &[
         flag: Some("state-dir"),
         env: "THRUM_STATE_DIR",
         value: "DIR",
-        fallback: Fallback::Found(
+        fallback: Fallback::Computed(
             "`/var/lib/thrum` as root, else `$XDG_STATE_HOME/thrum` or `~/.local/state/thrum` \
              (macOS: `~/Library/Application Support/thrum`)",
         ),
         sample: "\"/var/lib/thrum\"",
-        doc: "Where identity, log and peers live. One daemon for each.",
+        doc: "The directory of the identity, the log and the peers. Each daemon needs its own.",
     },
     Setting {
         key: Key::Socket,
@@ -106,7 +106,7 @@ pub const SETTINGS: &[Setting] = &[
         flag: Some("socket"),
         env: "THRUM_SOCKET",
         value: "PATH",
-        fallback: Fallback::Found("`thrumd.sock` in the state directory"),
+        fallback: Fallback::Computed("`thrumd.sock` in the state directory"),
         sample: "\"/run/thrum/thrumd.sock\"",
         doc: "The Unix socket for programs on this machine.",
     },
@@ -119,7 +119,7 @@ pub const SETTINGS: &[Setting] = &[
         fallback: Fallback::Value("info"),
         sample: "\"info,thrumd::sync=debug\"",
         doc: "What is logged on stderr: `error`, `warn`, `info`, `debug`, `trace` or `off`, also for \
-              one part of the program.",
+              single modules.",
     },
     Setting {
         key: Key::Sync,
@@ -137,9 +137,9 @@ pub const SETTINGS: &[Setting] = &[
         flag: Some("hostname"),
         env: "THRUM_TS_HOSTNAME",
         value: "NAME",
-        fallback: Fallback::Found("the machine's host name"),
+        fallback: Fallback::Computed("the machine's host name"),
         sample: "\"my-laptop\"",
-        doc: "What this machine calls itself.",
+        doc: "The name of this machine.",
     },
     Setting {
         key: Key::Port,
@@ -150,7 +150,7 @@ pub const SETTINGS: &[Setting] = &[
         fallback: Fallback::Value("9100"),
         sample: "9100",
         doc: "The TCP port for peers, on tailnet addresses only. 0 picks a free one, for the loopback \
-              tailnet alone.",
+              tailnet only.",
     },
     Setting {
         key: Key::Tailnet,
@@ -160,10 +160,10 @@ pub const SETTINGS: &[Setting] = &[
         value: "KIND",
         fallback: Fallback::Value("tailscaled"),
         sample: "\"tailscaled\"",
-        doc: "How peers are reached: `tailscaled` (this machine's own), `private` (a tailscaled of \
-              thrumd's own) or `loopback` (this machine only, no identity: for tests and the demo). \
-              Where this is not set, an auth key, a control URL, a state directory for tailscaled or \
-              `ephemeral = true` means `private`.",
+        doc: "How peers are reached: `tailscaled` (this machine's own), `private` (a tailscaled that \
+              thrumd runs) or `loopback` (this machine only, no identity: for tests and the demo). \
+              If this is not set, an auth key, a control URL, a state directory for tailscaled or \
+              `ephemeral = true` selects `private`.",
     },
     Setting {
         key: Key::SyncInterval,
@@ -173,7 +173,7 @@ pub const SETTINGS: &[Setting] = &[
         value: "DURATION",
         fallback: Fallback::Value("5m"),
         sample: "\"5m\"",
-        doc: "How often peers are asked for events although they sent no news.",
+        doc: "How often peers are asked for events without a notification from them.",
     },
     Setting {
         key: Key::SyncRecent,
@@ -183,7 +183,7 @@ pub const SETTINGS: &[Setting] = &[
         value: "DURATION",
         fallback: Fallback::Value("2m"),
         sample: "\"2m\"",
-        doc: "Peers that were synced within this time are left alone then. At most `sync_interval`.",
+        doc: "Peers that were synced within this time are not asked. At most `sync_interval`.",
     },
     Setting {
         key: Key::PairingTimeout,
@@ -193,7 +193,7 @@ pub const SETTINGS: &[Setting] = &[
         value: "DURATION",
         fallback: Fallback::Value("5m"),
         sample: "\"1m\"",
-        doc: "How long a pairing code is good. At most `5m`: it has four digits.",
+        doc: "How long a pairing code is valid. At most `5m`, because it has only four digits.",
     },
     Setting {
         key: Key::TailscaleSocket,
@@ -213,8 +213,8 @@ pub const SETTINGS: &[Setting] = &[
         value: "KEY",
         fallback: Fallback::Unset("none"),
         sample: "\"tskey-auth-...\"",
-        doc: "Lets this machine into the tailnet without a person. For `tailnet = \"private\"`. Has no \
-              flag, because command lines can be read by everyone.",
+        doc: "Joins the tailnet without a person. For `tailnet = \"private\"`. It has no flag, because \
+              every user can read command lines.",
     },
     Setting {
         key: Key::ControlUrl,
@@ -232,9 +232,9 @@ pub const SETTINGS: &[Setting] = &[
         flag: Some("tailscale-state-dir"),
         env: "THRUM_TS_STATE_DIR",
         value: "DIR",
-        fallback: Fallback::Found("`tailscale` in the state directory"),
+        fallback: Fallback::Computed("`tailscale` in the state directory"),
         sample: "\"/var/lib/thrum/tailscale\"",
-        doc: "Where the tailscaled of thrumd's own keeps its state. For `tailnet = \"private\"`.",
+        doc: "The state directory of the tailscaled that thrumd runs. For `tailnet = \"private\"`.",
     },
     Setting {
         key: Key::Ephemeral,
@@ -254,8 +254,8 @@ pub const SETTINGS: &[Setting] = &[
         value: "PATH",
         fallback: Fallback::Value("/etc/machine-id"),
         sample: "\"/etc/machine-id\"",
-        doc: "Identifies this machine, so that a state directory that was copied here from another \
-              one is noticed.",
+        doc: "The file that identifies this machine. It shows that a state directory was copied here \
+              from another machine.",
     },
     Setting {
         key: Key::LogPath,
@@ -265,6 +265,6 @@ pub const SETTINGS: &[Setting] = &[
         value: "PATH",
         fallback: Fallback::Unset("unknown"),
         sample: "\"/var/log/thrumd.log\"",
-        doc: "Where stderr goes. thrumd only repeats it to those who ask (`thrum daemon logs`).",
+        doc: "The file that stderr is written to. thrumd only reports it to `thrum daemon logs`.",
     },
 ];

@@ -3,15 +3,15 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Cadence, CadenceError, Config, ConfigError, Flags, Key, Layers, Machine, SETTINGS};
-use super::{SyncWish, print, setting};
+use super::{Cadence, CadenceError, Config, ConfigError, Flags, HostInfo, Key, Layers, SETTINGS};
+use super::{SyncMode, print, setting};
 use thrum_api::local::TailnetKind;
 
-fn machine(root: bool) -> Machine {
-    Machine { root, home: Some("/home/ann".into()), hostname: "box".into() }
+fn machine(root: bool) -> HostInfo {
+    HostInfo { root, home: Some("/home/ann".into()), hostname: "box".into() }
 }
 
-fn gather(
+fn collect(
     flags: &[(Key, &str)],
     env: &[(&str, &str)],
     file: Option<&Path>,
@@ -21,11 +21,11 @@ fn gather(
         config: file.map(Path::to_owned),
         values: flags.iter().map(|(key, text)| (*key, (*text).to_owned())).collect(),
     };
-    Layers::gather(&flags, &|name| env.get(name).map(OsString::from), &machine(false))
+    Layers::collect(&flags, &|name| env.get(name).map(OsString::from), &machine(false))
 }
 
 fn config(env: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    Config::parse(&gather(&[], env, None)?)
+    Config::parse(&collect(&[], env, None)?)
 }
 
 fn refusal(env: &[(&str, &str)]) -> String {
@@ -53,7 +53,7 @@ fn the_table_is_in_the_order_of_the_keys_and_repeats_nothing() {
 #[test]
 fn without_any_setting_everything_has_its_default() {
     let config = config(&[]).unwrap();
-    assert_eq!(config.sync, SyncWish::WhenPaired);
+    assert_eq!(config.sync, SyncMode::WhenPaired);
     assert_eq!((config.hostname.as_str(), config.port), ("box", 9100));
     assert_eq!(config.tailnet, TailnetKind::Tailscaled);
     assert_eq!(config.cadence.interval, Duration::from_secs(300));
@@ -69,13 +69,13 @@ fn without_any_setting_everything_has_its_default() {
 #[test]
 fn the_state_directory_follows_root_xdg_and_home() {
     let none = Flags::default();
-    let root = Layers::gather(&none, &|_| None, &machine(true)).unwrap();
+    let root = Layers::collect(&none, &|_| None, &machine(true)).unwrap();
     assert_eq!(root.get(Key::StateDir).text.as_deref(), Some("/var/lib/thrum"));
     assert_eq!(root.get(Key::Socket).text.as_deref(), Some("/var/lib/thrum/thrumd.sock"));
     let xdg = config(&[("XDG_STATE_HOME", "/x")]).unwrap();
     assert_eq!(xdg.state_dir, PathBuf::from("/x/thrum"));
-    let nobody = Machine { home: None, ..machine(false) };
-    let error = Layers::gather(&none, &|_| None, &nobody).map(drop).unwrap_err();
+    let nobody = HostInfo { home: None, ..machine(false) };
+    let error = Layers::collect(&none, &|_| None, &nobody).map(drop).unwrap_err();
     assert!(error.to_string().contains("THRUM_STATE_DIR"), "{error}");
 }
 
@@ -83,10 +83,10 @@ fn the_state_directory_follows_root_xdg_and_home() {
 fn a_flag_wins_over_the_environment_that_over_the_file_that_over_the_default() {
     let file = file("port = 1\nhostname = \"from-file\"\nsync = true\nlog = \"warn\"\n");
     let env = [("THRUM_TS_PORT", "2"), ("THRUM_TS_HOSTNAME", "from-env"), ("THRUM_LOG", "")];
-    let layers = gather(&[(Key::Port, "3")], &env, Some(file.path())).unwrap();
+    let layers = collect(&[(Key::Port, "3")], &env, Some(file.path())).unwrap();
     let config = Config::parse(&layers).unwrap();
     assert_eq!((config.port, config.hostname.as_str()), (3, "from-env"));
-    assert_eq!((config.sync, config.log.as_str()), (SyncWish::On, "warn"));
+    assert_eq!((config.sync, config.log.as_str()), (SyncMode::On, "warn"));
     let shown = print::effective(&layers);
     let line = |name: &str| {
         let line = shown.lines().find(|line| line.starts_with(name)).unwrap();
@@ -101,7 +101,7 @@ fn a_flag_wins_over_the_environment_that_over_the_file_that_over_the_default() {
 
 #[test]
 fn a_secret_is_never_shown_not_even_when_it_is_wrong() {
-    let layers = gather(&[], &[("THRUM_TS_AUTH_KEY", "tskey-1")], None).unwrap();
+    let layers = collect(&[], &[("THRUM_TS_AUTH_KEY", "tskey-1")], None).unwrap();
     assert!(print::effective(&layers).contains("(hidden)"));
     assert!(!print::effective(&layers).contains("tskey-1"));
     let config = Config::parse(&layers).unwrap();
@@ -110,7 +110,7 @@ fn a_secret_is_never_shown_not_even_when_it_is_wrong() {
     let refused = refusal(&[("THRUM_TS_AUTH_KEY", "two words")]);
     assert!(refused.contains("(hidden)") && !refused.contains("words\""), "{refused}");
     let broken = file("auth_key = \"tskey-2\n");
-    let error = gather(&[], &[], Some(broken.path())).map(drop).unwrap_err();
+    let error = collect(&[], &[], Some(broken.path())).map(drop).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("tskey-2"), "{error:?}");
     assert!(error.to_string().contains("line 1"), "{error}");
 }
@@ -146,7 +146,7 @@ fn a_bad_value_is_refused_with_the_setting_the_value_and_its_origin() {
 fn a_port_that_each_start_picks_anew_is_for_the_loopback_tailnet_alone() {
     for kind in ["tailscaled", "private"] {
         let refused = refusal(&[("THRUM_TAILNET", kind), ("THRUM_TS_PORT", "0")]);
-        assert!(refused.contains("loopback tailnet alone"), "{refused}");
+        assert!(refused.contains("loopback tailnet only"), "{refused}");
     }
     let env = [("THRUM_TAILNET", "loopback"), ("THRUM_TS_PORT", "0")];
     assert_eq!(config(&env).unwrap().port, 0);
@@ -183,11 +183,11 @@ fn an_unknown_key_is_refused_with_the_near_name() {
         [("prot", "port"), ("sync-recnt", "sync_recent"), ("thrum_ts_port", "port")]
     {
         let file = file(&format!("{typed} = 1\n"));
-        let error = gather(&[], &[], Some(file.path())).map(drop).unwrap_err().to_string();
+        let error = collect(&[], &[], Some(file.path())).map(drop).unwrap_err().to_string();
         assert!(error.contains(&format!("did you mean {near:?}?")), "{error}");
     }
     let file = file("[peers]\nx = 1\n");
-    let error = gather(&[], &[], Some(file.path())).map(drop).unwrap_err().to_string();
+    let error = collect(&[], &[], Some(file.path())).map(drop).unwrap_err().to_string();
     assert!(error.contains("no setting \"peers\"") && !error.contains("did you mean \"tailn"));
 }
 
@@ -195,12 +195,12 @@ fn an_unknown_key_is_refused_with_the_near_name() {
 fn the_default_file_is_what_the_defaults_are() {
     let text = print::default_file();
     let commented = file(&text);
-    let layers = gather(&[], &[], Some(commented.path())).unwrap();
-    assert_eq!(print::effective(&layers), print::effective(&gather(&[], &[], None).unwrap()));
+    let layers = collect(&[], &[], Some(commented.path())).unwrap();
+    assert_eq!(print::effective(&layers), print::effective(&collect(&[], &[], None).unwrap()));
     // Every sample is a value that would be taken.
     let samples: String = SETTINGS.iter().map(|s| format!("{} = {}\n", s.name, s.sample)).collect();
     let samples = file(&samples);
-    Config::parse(&gather(&[], &[], Some(samples.path())).unwrap()).unwrap();
+    Config::parse(&collect(&[], &[], Some(samples.path())).unwrap()).unwrap();
     golden("tests/golden/thrumd.toml", &text);
 }
 
@@ -232,7 +232,7 @@ fn the_systems_service_reads_the_folder_that_systemd_names() {
 #[test]
 fn what_only_the_private_kind_uses_means_it_and_is_shown() {
     let kind = |env: &[(&str, &str)]| {
-        let layers = gather(&[], env, None).unwrap();
+        let layers = collect(&[], env, None).unwrap();
         let shown = print::effective(&layers);
         let line = shown.lines().find(|line| line.starts_with("tailnet ")).unwrap();
         let words = line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");

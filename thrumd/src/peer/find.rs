@@ -1,19 +1,19 @@
-//! From what a person typed to a peer.
+//! Finds the peer whose name or id a person typed.
 
 use thrum_api::similar_names;
 
-use super::registry::{Peer, Registry, RegistryError};
+use super::{Peer, Registry, RegistryError};
 
 impl Registry {
-    /// A peer by name (in upper or lower case) or daemon id, as a person typed it.
+    /// The peer with this name (in any case) or daemon id.
     ///
     /// # Errors
-    /// When nobody or several are called that; lists the near or ambiguous names.
+    /// When no peer or several peers have it; lists similar or ambiguous names.
     pub fn find(&self, typed: &str) -> Result<Peer, RegistryError> {
         self.find_as(typed, |_| Vec::new())
     }
 
-    /// The same where peers have names beside what they call themselves, which go first.
+    /// As [`Self::find`], where peers have other names that come before their own.
     ///
     /// # Errors
     /// As `find`.
@@ -40,7 +40,7 @@ impl Registry {
                     names(peer).into_iter().next().unwrap_or_else(|| peer.name.clone())
                 };
                 let shown: Vec<String> = peers.iter().map(name).collect();
-                let (near, alike) = offers(&shown, &wanted);
+                let (near, alike) = suggestions(&shown, &wanted);
                 Err(RegistryError::Unknown { typed: typed.to_owned(), near, alike })
             }
             _ => Err(RegistryError::Ambiguous {
@@ -51,8 +51,8 @@ impl Registry {
     }
 }
 
-/// The names that were perhaps meant, else all of them; and which of the two.
-fn offers(called: &[String], wanted: &str) -> (Vec<String>, bool) {
+/// Similar names, else all of them; and whether they are similar.
+fn suggestions(called: &[String], wanted: &str) -> (Vec<String>, bool) {
     const SHOWN: usize = 8;
     let mut names: Vec<String> = similar_names(wanted, called.iter().map(String::as_str))
         .into_iter()

@@ -1,10 +1,12 @@
-//! The machines that a person paired with this one, and how they get paired.
+//! The machines that are paired with this one, and how they get paired.
 
 mod find;
 pub mod identity;
 mod pairing;
 mod peers_file;
+mod pending;
 mod policy;
+mod record;
 mod registry;
 mod session;
 mod statefile;
@@ -12,8 +14,9 @@ mod statefile;
 mod tests;
 
 pub use identity::{Identity, IdentityError};
-pub use pairing::{Pairing, PairingGuard, joining_port};
+pub use pairing::Pairing;
+pub use pending::{PendingPairing, PendingPairings, Replaces};
 pub use policy::{DEFAULT_CAPABILITY, PairingPolicy, wrong_capability};
-pub use registry::{Peer, RefusedToken, Registry, RegistryError};
-pub use session::calling_peer;
+pub use record::Peer;
+pub use registry::{RefusedToken, Registry, RegistryError};
 pub use statefile::{StateFile, StateFileError};

@@ -1,4 +1,4 @@
-//! What stands in `peers.json`, with members that this version doesn't know.
+//! The contents of `peers.json`. Members that this version doesn't know are kept.
 
 use std::collections::BTreeMap;
 
@@ -18,14 +18,14 @@ pub(super) struct PeersFile {
     /// By daemon id; a list in the file.
     #[serde(default, serialize_with = "write_list", deserialize_with = "read_list")]
     pub(super) peers: BTreeMap<DaemonId, Entry>,
-    /// The tailnet's policy may stand in for the code.
+    /// Whether a grant in the tailnet's policy may replace the code.
     #[serde(default, skip_serializing_if = "PairingPolicy::is_default")]
     pub(super) policy: PairingPolicy,
     #[serde(flatten)]
     more: More,
 }
 
-/// One peer and what a later version wrote beside it.
+/// One peer, and the members that a later version wrote.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) peer: Peer,
@@ -33,7 +33,7 @@ pub(super) struct Entry {
 }
 
 impl PeersFile {
-    /// Adds or renews a peer; true if it was there.
+    /// Adds a peer or replaces it; true if it was there.
     pub(super) fn put(&mut self, peer: Peer) -> bool {
         let peer = Peer { removed_us: false, ..peer };
         match self.peers.get_mut(&peer.daemon_id) {
@@ -48,7 +48,7 @@ impl PeersFile {
         }
     }
 
-    /// Whether both would be written alike.
+    /// Whether both would be written as the same bytes.
     pub(super) fn same_as(&self, other: &Self) -> bool {
         let (this, that) = (serde_json::to_vec(self), serde_json::to_vec(other));
         matches!((this, that), (Ok(this), Ok(that)) if this == that)

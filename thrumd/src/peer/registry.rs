@@ -1,16 +1,17 @@
-//! `peers.json`: the paired machines. One owner; 0600; written rarely and atomically.
+//! The registry of paired machines, kept in `peers.json`: mode 0600, written rarely and atomically.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use thrum_api::{DaemonId, Timestamp, Token};
+use parking_lot::Mutex;
+use thrum_api::DaemonId;
 use tokio::sync::watch;
 
 use super::peers_file::PeersFile;
-use super::policy::PairingPolicy;
 use super::statefile::{StateFile, StateFileError};
+use super::{PairingPolicy, Peer, PendingPairing};
 use crate::report::Chain;
 use crate::tailnet::Caller;
 
@@ -19,24 +20,24 @@ const FILE: &str = "peers.json";
 /// What went wrong with the registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// `peers.json` can't be read or written. Memory and disk hold the same: what was before, or the
-    /// change if only [`StateFileError::Unsynced`].
-    #[error("could not keep the list of peers")]
+    /// `peers.json` can't be read or written. Memory and disk are the same: as before the change, or
+    /// as after it for [`StateFileError::Unsynced`].
+    #[error("can't read or write the list of peers")]
     File(#[source] StateFileError),
-    /// The task that writes died.
+    /// The task that writes the file ended early.
     #[error("the task that writes the list of peers ended early")]
     Interrupted(#[source] tokio::task::JoinError),
-    /// Nobody is called that.
+    /// No peer has that name.
     #[error("no peer is called {typed:?}{}", suggestion(near, *alike))]
     Unknown {
         /// What was typed.
         typed: String,
-        /// Names that are like it, or else all of them.
+        /// Similar names, or else all of them.
         near: Vec<String>,
-        /// Whether they are like it.
+        /// Whether the names are similar.
         alike: bool,
     },
-    /// Several peers are called that.
+    /// Several peers have that name.
     #[error("{} peers are called {typed:?}; use the id of one: {}", ids.len(), ids.join(", "))]
     Ambiguous {
         /// What was typed.
@@ -55,31 +56,6 @@ fn suggestion(near: &[String], alike: bool) -> String {
     }
 }
 
-/// A paired machine.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// The peer.
-    pub daemon_id: DaemonId,
-    /// What it calls itself.
-    pub name: String,
-    /// `ip:port` or `host:port` to dial.
-    pub address: String,
-    /// Its node in the tailnet (stable id), where there is one.
-    pub node: Option<String>,
-    /// What requests of either side carry.
-    pub token: Token,
-    /// When it was paired.
-    pub paired_at: Timestamp,
-    /// We joined it, and it has not accepted our token yet. If it refuses the token, the pairing
-    /// never came about and the entry goes.
-    pub unconfirmed: bool,
-    /// It told us, or showed by refusing our token, that we were removed there.
-    pub removed_us: bool,
-    /// The capability by which it was paired without a code: it is a peer as long as the tailnet's
-    /// policy grants it that.
-    pub by_policy: Option<String>,
-}
-
 /// The registry. Clones share it.
 #[derive(Clone)]
 pub struct Registry {
@@ -88,41 +64,35 @@ pub struct Registry {
 
 struct Shared {
     file: StateFile,
-    // Held while the file is written, so that changes come one after the other; readers only ever
-    // wait for `contents`.
+    // Held while the file is written, so that changes are made one after the other. Readers only
+    // wait for `contents`, which is replaced as a whole.
     writing: Mutex<()>,
     contents: Mutex<PeersFile>,
     changes: watch::Sender<u64>,
-    // Right tokens that came from a node which they were not given to.
-    elsewhere: Mutex<BTreeMap<DaemonId, Elsewhere>>,
+    // Tokens of peers that were used by another node than their own.
+    misused: Mutex<BTreeMap<DaemonId, Misuse>>,
 }
 
 #[derive(Default)]
-struct Elsewhere {
+struct Misuse {
     count: u64,
-    /// The last one.
-    caller: String,
+    last_caller: String,
 }
 
 /// Why a token was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusedToken {
-    /// It is of no peer.
+    /// It belongs to no peer.
     Unknown,
     /// It was given to another node.
     OtherNode,
 }
 
-// Nothing that a panic could leave half done is ever in these locks: contents are replaced whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Registry {
-    /// Reads `peers.json`. A damaged file is set aside and reported by the returned warning.
+    /// Reads `peers.json`. A damaged file is moved aside and reported by the returned warning.
     ///
     /// # Errors
-    /// When the file can't be read or set aside.
+    /// When the file can't be read or moved.
     pub fn open(state_dir: &Path) -> Result<(Self, Option<String>), RegistryError> {
         let file = StateFile::new(state_dir, FILE);
         let (contents, warning) = match file.read() {
@@ -145,17 +115,17 @@ impl Registry {
             writing: Mutex::new(()),
             contents: Mutex::new(contents),
             changes: watch::Sender::new(0),
-            elsewhere: Mutex::default(),
+            misused: Mutex::default(),
         };
         Ok((Self { shared: Arc::new(shared) }, warning))
     }
 
     /// Whether a person turned sync on by `peer add` or `peer join`.
     pub fn sync_wanted(&self) -> bool {
-        lock(&self.shared.contents).sync_wanted
+        self.shared.contents.lock().sync_wanted
     }
 
-    /// Remembers that a person turned sync on.
+    /// Stores that a person turned sync on.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -163,12 +133,12 @@ impl Registry {
         self.change(|contents| contents.sync_wanted = true).await
     }
 
-    /// Whether the tailnet's policy may stand in for the code.
+    /// Whether a grant in the tailnet's policy may replace the code.
     pub fn policy(&self) -> PairingPolicy {
-        lock(&self.shared.contents).policy.clone()
+        self.shared.contents.lock().policy.clone()
     }
 
-    /// Remembers whether it may.
+    /// Stores whether it may.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -176,19 +146,19 @@ impl Registry {
         self.change(|contents| contents.policy = policy).await
     }
 
-    /// Told after each change; the value counts changes.
+    /// Watches for changes; the value counts them.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
     }
 
     /// Every peer, by daemon id.
     pub fn all(&self) -> Vec<Peer> {
-        lock(&self.shared.contents).peers.values().map(|entry| entry.peer.clone()).collect()
+        self.shared.contents.lock().peers.values().map(|entry| entry.peer.clone()).collect()
     }
 
     /// One peer.
     pub fn get(&self, id: DaemonId) -> Option<Peer> {
-        lock(&self.shared.contents).peers.get(&id).map(|entry| entry.peer.clone())
+        self.shared.contents.lock().peers.get(&id).map(|entry| entry.peer.clone())
     }
 
     /// Adds a peer or replaces its token, address, name and node; `removed_us` becomes false. True
@@ -199,12 +169,12 @@ impl Registry {
     pub async fn put(&self, peer: Peer) -> Result<bool, RegistryError> {
         let id = peer.daemon_id;
         let known = self.change(move |contents| contents.put(peer)).await?;
-        lock(&self.shared.elsewhere).remove(&id);
+        self.shared.misused.lock().remove(&id);
         Ok(known)
     }
 
-    /// The same if `may` says so of the peer that is there under its id now. Whether it did; nothing
-    /// comes between the question and the change.
+    /// As [`Self::put`], if `may` accepts the peer that has this id now. Whether it did; no other
+    /// change comes in between.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -223,13 +193,23 @@ impl Registry {
         };
         let put = self.change(put).await?;
         if put {
-            lock(&self.shared.elsewhere).remove(&id);
+            self.shared.misused.lock().remove(&id);
         }
         Ok(put)
     }
 
-    /// Changes a peer if it is there; written only if the change changed something. Answers what
-    /// `change` does, None if there is no such peer.
+    /// Stores a pending pairing, unless its token was replaced by a decision of a person. Whether it
+    /// did.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub async fn put_pending(&self, pending: PendingPairing) -> Result<bool, RegistryError> {
+        let peer = pending.peer.clone();
+        self.put_if(peer, move |current| pending.may_replace(current)).await
+    }
+
+    /// Changes a peer; the file is written only if something changed. Returns the result of
+    /// `change`, or None if there is no such peer.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -250,12 +230,12 @@ impl Registry {
     /// When the file can't be written.
     pub async fn remove(&self, id: DaemonId) -> Result<Option<Peer>, RegistryError> {
         let gone = self.change(move |contents| contents.peers.remove(&id)).await?;
-        lock(&self.shared.elsewhere).remove(&id);
+        self.shared.misused.lock().remove(&id);
         Ok(gone.map(|entry| entry.peer))
     }
 
-    /// The same if `may` says so of the peer; nothing comes between the question and the change.
-    /// Whether it was there and is forgotten.
+    /// As [`Self::remove`], if `may` accepts the peer. Whether it was there and was removed; no other
+    /// change comes in between.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -270,26 +250,26 @@ impl Registry {
         };
         let gone = self.change(remove).await?;
         if gone {
-            lock(&self.shared.elsewhere).remove(&id);
+            self.shared.misused.lock().remove(&id);
         }
         Ok(gone)
     }
 
-    /// Which peer this token is of, in constant time for each peer, if the caller is the node that
-    /// the token was given to.
+    /// The peer that has this token, if the caller is the node that the token was given to. The
+    /// comparison takes constant time for each peer.
     ///
     /// # Errors
-    /// When it is of no peer, or the caller is another node; that is counted and logged.
+    /// When no peer has it, or the caller is another node; that is counted and logged.
     pub fn authenticate(&self, token: &str, caller: &Caller) -> Result<DaemonId, RefusedToken> {
         let (id, node) = self.holder(token).ok_or(RefusedToken::Unknown)?;
         if from_node(caller, node.as_deref()) {
             return Ok(id);
         }
-        let mut elsewhere = lock(&self.shared.elsewhere);
-        let Elsewhere { count, caller: last } = elsewhere.entry(id).or_default();
+        let mut misused = self.shared.misused.lock();
+        let Misuse { count, last_caller } = misused.entry(id).or_default();
         *count = count.saturating_add(1);
-        *last = caller.describe();
-        // Whoever holds a stolen token could fill the log: said ever more rarely.
+        *last_caller = caller.describe();
+        // Logged less and less often: the holder of a stolen token could fill the log.
         if count.is_power_of_two() {
             tracing::warn!(
                 peer = %id, caller = %caller.describe(), refusals = *count,
@@ -300,31 +280,31 @@ impl Registry {
         Err(RefusedToken::OtherNode)
     }
 
-    /// How often a peer's token came from another node than its own, since this daemon started.
+    /// How often another node used a peer's token since this daemon started.
     pub fn refused_elsewhere(&self, id: DaemonId) -> u64 {
-        lock(&self.shared.elsewhere).get(&id).map_or(0, |elsewhere| elsewhere.count)
+        self.shared.misused.lock().get(&id).map_or(0, |misuse| misuse.count)
     }
 
-    /// From which node it came last.
+    /// The node that used it last.
     pub fn refused_caller(&self, id: DaemonId) -> Option<String> {
-        lock(&self.shared.elsewhere).get(&id).map(|elsewhere| elsewhere.caller.clone())
+        self.shared.misused.lock().get(&id).map(|misuse| misuse.last_caller.clone())
     }
 
-    /// Where a peer is dialled; None if there is no such peer or its address is a name.
+    /// The address of a peer; None if there is no such peer or it is a name.
     pub fn address_of(&self, id: DaemonId) -> Option<SocketAddr> {
-        lock(&self.shared.contents).peers.get(&id)?.peer.address.parse().ok()
+        self.shared.contents.lock().peers.get(&id)?.peer.address.parse().ok()
     }
 
-    /// The same without counting or telling a caller that is another node.
+    /// As [`Self::authenticate`], without counting and logging other nodes.
     pub fn accepts(&self, token: &str, caller: &Caller) -> Option<DaemonId> {
         let (id, node) = self.holder(token)?;
         from_node(caller, node.as_deref()).then_some(id)
     }
 
-    // Every peer is looked at, so that the time does not tell which one matched.
+    // Compares with every peer, so that the time doesn't tell which one matched.
     fn holder(&self, token: &str) -> Option<(DaemonId, Option<String>)> {
         let mut found = None;
-        for (id, entry) in &lock(&self.shared.contents).peers {
+        for (id, entry) in &self.shared.contents.lock().peers {
             if entry.peer.token.matches(token) {
                 found = Some((*id, entry.peer.node.clone()));
             }
@@ -332,23 +312,23 @@ impl Registry {
         found
     }
 
-    // Disk first, memory after it: what was answered is on disk, and a write that left the old file
-    // changes nothing. All of it in one blocking task, so that a caller who goes away can't part the two.
+    // Disk first, then memory: what was answered is on disk, and a failed write changes nothing. Both
+    // happen in one blocking task, so that a caller who disconnects can't separate them.
     async fn change<R: Send + 'static>(
         &self,
         change: impl FnOnce(&mut PeersFile) -> R + Send + 'static,
     ) -> Result<R, RegistryError> {
         let shared = Arc::clone(&self.shared);
         let work = move || {
-            let _one_at_a_time = lock(&shared.writing);
-            let before = lock(&shared.contents).clone();
+            let _one_at_a_time = shared.writing.lock();
+            let before = shared.contents.lock().clone();
             let mut after = before.clone();
             let result = change(&mut after);
             if !after.same_as(&before) {
                 let written = shared.file.write(&after);
-                // What is in the file counts after the next start, so it counts now.
+                // An unsynced file is what the next start reads, so it counts already.
                 if matches!(written, Ok(()) | Err(StateFileError::Unsynced { .. })) {
-                    *lock(&shared.contents) = after;
+                    *shared.contents.lock() = after;
                     shared.changes.send_modify(|count| *count = count.wrapping_add(1));
                 }
                 written.map_err(RegistryError::File)?;
@@ -359,13 +339,13 @@ impl Registry {
     }
 }
 
-// None is a node as well: the loopback kind has none, and a token that was given there is no good in
-// a tailnet, where any node could have found it.
+// A peer without a node is of the loopback kind: its token is invalid in a tailnet, where any node
+// could have found it.
 fn from_node(caller: &Caller, node: Option<&str>) -> bool {
     node == caller.node.as_ref().map(|node| node.stable_id.as_str())
 }
 
-/// Forgets every peer and token of a directory whose daemon is being made anew. Blocks.
+/// Forgets every peer and token of a directory whose daemon gets a new identity. Blocks.
 pub(super) fn forget_all(state_dir: &Path) -> Result<(), RegistryError> {
     let file = StateFile::new(state_dir, FILE);
     let mut contents: PeersFile = match file.read() {

@@ -1,78 +1,46 @@
-//! The rules of one pairing session, without clock or I/O: every entry is handed the time, counted
-//! from any fixed moment.
+//! The rules of one pairing session, without I/O: the time is handed in.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use thrum_api::limits::PAIRING_ATTEMPTS;
 use thrum_api::local::PairingNews;
-use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, Token};
+use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError};
+use tokio::time::Instant;
 
 use super::Peer;
+use super::pending::{PendingPairing, PendingPairings, Replaces};
 use crate::tailnet::Caller;
 
-/// How long it goes on while nobody waits for its news: a client needs a moment from one wait to
-/// the next, and one that was killed must not leave an open door.
+/// How long a session stays open while nobody waits for its news: a client needs a moment from one
+/// wait to the next, and the session of a killed client must not stay open.
 pub(super) const UNATTENDED: Duration = Duration::from_secs(10);
 /// How long callers are told why the last session ended, instead of that there is none.
 const REMEMBERED: Duration = Duration::from_secs(300);
-
-/// Where a request came from, as far as a second one must come from there too.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Origin {
-    ip: IpAddr,
-    node: Option<String>,
-}
-
-impl From<&Caller> for Origin {
-    fn from(caller: &Caller) -> Self {
-        let ip = caller.address.ip().to_canonical();
-        Self { ip, node: caller.node.as_ref().map(|node| node.stable_id.clone()) }
-    }
-}
-
-impl Origin {
-    // A node keeps its id under a new address; without one the address is all there is.
-    fn same_machine(&self, other: &Self) -> bool {
-        match (&self.node, &other.node) {
-            (None, None) => self.ip == other.ip,
-            (ours, theirs) => ours == theirs,
-        }
-    }
-}
-
-/// A machine that gave the right code and has not used its token yet. Only ever in memory.
-#[derive(Debug, Clone)]
-struct Pending {
-    peer: Peer,
-    origin: Origin,
-    /// What the tailnet calls it.
-    node_name: Option<String>,
-}
 
 /// One pairing session.
 #[derive(Debug)]
 pub(super) struct Session {
     code: PairingCode,
-    ends_at: Duration,
+    ends_at: Instant,
     attempts_left: u32,
-    pending: Option<Pending>,
-    // The pending peer is being written to disk: until that is decided the session can't end.
+    // At most one: its machine is the only one that may repeat the code.
+    pending: PendingPairings,
+    // The pending peer is being written to disk: until that is done the session can't end.
     storing: bool,
     waiters: u32,
-    unattended_since: Duration,
+    unattended_since: Instant,
     news: Vec<PairingNews>,
-    over_since: Option<Duration>,
+    over_since: Option<Instant>,
 }
 
 impl Session {
-    /// A session that begins now and is good for this long.
-    pub(super) fn new(now: Duration, timeout: Duration, code: PairingCode) -> Self {
+    /// A session that begins now and lasts for `timeout`.
+    pub(super) fn new(now: Instant, timeout: Duration, code: PairingCode) -> Self {
         Self {
             code,
             ends_at: now + timeout,
             attempts_left: PAIRING_ATTEMPTS,
-            pending: None,
+            pending: PendingPairings::new(timeout),
             storing: false,
             waiters: 0,
             unattended_since: now,
@@ -81,8 +49,8 @@ impl Session {
         }
     }
 
-    /// Ends it if its time is over or nobody waits any more.
-    pub(super) fn tick(&mut self, now: Duration) {
+    /// Ends the session if its time is over or nobody waits any more.
+    pub(super) fn tick(&mut self, now: Instant) {
         if self.is_over() || self.storing {
         } else if now >= self.ends_at {
             self.end(now, PairingNews::Expired);
@@ -91,25 +59,25 @@ impl Session {
         }
     }
 
-    /// When `tick` has something to do next; None while only something else can end it.
-    pub(super) fn next_tick(&self) -> Option<Duration> {
+    /// When `tick` must be called next; None while only another call can end the session.
+    pub(super) fn next_tick(&self) -> Option<Instant> {
         let unattended = (self.waiters == 0).then_some(self.unattended_since + UNATTENDED);
         let next = unattended.map_or(self.ends_at, |at| at.min(self.ends_at));
         (!self.is_over() && !self.storing).then_some(next)
     }
 
-    /// Whether this is the token of the pending peer.
-    pub(super) fn is_pending(&self, token: &str) -> bool {
-        self.pending.as_ref().is_some_and(|pending| pending.peer.token.matches(token))
+    /// Whether this is the token of the pending peer, and the caller the machine that got it.
+    pub(super) fn is_pending(&self, now: Instant, token: &str, caller: &Caller) -> bool {
+        self.pending.get(now, token, caller).is_some()
     }
 
-    /// A caller gives a code. With Ok it may be made pending.
+    /// A caller gives a code. After Ok it may be made pending.
     ///
     /// # Errors
     /// What to answer the caller.
     pub(super) fn attempt(
         &mut self,
-        now: Duration,
+        now: Instant,
         code: &PairingCode,
         id: DaemonId,
         caller: &Caller,
@@ -118,10 +86,7 @@ impl Session {
         if let (Some(last), Some(since)) = (self.news.last(), self.over_since) {
             return Err(refusal((now < since + REMEMBERED).then_some(last)));
         }
-        let taken = |pending: &Pending| {
-            pending.peer.daemon_id != id || !pending.origin.same_machine(&Origin::from(caller))
-        };
-        if self.pending.as_ref().is_some_and(taken) {
+        if self.pending.has_other_than(id, caller) {
             return Err(RpcError::new(
                 ErrorCode::PAIRING_LOCKED,
                 "another machine is being paired in this session",
@@ -148,59 +113,53 @@ impl Session {
             .hint("type the 4 digits that `thrum peer add` shows on the other machine"))
     }
 
-    /// Remembers who gave the right code. An earlier token of the session is void.
-    pub(super) fn set_pending(&mut self, peer: Peer, caller: &Caller) {
-        let node_name = caller.node.as_ref().map(|node| node.short_name().to_owned());
-        let node_name = node_name.filter(|name| !name.is_empty());
-        self.pending = Some(Pending { peer, origin: Origin::from(caller), node_name });
+    /// Makes the machine pending that gave the right code. An earlier token of it is void.
+    pub(super) fn set_pending(&mut self, now: Instant, peer: Peer, caller: &Caller) {
+        self.pending.insert(now, peer, caller, Replaces::Any);
     }
 
-    /// The pending peer, if this is its token and the caller the machine that got it. From here
+    /// The pending pairing, if this is its token and the caller the machine that got it. From here
     /// until [`stored`](Self::stored) the session can't end.
     pub(super) fn begin_storing(
         &mut self,
-        now: Duration,
+        now: Instant,
         token: &str,
         caller: &Caller,
-    ) -> Option<Peer> {
+    ) -> Option<PendingPairing> {
         self.tick(now);
-        let right = self.is_pending(token);
-        let pending = self.pending.as_ref().filter(|_| right)?;
-        if !pending.origin.same_machine(&Origin::from(caller)) {
-            return None;
-        }
+        let pending = self.pending.get(now, token, caller)?.clone();
         self.storing = true;
-        Some(pending.peer.clone())
+        Some(pending)
     }
 
-    /// The pending peer is on disk, or could not be written and may try again.
-    pub(super) fn stored(&mut self, now: Duration, success: bool) {
+    /// The pending pairing is on disk (`success`), or could not be written and may be tried again.
+    pub(super) fn stored(&mut self, now: Instant, pending: PendingPairing, success: bool) {
         self.storing = false;
-        if let (true, Some(pending)) = (success, &self.pending) {
-            let Peer { daemon_id, name, address, .. } = pending.peer.clone();
-            let name = pending.node_name.clone().unwrap_or(name);
+        if success {
+            let Peer { daemon_id, name, address, .. } = pending.peer;
+            let name = pending.node_name.unwrap_or(name);
             self.end(now, PairingNews::Paired { daemon_id, name, address });
         }
     }
 
-    /// The person at this machine ends it.
-    pub(super) fn cancel(&mut self, now: Duration) {
+    /// The person at this machine ends the session.
+    pub(super) fn cancel(&mut self, now: Instant) {
         if !self.is_over() && !self.storing {
             self.end(now, PairingNews::Cancelled);
         }
     }
 
-    /// Someone waits for its news.
-    pub(super) fn attend(&mut self) {
+    /// A client begins to wait for news.
+    pub(super) fn add_waiter(&mut self) {
         self.waiters = self.waiters.saturating_add(1);
     }
 
-    /// Someone who waited has an answer (`done`), or went away without one. When the last one goes
-    /// away, so does the session.
-    pub(super) fn leave(&mut self, now: Duration, done: bool) {
+    /// A client stops waiting: it has an answer (`answered`), or disconnected without one. When the
+    /// last one disconnects, the session ends.
+    pub(super) fn remove_waiter(&mut self, now: Instant, answered: bool) {
         self.waiters = self.waiters.saturating_sub(1);
         self.unattended_since = now;
-        if self.waiters == 0 && !done {
+        if self.waiters == 0 && !answered {
             self.cancel(now);
         }
     }
@@ -210,49 +169,34 @@ impl Session {
         self.news.get(usize::try_from(number).ok()?)
     }
 
-    /// What happened last.
+    /// The last piece of news.
     pub(super) fn last_news(&self) -> Option<&PairingNews> {
         self.news.last()
     }
 
-    /// Nothing more will happen in it.
+    /// Whether the session has ended.
     pub(super) fn is_over(&self) -> bool {
         self.over_since.is_some()
     }
 
-    /// Wrong codes that are left.
+    /// How many wrong codes may still be given.
     pub(super) fn attempts_left(&self) -> u32 {
         self.attempts_left
     }
 
     /// Time that is left.
-    pub(super) fn time_left(&self, now: Duration) -> Duration {
-        self.ends_at.saturating_sub(now)
+    pub(super) fn time_left(&self, now: Instant) -> Duration {
+        self.ends_at.saturating_duration_since(now)
     }
 
-    fn end(&mut self, now: Duration, news: PairingNews) {
+    fn end(&mut self, now: Instant, news: PairingNews) {
         self.news.push(news);
         self.over_since = Some(now);
-        self.pending = None;
+        self.pending.clear();
     }
 }
 
-/// The peer that the caller becomes: at the address it was seen at, bound to its node.
-pub fn calling_peer(token: Token, caller: &Caller, port: u16, id: DaemonId, name: String) -> Peer {
-    Peer {
-        daemon_id: id,
-        name,
-        address: std::net::SocketAddr::new(caller.address.ip().to_canonical(), port).to_string(),
-        node: caller.node.as_ref().map(|node| node.stable_id.clone()),
-        token,
-        paired_at: crate::clock::now(),
-        unconfirmed: false,
-        removed_us: false,
-        by_policy: None,
-    }
-}
-
-/// What a caller is told who comes when no session is open, by how the last one ended.
+/// The answer to a caller when no session is open, by how the last one ended.
 pub(super) fn refusal(last: Option<&PairingNews>) -> RpcError {
     const AGAIN: &str = "run `thrum peer add` there again and use the new code";
     match last {

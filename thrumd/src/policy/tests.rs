@@ -1,47 +1,54 @@
-//! Who may pair by policy, and for how long, without a network.
+//! Who may pair by policy, and for how long, with a recorded tailscaled.
 
-mod desk;
-mod hub;
-mod lost;
+mod harness;
+mod request;
+mod revoked;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::keep::{Finding, GONE, Keeper, SETTLE, Verdict};
+use super::monitor::{ABSENCE_LIMIT, Decision, GrantMonitor, Observation, SETTLE};
 use crate::ids;
 
-fn lost() -> Finding {
-    Finding::Lost("no grant".to_owned())
+fn revoked() -> Observation {
+    Observation::Revoked("no grant".to_owned())
 }
 
-fn stays(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Stays(_))
-}
-
-#[test]
-fn a_machine_that_left_goes_after_a_while_and_not_when_it_was_away_for_a_moment() {
-    let (mut keeper, id, start) = (Keeper::default(), ids::daemon(), Instant::now());
-    let mut at =
-        |seconds, finding| keeper.judge(id, &finding, start + Duration::from_secs(seconds));
-    assert!(stays(&at(0, Finding::Absent)));
-    assert!(stays(&at(GONE.as_secs() - 1, Finding::Absent)));
-    assert!(stays(&at(GONE.as_secs(), Finding::Granted)), "it is back");
-    assert!(stays(&at(2 * GONE.as_secs(), Finding::Absent)), "counted from its second absence");
-    assert!(stays(&at(2 * GONE.as_secs() + 1, Finding::Unknown)), "our own absence is not its");
-    assert!(stays(&at(3 * GONE.as_secs(), Finding::Absent)));
-    assert!(!stays(&at(4 * GONE.as_secs(), Finding::Absent)));
+fn keeps(decision: &Decision) -> bool {
+    matches!(decision, Decision::Keep(_))
 }
 
 #[test]
-fn a_grant_must_be_away_twice_in_a_row() {
-    let (mut keeper, id, start) = (Keeper::default(), ids::daemon(), Instant::now());
-    let mut after = |ticks, finding| keeper.judge(id, &finding, start + SETTLE * ticks);
-    match after(0, lost()) {
-        Verdict::Stays(again) => assert_eq!(again, start + SETTLE),
-        Verdict::Goes => panic!("at first sight"),
+fn a_machine_that_left_is_removed_after_a_while_and_not_for_a_moments_absence() {
+    let (mut monitor, id, start) = (GrantMonitor::default(), ids::daemon(), Instant::now());
+    let mut at = |seconds, observation| {
+        monitor.decide(id, &observation, start + Duration::from_secs(seconds))
+    };
+    assert!(keeps(&at(0, Observation::Absent)));
+    assert!(keeps(&at(ABSENCE_LIMIT.as_secs() - 1, Observation::Absent)));
+    assert!(keeps(&at(ABSENCE_LIMIT.as_secs(), Observation::Granted)), "it is back");
+    assert!(
+        keeps(&at(2 * ABSENCE_LIMIT.as_secs(), Observation::Absent)),
+        "counted from its second absence"
+    );
+    assert!(
+        keeps(&at(2 * ABSENCE_LIMIT.as_secs() + 1, Observation::Unknown)),
+        "while the tailnet can't be asked nothing counts"
+    );
+    assert!(keeps(&at(3 * ABSENCE_LIMIT.as_secs(), Observation::Absent)));
+    assert!(!keeps(&at(4 * ABSENCE_LIMIT.as_secs(), Observation::Absent)));
+}
+
+#[test]
+fn a_grant_must_be_missing_twice_in_a_row() {
+    let (mut monitor, id, start) = (GrantMonitor::default(), ids::daemon(), Instant::now());
+    let mut after = |ticks, observation| monitor.decide(id, &observation, start + SETTLE * ticks);
+    match after(0, revoked()) {
+        Decision::Keep(again) => assert_eq!(again, start + SETTLE),
+        Decision::Remove => panic!("after one observation"),
     }
-    assert!(stays(&after(1, Finding::Granted)));
-    assert!(stays(&after(2, lost())));
-    assert!(!stays(&after(3, lost())));
+    assert!(keeps(&after(1, Observation::Granted)));
+    assert!(keeps(&after(2, revoked())));
+    assert!(!keeps(&after(3, revoked())));
 }

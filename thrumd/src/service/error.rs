@@ -1,3 +1,5 @@
+//! Errors of the start.
+
 use std::io;
 use std::path::PathBuf;
 
@@ -11,14 +13,14 @@ use crate::tailnet::private::ChildError;
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// No threads or no event queue to be had.
+    /// The system gives no threads or no event queue.
     #[error("can't start the runtime")]
     Runtime(#[source] io::Error),
-    /// Signals can't be listened to.
-    #[error("can't listen to signals")]
+    /// Signals can't be handled.
+    #[error("can't handle signals")]
     Signals(#[source] io::Error),
-    /// The state directory can't be made.
-    #[error("can't make the state directory {path}")]
+    /// The state directory can't be created.
+    #[error("can't create the state directory {path}")]
     StateDir {
         /// The directory.
         path: PathBuf,
@@ -26,17 +28,17 @@ pub enum ServiceError {
         #[source]
         cause: io::Error,
     },
-    /// There is no daemon to make another one of.
+    /// The state directory has no daemon to reset.
     #[error(
-        "there is no daemon in {}; nothing was changed. Where another one has its state: `thrum \
-         daemon status`, or set THRUM_STATE_DIR", path.display()
+        "there is no daemon in {}; nothing was changed. `thrum daemon status` shows the state \
+         directory of another one; set THRUM_STATE_DIR to it", path.display()
     )]
     NoDaemon {
         /// The directory.
         path: PathBuf,
     },
-    /// Who we are can't be found out.
-    #[error("can't take up this daemon's identity")]
+    /// The identity can't be loaded.
+    #[error("can't load this daemon's identity")]
     Identity(#[source] Box<IdentityError>),
     /// The log can't be opened.
     #[error("can't open the log")]
@@ -47,11 +49,11 @@ pub enum ServiceError {
     /// Messages and agents can't be opened.
     #[error("can't open messages and agents")]
     Agents(#[source] Box<AgentsError>),
-    /// Sync is demanded by the configuration, and there is no tailnet for it.
-    #[error("sync = true, but there is no way to peers")]
+    /// The settings demand sync, and there is no tailnet.
+    #[error("sync = true, but the tailnet can't be used")]
     Tailnet(#[source] Box<TailnetError>),
-    /// The node of a copied state directory can't be set aside.
-    #[error("can't give up the copied machine's place in the tailnet")]
+    /// The tailnet node of a copied state directory can't be moved aside.
+    #[error("can't move the tailnet node of the copied machine aside")]
     Node(#[source] Box<ChildError>),
     /// The local socket can't be bound.
     #[error("can't serve programs on this machine")]
@@ -74,9 +76,8 @@ boxed! {
 }
 
 impl ServiceError {
-    /// What the process ends with. A service manager needn't try again after these two: 64
-    /// (`EX_USAGE` of sysexits.h), the configuration has to be changed; 65 (`EX_DATAERR`), the database
-    /// is one of a newer thrumd.
+    /// The exit code. A service manager must not retry after 64 (`EX_USAGE` of sysexits.h), the
+    /// settings must be changed, and 65 (`EX_DATAERR`), the database belongs to a newer thrumd.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Tailnet(_) => 64,

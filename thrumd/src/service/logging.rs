@@ -1,4 +1,4 @@
-//! Log lines on stderr. Under systemd the journal knows the time, and takes the level from a prefix.
+//! Log lines on stderr. Under systemd the journal adds the time and reads the level from a prefix.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::clock;
 
-/// How a line begins.
+/// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
     /// `<6>`, as sd-daemon(3) has it.
@@ -25,8 +25,7 @@ enum Line {
     Plain,
 }
 
-/// Sends log lines to stderr from now on. `filter` is the parsed setting `log`; a second call
-/// changes nothing.
+/// Logs to stderr from now on. `filter` is the parsed setting `log`; a second call changes nothing.
 pub fn log_to_stderr(filter: &str) {
     let (filter, handle) = reload::Layer::new(targets(filter));
     let line = if to_journal() { Line::Journal } else { Line::Plain };
@@ -38,25 +37,25 @@ pub fn log_to_stderr(filter: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(colour)
         .event_format(line);
-    // An error means that somebody else listens already, in tests.
+    // An error means that a subscriber is installed already, in tests.
     if tracing_subscriber::registry().with(filter).with(layer).try_init().is_ok() {
         drop(FILTER.set(handle));
     }
 }
 
-/// Whether stderr is the journal, as systemd.exec(5) has it for `JOURNAL_STREAM`. Whoever a service
-/// starts inherits the variable, also where its stderr is another one.
+/// Whether stderr is the journal, by `JOURNAL_STREAM` (systemd.exec(5)). Children of a service inherit
+/// the variable even if their stderr is another file.
 pub fn to_journal() -> bool {
     let Some(named) = std::env::var("JOURNAL_STREAM").ok() else { return false };
     rustix::fs::fstat(std::io::stderr())
         .is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
-/// Changes what is logged from now on.
+/// Changes the log filter.
 pub fn set_filter(filter: &str) {
     let changed = FILTER.get().map(|handle| handle.reload(targets(filter)));
     if let Some(Err(error)) = changed {
-        tracing::error!("can't change what is logged: {error}");
+        tracing::error!("can't change the log filter: {error}");
     }
 }
 
@@ -111,9 +110,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Page {
+    impl Write for Buffer {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -124,15 +123,15 @@ mod tests {
     }
 
     fn logged(line: Line) -> String {
-        let page = Page::default();
-        let writer = page.clone();
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(move || writer.clone())
             .with_ansi(false)
             .event_format(line);
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || tracing::warn!("disk is {}", "full"));
-        String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! SIGHUP: the settings are read again.
+//! Reload on SIGHUP: reads the settings again.
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -9,7 +9,7 @@ use super::{logging, readiness};
 use crate::config::{Config, ConfigError, Key, Layers, SETTINGS};
 use crate::report::Chain;
 
-/// Collects the settings anew: the same flags and environment, and the file as it is now.
+/// Collects the settings again: the same flags and environment, and the file as it is now.
 pub type Reread = Box<dyn Fn() -> Result<Layers, ConfigError> + Send>;
 
 /// The settings that are in force, and how to read them again.
@@ -28,16 +28,16 @@ impl Reload {
     /// settings change nothing. The service manager is told of the beginning and the end.
     pub fn now(&mut self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(since) => readiness::tell(&[NotifyState::Reloading, since]),
+            Ok(since) => readiness::notify(&[NotifyState::Reloading, since]),
             Err(error) => tracing::warn!("no monotonic clock for the service manager: {error}"),
         }
         self.apply();
-        readiness::tell(&[NotifyState::Ready]);
+        readiness::notify(&[NotifyState::Ready]);
     }
 
     /// Says where a secret can be read by everyone on this machine.
-    pub(super) fn warn_of_open_secret(&self) {
-        let Some(path) = self.current.secret_for_all() else { return };
+    pub(super) fn warn_of_readable_secret(&self) {
+        let Some(path) = self.current.world_readable_secret() else { return };
         let ours = path.metadata().is_ok_and(|file| file.uid() == geteuid().as_raw());
         let path = path.display();
         // The packages' file belongs to root, and the service is in the group thrum.
@@ -70,11 +70,11 @@ impl Reload {
             return;
         }
         if !now.is_empty() {
-            // Said before and after: either filter may hide it.
+            // Logged before and after the change: either filter may hide it.
             tracing::info!("reload: log = {:?}", config.log);
             logging::set_filter(&config.log);
             tracing::info!("reload: changed {}", names(&now));
-            self.current.take(Key::Log, &layers);
+            self.current.copy_from(Key::Log, &layers);
         }
         if !later.is_empty() {
             tracing::warn!("reload: restart thrumd for the change of {}", names(&later));

@@ -6,30 +6,30 @@ use crate::log::Lock;
 use crate::peer::{Identity, identity};
 use crate::tailnet::private;
 
-/// Makes another daemon of this state directory: new id, no peers, and another node of the tailnet if
-/// it has a tailscaled of its own. The log stays. Only while no daemon runs on it. Answers what to tell the person.
+/// Gives this state directory a new identity: new daemon id, no peers, and another node of the
+/// tailnet if it has a private tailscaled. The log stays. Returns the text to print.
 ///
 /// # Errors
-/// When there is none or it runs, and when a file can't be written.
+/// When there is no daemon or it is running, and when a file can't be written.
 pub fn reset_identity(config: &Config) -> Result<String, ServiceError> {
     if !identity::is_kept_in(&config.state_dir) {
         return Err(ServiceError::NoDaemon { path: config.state_dir.clone() });
     }
-    let _held = Lock::take(&config.state_dir)?;
+    let _lock = Lock::take(&config.state_dir)?;
     // Before the identity: a crash between the two leaves a copy that still refuses to sync.
     let node = private::set_node_aside(&config.tailscale_state_dir)
         .map_err(|error| ServiceError::Node(Box::new(error)))?;
     let identity = Identity::reset(&config.state_dir, &config.machine_id_file)?;
     let daemon = identity.daemon_id;
-    let mut told = format!(
+    let mut text = format!(
         "This is now daemon {daemon}. Its events are kept; pair it again: thrum peer add\n"
     );
     if let Some(aside) = node {
-        told.push_str(&format!(
+        text.push_str(&format!(
             "Its own tailscaled will be a new machine of the tailnet, and needs an auth key or a \
              login. The old one's identity was moved to {}\n",
             aside.display()
         ));
     }
-    Ok(told)
+    Ok(text)
 }

@@ -1,3 +1,5 @@
+//! Signals: stop in order, stop at once, reload.
+
 use std::io::IsTerminal;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -5,17 +7,18 @@ use tokio::sync::watch;
 
 use super::{Reload, ServiceError};
 
-/// The first SIGTERM or SIGINT stops the daemon in order; the second ends it at once. SIGHUP reads
-/// the settings again; from a terminal it means that the terminal is gone, and stops as well.
+/// Handles signals from now on. The first SIGTERM or SIGINT stops the daemon in order; the second
+/// ends it at once. SIGHUP reads the settings again; on a terminal it means that the terminal is gone
+/// and stops the daemon.
 ///
 /// # Errors
-/// When the system doesn't let us listen.
+/// When the system refuses.
 pub fn listen(stop: watch::Sender<bool>, mut reload: Reload) -> Result<(), ServiceError> {
     let listen = |kind| signal(kind).map_err(ServiceError::Signals);
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut hang_up = listen(SignalKind::hangup())?;
-    let by_hand = std::io::stdin().is_terminal();
+    let on_terminal = std::io::stdin().is_terminal();
     tokio::spawn(async move {
         let mut first = true;
         loop {
@@ -23,7 +26,7 @@ pub fn listen(stop: watch::Sender<bool>, mut reload: Reload) -> Result<(), Servi
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
                 _ = hang_up.recv() => {
-                    if !by_hand {
+                    if !on_terminal {
                         reload.now();
                         continue;
                     }
@@ -32,7 +35,7 @@ pub fn listen(stop: watch::Sender<bool>, mut reload: Reload) -> Result<(), Servi
             };
             if !first {
                 tracing::warn!("{name} again: ending at once");
-                // The log is safe at any moment; only what was not acknowledged is lost.
+                // The log is safe at any moment: only unacknowledged events are lost.
                 #[expect(clippy::exit, reason = "a person asked twice")]
                 std::process::exit(1);
             }

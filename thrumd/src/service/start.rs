@@ -1,4 +1,4 @@
-//! The start, in a fixed order: nothing is served before the log is open.
+//! Starts the daemon in a fixed order: nothing is served before the log is open.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -8,10 +8,12 @@ use thrum_api::local::Problem;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{ServiceError, readiness, stop};
-use crate::admin::{self, DiskTrouble, HeldSocket, LocalSocket, Network, NetworkParts, Surface};
+use super::{ServiceError, readiness, shutdown};
+use crate::admin::{
+    self, AdminContext, DiskFailure, InheritedSocket, LocalSocket, Network, NetworkParts,
+};
 use crate::agents::Agents;
-use crate::config::{Config, SyncWish};
+use crate::config::{Config, SyncMode};
 use crate::log::{Lock, Log};
 use crate::peer::{Identity, Pairing, Registry, identity};
 use crate::policy::Policy;
@@ -20,9 +22,9 @@ use crate::rpc;
 use crate::sync::{Sync, SyncParts};
 use crate::tailnet::{self, Tailnet};
 
-/// A daemon that is open and not served yet.
+/// A daemon whose parts are open, before it serves anything.
 pub struct Daemon {
-    surface: Arc<Surface>,
+    context: Arc<AdminContext>,
     socket: LocalSocket,
 }
 
@@ -30,7 +32,7 @@ impl Daemon {
     /// Opens everything: state directory, identity, log, peers, messages, tailnet, socket, sync.
     ///
     /// # Errors
-    /// What could not be opened.
+    /// The first part that could not be opened.
     pub async fn start(config: Config) -> Result<Self, ServiceError> {
         Self::start_with(config, None).await
     }
@@ -38,21 +40,21 @@ impl Daemon {
     /// As [`Daemon::start`], serving on a socket that the service manager holds.
     ///
     /// # Errors
-    /// What could not be opened.
+    /// As [`Daemon::start`].
     pub async fn start_with(
         config: Config,
-        held: Option<HeldSocket>,
+        inherited: Option<InheritedSocket>,
     ) -> Result<Self, ServiceError> {
         let started = Instant::now();
-        make(&config.state_dir)?;
-        // Before any file is looked at: two first starts would make two identities.
+        create(&config.state_dir)?;
+        // Before any file is read: two first starts at once would create two identities.
         let lock = Lock::take(&config.state_dir)?;
         let mut identity = Identity::load(&config.state_dir, &config.machine_id_file)?;
         let daemon = identity.daemon_id;
         let (log, opened) =
             Log::open_locked(lock, &config.state_dir, daemon, identity.had_database)?;
         if opened.database_was_lost {
-            tracing::warn!("the database is gone: a new epoch begins, old events come from peers");
+            tracing::warn!("the database is gone: a new epoch begins, peers send the old events");
         }
         identity.note_database(&config.state_dir)?;
         let (registry, damaged) = Registry::open(&config.state_dir)?;
@@ -60,12 +62,12 @@ impl Daemon {
         let name: Arc<str> = config.hostname.as_str().into();
         let pairing =
             Pairing::new(registry.clone(), daemon, config.hostname.clone(), config.pairing_timeout);
-        // Not even opened where it must not be used: a copied directory may hold another's node.
+        // Not opened where sync is forbidden: a copied directory may hold another machine's node.
         let tailnet = match forbidden(&config, identity.foreign) {
             Some(why) => Err(why),
             None => match Tailnet::open(tailnet::Settings::of(&config)) {
                 Ok(tailnet) => Ok(tailnet),
-                Err(error) if config.sync == SyncWish::On => return Err(error.into()),
+                Err(error) if config.sync == SyncMode::On => return Err(error.into()),
                 Err(error) => {
                     let why = Chain(&error).to_string();
                     if registry.sync_wanted() {
@@ -75,8 +77,8 @@ impl Daemon {
                 }
             },
         };
-        let socket = match held {
-            Some(held) => held.open()?,
+        let socket = match inherited {
+            Some(inherited) => inherited.listen()?,
             None => LocalSocket::bind(&config.socket)?,
         };
         let network = match tailnet {
@@ -92,7 +94,7 @@ impl Daemon {
                     wanted_port: config.port,
                 });
                 let policy = Policy::new(registry.clone(), tailnet.clone(), daemon, name.clone());
-                let surface = rpc::PeerApi {
+                let api = rpc::PeerApi {
                     policy,
                     daemon,
                     name: name.clone(),
@@ -103,11 +105,11 @@ impl Daemon {
                     tailnet,
                     problem: watch::Sender::new(None),
                 };
-                Network::new(NetworkParts { surface, port: config.port, listening_port })
+                Network::new(NetworkParts { api, port: config.port, listening_port })
             }
-            Err(why) => Network::Impossible(why),
+            Err(why) => Network::Unavailable(why),
         };
-        let surface = Surface {
+        let context = AdminContext {
             found: found(&config.state_dir, identity.foreign, damaged),
             foreign: identity.foreign,
             config,
@@ -119,71 +121,71 @@ impl Daemon {
             registry,
             pairing,
             network,
-            disk: DiskTrouble::default(),
+            disk: DiskFailure::default(),
             stop: watch::Sender::new(false),
         };
-        Ok(Self { surface: Arc::new(surface), socket })
+        Ok(Self { context: Arc::new(context), socket })
     }
 
-    /// What stops the daemon once it is true.
+    /// Stops the daemon once it is true.
     pub fn stopper(&self) -> watch::Sender<bool> {
-        self.surface.stop.clone()
+        self.context.stop.clone()
     }
 
-    /// What the local surface works with.
+    /// The context of the local API.
     #[cfg(test)]
-    pub(crate) fn surface(&self) -> Arc<Surface> {
-        self.surface.clone()
+    pub(crate) fn context(&self) -> Arc<AdminContext> {
+        self.context.clone()
     }
 
-    /// Serves until it is stopped, then closes everything in order.
+    /// Serves until it is stopped, then closes everything in a fixed order.
     pub async fn run(self) {
-        let Self { surface, socket } = self;
-        let serving = tokio::spawn(admin::serve(surface.clone(), socket));
-        let wanted = match surface.config.sync {
-            SyncWish::On => true,
-            SyncWish::WhenPaired => surface.registry.sync_wanted(),
-            SyncWish::Forbidden => false,
+        let Self { context, socket } = self;
+        let serving = tokio::spawn(admin::serve(context.clone(), socket));
+        let wanted = match context.config.sync {
+            SyncMode::On => true,
+            SyncMode::WhenPaired => context.registry.sync_wanted(),
+            SyncMode::Forbidden => false,
         };
-        if wanted && let Some(link) = surface.network.link() {
-            link.turn_on();
+        if wanted && let Some(network) = context.network.available() {
+            network.turn_on();
         }
         tracing::info!(
             "thrumd {} ready: {} as {}, state in {}, socket {}",
             env!("CARGO_PKG_VERSION"),
-            surface.name,
-            surface.daemon,
-            surface.config.state_dir.display(),
-            surface.config.socket.display(),
+            context.name,
+            context.daemon,
+            context.config.state_dir.display(),
+            context.config.socket.display(),
         );
-        let told = readiness::ready(&surface);
-        readiness::keep_told(surface.clone(), told);
-        let mut stop = surface.stop.subscribe();
+        let line = readiness::ready(&context);
+        readiness::report_status(context.clone(), line);
+        let mut stop = context.stop.subscribe();
         // An error means that the sender is gone, which is the end as well.
         drop(stop.wait_for(|stop| *stop).await);
-        stop::in_order(&surface, serving).await;
+        shutdown::run(&context, serving).await;
     }
 }
 
-fn make(state_dir: &Path) -> Result<(), ServiceError> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir);
-    made.map_err(|cause| ServiceError::StateDir { path: state_dir.to_owned(), cause })
+fn create(state_dir: &Path) -> Result<(), ServiceError> {
+    let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir);
+    created.map_err(|cause| ServiceError::StateDir { path: state_dir.to_owned(), cause })
 }
 
-/// Why there must be no way to peers, whatever the tailnet.
+/// Why this daemon must not connect to peers.
 fn forbidden(config: &Config, foreign: bool) -> Option<String> {
     if foreign {
         return Some("this state directory came from another machine".to_owned());
     }
-    let forbidden = config.sync == SyncWish::Forbidden;
+    let forbidden = config.sync == SyncMode::Forbidden;
     forbidden.then(|| "sync is forbidden by sync = false (THRUM_TS_ENABLED)".to_owned())
 }
 
 fn found(state_dir: &Path, foreign: bool, damaged: Option<String>) -> Vec<Problem> {
     let mut found = Vec::new();
     if foreign {
-        let message = "this state directory came from another machine: it serves here, but does \
-                       not sync";
+        let message = "this state directory came from another machine: thrumd serves this machine, \
+                       but does not sync";
         let next = identity::how_to_reset(state_dir);
         tracing::warn!("{message}; run `{next}`");
         found.push(admin::problem("identity", message.to_owned(), None, Some(next)));

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Flags, Layers, Machine};
+use crate::config::{Config, Flags, HostInfo, Layers};
 use crate::service::{Daemon, ServiceError};
 
 /// Nothing here takes long unless something is wrong.
@@ -40,8 +40,8 @@ pub fn config(dir: &tempfile::TempDir, env: &[(&str, &str)]) -> Config {
     map.insert("THRUM_TS_PORT", "0".into());
     map.insert("THRUM_TS_HOSTNAME", "my-laptop".into());
     map.extend(env.iter().map(|(name, text)| (*name, OsString::from(text))));
-    let machine = Machine { root: false, home: None, hostname: "box".into() };
-    let layers = Layers::gather(&Flags::default(), &|name| map.get(name).cloned(), &machine);
+    let machine = HostInfo { root: false, home: None, hostname: "box".into() };
+    let layers = Layers::collect(&Flags::default(), &|name| map.get(name).cloned(), &machine);
     Config::parse(&layers.unwrap()).unwrap()
 }
 

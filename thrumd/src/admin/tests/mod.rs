@@ -1,5 +1,6 @@
-//! The local surface over a real socket, with everything behind it.
+//! The local API over a real socket, with everything behind it.
 
+mod api;
 mod client;
 mod events;
 mod nodes;
@@ -7,5 +8,4 @@ mod pairing;
 mod policy;
 mod socket;
 mod stopping;
-mod surface;
 mod tailnet;

@@ -31,7 +31,7 @@ async fn a_live_socket_and_other_files_are_left_alone() {
 
     std::fs::write(&path, "mine").unwrap();
     let error = LocalSocket::bind(&path).unwrap_err();
-    assert!(matches!(error, SocketError::NoSocket { .. }), "{error}");
+    assert!(matches!(error, SocketError::NotASocket { .. }), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
 }
 

@@ -1,4 +1,4 @@
-//! The desk with its clock, files and waiting calls.
+//! Pairing sessions with their clock, files and waiting calls.
 
 use std::time::Duration;
 
@@ -10,19 +10,20 @@ use super::super::{Pairing, Registry};
 use super::{caller, node, peer};
 use crate::ids;
 
-struct Room {
+struct Fixture {
     dir: tempfile::TempDir,
     registry: Registry,
-    desk: Pairing,
+    pairing: Pairing,
     us: DaemonId,
 }
 
-fn room() -> Room {
+fn fixture() -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
     let us = ids::daemon();
-    let desk = Pairing::new(registry.clone(), us, "my-laptop".to_owned(), Duration::from_secs(300));
-    Room { dir, registry, desk, us }
+    let pairing =
+        Pairing::new(registry.clone(), us, "my-laptop".to_owned(), Duration::from_secs(300));
+    Fixture { dir, registry, pairing, us }
 }
 
 fn params(code: &PairingCode, id: DaemonId) -> PairRequestParams {
@@ -53,26 +54,26 @@ async fn until(mut done: impl FnMut() -> bool) {
 
 #[tokio::test]
 async fn a_pairing_counts_with_the_first_request_that_carries_the_token() {
-    let room = room();
-    let open = room.desk.open("my-laptop:9100".into()).unwrap();
+    let it = fixture();
+    let open = it.pairing.open("my-laptop:9100".into()).unwrap();
     assert_eq!(open.timeout_ms, 300_000);
     let id = ids::daemon();
     let from = node("n1");
-    let paired = room.desk.request(&from, params(&open.code, id)).await.unwrap();
-    assert_eq!((paired.id, paired.name.as_str()), (room.us, "my-laptop"));
-    assert!(room.registry.all().is_empty(), "pending is kept in memory only");
-    assert!(!room.dir.path().join("peers.json").exists());
-    assert_eq!(room.desk.confirm(paired.token.expose(), &node("n2")).await, None);
-    assert_eq!(room.desk.confirm(other_token().as_str(), &from).await, None);
-    assert_eq!(room.desk.confirm(paired.token.expose(), &from).await, Some(id));
-    let held = room.registry.get(id).unwrap();
+    let paired = it.pairing.request(&from, params(&open.code, id)).await.unwrap();
+    assert_eq!((paired.id, paired.name.as_str()), (it.us, "my-laptop"));
+    assert!(it.registry.all().is_empty(), "pending is kept in memory only");
+    assert!(!it.dir.path().join("peers.json").exists());
+    assert_eq!(it.pairing.confirm(paired.token.expose(), &node("n2")).await, None);
+    assert_eq!(it.pairing.confirm(other_token().as_str(), &from).await, None);
+    assert_eq!(it.pairing.confirm(paired.token.expose(), &from).await, Some(id));
+    let held = it.registry.get(id).unwrap();
     // The address as observed, the port as declared.
     assert_eq!((held.address.as_str(), held.node.as_deref()), ("100.64.0.7:9101", Some("n1")));
-    let news = soon(room.desk.wait(open.session, 0)).await.unwrap();
+    let news = soon(it.pairing.wait(open.session, 0)).await.unwrap();
     let address = "100.64.0.7:9101".to_owned();
     assert_eq!(news, PairingNews::Paired { daemon_id: id, name: "n1".into(), address });
-    assert!(room.desk.current().is_none());
-    let late = room.desk.request(&from, params(&open.code, id)).await.unwrap_err();
+    assert!(it.pairing.current().is_none());
+    let late = it.pairing.request(&from, params(&open.code, id)).await.unwrap_err();
     assert_eq!(late.code, ErrorCode::NO_PAIRING_SESSION);
 }
 
@@ -82,41 +83,41 @@ fn other_token() -> String {
 
 #[tokio::test]
 async fn two_first_requests_at_once_are_both_accepted() {
-    let room = room();
-    let open = room.desk.open("x:1".into()).unwrap();
+    let it = fixture();
+    let open = it.pairing.open("x:1".into()).unwrap();
     let (id, from) = (ids::daemon(), caller("127.0.0.1"));
-    let token = room.desk.request(&from, params(&open.code, id)).await.unwrap().token;
+    let token = it.pairing.request(&from, params(&open.code, id)).await.unwrap().token;
     let (one, two) = tokio::join!(
-        room.desk.confirm(token.expose(), &from),
-        room.desk.confirm(token.expose(), &from)
+        it.pairing.confirm(token.expose(), &from),
+        it.pairing.confirm(token.expose(), &from)
     );
     assert_eq!((one, two), (Some(id), Some(id)));
-    assert_eq!(room.desk.confirm(token.expose(), &from).await, Some(id));
+    assert_eq!(it.pairing.confirm(token.expose(), &from).await, Some(id));
 }
 
 #[tokio::test]
 async fn a_repeated_request_gets_a_new_token_and_voids_the_old_one() {
-    let room = room();
-    let open = room.desk.open("x:1".into()).unwrap();
+    let it = fixture();
+    let open = it.pairing.open("x:1".into()).unwrap();
     let (id, from) = (ids::daemon(), caller("127.0.0.1"));
-    let lost = room.desk.request(&from, params(&open.code, id)).await.unwrap().token;
-    let held = room.desk.request(&from, params(&open.code, id)).await.unwrap().token;
-    assert_eq!(room.desk.confirm(lost.expose(), &from).await, None);
-    assert_eq!(room.desk.confirm(held.expose(), &from).await, Some(id));
+    let lost = it.pairing.request(&from, params(&open.code, id)).await.unwrap().token;
+    let held = it.pairing.request(&from, params(&open.code, id)).await.unwrap().token;
+    assert_eq!(it.pairing.confirm(lost.expose(), &from).await, None);
+    assert_eq!(it.pairing.confirm(held.expose(), &from).await, Some(id));
 }
 
 #[tokio::test]
 async fn the_waiting_side_hears_of_wrong_codes_and_of_the_lock_at_once() {
-    let room = room();
-    let open = room.desk.open("x:1".into()).unwrap();
+    let it = fixture();
+    let open = it.pairing.open("x:1".into()).unwrap();
     let wrong = other_code(&open.code);
     let wait = |seen| {
-        let desk = room.desk.clone();
-        tokio::spawn(async move { desk.wait(open.session, seen).await })
+        let pairing = it.pairing.clone();
+        tokio::spawn(async move { pairing.wait(open.session, seen).await })
     };
     let mut waiting = wait(0);
     for seen in 1..=3 {
-        room.desk.request(&node("n7"), params(&wrong, ids::daemon())).await.unwrap_err();
+        it.pairing.request(&node("n7"), params(&wrong, ids::daemon())).await.unwrap_err();
         let news = soon(waiting).await.unwrap().unwrap();
         let who = "n7.ts.net".to_owned();
         match seen {
@@ -127,83 +128,83 @@ async fn the_waiting_side_hears_of_wrong_codes_and_of_the_lock_at_once() {
     }
     let over = soon(waiting).await.unwrap().unwrap_err();
     assert_eq!(over.code, ErrorCode::NOT_FOUND);
-    room.desk.open("x:1".into()).unwrap();
+    it.pairing.open("x:1".into()).unwrap();
 }
 
 #[tokio::test]
 async fn dropping_the_wait_ends_the_session_and_another_may_open() {
-    let room = room();
-    let open = room.desk.open("x:1".into()).unwrap();
-    let busy = room.desk.open("x:1".into()).unwrap_err();
+    let it = fixture();
+    let open = it.pairing.open("x:1".into()).unwrap();
+    let busy = it.pairing.open("x:1".into()).unwrap_err();
     assert_eq!(busy.code, ErrorCode::PAIRING_BUSY);
-    assert_eq!(room.desk.current().unwrap().attempts_left, 3);
-    let desk = room.desk.clone();
-    let waiting = tokio::spawn(async move { desk.wait(open.session, 0).await });
+    assert_eq!(it.pairing.current().unwrap().attempts_left, 3);
+    let pairing = it.pairing.clone();
+    let waiting = tokio::spawn(async move { pairing.wait(open.session, 0).await });
     tokio::task::yield_now().await;
     waiting.abort();
-    until(|| room.desk.current().is_none()).await;
-    let refused = room.desk.request(&caller("127.0.0.1"), params(&open.code, ids::daemon())).await;
+    until(|| it.pairing.current().is_none()).await;
+    let refused = it.pairing.request(&caller("127.0.0.1"), params(&open.code, ids::daemon())).await;
     assert_eq!(refused.unwrap_err().code, ErrorCode::NO_PAIRING_SESSION);
-    let second = room.desk.open("x:1".into()).unwrap();
+    let second = it.pairing.open("x:1".into()).unwrap();
     assert_ne!(second.session, open.session);
-    assert_eq!(room.desk.wait(open.session, 0).await.unwrap_err().code, ErrorCode::NOT_FOUND);
+    assert_eq!(it.pairing.wait(open.session, 0).await.unwrap_err().code, ErrorCode::NOT_FOUND);
 }
 
 #[tokio::test]
 async fn cancelling_is_told_to_who_waits() {
-    let room = room();
-    let open = room.desk.open("x:1".into()).unwrap();
-    let wait = room.desk.wait(open.session, 0);
-    let cancel = async { room.desk.cancel(open.session) };
+    let it = fixture();
+    let open = it.pairing.open("x:1".into()).unwrap();
+    let wait = it.pairing.wait(open.session, 0);
+    let cancel = async { it.pairing.cancel(open.session) };
     let (news, cancelled) = soon(async { tokio::join!(wait, cancel) }).await;
     assert_eq!(news.unwrap(), PairingNews::Cancelled);
     cancelled.unwrap();
-    assert_eq!(room.desk.cancel(77).unwrap_err().code, ErrorCode::NOT_FOUND);
+    assert_eq!(it.pairing.cancel(77).unwrap_err().code, ErrorCode::NOT_FOUND);
 }
 
 #[tokio::test]
 async fn a_request_that_makes_no_sense_uses_up_no_try() {
-    let room = room();
-    let open = room.desk.open("x:1".into()).unwrap();
+    let it = fixture();
+    let open = it.pairing.open("x:1".into()).unwrap();
     let from = caller("127.0.0.1");
-    let itself = room.desk.request(&from, params(&open.code, room.us)).await.unwrap_err();
+    let itself = it.pairing.request(&from, params(&open.code, it.us)).await.unwrap_err();
     assert!(itself.message.contains("itself"), "{}", itself.message);
     for addr in ["", "host", "host:", "host:0", "host:99999"] {
         let params = PairRequestParams { addr: addr.into(), ..params(&open.code, ids::daemon()) };
-        let refused = room.desk.request(&from, params).await.unwrap_err();
+        let refused = it.pairing.request(&from, params).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::INVALID_PARAMS);
     }
     let name = PairRequestParams { name: "a\nb".into(), ..params(&open.code, ids::daemon()) };
-    let refused = room.desk.request(&from, name).await.unwrap_err();
+    let refused = it.pairing.request(&from, name).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::INVALID_PARAMS);
-    assert_eq!(room.desk.current().unwrap().attempts_left, 3);
+    assert_eq!(it.pairing.current().unwrap().attempts_left, 3);
 }
 
 #[tokio::test]
 async fn a_peer_that_cannot_be_kept_is_not_paired_and_may_try_again() {
-    let room = room();
-    let open = room.desk.open("x:1".into()).unwrap();
+    let it = fixture();
+    let open = it.pairing.open("x:1".into()).unwrap();
     let (id, from) = (ids::daemon(), caller("127.0.0.1"));
-    let token = room.desk.request(&from, params(&open.code, id)).await.unwrap().token;
-    let blocker = room.dir.path().join("peers.json/x");
+    let token = it.pairing.request(&from, params(&open.code, id)).await.unwrap().token;
+    let blocker = it.dir.path().join("peers.json/x");
     std::fs::create_dir_all(&blocker).unwrap();
-    assert_eq!(room.desk.confirm(token.expose(), &from).await, None);
-    assert!(room.registry.all().is_empty() && room.desk.current().is_some());
+    assert_eq!(it.pairing.confirm(token.expose(), &from).await, None);
+    assert!(it.registry.all().is_empty() && it.pairing.current().is_some());
     std::fs::remove_dir_all(blocker.parent().unwrap()).unwrap();
-    assert_eq!(room.desk.confirm(token.expose(), &from).await, Some(id));
+    assert_eq!(it.pairing.confirm(token.expose(), &from).await, Some(id));
 }
 
 #[tokio::test]
 async fn pairing_again_replaces_the_token() {
-    let room = room();
+    let it = fixture();
     let old = peer("vm-1");
-    room.registry.put(old.clone()).await.unwrap();
-    let open = room.desk.open("x:1".into()).unwrap();
+    it.registry.put(old.clone()).await.unwrap();
+    let open = it.pairing.open("x:1".into()).unwrap();
     let from = caller("127.0.0.1");
-    let token = room.desk.request(&from, params(&open.code, old.daemon_id)).await.unwrap().token;
+    let token = it.pairing.request(&from, params(&open.code, old.daemon_id)).await.unwrap().token;
     // Until the new token is used, the old one counts.
-    assert_eq!(room.registry.authenticate(old.token.expose(), &from), Ok(old.daemon_id));
-    assert_eq!(room.desk.confirm(token.expose(), &from).await, Some(old.daemon_id));
-    assert_eq!(room.registry.authenticate(old.token.expose(), &from).ok(), None);
-    assert_eq!(room.registry.all().len(), 1);
+    assert_eq!(it.registry.authenticate(old.token.expose(), &from), Ok(old.daemon_id));
+    assert_eq!(it.pairing.confirm(token.expose(), &from).await, Some(old.daemon_id));
+    assert_eq!(it.registry.authenticate(old.token.expose(), &from).ok(), None);
+    assert_eq!(it.registry.all().len(), 1);
 }

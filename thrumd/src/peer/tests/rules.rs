@@ -4,28 +4,33 @@ use std::time::Duration;
 
 use thrum_api::local::PairingNews;
 use thrum_api::{ErrorCode, PairingCode};
+use tokio::time::Instant;
 
 use super::super::session::{Session, UNATTENDED};
+use super::super::{PendingPairings, Replaces};
 use super::{caller, node, peer};
 use crate::ids;
+use crate::tailnet::Caller;
 
-const T0: Duration = Duration::from_secs(1000);
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 fn code(text: &str) -> PairingCode {
     text.parse().unwrap()
 }
 
-fn session() -> Session {
-    let mut session = Session::new(T0, TIMEOUT, code("7392"));
-    session.attend();
-    session
+/// A session that one client waits for, and when it began.
+fn session() -> (Session, Instant) {
+    let start = Instant::now();
+    let mut session = Session::new(start, TIMEOUT, code("7392"));
+    session.add_waiter();
+    (session, start)
 }
 
 #[test]
 fn the_third_wrong_code_locks_the_session_and_says_who_it_was() {
-    let (mut session, id, from) = (session(), ids::daemon(), caller("127.0.0.1"));
-    let mut attempt = |text| session.attempt(T0, &code(text), id, &from).unwrap_err();
+    let (mut session, start) = session();
+    let (id, from) = (ids::daemon(), caller("127.0.0.1"));
+    let mut attempt = |text| session.attempt(start, &code(text), id, &from).unwrap_err();
     let first = attempt("0000");
     assert_eq!(first.code, ErrorCode::WRONG_CODE);
     assert_eq!(first.member("attempts_left").unwrap(), 2);
@@ -40,52 +45,55 @@ fn the_third_wrong_code_locks_the_session_and_says_who_it_was() {
 
 #[test]
 fn a_session_expires_when_its_time_is_over() {
-    let mut session = session();
-    assert_eq!(session.next_tick(), Some(T0 + TIMEOUT));
-    let late = T0 + TIMEOUT;
+    let (mut session, start) = session();
+    assert_eq!(session.next_tick(), Some(start + TIMEOUT));
+    let late = start + TIMEOUT;
     session.tick(late - Duration::from_millis(1));
     assert!(!session.is_over());
     let refused = session.attempt(late, &code("7392"), ids::daemon(), &caller("127.0.0.1"));
     assert_eq!(refused.unwrap_err().code, ErrorCode::PAIRING_EXPIRED);
     assert_eq!(session.last_news(), Some(&PairingNews::Expired));
     // Much later nobody needs to know how it ended.
-    let refused = session.attempt(late * 9, &code("7392"), ids::daemon(), &caller("127.0.0.1"));
+    let refused =
+        session.attempt(late + 9 * TIMEOUT, &code("7392"), ids::daemon(), &caller("127.0.0.1"));
     assert_eq!(refused.unwrap_err().code, ErrorCode::NO_PAIRING_SESSION);
 }
 
 #[test]
 fn a_session_ends_when_nobody_waits_for_it() {
-    let mut session = Session::new(T0, TIMEOUT, code("7392"));
-    assert_eq!(session.next_tick(), Some(T0 + UNATTENDED));
-    session.attend();
-    session.tick(T0 + 2 * UNATTENDED);
+    let start = Instant::now();
+    let mut session = Session::new(start, TIMEOUT, code("7392"));
+    assert_eq!(session.next_tick(), Some(start + UNATTENDED));
+    session.add_waiter();
+    session.tick(start + 2 * UNATTENDED);
     assert!(!session.is_over());
-    session.leave(T0 + 2 * UNATTENDED, true);
-    session.tick(T0 + 3 * UNATTENDED - Duration::from_millis(1));
+    session.remove_waiter(start + 2 * UNATTENDED, true);
+    session.tick(start + 3 * UNATTENDED - Duration::from_millis(1));
     assert!(!session.is_over());
-    session.tick(T0 + 3 * UNATTENDED);
+    session.tick(start + 3 * UNATTENDED);
     assert_eq!(session.last_news(), Some(&PairingNews::Cancelled));
 }
 
 #[test]
 fn a_waiter_that_goes_away_ends_the_session_unless_another_waits() {
-    let mut session = session();
-    session.attend();
-    session.leave(T0, false);
+    let (mut session, start) = session();
+    session.add_waiter();
+    session.remove_waiter(start, false);
     assert!(!session.is_over());
-    session.leave(T0, false);
+    session.remove_waiter(start, false);
     assert!(session.is_over());
 }
 
 #[test]
 fn the_same_machine_may_repeat_the_right_code_and_no_other_may() {
-    let (mut session, peer, from) = (session(), peer("vm"), node("n1"));
+    let (mut session, start) = session();
+    let (peer, from) = (peer("vm"), node("n1"));
     let id = peer.daemon_id;
-    session.attempt(T0, &code("7392"), id, &from).unwrap();
-    session.set_pending(peer, &from);
-    session.attempt(T0, &code("7392"), id, &from).unwrap();
+    session.attempt(start, &code("7392"), id, &from).unwrap();
+    session.set_pending(start, peer, &from);
+    session.attempt(start, &code("7392"), id, &from).unwrap();
     for (id, from) in [(ids::daemon(), &from), (id, &node("n2")), (id, &caller("100.64.0.7"))] {
-        let refused = session.attempt(T0, &code("7392"), id, from).unwrap_err();
+        let refused = session.attempt(start, &code("7392"), id, from).unwrap_err();
         assert_eq!(refused.code, ErrorCode::PAIRING_LOCKED);
     }
     // Strangers who come too late use up no tries.
@@ -94,27 +102,55 @@ fn the_same_machine_may_repeat_the_right_code_and_no_other_may() {
 
 #[test]
 fn a_pending_token_is_void_when_repeated_ended_or_elsewhere() {
-    let (mut session, first, second, from) = (session(), peer("vm"), peer("vm"), node("n1"));
-    session.set_pending(first.clone(), &from);
-    session.set_pending(second.clone(), &from);
+    let (mut session, start) = session();
+    let (first, second, from) = (peer("vm"), peer("vm"), node("n1"));
+    session.set_pending(start, first.clone(), &from);
+    session.set_pending(start, second.clone(), &from);
     let token = second.token.expose();
-    assert!(session.begin_storing(T0, first.token.expose(), &from).is_none());
-    assert!(session.begin_storing(T0, token, &node("n2")).is_none());
-    session.cancel(T0);
-    assert!(session.begin_storing(T0, token, &from).is_none());
+    assert!(session.begin_storing(start, first.token.expose(), &from).is_none());
+    assert!(session.begin_storing(start, token, &node("n2")).is_none());
+    session.cancel(start);
+    assert!(session.begin_storing(start, token, &from).is_none());
 }
 
 #[test]
 fn nothing_ends_a_session_whose_peer_is_being_stored() {
-    let (mut session, peer, from) = (session(), peer("vm"), caller("127.0.0.1"));
-    session.set_pending(peer.clone(), &from);
-    assert!(session.begin_storing(T0, peer.token.expose(), &from).is_some());
-    session.cancel(T0);
-    session.leave(T0, false);
-    session.tick(T0 + TIMEOUT);
+    let (mut session, start) = session();
+    let (peer, from) = (peer("vm"), caller("127.0.0.1"));
+    session.set_pending(start, peer.clone(), &from);
+    let pending = session.begin_storing(start, peer.token.expose(), &from).unwrap();
+    session.cancel(start);
+    session.remove_waiter(start, false);
+    session.tick(start + TIMEOUT);
     assert!(!session.is_over() && session.next_tick().is_none());
-    session.stored(T0, false);
-    assert!(session.begin_storing(T0, peer.token.expose(), &from).is_some());
-    session.stored(T0, true);
+    session.stored(start, pending.clone(), false);
+    assert!(session.begin_storing(start, peer.token.expose(), &from).is_some());
+    session.stored(start, pending, true);
     assert!(matches!(session.last_news(), Some(PairingNews::Paired { .. })));
+}
+
+#[test]
+fn a_pending_token_is_valid_for_its_machine_until_its_lifetime_is_over() {
+    let (start, peer, from) = (Instant::now(), peer("vm"), node("n1"));
+    let mut pending = PendingPairings::new(TIMEOUT);
+    pending.insert(start, peer.clone(), &from, Replaces::Any);
+    let token = peer.token.expose();
+    let found = |at, from: &Caller| pending.get(at, token, from).is_some();
+    assert!(found(start, &from) && !found(start, &node("n2")));
+    assert!(found(start + TIMEOUT - Duration::from_millis(1), &from));
+    assert!(!found(start + TIMEOUT, &from));
+}
+
+#[test]
+fn pending_pairings_are_limited_and_the_oldest_makes_room() {
+    let (start, peers): (_, Vec<_>) = (Instant::now(), (0..257).map(|_| peer("vm")).collect());
+    let mut pending = PendingPairings::new(TIMEOUT);
+    for (index, peer) in peers.iter().enumerate() {
+        pending.insert(start, peer.clone(), &node(&format!("n{index}")), Replaces::Any);
+    }
+    let found = |index: usize| {
+        let caller = node(&format!("n{index}"));
+        pending.get(start, peers[index].token.expose(), &caller).is_some()
+    };
+    assert!(!found(0) && found(1) && found(256));
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::config::{Config, Flags, Layers, Machine};
+use crate::config::{Config, Flags, HostInfo, Layers};
 use crate::tailnet::Settings;
 
 impl Place {
@@ -159,8 +159,8 @@ fn which_process_is_ours_is_not_noted_where_the_child_writes() {
         "THRUM_TAILNET" => Some("private".into()),
         _ => None,
     };
-    let machine = Machine { root: false, home: None, hostname: "box".into() };
-    let layers = Layers::gather(&Flags::default(), &get, &machine).unwrap();
+    let machine = HostInfo { root: false, home: None, hostname: "box".into() };
+    let layers = Layers::collect(&Flags::default(), &get, &machine).unwrap();
     let settings = Settings::of(&Config::parse(&layers).unwrap());
     let Settings::Private(config) = settings else { panic!("{settings:?}") };
     assert!(!config.note.starts_with(&config.state_dir), "{config:?}");

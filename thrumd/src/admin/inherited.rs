@@ -1,4 +1,5 @@
-//! A socket that the service manager holds: while thrumd is restarted, calls wait in its queue.
+//! Socket activation: the service manager holds the socket, so calls wait in its queue while thrumd
+//! restarts.
 
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -7,21 +8,21 @@ use listenfd::ListenFd;
 
 use super::socket::{LocalSocket, SocketError};
 
-/// A listening socket that was handed over by systemd. Its file is systemd's, also at the end.
+/// A listening socket that systemd handed over. Its file belongs to systemd and is never removed.
 #[derive(Debug)]
-pub struct HeldSocket {
+pub struct InheritedSocket {
     listener: UnixListener,
     path: PathBuf,
 }
 
 impl LocalSocket {
-    /// The socket that systemd handed over (`LISTEN_FDS`), if it did. `path` is where clients look
-    /// for it. Must be called before there are threads: it takes the variables away, so that no
-    /// child believes that they are meant for it.
+    /// The socket that systemd handed over (`LISTEN_FDS`), if any. `path` is where clients look for
+    /// it. Must be called before there are threads: it removes the variables, so that no child
+    /// process takes them for its own.
     ///
     /// # Errors
-    /// When what was handed over is no listening Unix socket, or listens elsewhere.
-    pub fn inherited(path: &Path) -> Result<Option<HeldSocket>, SocketError> {
+    /// When it is not a listening Unix socket, or has another path.
+    pub fn inherited(path: &Path) -> Result<Option<InheritedSocket>, SocketError> {
         let failed = |cause| SocketError::System {
             what: "take over from the service manager",
             path: path.to_owned(),
@@ -36,18 +37,18 @@ impl LocalSocket {
             return Err(SocketError::Elsewhere { held, path: path.to_owned() });
         }
         listener.set_nonblocking(true).map_err(failed)?;
-        Ok(Some(HeldSocket { listener, path: path.to_owned() }))
+        Ok(Some(InheritedSocket { listener, path: path.to_owned() }))
     }
 }
 
-impl HeldSocket {
-    /// Begins to listen. Needs the runtime.
+impl InheritedSocket {
+    /// Starts listening. Needs the runtime.
     ///
     /// # Errors
     /// When the runtime can't take it.
-    pub fn open(self) -> Result<LocalSocket, SocketError> {
+    pub fn listen(self) -> Result<LocalSocket, SocketError> {
         let listener = tokio::net::UnixListener::from_std(self.listener)
             .map_err(|cause| SocketError::System { what: "listen on", path: self.path, cause })?;
-        Ok(LocalSocket { listener, place: None })
+        Ok(LocalSocket { listener, file: None })
     }
 }

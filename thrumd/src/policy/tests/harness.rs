@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::config::Cadence;
 use crate::ids;
 use crate::log::Log;
-use crate::peer::{PairingPolicy, Peer, Registry, calling_peer};
+use crate::peer::{PairingPolicy, Peer, Registry};
 use crate::policy::Policy;
 use crate::sync::{Sync, SyncParts};
 use crate::tailnet::localapi::fake::Fake;
@@ -77,13 +77,7 @@ impl Hub {
 
     /// The token that this node is given under this daemon id.
     pub async fn asks(&self, node: u8, id: DaemonId) -> Token {
-        let params = PairRequestParams {
-            id,
-            name: format!("n{node}"),
-            addr: format!("n{node}:9100"),
-            code: None,
-        };
-        self.policy.request(&caller(node), params).await.unwrap().token
+        self.policy.request(&caller(node), params(node, id)).await.unwrap().token
     }
 
     pub async fn uses(&self, node: u8, token: &Token) -> Option<DaemonId> {
@@ -97,7 +91,7 @@ impl Hub {
         obstacle
     }
 
-    /// A sync that says goodbye.
+    /// A sync that tells removed peers.
     pub fn sync(&self) -> Sync {
         let (log, _) = Log::open(self.dir.path(), ids::daemon(), false).unwrap();
         Sync::start(SyncParts {
@@ -120,5 +114,9 @@ pub fn caller(node: u8) -> Caller {
 
 /// A peer that a person paired with a code.
 pub fn by_code(node: u8, id: DaemonId) -> Peer {
-    calling_peer(ids::token().unwrap(), &caller(node), 9100, id, format!("n{node}"))
+    Peer::requested(ids::daemon(), &caller(node), &params(node, id)).unwrap()
+}
+
+fn params(node: u8, id: DaemonId) -> PairRequestParams {
+    PairRequestParams { id, name: format!("n{node}"), addr: format!("n{node}:9100"), code: None }
 }

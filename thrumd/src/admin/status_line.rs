@@ -1,49 +1,49 @@
-//! The daemon in one line, for the service manager: `systemctl status` shows it.
+//! The state of the daemon in one line, for the service manager: `systemctl status` shows it.
 
 use std::collections::BTreeMap;
 
 use thrum_api::DaemonId;
 use thrum_api::local::PeerState;
 
-use super::{Link, Network, Surface};
-use crate::config::SyncWish;
+use super::{AdminContext, Network, PeerNetwork};
+use crate::config::SyncMode;
 use crate::tailnet::Presence;
 
-/// What it does or waits for. Says nothing that changes without news, such as ages and counters.
-pub fn status_line(surface: &Surface) -> String {
-    if surface.foreign {
+/// The state of the daemon. Nothing in it changes without an event, so no ages and no counters.
+pub fn status_line(context: &AdminContext) -> String {
+    if context.foreign {
         return "not syncing: this state directory came from another machine".to_owned();
     }
-    if surface.config.sync == SyncWish::Forbidden {
+    if context.config.sync == SyncMode::Forbidden {
         return "serving this machine, sync is forbidden by sync = false".to_owned();
     }
-    match &surface.network {
-        Network::Impossible(why) => format!("serving this machine, can't sync: {why}"),
-        Network::Possible(_) => match surface.network.on() {
+    match &context.network {
+        Network::Unavailable(why) => format!("serving this machine, can't sync: {why}"),
+        Network::Available(_) => match context.network.enabled() {
             None => "serving this machine, no peers: pair one with `thrum peer add`".to_owned(),
-            Some(link) => of_link(surface, link),
+            Some(network) => peers_line(context, network),
         },
     }
 }
 
-fn of_link(surface: &Surface, link: &Link) -> String {
-    if let Presence::Waiting { why, .. } = &*link.tailnet().presence().borrow() {
+fn peers_line(context: &AdminContext, network: &PeerNetwork) -> String {
+    if let Presence::Waiting { why, .. } = &*network.tailnet().presence().borrow() {
         return waiting(why);
     }
-    if let Some(trouble) = &*link.troubles().borrow() {
-        return format!("peers can't reach us: {trouble}");
+    if let Some(problem) = &*network.listener_problem().borrow() {
+        return format!("peers can't reach this machine: {problem}");
     }
     let peers: Vec<DaemonId> =
-        surface.registry.all().into_iter().map(|peer| peer.daemon_id).collect();
-    let mut line = in_words(&peers, &link.sync().standing().borrow());
-    for (index, address) in surface.network.listening().iter().enumerate() {
+        context.registry.all().into_iter().map(|peer| peer.daemon_id).collect();
+    let mut line = peer_counts(&peers, &network.sync().standing().borrow());
+    for (index, address) in context.network.listening().iter().enumerate() {
         line.push_str(if index == 0 { ", listening on " } else { " and " });
         line.push_str(&address.to_string());
     }
     line
 }
 
-/// `tailscaled is logged out; run ...` as what is waited for.
+/// Turns `tailscaled is logged out; run ...` into `waiting for tailscaled: logged out; run ...`.
 fn waiting(why: &str) -> String {
     match why.split_once(" is ") {
         Some((who, how)) if who.ends_with("tailscaled") => format!("waiting for {who}: {how}"),
@@ -51,7 +51,7 @@ fn waiting(why: &str) -> String {
     }
 }
 
-fn in_words(peers: &[DaemonId], standing: &BTreeMap<DaemonId, PeerState>) -> String {
+fn peer_counts(peers: &[DaemonId], standing: &BTreeMap<DaemonId, PeerState>) -> String {
     if peers.is_empty() {
         return "no peers: pair one with `thrum peer add`".to_owned();
     }
@@ -90,9 +90,9 @@ mod tests {
             (id(3), PeerState::BackingOff),
         ]);
         let words = "2 peers connected, 1 backing off, 1 not reached yet";
-        assert_eq!(in_words(&peers, &standing), words);
-        assert_eq!(in_words(&peers[..1], &standing), "1 peer connected");
-        assert!(in_words(&[], &standing).starts_with("no peers"));
+        assert_eq!(peer_counts(&peers, &standing), words);
+        assert_eq!(peer_counts(&peers[..1], &standing), "1 peer connected");
+        assert!(peer_counts(&[], &standing).starts_with("no peers"));
     }
 
     #[test]

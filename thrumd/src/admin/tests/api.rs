@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::client::{self, Running, read};
 use crate::admin::ago::ago;
 use crate::admin::http::{self, Shared};
-use crate::admin::{DiskTrouble, dispatch};
+use crate::admin::{DiskFailure, dispatch};
 use crate::service::Daemon;
 
 #[test]
@@ -37,16 +37,16 @@ fn ages_are_told_in_words() {
 
 #[test]
 fn a_refusing_disk_is_remembered_until_a_write_succeeds() {
-    let disk = DiskTrouble::default();
+    let disk = DiskFailure::default();
     let refused = |code, text| Err::<(), _>(RpcError::new(code, text));
-    disk.saw(&refused(ErrorCode::INVALID_PARAMS, "no type"));
-    assert_eq!(disk.now(), None, "the caller's fault is not the disk's");
-    disk.saw(&refused(ErrorCode::STORAGE, "full"));
-    let (since, _) = disk.now().unwrap();
-    disk.saw(&refused(ErrorCode::STORAGE, "still full"));
-    assert_eq!(disk.now(), Some((since, "still full".to_owned())));
-    disk.saw(&Ok(()));
-    assert_eq!(disk.now(), None);
+    disk.record(&refused(ErrorCode::INVALID_PARAMS, "no type"));
+    assert_eq!(disk.current(), None, "the caller's fault is not the disk's");
+    disk.record(&refused(ErrorCode::STORAGE, "full"));
+    let (since, _) = disk.current().unwrap();
+    disk.record(&refused(ErrorCode::STORAGE, "still full"));
+    assert_eq!(disk.current(), Some((since, "still full".to_owned())));
+    disk.record(&Ok(()));
+    assert_eq!(disk.current(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,9 +196,9 @@ async fn shutdown_is_answered_and_ends_waits_and_the_daemon() {
 async fn a_caller_that_hangs_up_does_not_cancel_half_an_operation() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(client::config(&dir, &[])).await.unwrap();
-    let (surface, stop) = (daemon.surface(), daemon.stopper());
+    let (context, stop) = (daemon.context(), daemon.stopper());
     let running = tokio::spawn(daemon.run());
-    let shared = Shared { surface: surface.clone(), handlers: TaskTracker::new() };
+    let shared = Shared { context: context.clone(), handlers: TaskTracker::new() };
     let body = Body::from(r#"{"jsonrpc":"2.0","id":1,"method":"peer.add"}"#);
     {
         // Begun, and given up at the first place where it has to wait: sync is wanted on disk, but
@@ -209,8 +209,8 @@ async fn a_caller_that_hangs_up_does_not_cancel_half_an_operation() {
     }
     shared.handlers.close();
     tokio::time::timeout(client::LIMIT, shared.handlers.wait()).await.expect("it ends");
-    assert!(surface.network.on().is_some() && !surface.network.listening().is_empty());
-    assert!(surface.pairing.current().is_none(), "a code that nobody was shown");
+    assert!(context.network.enabled().is_some() && !context.network.listening().is_empty());
+    assert!(context.pairing.current().is_none(), "a code that nobody was shown");
     stop.send_replace(true);
     running.await.unwrap();
 }

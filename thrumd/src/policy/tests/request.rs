@@ -1,7 +1,13 @@
-//! Tokens that were given and not used yet, and what happens to them meanwhile.
+//! Tokens that were given and not used yet.
 
-use super::hub::{CAPABILITY, Hub, by_code};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::harness::{CAPABILITY, Hub, by_code, caller};
 use crate::ids;
+use crate::peer::Replaces;
+use crate::policy::grants::PENDING_LIFETIME;
 
 #[tokio::test]
 async fn a_token_counts_with_its_first_use_and_again_for_a_second_first_request() {
@@ -56,4 +62,18 @@ async fn a_token_is_void_once_pairing_by_policy_is_off_or_the_grant_is_gone() {
     hub.grants(3, false);
     assert_eq!(hub.uses(3, &token).await, None);
     assert!(hub.registry.all().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_was_not_used_in_time_is_void() {
+    let (hub, id) = (Hub::start().await, ids::daemon());
+    let in_time = PENDING_LIFETIME - Duration::from_secs(30);
+    for (age, accepted) in [(PENDING_LIFETIME, None), (in_time, Some(id))] {
+        let peer = by_code(3, id);
+        let (token, asked_at) = (peer.token.clone(), Instant::now() - age);
+        let mut pending = hub.policy.shared.pending.lock();
+        pending.insert(asked_at, peer, &caller(3), Replaces::Only(None));
+        drop(pending);
+        assert_eq!(hub.uses(3, &token).await, accepted, "after {age:?}");
+    }
 }

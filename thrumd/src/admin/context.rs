@@ -1,0 +1,78 @@
+//! What every local request has at hand.
+
+use std::sync::Arc;
+
+use thrum_api::local::Problem;
+use thrum_api::{DaemonId, RpcError};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::disk::DiskFailure;
+use super::errors;
+use super::network::Network;
+use crate::agents::Agents;
+use crate::config::Config;
+use crate::log::Log;
+use crate::peer::{Pairing, Peer, Registry};
+
+/// The parts of the daemon that the local API works with.
+pub struct AdminContext {
+    /// The settings.
+    pub config: Config,
+    /// The id of this daemon.
+    pub daemon: DaemonId,
+    /// The name of this daemon.
+    pub name: Arc<str>,
+    /// When the daemon started, for the uptime.
+    pub started: Instant,
+    /// The state directory came from another machine, so this daemon must not sync.
+    pub foreign: bool,
+    /// The event log.
+    pub log: Log,
+    /// Messages and agents.
+    pub agents: Agents,
+    /// The paired machines.
+    pub registry: Registry,
+    /// The pairing sessions.
+    pub pairing: Pairing,
+    /// The connection to peers, or why there is none.
+    pub network: Network,
+    /// Problems that were found at start.
+    pub found: Vec<Problem>,
+    /// The last write that the disk refused, until a write succeeds.
+    pub disk: DiskFailure,
+    /// Becomes true once, when the daemon stops.
+    pub stop: watch::Sender<bool>,
+}
+
+impl AdminContext {
+    /// The name of a daemon, if it is this one or a peer.
+    pub(super) fn machine(&self, daemon: DaemonId) -> Option<String> {
+        if daemon == self.daemon {
+            return Some(self.name.to_string());
+        }
+        self.registry.get(daemon).map(|peer| self.name_of(&peer))
+    }
+
+    /// The name of a peer as people know it.
+    pub(super) fn name_of(&self, peer: &Peer) -> String {
+        match self.network.available() {
+            Some(network) => network.sync().name_of(peer),
+            None => peer.name.clone(),
+        }
+    }
+
+    /// The peer with this name or id, as a person typed it.
+    pub(super) fn find(&self, typed: &str) -> Result<Peer, RpcError> {
+        let found = match self.network.available() {
+            Some(network) => network.sync().find(typed),
+            None => self.registry.find(typed),
+        };
+        found.map_err(errors::registry)
+    }
+
+    /// Time since the start, in milliseconds.
+    pub(super) fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

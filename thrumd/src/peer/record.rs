@@ -1,0 +1,74 @@
+//! A paired machine, as kept in the registry.
+
+use std::net::SocketAddr;
+
+use thrum_api::peer::PairRequestParams;
+use thrum_api::{DaemonId, ErrorCode, RpcError, Timestamp, Token, names};
+
+use crate::report::Chain;
+use crate::tailnet::Caller;
+use crate::{clock, ids};
+
+/// A paired machine.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// The id of its daemon.
+    pub daemon_id: DaemonId,
+    /// The name that it gave itself.
+    pub name: String,
+    /// `ip:port` or `host:port` to dial.
+    pub address: String,
+    /// Its node in the tailnet (stable id), where there is one.
+    pub node: Option<String>,
+    /// The token that requests of either side carry.
+    pub token: Token,
+    /// When it was paired.
+    pub paired_at: Timestamp,
+    /// We joined it, and it has not accepted our token yet. If it refuses the token, the pairing
+    /// was never completed and the entry is removed.
+    pub unconfirmed: bool,
+    /// It told us, or showed by refusing our token, that we were removed there.
+    pub removed_us: bool,
+    /// The capability by which it was paired without a code. It stays a peer as long as the
+    /// tailnet's policy grants it that.
+    pub by_policy: Option<String>,
+}
+
+impl Peer {
+    /// The peer that the caller of `pair.request` becomes: with a new token, at the address where
+    /// it was observed, with the port that it declares, bound to its node.
+    ///
+    /// # Errors
+    /// What to answer the caller: its params are invalid.
+    pub fn requested(
+        daemon: DaemonId,
+        caller: &Caller,
+        params: &PairRequestParams,
+    ) -> Result<Self, RpcError> {
+        let invalid = |message: String| RpcError::new(ErrorCode::INVALID_PARAMS, message);
+        if params.id == daemon {
+            return Err(invalid("this is the same daemon: it can't be paired with itself".into())
+                .hint("run `thrum peer join` on the other machine, with this one's address"));
+        }
+        names::daemon(&params.name).map_err(|error| invalid(format!("name: {error}")))?;
+        let port = params.addr.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let port = port.filter(|port| *port != 0).ok_or_else(|| {
+            invalid("addr: must be host:port, where the joining daemon listens".into())
+        })?;
+        let token = ids::token().map_err(|error| {
+            tracing::error!("can't create a token for a new peer: {}", Chain(&error));
+            RpcError::new(ErrorCode::INTERNAL, "internal error")
+        })?;
+        Ok(Self {
+            daemon_id: params.id,
+            name: params.name.clone(),
+            address: SocketAddr::new(caller.address.ip().to_canonical(), port).to_string(),
+            node: caller.node.as_ref().map(|node| node.stable_id.clone()),
+            token,
+            paired_at: clock::now(),
+            unconfirmed: false,
+            removed_us: false,
+            by_policy: None,
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! `pair.request` without a code, and the first request with the token that it gave.
+
+use thrum_api::peer::{PairRequestParams, Paired, PairedStatus, reason};
+use thrum_api::{DaemonId, ErrorCode, RpcError};
+use tokio::time::Instant;
+
+use super::grants::{GrantStatus, Policy, unavailable};
+use crate::peer::{Peer, Replaces};
+use crate::report::Chain;
+use crate::tailnet::{Caller, Node};
+
+impl Policy {
+    /// `pair.request` without a code: the caller becomes pending if the tailnet's policy grants it
+    /// the capability. Its first request with the token makes it a peer.
+    ///
+    /// # Errors
+    /// What to answer the caller: off, not granted, another machine's daemon id, or invalid params.
+    pub async fn request(
+        &self,
+        caller: &Caller,
+        params: PairRequestParams,
+    ) -> Result<Paired, RpcError> {
+        let peer = Peer::requested(self.shared.daemon, caller, &params)?;
+        let refuse = |reason: &'static str, message: String| {
+            tracing::info!("[pairing] {} without a code refused: {message}", caller.describe());
+            RpcError::new(ErrorCode::NO_PAIRING_SESSION, message)
+                .with("reason", reason)
+                .hint("run `thrum peer add` on the other machine and join with its code")
+        };
+        let off = || {
+            let message = "a code is needed: pairing by the tailnet's policy is off there";
+            refuse(reason::POLICY_OFF, message.to_owned())
+        };
+        let node = caller.node.as_ref().ok_or_else(off)?;
+        let capability = match self.grant_status(&node.stable_id).await {
+            Ok(GrantStatus::Granted(capability)) => capability,
+            Ok(GrantStatus::Off) => return Err(off()),
+            Ok(GrantStatus::NotGranted(capability)) => {
+                let message = format!(
+                    "a code is needed: the tailnet's policy does not grant {} {capability}",
+                    node.name
+                );
+                return Err(refuse(reason::NOT_GRANTED, message).with("capability", capability));
+            }
+            Err(error) => return Err(unavailable(caller, &error)),
+        };
+        let current = self.shared.registry.get(params.id);
+        let Some(by_policy) = self.marking(current.as_ref(), node, capability).await else {
+            let message = "a code is needed: that daemon is paired as another machine";
+            return Err(refuse(reason::OTHER_NODE, message.to_owned()));
+        };
+        let (token, peer) = (peer.token.clone(), Peer { by_policy, ..peer });
+        let replaces = Replaces::Only(current.map(|current| current.token));
+        self.shared.pending.lock().insert(Instant::now(), peer, caller, replaces);
+        let (id, name) = (self.shared.daemon, self.shared.name.to_string());
+        Ok(Paired { status: PairedStatus::Paired, token, id, name })
+    }
+
+    /// If this token is of a pending machine, stores it as a peer and returns its id. None if it is
+    /// not, or no longer may: a person may have turned this off, removed the machine or paired one
+    /// under its daemon id since.
+    ///
+    /// # Errors
+    /// What to answer the caller while the tailnet can't be asked (fail closed).
+    pub async fn confirm(
+        &self,
+        token: &str,
+        caller: &Caller,
+    ) -> Result<Option<DaemonId>, RpcError> {
+        let Some(node) = caller.node.as_ref() else { return Ok(None) };
+        let pending = self.shared.pending.lock().get(Instant::now(), token, caller).cloned();
+        let Some(mut pending) = pending else { return Ok(None) };
+        let id = pending.peer.daemon_id;
+        let current = self.shared.registry.get(id);
+        let by_policy = match self.grant_status(&node.stable_id).await {
+            Ok(GrantStatus::Granted(capability)) => {
+                self.marking(current.as_ref(), node, capability).await
+            }
+            Ok(GrantStatus::Off | GrantStatus::NotGranted(_)) => None,
+            Err(error) => return Err(unavailable(caller, &error)),
+        };
+        let (who, address) = (caller.describe(), pending.peer.address.clone());
+        let stored = match by_policy {
+            Some(by_policy) => {
+                pending.peer.by_policy = by_policy;
+                self.shared.registry.put_pending(pending).await
+            }
+            None => Ok(false),
+        };
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::error!("[pairing] can't store peer {id}: {}", Chain(&error));
+                return Ok(None);
+            }
+        };
+        self.shared.pending.lock().remove(token);
+        if stored {
+            self.shared.granted_at.lock().insert(id, Instant::now());
+            tracing::info!("[pairing] Paired with {who} ({id}) at {address} by policy");
+        } else {
+            tracing::info!("[pairing] {who} ({id}) may no longer use the token that it asked for");
+        }
+        Ok(stored.then_some(id))
+    }
+
+    /// How a machine is marked that pairs under the daemon id of `current`: with the capability, or
+    /// with none if a person paired that very node before. None if it may not pair: a daemon id is
+    /// only a claim, so the machine must be the node that is paired under it. A node that was paired
+    /// by policy and has left the tailnet may be replaced.
+    async fn marking(
+        &self,
+        current: Option<&Peer>,
+        node: &Node,
+        capability: String,
+    ) -> Option<Option<String>> {
+        let Some(peer) = current else { return Some(Some(capability)) };
+        match &peer.node {
+            Some(bound) if *bound == node.stable_id => Some(peer.by_policy.clone()),
+            Some(bound) if peer.by_policy.is_some() => {
+                let gone = matches!(self.shared.tailnet.locate(bound).await, Ok(None));
+                gone.then_some(Some(capability))
+            }
+            _ => None,
+        }
+    }
+}
