@@ -136,10 +136,7 @@ fn tailnet_state(context: &AdminContext) -> String {
 }
 
 async fn tailnet(context: &AdminContext) -> TailnetStatus {
-    let warning = match context.network.enabled() {
-        Some(network) => network.tailnet().problem(),
-        None => None,
-    };
+    let warning = context.network.enabled().and_then(|network| network.tailnet().problem());
     TailnetStatus {
         kind: context.config.tailnet,
         state: tailnet_state(context),
