@@ -71,9 +71,8 @@ async fn a_token_that_was_not_used_in_time_is_void() {
     for (age, accepted) in [(PENDING_LIFETIME, None), (in_time, Some(id))] {
         let peer = by_code(3, id);
         let (token, asked_at) = (peer.token.clone(), Instant::now() - age);
-        let mut pending = hub.policy.shared.pending.lock();
-        pending.insert(asked_at, peer, &caller(3), Replaces::Only(None));
-        drop(pending);
+        let pending = &hub.policy.shared.pending;
+        pending.lock().insert(asked_at, peer, &caller(3), Replaces::Only(None));
         assert_eq!(hub.uses(3, &token).await, accepted, "after {age:?}");
     }
 }
