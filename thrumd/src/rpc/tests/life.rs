@@ -94,7 +94,7 @@ fn a_panic_in_a_request_ends_the_process() {
 #[tokio::test]
 #[ignore = "ends the process; run by the test above"]
 async fn process_that_panics() {
-    crate::service::die_of_panics();
+    crate::service::exit_on_panic();
     let harness = harness(patient()).await;
     harness.call_as_peer("panic").await;
 }
