@@ -1,4 +1,4 @@
-//! The one place that asks the machine what time it is.
+//! The machine's clock: the one place that reads it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ pub fn now() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// A span of time in the words of status lines and logs: `30s`, `5m0s`, `2h3m0s`.
+/// A duration as text for status and log lines: `30s`, `5m0s`, `2h3m0s`.
 pub fn words(span: Duration) -> String {
     let seconds = span.as_secs();
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

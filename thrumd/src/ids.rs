@@ -1,4 +1,4 @@
-//! The one place that makes new ids and secrets.
+//! New ids and secrets: the one place that generates them.
 
 use thrum_api::limits::TOKEN_BYTES;
 use thrum_api::{DaemonId, Epoch, EventId, PairingCode, Token};
@@ -24,7 +24,7 @@ pub fn epoch() -> Epoch {
     Epoch::from_ulid(ulid())
 }
 
-/// The operating system has no random bytes to give.
+/// The operating system gave no random bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system gave no random bytes")]
 pub struct NoRandomness(#[source] getrandom::Error);
@@ -32,7 +32,7 @@ pub struct NoRandomness(#[source] getrandom::Error);
 /// A new token: 32 bytes of the operating system's random source.
 ///
 /// # Errors
-/// When there is no random source.
+/// When the operating system has no random bytes.
 pub fn token() -> Result<Token, NoRandomness> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(NoRandomness)?;
@@ -42,11 +42,11 @@ pub fn token() -> Result<Token, NoRandomness> {
 /// A new pairing code: four digits, each of the 10,000 equally likely.
 ///
 /// # Errors
-/// When there is no random source.
+/// When the operating system has no random bytes.
 pub fn code() -> Result<PairingCode, NoRandomness> {
     const CODES: u16 = 10_000;
-    // The largest multiple of 10,000 below 2^16: a draw above it is drawn again, or the low codes
-    // would come more often (modulo bias).
+    // The largest multiple of 10,000 below 2^16: numbers above it are drawn again, because low codes
+    // would be more likely otherwise (modulo bias).
     const FAIR: u16 = u16::MAX / CODES * CODES;
     loop {
         let mut bytes = [0; 2];

@@ -104,7 +104,7 @@ fn a_page_of_which_nothing_can_be_taken_is_reported() {
 }
 
 #[test]
-fn the_same_id_with_other_bytes_is_set_aside_and_the_first_stays() {
+fn the_same_id_with_other_bytes_goes_to_quarantine_and_the_first_stays() {
     let mut other = event(1);
     other["body"]["text"] = "another text".into();
     let (daemon, honest, _fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {

@@ -1,4 +1,4 @@
-//! Taking over a peer's events.
+//! Storing a peer's events.
 
 use rusqlite::{OptionalExtension, params};
 use thrum_api::{DaemonId, EventHeader, Hlc, Sequence};
@@ -48,7 +48,7 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
             }
         }
     }
-    note_sync(write, batch)?;
+    move_checkpoint(write, batch)?;
     Ok(applied)
 }
 
@@ -76,7 +76,7 @@ fn observe(write: &mut WriteTransaction<'_>, remote: Hlc) {
 }
 
 /// Moves the checkpoint and stores the time of this sync.
-fn note_sync(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     let peer = batch.peer.ulid().to_bytes();
     let now = write.now.as_millis();
     if let Some(place) = batch.checkpoint
@@ -108,7 +108,7 @@ fn note_sync(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Result<()
 
 /// Whether the checkpoint moves to `place`. It doesn't if it was reset since the peer was asked: that
 /// would undo the reset. Nor does it move back, as when a notification advanced it while a pull
-/// fetched this batch; only a log of another epoch begins again.
+/// fetched this batch; only a log of another epoch starts from its beginning.
 fn moves(write: &WriteTransaction<'_>, batch: &Batch, place: Sequence) -> rusqlite::Result<bool> {
     let held = write
         .conn

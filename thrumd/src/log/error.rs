@@ -1,4 +1,4 @@
-//! What goes wrong in the log, in words for the person who has to act.
+//! Errors of the log. Their texts are for the person who has to act.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use thrum_api::EventId;
 use thrum_api::limits::{APPEND_MAX_EVENTS, EVENT_MAX_BYTES};
 use thrum_api::names::NameError;
 
-/// What went wrong in the log.
+/// An error of the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// Another process has the state directory.
@@ -27,9 +27,9 @@ pub enum LogError {
     File {
         /// What was tried.
         action: &'static str,
-        /// With what.
+        /// The file or directory.
         path: PathBuf,
-        /// Why not.
+        /// Why it failed.
         #[source]
         source: std::io::Error,
     },
@@ -39,9 +39,9 @@ pub enum LogError {
         /// The version of the library.
         found: &'static str,
     },
-    /// The database was made by a later thrumd. It was left as it is.
+    /// The database was created by a later thrumd. It was not changed.
     #[error(
-        "{} has schema version {found}, this thrumd knows versions up to {known}; it was left as it is: install the newer thrumd again",
+        "{} has schema version {found}, this thrumd knows versions up to {known}; it was not changed: install the newer thrumd again",
         .path.display()
     )]
     NewerSchema {
@@ -52,15 +52,15 @@ pub enum LogError {
         /// The latest version known here.
         known: i64,
     },
-    /// The file is no database, or one that is broken.
+    /// The file is not a database, or is damaged.
     #[error(
-        "{} is damaged or no database; restore it from a backup, or move it away: thrumd then begins a new one and the peers bring the events back",
+        "{} is damaged or not a database; restore it from a backup, or move it away: thrumd then creates a new one and gets the events back from the peers",
         .path.display()
     )]
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's message.
         #[source]
         source: SqliteError,
     },
@@ -69,16 +69,16 @@ pub enum LogError {
     Open {
         /// The database.
         path: PathBuf,
-        /// Why not.
+        /// Why it failed.
         #[source]
         source: SqliteError,
     },
-    /// A database of an earlier version can't be brought to this one.
-    #[error("can't bring {} to this version's schema", .path.display())]
+    /// A database of an earlier version can't be migrated.
+    #[error("can't migrate {} to this version's schema", .path.display())]
     Migrate {
         /// The database.
         path: PathBuf,
-        /// Why not.
+        /// Why it failed.
         #[source]
         source: Box<rusqlite_migration::Error>,
     },
@@ -88,7 +88,7 @@ pub enum LogError {
         /// How many.
         count: usize,
     },
-    /// An event's type or project is none.
+    /// The type or project of an event is invalid.
     #[error("the event can't be written")]
     Name(#[source] NameError),
     /// An event over the limit.
@@ -97,20 +97,20 @@ pub enum LogError {
         /// How large it would be.
         bytes: usize,
     },
-    /// The id that the caller gave is that of another event.
-    #[error("event id {event_id} is already that of an event with other content")]
+    /// The caller's event id belongs to another event.
+    #[error("event id {event_id} already belongs to an event with other content")]
     IdTaken {
         /// The id.
         event_id: EventId,
     },
-    /// No room on the disk.
-    #[error("can't {action}: the disk that holds {} is full; make room, thrumd goes on by itself", .path.display())]
+    /// The disk is full.
+    #[error("can't {action}: the disk with {} is full; free some space, thrumd then continues by itself", .path.display())]
     DiskFull {
         /// What was tried.
         action: &'static str,
         /// The database.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's message.
         #[source]
         source: SqliteError,
     },
@@ -121,11 +121,11 @@ pub enum LogError {
         action: &'static str,
         /// The database.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's message.
         #[source]
         source: SqliteError,
     },
-    /// A thread of the log ended that must not end.
+    /// A thread of the log has died.
     #[error("the log's {thread} thread has died; restart thrumd")]
     Died {
         /// Which one.
@@ -136,7 +136,7 @@ pub enum LogError {
     Stopping,
 }
 
-/// What SQLite says, once: the library's own error repeats it as its source.
+/// SQLite's message, without a source: the library's own error repeats the message as its source.
 #[derive(Debug)]
 pub struct SqliteError(rusqlite::Error);
 
@@ -159,14 +159,14 @@ impl From<rusqlite::Error> for SqliteError {
     }
 }
 
-/// Whose fault an error is, for those who answer callers.
+/// Kinds of errors, for answers to callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogErrorKind {
-    /// The caller asked for what can't be; the same again fails again.
+    /// The request is invalid; repeating it fails again.
     Invalid,
     /// An event over its limit.
     TooLarge,
-    /// No room on the disk; the same may work later.
+    /// The disk is full; a retry may succeed later.
     StorageFull,
     /// The disk, the database or a thread failed.
     Storage,
@@ -175,7 +175,7 @@ pub enum LogErrorKind {
 }
 
 impl LogError {
-    /// Whose fault it is.
+    /// The kind of this error.
     pub const fn kind(&self) -> LogErrorKind {
         match self {
             Self::TooMany { .. } | Self::Name(_) | Self::IdTaken { .. } => LogErrorKind::Invalid,
@@ -206,7 +206,7 @@ impl LogError {
     }
 }
 
-/// Why a job inside a transaction ended: refused before it wrote anything, or stopped by SQLite.
+/// Why work in a transaction failed: refused before it wrote anything, or an error of SQLite.
 #[derive(Debug)]
 pub(super) enum Failed {
     Refused(LogError),

@@ -1,4 +1,4 @@
-//! One process per state directory.
+//! The lock of a state directory: one process at a time.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -9,21 +9,21 @@ use super::error::LogError;
 
 const LOCK_FILE: &str = "thrumd.lock";
 
-/// Holds the state directory for this process. The operating system lets go of it when the
-/// process ends, however it ends; the file stays, because removing it would race with a starter.
+/// The lock of a state directory. The operating system releases it when the process ends, however it
+/// ends; the file stays, because removing it would race with a starting process.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the directory, making it (0700) if it is not there.
+    /// Locks the directory; creates it (0700) if it doesn't exist.
     ///
     /// # Errors
-    /// When another process has it (the error names the holder), and when the file can't be made.
+    /// When another process has it (the error names that one), and when the file can't be created.
     pub fn take(directory: &Path) -> Result<Self, LogError> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|source| {
-            LogError::File { action: "make the state directory", path: directory.into(), source }
+            LogError::File { action: "create the state directory", path: directory.into(), source }
         })?;
         let path = directory.join(LOCK_FILE);
         let failed = |action| {
@@ -42,22 +42,22 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                // Only for the error's text: without a pid it still says what to do.
+                // Only for the error's text, which is useful without a pid, too.
                 let holder =
                     file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
                 return Err(LogError::InUse { directory: directory.into(), holder });
             }
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
-        // On a full disk the directory is still ours: the pid is a courtesy to the next starter.
-        if let Err(error) = note_pid(&mut file) {
-            tracing::warn!(path = %path.display(), %error, "can't note our pid in the lock file");
+        // The lock holds without the pid, for example on a full disk: the pid is only for messages.
+        if let Err(error) = write_pid(&mut file) {
+            tracing::warn!(path = %path.display(), %error, "can't write our pid to the lock file");
         }
         Ok(Self { _file: file })
     }
 }
 
-fn note_pid(file: &mut File) -> std::io::Result<()> {
+fn write_pid(file: &mut File) -> std::io::Result<()> {
     file.set_len(0)?;
     file.write_all(format!("{}\n", std::process::id()).as_bytes())
 }

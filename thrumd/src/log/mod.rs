@@ -56,7 +56,8 @@ use readers::Readers;
 use transaction::WriteTransaction;
 use writer::{ClosureTask, Job, Priority, Writer};
 
-/// The log. Clones share it.
+/// The log. Clones share it. Every call that can fail does so when the disk fails or the log is closed;
+/// other reasons are in its documentation.
 #[derive(Clone)]
 pub struct Log {
     inner: Arc<Inner>,
@@ -170,44 +171,29 @@ impl Log {
     }
 
     /// A page for a puller. Damaged rows go to quarantine instead.
-    ///
-    /// # Errors
-    /// When the disk fails.
     pub async fn page(&self, request: PageRequest) -> Result<PageAnswer, LogError> {
         let read = move |conn: &_| page::page(conn, &request);
         self.scan("read a page", read).await
     }
 
     /// All heads that are safe to send as `have`: no forked origin. At most 1000.
-    ///
-    /// # Errors
-    /// When the disk fails.
     pub async fn heads(&self) -> Result<Vec<Head>, LogError> {
         self.inner.readers.read("read the heads", heads::heads).await
     }
 
     /// What to tell a peer that holds our log up to `after`.
-    ///
-    /// # Errors
-    /// When the disk fails.
     pub async fn news(&self, peer: DaemonId, after: Place) -> Result<News, LogError> {
         self.scan("read the news", move |conn| news::news(conn, peer, after)).await
     }
 
     /// Which of these heads are not held here.
-    ///
-    /// # Errors
-    /// When the disk fails.
     pub async fn missing(&self, heads: Vec<Head>) -> Result<Missing, LogError> {
         let read = move |conn: &_| heads::missing(conn, &heads);
         self.inner.readers.read("compare heads", read).await
     }
 
     /// Whether a peer's head names an event of ours that we never wrote: then our log was rolled
-    /// back. One that we lost to damage is none.
-    ///
-    /// # Errors
-    /// When the disk fails.
+    /// back. An event that we lost to damage is no sign of that.
     pub async fn shows_rollback(&self, head: Head) -> Result<bool, LogError> {
         let read = move |conn: &_| heads::shows_rollback(conn, &head);
         self.inner.readers.read("compare a head", read).await
@@ -215,27 +201,18 @@ impl Log {
 
     /// Begins a new epoch, unless this one has no event of ours yet. Called when a peer's
     /// checkpoint or heads show that our log was rolled back. Answers whether one began.
-    ///
-    /// # Errors
-    /// When the disk fails.
     pub async fn rolled_back(&self) -> Result<bool, LogError> {
         let work = |write: &mut WriteTransaction<'_>| Ok(write.rolled_back());
         self.write(Priority::Local, "begin a new epoch", 0, work).await
     }
 
     /// The checkpoint for a peer's log.
-    ///
-    /// # Errors
-    /// When the disk fails.
     pub async fn checkpoint(&self, peer: DaemonId) -> Result<Checkpoint, LogError> {
         let read = move |conn: &_| lookup::checkpoint(conn, peer);
         self.inner.readers.read("read a checkpoint", read).await
     }
 
     /// Resets the checkpoint: the peer's log is pulled from its start again.
-    ///
-    /// # Errors
-    /// When the disk fails.
     pub async fn reset_checkpoint(&self, peer: DaemonId) -> Result<(), LogError> {
         let work =
             move |write: &mut WriteTransaction<'_>| Ok(apply::reset_checkpoint(write, peer)?);
@@ -244,27 +221,18 @@ impl Log {
 
     /// Events after a position, for local readers: at most 4 MiB. At most 20,000 rows are read, so it
     /// may be empty although there are more; for the newest ones, all rows are.
-    ///
-    /// # Errors
-    /// When the disk fails.
     pub async fn list(&self, params: EventListParams) -> Result<EventListResult, LogError> {
         let read = move |conn: &_| list::list(conn, &params);
         self.scan("list events", read).await
     }
 
     /// Whether this log holds that event at that position, or held it before its row was damaged.
-    ///
-    /// # Errors
-    /// When the disk fails.
     pub async fn holds(&self, place: Place) -> Result<bool, LogError> {
         let read = move |conn: &_| lookup::holds(conn, &state::Meta::expect(conn)?, place);
         self.inner.readers.read("look for an event", read).await
     }
 
     /// Figures for `status`.
-    ///
-    /// # Errors
-    /// When the disk fails.
     pub async fn stats(&self) -> Result<LogStats, LogError> {
         let path = self.inner.path.clone();
         let read = move |conn: &_| list::stats(conn, &path);

@@ -1,4 +1,4 @@
-//! A few read connections, used on blocking threads.
+//! A pool of read connections, used on blocking threads.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Readers {
         Ok(done)
     }
 
-    /// Refuses further reads and closes what is idle; reads under way end by themselves.
+    /// Refuses further reads and closes idle connections; running reads end by themselves.
     pub(super) fn close(&self) {
         self.permits.close();
         self.idle.lock().clear();

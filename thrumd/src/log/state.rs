@@ -75,7 +75,7 @@ impl Meta {
         LogHead { epoch: self.epoch, place: self.head }
     }
 
-    /// The origin of what is written here now.
+    /// The origin of events that are written here now.
     pub(super) fn own_origin(&self) -> Origin {
         Origin { daemon: self.daemon, epoch: self.epoch }
     }

@@ -62,7 +62,7 @@ impl World {
         self.log.append(drafts).await.unwrap()
     }
 
-    /// Another connection to the database, for looking and for damage.
+    /// Another connection to the database, to inspect and damage it.
     pub(super) fn sql(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.dir.path().join("log.db")).unwrap()
     }
@@ -171,50 +171,54 @@ pub(super) async fn page(world: &World, after: Place, limit: usize, have: Vec<He
     }
 }
 
-/// What must be true of every log at every moment.
+/// The invariants of every log at every moment.
 pub(super) fn check_invariants(world: &World) {
     let sql = world.sql();
-    let one = |question: &str| -> i64 { sql.query_row(question, [], |row| row.get(0)).unwrap() };
+    let one = |query: &str| -> i64 { sql.query_row(query, [], |row| row.get(0)).unwrap() };
     assert_eq!(
         one("SELECT count(*) FROM events") + one("SELECT count(*) FROM gaps"),
         one("SELECT head FROM meta"),
-        "places without a gap"
+        "sequences without a gap"
     );
     assert_eq!(one("SELECT coalesce(max(sequence), 0) FROM events"), one("SELECT head FROM meta"));
-    assert_eq!(
-        one("SELECT count(*) FROM origins WHERE top !=
-             (SELECT coalesce(max(origin_sequence), 0) FROM events WHERE origin = origins.id)"),
-        0,
-        "top is the highest place held"
-    );
-    assert_eq!(
-        one("SELECT count(*) FROM origins WHERE head !=
+    let exceptions = [
+        (
+            "top is the highest position held",
+            "origins WHERE top !=
+             (SELECT coalesce(max(origin_sequence), 0) FROM events WHERE origin = origins.id)",
+        ),
+        (
+            "head is the highest contiguous position",
+            "origins WHERE head !=
              (SELECT count(DISTINCT origin_sequence) FROM events
               WHERE origin = origins.id AND origin_sequence <= head)
              OR EXISTS (SELECT 1 FROM events
-              WHERE origin = origins.id AND origin_sequence = head + 1)"),
-        0,
-        "head is the highest contiguous place"
-    );
-    assert_eq!(
-        one("SELECT count(*) FROM origins WHERE forked !=
+              WHERE origin = origins.id AND origin_sequence = head + 1)",
+        ),
+        (
+            "forked says whether two events share a position",
+            "origins WHERE forked !=
              EXISTS (SELECT 1 FROM events WHERE origin = origins.id
-                     GROUP BY origin_sequence HAVING count(*) > 1)"),
-        0,
-        "forked says whether two events stand at one place"
-    );
-    assert_eq!(
-        one("SELECT count(*) FROM sources WHERE last !=
-             (SELECT coalesce(max(sequence), 0) FROM events WHERE source = sources.id)"),
-        0,
-        "last is the last place from that source"
-    );
-    assert_eq!(
-        one("SELECT count(*) FROM meta WHERE own_last !=
-             (SELECT coalesce(max(sequence), 0) FROM events WHERE source = 0)"),
-        0,
-        "own_last is the last place that was written here"
-    );
+                     GROUP BY origin_sequence HAVING count(*) > 1)",
+        ),
+        (
+            "last is the last sequence from that source",
+            "sources WHERE last !=
+             (SELECT coalesce(max(sequence), 0) FROM events WHERE source = sources.id)",
+        ),
+        (
+            "own_last is the last sequence that was written here",
+            "meta WHERE own_last !=
+             (SELECT coalesce(max(sequence), 0) FROM events WHERE source = 0)",
+        ),
+    ];
+    for (invariant, rows) in exceptions {
+        assert_eq!(one(&format!("SELECT count(*) FROM {rows}")), 0, "{invariant}");
+    }
+}
+
+pub(super) fn sequences(events: &[SequencedEvent]) -> Vec<u64> {
+    events.iter().map(|event| event.sequence.0).collect()
 }
 
 pub(super) fn epoch_of(world: &World) -> Epoch {

@@ -22,7 +22,7 @@ pub(super) struct WriteTransaction<'a> {
     pub(super) now: Timestamp,
 }
 
-/// What became of an event that was to be stored.
+/// The result of storing an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stored {
     /// New here.
@@ -30,13 +30,13 @@ pub(super) enum Stored {
         /// Another event has the same position in the same origin.
         forked: bool,
     },
-    /// Held already, with these very bytes.
+    /// Held already, with the same bytes.
     Same,
     /// The id is held with other bytes.
     OtherBytes,
 }
 
-/// Something that can't be stored in the log, or not any more.
+/// Bytes that can't be stored in the log, or are damaged there.
 pub(super) struct QuarantineEntry<'a> {
     pub(super) peer: DaemonId,
     pub(super) sequence: Sequence,
@@ -126,7 +126,7 @@ impl WriteTransaction<'_> {
         has_events
     }
 
-    /// Keeps what a peer sent and can't be stored, for a person to look at. The same entry is kept
+    /// Keeps what a peer sent and can't be stored, for a person to inspect. The same entry is kept
     /// once.
     pub(super) fn quarantine(&mut self, entry: &QuarantineEntry<'_>) -> rusqlite::Result<()> {
         let peer = entry.peer.ulid().to_bytes();

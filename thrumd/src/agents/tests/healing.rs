@@ -1,4 +1,4 @@
-//! Views whose log or file is not what it was.
+//! Views whose log or file was replaced or damaged.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use super::*;
 use crate::log::Log;
 
 #[tokio::test]
-async fn a_lost_log_makes_the_views_anew_and_read_marks_stay() {
+async fn a_lost_log_rebuilds_the_views_and_read_marks_stay() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
     let events =
@@ -40,7 +40,7 @@ fn lose_the_log(directory: &Path) {
 }
 
 #[tokio::test]
-async fn another_log_with_the_same_event_at_the_last_place_is_noticed() {
+async fn another_log_with_the_same_event_at_the_last_position_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
     home.apply(vec![joined(1, daemon(3), "coder"), said(2, there(), "planner", &["coder"])]).await;
@@ -58,7 +58,7 @@ async fn another_log_with_the_same_event_at_the_last_place_is_noticed() {
 }
 
 #[tokio::test]
-async fn views_go_on_where_they_stood_and_survive_a_new_epoch() {
+async fn views_continue_at_their_cursor_and_survive_a_new_epoch() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
     home.say("a", &["b"], "one").await;
@@ -68,7 +68,7 @@ async fn views_go_on_where_they_stood_and_survive_a_new_epoch() {
     home.close().await;
     let kept = store(directory.path());
     let cursor = kept.cursor().unwrap().unwrap();
-    // Something that views which are made anew would not have.
+    // Rebuilt views would not have this.
     kept.connection
         .execute("INSERT INTO skipped (sequence, reason) VALUES (9, 'kept')", [])
         .unwrap();
@@ -81,7 +81,7 @@ async fn views_go_on_where_they_stood_and_survive_a_new_epoch() {
 }
 
 #[tokio::test]
-async fn views_go_on_where_they_stood_whatever_the_last_event_is() {
+async fn views_continue_at_their_cursor_whatever_the_last_event_is() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let cases = [
         ("with a member twice", "{}"),
@@ -93,7 +93,7 @@ async fn views_go_on_where_they_stood_whatever_the_last_event_is() {
         let directory = tempfile::tempdir().unwrap();
         let home = Home::open(directory.path());
         home.say("a", &["b"], "one").await;
-        // b joins by that: nothing comes after what follows.
+        // This makes b join, so the next event is the last one.
         home.inbox("b").await;
         let last = Draft {
             event_id: None,
@@ -116,7 +116,7 @@ async fn views_go_on_where_they_stood_whatever_the_last_event_is() {
             home.log.list(EventListParams::default()).await.unwrap();
         }
         home.close().await;
-        // Something that views which are made anew would not have.
+        // Rebuilt views would not have this.
         let kept = store(directory.path());
         let mark = "INSERT INTO skipped (sequence, reason) VALUES (99, 'kept')";
         kept.connection.execute(mark, []).unwrap();
@@ -124,13 +124,13 @@ async fn views_go_on_where_they_stood_whatever_the_last_event_is() {
         drop(kept);
         let home = Home::open(directory.path());
         assert_eq!(home.inbox("b").await, ["one*"]);
-        assert_eq!(home.agents.undigested(), before, "made anew: {what}");
+        assert_eq!(home.agents.undigested(), before, "rebuilt: {what}");
         home.close().await;
     }
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_moved_aside_and_made_anew() {
+async fn a_damaged_file_is_moved_aside_and_rebuilt() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
     home.say("a", &["b"], "one").await;
@@ -150,7 +150,7 @@ async fn a_damaged_file_is_moved_aside_and_made_anew() {
 }
 
 #[tokio::test]
-async fn damage_that_shows_while_running_heals_too() {
+async fn damage_found_at_run_time_is_repaired() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
     let texts: Vec<String> = (0..200).map(|n| format!("{n}")).collect();
@@ -166,7 +166,7 @@ async fn damage_that_shows_while_running_heals_too() {
     std::fs::write(&path, bytes).unwrap();
     let home = Home::open(directory.path());
     let healed = async {
-        // The first reader may be the one that finds it.
+        // The first reader may be the one that finds the damage.
         loop {
             match home.agents.inbox(reader("b")).await {
                 Ok(inbox) if inbox.unread == 200 => break,
@@ -179,7 +179,7 @@ async fn damage_that_shows_while_running_heals_too() {
 }
 
 #[tokio::test]
-async fn a_new_file_that_can_not_be_made_is_tried_again() {
+async fn creating_a_new_file_is_retried() {
     let directory = tempfile::tempdir().unwrap();
     let (views, away) = (directory.path().join("views"), directory.path().join("away"));
     std::fs::create_dir(&views).unwrap();
@@ -203,7 +203,7 @@ async fn a_new_file_that_can_not_be_made_is_tried_again() {
 }
 
 #[tokio::test]
-async fn who_waits_is_woken_although_an_attempt_to_digest_failed() {
+async fn a_waiting_reader_is_woken_after_a_failed_digest() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
     let agents = home.agents.clone();
@@ -222,7 +222,7 @@ async fn who_waits_is_woken_although_an_attempt_to_digest_failed() {
 }
 
 #[tokio::test]
-async fn an_event_without_meaning_is_counted_and_stops_nothing() {
+async fn an_undigestible_event_is_counted_and_stops_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::open(directory.path());
     let body = serde_json::value::to_raw_value(&serde_json::json!({ "text": 7 })).unwrap();

@@ -31,7 +31,7 @@ fn there() -> DaemonId {
     daemon(2)
 }
 
-/// An event of `origin` at this place of the log; its id is the place too.
+/// An event of `origin` at this sequence of the log; its id is the same number.
 fn event(
     sequence: u64,
     origin: DaemonId,
@@ -84,7 +84,7 @@ fn query(agent: &str, project: Option<&str>) -> InboxQuery {
     }
 }
 
-/// Places of the messages in an inbox, and of them those that are unread.
+/// Sequences of the messages in an inbox, and of the unread ones among them.
 fn places(store: &Store, agent: &str) -> (Vec<u64>, Vec<u64>) {
     let inbox = store.inbox(&query(agent, Some(PROJECT))).unwrap();
     let all = inbox.messages.iter().map(|message| message.sequence.0).collect();

@@ -100,7 +100,7 @@ fn readers_from_before_a_reset_stay_and_a_copy_gets_messages_of_its_original() {
     ];
     store.digest(&events, start()).unwrap();
     assert_eq!(places(&store, "early"), (vec![2, 5, 6], vec![2, 5, 6]));
-    // Here it has the new id; who writes under the former one is at the other machine.
+    // Here it has the new id; the writer under the former id is on the other machine.
     assert_eq!(places(&store, "sender").0, [3, 5, 6]);
 }
 

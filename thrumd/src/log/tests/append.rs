@@ -4,7 +4,7 @@ use thrum_api::{OriginSequence, Timestamp};
 use super::*;
 
 #[tokio::test]
-async fn an_append_is_answered_with_its_places_and_survives_a_restart() {
+async fn an_append_answers_its_positions_and_survives_a_restart() {
     let mut world = World::new();
     let written = world.say_many(3).await;
     let places: Vec<u64> = written.iter().map(|event| event.sequence.0).collect();

@@ -12,7 +12,7 @@ fn damage(world: &World, sequence: u64, bytes: &str) {
 }
 
 #[tokio::test]
-async fn a_row_that_is_no_json_object_is_set_aside_and_comes_back_from_a_peer() {
+async fn a_damaged_row_goes_to_quarantine_and_reappears_from_a_peer() {
     let (a, b) = (World::new(), World::new());
     a.say_many(6).await;
     b.pull_from(&a).await;
@@ -23,8 +23,7 @@ async fn a_row_that_is_no_json_object_is_set_aside_and_comes_back_from_a_peer() 
     damage(&a, 6, "\u{0}");
 
     let page = page(&a, Place::START, 100, vec![]).await;
-    let places: Vec<u64> = page.events.iter().map(|event| event.sequence.0).collect();
-    assert_eq!(places, [1, 2, 5]);
+    assert_eq!(sequences(&page.events), [1, 2, 5]);
     assert_eq!(page.next, a.log.head().place, "b's checkpoint at the damaged head still matches");
     assert_eq!(
         a.log.stats().await.unwrap(),
@@ -33,7 +32,7 @@ async fn a_row_that_is_no_json_object_is_set_aside_and_comes_back_from_a_peer() 
     assert_eq!(a.log.heads().await.unwrap()[0].origin_sequence.0, 2);
     assert!(b.pull_from(&a).await == Applied::default());
 
-    // Places are not given again, neither of the log nor of the origin.
+    // Positions are not reused, neither those of the log nor those of the origin.
     let next = a.say("next").await;
     assert_eq!((next.sequence.0, next.origin_sequence.0), (7, 7));
     let epoch = epoch_of(&a);
@@ -47,7 +46,7 @@ async fn a_row_that_is_no_json_object_is_set_aside_and_comes_back_from_a_peer() 
 }
 
 #[tokio::test]
-async fn no_window_passes_over_an_event_that_came_back_at_a_later_place() {
+async fn no_window_skips_an_event_that_reappeared_at_a_later_position() {
     let (a, b, c) = (World::new(), World::new(), World::new());
     a.say_many(7).await;
     b.pull_from(&a).await;
@@ -60,8 +59,8 @@ async fn no_window_passes_over_an_event_that_came_back_at_a_later_place() {
     assert_eq!((at_seven.sequence.0, at_eight.sequence.0), (7, 8));
     a.say("at nine").await;
 
-    // The third event stands at place 8 now: a window of the eighth alone, at place 9, would have
-    // c move its checkpoint over it.
+    // The third event is at position 8 now: a window with the eighth alone, at position 9, would
+    // move c's checkpoint over it.
     let news = a.log.news(c.daemon, at_seven).await.unwrap();
     assert!(news.window.is_none() && news.heads.is_some(), "{news:?}");
     assert_eq!(c.pull_from(&a).await.applied, 2);
@@ -71,7 +70,7 @@ async fn no_window_passes_over_an_event_that_came_back_at_a_later_place() {
 }
 
 #[tokio::test]
-async fn what_was_asked_for_before_a_row_was_set_aside_does_not_undo_the_reset() {
+async fn a_page_from_before_a_damaged_row_was_found_does_not_undo_the_reset() {
     let (a, b) = (World::new(), World::new());
     a.say_many(6).await;
     b.pull_from(&a).await;
@@ -80,23 +79,23 @@ async fn what_was_asked_for_before_a_row_was_set_aside_does_not_undo_the_reset()
         b.log.apply(Batch { from, ..batch(a.daemon, vec![], Some(end)) }).await.unwrap();
         b.log.checkpoint(a.daemon).await.unwrap().place
     };
-    let find = async |sequence| {
+    let find_damage = async |sequence| {
         damage(&b, sequence, "");
         page(&b, Place::START, 100, vec![]).await;
     };
-    // A pull begins; its page is empty, because all is held, and comes after the reset.
+    // A pull begins; its page is empty, because all is held, and arrives after the reset.
     let from = b.log.checkpoint(a.daemon).await.unwrap();
     assert_eq!(from.place, end);
-    find(3).await;
+    find_damage(3).await;
     assert_eq!(apply_late(from).await, Place::START);
     // The same for a pull that began at 0 already.
     let from = b.log.checkpoint(a.daemon).await.unwrap();
-    find(5).await;
+    find_damage(5).await;
     assert_eq!(apply_late(from).await, Place::START);
     assert_eq!(b.pull_from(&a).await.applied, 2);
     assert_eq!(b.contents().await, a.contents().await);
 
-    // Nor does it undo the reset that another log of the peer asks for.
+    // Nor does it undo a reset because the peer has another log.
     let from = b.log.checkpoint(a.daemon).await.unwrap();
     assert_eq!(from.place, end);
     b.log.reset_checkpoint(a.daemon).await.unwrap();
@@ -105,7 +104,7 @@ async fn what_was_asked_for_before_a_row_was_set_aside_does_not_undo_the_reset()
 }
 
 #[tokio::test]
-async fn a_place_that_was_lost_tells_a_restore_from_damage_by_its_event() {
+async fn damage_is_told_from_a_rollback_by_the_event_at_a_lost_position() {
     let world = World::new();
     world.say_many(5).await;
     let heads: Vec<Head> = world
@@ -133,7 +132,7 @@ async fn a_place_that_was_lost_tells_a_restore_from_damage_by_its_event() {
     let elsewhere = Head { origin_epoch: ids::epoch(), ..beyond };
     assert!(!world.log.shows_rollback(elsewhere).await.unwrap());
 
-    // The same of what is pulled: another event at a place that was lost is another history.
+    // The same for pulled events: another event at a lost position is another history.
     let (origin, lost) = (world.origin(), heads[2].event_id);
     let back = raw_batch(ids::daemon(), &[foreign_with_id(origin, 3, lost)]);
     assert!(!world.log.apply(back).await.unwrap().new_epoch);
@@ -174,7 +173,7 @@ fn check_gaps(world: &World, count: i64) {
 }
 
 #[tokio::test]
-async fn lists_and_news_pass_over_a_damaged_row() {
+async fn lists_and_news_skip_a_damaged_row() {
     let world = World::new();
     world.say_many(3).await;
     damage(&world, 2, "");
@@ -187,7 +186,7 @@ async fn lists_and_news_pass_over_a_damaged_row() {
 }
 
 #[tokio::test]
-async fn a_full_database_refuses_appends_and_goes_on_when_there_is_room() {
+async fn a_full_database_refuses_appends_and_continues_when_there_is_space() {
     let (world, peer) = (World::new(), World::new());
     world.say_many(3).await;
     peer.say_many(1000).await;
@@ -211,7 +210,7 @@ async fn a_full_database_refuses_appends_and_goes_on_when_there_is_room() {
     assert_eq!(world.log.checkpoint(peer.daemon).await.unwrap().place, Place::START);
     assert_eq!(world.log.head().place.sequence, Sequence(3));
 
-    // In one group with a job that finds no room, the others are done.
+    // In one group with a job that fails on a full disk, the others are done.
     let (failed, done) = tokio::join!(world.log.append(vec![large()]), world.log.pulse());
     assert!(failed.is_err() && done.is_ok());
     check_invariants(&world);

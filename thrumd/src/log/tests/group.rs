@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
-/// Keeps the writer busy until the sender is used, so that what is asked meanwhile is one group.
+/// Keeps the writer busy until the sender is used, so that jobs queued meanwhile are one group.
 async fn hold(world: &World) -> std::sync::mpsc::Sender<()> {
     let (release, held) = std::sync::mpsc::channel::<()>();
     let (entered, inside) = tokio::sync::oneshot::channel();
@@ -62,7 +62,7 @@ async fn what_is_queued_is_one_commit_with_local_appends_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn local_appends_by_the_megabyte_do_not_keep_a_peer_waiting() {
+async fn megabytes_of_local_appends_do_not_delay_a_peer() {
     let world = World::new();
     let release = hold(&world).await;
     let mut large = draft("");

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Pulls both ways until nothing changes any more; both logs hold the same then.
+/// Pulls both ways until nothing changes; then both logs hold the same.
 async fn converge(a: &World, b: &World) {
     for _ in 0..6 {
         a.pull_from(b).await;
@@ -67,7 +67,7 @@ async fn a_restored_database_with_new_events_forks_and_both_histories_survive() 
     converge(&b, &c).await;
     let old = a.origin();
     a.reopen(|dir| copy_database(backup.path(), dir)).await;
-    // More than before, so that b's checkpoint lies within the new log.
+    // More than before, so that b's checkpoint is within the new log.
     a.say_many(15).await;
     b.pull_from(&a).await;
     converge(&a, &b).await;
@@ -114,7 +114,7 @@ async fn an_event_of_ours_beyond_ours_begins_an_epoch_and_is_stored() {
     assert_ne!(world.origin(), old);
     assert_eq!(world.log.heads().await.unwrap()[0].origin_sequence.0, 5);
 
-    // Another event at a place of ours.
+    // Another event at one of our positions.
     world.say_many(3).await;
     let old = world.origin();
     let applied = world.log.apply(raw_batch(ids::daemon(), &[foreign(old, 2)])).await.unwrap();

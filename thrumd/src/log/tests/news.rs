@@ -19,12 +19,10 @@ async fn a_small_window_carries_our_own_events() {
     assert!(news.concerns_peer && news.own);
     assert_eq!(news.head, a.log.head().place);
     assert_eq!(news.heads.unwrap(), a.log.heads().await.unwrap());
-    let places: Vec<u64> = news.window.unwrap().iter().map(|event| event.sequence.0).collect();
-    assert_eq!(places, [5, 6]);
+    assert_eq!(sequences(&news.window.unwrap()), [5, 6]);
     // From the start: what came from b is left out.
     let all = a.log.news(b.daemon, Place::START).await.unwrap();
-    let places: Vec<u64> = all.window.unwrap().iter().map(|event| event.sequence.0).collect();
-    assert_eq!(places, [1, 5, 6]);
+    assert_eq!(sequences(&all.window.unwrap()), [1, 5, 6]);
 }
 
 #[tokio::test]
@@ -68,7 +66,7 @@ async fn news_that_all_came_from_the_peer_do_not_concern_it() {
 }
 
 #[tokio::test]
-async fn heads_that_do_not_say_all_are_left_out() {
+async fn heads_that_do_not_describe_the_whole_log_are_left_out() {
     let world = World::new();
     let peer = ids::daemon();
     let origin = new_origin();

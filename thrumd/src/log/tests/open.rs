@@ -15,7 +15,7 @@ async fn a_second_opener_is_refused_with_the_pid_of_the_first_before_the_databas
     assert_eq!(*holder, Some(std::process::id()));
     assert!(said(&refused).contains(&format!("pid {}", std::process::id())), "{refused}");
 
-    // Even where there is no database yet nothing is made.
+    // Nothing is created, even where there is no database yet.
     let dir = TempDir::new().unwrap();
     let lock = lock::Lock::take(dir.path()).unwrap();
     assert!(Log::open(dir.path(), world.daemon, true).is_err());
@@ -111,7 +111,7 @@ async fn what_was_acknowledged_is_there_without_a_close() {
 }
 
 #[tokio::test]
-async fn a_database_that_may_not_be_opened_is_not_called_one_that_can_not_be_made() {
+async fn a_database_without_permission_to_open_is_reported_as_such() {
     let world = World::new();
     world.log.close().await.unwrap();
     let database = world.dir.path().join("log.db");
@@ -165,12 +165,12 @@ async fn nothing_is_taken_after_close_and_closing_twice_is_fine() {
     assert_eq!(held, written);
 }
 
-/// One entry for each version that was ever out: how a database of it was made.
+/// One entry for each released version: how its databases were created.
 const EARLIER: &[&str] = &[];
 
 #[tokio::test]
 async fn a_database_of_every_earlier_version_becomes_this_one() {
-    // Version 0 is a file that SQLite made and nobody wrote to; the latest is what `open` makes.
+    // Version 0 is a file that SQLite created and nobody wrote to; the latest is what `open` creates.
     assert_eq!(EARLIER.len() + 1, schema::STEPS.len(), "add the version before to EARLIER");
     let shape = |dir: &Path| -> Vec<String> {
         let sql = rusqlite::Connection::open(dir.join("log.db")).unwrap();

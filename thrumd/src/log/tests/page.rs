@@ -7,7 +7,7 @@ fn place(event: &SequencedEvent) -> Place {
 }
 
 #[tokio::test]
-async fn pages_are_cut_by_count_and_go_on_where_they_ended() {
+async fn pages_are_cut_by_count_and_continue_where_they_ended() {
     let world = World::new();
     let written = world.say_many(25).await;
     let mut after = Place::START;
@@ -27,7 +27,7 @@ async fn pages_are_cut_by_count_and_go_on_where_they_ended() {
     // Exactly as many as there are: nothing more.
     assert!(!page(&world, Place::START, 25, vec![]).await.more_available);
     assert_eq!(page(&world, Place::START, 0, vec![]).await.events.len(), 1);
-    // A caller that names only the number is answered with the event there.
+    // A caller that names only the sequence gets the event there, too.
     let bare = Place { sequence: Sequence(25), event_id: None };
     assert_eq!(page(&world, bare, 10, vec![]).await.next, after);
 }
@@ -50,7 +50,7 @@ async fn pages_are_cut_by_bytes_but_always_hold_one() {
 }
 
 #[tokio::test]
-async fn a_place_that_is_not_of_this_log_is_told_so() {
+async fn a_position_of_another_log_is_refused() {
     let world = World::new();
     let written = world.say_many(3).await;
     let ask = async |sequence, event_id| {
@@ -68,18 +68,17 @@ async fn a_place_that_is_not_of_this_log_is_told_so() {
 }
 
 #[tokio::test]
-async fn what_the_puller_has_is_left_out() {
+async fn what_the_puller_holds_is_left_out() {
     let (a, b, c) = (World::new(), World::new(), World::new());
     a.say_many(12).await;
     b.say_many(5).await;
     c.pull_from(&a).await;
     a.pull_from(&b).await;
     a.say("last").await;
-    // c holds a's 12 through another way; it asks a from the start.
+    // c holds a's 12 events from elsewhere; it asks a from the start.
     let have = c.log.heads().await.unwrap();
     let asked = page(&a, Place::START, 3, have.clone()).await;
-    let places: Vec<u64> = asked.events.iter().map(|event| event.sequence.0).collect();
-    assert_eq!(places, [13, 14, 15]);
+    assert_eq!(sequences(&asked.events), [13, 14, 15]);
     assert!(asked.more_available);
     // What follows is left out too: `next` moves over it.
     let full = page(&a, Place::START, 6, have.clone()).await;
@@ -87,7 +86,7 @@ async fn what_the_puller_has_is_left_out() {
     let all = page(&a, Place::START, 10, a.log.heads().await.unwrap()).await;
     assert!(all.events.is_empty() && !all.more_available && all.next == a.log.head().place);
 
-    // A head whose event is another one here is not honoured.
+    // A head with another event than ours is ignored.
     let lie = vec![Head { event_id: ids::event(), ..have[0] }];
     assert_eq!(page(&a, Place::START, 100, lie).await.events.len(), 18);
     let too_far = vec![Head { origin_sequence: thrum_api::OriginSequence(99), ..have[0] }];
@@ -95,7 +94,7 @@ async fn what_the_puller_has_is_left_out() {
 }
 
 #[tokio::test]
-async fn a_head_of_a_forked_origin_is_not_honoured() {
+async fn a_head_of_a_forked_origin_is_ignored() {
     let world = World::new();
     let origin = new_origin();
     let id = ids::event();
@@ -116,7 +115,7 @@ async fn a_head_of_a_forked_origin_is_not_honoured() {
 }
 
 #[tokio::test]
-async fn a_page_looks_at_a_bounded_number_of_rows() {
+async fn a_page_reads_a_limited_number_of_rows() {
     let world = World::new();
     for _ in 0..21 {
         world.say_many(1000).await;

@@ -53,13 +53,13 @@ async fn a_page_that_a_notification_has_overtaken_does_not_set_the_checkpoint_ba
     let late = take(3..6, Some(epoch)).await;
     assert_eq!((late.place, late.epoch), (place(9), Some(epoch)), "the page under way meanwhile");
     assert_eq!(take(3..5, None).await.place, place(9), "an older notification");
-    // A log that began again is another one.
+    // A log of a new epoch is another one.
     let other = ids::epoch();
     let again = take(0..3, Some(other)).await;
     assert_eq!((again.place, again.epoch), (place(3), Some(other)));
     b.log.reset_checkpoint(a.daemon).await.unwrap();
     assert_eq!(take(0..2, Some(other)).await.place, place(2));
-    // A notification doesn't say the epoch: there may be none with the checkpoint.
+    // A notification has no epoch, so a checkpoint may have none.
     b.log.reset_checkpoint(a.daemon).await.unwrap();
     assert_eq!(take(0..9, None).await.epoch, None);
     assert_eq!(take(0..3, Some(other)).await.place, place(9));
@@ -77,7 +77,7 @@ async fn an_unknown_type_and_unknown_members_are_stored_and_relayed_byte_for_byt
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_set_aside_and_the_rest_of_the_page_is_taken() {
+async fn what_is_not_an_event_goes_to_quarantine_and_the_rest_is_stored() {
     let world = World::new();
     let peer = ids::daemon();
     let origin = new_origin();
@@ -118,7 +118,7 @@ async fn what_is_no_event_is_set_aside_and_the_rest_of_the_page_is_taken() {
     }
     assert_eq!(world.log.stats().await.unwrap().quarantined, wrong.len() as u64);
 
-    // The page comes again: counted again, kept once.
+    // The same page again: counted again, kept once.
     let again = world.log.apply(raw_batch(peer, &events)).await.unwrap();
     assert_eq!((again.skipped, again.quarantined), (2, wrong.len()));
     assert_eq!(quarantine(&world).len(), wrong.len());
@@ -126,7 +126,7 @@ async fn what_is_no_event_is_set_aside_and_the_rest_of_the_page_is_taken() {
 }
 
 #[tokio::test]
-async fn the_same_id_with_other_bytes_is_set_aside_and_the_first_stays() {
+async fn the_same_id_with_other_bytes_goes_to_quarantine_and_the_first_stays() {
     let world = World::new();
     let (origin, id) = (new_origin(), ids::event());
     let first = foreign_with_id(origin, 1, id);
@@ -162,7 +162,7 @@ async fn the_quarantine_is_bounded() {
 }
 
 #[tokio::test]
-async fn heads_are_the_highest_contiguous_places_and_holes_close() {
+async fn heads_are_the_highest_contiguous_positions_and_gaps_close() {
     let world = World::new();
     let origin = new_origin();
     let events: Vec<String> = (1..=7).map(|place| foreign(origin, place)).collect();
@@ -192,7 +192,7 @@ async fn heads_are_the_highest_contiguous_places_and_holes_close() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_told_by_comparing_heads() {
+async fn missing_events_are_found_by_comparing_heads() {
     let (a, b) = (World::new(), World::new());
     a.say_many(5).await;
     b.pull_from(&a).await;
@@ -201,7 +201,7 @@ async fn what_is_missing_is_told_by_comparing_heads() {
     let heads = a.log.heads().await.unwrap();
     assert_eq!(b.log.missing(heads.clone()).await.unwrap().origins, [a.origin()]);
     assert_eq!(a.log.missing(b.log.heads().await.unwrap()).await.unwrap(), Missing::default());
-    // Another event at the place than the one we hold.
+    // Another event than ours at the same position.
     b.pull_from(&a).await;
     let other = Head { event_id: ids::event(), ..heads[0] };
     assert_eq!(b.log.missing(vec![other, other]).await.unwrap().origins, [a.origin()]);

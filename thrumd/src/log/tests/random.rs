@@ -45,7 +45,7 @@ async fn run(choices: &mut arbtest::arbitrary::Unstructured<'_>) -> arbtest::arb
         }
         check_invariants(&worlds[one]);
     }
-    // Everyone talks with everyone: all hold the same in the end.
+    // Everyone pulls from everyone: all hold the same in the end.
     for _ in 0..4 {
         for (one, other) in [(0, 1), (1, 2), (2, 0), (1, 0), (2, 1), (0, 2)] {
             worlds[one].pull_from(&worlds[other]).await;
