@@ -58,16 +58,27 @@ impl Hub {
             *next_periodic = Some(now + timing.cadence.interval);
         }
         let connected: Vec<DaemonId> =
-            links.iter().filter(|(_, link)| link.connected()).map(|(peer, _)| *peer).collect();
+            links.iter().filter(|(_, link)| link.is_connected()).map(|(peer, _)| *peer).collect();
         let mut actions = Vec::new();
-        let mut context =
-            Context { now, timing, enabled: *enabled, head: *head, last_operation, seed: *seed };
         for (peer, link) in links.iter_mut() {
-            link.take(*peer, &input, &connected, &mut context, &mut actions);
+            let mut context = Context {
+                now,
+                timing,
+                peer: *peer,
+                enabled: *enabled,
+                head: *head,
+                connected: &connected,
+                actions: &mut actions,
+                last_operation,
+                seed: *seed,
+            };
+            if input.peer().is_none_or(|about| about == *peer) {
+                link.handle(&input, &mut context);
+            }
             if periodic {
                 link.periodic(&context);
             }
-            link.step(*peer, &mut context, &mut actions);
+            link.step(&mut context);
         }
         actions
     }

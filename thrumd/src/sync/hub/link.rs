@@ -1,276 +1,290 @@
-//! One peer: one pull at a time and one more if news came meanwhile, one notification at a time.
+//! One peer: routes inputs to the parts of its state, and combines what they say.
 
+use thrum_api::Sequence;
 use thrum_api::local::PeerState;
-use thrum_api::{DaemonId, Place, Sequence};
 
 use super::context::Context;
-use super::failure::Failure;
-use super::messages::{Action, Input, OperationId, PairingState, PullReason};
+use super::failure::{Failure, FailureKind};
+use super::messages::{Input, NotifyResult, PairingState, PullReason};
+use super::notify::{Draining, NotifyState};
+use super::position::PeerPosition;
+use super::pull::PullState;
+use super::pull_pipeline::PullResult;
+use super::reachability::Reachability;
+use super::snapshot::{DrainState, LinkSnapshot};
 use super::time::MonotonicTime;
-use crate::backoff::Failures;
 
-/// The state of one peer. Wishes (`pull_at`, `tell_at`, `unlooked`) and what stands against them
-/// (back-offs, a refused token) are kept apart; `step` compares the two.
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) facts: PairingState,
-    pub(super) pulling: Option<OperationId>,
-    /// A pull is wanted from this moment on. While one is running: one more afterwards.
-    pub(super) pull_at: Option<MonotonicTime>,
-    pub(super) reason: PullReason,
-    pub(super) telling: Option<OperationId>,
-    /// Our log grew and nobody looked yet whether that can wait.
-    pub(super) unlooked: bool,
-    /// News was looked at and can wait until then.
-    pub(super) tell_at: Option<MonotonicTime>,
-    pub(super) seen: Place,
-    pub(super) told: Sequence,
-    /// Up to here the peer holds our log, as far as we know: what it was given counts.
-    pub(super) held: Place,
-    /// Up to here it said that it holds our log. It says so of what is on its disk alone.
-    pub(super) said: Sequence,
-    /// This daemon is about to end.
-    pub(super) parting: bool,
-    /// It answered a notification since.
-    pub(super) answered_since: bool,
-    pub(super) held_known: bool,
-    /// The last notification was not answered: the next goes without events, which may have been
-    /// too much for the line.
-    pub(super) bare: bool,
-    /// It came for a page while a notification was on its way: what it answers to that may be older.
-    pub(super) served_meanwhile: bool,
-    /// The peer is reading our log page by page: it will come for the rest itself.
-    pub(super) reading_until: Option<MonotonicTime>,
-    /// Failures to reach it.
-    pub(super) line: Failures<MonotonicTime>,
-    /// Pulls that were answered, but not well.
-    pub(super) pull_faults: Failures<MonotonicTime>,
-    /// Notifications that were answered, but not well.
-    pub(super) tell_faults: Failures<MonotonicTime>,
-    /// Our token was refused; the next try is then.
-    pub(super) refused: Option<MonotonicTime>,
-    /// Its log is not the one of our checkpoint, and was not pulled to its end since.
-    pub(super) log_changed: bool,
-    pub(super) forgetting: Option<OperationId>,
-    pub(super) ever_reached: bool,
-    pub(super) their_head: Option<Sequence>,
-    pub(super) taken: Option<Sequence>,
-    pub(super) last_sync: Option<MonotonicTime>,
-    /// Why a pull failed, or why the peer was not reached.
-    pub(super) last_failure: Option<Failure>,
-    /// Why a notification failed.
-    pub(super) tell_failure: Option<Failure>,
-    pub(super) state: PeerState,
-    pub(super) since: MonotonicTime,
-}
-
-pub(super) fn earliest(a: Option<MonotonicTime>, b: MonotonicTime) -> Option<MonotonicTime> {
-    Some(a.map_or(b, |a| a.min(b)))
+    reachability: Reachability,
+    pull: PullState,
+    notify: NotifyState,
+    /// How far the peer has come in our log.
+    position: PeerPosition,
+    state: PeerState,
+    since: MonotonicTime,
 }
 
 impl Link {
-    pub(super) fn new(facts: PairingState, now: MonotonicTime) -> Self {
+    pub(super) fn new(pairing: PairingState, now: MonotonicTime) -> Self {
         Self {
-            facts,
-            pulling: None,
-            pull_at: Some(now),
-            reason: PullReason::Startup,
-            telling: None,
-            unlooked: true,
-            tell_at: None,
-            seen: Place::START,
-            told: Sequence::ZERO,
-            held: Place::START,
-            said: Sequence::ZERO,
-            parting: false,
-            answered_since: false,
-            held_known: false,
-            bare: false,
-            served_meanwhile: false,
-            reading_until: None,
-            line: Failures::default(),
-            pull_faults: Failures::default(),
-            tell_faults: Failures::default(),
-            refused: None,
-            log_changed: false,
-            forgetting: None,
-            ever_reached: false,
-            their_head: None,
-            taken: None,
-            last_sync: None,
-            last_failure: None,
-            tell_failure: None,
+            reachability: Reachability::new(pairing),
+            pull: PullState::new(now),
+            notify: NotifyState::new(),
+            position: PeerPosition::unknown(),
             state: PeerState::Off,
             since: now,
         }
     }
 
-    /// It answers, as far as we know.
-    pub(super) fn connected(&self) -> bool {
-        self.ever_reached && self.line.count() == 0 && self.refused.is_none()
+    pub(super) fn is_connected(&self) -> bool {
+        self.reachability.is_connected()
     }
 
-    pub(super) fn want_pull(&mut self, at: MonotonicTime, reason: PullReason) {
-        if self.pull_at.is_none_or(|old| at < old) {
-            self.pull_at = Some(at);
-            self.reason = reason;
-        }
-    }
-
-    /// Takes what concerns this peer.
-    pub(super) fn take(
-        &mut self,
-        me: DaemonId,
-        input: &Input,
-        connected: &[DaemonId],
-        context: &mut Context<'_>,
-        out: &mut Vec<Action>,
-    ) {
+    /// Processes an input about this peer or about all.
+    pub(super) fn handle(&mut self, input: &Input, context: &mut Context<'_>) {
         let now = context.now;
         match input {
             Input::Enable(_) => {
-                self.want_pull(now, PullReason::Startup);
-                self.unlooked = true;
+                self.pull.want(now, PullReason::Startup);
+                self.notify.check();
             }
             Input::Peers(peers) => {
-                let Some(facts) = peers.get(&me) else { return };
-                if facts.generation != self.facts.generation {
-                    // Paired again: what stood against the old token is void, and so is what is still
-                    // under way with it.
-                    *self = Self::new(*facts, now);
+                let Some(pairing) = peers.get(&context.peer) else { return };
+                if pairing.generation != self.reachability.pairing.generation {
+                    // Paired again: nothing that is known or under way with the old token counts.
+                    *self = Self::new(*pairing, now);
                 }
-                self.facts = *facts;
+                self.reachability.pairing = *pairing;
             }
-            Input::Head(_) => self.unlooked = true,
-            Input::RequestReceived(peer) if *peer == me => self.heard(context),
-            Input::RemovedByPeer(peer) if *peer == me => {
-                // What was asked before and is answered yet says nothing any more.
-                (self.pulling, self.telling) = (None, None);
-                self.refused_us(me, context, out);
+            Input::Head(_) => self.notify.check(),
+            Input::RequestReceived(_) => {
+                if !self.reachability.is_connected() {
+                    self.pull.want(now, PullReason::Retry);
+                    self.notify.check();
+                }
+                self.reachability.reached();
             }
-            Input::Synced { peer, latest } if *peer == me => {
-                self.synced(*latest, *latest, now);
-                // The pull that an earlier notification asked for has nothing to bring any more; after
-                // a failed one it has to show that pulls work again.
-                let told = self.reason == PullReason::Notified && self.pulling.is_none();
-                if told && self.pull_faults.count() == 0 {
-                    self.pull_at = None;
+            Input::RemovedByPeer(_) => {
+                // Answers that are still on their way were given before.
+                self.pull.cancel();
+                self.notify.cancel();
+                self.token_refused(context);
+            }
+            Input::Synced { latest, .. } => self.pull.synced_by_notification(*latest, now),
+            Input::PullNeeded { latest, creators, .. } => {
+                self.pull.needed(*latest, creators, context);
+            }
+            Input::PageServed { next, more, .. } => {
+                self.position.page_served(*next, *more, context);
+                self.notify.page_served();
+            }
+            Input::PullFinished { operation, result, .. } => {
+                if self.pull.finish(*operation) {
+                    self.pull_finished(result, context);
                 }
             }
-            Input::PullNeeded { peer, latest, creators } if *peer == me => {
-                self.their_head = Some(*latest);
-                let others_tell = !creators.is_empty()
-                    && creators.iter().all(|daemon| *daemon != me && connected.contains(daemon));
-                let wait =
-                    if others_tell { context.timing.triangle_wait } else { Default::default() };
-                self.want_pull(now + wait, PullReason::Notified);
+            Input::CheckpointReset { operation, .. } => {
+                self.pull.checkpoint_reset(*operation, now);
             }
-            Input::PageServed { peer, next, more } if *peer == me => {
-                self.held = *next;
-                self.held_known = true;
-                // It reads again what it said to hold: it lost that.
-                self.said = self.said.min(next.sequence);
-                self.served_meanwhile = true;
-                self.reading_until = more.then(|| now + context.timing.reading_timeout);
+            Input::NotifyFinished { operation, result, .. } => {
+                if let Some(page_served) = self.notify.finish(*operation) {
+                    self.notify_finished(result, page_served, context);
+                }
             }
-            Input::PullFinished { peer, operation, result }
-                if *peer == me && self.pulling == Some(*operation) =>
-            {
-                self.pulling = None;
-                self.pull_ended(me, result, context, out);
+            Input::SyncNow(_) => {
+                self.reachability.end_wait();
+                self.pull.end_backoff();
+                self.pull.want(now, PullReason::Requested);
+                self.position.stopped_reading();
+                self.notify.notify_now(&self.position, now);
             }
-            Input::CheckpointReset { peer, operation }
-                if *peer == me && self.forgetting == Some(*operation) =>
-            {
-                self.forgetting = None;
-                self.want_pull(now, PullReason::Retry);
+            Input::Drain => {
+                // One last try, whatever failed before.
+                if self.notify.drain() {
+                    self.reachability.end_backoff();
+                }
             }
-            Input::NotifyFinished { peer, operation, result }
-                if *peer == me && self.telling == Some(*operation) =>
-            {
-                self.telling = None;
-                self.tell_ended(me, result, context, out);
-            }
-            Input::SyncNow(who) if who.is_none_or(|peer| peer == me) => {
-                self.line.clear();
-                self.pull_faults.clear();
-                self.tell_faults.clear();
-                self.refused = None;
-                self.reading_until = None;
-                self.want_pull(now, PullReason::Requested);
-                self.told = self.held.sequence;
-                self.tell_at = Some(now);
-            }
-            Input::Drain => self.part(),
             Input::NetworkChanged => {
-                if self.line.count() > 0 {
-                    self.line.clear();
-                    self.want_pull(now, PullReason::Requested);
-                } else if self.stale(context) {
-                    self.want_pull(now, PullReason::Requested);
+                if self.reachability.end_backoff() || self.pull.is_stale(context) {
+                    self.pull.want(now, PullReason::Requested);
                 }
             }
-            _ => {}
+            Input::Tick => {}
         }
     }
 
-    fn stale(&self, context: &Context<'_>) -> bool {
-        self.last_sync.is_none_or(|at| context.now.since(at) >= context.timing.cadence.recent)
-    }
-
-    /// The time for peers that nothing was heard of.
     pub(super) fn periodic(&mut self, context: &Context<'_>) {
-        if self.stale(context) && self.pulling.is_none() {
-            self.want_pull(context.now, PullReason::Periodic);
+        self.pull.periodic(context);
+    }
+
+    fn pull_finished(&mut self, result: &PullResult, context: &mut Context<'_>) {
+        match result {
+            PullResult::Done { checkpoint, head } => {
+                self.reachability.answered(context);
+                self.pull.succeeded(*checkpoint, *head, context.now);
+            }
+            PullResult::OtherLog => {
+                self.reachability.answered(context);
+                if std::mem::replace(&mut self.pull.log_changed, true) {
+                    // Again, before it was pulled to its end: this must not go on without a pause.
+                    let text = "its log changed again before it was read to its end".to_owned();
+                    self.pull_failed(&Failure::bad_answer(text), context);
+                }
+                // A peer that lost its log has lost its checkpoint for ours as well.
+                self.position.forget();
+                self.pull.reset_checkpoint(context);
+            }
+            PullResult::Failed(failure) => self.pull_failed(failure, context),
         }
     }
 
-    fn heard(&mut self, context: &Context<'_>) {
-        if self.line.count() > 0 || self.refused.is_some() || !self.ever_reached {
-            self.want_pull(context.now, PullReason::Retry);
-            self.unlooked = true;
+    fn pull_failed(&mut self, failure: &Failure, context: &mut Context<'_>) {
+        self.pull.last_failure = Some(failure.clone());
+        match failure.kind {
+            FailureKind::Unreachable => self.reachability.not_reached(context),
+            FailureKind::TokenRefused => self.reachability.token_refused(context),
+            FailureKind::BadAnswer => {
+                self.reachability.reached();
+                self.pull.failed(failure.kind, context);
+            }
+            FailureKind::Local => self.pull.failed(failure.kind, context),
         }
-        self.line.clear();
-        self.refused = None;
-        self.ever_reached = true;
+        self.pull.want(context.now, PullReason::Retry);
     }
 
-    /// Something answered. That need not be the peer: it proves nothing of our token.
-    pub(super) fn reached(&mut self) {
-        self.line.clear();
-        self.refused = None;
-        self.ever_reached = true;
-    }
-
-    /// The peer answered, and accepted our token.
-    pub(super) fn answered(&mut self, me: DaemonId, out: &mut Vec<Action>) {
-        self.reached();
-        if std::mem::take(&mut self.facts.unconfirmed) {
-            out.push(Action::ConfirmPairing(me));
-        }
-        if std::mem::take(&mut self.facts.removed_us) {
-            out.push(Action::MarkRemoved { peer: me, removed: false });
-        }
-    }
-
-    pub(super) fn synced(&mut self, taken: Sequence, head: Sequence, now: MonotonicTime) {
-        self.taken = Some(taken);
-        self.their_head = Some(head);
-        self.last_sync = Some(now);
-    }
-
-    pub(super) fn refused_us(
+    fn notify_finished(
         &mut self,
-        me: DaemonId,
-        context: &Context<'_>,
-        out: &mut Vec<Action>,
+        result: &NotifyResult,
+        page_served: bool,
+        context: &mut Context<'_>,
     ) {
-        self.refused = Some(context.now + context.timing.refused_retry);
-        self.want_pull(context.now, PullReason::Retry);
-        if self.facts.unconfirmed {
-            out.push(Action::DropPairing(me));
-        } else if !std::mem::replace(&mut self.facts.removed_us, true) {
-            out.push(Action::MarkRemoved { peer: me, removed: true });
+        match result {
+            NotifyResult::Answered { latest, confirmed } => {
+                self.reachability.answered(context);
+                self.notify.answered(*latest, context);
+                self.position.answered(*latest, *confirmed, page_served);
+            }
+            NotifyResult::Deferred { delay, examined } => {
+                self.notify.deferred(context.now + *delay, *examined);
+            }
+            NotifyResult::Failed(failure) => {
+                self.notify.not_delivered(failure.kind);
+                match failure.kind {
+                    // As a pull would have failed.
+                    FailureKind::Unreachable | FailureKind::TokenRefused => {
+                        self.pull_failed(failure, context);
+                    }
+                    FailureKind::BadAnswer | FailureKind::Local => {
+                        self.notify.failed(failure, context);
+                    }
+                }
+            }
+        }
+    }
+
+    fn token_refused(&mut self, context: &mut Context<'_>) {
+        self.reachability.token_refused(context);
+        self.pull.want(context.now, PullReason::Retry);
+    }
+
+    fn pull_due(&self) -> Option<MonotonicTime> {
+        self.pull.due(self.reachability.retry_at())
+    }
+
+    fn notify_due(&self, head: Sequence) -> Option<MonotonicTime> {
+        self.notify.due(head, &self.position, &self.reachability)
+    }
+
+    pub(super) fn next_wake(&self, head: Sequence) -> Option<MonotonicTime> {
+        self.pull_due().into_iter().chain(self.notify_due(head)).min()
+    }
+
+    /// Starts what is due.
+    pub(super) fn step(&mut self, context: &mut Context<'_>) {
+        let is_due = |due: Option<MonotonicTime>, now| due.is_some_and(|due| due <= now);
+        if context.enabled {
+            if is_due(self.pull_due(), context.now) {
+                self.pull.start(context);
+            }
+            if is_due(self.notify_due(context.head), context.now) {
+                self.notify.start(&self.position, context);
+            }
+        }
+        let state = self.state(context.enabled, context.head);
+        if state != self.state {
+            (self.state, self.since) = (state, context.now);
+        }
+    }
+
+    /// Failures of pulls, or to reach the peer.
+    fn pull_failures(&self) -> u32 {
+        self.reachability.failures() + self.pull.failures()
+    }
+
+    fn failures(&self, head: Sequence) -> u32 {
+        let notify = self.notify.failing(head, &self.position);
+        self.pull_failures() + notify.map_or(0, |(failures, _)| failures)
+    }
+
+    fn last_failure(&self, head: Sequence) -> Option<&Failure> {
+        match self.notify.failing(head, &self.position) {
+            Some((_, failure)) if self.pull_failures() == 0 => failure,
+            _ => self.pull.last_failure.as_ref(),
+        }
+    }
+
+    /// When we try again, while something is in the way.
+    fn next_try(&self, head: Sequence) -> Option<MonotonicTime> {
+        let pull = self.pull_failures() > 0 || self.reachability.is_token_refused();
+        let pull = pull.then(|| self.pull_due()).flatten();
+        let notify = self.notify.failing(head, &self.position).is_some();
+        let notify = notify.then(|| self.notify_due(head)).flatten();
+        pull.into_iter().chain(notify).min()
+    }
+
+    fn state(&self, enabled: bool, head: Sequence) -> PeerState {
+        if !enabled {
+            PeerState::Off
+        } else if self.reachability.has_removed_us() {
+            PeerState::RemovedUs
+        } else if !self.reachability.ever_reached {
+            PeerState::NeverReached
+        } else if self.failures(head) > 0 {
+            PeerState::BackingOff
+        } else if self.pull.log_changed {
+            PeerState::LogChanged
+        } else if (self.pull.lacking(), self.position.lacking(head)) == (Some(0), Some(0)) {
+            PeerState::InSync
+        } else {
+            PeerState::CatchingUp
+        }
+    }
+
+    fn drain_state(&self, enabled: bool, head: Sequence) -> DrainState {
+        let failing = self.reachability.is_unreachable() || self.notify.failures() > 0;
+        if head <= self.position.confirmed() {
+            DrainState::Confirmed
+        } else if !enabled || failing || self.reachability.has_removed_us() {
+            DrainState::Unreachable
+        } else if self.notify.draining() == Draining::Answered {
+            DrainState::Reading
+        } else {
+            DrainState::Waiting
+        }
+    }
+
+    pub(super) fn snapshot(&self, enabled: bool, head: Sequence) -> LinkSnapshot {
+        LinkSnapshot {
+            state: self.state,
+            since: self.since,
+            last_sync: self.pull.last_sync,
+            we_lack: self.pull.lacking(),
+            they_lack: self.position.lacking(head),
+            drain: self.drain_state(enabled, head),
+            next_try: self.next_try(head).filter(|_| enabled),
+            failures: self.failures(head),
+            last_failure: self.last_failure(head).cloned(),
         }
     }
 }

@@ -111,6 +111,29 @@ pub enum Input {
     Tick,
 }
 
+impl Input {
+    /// The peer that it is about; None if it is about all.
+    pub fn peer(&self) -> Option<DaemonId> {
+        match self {
+            Self::RequestReceived(peer)
+            | Self::RemovedByPeer(peer)
+            | Self::Synced { peer, .. }
+            | Self::PullNeeded { peer, .. }
+            | Self::PageServed { peer, .. }
+            | Self::PullFinished { peer, .. }
+            | Self::CheckpointReset { peer, .. }
+            | Self::NotifyFinished { peer, .. } => Some(*peer),
+            Self::SyncNow(peer) => *peer,
+            Self::Enable(_)
+            | Self::Peers(_)
+            | Self::Head(_)
+            | Self::Drain
+            | Self::NetworkChanged
+            | Self::Tick => None,
+        }
+    }
+}
+
 /// How a notification ended.
 #[derive(Debug, Clone)]
 pub enum NotifyResult {

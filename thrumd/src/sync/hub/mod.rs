@@ -6,14 +6,15 @@
 
 mod context;
 mod coordinator;
-mod drain;
 mod failure;
 mod link;
 mod messages;
 mod notification;
+mod notify;
+mod position;
+mod pull;
 mod pull_pipeline;
-mod results;
-mod schedule;
+mod reachability;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -21,11 +22,10 @@ mod time;
 mod timing;
 
 pub use coordinator::Hub;
-pub use drain::DrainState;
 pub use failure::{Failure, FailureKind};
 pub use messages::{Action, Input, NotifyResult, OperationId, PairingState, PullReason};
 pub use notification::{Decision, Notification, decide, head_of_origin};
 pub use pull_pipeline::{PageError, PageHeader, PullPipeline, PullResult, Step};
-pub use snapshot::LinkSnapshot;
+pub use snapshot::{DrainState, LinkSnapshot};
 pub use time::MonotonicTime;
 pub use timing::Timing;

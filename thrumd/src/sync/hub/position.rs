@@ -1,0 +1,83 @@
+//! How far a peer has come in our log.
+
+use thrum_api::{Place, Sequence};
+
+use super::context::Context;
+use super::time::MonotonicTime;
+
+#[derive(Debug)]
+pub(super) struct PeerPosition {
+    /// The peer was sent our log up to here, in pages or by notifications. None: unknown.
+    sent: Option<Place>,
+    /// The peer confirmed our log up to here. It confirms only what is on its disk.
+    confirmed: Sequence,
+    /// The peer is reading our log page by page, and will come for the rest itself.
+    reading_until: Option<MonotonicTime>,
+}
+
+impl PeerPosition {
+    pub(super) fn unknown() -> Self {
+        Self { sent: None, confirmed: Sequence::ZERO, reading_until: None }
+    }
+
+    /// From where the next notification goes; the start if unknown.
+    pub(super) fn sent(&self) -> Place {
+        self.sent.unwrap_or(Place::START)
+    }
+
+    /// Whether a notification can carry events after that place: a peer of which we don't know what it has
+    /// may be pulling the same events at this moment.
+    pub(super) fn is_certain(&self) -> bool {
+        self.sent.is_some_and(|sent| sent == Place::START || sent.event_id.is_some())
+    }
+
+    pub(super) fn confirmed(&self) -> Sequence {
+        self.confirmed
+    }
+
+    pub(super) fn reading_until(&self) -> Option<MonotonicTime> {
+        self.reading_until
+    }
+
+    /// How many places of our log the peer lacks.
+    pub(super) fn lacking(&self, head: Sequence) -> Option<u64> {
+        // An empty log lacks nothing anywhere.
+        let known = self.sent.is_some() || head == Sequence::ZERO;
+        known.then(|| head.0.saturating_sub(self.sent().sequence.0))
+    }
+
+    pub(super) fn page_served(&mut self, next: Place, more: bool, context: &Context<'_>) {
+        self.sent = Some(next);
+        // If it reads again what it had confirmed, it lost that.
+        self.confirmed = self.confirmed.min(next.sequence);
+        self.reading_until = more.then(|| context.now + context.timing.reading_timeout);
+    }
+
+    /// The peer answered a notification of our log up to `latest`. `page_served`: it came for a page
+    /// meanwhile, so that its answer may be older than that.
+    pub(super) fn answered(&mut self, latest: Place, confirmed: Sequence, page_served: bool) {
+        // Beyond our end there is no place of our log: the peer's checkpoint is of another one.
+        let valid = confirmed <= latest.sequence;
+        self.confirmed = if valid { confirmed } else { Sequence::ZERO };
+        let sent = self.sent();
+        let outdated = page_served && confirmed < sent.sequence;
+        self.sent = Some(if confirmed == latest.sequence {
+            latest
+        } else if confirmed == sent.sequence || outdated {
+            sent
+        } else {
+            // The event there is unknown.
+            Place { sequence: confirmed.min(latest.sequence), event_id: None }
+        });
+    }
+
+    /// The peer has lost its log, and with it what it had of ours.
+    pub(super) fn forget(&mut self) {
+        (self.sent, self.confirmed) = (None, Sequence::ZERO);
+    }
+
+    /// The peer will not come for the rest of our log.
+    pub(super) fn stopped_reading(&mut self) {
+        self.reading_until = None;
+    }
+}

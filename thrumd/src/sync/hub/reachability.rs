@@ -1,0 +1,114 @@
+//! Whether a peer can be reached: back-off, refused token, removal.
+
+use super::context::Context;
+use super::failure::FailureKind;
+use super::messages::{Action, PairingState};
+use super::time::MonotonicTime;
+use crate::backoff::Failures;
+
+/// What keeps us from making requests to the peer.
+#[derive(Debug)]
+enum Obstacle {
+    None,
+    Unreachable(Failures<MonotonicTime>),
+    TokenRefused { retry_at: MonotonicTime },
+}
+
+#[derive(Debug)]
+pub(super) struct Reachability {
+    pub(super) pairing: PairingState,
+    /// The peer answered or called at least once since the pairing or our start.
+    pub(super) ever_reached: bool,
+    obstacle: Obstacle,
+}
+
+impl Reachability {
+    pub(super) fn new(pairing: PairingState) -> Self {
+        Self { pairing, ever_reached: false, obstacle: Obstacle::None }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.ever_reached && matches!(self.obstacle, Obstacle::None)
+    }
+
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self.obstacle, Obstacle::Unreachable(_))
+    }
+
+    pub(super) fn is_token_refused(&self) -> bool {
+        matches!(self.obstacle, Obstacle::TokenRefused { .. })
+    }
+
+    pub(super) fn has_removed_us(&self) -> bool {
+        self.is_token_refused() || self.pairing.removed_us
+    }
+
+    /// Failures in a row. A refused token is none.
+    pub(super) fn failures(&self) -> u32 {
+        match &self.obstacle {
+            Obstacle::Unreachable(failures) => failures.count(),
+            Obstacle::None | Obstacle::TokenRefused { .. } => 0,
+        }
+    }
+
+    /// No request before this time.
+    pub(super) fn retry_at(&self) -> Option<MonotonicTime> {
+        match &self.obstacle {
+            Obstacle::None => None,
+            Obstacle::Unreachable(failures) => failures.until(),
+            Obstacle::TokenRefused { retry_at } => Some(*retry_at),
+        }
+    }
+
+    /// Something answered, or the peer called. An answer need not come from the peer: it doesn't prove
+    /// that our token is accepted.
+    pub(super) fn reached(&mut self) {
+        self.obstacle = Obstacle::None;
+        self.ever_reached = true;
+    }
+
+    /// The peer answered, and accepted our token.
+    pub(super) fn answered(&mut self, context: &mut Context<'_>) {
+        self.reached();
+        let peer = context.peer;
+        if std::mem::take(&mut self.pairing.unconfirmed) {
+            context.actions.push(Action::ConfirmPairing(peer));
+        }
+        if std::mem::take(&mut self.pairing.removed_us) {
+            context.actions.push(Action::MarkRemoved { peer, removed: false });
+        }
+    }
+
+    pub(super) fn not_reached(&mut self, context: &mut Context<'_>) {
+        let mut failures = match self.obstacle {
+            Obstacle::Unreachable(failures) => failures,
+            Obstacle::None | Obstacle::TokenRefused { .. } => Failures::default(),
+        };
+        context.record(&mut failures, FailureKind::Unreachable);
+        self.obstacle = Obstacle::Unreachable(failures);
+    }
+
+    pub(super) fn token_refused(&mut self, context: &mut Context<'_>) {
+        let (peer, retry_at) = (context.peer, context.now + context.timing.refused_retry);
+        self.obstacle = Obstacle::TokenRefused { retry_at };
+        if self.pairing.unconfirmed {
+            context.actions.push(Action::DropPairing(peer));
+        } else if !std::mem::replace(&mut self.pairing.removed_us, true) {
+            context.actions.push(Action::MarkRemoved { peer, removed: true });
+        }
+    }
+
+    /// The next request may be made now.
+    pub(super) fn end_wait(&mut self) {
+        self.obstacle = Obstacle::None;
+    }
+
+    /// The same if the peer was not reached; a refused token stays refused. Answers whether it was so.
+    pub(super) fn end_backoff(&mut self) -> bool {
+        let backing_off = self.is_unreachable();
+        if backing_off {
+            self.end_wait();
+        }
+        backing_off
+    }
+}
