@@ -156,19 +156,27 @@ async fn long_logs_are_taken_over_a_few_at_a_time_and_short_ones_meanwhile() {
 }
 
 #[tokio::test]
-async fn after_an_answer_that_broke_off_less_is_asked_for() {
+async fn after_an_answer_that_broke_off_less_is_asked_for_and_more_again_after_one_that_came() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&asked);
-    let broken = answering(move |request| {
+    let peer = answering(move |request| {
+        let mut asked = lock(&heard);
         if request.contains("sync.pull") {
-            lock(&heard).push(request.contains("\"limit\":125"));
+            asked.push(request.contains("\"limit\":125"));
         }
-        Some("no HTTP\r\n\r\n".to_owned())
+        match asked.len() {
+            2 => http(
+                "application/json",
+                "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":1,\
+                 \"more_available\":true,\"head_seq\":2,\"floor_seq\":0}}",
+            ),
+            _ => Some("no HTTP\r\n\r\n".to_owned()),
+        }
     });
     let a = daemon("a").await;
-    befriend(&a, broken.await).await;
-    assert!(eventually(async || lock(&asked).len() >= 2).await);
-    assert_eq!(lock(&asked)[..2], [false, true]);
+    befriend(&a, peer.await).await;
+    assert!(eventually(async || lock(&asked).len() >= 3).await);
+    assert_eq!(lock(&asked)[..3], [false, true, false]);
 }
 
 #[tokio::test]

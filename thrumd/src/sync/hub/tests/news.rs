@@ -221,6 +221,15 @@ fn a_peer_that_claims_more_than_we_have_is_told_of_later_news() {
     assert_eq!(notifications(&harness.give(Input::Head(Sequence(10)))).len(), 1);
 }
 
+#[test]
+fn a_notification_that_was_cut_short_by_a_removal_is_made_up_for_when_the_peer_is_heard_again() {
+    let mut harness = Harness::settled(&[peer(1)]);
+    assert_eq!(notifications(&harness.give(Input::Head(Sequence(1)))).len(), 1);
+    harness.give(Input::RemovedByPeer(peer(1)));
+    let heard = harness.give(Input::RequestReceived(peer(1)));
+    assert_eq!((pulls(&heard).len(), notifications(&heard).len()), (1, 1));
+}
+
 fn lacking(from: &[u128]) -> Input {
     let creators = from.iter().map(|n| peer(*n)).collect();
     Input::PullNeeded { peer: peer(1), latest: Sequence(9), creators }
