@@ -13,5 +13,6 @@ pub mod policy;
 pub mod report;
 pub mod rpc;
 pub mod service;
+pub mod statefile;
 pub mod sync;
 pub mod tailnet;

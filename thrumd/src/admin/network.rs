@@ -124,7 +124,7 @@ impl PeerNetwork {
         if self.on.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.tailnet().begin();
+        self.tailnet().start();
         let mut bound = self.bound.subscribe();
         let port = self.parts.listening_port.clone();
         let stop = self.stop.clone();
@@ -146,8 +146,8 @@ impl PeerNetwork {
 
     /// Joins the tailnet and waits while it is starting.
     pub async fn started(&self) {
-        self.tailnet().begin();
-        self.tailnet().started(TAILNET_START_LIMIT).await;
+        self.tailnet().start();
+        self.tailnet().wait_for_start(TAILNET_START_LIMIT).await;
     }
 
     /// Waits until peers can reach this machine. Returns the address to type on the other machine.
@@ -188,7 +188,7 @@ impl PeerNetwork {
     /// Why peers can't reach this machine although sync is on.
     pub fn obstacle(&self) -> Option<String> {
         match &*self.tailnet().presence().borrow() {
-            Presence::Waiting { why, .. } => Some(format!("the tailnet is not up: {why}")),
+            Presence::Waiting { reason, .. } => Some(format!("the tailnet is not up: {reason}")),
             Presence::Up { .. } => self.parts.api.problem.borrow().clone(),
         }
     }

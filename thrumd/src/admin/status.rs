@@ -129,7 +129,7 @@ fn tailnet_state(context: &AdminContext) -> String {
     match context.network.enabled() {
         None => "off: until `thrum peer add` or `thrum peer join`".to_owned(),
         Some(network) => match &*network.tailnet().presence().borrow() {
-            Presence::Waiting { why, .. } => format!("waiting: {why}"),
+            Presence::Waiting { reason, .. } => format!("waiting: {reason}"),
             Presence::Up { .. } => "up".to_owned(),
         },
     }

@@ -27,7 +27,7 @@ pub fn status_line(context: &AdminContext) -> String {
 }
 
 fn peers_line(context: &AdminContext, network: &PeerNetwork) -> String {
-    if let Presence::Waiting { why, .. } = &*network.tailnet().presence().borrow() {
+    if let Presence::Waiting { reason: why, .. } = &*network.tailnet().presence().borrow() {
         return waiting(why);
     }
     if let Some(problem) = &*network.listener_problem().borrow() {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thrum_api::DaemonId;
 
-use super::statefile::{StateFile, StateFileError};
 use super::{RegistryError, registry};
 use crate::ids;
+use crate::statefile::{StateFile, StateFileError};
 
 const FILE: &str = "identity.json";
 

@@ -9,7 +9,6 @@ mod policy;
 mod record;
 mod registry;
 mod session;
-mod statefile;
 #[cfg(test)]
 mod tests;
 
@@ -19,4 +18,3 @@ pub use pending::{PendingPairing, PendingPairings, Replaces};
 pub use policy::{DEFAULT_CAPABILITY, PairingPolicy, wrong_capability};
 pub use record::Peer;
 pub use registry::{RefusedToken, Registry, RegistryError};
-pub use statefile::{StateFile, StateFileError};

@@ -10,9 +10,9 @@ use thrum_api::DaemonId;
 use tokio::sync::watch;
 
 use super::peers_file::PeersFile;
-use super::statefile::{StateFile, StateFileError};
 use super::{PairingPolicy, Peer, PendingPairing};
 use crate::report::Chain;
+use crate::statefile::{StateFile, StateFileError};
 use crate::tailnet::Caller;
 
 const FILE: &str = "peers.json";

@@ -16,7 +16,7 @@ use super::grants::{GrantStatus, Policy};
 use crate::peer::Peer;
 use crate::report::Chain;
 use crate::sync::Sync;
-use crate::tailnet::tailscaled::Nodes;
+use crate::tailnet::tailscaled::NetMap;
 
 /// How often the grants are checked without a notification.
 const INTERVAL: Duration = Duration::from_secs(3600);
@@ -60,7 +60,7 @@ impl Policy {
 
     async fn check_repeatedly(&self, sync: &Sync) {
         let mut registry = self.shared.registry.watch();
-        let mut nodes = self.shared.tailnet.looks();
+        let mut nodes = self.shared.tailnet.netmap_updates();
         let mut monitor = GrantMonitor::default();
         loop {
             registry.mark_unchanged();
@@ -173,7 +173,7 @@ impl Policy {
             return true;
         }
         self.shared.granted_at.lock().remove(&id);
-        let name = self.shared.tailnet.name_or(peer.node.as_deref(), &peer.name);
+        let name = self.shared.tailnet.display_name(peer.node.as_deref(), &peer.name);
         // First, so that its next request is told the reason, whenever it comes.
         if let Some(node) = peer.node {
             self.note_withdrawn(node, why.clone());
@@ -225,7 +225,7 @@ impl GrantMonitor {
     }
 }
 
-async fn changed(nodes: &mut Option<watch::Receiver<Arc<Nodes>>>) {
+async fn changed(nodes: &mut Option<watch::Receiver<Arc<NetMap>>>) {
     let changed = match nodes {
         Some(nodes) => nodes.changed().await.is_ok(),
         None => false,

@@ -179,7 +179,7 @@ impl Shared {
 
     /// What a peer is called for people: its name in the tailnet, else what it calls itself.
     pub(super) fn name_of(&self, peer: &Peer) -> String {
-        self.tailnet.name_or(peer.node.as_deref(), &peer.name)
+        self.tailnet.display_name(peer.node.as_deref(), &peer.name)
     }
 
     /// The peer that a person means: by its names in the tailnet, what it calls itself, or its id.

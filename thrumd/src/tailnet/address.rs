@@ -1,11 +1,11 @@
-//! What people type for a machine: `name`, `name:port`, `ip`, `ip:port`, `[v6]`, `[v6]:port`.
+//! Parser of what people type for a machine: `name`, `name:port`, `ip`, `ip:port`, `[v6]`, `[v6]:port`.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::TailnetError;
+use super::error::TailnetError;
 
-/// The port that peers listen on unless told otherwise.
+/// Default port for peers.
 pub const DEFAULT_PORT: u16 = 9100;
 
 /// A machine's name or address.
@@ -17,7 +17,7 @@ pub enum Host {
     Name(String),
 }
 
-/// What a person typed, taken apart.
+/// A machine and a port, as a person typed them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPort {
     /// The machine.
@@ -31,11 +31,12 @@ impl FromStr for HostPort {
 
     fn from_str(typed: &str) -> Result<Self, TailnetError> {
         let typed = typed.trim();
-        let wrong = |why| TailnetError::Address { typed: typed.chars().take(300).collect(), why };
+        let wrong =
+            |reason| TailnetError::Address { typed: typed.chars().take(300).collect(), reason };
         if let Some(rest) = typed.strip_prefix('[') {
             let (inside, after) = rest.split_once(']').ok_or_else(|| wrong("a ] is missing"))?;
             let ip: Ipv6Addr =
-                inside.parse().map_err(|_| wrong("what stands in [] is no IPv6 address"))?;
+                inside.parse().map_err(|_| wrong("the text in [] is no IPv6 address"))?;
             let port = match after.strip_prefix(':') {
                 Some(port) => parse_port(port).ok_or_else(|| wrong(PORT))?,
                 None if after.is_empty() => DEFAULT_PORT,

@@ -3,37 +3,37 @@ use std::net::SocketAddr;
 use super::localapi::ApiError;
 use super::private::ChildError;
 
-/// What went wrong with the tailnet.
+/// A failure of the tailnet.
 #[derive(Debug, thiserror::Error)]
 pub enum TailnetError {
     /// What a person typed is no machine.
-    #[error("{typed:?} is no machine: {why}")]
+    #[error("{typed:?} is no machine: {reason}")]
     Address {
         /// What was typed.
         typed: String,
         /// What is wrong with it.
-        why: &'static str,
+        reason: &'static str,
     },
-    /// A name that nobody knows.
+    /// A name that can't be resolved.
     #[error("could not look up {host:?}")]
     Lookup {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// Error of the resolver.
         #[source]
         cause: std::io::Error,
     },
-    /// The loopback kind was asked for another machine.
+    /// The loopback kind reaches no other machine.
     #[error("the loopback tailnet only reaches this machine, and {host} is another one")]
     NotLoopback {
-        /// What was asked for.
+        /// The machine.
         host: String,
     },
     /// We are not in the tailnet now.
-    #[error("the tailnet is not ready: {why}")]
+    #[error("the tailnet is not ready: {reason}")]
     Waiting {
-        /// What is wrong and what to do next.
-        why: String,
+        /// What is wrong and what to do about it.
+        reason: String,
     },
     /// An address that is no node's.
     #[error("{host} is no machine of the tailnet")]
@@ -46,10 +46,10 @@ pub enum TailnetError {
     NoSuchName {
         /// What was typed.
         name: String,
-        /// What its full names end in.
+        /// Suffix of its full names.
         tailnet: String,
-        /// Names that were perhaps meant.
-        near: Vec<String>,
+        /// Similar names.
+        similar: Vec<String>,
     },
     /// A short name of several nodes.
     #[error("several machines are called {name:?}")]
@@ -59,22 +59,18 @@ pub enum TailnetError {
         /// The full names.
         matches: Vec<String>,
     },
-    /// tailscaled does not say who calls.
+    /// tailscaled does not identify a caller.
     #[error("tailscaled does not say who {remote} is")]
-    WhoCalls {
+    Whois {
         /// Where the connection came from.
         remote: SocketAddr,
-        /// Why not.
+        /// Cause.
         #[source]
         source: ApiError,
     },
-    /// A tailscaled of our own can't be had.
+    /// A tailscaled of our own can't be run.
     #[error("a tailscaled of our own can't be run")]
-    OwnTailscaled {
-        /// Why not.
-        #[source]
-        source: ChildError,
-    },
+    Child(#[source] ChildError),
     /// A caller that the tailnet does not know.
     #[error("{remote} is not in the tailnet")]
     Stranger {
@@ -84,7 +80,7 @@ pub enum TailnetError {
 }
 
 impl TailnetError {
-    /// What the person who named a machine can do, where we know it.
+    /// What the person who named the machine can do, where we know it.
     pub fn hint(&self) -> Option<String> {
         const LIST: &str = "`tailscale status` lists the machines of the tailnet";
         let hint = match self {
@@ -94,7 +90,7 @@ impl TailnetError {
                 "use 127.0.0.1, or set THRUM_TAILNET=tailscaled on both machines"
             }
             Self::NotInTailnet { .. } => LIST,
-            Self::NoSuchName { near, .. } => match &near[..] {
+            Self::NoSuchName { similar, .. } => match &similar[..] {
                 [] => LIST,
                 [one] => return Some(format!("did you mean {one}?")),
                 several => return Some(format!("did you mean one of {}?", several.join(", "))),
@@ -102,10 +98,9 @@ impl TailnetError {
             Self::Ambiguous { matches, .. } => {
                 return Some(format!("type the full name: {}", matches.join(", ")));
             }
-            Self::Waiting { .. }
-            | Self::WhoCalls { .. }
-            | Self::OwnTailscaled { .. }
-            | Self::Stranger { .. } => return None,
+            Self::Waiting { .. } | Self::Whois { .. } | Self::Child(_) | Self::Stranger { .. } => {
+                return None;
+            }
         };
         Some(hint.to_owned())
     }

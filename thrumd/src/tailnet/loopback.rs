@@ -1,4 +1,4 @@
-//! 127.0.0.0/8 only, no identity: for tests and the demo.
+//! The loopback kind: 127.0.0.0/8 only, without identities. For tests and the demo.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -6,21 +6,22 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::watch;
 
 use super::address::{Host, HostPort};
-use super::{Caller, Connection, Presence, TailnetError, Target};
+use super::error::TailnetError;
+use super::types::{Caller, Connection, Presence, Target};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The loopback kind.
 #[derive(Clone)]
 pub struct Loopback {
-    // The senders, so that whoever waits for a change waits for ever instead of being told at once
-    // that there will be none.
+    // The senders are kept so that a receiver waits for a change forever, without an error that the
+    // channel is closed.
     presence: watch::Sender<Presence>,
     hints: watch::Sender<u64>,
 }
 
 impl Loopback {
-    /// Always up, on 127.0.0.1. `hostname` is what this machine calls itself.
+    /// Always up, on 127.0.0.1. `hostname` is this machine's name.
     pub fn new(hostname: String) -> Self {
         let addresses = vec![HERE];
         let presence = watch::Sender::new(Presence::Up { addresses, hostname });
@@ -37,7 +38,7 @@ impl Loopback {
         self.hints.subscribe()
     }
 
-    /// The caller's address is all that is known of it.
+    /// Accepts callers of this machine. Only their address is known.
     ///
     /// # Errors
     /// When the caller is not on this machine.
@@ -63,11 +64,11 @@ impl Loopback {
         Ok(Box::new(stream))
     }
 
-    /// Addresses in 127.0.0.0/8 as they are; `localhost`, our own name and whatever the system's
-    /// resolver takes for this machine as 127.0.0.1, where daemons of this kind listen.
+    /// Returns addresses in 127.0.0.0/8 as they are, and 127.0.0.1, where daemons of this kind listen,
+    /// for `localhost`, our own name and any name that the system resolves to this machine.
     ///
     /// # Errors
-    /// When it is no address, when the name is unknown, and when it leads to another machine.
+    /// When it is no address, when the name is unknown, and when it means another machine.
     pub async fn resolve(&self, typed: &str) -> Result<Target, TailnetError> {
         let HostPort { host, port } = typed.parse()?;
         let ip = match host {

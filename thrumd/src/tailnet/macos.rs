@@ -1,8 +1,8 @@
-//! Where the LocalAPI is on macOS.
+//! Search for the LocalAPI on macOS.
 //!
 //! There are three Tailscales: the app from the App Store, the standalone app, and tailscaled as on
-//! Linux. The apps listen on a port of 127.0.0.1 behind a password, and leave both where a user of
-//! the machine finds them. All of it is read below a root directory, so that it is tested anywhere.
+//! Linux. The apps listen on a port of 127.0.0.1 with a password, and leave both where a user of
+//! the machine finds them. Files are read below a root directory, so that this can be tested anywhere.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use tokio::time::timeout;
 
 use super::localapi::Endpoint;
 
-/// Where the standalone app leaves its port and password, below the root.
+/// Folder of the standalone app's port and password, below the root.
 const SHARED: &str = "Library/Tailscale";
 /// tailscaled's socket there, below the root.
 const SOCKET: &str = "var/run/tailscaled.socket";
 /// The command line program inside both apps.
 const APP_PROGRAM: &str = "/Applications/Tailscale.app/Contents/MacOS/Tailscale";
-/// lsof and `tailscale` answer at once or never.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time limit for lsof and `tailscale`, which answer at once or never.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The LocalAPI of this Mac; tailscaled's socket if nothing else is found.
 pub async fn discover() -> Endpoint {
@@ -39,7 +39,7 @@ pub async fn discover() -> Endpoint {
     Endpoint::Unix(socket)
 }
 
-/// Which files the App Store's app holds open, for its user alone.
+/// The files that the App Store's app holds open; only its user can see them.
 async fn open_files() -> String {
     let user = rustix::process::getuid().as_raw();
     let mut lsof = Command::new("lsof");
@@ -49,7 +49,7 @@ async fn open_files() -> String {
 
 async fn output(command: &mut Command) -> String {
     let run = command.kill_on_drop(true).output();
-    match timeout(PATIENCE, run).await {
+    match timeout(TIMEOUT, run).await {
         Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
         Ok(Err(_)) | Err(_) => String::new(),
     }
@@ -64,8 +64,8 @@ pub fn app_store(open_files: &str) -> Option<Endpoint> {
     })
 }
 
-/// The standalone app: a link that points to the port, and a file with the password that
-/// administrators may read.
+/// The standalone app: the target of a link is the port, and a file that administrators may read has
+/// the password.
 pub fn standalone(root: &Path) -> Option<Endpoint> {
     let shared = root.join(SHARED);
     let port = std::fs::read_link(shared.join("ipnport")).ok()?;
@@ -74,7 +74,7 @@ pub fn standalone(root: &Path) -> Option<Endpoint> {
     tcp(port, &password)
 }
 
-/// What `tailscale debug local-creds` prints: a curl command with what it takes.
+/// Parses the output of `tailscale debug local-creds`: a curl command with the credentials.
 pub fn credentials(printed: &str) -> Option<Endpoint> {
     let mut words = printed.split_whitespace();
     let (mut password, mut socket) = (None, None);

@@ -3,12 +3,12 @@ use super::tailscaled::TailscaledConfig;
 use crate::config::Config;
 use thrum_api::local::TailnetKind;
 
-/// Which tailnet, and all that its kind needs to know.
+/// The kind of tailnet with its settings.
 #[derive(Debug, Clone)]
 pub enum Settings {
     /// 127.0.0.0/8 only.
     Loopback {
-        /// What this machine calls itself.
+        /// This machine's name.
         hostname: String,
     },
     /// The machine's own tailscaled.
@@ -18,8 +18,8 @@ pub enum Settings {
 }
 
 impl Settings {
-    /// What of the configuration is the tailnet's. The environment is what the child of the private
-    /// kind may see.
+    /// The part of the configuration that is about the tailnet. Reads the environment for the child of
+    /// the private kind.
     pub fn of(config: &Config) -> Self {
         match config.tailnet {
             TailnetKind::Loopback => Self::Loopback { hostname: config.hostname.clone() },
@@ -36,7 +36,7 @@ impl Settings {
                 binary: None,
                 environment: private::environment(std::env::vars_os()),
                 port: config.port,
-                note: config.state_dir.join("tailscaled.process"),
+                pid_file: config.state_dir.join("tailscaled.process"),
             }),
         }
     }

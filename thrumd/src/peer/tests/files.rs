@@ -1,10 +1,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::super::statefile::SYNC_FAILS;
 use super::super::{Identity, IdentityError, Registry, RegistryError};
 use super::{caller, node, peer, token_of};
 use crate::report::Chain;
+use crate::statefile::SYNC_FAILS;
 
 fn machine(dir: &Path, id: &str) -> PathBuf {
     let path = dir.join("machine-id");

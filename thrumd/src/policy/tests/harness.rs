@@ -12,7 +12,7 @@ use crate::peer::{PairingPolicy, Peer, Registry};
 use crate::policy::Policy;
 use crate::sync::{Sync, SyncParts};
 use crate::tailnet::localapi::fake::Fake;
-use crate::tailnet::tailscaled::{Tailscaled, TailscaledConfig, Whose};
+use crate::tailnet::tailscaled::{Instance, Tailscaled, TailscaledConfig};
 use crate::tailnet::{Caller, Node, Presence, Tailnet};
 
 pub const CAPABILITY: &str = "thrum.dev/cap/pair";
@@ -44,7 +44,7 @@ impl Hub {
             })
             .to_string(),
         );
-        let config = TailscaledConfig { socket: Some(fake.socket()), whose: Whose::Machine };
+        let config = TailscaledConfig { socket: Some(fake.socket()), instance: Instance::System };
         let tailnet = Tailnet::Tailscaled(Tailscaled::open(config));
         let mut presence = tailnet.presence();
         presence.wait_for(|it| matches!(it, Presence::Up { .. })).await.unwrap();

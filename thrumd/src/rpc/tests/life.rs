@@ -131,7 +131,9 @@ async fn listeners_follow_the_addresses_of_the_tailnet() {
     soon(harness.bound.wait_for(|bound| bound.len() == 2)).await.unwrap();
     assert!(harness.bound.borrow().iter().all(|address| address.port() == port));
     soon(TcpStream::connect(("127.0.0.2", port))).await.unwrap();
-    harness.presence.send_replace(Presence::Waiting { why: "logged out".into(), passing: false });
+    harness
+        .presence
+        .send_replace(Presence::Waiting { reason: "logged out".into(), starting: false });
     soon(harness.bound.wait_for(Vec::is_empty)).await.unwrap();
     assert!(TcpStream::connect(harness.address).await.is_err());
     harness.presence.send_replace(up(&["127.0.0.1"]));

@@ -49,7 +49,7 @@ impl Shared {
     }
 
     async fn target(&self, address: &str) -> Result<Target, RpcError> {
-        self.tailnet.settled().await;
+        self.tailnet.wait_until_up().await;
         let target = self.tailnet.resolve(address).await.map_err(|source| {
             unreachable(address, &ClientError::Locate { peer: address.to_owned(), source })
         })?;

@@ -128,7 +128,7 @@ mod tests {
         let no_such_name = |near| TailnetError::NoSuchName {
             name: "ofice".to_owned(),
             tailnet: "tail1.ts.net".to_owned(),
-            near,
+            similar: near,
         };
         let (message, hint) = of(no_such_name(vec!["office".to_owned()]));
         assert_eq!(message, "no machine of the tailnet tail1.ts.net is called \"ofice\"");

@@ -1,152 +1,181 @@
+use std::error::Error as _;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
-use hyper::StatusCode;
+use reqwest::StatusCode;
 
-/// A question to tailscaled that got no answer, or no good one.
+use super::endpoint::Endpoint;
+
+/// A LocalAPI request that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// No socket: not installed, or not running.
+    /// There is no socket: tailscaled is not installed, or not running.
     #[error("no tailscaled at {at}")]
-    Absent {
+    NoSocket {
         /// The socket.
         at: String,
-        /// Why.
+        /// Cause.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// A socket, but nobody listens any more.
-    #[error("tailscaled is not running: nobody listens at {at}")]
-    Dead {
+    /// There is a socket, but no process listens on it.
+    #[error("tailscaled is not running: nothing listens at {at}")]
+    NotListening {
         /// The socket.
         at: String,
-        /// Why.
+        /// Cause.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// The file system keeps us from the socket.
+    /// The file system denies access to the socket.
     #[error("no permission to open {at}")]
     NoPermission {
         /// The socket.
         at: String,
-        /// Why.
+        /// Cause.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Any other failure to connect.
     #[error("connecting to tailscaled at {at}")]
     Connect {
         /// The socket.
         at: String,
-        /// Why.
+        /// Cause.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// 403: it answers others, not us.
-    #[error("tailscaled refuses {what} to this user: {said}")]
+    /// 403: tailscaled does not answer this user.
+    #[error("tailscaled refuses {request} to this user: {message}")]
     Forbidden {
-        /// The question.
-        what: String,
-        /// Its words.
-        said: String,
+        /// The request.
+        request: &'static str,
+        /// tailscaled's text.
+        message: String,
     },
-    /// 404: no such node, or a tailscaled that does not know the question.
-    #[error("tailscaled knows nothing for {what}: {said}")]
-    Unknown {
-        /// The question.
-        what: String,
-        /// Its words.
-        said: String,
+    /// 404: no such node, or a tailscaled that does not know the request.
+    #[error("tailscaled finds nothing for {request}: {message}")]
+    NotFound {
+        /// The request.
+        request: &'static str,
+        /// tailscaled's text.
+        message: String,
     },
     /// Any other status that is no success.
-    #[error("tailscaled answered {what} with {status}: {said}")]
+    #[error("tailscaled answered {request} with {status}: {message}")]
     Refused {
-        /// The question.
-        what: String,
+        /// The request.
+        request: &'static str,
         /// The HTTP status.
         status: StatusCode,
-        /// Its words.
-        said: String,
+        /// tailscaled's text.
+        message: String,
     },
-    /// The connection broke, or HTTP did.
-    #[error("the connection to tailscaled broke during {what}")]
-    Broken {
-        /// The question.
-        what: String,
-        /// Why.
+    /// The connection broke, or the answer was not HTTP.
+    #[error("the request {request} to tailscaled failed")]
+    Failed {
+        /// The request.
+        request: &'static str,
+        /// Cause.
         #[source]
-        source: hyper::Error,
+        source: reqwest::Error,
     },
-    /// The body broke or was too large.
-    #[error("reading tailscaled's answer to {what}")]
-    Body {
-        /// The question.
-        what: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+    /// The answer is larger than any that is expected.
+    #[error("tailscaled's answer to {request} is larger than {limit} bytes")]
+    TooLarge {
+        /// The request.
+        request: &'static str,
+        /// The limit.
+        limit: usize,
     },
-    /// The body is not what it should be.
-    #[error("tailscaled's answer to {what} is not understood")]
-    Garbled {
-        /// The question.
-        what: String,
-        /// Why.
+    /// The answer is not the expected JSON.
+    #[error("tailscaled's answer to {request} is not understood")]
+    InvalidJson {
+        /// The request.
+        request: &'static str,
+        /// Cause.
         #[source]
         source: serde_json::Error,
     },
     /// No answer in time.
-    #[error("tailscaled did not answer {what} within {} s", after.as_secs())]
-    Late {
-        /// The question.
-        what: String,
-        /// How long we waited.
-        after: Duration,
+    #[error("tailscaled did not answer {request} in time")]
+    TimedOut {
+        /// The request.
+        request: &'static str,
     },
-    /// The ping came back with an error.
-    #[error("pinging {to} in the tailnet: {said}")]
+    /// The ping failed.
+    #[error("pinging {to} in the tailnet: {message}")]
     Ping {
-        /// Whom.
+        /// The address.
         to: IpAddr,
-        /// Its words.
-        said: String,
+        /// tailscaled's text.
+        message: String,
     },
-    /// Asked to dial an address outside the tailnet.
+    /// The address to dial is outside the tailnet.
     #[error("{to} is not reached through the tailnet")]
     NotTailnet {
         /// The address.
         to: SocketAddr,
     },
-    /// We made a request that is none; a bug.
-    #[error("asking tailscaled for {what}")]
-    Request {
-        /// The question.
-        what: String,
-        /// Why.
-        #[source]
-        source: hyper::http::Error,
-    },
 }
 
 impl ApiError {
-    /// As the error of a connection attempt, with the kind that a failing connect would have had.
-    pub fn into_io(self) -> std::io::Error {
-        use std::io::ErrorKind;
+    /// The error of a request that could not be sent. Connection errors are told apart by their
+    /// cause, since each needs another remedy.
+    pub(super) fn not_sent(
+        request: &'static str,
+        endpoint: &Endpoint,
+        error: reqwest::Error,
+    ) -> Self {
+        let Some(source) = connect_error(&error) else { return Self::failed(request, error) };
+        let at = endpoint.to_string();
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NoSocket { at, source },
+            io::ErrorKind::ConnectionRefused => Self::NotListening { at, source },
+            io::ErrorKind::PermissionDenied => Self::NoPermission { at, source },
+            _ => Self::Connect { at, source },
+        }
+    }
+
+    /// The error of a request that was sent, or an answer that could not be read.
+    pub(super) fn failed(request: &'static str, error: reqwest::Error) -> Self {
+        match error.is_timeout() {
+            true => Self::TimedOut { request },
+            // The URL is the same for each request, and long.
+            false => Self::Failed { request, source: error.without_url() },
+        }
+    }
+
+    /// The same as an error of a connection attempt, with the kind that a failed connect would have.
+    pub fn into_io(self) -> io::Error {
+        use io::ErrorKind;
         let kind = match &self {
-            Self::Late { .. } => ErrorKind::TimedOut,
+            Self::TimedOut { .. } => ErrorKind::TimedOut,
             Self::NotTailnet { .. } => ErrorKind::AddrNotAvailable,
-            // tailscaled hands its own network stack's words through.
-            Self::Refused { said, .. } if said.contains("refused") => ErrorKind::ConnectionRefused,
-            Self::Refused { said, .. } if said.contains("unreachable") => {
+            // tailscaled passes on the texts of its own network stack.
+            Self::Refused { message, .. } if message.contains("refused") => {
+                ErrorKind::ConnectionRefused
+            }
+            Self::Refused { message, .. } if message.contains("unreachable") => {
                 ErrorKind::HostUnreachable
             }
-            Self::Refused { said, .. }
-                if said.contains("timed out") || said.contains("deadline") =>
+            Self::Refused { message, .. }
+                if message.contains("timed out") || message.contains("deadline") =>
             {
                 ErrorKind::TimedOut
             }
             _ => ErrorKind::Other,
         };
-        std::io::Error::new(kind, self)
+        io::Error::new(kind, self)
     }
+}
+
+/// The system's error if the connection could not be opened.
+fn connect_error(error: &reqwest::Error) -> Option<io::Error> {
+    if !error.is_connect() || error.is_timeout() {
+        return None;
+    }
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).last()?;
+    Some(io.raw_os_error().map_or_else(|| io.kind().into(), io::Error::from_raw_os_error))
 }

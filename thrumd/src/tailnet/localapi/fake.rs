@@ -1,4 +1,4 @@
-//! A tailscaled for tests: the LocalAPI on a real Unix socket, with answers as recorded.
+//! Fake tailscaled for tests: the LocalAPI on a real Unix socket, with recorded answers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ use tokio::net::UnixListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
-/// Answers by endpoint and query (`status`, `whois?...`); what is missing is 404.
+/// Answers by endpoint and query (`status`, `whois?...`); others are 404.
 #[derive(Default)]
 struct Answers(BTreeMap<String, (u16, String)>);
 
 #[derive(Clone)]
 struct Shared {
     answers: Arc<Mutex<Answers>>,
-    asked: Arc<Mutex<Vec<String>>>,
-    news: broadcast::Sender<Option<String>>,
+    requests: Arc<Mutex<Vec<String>>>,
+    updates: broadcast::Sender<Option<String>>,
 }
 
 pub(crate) struct Fake {
@@ -37,8 +37,8 @@ impl Fake {
     pub(crate) fn start() -> Self {
         let shared = Shared {
             answers: Arc::default(),
-            asked: Arc::default(),
-            news: broadcast::Sender::new(64),
+            requests: Arc::default(),
+            updates: broadcast::Sender::new(64),
         };
         let mut fake = Self { dir: tempfile::tempdir().unwrap(), shared, server: None };
         fake.up();
@@ -55,10 +55,10 @@ impl Fake {
         self.server = Some(tokio::spawn(async move { axum::serve(listener, app).await.unwrap() }));
     }
 
-    /// As when tailscaled is killed: open streams end, the socket stays and refuses.
+    /// As when tailscaled is killed: open streams end, the socket file stays and refuses connections.
     pub(crate) fn down(&mut self) {
         self.server.take().unwrap().abort();
-        drop(self.shared.news.send(None));
+        drop(self.shared.updates.send(None));
     }
 
     pub(crate) fn remove_socket(&self) {
@@ -69,19 +69,19 @@ impl Fake {
         self.shared.answers.lock().unwrap().0.insert(query.to_owned(), (code, body.into()));
     }
 
-    /// Sets `status` and tells news.
+    /// Sets `status` and announces a change.
     pub(crate) fn status(&self, body: &serde_json::Value) {
         self.set("status", 200, body.to_string());
-        self.news("{\"Version\":\"1\"}\n");
+        self.update("{\"Version\":\"1\"}\n");
     }
 
-    pub(crate) fn news(&self, text: &str) {
-        drop(self.shared.news.send(Some(text.to_owned())));
+    pub(crate) fn update(&self, text: &str) {
+        drop(self.shared.updates.send(Some(text.to_owned())));
     }
 
-    /// What was asked since the last time, `METHOD endpoint?query`.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.shared.asked.lock().unwrap())
+    /// The requests since the last call, `METHOD endpoint?query`.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut *self.shared.requests.lock().unwrap())
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -102,16 +102,16 @@ async fn answer(State(shared): State<Shared>, mut request: Request) -> Response 
     }
     let uri = request.uri().to_string();
     let query = uri.strip_prefix("/localapi/v0/").unwrap_or("?").to_owned();
-    shared.asked.lock().unwrap().push(format!("{} {query}", request.method()));
+    shared.requests.lock().unwrap().push(format!("{} {query}", request.method()));
     if let Some(mask) = query.strip_prefix("watch-ipn-bus?mask=") {
         if let Some((code, text)) = shared.answers.lock().unwrap().0.get(&format!("mask={mask}")) {
             return plain(*code, text.clone());
         }
-        let news = shared.news.subscribe();
+        let updates = shared.updates.subscribe();
         let first = futures_util::stream::iter([Ok(Bytes::from("{\"State\":6}\n"))]);
-        let later = futures_util::stream::unfold(news, |mut news| async {
-            let text = news.recv().await.ok()??;
-            Some((Ok::<_, std::io::Error>(Bytes::from(text)), news))
+        let later = futures_util::stream::unfold(updates, |mut updates| async {
+            let text = updates.recv().await.ok()??;
+            Some((Ok::<_, std::io::Error>(Bytes::from(text)), updates))
         });
         return Response::new(Body::from_stream(first.chain(later)));
     }
@@ -132,7 +132,7 @@ async fn answer(State(shared): State<Shared>, mut request: Request) -> Response 
             .unwrap();
     }
     let answers = shared.answers.lock().unwrap();
-    // Ports of callers are not known beforehand: `whois 127.0.0.3` is for all of an address.
+    // The ports of callers are not known beforehand: `whois 127.0.0.3` answers for every port.
     let of_address = query.strip_prefix("whois?proto=tcp&addr=").and_then(|address| {
         let (ip, _) = address.rsplit_once("%3A")?;
         answers.0.get(&format!("whois {ip}"))

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::client::ANSWER_LIMIT;
 use super::fake::Fake;
 use super::*;
 
@@ -40,42 +41,47 @@ async fn refusals_are_told_apart() {
     let address = "100.64.0.2:4711".parse().unwrap();
     let query = "whois?proto=tcp&addr=100.64.0.2%3A4711";
     let asked = client(&fake).whois(address).await;
-    assert!(matches!(asked, Err(ApiError::Unknown { .. })), "{asked:?}");
-    assert_eq!(fake.asked(), [format!("GET {query}")]);
+    assert!(matches!(asked, Err(ApiError::NotFound { .. })), "{asked:?}");
+    assert_eq!(fake.requests(), [format!("GET {query}")]);
 
     fake.set(query, 403, "whois access denied\n");
     let asked = client(&fake).whois(address).await.unwrap_err();
-    assert!(matches!(&asked, ApiError::Forbidden { said, .. } if said == "whois access denied"));
+    assert!(
+        matches!(&asked, ApiError::Forbidden { message, .. } if message == "whois access denied")
+    );
 
     fake.set(query, 500, r#"{"error":"on fire"}"#);
     let asked = client(&fake).whois(address).await.unwrap_err();
-    assert!(matches!(&asked, ApiError::Refused { said, .. } if said == "on fire"), "{asked:?}");
+    assert!(
+        matches!(&asked, ApiError::Refused { message, .. } if message == "on fire"),
+        "{asked:?}"
+    );
 
     fake.set(query, 200, "<html>");
     let asked = client(&fake).whois(address).await.unwrap_err();
-    assert!(matches!(asked, ApiError::Garbled { .. }), "{asked:?}");
+    assert!(matches!(asked, ApiError::InvalidJson { .. }), "{asked:?}");
 
     fake.set(query, 200, format!("\"{}\"", "x".repeat(ANSWER_LIMIT)));
     let asked = client(&fake).whois(address).await.unwrap_err();
-    assert!(matches!(asked, ApiError::Body { .. }), "a body without end: {asked:?}");
+    assert!(matches!(asked, ApiError::TooLarge { .. }), "a body without end: {asked:?}");
 }
 
 #[tokio::test]
-async fn a_missing_and_a_dead_socket_are_told_apart() {
+async fn a_missing_socket_and_one_that_refuses_are_told_apart() {
     let mut fake = Fake::start();
     let client = client(&fake);
     fake.down();
     crate::tailnet::tailscaled::until(async || {
-        matches!(client.status(false).await, Err(ApiError::Dead { .. }))
+        matches!(client.status(false).await, Err(ApiError::NotListening { .. }))
     })
     .await;
     fake.remove_socket();
     let asked = client.status(false).await.unwrap_err();
-    assert!(matches!(asked, ApiError::Absent { .. }), "{asked:?}");
+    assert!(matches!(asked, ApiError::NoSocket { .. }), "{asked:?}");
 }
 
 #[tokio::test]
-async fn who_calls_comes_with_owner_tags_and_grants() {
+async fn whois_has_owner_tags_and_grants() {
     let fake = Fake::start();
     let answer = r#"{"Node":{"ID":2,"StableID":"n2","Name":"b.tail.test.","User":1,
         "Addresses":["100.64.0.2/32","fd7a:115c:a1e0::2/128"],"Tags":["tag:ci"],"Online":true},
@@ -91,42 +97,42 @@ async fn who_calls_comes_with_owner_tags_and_grants() {
 }
 
 #[tokio::test]
-async fn the_stream_of_news_ends_when_it_is_cut() {
+async fn the_bus_ends_when_its_connection_breaks() {
     let mut fake = Fake::start();
     let mut bus = client(&fake).watch().await.unwrap();
-    assert!(bus.news().await.is_some(), "the first message comes by itself");
-    fake.news("{\"Prefs\":{}}\n");
-    assert_eq!(bus.news().await, Some(News::default()));
+    assert!(bus.next().await.is_some(), "the first message comes by itself");
+    fake.update("{\"Prefs\":{}}\n");
+    assert_eq!(bus.next().await, Some(BusUpdate::default()));
     fake.down();
-    assert_eq!(bus.news().await, None);
-    assert_eq!(bus.news().await, None, "and stays ended");
+    assert_eq!(bus.next().await, None);
+    assert_eq!(bus.next().await, None, "and stays ended");
 }
 
 #[tokio::test]
-async fn the_news_tells_who_was_away_and_is_back() {
+async fn the_bus_tells_which_nodes_were_offline_and_are_back() {
     let fake = Fake::start();
     let mut bus = client(&fake).watch().await.unwrap();
-    bus.news().await.unwrap();
-    let told = async |bus: &mut Bus, text: &str| {
-        fake.news(text);
-        let news = bus.news().await.unwrap();
-        (news.about_us, news.back.into_iter().collect::<Vec<_>>())
+    bus.next().await.unwrap();
+    let changes = async |bus: &mut IpnBus, text: &str| {
+        fake.update(text);
+        let update = bus.next().await.unwrap();
+        (update.self_changed, update.back_online.into_iter().collect::<Vec<_>>())
     };
-    assert_eq!(told(&mut bus, "{\"SelfChange\":{\"ID\":1}}\n").await, (true, vec![]));
+    assert_eq!(changes(&mut bus, "{\"SelfChange\":{\"ID\":1}}\n").await, (true, vec![]));
     let two = "{\"PeersChanged\":[{\"ID\":4,\"Online\":true},{\"ID\":5}],\"SelfChange\":null}\n\
         {\"PeerChangedPatch\":[{\"NodeID\":2,\"Online\":true},{\"NodeID\":3,\"Online\":false}]}\n";
-    assert_eq!(told(&mut bus, two).await, (false, vec![2, 4]));
+    assert_eq!(changes(&mut bus, two).await, (false, vec![2, 4]));
     // In pieces, and with a message between that is too long to be read.
-    assert_eq!(told(&mut bus, "{\"SelfCha").await, (false, vec![]));
-    assert_eq!(told(&mut bus, "nge\":{}}\n{\"NetMap\":\"").await, (true, vec![]));
-    assert_eq!(told(&mut bus, &"x".repeat(300_000)).await, (false, vec![]));
-    fake.news("\",\"SelfChange\":{}}\n{\"SelfChange\":{},\"State\":6}\n");
-    let mut all = News::default();
-    while !all.about_us {
-        all.add(bus.news().await.unwrap());
+    assert_eq!(changes(&mut bus, "{\"SelfCha").await, (false, vec![]));
+    assert_eq!(changes(&mut bus, "nge\":{}}\n{\"NetMap\":\"").await, (true, vec![]));
+    assert_eq!(changes(&mut bus, &"x".repeat(300_000)).await, (false, vec![]));
+    fake.update("\",\"SelfChange\":{}}\n{\"SelfChange\":{},\"State\":6}\n");
+    let mut all = BusUpdate::default();
+    while !all.self_changed {
+        all.merge(bus.next().await.unwrap());
     }
-    fake.news("no json\n");
-    assert_eq!(bus.news().await, Some(News::default()));
+    fake.update("no json\n");
+    assert_eq!(bus.next().await, Some(BusUpdate::default()));
 }
 
 #[tokio::test]
@@ -134,8 +140,8 @@ async fn an_older_tailscaled_is_asked_for_less() {
     let fake = Fake::start();
     fake.set("mask=45074", 400, "bad mask\n");
     let mut bus = client(&fake).watch().await.unwrap();
-    assert!(bus.news().await.is_some());
-    let asked = fake.asked();
+    assert!(bus.next().await.is_some());
+    let asked = fake.requests();
     assert_eq!(asked, ["GET watch-ipn-bus?mask=45074", "GET watch-ipn-bus?mask=18"]);
     fake.set("mask=18", 403, "watch ipn bus access denied\n");
     assert!(matches!(client(&fake).watch().await, Err(ApiError::Forbidden { .. })));
@@ -176,7 +182,7 @@ async fn a_dial_that_fails_has_the_kind_of_a_failed_connect() {
 }
 
 #[tokio::test]
-async fn a_ping_tells_the_way() {
+async fn a_ping_tells_the_path() {
     let fake = Fake::start();
     let ping = async |answer: &str| {
         fake.set("ping?type=disco&ip=100.64.0.2", 200, answer);
@@ -195,7 +201,7 @@ async fn a_ping_tells_the_way() {
 }
 
 #[tokio::test]
-async fn a_login_is_asked_for_and_a_refusal_told() {
+async fn a_login_can_be_started_and_refused() {
     let fake = Fake::start();
     fake.set("login-interactive", 204, "");
     let client = client(&fake);
@@ -203,7 +209,7 @@ async fn a_login_is_asked_for_and_a_refusal_told() {
     fake.set("login-interactive", 403, "access denied\n");
     let refused = client.login_interactive().await;
     assert!(matches!(refused, Err(ApiError::Forbidden { .. })));
-    assert_eq!(fake.asked(), ["POST login-interactive", "POST login-interactive"]);
+    assert_eq!(fake.requests(), ["POST login-interactive", "POST login-interactive"]);
 }
 
 #[tokio::test]
@@ -216,5 +222,26 @@ async fn something_that_is_no_tailscaled_is_an_error() {
         stream.write_all(b"220 mail.example.com ESMTP\r\n").await.unwrap();
     });
     let asked = Client::new(Endpoint::Unix(path)).status(false).await;
-    assert!(matches!(asked, Err(ApiError::Broken { .. })), "{asked:?}");
+    assert!(matches!(asked, Err(ApiError::Failed { .. })), "{asked:?}");
+}
+
+#[tokio::test]
+async fn over_tcp_the_password_goes_with_an_empty_user() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    let endpoint = Endpoint::Tcp { port, password: "0123456789abcdef".to_owned() };
+    Client::new(endpoint).status(true).await.unwrap();
+    let head = served.await.unwrap();
+    assert!(head.starts_with("GET /localapi/v0/status HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("authorization: Basic OjAxMjM0NTY3ODlhYmNkZWY=\r\n"), "{head}");
+    assert!(head.contains("host: local-tailscaled.sock\r\n"), "{head}");
 }

@@ -4,10 +4,37 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use thrum_api::local::PathToPeer;
 
-use super::{NodePath, Via};
+/// Path of packets to a node, from a ping below the tunnel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodePath {
+    /// Direct, or through which relay.
+    pub via: Via,
+    /// Round trip of that one ping.
+    pub round_trip: Duration,
+}
 
-/// Null is as good as missing: tailscaled writes Go's nil slices and maps so.
+/// Direct, or through a relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Via {
+    /// From endpoint to endpoint, `ip:port`.
+    Direct(String),
+    /// Through the relay of this name.
+    Relay(String),
+}
+
+impl From<NodePath> for PathToPeer {
+    fn from(path: NodePath) -> Self {
+        let round_trip_us = u64::try_from(path.round_trip.as_micros()).unwrap_or(u64::MAX);
+        match path.via {
+            Via::Direct(via) => Self { direct: true, via, round_trip_us },
+            Via::Relay(via) => Self { direct: false, via, round_trip_us },
+        }
+    }
+}
+
+/// Reads null as missing: tailscaled writes Go's nil slices and maps as null.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -16,10 +43,10 @@ where
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// What tailscaled is at.
+/// State of tailscaled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum BackendState {
-    /// It has not begun, or waits for its first word from the control server.
+    /// It has not started, or waits for the first answer of the control server.
     #[default]
     NoState,
     /// Logged out, or the key expired.
@@ -28,13 +55,13 @@ pub enum BackendState {
     NeedsMachineAuth,
     /// `tailscale down`.
     Stopped,
-    /// On its way up.
+    /// Coming up.
     Starting,
     /// Up.
     Running,
-    /// Another user of this machine has it.
+    /// In use by another user of this machine.
     InUseOtherUser,
-    /// A word of a newer version.
+    /// A state of a newer version.
     Other(String),
 }
 
@@ -64,12 +91,12 @@ pub struct Status {
     /// It has an interface in the kernel. False: userspace mode. Missing counts as true.
     #[serde(rename = "TUN")]
     pub tun: Option<bool>,
-    /// What it is at. All else is only true while this is `Running`.
+    /// Its state. All else is only valid while this is `Running`.
     pub backend_state: BackendState,
-    /// Where a person logs this machine in, if that is wanted right now.
+    /// Page where a person logs this machine in, if a login is pending.
     #[serde(rename = "AuthURL", deserialize_with = "or_default")]
     pub auth_url: String,
-    /// This node's addresses. Still there when stopped, although the interface has lost them.
+    /// This node's addresses. Kept while stopped, although the interface has lost them.
     #[serde(rename = "TailscaleIPs", deserialize_with = "or_default")]
     pub tailscale_ips: Vec<IpAddr>,
     /// This node.
@@ -78,7 +105,7 @@ pub struct Status {
     /// The tailnet.
     #[serde(deserialize_with = "or_default")]
     pub current_tailnet: CurrentTailnet,
-    /// What tailscaled itself complains of.
+    /// tailscaled's own health warnings.
     #[serde(deserialize_with = "or_default")]
     pub health: Vec<String>,
     /// The other nodes, by public key.
@@ -93,7 +120,7 @@ pub struct Status {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct CurrentTailnet {
-    /// What its full names end in, without dots around.
+    /// Suffix of its full names, without dots around it.
     #[serde(rename = "MagicDNSSuffix", deserialize_with = "or_default")]
     pub suffix: String,
 }
@@ -105,7 +132,7 @@ pub struct StatusNode {
     /// Its stable id.
     #[serde(rename = "ID", deserialize_with = "or_default")]
     pub id: String,
-    /// Its number in the news. From 1.100; 0 before.
+    /// Its number on the IPN bus. From 1.100; 0 before.
     #[serde(rename = "NodeID", deserialize_with = "or_default")]
     pub number: i64,
     /// Its full name with a dot at the end.
@@ -123,10 +150,10 @@ pub struct StatusNode {
     /// Our own endpoints: they change with the network. Empty for others.
     #[serde(deserialize_with = "or_default")]
     pub addrs: Vec<String>,
-    /// The control server holds a connection of it. Stays true long after a silent death.
+    /// It is connected to the control server. Stays true long after it died without a word.
     #[serde(deserialize_with = "or_default")]
     pub online: bool,
-    /// Its key is over.
+    /// Its key has expired.
     #[serde(deserialize_with = "or_default")]
     pub expired: bool,
 }
@@ -153,7 +180,7 @@ pub struct Whois {
     /// Its owner.
     #[serde(deserialize_with = "or_default")]
     pub user_profile: Profile,
-    /// What the tailnet's policy grants it towards us.
+    /// Capabilities that the tailnet's policy grants it on us.
     #[serde(deserialize_with = "or_default")]
     pub cap_map: BTreeMap<String, Option<Vec<Value>>>,
 }
@@ -200,7 +227,7 @@ pub(super) struct Ping {
 }
 
 impl Ping {
-    /// The way, or tailscaled's words.
+    /// The path, or tailscaled's error text.
     pub(super) fn path(self) -> Result<NodePath, String> {
         if !self.err.is_empty() {
             return Err(self.err);
@@ -219,7 +246,7 @@ impl Ping {
     }
 }
 
-/// A refusal that is JSON.
+/// An error answer in JSON.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Refusal {

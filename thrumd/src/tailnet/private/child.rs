@@ -1,9 +1,9 @@
-//! One run of the child.
+//! The child's process.
 //!
-//! It must not outlive us. On Linux it is started through `setpriv --pdeathsig KILL` (util-linux),
-//! so that the kernel ends it with us whatever ends us. That signal is bound to the thread that
-//! started it, which is why each run has a thread of its own that stays to the end. Where there is
-//! no setpriv, or none that works, the next start ends what the last one left (see [`reap`]).
+//! It must not outlive us. On Linux it is started through `setpriv --pdeathsig KILL` (util-linux), so
+//! that the kernel kills it when we die. That signal is bound to the thread that started the process,
+//! which is why each run has a thread that lives as long as it. Where setpriv is missing or does not
+//! work, the next start kills what the last one left (see [`kill_leftover`]).
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -11,44 +11,48 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::oneshot;
 
-use super::{ChildError, User, files};
+use super::error::ChildError;
+use super::files;
+use super::user::User;
+use crate::statefile::StateFile;
 
-/// How long it may take to leave the tailnet in good order.
+/// How long it may take to leave the tailnet and exit.
 const GRACE: Duration = Duration::from_secs(3);
-/// How often we look whether a process is gone that is about to go.
-const LOOK: Duration = Duration::from_millis(10);
-/// How long a killed process may take to be gone.
-const DEATH: Duration = Duration::from_secs(5);
-/// A longer line is cut.
+/// How often we check whether an ending process is gone.
+const POLL: Duration = Duration::from_millis(10);
+/// How long a killed process may take to disappear.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+/// Longer lines are cut.
 const LINE_LIMIT: u64 = 4096;
 
-/// What to run.
+/// How the child is started.
 #[derive(Debug, Clone)]
-pub(super) struct Recipe {
+pub(super) struct LaunchSpec {
     pub(super) program: PathBuf,
     pub(super) setpriv: Option<PathBuf>,
     pub(super) user: Option<User>,
     pub(super) dir: PathBuf,
-    /// The same, open.
+    /// The same directory, open and locked.
     pub(super) opened: Arc<File>,
     pub(super) ephemeral: bool,
     pub(super) environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
 }
 
-impl Recipe {
-    /// The command. All its paths are relative to its directory, because as another user it may not
-    /// be able to walk there. Nothing secret is in it.
+impl LaunchSpec {
+    /// The command. All paths in it are relative to its directory, because another user may not be able
+    /// to walk there. It contains no secret.
     pub(super) fn command(&self) -> Command {
         let mut dir = self.dir.clone();
         let mut command = match &self.setpriv {
             Some(setpriv) => {
-                let mut command = through(setpriv, self.user.as_ref());
+                let mut command = via_setpriv(setpriv, self.user.as_ref());
                 command.arg(&self.program);
                 command
             }
@@ -56,8 +60,8 @@ impl Recipe {
                 let mut command = Command::new(&self.program);
                 if let Some(user) = &self.user {
                     command.uid(user.uid).gid(user.gid);
-                    // It is that user before it goes there, and may not walk the way; a directory
-                    // that is open needs none. Where there is no /proc, the way has to be open.
+                    // The child changes its user before its directory, and may not be able to walk
+                    // there; an open directory can be entered. Without /proc the path must be open.
                     if Path::new("/proc/self/fd").exists() {
                         dir = format!("/proc/self/fd/{}", self.opened.as_raw_fd()).into();
                     }
@@ -83,8 +87,8 @@ impl Recipe {
     }
 }
 
-/// What binds the program that follows to our life.
-fn through(setpriv: &Path, user: Option<&User>) -> Command {
+/// setpriv, which makes the program that follows die with us.
+fn via_setpriv(setpriv: &Path, user: Option<&User>) -> Command {
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", "KILL", "--no-new-privs"]);
     if let Some(user) = user {
@@ -95,47 +99,45 @@ fn through(setpriv: &Path, user: Option<&User>) -> Command {
     command
 }
 
-/// Whether `setpriv` does what it is needed for. Only a trial tells: busybox's has no such option,
-/// and a sandbox may forbid what util-linux's does besides. Our systemd unit is one (setpriv sets
-/// capabilities, if only to none); there systemd ends what we leave.
-pub(super) fn binds(setpriv: &Path, user: Option<&User>) -> bool {
-    let mut trial = through(setpriv, user);
+/// Whether `setpriv` works here. Only a trial tells: busybox's has no such option, and a sandbox may
+/// forbid what util-linux's does besides. Our systemd unit is such a sandbox (setpriv sets
+/// capabilities, if only to none); there systemd kills what we leave.
+pub(super) fn setpriv_works(setpriv: &Path, user: Option<&User>) -> bool {
+    let mut trial = via_setpriv(setpriv, user);
     trial.arg(setpriv).arg("--version");
     trial.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     trial.status().is_ok_and(|status| status.success())
 }
 
-/// The running child, for those who may have to end it.
+/// Handle of the running child, if there is one, with which it can be killed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Slot(Arc<Mutex<Option<Child>>>);
+pub(super) struct ChildHandle(Arc<Mutex<Option<Child>>>);
 
-impl Slot {
-    /// Ends it at once.
+impl ChildHandle {
+    /// Kills it.
     pub(super) fn kill(&self) {
         self.signal(Signal::KILL);
     }
 
     fn signal(&self, signal: Signal) {
-        let Ok(mut slot) = self.0.lock() else { return };
+        let mut slot = self.0.lock();
         let Some(child) = slot.as_mut() else { return };
-        // Not waited for yet, hence the number is still its own.
+        // It was not waited for yet, so the process id is still its own.
         if let Ok(None) = child.try_wait()
             && let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
             && let Err(error) = kill_process(pid, signal)
         {
-            tracing::warn!(%error, "could not signal our tailscaled");
+            tracing::warn!(%error, "could not signal our own tailscaled");
         }
     }
 
-    fn put(&self, child: Child) {
-        if let Ok(mut slot) = self.0.lock() {
-            *slot = Some(child);
-        }
+    fn set(&self, child: Child) {
+        *self.0.lock() = Some(child);
     }
 
-    /// How it ended; None while it lives.
-    fn look(&self) -> std::io::Result<Option<ExitStatus>> {
-        let Ok(mut slot) = self.0.lock() else { return Err(std::io::Error::other("unseen")) };
+    /// Its exit status; None while it lives.
+    fn try_wait(&self) -> std::io::Result<Option<ExitStatus>> {
+        let mut slot = self.0.lock();
         let Some(child) = slot.as_mut() else { return Err(std::io::Error::other("unseen")) };
         let ended = child.try_wait()?;
         if ended.is_some() {
@@ -145,20 +147,20 @@ impl Slot {
     }
 }
 
-/// A run of the child: told when it ends.
-pub(super) struct Run {
+/// A child that was started. Reports when it ends.
+pub(super) struct RunningChild {
     pub(super) pid: u32,
     ended: oneshot::Receiver<ChildError>,
 }
 
-impl Run {
-    /// Starts the child and puts it into the slot.
-    pub(super) async fn start(recipe: &Recipe, slot: &Slot) -> Result<Self, ChildError> {
-        let (tell_pid, pid) = oneshot::channel();
-        let (tell_end, ended) = oneshot::channel();
-        let failed = |source| ChildError::Start { program: recipe.program.clone(), source };
-        let (mut command, slot) = (recipe.command(), slot.clone());
-        let opened = Arc::clone(&recipe.opened);
+impl RunningChild {
+    /// Starts the child and sets the handle.
+    pub(super) async fn start(spec: &LaunchSpec, handle: &ChildHandle) -> Result<Self, ChildError> {
+        let (send_pid, pid) = oneshot::channel();
+        let (send_end, ended) = oneshot::channel();
+        let failed = |source| ChildError::Start { program: spec.program.clone(), source };
+        let (mut command, handle) = (spec.command(), handle.clone());
+        let opened = Arc::clone(&spec.opened);
         std::thread::Builder::new()
             .name("tailscaled".to_owned())
             .stack_size(256 * 1024)
@@ -166,14 +168,14 @@ impl Run {
                 let started = command.spawn();
                 drop(opened);
                 match started {
-                    Err(error) => drop(tell_pid.send(Err(error))),
+                    Err(error) => drop(send_pid.send(Err(error))),
                     Ok(mut child) => {
                         let stderr = child.stderr.take();
                         let pid = child.id();
-                        slot.put(child);
-                        drop(tell_pid.send(Ok(pid)));
-                        let said = stderr.map(listen).unwrap_or_default();
-                        drop(tell_end.send(wait(&slot, &said)));
+                        handle.set(child);
+                        drop(send_pid.send(Ok(pid)));
+                        let last_line = stderr.map(read_stderr).unwrap_or_default();
+                        drop(send_end.send(wait(&handle, &last_line)));
                     }
                 }
             })
@@ -187,23 +189,21 @@ impl Run {
 
     /// Waits for its end.
     pub(super) async fn ended(&mut self) -> ChildError {
-        (&mut self.ended)
-            .await
-            .unwrap_or_else(|_| ChildError::Ended { how: "unseen".to_owned(), said: String::new() })
+        (&mut self.ended).await.unwrap_or_else(|_| ended("unseen".to_owned(), ""))
     }
 
-    /// Ends it: politely, so that an ephemeral node leaves the tailnet, and then not.
-    pub(super) async fn stop(mut self, slot: &Slot) {
-        slot.signal(Signal::TERM);
+    /// Stops it: with SIGTERM, so that an ephemeral node leaves the tailnet, and then with SIGKILL.
+    pub(super) async fn stop(mut self, handle: &ChildHandle) {
+        handle.signal(Signal::TERM);
         if tokio::time::timeout(GRACE, self.ended()).await.is_err() {
-            slot.kill();
+            handle.kill();
             self.ended().await;
         }
     }
 }
 
-/// Reads what the child says to its end. It says much, so only the last line is kept.
-fn listen(stderr: impl Read) -> String {
+/// Reads the child's log to its end. It logs much, so only the last line is kept.
+fn read_stderr(stderr: impl Read) -> String {
     let mut reader = BufReader::new(stderr);
     let mut last = String::new();
     let mut line = Vec::new();
@@ -221,27 +221,28 @@ fn listen(stderr: impl Read) -> String {
     }
 }
 
-fn wait(slot: &Slot, said: &str) -> ChildError {
-    // It has closed its last stream, so this is a matter of moments. It stays in the slot until
-    // then, where it can be killed.
+fn wait(handle: &ChildHandle, last_line: &str) -> ChildError {
+    // It has closed its last stream, so this takes a moment. It stays in the handle until then, where
+    // it can be killed.
     loop {
-        match slot.look() {
-            // What it said before a signal has nothing to do with the signal.
-            Ok(Some(status)) if status.code().is_some() && !said.is_empty() => {
-                return ChildError::Ended { how: words(status), said: format!(": {said}") };
+        match handle.try_wait() {
+            Ok(Some(status)) if status.code().is_some() => {
+                return ended(describe(status), last_line);
             }
-            Ok(Some(status)) => {
-                return ChildError::Ended { how: words(status), said: String::new() };
-            }
-            Ok(None) => std::thread::sleep(LOOK),
-            Err(error) => {
-                return ChildError::Ended { how: error.to_string(), said: String::new() };
-            }
+            // What it logged before a signal has nothing to do with the signal.
+            Ok(Some(status)) => return ended(describe(status), ""),
+            Ok(None) => std::thread::sleep(POLL),
+            Err(error) => return ended(error.to_string(), ""),
         }
     }
 }
 
-fn words(status: ExitStatus) -> String {
+fn ended(status: String, last_line: &str) -> ChildError {
+    let message = if last_line.is_empty() { String::new() } else { format!(": {last_line}") };
+    ChildError::Ended { status, message }
+}
+
+fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("signal {signal}"),
@@ -249,63 +250,63 @@ fn words(status: ExitStatus) -> String {
     }
 }
 
-/// Notes at `path` which process the child is: its number and when it began.
-pub(super) fn note(path: &Path, pid: u32) -> Result<(), ChildError> {
-    let text = format!("{pid} {}", began(pid).unwrap_or_default());
-    files::replace(path, text.as_bytes(), None)
+/// Writes the child's process id and start time to its PID file.
+pub(super) fn write_pid_file(file: &StateFile, pid: u32) -> Result<(), ChildError> {
+    let text = format!("{pid} {}", start_time(pid).unwrap_or_default());
+    files::replace(file, text.as_bytes())
 }
 
-/// Ends the child that an earlier run of ours noted at `path` and left, if there is one: with two on
-/// one state directory neither works.
-pub(super) async fn reap(path: &Path) -> Result<(), ChildError> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+/// Kills the child that an earlier run of ours left, if there is one: two on one state directory do not
+/// work.
+pub(super) async fn kill_leftover(file: &StateFile) -> Result<(), ChildError> {
+    let text = std::fs::read_to_string(file.path()).unwrap_or_default();
     let mut words = text.split_whitespace();
     let pid: Option<u32> = words.next().and_then(|word| word.parse().ok());
-    if let (Some(pid), Some(began_then)) = (pid, words.next())
-        && began(pid).as_deref() == Some(began_then)
+    if let (Some(pid), Some(recorded)) = (pid, words.next())
+        && start_time(pid).as_deref() == Some(recorded)
         && let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw)
     {
-        tracing::warn!(pid, "ending the tailscaled that an earlier run left");
+        tracing::warn!(pid, "killing the tailscaled that an earlier run left");
         if let Err(error) = kill_process(process, Signal::KILL) {
-            tracing::warn!(pid, %error, "could not end it");
+            tracing::warn!(pid, %error, "could not kill it");
         }
-        // While it dies it still holds its socket and its state.
+        // Until it is gone it holds its socket and its state.
         let gone = async {
-            while began(pid).as_deref() == Some(began_then) {
-                tokio::time::sleep(LOOK).await;
+            while start_time(pid).as_deref() == Some(recorded) {
+                tokio::time::sleep(POLL).await;
             }
         };
-        if tokio::time::timeout(DEATH, gone).await.is_err() {
-            tracing::warn!(pid, "it is still there");
+        if tokio::time::timeout(KILL_LIMIT, gone).await.is_err() {
+            tracing::warn!(pid, "it still runs");
         }
     }
-    files::remove(path)
+    Ok(file.remove()?)
 }
 
-/// When a process began. None when there is no such process, or no way to know. It tells a process
-/// from a later one with the same number.
-fn began(pid: u32) -> Option<String> {
-    if cfg!(target_os = "linux") { began_by_proc(pid) } else { began_by_ps(pid) }
+/// Start time of a process, which tells it from a later one with the same id. None when there is no
+/// such process, or no way to know.
+fn start_time(pid: u32) -> Option<String> {
+    if cfg!(target_os = "linux") { start_time_by_proc(pid) } else { start_time_by_ps(pid) }
 }
 
-fn began_by_proc(pid: u32) -> Option<String> {
+fn start_time_by_proc(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in brackets may hold anything; what counts comes after it.
+    // The name in brackets may contain anything; the fields come after it.
     let (_, rest) = stat.rsplit_once(") ")?;
-    // A zombie is dead, and its parent may never look.
+    // A zombie is dead, even if its parent never waits for it.
     let mut fields = rest.split_whitespace();
     let dead = fields.next().is_none_or(|state| state == "Z");
     fields.nth(18).filter(|_| !dead).map(str::to_owned)
 }
 
-/// The same where there is no /proc, as on macOS. In one word.
-pub(super) fn began_by_ps(pid: u32) -> Option<String> {
+/// The same without /proc, as on macOS. Contains no space.
+pub(super) fn start_time_by_ps(pid: u32) -> Option<String> {
     let mut ps = Command::new("ps");
     ps.args(["-o", "stat=", "-o", "lstart=", "-p", &pid.to_string()]).env("LC_ALL", "C");
     let output = ps.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let said = String::from_utf8_lossy(&output.stdout);
     let mut words = said.split_whitespace();
     let dead = words.next().is_none_or(|state| state.starts_with('Z'));
-    let began = words.collect::<Vec<_>>().join("-");
-    (!dead && !began.is_empty()).then_some(began)
+    let time = words.collect::<Vec<_>>().join("-");
+    (!dead && !time.is_empty()).then_some(time)
 }

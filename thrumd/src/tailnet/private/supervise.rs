@@ -1,7 +1,7 @@
 //! Keeps the child running.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,55 +9,64 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::child::{Recipe, Run, Slot, binds, note, reap};
-use super::{ChildError, PrivateConfig, State, Tailscaled, User, binary, files};
+use super::child::{
+    ChildHandle, LaunchSpec, RunningChild, kill_leftover, setpriv_works, write_pid_file,
+};
+use super::config::{PrivateConfig, exposure_warning};
+use super::error::ChildError;
+use super::files;
+use super::user::User;
 use crate::report::Chain;
+use crate::statefile::StateFile;
+use crate::tailnet::programs;
+use crate::tailnet::tailscaled::{State, Tailscaled};
 
 /// First pause after the child ended.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause.
 const LAST_PAUSE: Duration = Duration::from_secs(60);
-/// A run of this length was a good one: the next pause is the first again.
+/// After a run of this length the next pause is the first again.
 const GOOD_RUN: Duration = Duration::from_secs(60);
 
-/// How soon a key is tried to be taken away again that could not be.
-const KEY_AGAIN: Duration = Duration::from_secs(60);
+/// Pause before the next attempt to remove the key.
+const KEY_RETRY: Duration = Duration::from_secs(60);
 
-/// What is to be done, checked.
-pub(super) struct Plan {
+/// The child's settings after all checks that waiting can't change.
+pub(super) struct Prepared {
     pub(super) config: PrivateConfig,
     program: PathBuf,
     user: Option<User>,
     dir: PathBuf,
-    /// The directory, opened: ours for as long as this lives.
+    /// The directory, open and locked while this lives.
     lock: Arc<File>,
 }
 
-impl Plan {
-    /// Checks what can't get better by waiting, and makes the directory. Nothing else of the machine
-    /// is touched.
-    pub(super) fn make(config: PrivateConfig) -> Result<Self, ChildError> {
-        let program = config.binary.clone().or_else(binary::find).ok_or(ChildError::NoProgram)?;
+impl Prepared {
+    /// Checks what waiting can't change, and creates the directory. Changes nothing else.
+    pub(super) fn new(config: PrivateConfig) -> Result<Self, ChildError> {
+        let program =
+            config.binary.clone().or_else(programs::tailscaled).ok_or(ChildError::NoProgram)?;
         let root = rustix::process::geteuid().is_root();
         let user = match root {
-            true => Some(User::find(Path::new("/etc/passwd")).ok_or(ChildError::NoUser)?),
+            true => Some(User::find().ok_or(ChildError::NoUser)?),
             false => None,
         };
         let dir = files::make_dir(&config.state_dir, user.as_ref())?;
         let socket = files::socket(&config.state_dir);
         if socket.as_os_str().len() > files::SOCKET_PATH_LIMIT {
-            return Err(ChildError::LongPath { path: socket });
+            let limit = files::SOCKET_PATH_LIMIT;
+            return Err(ChildError::LongPath { path: socket, limit });
         }
         let lock = Arc::new(files::lock(&dir)?);
         Ok(Self { config, program, user, dir, lock })
     }
 
     /// Finds out how the child is started. Runs programs.
-    fn prepare(&self) -> Recipe {
+    fn launch_spec(&self) -> LaunchSpec {
         let Self { config, program, user, dir, lock } = self;
-        Recipe {
+        LaunchSpec {
             program: program.clone(),
-            setpriv: binary::find_program("setpriv").filter(|it| binds(it, user.as_ref())),
+            setpriv: programs::find("setpriv").filter(|it| setpriv_works(it, user.as_ref())),
             user: user.clone(),
             dir: dir.clone(),
             opened: Arc::clone(lock),
@@ -67,59 +76,54 @@ impl Plan {
     }
 }
 
-/// Where the child's owner and whoever runs it meet.
+/// Signals between the child's owner and its supervisor.
 #[derive(Clone, Default)]
-pub(super) struct Ties {
+pub(super) struct Lifecycle {
     /// Cancelled when it is to be started.
-    pub(super) begin: CancellationToken,
-    /// Cancelled when it is to be ended.
+    pub(super) start: CancellationToken,
+    /// Cancelled when it is to be stopped.
     pub(super) stop: CancellationToken,
     /// The running child.
-    pub(super) slot: Slot,
+    pub(super) child: ChildHandle,
 }
 
-/// Once it is to begin, runs the child again and again until `stop`. What goes wrong is in `trouble`
-/// until it is mended.
-pub(super) async fn keep(
-    plan: Plan,
+/// Keeps the child running between `start` and `stop`. `failure` says what is wrong until the child
+/// runs again.
+pub(super) async fn supervise(
+    prepared: Prepared,
     tailscaled: Tailscaled,
-    trouble: watch::Sender<Option<String>>,
-    ties: Ties,
+    failure: watch::Sender<Option<String>>,
+    lifecycle: Lifecycle,
 ) {
     tokio::select! {
         biased;
-        () = ties.stop.cancelled() => return,
-        () = ties.begin.cancelled() => {}
+        () = lifecycle.stop.cancelled() => return,
+        () = lifecycle.start.cancelled() => {}
     }
-    let prepared = tokio::task::spawn_blocking(move || {
-        let recipe = plan.prepare();
-        (plan, recipe)
-    });
-    let (plan, recipe) = match prepared.await {
-        Ok(prepared) => prepared,
+    let launch = tokio::task::spawn_blocking(move || (prepared.launch_spec(), prepared.config));
+    let (spec, config) = match launch.await {
+        Ok(launch) => launch,
         Err(error) => {
-            trouble.send_replace(Some(format!("a tailscaled can't be prepared: {error}")));
+            failure.send_replace(Some(format!("our own tailscaled can't be prepared: {error}")));
             return;
         }
     };
-    tracing::warn!("{}", super::exposure_warning(plan.config.port));
-    let stop = &ties.stop;
+    tracing::warn!("{}", exposure_warning(config.port));
+    let stop = &lifecycle.stop;
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
-        let began = Instant::now();
-        let run = run_once(&plan.config, &recipe, &tailscaled, &trouble, &ties).await;
-        // Each run is handed the key anew: what is not there meanwhile is not stolen.
-        let taken = files::write(&recipe.dir, &plan.config, recipe.user.as_ref(), false);
-        if let Err(error) = taken {
-            tracing::warn!(error = %Chain(&error), "can't take the auth key away");
+        let started = Instant::now();
+        let run = run_once(&config, &spec, &tailscaled, &failure, &lifecycle).await;
+        // Each run gets the key again. In between it is not there, so that nobody can steal it.
+        if let Err(error) = files::write(&spec.dir, &config, false) {
+            tracing::warn!(error = %Chain(&error), "could not remove the auth key");
         }
         let Err(error) = run else { return };
-        if began.elapsed() >= GOOD_RUN {
+        if started.elapsed() >= GOOD_RUN {
             pause = FIRST_PAUSE;
         }
         tracing::warn!(error = %Chain(&error), retry_in = ?pause, "our own tailscaled does not run");
-        let why = format!("{}; it is started again", Chain(&error));
-        trouble.send_replace(Some(why));
+        failure.send_replace(Some(format!("{}; it is started again", Chain(&error))));
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(pause) => {}
@@ -131,60 +135,61 @@ pub(super) async fn keep(
 /// One run. Ok when it was stopped.
 async fn run_once(
     config: &PrivateConfig,
-    recipe: &Recipe,
+    spec: &LaunchSpec,
     tailscaled: &Tailscaled,
-    trouble: &watch::Sender<Option<String>>,
-    ties: &Ties,
+    failure: &watch::Sender<Option<String>>,
+    lifecycle: &Lifecycle,
 ) -> Result<(), ChildError> {
-    let (dir, user, slot) = (recipe.dir.as_path(), recipe.user.as_ref(), &ties.slot);
-    reap(&config.note).await?;
-    files::write(dir, config, user, true)?;
-    files::remove(&files::socket(dir))?;
-    let mut run = Run::start(recipe, slot).await?;
-    if let Err(error) = note(&config.note, run.pid) {
-        // One that nobody would end is not to be left, least of all beside the next.
-        slot.kill();
-        run.ended().await;
+    let (pid_file, handle) = (StateFile::at(&config.pid_file), &lifecycle.child);
+    kill_leftover(&pid_file).await?;
+    files::write(&spec.dir, config, true)?;
+    files::remove_socket(&spec.dir)?;
+    let mut child = RunningChild::start(spec, handle).await?;
+    if let Err(error) = write_pid_file(&pid_file, child.pid) {
+        // The next start could not kill it, and would be the second on one state directory.
+        handle.kill();
+        child.ended().await;
         return Err(error);
     }
-    trouble.send_replace(None);
-    tailscaled.look_again();
-    if let Some(error) = attend(config, recipe, tailscaled, &mut run, &ties.stop).await {
+    failure.send_replace(None);
+    tailscaled.retry_now();
+    if let Some(error) = monitor(config, spec, tailscaled, &mut child, &lifecycle.stop).await {
         return Err(error);
     }
-    run.stop(slot).await;
-    if let Err(error) = files::remove(&config.note) {
-        tracing::warn!(error = %Chain(&error), "after the end of our own tailscaled");
+    child.stop(handle).await;
+    if let Err(error) = pid_file.remove() {
+        tracing::warn!(error = %Chain(&error), "could not clean up after our own tailscaled");
     }
     Ok(())
 }
 
-/// Does what a running child needs done. Answers how it ended; None when it is to be stopped.
-async fn attend(
+/// Attends to the running child: removes the key once it is up, and asks for a login where it has none.
+/// Returns how it ended; None when it is to be stopped.
+async fn monitor(
     config: &PrivateConfig,
-    recipe: &Recipe,
+    spec: &LaunchSpec,
     tailscaled: &Tailscaled,
-    run: &mut Run,
+    child: &mut RunningChild,
     stop: &CancellationToken,
 ) -> Option<ChildError> {
     let mut state = tailscaled.state();
-    let (mut asked, mut again) = (false, None);
+    let (mut asked, mut retry) = (false, None);
     loop {
         tokio::select! {
             () = stop.cancelled() => return None,
-            error = run.ended() => return Some(error),
+            error = child.ended() => return Some(error),
             changed = state.changed() => if changed.is_err() { return None },
-            () = until(again) => {}
+            () = until(retry) => {}
         }
         let now = state.borrow_and_update().clone();
         match now {
-            // The key has done its work; what is not there is not stolen.
+            // The key is not needed any more, and can't be stolen once it is removed.
             State::Up { .. } => {
-                let taken = files::write(&recipe.dir, config, recipe.user.as_ref(), false);
-                again = taken.is_err().then(|| Instant::now() + KEY_AGAIN);
-                // A full disk is no fault of the child's.
-                if let Err(error) = taken {
-                    tracing::warn!(error = %Chain(&error), "can't take the auth key away yet");
+                let removed = files::write(&spec.dir, config, false);
+                retry = removed.is_err().then(|| Instant::now() + KEY_RETRY);
+                // No reason to end the child: the disk may be full.
+                if let Err(error) = removed {
+                    tracing::warn!(error = %Chain(&error), "could not remove the auth key yet");
                 }
             }
             State::LoggedOut { url: None, .. } if config.auth_key.is_none() && !asked => {

@@ -1,34 +1,28 @@
-//! Whom the child runs as when we are root.
-
-use std::path::Path;
+//! The user that the child runs as when we are root.
 
 /// A user that is not root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The name.
-    pub name: String,
-    /// The user's number.
+    /// User id.
     pub uid: u32,
-    /// The number of the user's own group.
+    /// Id of the user's primary group.
     pub gid: u32,
 }
 
-/// Whom to try, in order: our own user, and the one that owns nothing.
+/// Users to try, in order: our own, and the one that owns nothing.
 const NAMES: &[&str] = &["thrum", "nobody"];
 
 impl User {
-    /// The first that the password file has. None when there is none.
-    pub(super) fn find(passwd: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(passwd).ok()?;
-        NAMES.iter().find_map(|name| text.lines().find_map(|line| Self::read(line, name)))
+    /// The first unprivileged user that the system knows. None when there is none.
+    pub(super) fn find() -> Option<Self> {
+        Self::find_with(|name| {
+            let user = nix::unistd::User::from_name(name).ok()??;
+            Some(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+        })
     }
 
-    fn read(line: &str, wanted: &str) -> Option<Self> {
-        let mut fields = line.split(':');
-        let name = fields.next().filter(|name| *name == wanted)?;
-        let mut numbers = fields.skip(1);
-        let uid = numbers.next()?.parse().ok().filter(|uid| *uid != 0)?;
-        let gid = numbers.next()?.parse().ok().filter(|gid| *gid != 0)?;
-        Some(Self { name: name.to_owned(), uid, gid })
+    pub(super) fn find_with(look_up: impl Fn(&str) -> Option<Self>) -> Option<Self> {
+        let unprivileged = |user: &Self| user.uid != 0 && user.gid != 0;
+        NAMES.iter().find_map(|name| look_up(name).filter(unprivileged))
     }
 }

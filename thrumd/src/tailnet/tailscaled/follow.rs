@@ -1,52 +1,57 @@
-//! The task that follows tailscaled: waits for news, looks at `status`, tells what changed.
+//! The task that follows tailscaled: waits for an update, reads `status`, publishes what changed.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, PoisonError};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::super::localapi::{ApiError, BackendState, Bus, Client, News, Status};
-use super::super::private::binary;
-use super::{LOOPBACK, Nodes, Shared, State, TailscaledConfig, Whose};
+use super::netmap::NetMap;
+use super::shared::{Shared, TailscaledConfig};
+use super::state::{Instance, State};
 use crate::report::Chain;
+use crate::tailnet::localapi::{ApiError, BackendState, BusUpdate, Client, IpnBus, Status};
+use crate::tailnet::programs;
 
-/// News comes in bursts; the last of one is soon enough.
+/// Where connections arrive in userspace mode.
+pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Updates come in bursts; `status` is read this long after the first of one.
 const SETTLE: Duration = Duration::from_millis(50);
-/// No more than this share of the time is spent on looking: one part in so many.
-const LOOK_SHARE: u32 = 20;
-/// In a large and busy tailnet news is at most this old.
+/// At most one part in this many of the time is spent on reading `status`.
+const REFRESH_SHARE: u32 = 20;
+/// In a large and busy tailnet the network map is at most this old.
 const LONGEST_SETTLE: Duration = Duration::from_secs(5);
 /// A restarting tailscaled is back after a tenth of a second.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// An absent one is looked for this often in the end: peers are to be in sync seconds after it is
-/// there, and a look at a missing socket costs next to nothing.
+/// Longest pause between attempts: peers should be in sync seconds after tailscaled is there, and an
+/// attempt on a missing socket costs next to nothing.
 const LAST_RETRY: Duration = Duration::from_secs(5);
-/// The same where each look starts programs (see [`macos`](super::super::macos)).
+/// The same where each attempt starts programs (see [`macos`](crate::tailnet::macos)).
 const LAST_SEARCH: Duration = Duration::from_secs(30);
-/// How soon we look again for an address that the kernel doesn't have yet.
+/// How soon an address that the kernel doesn't have yet is checked again.
 const FIRST_ADDRESS_RETRY: Duration = Duration::from_millis(100);
 const LAST_ADDRESS_RETRY: Duration = Duration::from_secs(10);
 
-/// Follows for ever.
+/// Follows tailscaled forever.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut pause = FIRST_RETRY;
-    if shared.config.whose == Whose::Ours {
-        // It is told of when it was started, which may be never.
-        shared.again.notified().await;
+    if shared.config.instance == Instance::Child {
+        // We are notified when it was started, which may be never.
+        shared.retry.notified().await;
     }
     loop {
         let client = Client::new(shared.config.endpoint().await);
         shared.api.send_replace(client.clone());
         match client.watch().await {
             Ok(bus) => {
-                let (looked, error) = follow(&shared, &client, bus).await;
+                let (refreshed, error) = follow(&shared, &client, bus).await;
                 tracing::debug!(
                     error = error.map(|e| Chain(&e).to_string()),
-                    "tailscaled went away"
+                    "lost the connection to tailscaled"
                 );
-                // A restart is over in a moment: who has gone is told if the next attempt fails.
-                pause = next_pause(pause, looked, shared.config.is_searched());
+                // A restart takes a moment. The loss is published if the next attempt fails.
+                pause = next_pause(pause, refreshed, shared.config.is_searched());
             }
             Err(error) => {
                 tracing::debug!(error = %Chain(&error), "tailscaled can't be followed");
@@ -56,37 +61,37 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         tokio::select! {
             () = sleep(pause) => {}
-            () = shared.again.notified() => pause = FIRST_RETRY,
+            () = shared.retry.notified() => pause = FIRST_RETRY,
         }
     }
 }
 
-/// How long to wait before the next attempt. A stream that opens and an answer that can't be read
-/// are no success, or we would ask four times a second for ever.
-pub(super) fn next_pause(pause: Duration, looked: bool, searched: bool) -> Duration {
+/// How long to wait before the next attempt. A stream that opens without a readable `status` is no
+/// success; otherwise we would ask four times a second forever.
+pub(super) fn next_pause(pause: Duration, refreshed: bool, searched: bool) -> Duration {
     let last = if searched { LAST_SEARCH } else { LAST_RETRY };
-    if looked { FIRST_RETRY } else { (pause * 2).min(last) }
+    if refreshed { FIRST_RETRY } else { (pause * 2).min(last) }
 }
 
-/// Follows one stream of news to its end, or to the first look that fails. Answers whether one look
-/// succeeded, and why the last did not.
-async fn follow(shared: &Shared, client: &Client, bus: Bus) -> (bool, Option<ApiError>) {
-    let mut looked = false;
-    let error = look_on(shared, client, bus, &mut looked).await;
-    (looked, error)
+/// Follows one stream of updates to its end, or to the first `status` that fails. Returns whether one
+/// `status` was read, and why the last was not.
+async fn follow(shared: &Shared, client: &Client, bus: IpnBus) -> (bool, Option<ApiError>) {
+    let mut refreshed = false;
+    let error = refresh_on(shared, client, bus, &mut refreshed).await;
+    (refreshed, error)
 }
 
-async fn look_on(
+async fn refresh_on(
     shared: &Shared,
     client: &Client,
-    mut bus: Bus,
-    looked: &mut bool,
+    mut bus: IpnBus,
+    refreshed: &mut bool,
 ) -> Option<ApiError> {
     let mut address_retry = FIRST_ADDRESS_RETRY;
     let mut settle = SETTLE;
-    let mut news = News::default();
+    let mut update = BusUpdate::default();
     loop {
-        drain(&mut bus, settle, &mut news).await?;
+        drain(&mut bus, settle, &mut update).await?;
         let began = Instant::now();
         let status = match client.status(true).await {
             Ok(status) => status,
@@ -95,59 +100,59 @@ async fn look_on(
                 return Some(error);
             }
         };
-        *looked = true;
-        take(shared, status, &std::mem::take(&mut news));
-        settle = (began.elapsed() * LOOK_SHARE).clamp(SETTLE, LONGEST_SETTLE);
+        *refreshed = true;
+        apply(shared, status, &std::mem::take(&mut update));
+        settle = (began.elapsed() * REFRESH_SHARE).clamp(SETTLE, LONGEST_SETTLE);
         let addressless = matches!(*shared.state.borrow(), State::NoAddress { .. });
         if !addressless {
             address_retry = FIRST_ADDRESS_RETRY;
-            news.add(bus.news().await?);
+            update.merge(bus.next().await?);
             continue;
         }
-        // The kernel doesn't tell us, and tailscaled has told already.
-        match timeout(address_retry, bus.news()).await {
-            Ok(more) => news.add(more?),
+        // Nobody notifies us of the address: tailscaled is done, and the kernel doesn't.
+        match timeout(address_retry, bus.next()).await {
+            Ok(more) => update.merge(more?),
             Err(_) => address_retry = (address_retry * 2).min(LAST_ADDRESS_RETRY),
         }
     }
 }
 
-/// Lets news come for `span`. None when the stream has ended.
-async fn drain(bus: &mut Bus, span: Duration, news: &mut News) -> Option<()> {
+/// Collects updates for `span`. None when the stream has ended.
+async fn drain(bus: &mut IpnBus, span: Duration, update: &mut BusUpdate) -> Option<()> {
     let end = sleep(span);
     tokio::pin!(end);
     loop {
         tokio::select! {
             biased;
             () = &mut end => return Some(()),
-            more = bus.news() => news.add(more?),
+            more = bus.next() => update.merge(more?),
         }
     }
 }
 
-/// Takes a look over and tells what changed.
-fn take(shared: &Shared, status: Status, news: &News) {
+/// Applies a `status` and publishes what changed.
+fn apply(shared: &Shared, status: Status, update: &BusUpdate) {
     let running = status.backend_state == BackendState::Running;
     let state = state_in(&status, may_listen);
     if !running {
-        // What is told of the tailnet is not true now; the last good look is kept.
+        // What it says of the tailnet is not valid now; the last network map is kept.
         return shared.publish(state);
     }
-    let before = shared.nodes.send_replace(Arc::new(Nodes::read(status)));
+    let before = shared.netmap.send_replace(Arc::new(NetMap::read(status)));
     let was_up = matches!(*shared.state.borrow(), State::Up { .. });
     let is_up = matches!(state, State::Up { .. });
-    let wanted = shared.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let hint = is_up && (!was_up || shared.nodes().worth_a_try(&before, news, &wanted));
+    let located = shared.located.lock().clone();
+    let hint = is_up && (!was_up || shared.netmap().suggests_retry(&before, update, &located));
     shared.publish(state);
     if hint {
         shared.hint();
     }
 }
 
-/// The state that a status tells. `may_listen` says whether the kernel has an address.
+/// The state in a `status`. `may_listen` says whether the kernel has an address.
 pub(super) fn state_in(status: &Status, may_listen: impl Fn(IpAddr) -> bool) -> State {
     let url = Some(status.auth_url.clone()).filter(|url| !url.is_empty());
-    let failure = login_failure(&status.health).map(|said| State::LoginFails { said });
+    let failure = login_failure(&status.health).map(|message| State::LoginFailed { message });
     match &status.backend_state {
         BackendState::NoState => failure.unwrap_or(State::Starting),
         BackendState::Starting => State::Starting,
@@ -180,28 +185,30 @@ fn running(status: &Status, may_listen: impl Fn(IpAddr) -> bool) -> State {
     }
 }
 
-/// Why the last login failed, if tailscaled complains of that.
+/// Why the last login failed, if tailscaled's health warnings say so.
 fn login_failure(health: &[String]) -> Option<String> {
-    let said = |text: &String| Some(text.split_once("last login error was: ")?.1.to_owned());
-    health.iter().find_map(said)
+    let message = |text: &String| Some(text.split_once("last login error was: ")?.1.to_owned());
+    health.iter().find_map(message)
 }
 
-/// Whether a listener on this address can be opened now: the interface gets it a moment after
-/// tailscaled calls itself running.
+/// Whether a listener on this address can be opened now. The interface gets the address a moment
+/// after tailscaled says that it is running.
 fn may_listen(ip: IpAddr) -> bool {
     UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok()
 }
 
-/// The state that an error stands for.
+/// The state that an error means.
 fn state_of(error: &ApiError, config: &TailscaledConfig) -> State {
-    let ours = config.whose == Whose::Ours;
+    let ours = config.instance == Instance::Child;
     match error {
-        // Whoever runs it tells what keeps it from running.
-        ApiError::Absent { .. } | ApiError::Dead { .. } if ours => State::Starting,
-        ApiError::Absent { .. } if config.socket.is_none() && binary::find().is_none() => {
+        // The supervisor of the child publishes what keeps it from running.
+        ApiError::NoSocket { .. } | ApiError::NotListening { .. } if ours => State::Starting,
+        ApiError::NoSocket { .. }
+            if config.socket.is_none() && programs::tailscaled().is_none() =>
+        {
             State::NotInstalled
         }
-        ApiError::Absent { at, .. } | ApiError::Dead { at, .. } => {
+        ApiError::NoSocket { at, .. } | ApiError::NotListening { at, .. } => {
             State::NotRunning { socket: at.clone() }
         }
         ApiError::NoPermission { .. } | ApiError::Forbidden { .. } => {

@@ -1,17 +1,17 @@
-//! The states of the tailnet in words: what is, and what to do next.
+//! States of tailscaled, each with its description and its remedy.
 
 use std::net::IpAddr;
 
-/// Whose tailscaled it is: decides what helps.
+/// Whose instance of tailscaled it is. Decides what helps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
-    /// The machine's; an administrator runs `tailscale`.
-    Machine,
-    /// A child of ours; there is nothing to run.
-    Ours,
+pub enum Instance {
+    /// The system's; an administrator runs `tailscale`.
+    System,
+    /// A child of thrumd, which nobody else controls.
+    Child,
 }
 
-/// How it stands with the tailnet.
+/// State of tailscaled and of our login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// Up: listen on these addresses.
@@ -28,38 +28,38 @@ pub enum State {
         /// The socket.
         socket: String,
     },
-    /// The socket is not for us.
+    /// We may not use the socket.
     NoPermission {
         /// The socket, or what was refused.
         what: String,
     },
-    /// It runs and gives no proper answer.
+    /// It runs and does not answer properly.
     NoAnswer {
         /// The error with its causes.
         error: String,
     },
-    /// It has not got far enough to know more.
+    /// It is starting; no more is known yet.
     Starting,
     /// Nobody is logged in.
     LoggedOut {
-        /// Where to log in, if a login is under way.
+        /// Page to log in, if a login is pending.
         url: Option<String>,
     },
-    /// A login was tried and failed: a key that is refused, a control server that doesn't answer.
-    LoginFails {
-        /// tailscaled's words.
-        said: String,
+    /// A login failed: the key was refused, or the control server doesn't answer.
+    LoginFailed {
+        /// tailscaled's text.
+        message: String,
     },
-    /// The node's key is over.
+    /// The node's key has expired.
     KeyExpired {
-        /// Where to log in, if a login is under way.
+        /// Page to log in, if a login is pending.
         url: Option<String>,
     },
     /// An administrator of the tailnet has to approve this machine.
     NeedsApproval,
     /// `tailscale down`.
     Stopped,
-    /// Another user of the machine has it.
+    /// In use by another user of the machine.
     InUse,
     /// Up, but this machine's interfaces have none of the addresses.
     NoAddress {
@@ -71,20 +71,20 @@ pub enum State {
 }
 
 impl State {
-    /// What is wrong, in a sentence without the remedy.
-    pub fn what(&self, whose: Whose) -> String {
-        let who = match whose {
-            Whose::Machine => "tailscaled",
-            Whose::Ours => "our own tailscaled",
+    /// What is wrong, without the remedy.
+    pub fn problem(&self, instance: Instance) -> String {
+        let who = match instance {
+            Instance::System => "tailscaled",
+            Instance::Child => "our own tailscaled",
         };
         match self {
             Self::Up { .. } => "up".to_owned(),
             Self::NotInstalled => "Tailscale is not installed on this machine".to_owned(),
             Self::NotRunning { socket } => format!("{who} is not running (nothing at {socket})"),
             Self::NoPermission { what } => format!("{who} refuses us: {what}"),
-            Self::NoAnswer { error } => format!("{who} gives no proper answer: {error}"),
+            Self::NoAnswer { error } => format!("{who} does not answer properly: {error}"),
             Self::Starting => format!("{who} is starting"),
-            Self::LoginFails { said } => format!("{who} can't log in: {said}"),
+            Self::LoginFailed { message } => format!("{who} can't log in: {message}"),
             Self::LoggedOut { .. } => format!("{who} is logged out"),
             Self::KeyExpired { .. } => "this machine's key in the tailnet has expired".to_owned(),
             Self::NeedsApproval => {
@@ -94,14 +94,17 @@ impl State {
             Self::InUse => format!("{who} is in use by another user of this machine"),
             Self::NoAddress { addresses } => {
                 let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-                format!("no network interface here has our tailnet address {}", list.join(" or "))
+                format!(
+                    "no network interface of this machine has our tailnet address {}",
+                    list.join(" or ")
+                )
             }
             Self::Unknown(word) => format!("{who} is in the unknown state {word:?}"),
         }
     }
 
-    /// What to do about it. None where waiting is all.
-    pub fn next(&self, whose: Whose) -> Option<String> {
+    /// What to do about it. None when one can only wait.
+    pub fn remedy(&self, instance: Instance) -> Option<String> {
         let open = |url: &str| format!("open {url}");
         let sudo = if cfg!(target_os = "macos") { "" } else { "sudo " };
         let start = if cfg!(target_os = "macos") {
@@ -109,7 +112,7 @@ impl State {
         } else {
             "run `sudo systemctl enable --now tailscaled`"
         };
-        let ours = whose == Whose::Ours;
+        let ours = instance == Instance::Child;
         Some(match self {
             Self::Up { .. } | Self::Starting => return None,
             Self::NotRunning { .. } | Self::NoAnswer { .. } if ours => return None,
@@ -122,10 +125,12 @@ impl State {
                     .to_owned()
             }
             Self::NoAnswer { .. } => "run `tailscale status` to see more".to_owned(),
-            Self::LoginFails { .. } if ours => "check THRUM_TS_AUTH_KEY and THRUM_TS_CONTROL_URL, \
+            Self::LoginFailed { .. } if ours => {
+                "check THRUM_TS_AUTH_KEY and THRUM_TS_CONTROL_URL, \
                 and that this machine reaches the control server"
-                .to_owned(),
-            Self::LoginFails { .. } => format!("run `{sudo}tailscale up`"),
+                    .to_owned()
+            }
+            Self::LoginFailed { .. } => format!("run `{sudo}tailscale up`"),
             Self::LoggedOut { url: Some(url) } | Self::KeyExpired { url: Some(url) } => open(url),
             Self::LoggedOut { .. } | Self::KeyExpired { .. } if ours => {
                 "set THRUM_TS_AUTH_KEY to a new key and restart thrumd".to_owned()
@@ -146,15 +151,15 @@ impl State {
         })
     }
 
-    /// Both in one line.
-    pub fn why(&self, whose: Whose) -> String {
-        match self.next(whose) {
-            Some(next) => format!("{}; {next}", self.what(whose)),
-            None => self.what(whose),
+    /// Problem and remedy in one line.
+    pub fn describe(&self, instance: Instance) -> String {
+        match self.remedy(instance) {
+            Some(remedy) => format!("{}; {remedy}", self.problem(instance)),
+            None => self.problem(instance),
         }
     }
 
-    /// A stable word for scripts.
+    /// A stable identifier for scripts.
     pub fn id(&self) -> &'static str {
         match self {
             Self::Up { .. } => "up",
@@ -164,7 +169,7 @@ impl State {
             Self::NoAnswer { .. } => "no_answer",
             Self::Starting => "starting",
             Self::LoggedOut { .. } => "logged_out",
-            Self::LoginFails { .. } => "login_fails",
+            Self::LoginFailed { .. } => "login_fails",
             Self::KeyExpired { .. } => "key_expired",
             Self::NeedsApproval => "needs_approval",
             Self::Stopped => "stopped",

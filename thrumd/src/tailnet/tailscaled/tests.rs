@@ -1,11 +1,16 @@
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use super::super::localapi::fake::Fake;
+use super::follow::LOOPBACK;
+use super::shared::LOCATED_MAX;
 use super::*;
+use crate::tailnet::localapi::fake::Fake;
+use crate::tailnet::{Presence, TailnetError};
 
 /// Waits until `condition` holds, at most 20 s.
 pub(crate) async fn until(mut condition: impl AsyncFnMut() -> bool) {
@@ -62,7 +67,7 @@ async fn up() -> (Fake, Tailscaled) {
 }
 
 fn open(fake: &Fake) -> Tailscaled {
-    Tailscaled::open(TailscaledConfig { socket: Some(fake.socket()), whose: Whose::Machine })
+    Tailscaled::open(TailscaledConfig { socket: Some(fake.socket()), instance: Instance::System })
 }
 
 #[tokio::test]
@@ -85,23 +90,23 @@ async fn names_and_addresses_follow_the_tailnet() {
 }
 
 #[tokio::test]
-async fn nothing_is_asked_without_news_and_little_in_a_burst_of_it() {
+async fn status_is_not_read_without_an_update_and_rarely_in_a_burst() {
     let (fake, kind) = up().await;
-    fake.asked();
+    fake.requests();
     for _ in 0..30 {
-        fake.news("{\"Health\":{}}\n");
+        fake.update("{\"Health\":{}}\n");
     }
     let mut new = status();
     new["Self"]["DNSName"] = json!("omega.tail.test.");
     fake.status(&new);
     wait_for(&kind, |s| matches!(s, State::Up { hostname, .. } if hostname == "omega")).await;
-    let asked = fake.asked();
+    let asked = fake.requests();
     assert!((1..=3).contains(&asked.len()), "{asked:?}");
     assert!(asked.iter().all(|it| it == "GET status"), "{asked:?}");
 }
 
 #[tokio::test]
-async fn a_peer_that_comes_back_is_a_hint_and_one_that_goes_or_is_none_of_ours_is_not() {
+async fn a_located_peer_that_comes_back_is_a_hint_and_other_changes_are_not() {
     let (fake, kind) = up().await;
     let hints = kind.hints();
     assert_eq!(*hints.borrow(), 1, "we came up");
@@ -110,11 +115,11 @@ async fn a_peer_that_comes_back_is_a_hint_and_one_that_goes_or_is_none_of_ours_i
     gone["Peer"]["nodekey:b"]["Online"] = json!(false);
     gone["Peer"]["nodekey:g"]["Online"] = json!(false);
     fake.status(&gone);
-    until(async || !kind.nodes().get("2").unwrap().online).await;
+    until(async || !kind.netmap().get("2").unwrap().online).await;
     assert_eq!(*hints.borrow(), 1);
     gone["Peer"]["nodekey:g"]["Online"] = json!(true);
     fake.status(&gone);
-    until(async || kind.nodes().get("3").unwrap().online).await;
+    until(async || kind.netmap().get("3").unwrap().online).await;
     assert_eq!(*hints.borrow(), 1, "nobody asked for that one");
     fake.status(&status());
     until(async || *hints.borrow() == 2).await;
@@ -129,14 +134,14 @@ async fn a_short_absence_that_status_never_shows_is_a_hint() {
     moved["Self"]["Addrs"] = json!(["192.168.1.2:41641"]);
     fake.status(&moved);
     until(async || *hints.borrow() == 2).await;
-    fake.news("{\"SelfChange\":{\"ID\":1}}\n");
+    fake.update("{\"SelfChange\":{\"ID\":1}}\n");
     until(async || *hints.borrow() == 3).await;
-    fake.news("{\"PeerChangedPatch\":[{\"NodeID\":22,\"Online\":true}]}\n");
+    fake.update("{\"PeerChangedPatch\":[{\"NodeID\":22,\"Online\":true}]}\n");
     until(async || *hints.borrow() == 4).await;
 }
 
 #[tokio::test]
-async fn a_tailscaled_that_went_away_is_found_again() {
+async fn a_tailscaled_that_stopped_is_found_again() {
     let (mut fake, kind) = up().await;
     fake.down();
     let state = wait_for(&kind, |s| !is_up(s)).await;
@@ -146,13 +151,13 @@ async fn a_tailscaled_that_went_away_is_found_again() {
     assert_eq!(refused.kind(), io::ErrorKind::NotConnected);
     fake.remove_socket();
     fake.up();
-    kind.look_again();
+    kind.retry_now();
     wait_for(&kind, is_up).await;
     assert_eq!(*kind.hints().borrow(), 2);
 }
 
 #[tokio::test]
-async fn every_state_has_its_own_words_and_next_step() {
+async fn every_state_has_its_own_text_and_remedy() {
     let (fake, kind) = up().await;
     let mut seen = std::collections::BTreeSet::new();
     for (change, id, words) in [
@@ -187,29 +192,30 @@ async fn every_state_has_its_own_words_and_next_step() {
             new[key] = value.clone();
         }
         fake.status(&new);
-        let what = |state: &State| state.id() == id && state.why(Whose::Machine).contains(words);
+        let what =
+            |state: &State| state.id() == id && state.describe(Instance::System).contains(words);
         let state = wait_for(&kind, what).await;
-        seen.insert(state.why(Whose::Machine));
+        seen.insert(state.describe(Instance::System));
         let presence = kind.presence().borrow().clone();
-        let (why, passing) = (state.why(Whose::Machine), id == "starting");
-        assert_eq!(presence, Presence::Waiting { why, passing });
+        let (reason, starting) = (state.describe(Instance::System), id == "starting");
+        assert_eq!(presence, Presence::Waiting { reason, starting });
         fake.status(&status());
         wait_for(&kind, is_up).await;
     }
     assert_eq!(seen.len(), 10, "{seen:#?}");
     fake.set("status", 403, "status access denied");
-    fake.news("{}\n");
+    fake.update("{}\n");
     let state = wait_for(&kind, |s| !is_up(s)).await;
     assert_eq!(state.id(), "no_permission");
 }
 
 #[tokio::test]
-async fn who_comes_right_after_the_start_waits_for_it_and_for_nothing_else() {
+async fn a_request_right_after_the_start_waits_for_it_and_for_nothing_else() {
     let fake = Fake::start();
     fake.set("status", 200, status().to_string());
     let limit = std::time::Duration::from_secs(20);
     let tailnet = crate::tailnet::Tailnet::Tailscaled(open(&fake));
-    tailnet.started(limit).await;
+    tailnet.wait_for_start(limit).await;
     assert!(matches!(*tailnet.presence().borrow(), Presence::Up { .. }));
     let mut stopped = status();
     stopped["BackendState"] = json!("Stopped");
@@ -217,7 +223,7 @@ async fn who_comes_right_after_the_start_waits_for_it_and_for_nothing_else() {
     let mut presence = tailnet.presence();
     presence.wait_for(|now| matches!(now, Presence::Waiting { .. })).await.unwrap();
     // Else this takes an hour.
-    tailnet.started(std::time::Duration::from_secs(3600)).await;
+    tailnet.wait_for_start(std::time::Duration::from_secs(3600)).await;
 }
 
 #[tokio::test]
@@ -279,7 +285,7 @@ async fn a_caller_that_tailscaled_does_not_name_is_a_stranger() {
     assert_eq!((caller.address, caller.node.unwrap().stable_id.as_str()), (remote, "2"));
     for (code, body) in [(403, "no"), (500, "no"), (200, "no")] {
         fake.set(query, code, body);
-        assert!(matches!(kind.whois(remote).await, Err(TailnetError::WhoCalls { .. })), "{code}");
+        assert!(matches!(kind.whois(remote).await, Err(TailnetError::Whois { .. })), "{code}");
     }
     for nobody in ["{}", r#"{"Node":null}"#, r#"{"Node":{"StableID":""}}"#] {
         fake.set(query, 200, nobody);
@@ -341,7 +347,7 @@ async fn userspace_mode_listens_on_loopback_and_dials_through_tailscaled() {
 }
 
 #[tokio::test]
-async fn the_way_to_a_peer_is_told() {
+async fn the_path_to_a_peer_is_known() {
     let (fake, kind) = up().await;
     let answer = r#"{"LatencySeconds":0.001,"DERPRegionCode":"fra"}"#;
     fake.set("ping?type=disco&ip=127.0.0.3", 200, answer);
@@ -351,7 +357,7 @@ async fn the_way_to_a_peer_is_told() {
 }
 
 #[test]
-fn only_a_good_look_makes_the_next_attempt_come_soon() {
+fn only_a_status_that_was_read_makes_the_next_attempt_come_soon() {
     let next = follow::next_pause;
     let mut pause = next(Duration::from_secs(3), true, false);
     let first = pause;
@@ -367,14 +373,14 @@ fn only_a_good_look_makes_the_next_attempt_come_soon() {
 }
 
 #[tokio::test]
-async fn the_nodes_whose_news_counts_are_bounded_and_strangers_are_none_of_them() {
+async fn the_nodes_whose_changes_are_hints_are_bounded_and_callers_are_not_among_them() {
     let (_fake, kind) = up().await;
     kind.grants("2", "thrum.dev/cap/pair").await.unwrap();
-    assert!(kind.shared.wanted.lock().unwrap().is_empty(), "it only called");
+    assert!(kind.shared.located.lock().is_empty(), "it only called");
     kind.locate("2").unwrap();
-    for gone in 0..2 * WANTED_MAX {
+    for gone in 0..2 * LOCATED_MAX {
         kind.locate(&format!("gone-{gone}")).unwrap();
     }
-    let wanted = kind.shared.wanted.lock().unwrap();
-    assert!(wanted.len() <= WANTED_MAX && wanted.contains("2"), "{}", wanted.len());
+    let located = kind.shared.located.lock();
+    assert!(located.len() <= LOCATED_MAX && located.contains("2"), "{}", located.len());
 }

@@ -1,5 +1,4 @@
-//! The one way in which this daemon keeps a small file: read whole, written whole and atomically,
-//! readable by its user alone.
+//! State files: small files that are read whole, replaced atomically and readable by their owner alone.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -15,7 +14,7 @@ use crate::clock;
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const OWNER_ONLY: u32 = 0o600;
 /// In tests a directory with a file of this name can't be synced.
-pub(super) const SYNC_FAILS: &str = "sync-fails";
+pub(crate) const SYNC_FAILS: &str = "sync-fails";
 
 /// What went wrong with a state file.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +80,11 @@ impl StateFile {
         Self { path: dir.join(name) }
     }
 
+    /// The file at this path. Touches nothing.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -109,7 +113,7 @@ impl StateFile {
             .map_err(|cause| StateFileError::Damaged { path: self.path.clone(), cause })
     }
 
-    /// Replaces it. When this returns, the new contents survive a power cut; when the machine dies
+    /// Replaces its contents with JSON. When this returns, the new contents survive a power cut; when the machine dies
     /// meanwhile, the old ones or the new ones are there, whole. When it fails, the old ones are still
     /// there, unless it says [`StateFileError::Unsynced`]: then it is the new ones. Blocks on the disk.
     ///
@@ -119,18 +123,21 @@ impl StateFile {
         let encode = |cause| StateFileError::Encode { path: self.path.clone(), cause };
         let mut bytes = serde_json::to_vec_pretty(contents).map_err(encode)?;
         bytes.push(b'\n');
+        self.write_bytes(&bytes)
+    }
+
+    /// The same with any contents.
+    ///
+    /// # Errors
+    /// When a step fails; the error names it.
+    pub fn write_bytes(&self, contents: &[u8]) -> Result<(), StateFileError> {
         let temporary = self.beside("new");
         let failed = |path: &Path, step| {
             let path = path.to_owned();
             move |cause| StateFileError::Write { path, step, cause }
         };
         // A leftover of a crash may have another mode; only a file made here surely has ours.
-        match fs::remove_file(&temporary) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(&temporary, "remove")(cause));
-            }
-            _ => {}
-        }
+        remove_if_present(&temporary).map_err(failed(&temporary, "remove"))?;
         let written = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -138,7 +145,7 @@ impl StateFile {
             .open(&temporary)
             .and_then(|mut file| {
                 self.give_to_owner(&file)?;
-                file.write_all(&bytes)?;
+                file.write_all(contents)?;
                 file.sync_all()
             })
             .map_err(failed(&temporary, "write"))
@@ -153,6 +160,21 @@ impl StateFile {
             return Err(error);
         }
         self.sync_directory()
+    }
+
+    /// Removes it, and what a crash left of a write. It may be gone already.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub fn remove(&self) -> Result<(), StateFileError> {
+        for path in [&self.path, &self.beside("new")] {
+            remove_if_present(path).map_err(|cause| StateFileError::Write {
+                path: path.clone(),
+                step: "remove",
+                cause,
+            })?;
+        }
+        Ok(())
     }
 
     /// Moves a damaged file out of the way, to `NAME.damaged-TIMESTAMP`, and says where it is now.
@@ -198,5 +220,16 @@ impl StateFile {
             false => synced,
         };
         synced.map_err(|cause| StateFileError::Unsynced { path: directory.to_owned(), cause })
+    }
+}
+
+/// Removes a file; it may be gone already.
+///
+/// # Errors
+/// When it is there and can't be removed.
+pub fn remove_if_present(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }

@@ -1,16 +1,18 @@
-//! From what a person types to a machine of the tailnet.
+//! Name resolution: from what a person typed to a machine of the tailnet.
 
 use std::net::SocketAddr;
 
 use thrum_api::similar_names;
 
-use super::super::address::{Host, HostPort};
-use super::{Entry, Nodes, TailnetError, Target};
+use super::netmap::{NetMap, NetMapEntry};
+use crate::tailnet::address::{Host, HostPort};
+use crate::tailnet::error::TailnetError;
+use crate::tailnet::types::Target;
 
-/// How many names an error offers.
-const OFFERS: usize = 3;
+/// How many similar names an error suggests.
+const SUGGESTIONS: usize = 3;
 
-impl Nodes {
+impl NetMap {
     /// The machine that a person means by `wanted`, which was typed as `typed`.
     pub(super) fn resolve(&self, typed: &str, wanted: &HostPort) -> Result<Target, TailnetError> {
         let entry = match &wanted.host {
@@ -31,9 +33,9 @@ impl Nodes {
         })
     }
 
-    /// A full name, else a name of this tailnet, else the first label of a name that was shared
-    /// with us from another tailnet.
-    fn by_name(&self, typed: &str, name: &str) -> Result<&Entry, TailnetError> {
+    /// The node with this full name, else with this name in our tailnet, else the one node shared with
+    /// us from another tailnet whose name begins with this label.
+    fn by_name(&self, typed: &str, name: &str) -> Result<&NetMapEntry, TailnetError> {
         let local = format!("{name}.{}", self.suffix);
         for full in [name, local.as_str()] {
             if let Some(entry) = self.all().find(|entry| entry.name == full) {
@@ -46,7 +48,7 @@ impl Nodes {
             [] => Err(TailnetError::NoSuchName {
                 name: typed.to_owned(),
                 tailnet: self.suffix.clone(),
-                near: self.similar(name),
+                similar: self.similar(name),
             }),
             several => Err(TailnetError::Ambiguous {
                 name: typed.to_owned(),
@@ -55,10 +57,10 @@ impl Nodes {
         }
     }
 
-    /// Names that were perhaps meant, nearest first.
+    /// Similar names, most similar first.
     fn similar(&self, name: &str) -> Vec<String> {
         let wanted = name.split('.').next().unwrap_or(name);
-        let found = similar_names(wanted, self.all().map(Entry::label));
-        found.into_iter().take(OFFERS).map(str::to_owned).collect()
+        let found = similar_names(wanted, self.all().map(NetMapEntry::label));
+        found.into_iter().take(SUGGESTIONS).map(str::to_owned).collect()
     }
 }

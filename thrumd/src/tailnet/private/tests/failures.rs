@@ -1,13 +1,14 @@
-//! Full disks, programs that don't end, and a child that is not to be trusted.
+//! Full disks, and a child that can't be trusted.
 
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::config::{Config, Flags, HostInfo, Layers};
 use crate::tailnet::Settings;
 
-impl Place {
+impl FakeChild {
     /// The processes that were started, in order; the script writes them to `pids`.
     fn started(&self) -> Vec<u32> {
         let text = self.read("pids").unwrap_or_default();
@@ -23,81 +24,86 @@ impl Place {
 }
 
 #[tokio::test]
-async fn before_it_is_begun_nothing_runs_and_nothing_is_written() {
-    let place = Place::new("echo $$ >> pids; exec sleep 600");
-    let kind = Private::open(place.config()).unwrap();
+async fn before_the_start_nothing_runs_and_nothing_is_written() {
+    let fake_child = FakeChild::new("echo $$ >> pids; exec sleep 600");
+    let kind = Private::open(fake_child.config()).unwrap();
     let mut presence = kind.presence();
-    let news = presence.wait_for(|it| !matches!(it, Presence::Waiting { passing: true, .. }));
+    let news = presence.wait_for(|it| !matches!(it, Presence::Waiting { starting: true, .. }));
     assert!(tokio::time::timeout(Duration::from_millis(300), news).await.is_err());
-    assert!(place.started().is_empty());
-    assert_eq!(place.read("authkey"), None);
+    assert!(fake_child.started().is_empty());
+    assert_eq!(fake_child.read("authkey"), None);
     assert_eq!(kind.problem(), None);
-    kind.begin();
+    kind.start();
     assert!(kind.problem().unwrap().contains("let the policy allow port 9100 alone"));
-    kind.begin();
+    kind.start();
     // Its process id is noted before the script's first line runs.
-    until(async || !place.started().is_empty()).await;
+    until(async || !fake_child.started().is_empty()).await;
     kind.stop().await;
-    assert_eq!(place.started().len(), 1);
+    assert_eq!(fake_child.started().len(), 1);
     // And one that never was is ended as well.
-    Private::open(place.config()).unwrap().stop().await;
+    Private::open(fake_child.config()).unwrap().stop().await;
 }
 
 #[tokio::test]
-async fn between_two_runs_the_key_is_not_there() {
-    let place = Place::new("echo there >> seen < authkey; exit 3");
-    let kind = running(place.config());
-    says(&kind, "exit code 3").await;
-    until(async || place.read("authkey").is_none()).await;
+async fn between_two_runs_the_key_is_removed() {
+    let fake_child = FakeChild::new("echo there >> seen < authkey; exit 3");
+    let kind = running(fake_child.config());
+    reason(&kind, "exit code 3").await;
+    until(async || fake_child.read("authkey").is_none()).await;
     kind.stop().await;
-    let seen = place.read("seen").unwrap();
+    let seen = fake_child.read("seen").unwrap();
     assert!(seen.lines().all(|line| line == "there"), "it was not handed the key: {seen:?}");
-    assert_eq!(place.read("authkey"), None);
-    assert!(!place.read("conf.json").unwrap().contains("authKey"));
+    assert_eq!(fake_child.read("authkey"), None);
+    assert!(!fake_child.read("conf.json").unwrap().contains("authKey"));
 }
 
 #[test]
-fn without_setpriv_the_child_gets_to_a_directory_whose_way_is_not_its_own() {
+fn without_setpriv_the_child_enters_a_directory_below_a_closed_one() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    let (place, programs) = (Place::new(""), Place::new("id -u > seen; cat authkey >> seen"));
-    let nobody = User { name: "nobody".to_owned(), uid: 65534, gid: 65534 };
-    let dir = files::make_dir(&place.state(), Some(&nobody)).unwrap();
-    files::write(&dir, &place.config(), Some(&nobody), true).unwrap();
-    std::fs::set_permissions(place.dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-    let recipe = child::Recipe {
+    let (fake_child, programs) =
+        (FakeChild::new(""), FakeChild::new("id -u > seen; cat authkey >> seen"));
+    let nobody = User { uid: 65534, gid: 65534 };
+    let dir = files::make_dir(&fake_child.state(), Some(&nobody)).unwrap();
+    files::write(&dir, &fake_child.config(), true).unwrap();
+    std::fs::set_permissions(fake_child.dir.path(), std::fs::Permissions::from_mode(0o700))
+        .unwrap();
+    let spec = child::LaunchSpec {
         program: programs.dir.path().join("tailscaled"),
         setpriv: None,
         user: Some(nobody),
         opened: Arc::new(files::lock(&dir).unwrap()),
         dir,
         ephemeral: false,
-        environment: place.config().environment,
+        environment: fake_child.config().environment,
     };
-    let ran = recipe.command().output().unwrap();
+    let ran = spec.command().output().unwrap();
     assert_eq!(String::from_utf8_lossy(&ran.stderr), "");
-    assert_eq!(place.read("seen"), Some(format!("65534\n{KEY}")));
+    assert_eq!(fake_child.read("seen"), Some(format!("65534\n{KEY}")));
 }
 
 #[test]
-fn a_key_that_was_half_written_is_taken_away_too() {
-    let place = Place::new("");
-    std::fs::create_dir(place.state()).unwrap();
-    std::fs::write(place.state().join("authkey.new"), KEY).unwrap();
-    files::write(&place.state(), &place.config(), None, false).unwrap();
-    assert_eq!(place.read("authkey.new"), None);
+fn a_key_that_was_half_written_is_removed_too() {
+    let fake_child = FakeChild::new("");
+    std::fs::create_dir(fake_child.state()).unwrap();
+    std::fs::write(fake_child.state().join("authkey.new"), KEY).unwrap();
+    files::write(&fake_child.state(), &fake_child.config(), false).unwrap();
+    assert_eq!(fake_child.read("authkey.new"), None);
 }
 
 #[tokio::test]
-async fn a_child_that_can_not_be_noted_is_ended() {
-    let place = Place::new("exec sleep 600");
-    let config = PrivateConfig { note: place.dir.path().join("none/process"), ..place.config() };
+async fn a_child_without_a_pid_file_is_killed() {
+    let fake_child = FakeChild::new("exec sleep 600");
+    let config = PrivateConfig {
+        pid_file: fake_child.dir.path().join("none/process"),
+        ..fake_child.config()
+    };
     let kind = running(config);
-    says(&kind, "process.new").await;
-    assert_eq!(place.living(), 0, "the next would be the second on one state directory");
+    reason(&kind, "process.new").await;
+    assert_eq!(fake_child.living(), 0, "the next would be the second on one state directory");
     kind.stop().await;
-    assert_eq!(place.living(), 0);
+    assert_eq!(fake_child.living(), 0);
 }
 
 #[tokio::test]
@@ -109,18 +115,18 @@ async fn a_disk_that_takes_nothing_does_not_end_a_child_that_is_up() {
     std::fs::set_permissions(fake.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
     // Its configuration can't be written a second time.
     let script = format!(
-        "echo $$ >> pids; mkdir conf.new; ln -s {} ts.sock; exec sleep 600",
+        "echo $$ >> pids; mkdir conf.json.new; ln -s {} ts.sock; exec sleep 600",
         fake.socket().display()
     );
-    let place = Place::new(&script);
-    let kind = running(place.config());
+    let fake_child = FakeChild::new(&script);
+    let kind = running(fake_child.config());
     until(async || matches!(*kind.presence().borrow(), Presence::Up { .. })).await;
-    until(async || place.read("authkey").is_none()).await;
+    until(async || fake_child.read("authkey").is_none()).await;
     // Longer than the pause before another is started; the outcome does not depend on it.
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert!(place.pid().is_some_and(lives), "a healthy child was ended");
+    assert!(fake_child.pid().is_some_and(lives), "a healthy child was ended");
     kind.stop().await;
-    assert_eq!(place.started().len(), 1);
+    assert_eq!(fake_child.started().len(), 1);
 }
 
 #[test]
@@ -130,9 +136,10 @@ fn a_link_that_the_child_puts_in_the_way_is_not_followed() {
     }
     let dir = tempfile::tempdir().unwrap();
     let (victim, link, new) =
-        (dir.path().join("victim"), dir.path().join("link"), dir.path().join("conf.new"));
+        (dir.path().join("victim"), dir.path().join("link"), dir.path().join("conf.json.new"));
     std::fs::write(&victim, "root's").unwrap();
-    let user = User { name: "nobody".to_owned(), uid: 65534, gid: 65534 };
+    std::os::unix::fs::chown(dir.path(), Some(65534), Some(65534)).unwrap();
+    let file = StateFile::new(dir.path(), "conf.json");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -143,7 +150,7 @@ fn a_link_that_the_child_puts_in_the_way_is_not_followed() {
         });
         for _ in 0..5000 {
             // It fails when the link is there first.
-            drop(files::replace(&dir.path().join("conf.json"), b"{}", Some(&user)));
+            drop(files::replace(&file, b"{}"));
         }
         done.store(true, Ordering::Relaxed);
     });
@@ -151,7 +158,7 @@ fn a_link_that_the_child_puts_in_the_way_is_not_followed() {
 }
 
 #[test]
-fn which_process_is_ours_is_not_noted_where_the_child_writes() {
+fn the_pid_file_is_out_of_the_child_s_reach() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     let get = |name: &str| match name {
@@ -163,20 +170,20 @@ fn which_process_is_ours_is_not_noted_where_the_child_writes() {
     let layers = Layers::collect(&Flags::default(), &get, &machine).unwrap();
     let settings = Settings::of(&Config::parse(&layers).unwrap());
     let Settings::Private(config) = settings else { panic!("{settings:?}") };
-    assert!(!config.note.starts_with(&config.state_dir), "{config:?}");
+    assert!(!config.pid_file.starts_with(&config.state_dir), "{config:?}");
 }
 
 #[test]
-fn when_a_process_began_is_known_without_proc() {
+fn the_start_time_of_a_process_is_known_without_proc() {
     let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-    let began = child::began_by_ps(child.id()).unwrap();
+    let time = child::start_time_by_ps(child.id()).unwrap();
     // Thu-Nov-26-02:17:59-2026
-    assert_eq!(began.split('-').count(), 5, "{began}");
+    assert_eq!(time.split('-').count(), 5, "{time}");
     child.kill().unwrap();
     until_dead(child.id());
-    assert_eq!(child::began_by_ps(child.id()), None, "a zombie");
+    assert_eq!(child::start_time_by_ps(child.id()), None, "a zombie");
     child.wait().unwrap();
-    assert_eq!(child::began_by_ps(child.id()), None);
+    assert_eq!(child::start_time_by_ps(child.id()), None);
 }
 
 fn until_dead(pid: u32) {

@@ -1,44 +1,44 @@
-//! The tailnet as last seen.
+//! The network map: the tailnet's nodes as of the last `status`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::super::localapi::{News, Status, StatusNode};
-use super::Node;
+use crate::tailnet::localapi::{BusUpdate, Status, StatusNode};
+use crate::tailnet::types::Node;
 
-/// A node in the last look.
+/// A node in the network map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Entry {
+pub struct NetMapEntry {
     /// Its stable id.
     pub stable_id: String,
-    /// Its number in the news; 0 where that isn't known.
+    /// Its number on the IPN bus; 0 where that isn't known.
     pub number: i64,
     /// Its full name, without a dot at the end, in lower case.
     pub name: String,
     /// Its addresses, best first.
     pub addresses: Vec<IpAddr>,
-    /// Its owner's id; means nothing if it has tags.
+    /// Its owner's id; meaningless if it has tags.
     pub user: i64,
     /// Its tags.
     pub tags: Vec<String>,
-    /// The control server holds a connection of it.
+    /// It is connected to the control server.
     pub online: bool,
-    /// Its key is over.
+    /// Its key has expired.
     pub expired: bool,
 }
 
-/// The tailnet as last seen.
+/// The network map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Nodes {
-    /// What full names here end in, without the dot before it.
+pub struct NetMap {
+    /// Suffix of full names in this tailnet, without the dot before it.
     pub suffix: String,
-    /// tailscaled has no interface: in and out go through it.
+    /// tailscaled has no network interface: connections in both directions go through it.
     pub userspace: bool,
     /// This node.
-    pub me: Entry,
+    pub me: NetMapEntry,
     /// Our own endpoints below the tunnel: they change with the network.
     endpoints: Vec<String>,
-    peers: BTreeMap<String, Entry>,
+    peers: BTreeMap<String, NetMapEntry>,
     owners: BTreeMap<i64, String>,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn full_name(dns_name: &str) -> &str {
     dns_name.strip_suffix('.').unwrap_or(dns_name)
 }
 
-impl Entry {
+impl NetMapEntry {
     fn read(node: StatusNode) -> Self {
         Self {
             name: full_name(&node.dns_name).to_ascii_lowercase(),
@@ -67,10 +67,10 @@ impl Entry {
     }
 }
 
-impl Nodes {
-    /// What of a status is worth keeping.
+impl NetMap {
+    /// Keeps what is needed of a status.
     pub(super) fn read(status: Status) -> Self {
-        let mut me = Entry::read(StatusNode { addrs: Vec::new(), ..status.me.clone() });
+        let mut me = NetMapEntry::read(StatusNode { addrs: Vec::new(), ..status.me.clone() });
         if me.addresses.is_empty() {
             me.addresses = status.tailscale_ips;
         }
@@ -86,13 +86,13 @@ impl Nodes {
             userspace: status.tun == Some(false),
             me,
             endpoints,
-            peers: peers.map(|node| (node.id.clone(), Entry::read(node))).collect(),
+            peers: peers.map(|node| (node.id.clone(), NetMapEntry::read(node))).collect(),
             owners: owners.filter(|(_, name)| !name.is_empty()).collect(),
         }
     }
 
     /// The node with this stable id; it may be us.
-    pub fn get(&self, stable_id: &str) -> Option<&Entry> {
+    pub fn get(&self, stable_id: &str) -> Option<&NetMapEntry> {
         if !stable_id.is_empty() && self.me.stable_id == stable_id {
             return Some(&self.me);
         }
@@ -100,17 +100,17 @@ impl Nodes {
     }
 
     /// The node with this address.
-    pub fn by_address(&self, ip: IpAddr) -> Option<&Entry> {
+    pub fn by_address(&self, ip: IpAddr) -> Option<&NetMapEntry> {
         self.all().find(|entry| entry.addresses.contains(&ip))
     }
 
     /// All nodes, us first.
-    pub fn all(&self) -> impl Iterator<Item = &Entry> {
+    pub fn all(&self) -> impl Iterator<Item = &NetMapEntry> {
         std::iter::once(&self.me).chain(self.peers.values())
     }
 
-    /// The node for messages and bindings.
-    pub fn node(&self, entry: &Entry) -> Node {
+    /// The entry as a node, with its owner.
+    pub fn node(&self, entry: &NetMapEntry) -> Node {
         let owner = match entry.tags.is_empty() {
             true => self.owners.get(&entry.user).cloned(),
             false => Some(entry.tags.join(", ")),
@@ -119,7 +119,7 @@ impl Nodes {
     }
 
     /// Whether we and the node have one owner. A node with tags has none.
-    pub fn same_owner(&self, entry: &Entry) -> Option<bool> {
+    pub fn same_owner(&self, entry: &NetMapEntry) -> Option<bool> {
         match (self.me.tags.is_empty(), entry.tags.is_empty()) {
             (true, true) if self.me.user != 0 && entry.user != 0 => {
                 Some(self.me.user == entry.user)
@@ -129,25 +129,25 @@ impl Nodes {
         }
     }
 
-    /// Since `before` something happened that makes it worth trying a peer again: our network or
-    /// address changed, the control server sees us again, or one of `wanted` came, came back or
-    /// moved. Of other nodes a large tailnet has news all the time.
-    pub(super) fn worth_a_try(
+    /// Whether a change since `before` suggests trying a peer again: our network or address changed, we
+    /// are connected to the control server again, or one of the `located` nodes came, came back or
+    /// moved. Other nodes of a large tailnet change all the time.
+    pub(super) fn suggests_retry(
         &self,
         before: &Self,
-        news: &News,
-        wanted: &BTreeSet<String>,
+        update: &BusUpdate,
+        located: &BTreeSet<String>,
     ) -> bool {
         let moved = self.me.addresses != before.me.addresses || self.endpoints != before.endpoints;
-        if moved || news.about_us || (self.me.online && !before.me.online) {
+        if moved || update.self_changed || (self.me.online && !before.me.online) {
             return true;
         }
-        wanted.iter().filter_map(|id| self.peers.get(id)).any(|now| {
+        located.iter().filter_map(|id| self.peers.get(id)).any(|now| {
             let Some(then) = before.peers.get(&now.stable_id) else { return true };
             (now.online && !then.online)
                 || (then.expired && !now.expired)
                 || now.addresses != then.addresses
-                || news.back.contains(&now.number)
+                || update.back_online.contains(&now.number)
         })
     }
 }
