@@ -1,25 +1,32 @@
 //! What a daemon does of itself: gives its hub inputs and does what the hub says, as the driver and
 //! its tasks do.
 
-use thrum_api::{Epoch, Place};
+use thrum_api::peer::{Notified, PullPage};
+use thrum_api::{ErrorCode, Place, SequencedEvent};
+use thrumd::log::{Applied, Batch, Incoming, LogError};
 use thrumd::sync::hub::{
-    Action, Failure, FailureKind, Input, NotifyResult, OperationId, PageHeader, PullPipeline,
-    PullReason, PullResult, Step,
+    Action, Failure, FailureKind, Input, NotifyResult, OperationId, PullReason, PullResult, Step,
+};
+use thrumd::sync::protocol::{
+    NotifyRequest, NotifyStep, Pull, confirmed_by, next_step, request, split,
 };
 
-use crate::log::Served;
-use crate::net::{Reply, Request};
-use crate::node::{Asked, Call, Life};
-use crate::world::{Coming, Micros, World, millis, seconds};
+use crate::net::{Message, Reply, Request};
+use crate::node::{Asked, Call, Life, Pulling};
+use crate::world::{Coming, Internal, Micros, World, millis, ready, seconds};
 
-pub fn line(text: &str) -> Failure {
-    Failure { kind: FailureKind::Unreachable, text: text.to_owned() }
+fn local(error: &LogError) -> Failure {
+    Failure::local(error.to_string())
+}
+
+fn no_peer() -> Failure {
+    Failure::local("it is no peer any more".to_owned())
 }
 
 impl World {
     /// Gives the hub of a living node an input and does what it says.
     pub fn input(&mut self, node: usize, input: Input) {
-        let now = self.moment();
+        let now = self.time();
         let Some(life) = &mut self.nodes[node].life else { return };
         self.trace.note(self.now, node, &input);
         let failing =
@@ -29,7 +36,7 @@ impl World {
             _ => false,
         };
         let ended = matches!(&input, Input::PullFinished { result: PullResult::Done { .. }, .. });
-        let lacking = matches!(&input, Input::PullNeeded { .. });
+        let needed = matches!(&input, Input::PullNeeded { .. });
         let actions = life.hub.handle(now, input);
         let pulls = actions.iter().any(|action| matches!(action, Action::Pull { .. }));
         if heard && pulls {
@@ -38,7 +45,7 @@ impl World {
         if ended && pulls {
             self.marks.hit("a rerun after single flight");
         }
-        if lacking {
+        if needed {
             let later = life.hub.next_wake().map(|at| at.since(now));
             self.marks.hit("a notification led to a pull");
             if !pulls && later.is_some_and(|wait| wait == self.timing.triangle_wait) {
@@ -51,215 +58,301 @@ impl World {
         }
     }
 
-    pub fn act(&mut self, node: usize, action: Action) {
-        let life = self.nodes[node].lives;
+    fn act(&mut self, node: usize, action: Action) {
         let soon = self.choices.up_to(millis(2));
-        match action {
+        let tokens = self.nodes[node].life.as_ref().map(|life| &life.tokens);
+        let token = |peer| tokens.and_then(|tokens| tokens.token(peer));
+        let internal = match action {
             Action::Pull { peer, operation, reason } => {
                 if reason == PullReason::Periodic {
                     self.marks.hit("a periodic pull");
                 }
-                let (place, epoch) = self.nodes[node].log.checkpoint(peer);
-                let (flight, first) = PullPipeline::begin(place, epoch);
                 let peer = self.index_of(peer);
-                if let Some(life) = &mut self.nodes[node].life {
-                    life.flights.insert(peer, (operation, flight));
-                }
-                self.step(node, peer, operation, vec![first]);
+                return self.begin_pull(node, peer, operation);
             }
-            Action::Notify {
-                peer,
-                operation,
-                examined: unseen,
-                sent: held,
-                include_events: window,
-                due,
-            } => {
-                let peer = self.index_of(peer);
-                self.plan(
-                    soon,
-                    Coming::Look { node, life, peer, operation, unseen, held, window, due },
-                );
+            Action::Notify { peer, operation, examined, sent, include_events, due } => {
+                let wanted = NotifyRequest { examined, sent, include_events, due };
+                Internal::Notify { peer: self.index_of(peer), operation, wanted }
             }
             Action::ResetCheckpoint { peer, operation } => {
                 self.marks.hit("a checkpoint was reset");
-                let peer = self.index_of(peer);
-                self.plan(soon, Coming::Forgotten { node, life, peer, operation });
+                Internal::ResetCheckpoint { peer: self.index_of(peer), operation }
             }
-            Action::MarkRemoved { .. } | Action::ConfirmPairing(_) | Action::DropPairing(_) => {
-                unreachable!("nobody is removed here: {action:?}")
+            Action::MarkRemoved { peer, removed } => {
+                let Some(token) = token(peer) else { return };
+                Internal::MarkRemoved { peer: self.index_of(peer), token, removed }
             }
+            Action::ConfirmPairing(peer) => {
+                let Some(token) = token(peer) else { return };
+                Internal::ConfirmPairing { peer: self.index_of(peer), token }
+            }
+            Action::DropPairing(peer) => {
+                let Some(token) = token(peer) else { return };
+                Internal::DropPairing { peer: self.index_of(peer), token }
+            }
+        };
+        self.plan_in(node, soon, internal);
+    }
+
+    /// Something that was under way inside a living node goes on.
+    pub fn go_on(&mut self, node: usize, what: Internal) {
+        match what {
+            Internal::TimeOut(call) => {
+                let calls = self.nodes[node].life.as_mut().map(|life| &mut life.calls);
+                if let Some(call) = calls.and_then(|calls| calls.remove(&call)) {
+                    self.answered(node, call, None);
+                }
+            }
+            Internal::Notify { peer, operation, wanted } => {
+                self.notify(node, peer, operation, wanted);
+            }
+            Internal::Apply { operation, batch } => self.apply(node, operation, &batch),
+            Internal::ResetCheckpoint { peer, operation } => {
+                let peer = self.nodes[peer].id;
+                // The driver goes on if it fails, too.
+                drop(self.nodes[node].log.store().reset_checkpoint(peer));
+                self.input(node, Input::CheckpointReset { peer, operation });
+            }
+            pairing => self.pairing_goes_on(node, pairing),
         }
     }
 
-    pub fn step(
-        &mut self,
-        node: usize,
-        peer: usize,
-        operation: OperationId,
-        steps: Vec<Step<Vec<Served>>>,
-    ) {
-        let life = self.nodes[node].lives;
+    fn begin_pull(&mut self, node: usize, peer: usize, operation: OperationId) {
+        let id = self.nodes[peer].id;
+        let Some(entry) = self.nodes[node].registry.get(id) else {
+            let result = PullResult::Failed(no_peer());
+            return self.input(node, Input::PullFinished { peer: id, operation, result });
+        };
+        let from = self.nodes[node].log.store().checkpoint(id).unwrap();
+        let (pull, first) = Pull::begin(id, from);
+        if let Some(life) = &mut self.nodes[node].life {
+            life.pulls.insert(operation, Pulling { peer, token: entry.token, pull });
+        }
+        self.step(node, operation, vec![first]);
+    }
+
+    fn step(&mut self, node: usize, operation: OperationId, steps: Vec<Step<Vec<SequencedEvent>>>) {
         if steps.len() == 2 && matches!(steps[1], Step::Fetch(_)) {
             self.marks.hit("a page was pipelined");
         }
         for step in steps {
             match step {
-                Step::Fetch(after) => {
-                    let have = self.nodes[node].log.heads();
-                    let call = Call { peer, operation, what: Asked::Page };
-                    self.call(node, call, Request::Pull { after, have }, seconds(180));
-                }
+                Step::Fetch(after) => self.fetch(node, operation, after),
                 Step::Apply { page, checkpoint } => {
+                    let Some(pulling) = self.pulling(node, operation) else { return };
+                    let batch = pulling.pull.batch(checkpoint);
+                    let events = page.into_iter().map(Incoming::read).collect();
+                    let batch = Box::new(Batch { events, ..batch });
                     let takes = self.choices.up_to(millis(30));
-                    self.plan(
-                        takes,
-                        Coming::Applied { node, life, peer, operation, page, checkpoint },
-                    );
+                    self.plan_in(node, takes, Internal::Apply { operation, batch });
                 }
-                Step::End(end) => {
-                    if let Some(life) = &mut self.nodes[node].life {
-                        life.flights.remove(&peer);
-                    }
-                    if matches!(&end, PullResult::Failed(f) if f.kind == FailureKind::Unreachable) {
-                        self.marks.hit("a back-off");
-                    }
-                    let id = self.nodes[peer].id;
-                    self.input(node, Input::PullFinished { peer: id, operation, result: end });
-                }
+                Step::End(result) => self.end_pull(node, operation, result),
             }
         }
     }
 
-    pub fn flight(
+    fn pulling(&mut self, node: usize, operation: OperationId) -> Option<&mut Pulling> {
+        self.nodes[node].life.as_mut()?.pulls.get_mut(&operation)
+    }
+
+    /// Whether the peer of this pull was neither removed nor paired again since.
+    fn is_still(&mut self, node: usize, operation: OperationId) -> bool {
+        let Some(Pulling { peer, token, .. }) = self.pulling(node, operation) else { return false };
+        let (peer, token) = (*peer, token.clone());
+        let entry = self.nodes[node].registry.get(self.nodes[peer].id);
+        entry.is_some_and(|entry| entry.token.matches(token.expose()))
+    }
+
+    fn pull_goes_on(
         &mut self,
         node: usize,
-        peer: usize,
         operation: OperationId,
-        turn: impl FnOnce(&mut PullPipeline<Vec<Served>>) -> Vec<Step<Vec<Served>>>,
+        turn: impl FnOnce(&mut Pull<Vec<SequencedEvent>>) -> Vec<Step<Vec<SequencedEvent>>>,
     ) {
-        let Some(life) = &mut self.nodes[node].life else { return };
-        let Some((at, flight)) = life.flights.get_mut(&peer) else { return };
-        if *at == operation {
-            let steps = turn(flight);
-            self.step(node, peer, operation, steps);
+        if let Some(pulling) = self.pulling(node, operation) {
+            let steps = turn(&mut pulling.pull);
+            self.step(node, operation, steps);
         }
     }
 
-    pub fn call(&mut self, node: usize, call: Call, request: Request, patience: Micros) {
-        self.calls += 1;
-        self.requests += 1;
-        let number = self.calls;
-        let life = self.nodes[node].lives;
-        if let Some(life) = &mut self.nodes[node].life {
-            life.calls.insert(number, call);
-        }
-        let arrivals = self.net.arrivals(node, call.peer, &mut self.choices);
-        if arrivals.len() > 1 {
-            self.marks.hit("a request came twice");
-        }
-        for after in arrivals {
-            let request = request.clone();
-            let to = call.peer;
-            self.plan(after, Coming::Request { to, from: node, call: number, request });
-        }
-        self.plan(patience, Coming::TimeOut { node, life, call: number });
-    }
-
-    pub fn apply(
-        &mut self,
-        node: usize,
-        peer: usize,
-        page: &[Served],
-        checkpoint: Option<Place>,
-        epoch: Option<Epoch>,
-    ) {
-        let id = self.nodes[peer].id;
-        let applied = self.nodes[node].log.apply(id, page, checkpoint, epoch, &mut self.ids);
-        self.trace.note(self.now, node, &applied);
-        self.received += page.len() as u64;
-        self.duplicates += applied.same;
-        for (happened, mark) in [
-            (applied.same > 0, "a duplicate by relay"),
-            (applied.new_epoch, "an epoch began by a page"),
-            (applied.forked, "an origin forked"),
-            (applied.own_came_back, "own events came back"),
-        ] {
-            if happened {
-                self.marks.hit(mark);
+    fn fetch(&mut self, node: usize, operation: OperationId, after: Place) {
+        let is_still = self.is_still(node, operation);
+        let have = self.nodes[node].log.store().heads();
+        let have = have.map_err(|error| local(&error));
+        let have = have.and_then(|have| if is_still { Ok(have) } else { Err(no_peer()) });
+        let mut params = match have {
+            Ok(have) => request(after, have, self.page_limit),
+            Err(failure) => {
+                let result = PullResult::Failed(failure);
+                return self.pull_goes_on(node, operation, |pull| pull.refused(result));
             }
+        };
+        if self.nodes[node].old {
+            params.have = None;
         }
-        if applied.new > 0 {
+        let Some(pulling) = self.pulling(node, operation) else { return };
+        let (peer, token) = (pulling.peer, Some(pulling.token.clone()));
+        let message = Message { token, request: Request::Pull(params) };
+        self.call(node, peer, Asked::Page(operation), message, seconds(180));
+    }
+
+    fn apply(&mut self, node: usize, operation: OperationId, batch: &Batch) {
+        let outcome = match self.is_still(node, operation) {
+            true => self.nodes[node].log.store().apply(batch).map_err(|error| local(&error)),
+            false => Err(no_peer()),
+        };
+        self.trace.note(self.now, node, &outcome);
+        match &outcome {
+            Ok(applied) => self.count(node, applied),
+            Err(_) => self.marks.hit("a page was not applied"),
+        }
+        self.pull_goes_on(node, operation, |pull| pull.applied(outcome));
+    }
+
+    fn end_pull(&mut self, node: usize, operation: OperationId, result: PullResult) {
+        let now = self.time();
+        let it = &mut self.nodes[node];
+        let Some(life) = &mut it.life else { return };
+        let Some(Pulling { peer, pull, .. }) = life.pulls.remove(&operation) else { return };
+        if matches!(&result, PullResult::Failed(f) if f.kind == FailureKind::Unreachable) {
+            self.marks.hit("a back-off");
+        }
+        let other_log = result == PullResult::OtherLog;
+        let mismatch = life.mismatches.entry(peer).or_default();
+        let mismatch = |is_missing| mismatch.after_pull(is_missing, now);
+        let result = ready(pull.finish(&it.log, result, mismatch));
+        if !other_log && result == PullResult::OtherLog {
+            self.marks.hit("a checkpoint matched by chance");
+        }
+        let peer = self.nodes[peer].id;
+        self.input(node, Input::PullFinished { peer, operation, result });
+    }
+
+    /// Counts events that came over the wire, and tells the hub if the log grew.
+    pub fn count(&mut self, node: usize, applied: &Applied) {
+        self.received += (applied.applied + applied.skipped) as u64;
+        self.duplicates += applied.skipped as u64;
+        if applied.skipped > 0 {
+            self.marks.hit("a duplicate by relay");
+        }
+        if applied.new_epoch {
+            self.marks.hit("an epoch began by a page");
+        }
+        if applied.applied > 0 {
             self.log_grew(node);
         }
     }
 
-    /// The client side of a telling, as `sync::tell` does it.
-    pub fn look(
+    /// After a read of events: the driver asks the peers for rows that were found damaged.
+    pub fn after_read(&mut self, node: usize) {
+        let found = self.nodes[node].log.store().damaged_rows().unwrap();
+        let Some(life) = &mut self.nodes[node].life else { return };
+        if std::mem::replace(&mut life.damaged_rows, found) < found {
+            self.marks.hit("a damaged row was found");
+            self.input(node, Input::SyncNow(None));
+        }
+    }
+
+    fn notify(&mut self, node: usize, peer: usize, operation: OperationId, wanted: NotifyRequest) {
+        let id = self.nodes[peer].id;
+        let Some(entry) = self.nodes[node].registry.get(id) else {
+            let result = NotifyResult::Failed(no_peer());
+            return self.input(node, Input::NotifyFinished { peer: id, operation, result });
+        };
+        let name = format!("node-{node}");
+        let step = ready(next_step(&self.nodes[node].log, id, &name, wanted, &self.timing));
+        self.after_read(node);
+        let result = match step {
+            Ok(NotifyStep::Send(mut params)) => {
+                if self.nodes[node].old {
+                    (params.heads, params.events) = (None, None);
+                    (params.after_seq, params.after_id) = (None, None);
+                }
+                let latest = Place { sequence: params.latest_seq, event_id: params.latest_id };
+                let asked = Asked::Notified(operation, latest);
+                let message =
+                    Message { token: Some(entry.token), request: Request::Notify(params) };
+                return self.call(node, peer, asked, message, seconds(10));
+            }
+            Ok(NotifyStep::Defer { delay, examined }) => {
+                let relay = delay == self.timing.relay_delay;
+                self.marks.hit(if relay { "relayed news waited" } else { "an echo waited" });
+                NotifyResult::Deferred { delay, examined }
+            }
+            Err(error) => NotifyResult::Failed(local(&error)),
+        };
+        self.input(node, Input::NotifyFinished { peer: id, operation, result });
+    }
+
+    pub fn call(
         &mut self,
         node: usize,
         peer: usize,
-        operation: OperationId,
-        what: (Place, Place, bool, bool),
+        what: Asked,
+        message: Message,
+        patience: Micros,
     ) {
-        let (unseen, held, with_window, due) = what;
-        let id = self.nodes[peer].id;
-        let mut news = self.nodes[node].log.news(id, if due { held } else { unseen });
-        if !due {
-            let delay = self.timing.notify_delay(news.own, news.concerns_peer);
-            if !delay.is_zero() {
-                let relay = delay == self.timing.relay_delay;
-                self.marks.hit(if relay { "relayed news waited" } else { "an echo waited" });
-                let result = NotifyResult::Deferred { delay, examined: news.head };
-                return self.input(node, Input::NotifyFinished { peer: id, operation, result });
-            }
-            news = self.nodes[node].log.news(id, held);
+        let call = self.new_call(node, peer, what);
+        let arrivals = self.net.arrivals(node, peer, &mut self.choices);
+        if arrivals.len() > 1 {
+            self.marks.hit("a request came twice");
         }
-        let window = news.window.filter(|window| with_window && !window.is_empty());
-        let request = Request::Notify {
-            latest: news.head,
-            after: window.as_ref().map(|_| held),
-            window: window.unwrap_or_default(),
-            heads: news.heads,
-        };
-        let call = Call { peer, operation, what: Asked::Told { latest: news.head } };
-        self.call(node, call, request, seconds(10));
+        for after in arrivals {
+            let message = Box::new(message.clone());
+            self.plan(after, Coming::Request { to: peer, from: node, call, message });
+        }
+        self.plan_in(node, patience, Internal::TimeOut(call));
     }
 
-    pub fn answered(&mut self, node: usize, call: Call, reply: Reply) {
+    /// The answer to a call; None: it didn't come in time.
+    pub fn answered(&mut self, node: usize, call: Call, reply: Option<Reply>) {
         let peer = self.nodes[call.peer].id;
-        match (call.what, reply) {
-            (Asked::Page, Reply::Page(page)) => {
-                let facts = PageHeader {
-                    sequences: page.events.iter().map(|(place, _)| *place).collect(),
-                    next: page.next,
-                    more_available: page.more,
-                    head: page.head,
-                    epoch: Some(page.epoch),
+        match call.what {
+            Asked::Page(operation) => {
+                let page: Result<Box<PullPage>, _> = match reply {
+                    Some(Reply::Page(page)) => Ok(page),
+                    Some(Reply::Refused(error)) if error.code == ErrorCode::OTHER_LOG => {
+                        Err(PullResult::OtherLog)
+                    }
+                    other => Err(PullResult::Failed(failure(other))),
                 };
-                let turn = |flight: &mut PullPipeline<_>| flight.page(&facts, page.events);
-                self.flight(node, call.peer, call.operation, turn);
+                self.pull_goes_on(node, operation, |pull| match page {
+                    Ok(page) => {
+                        let (header, heads, events) = split(*page);
+                        pull.page(&header, heads, events)
+                    }
+                    Err(result) => pull.refused(result),
+                });
             }
-            (Asked::Page, Reply::OtherLog) => self.failed(node, call, PullResult::OtherLog),
-            (Asked::Told { latest }, Reply::Held(held)) => {
-                let result = NotifyResult::Answered { latest, confirmed: held };
-                self.input(node, Input::NotifyFinished { peer, operation: call.operation, result });
+            Asked::Notified(operation, latest) => {
+                let result = match reply {
+                    Some(Reply::Notified(answer)) => confirmed_by(&answer, latest),
+                    other => NotifyResult::Failed(failure(other)),
+                };
+                self.input(node, Input::NotifyFinished { peer, operation, result });
             }
-            _ => self.failed(node, call, PullResult::Failed(line("connection refused"))),
+            Asked::Goodbye => {
+                if let Some(Reply::Notified(Notified { .. })) = reply {
+                    self.marks.hit("a goodbye arrived");
+                }
+            }
+            Asked::Pair => self.pair_answered(node, call.peer, reply),
+            Asked::Confirm(token, tries) => {
+                self.confirm_answered(node, call.peer, token, tries, reply);
+            }
         }
     }
+}
 
-    pub fn failed(&mut self, node: usize, call: Call, end: PullResult) {
-        let peer = self.nodes[call.peer].id;
-        match (call.what, end) {
-            (Asked::Page, end) => {
-                self.flight(node, call.peer, call.operation, |flight| flight.refused(end));
-            }
-            (Asked::Told { .. }, PullResult::Failed(failure)) => {
-                let result = NotifyResult::Failed(failure);
-                self.input(node, Input::NotifyFinished { peer, operation: call.operation, result });
-            }
-            (Asked::Told { .. }, end) => unreachable!("a telling ended as {end:?}"),
+/// What the client makes of an answer that is none.
+fn failure(reply: Option<Reply>) -> Failure {
+    let (kind, text) = match reply {
+        Some(Reply::Refused(error)) if error.code == ErrorCode::NOT_AUTHENTICATED => {
+            (FailureKind::TokenRefused, error.message)
         }
-    }
+        Some(Reply::Refused(error)) => return Failure::bad_answer(error.message),
+        Some(_) => (FailureKind::Unreachable, "connection refused".to_owned()),
+        None => (FailureKind::Unreachable, "no answer".to_owned()),
+    };
+    Failure { kind, text }
 }

@@ -1,4 +1,4 @@
-//! What happens on a day.
+//! A day: faults, then healing, and what must be true at each moment.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use thrum_api::EventId;
 use thrum_api::local::PeerState;
 use thrumd::sync::hub::Input;
 
-use crate::log::SimLog;
+use crate::faults::something;
 use crate::net::Net;
 use crate::world::{World, millis, seconds};
 
@@ -17,20 +17,37 @@ const BOUND: u64 = seconds(15 * 60);
 /// Phase 1: faults. Phase 2: healing. An error says what was lost or who still waits.
 pub fn bad_day(world: &mut World) -> Result<(), String> {
     for _ in 0..20 + world.choices.up_to(60) {
-        something(world);
+        something(world)?;
         let wait = [millis(5), millis(300), seconds(4), seconds(40), seconds(400)];
         let most = world.choices.of(&wait);
         let span = world.choices.up_to(most);
         world.run_for(span);
-        nothing_acknowledged_is_lost(world)?;
+        invariants(world)?;
     }
     world.net = Net::quiet();
     for node in 0..world.nodes.len() {
+        world.nodes[node].log.set_full(false);
+        if world.nodes[node].asleep.is_some() {
+            world.wake_up(node);
+        }
         if !world.is_up(node) {
             world.start(node);
         }
+        world.input(node, Input::Enable(true));
+        // What is damaged is found when somebody reads it.
+        world.nodes[node].log.read_all();
+        world.after_read(node);
     }
-    converge(world)
+    // What stands in a log now must not be lost any more.
+    let least: BTreeSet<EventId> = world
+        .nodes
+        .iter()
+        .flat_map(|node| node.log.held().iter().copied().collect::<Vec<_>>())
+        .collect();
+    pair_again(world)?;
+    converge(world, &least)?;
+    marks_of_logs(world);
+    Ok(())
 }
 
 /// Writes, one after the other, on every machine in turn.
@@ -41,23 +58,66 @@ pub fn quiet_day(world: &mut World, writes: u64) -> Result<(), String> {
         world.write(node, 1 + n % 3);
         world.run_for([millis(3), millis(80), seconds(2)][node % 3]);
     }
-    converge(world)
+    converge(world, &BTreeSet::new())
 }
 
-fn converge(world: &mut World) -> Result<(), String> {
-    // A page that is still on its way may bring more: it can come from a log that was lost since.
-    let least: BTreeSet<EventId> = world.nodes.iter().flat_map(|node| node.log.ids()).collect();
+/// Persons pair whoever is not paired any more.
+fn pair_again(world: &mut World) -> Result<(), String> {
+    // What the last joins left open is decided by then.
+    world.run_for(BOUND);
+    for node in 0..world.nodes.len() {
+        for peer in world.nodes[node].peers.clone().into_iter().filter(|peer| *peer < node) {
+            match pairing(world, node, peer) {
+                Pairing::Both => continue,
+                Pairing::Contradiction => {
+                    return Err(format!("{node} and {peer} have each other with other tokens"));
+                }
+                Pairing::NotBoth => {}
+            }
+            world.join(node, peer);
+            let paired = |world: &World| matches!(pairing(world, node, peer), Pairing::Both);
+            if !world.run_until(seconds(60), paired) {
+                return Err(format!("{node} and {peer} can't be paired"));
+            }
+        }
+    }
+    Ok(())
+}
+
+enum Pairing {
+    Both,
+    NotBoth,
+    Contradiction,
+}
+
+fn pairing(world: &World, node: usize, peer: usize) -> Pairing {
+    let entry = |of: usize, peer: usize| world.nodes[of].registry.get(world.nodes[peer].id);
+    let (Some(a), Some(b)) = (entry(node, peer), entry(peer, node)) else {
+        return Pairing::NotBoth;
+    };
+    if a.removed_us || b.removed_us || a.unconfirmed || b.unconfirmed {
+        Pairing::NotBoth
+    } else if a.token.matches(b.token.expose()) {
+        Pairing::Both
+    } else {
+        Pairing::Contradiction
+    }
+}
+
+/// All logs come to hold the same, at least these events, and every hub says so.
+fn converge(world: &mut World, least: &BTreeSet<EventId>) -> Result<(), String> {
     let same = |world: &World| {
-        let all = world.nodes[0].log.ids();
-        all.is_superset(&least) && world.nodes.iter().all(|node| node.log.ids() == all)
+        let all = world.nodes[0].log.held();
+        world.nodes.iter().all(|node| node.log.held() == all) && all.is_superset(least)
     };
     if !world.run_until(BOUND, same) {
         return Err("the logs don't hold the same events".to_owned());
     }
-    if !world.run_until(BOUND, everyone_says_so) {
+    if !world.run_until(BOUND, |world| same(world) && everyone_says_so(world)) {
         return Err("the logs hold the same events, and not every peer is in sync".to_owned());
     }
-    nothing_acknowledged_is_lost(world)
+    invariants(world)?;
+    heads_are_true(world)
 }
 
 fn everyone_says_so(world: &World) -> bool {
@@ -70,76 +130,61 @@ fn everyone_says_so(world: &World) -> bool {
     })
 }
 
-fn nothing_acknowledged_is_lost(world: &World) -> Result<(), String> {
+fn invariants(world: &World) -> Result<(), String> {
     for (n, node) in world.nodes.iter().enumerate() {
-        if let Some(id) = node.acknowledged.iter().find(|id| !node.log.holds(**id)) {
+        let held = node.log.held();
+        if let Some(id) = node.acknowledged.difference(&held).next() {
             return Err(format!("node {n} acknowledged {id} and does not hold it"));
+        }
+    }
+    checkpoints_are_true(world)
+}
+
+/// Whatever stands in a peer's log up to the checkpoint is held. Only where no disk was ever changed:
+/// after that a checkpoint is of another log until the peer says so.
+fn checkpoints_are_true(world: &World) -> Result<(), String> {
+    if world.nodes.iter().any(|node| node.disk_changed) {
+        return Ok(());
+    }
+    for (n, node) in world.nodes.iter().enumerate() {
+        let held = node.log.held();
+        for peer in &node.peers {
+            let taken = world.nodes[*peer].log.up_to(world.checkpoint(n, *peer).sequence);
+            if let Some(id) = taken.iter().find(|id| !held.contains(id)) {
+                return Err(format!("node {n}'s checkpoint for node {peer} is behind {id}"));
+            }
         }
     }
     Ok(())
 }
 
-fn something(world: &mut World) {
-    let node = world.choices.index(world.nodes.len());
-    match world.choices.up_to(19) {
-        0..=7 => {
-            let count = 1 + world.choices.up_to(7);
-            if world.is_up(node) {
-                world.write(node, count);
-            }
+/// What each log says of its origins is what stands in it.
+fn heads_are_true(world: &World) -> Result<(), String> {
+    let wrong = "SELECT count(*) FROM origins WHERE top != coalesce(
+             (SELECT max(origin_sequence) FROM events WHERE origin = origins.id), 0)
+         OR head != (SELECT count(*) FROM (SELECT DISTINCT origin_sequence AS place FROM events
+             WHERE origin = origins.id) WHERE place <= head)
+         OR EXISTS (SELECT 1 FROM events WHERE origin = origins.id AND origin_sequence = head + 1)";
+    for (n, node) in world.nodes.iter().enumerate() {
+        if node.log.count(wrong) > 0 {
+            return Err(format!("node {n} has a head of an origin that is not true"));
         }
-        8..=9 => crash_or_start(world, node),
-        10 => {
-            world.nodes[node].backup = Some(world.nodes[node].log.clone());
-        }
-        11 => restore(world, node),
-        12 => {
-            if world.choices.percent(40) {
-                lose(world, node);
-            }
-        }
-        13..=15 => {
-            let other = world.choices.index(world.nodes.len());
-            world.net.cut.insert((node, other));
-            if world.choices.percent(50) {
-                world.net.cut.insert((other, node));
-            }
-        }
-        16..=17 => world.net.cut.clear(),
-        18 => world.input(node, Input::SyncNow(None)),
-        _ => world.input(node, Input::NetworkChanged),
     }
+    Ok(())
 }
 
-fn crash_or_start(world: &mut World, node: usize) {
-    if world.is_up(node) {
-        world.crash(node);
-    } else {
-        world.start(node);
-    }
-}
-
-/// The database is gone; the daemon notices that when it starts.
-fn lose(world: &mut World, node: usize) {
-    world.crash(node);
-    world.marks.hit("a database was lost");
-    let id = world.nodes[node].id;
-    world.nodes[node].log = SimLog::new(id, &mut world.ids);
-    world.nodes[node].acknowledged.clear();
-    world.start(node);
-}
-
-/// The database is an older copy of itself; nobody tells the daemon. With or without new events
-/// before the first contact.
-fn restore(world: &mut World, node: usize) {
-    let Some(backup) = world.nodes[node].backup.clone() else { return };
-    world.crash(node);
-    world.marks.hit("a database was restored");
-    world.nodes[node].acknowledged.retain(|id| backup.holds(*id));
-    world.nodes[node].log = backup;
-    world.start(node);
-    let count = world.choices.up_to(4);
-    if count > 0 {
-        world.write(node, count);
+fn marks_of_logs(world: &mut World) {
+    let own_came_back = "SELECT count(*) FROM events JOIN origins ON origins.id = origin, meta
+         WHERE origins.daemon_id = meta.daemon_id AND source != 0";
+    for node in 0..world.nodes.len() {
+        let log = &world.nodes[node].log;
+        for (sql, mark) in [
+            ("SELECT count(*) FROM origins WHERE forked", "an origin forked"),
+            (own_came_back, "own events came back"),
+        ] {
+            if log.count(sql) > 0 {
+                world.marks.hit(mark);
+            }
+        }
     }
 }

@@ -1,278 +1,228 @@
-//! A log in memory with the semantics of `thrumd::log`.
+//! The real log, in memory, with ids and times that the seed decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use thrum_api::{DaemonId, Epoch, EventId, Head, Origin, OriginSequence, Place, Sequence};
+use rusqlite::Connection;
+use serde_json::value::RawValue;
+use thrum_api::local::EventListParams;
+use thrum_api::{
+    DaemonId, Draft, Epoch, EventId, Head, Place, Sequence, SequencedEvent, Timestamp,
+};
+use thrumd::log::{
+    Applied, Batch, Checkpoint, Environment, Incoming, LogError, LogHead, LogStore, Missing, News,
+    PageAnswer, PageRequest,
+};
+use thrumd::sync::protocol::ReplicaLog;
 use ulid::Ulid;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SimEvent {
-    pub id: EventId,
-    pub origin: Origin,
-    pub origin_sequence: u64,
-}
+use crate::world::Micros;
 
-/// An event of a page, and its place in the log that served it.
-pub type Served = (Sequence, SimEvent);
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Applied {
-    pub new: u64,
-    pub same: u64,
-    pub new_epoch: bool,
-    pub forked: bool,
-    pub own_came_back: bool,
-}
-
-#[derive(Debug)]
-pub struct Page {
-    pub events: Vec<Served>,
-    pub next: Place,
-    pub more: bool,
-    pub head: Sequence,
-    pub epoch: Epoch,
-}
-
-#[derive(Debug)]
-pub struct News {
-    pub head: Place,
-    pub heads: Option<Vec<Head>>,
-    pub window: Option<Vec<Served>>,
-    pub concerns_peer: bool,
-    pub own: bool,
-}
-
+/// Ids from a counter, and the virtual time of day.
 #[derive(Debug, Clone, Default)]
-struct OriginState {
-    /// The first event at each place.
-    places: BTreeMap<u64, EventId>,
-    head: u64,
-    forked: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct SimLog {
-    pub daemon: DaemonId,
-    pub epoch: Epoch,
-    own: u64,
-    events: Vec<(SimEvent, Option<DaemonId>)>,
-    held: BTreeMap<EventId, u64>,
-    origins: BTreeMap<Origin, OriginState>,
-    checkpoints: BTreeMap<DaemonId, (Place, Option<Epoch>)>,
-}
-
-/// Ids come from a counter, so that a seed decides them.
-#[derive(Debug, Default)]
-pub struct Ids(u128);
+pub struct Ids(Arc<Mutex<(u128, Micros)>>);
 
 impl Ids {
-    pub fn draw(&mut self) -> Ulid {
-        self.0 += 1;
-        Ulid(self.0)
+    pub fn draw(&self) -> Ulid {
+        let mut state = self.0.lock().unwrap();
+        state.0 += 1;
+        Ulid::from(state.0)
+    }
+
+    pub fn set_time(&self, now: Micros) {
+        self.0.lock().unwrap().1 = now;
     }
 }
 
-const PAGE: usize = 5;
-const WINDOW: usize = 4;
+impl Environment for Ids {
+    fn event_id(&mut self) -> EventId {
+        EventId::from_ulid(self.draw())
+    }
+
+    fn epoch(&mut self) -> Epoch {
+        Epoch::from_ulid(self.draw())
+    }
+
+    fn now(&mut self) -> Timestamp {
+        let millis = self.0.lock().unwrap().1 / 1000;
+        Timestamp::from_millis(1_700_000_000_000 + i64::try_from(millis).unwrap())
+    }
+}
+
+/// A new database in memory that outlives its first connection's statements.
+fn copy(from: &Connection) -> Connection {
+    static COPIES: AtomicU64 = AtomicU64::new(0);
+    let name = format!("file:/copy-{}?vfs=memdb", COPIES.fetch_add(1, Ordering::Relaxed));
+    let to = Connection::open(&name).unwrap();
+    from.execute("VACUUM INTO ?1", [&name]).unwrap();
+    to
+}
+
+pub struct SimLog {
+    store: Mutex<LogStore>,
+    /// What is held, and the database's count of changes at that time.
+    held: Mutex<(u64, Arc<BTreeSet<EventId>>)>,
+}
 
 impl SimLog {
-    pub fn new(daemon: DaemonId, ids: &mut Ids) -> Self {
-        Self {
-            daemon,
-            epoch: Epoch::from_ulid(ids.draw()),
-            own: 0,
-            events: Vec::new(),
-            held: BTreeMap::new(),
-            origins: BTreeMap::new(),
-            checkpoints: BTreeMap::new(),
+    pub fn new(daemon: DaemonId, ids: &Ids) -> Self {
+        Self::of(LogStore::open_in_memory(daemon, ids.clone()).unwrap())
+    }
+
+    /// The log in a copy of this database.
+    pub fn restored(backup: &Connection, daemon: DaemonId, ids: &Ids) -> Self {
+        Self::of(LogStore::open(copy(backup), daemon, ids.clone()).unwrap())
+    }
+
+    fn of(store: LogStore) -> Self {
+        Self { store: Mutex::new(store), held: Mutex::new((u64::MAX, Arc::default())) }
+    }
+
+    pub fn store(&self) -> MutexGuard<'_, LogStore> {
+        self.store.lock().unwrap()
+    }
+
+    pub fn backup(&self) -> Connection {
+        copy(self.store().connection())
+    }
+
+    /// As after a crash: whatever is only in memory is gone.
+    pub fn reopened(self, ids: &Ids) -> Self {
+        let store = self.store.into_inner().unwrap();
+        let daemon = store.daemon();
+        Self::of(LogStore::open(store.into_connection(), daemon, ids.clone()).unwrap())
+    }
+
+    /// Every event that stands here undamaged.
+    pub fn held(&self) -> Arc<BTreeSet<EventId>> {
+        let store = self.store();
+        let changes = store.connection().total_changes();
+        let mut held = self.held.lock().unwrap();
+        if held.0 != changes {
+            let ids = select(store.connection(), "SELECT event_id FROM events WHERE body != x'00'");
+            *held = (changes, Arc::new(ids.into_iter().map(|(id, _)| id).collect()));
         }
+        Arc::clone(&held.1)
     }
 
-    pub fn own_origin(&self) -> Origin {
-        Origin { daemon: self.daemon, epoch: self.epoch }
+    /// The events up to a place.
+    pub fn up_to(&self, place: Sequence) -> Vec<EventId> {
+        let sql = format!("SELECT event_id FROM events WHERE sequence <= {}", place.0);
+        select(self.store().connection(), &sql).into_iter().map(|(id, _)| id).collect()
     }
 
-    pub fn ids(&self) -> BTreeSet<EventId> {
-        self.held.keys().copied().collect()
+    pub fn append(&self) -> Result<EventId, LogError> {
+        let body = RawValue::from_string("{}".to_owned()).unwrap();
+        let event_type = "test.happened".to_owned();
+        let draft = Draft { event_id: None, event_type, project: None, body };
+        Ok(self.store().append(&[draft])?[0].event_id)
     }
 
-    pub fn holds(&self, id: EventId) -> bool {
-        self.held.contains_key(&id)
-    }
-
-    pub fn head(&self) -> Place {
-        self.place(self.events.len())
-    }
-
-    fn place(&self, sequence: usize) -> Place {
-        match sequence.checked_sub(1).and_then(|index| self.events.get(index)) {
-            Some((event, _)) => {
-                Place { sequence: Sequence(sequence as u64), event_id: Some(event.id) }
-            }
-            None => Place::START,
-        }
-    }
-
-    pub fn append(&mut self, ids: &mut Ids) -> EventId {
-        self.own += 1;
-        let id = EventId::from_ulid(ids.draw());
-        let event = SimEvent { id, origin: self.own_origin(), origin_sequence: self.own };
-        assert!(!self.store(event, None), "our own event stands where another one stands");
-        id
-    }
-
-    /// True if the origin forked with it.
-    fn store(&mut self, event: SimEvent, from: Option<DaemonId>) -> bool {
-        self.events.push((event, from));
-        let known = self.held.insert(event.id, self.events.len() as u64);
-        assert_eq!(known, None, "an event stands in a log twice");
-        let origin = self.origins.entry(event.origin).or_default();
-        let fork = origin.places.contains_key(&event.origin_sequence);
-        if fork {
-            origin.forked = true;
-        } else {
-            origin.places.insert(event.origin_sequence, event.id);
-            while origin.places.contains_key(&(origin.head + 1)) {
-                origin.head += 1;
-            }
-        }
-        fork
-    }
-
-    pub fn apply(
-        &mut self,
-        peer: DaemonId,
-        events: &[Served],
-        checkpoint: Option<Place>,
-        epoch: Option<Epoch>,
-        ids: &mut Ids,
-    ) -> Applied {
-        let mut applied = Applied::default();
-        for (_, event) in events {
-            if self.holds(event.id) {
-                applied.same += 1;
-                continue;
-            }
-            let forked = self.store(*event, Some(peer));
-            applied.new += 1;
-            applied.forked |= forked;
-            applied.own_came_back |= event.origin.daemon == self.daemon;
-            if event.origin == self.own_origin() && (event.origin_sequence > self.own || forked) {
-                applied.new_epoch |= self.begin_epoch(ids);
-            }
-        }
-        if let Some(place) = checkpoint {
-            let (held, known) = self.checkpoint(peer);
-            let same_log = epoch.is_none() || known.is_none() || epoch == known;
-            let overtaken = place.sequence < held.sequence && same_log;
-            if !overtaken {
-                self.checkpoints.insert(peer, (place, epoch.or(known)));
-            }
-        }
-        applied
-    }
-
-    fn begin_epoch(&mut self, ids: &mut Ids) -> bool {
-        self.epoch = Epoch::from_ulid(ids.draw());
-        self.own = 0;
-        true
-    }
-
-    pub fn rolled_back(&mut self, ids: &mut Ids) -> bool {
-        self.own > 0 && self.begin_epoch(ids)
-    }
-
-    /// And the epoch of the peer's log then.
-    pub fn checkpoint(&self, peer: DaemonId) -> (Place, Option<Epoch>) {
-        self.checkpoints.get(&peer).copied().unwrap_or((Place::START, None))
-    }
-
-    pub fn reset_checkpoint(&mut self, peer: DaemonId) {
-        self.checkpoints.remove(&peer);
-    }
-
-    fn matches(&self, place: Place) -> bool {
-        let sequence = usize::try_from(place.sequence.0).unwrap_or(usize::MAX);
-        sequence <= self.events.len()
-            && place.event_id.is_none_or(|id| self.place(sequence).event_id == Some(id))
-    }
-
-    fn head_of_origin(origin: &Origin, state: &OriginState) -> Option<Head> {
-        Some(Head {
-            origin_daemon: origin.daemon,
-            origin_epoch: origin.epoch,
-            origin_sequence: OriginSequence(state.head),
-            event_id: *state.places.get(&state.head)?,
-        })
-    }
-
-    /// All heads that are safe to send as `have`.
-    pub fn heads(&self) -> Vec<Head> {
-        let origins = self.origins.iter().filter(|(_, state)| !state.forked);
-        origins.filter_map(|(origin, state)| Self::head_of_origin(origin, state)).collect()
-    }
-
-    fn holds_head(&self, head: &Head) -> bool {
-        self.origins.get(&head.origin()).is_some_and(|state| {
-            !state.forked && state.places.get(&head.origin_sequence.0) == Some(&head.event_id)
-        })
-    }
-
-    pub fn missing(&self, heads: &[Head]) -> Vec<Origin> {
-        let lacks = |head: &&Head| {
-            let reach = self.origins.get(&head.origin()).map_or(0, |state| state.head);
-            !self.holds_head(head) || head.origin_sequence.0 > reach
+    /// Events of so many origins, as they came from a machine that is no peer any more.
+    pub fn fill(&self, origins: u64, ids: &Ids) {
+        let event = |n: u64| {
+            let id = || ids.draw().to_string();
+            let text = format!(
+                r#"{{"event_id":"{}","origin_daemon":"{}","origin_epoch":"{}","origin_sequence":1,"hlc":"0192f3a1b2c3-0004","timestamp":"2026-11-24T16:00:00.123Z","type":"test.happened","body":{{}}}}"#,
+                id(),
+                DaemonId::from_ulid(ids.draw()),
+                id(),
+            );
+            let event = RawValue::from_string(text).unwrap();
+            Incoming::read(SequencedEvent { sequence: Sequence(n + 1), event })
         };
-        heads.iter().filter(lacks).map(Head::origin).collect()
+        let peer = DaemonId::from_ulid(ids.draw());
+        let from = self.store().checkpoint(peer).unwrap();
+        let events = (0..origins).map(event).collect();
+        let batch = Batch { epoch: None, peer, events, from, checkpoint: None };
+        let applied = self.store().apply(&batch).unwrap();
+        assert_eq!(applied.applied as u64, origins);
     }
 
-    /// None: this log does not hold that event at that place.
-    pub fn page(&self, after: Place, have: &[Head]) -> Option<Page> {
-        if !self.matches(after) {
-            return None;
-        }
-        let cover: BTreeMap<Origin, u64> = have
-            .iter()
-            .filter(|head| self.holds_head(head))
-            .map(|head| (head.origin(), head.origin_sequence.0))
-            .collect();
-        let mut events = Vec::new();
-        let mut next = usize::try_from(after.sequence.0).unwrap_or(usize::MAX);
-        while let Some((event, _)) = self.events.get(next) {
-            let covered = cover.get(&event.origin).is_some_and(|to| event.origin_sequence <= *to);
-            if !covered {
-                if events.len() == PAGE {
-                    break;
-                }
-                events.push((Sequence(next as u64 + 1), *event));
-            }
-            next += 1;
-        }
-        let (next, head) = (self.place(next), self.head().sequence);
-        Some(Page { events, next, more: next.sequence < head, head, epoch: self.epoch })
+    /// Makes an event into something that is none; which one, if there are so many.
+    pub fn damage(&self, nth: u64) -> Option<EventId> {
+        let store = self.store();
+        let sql = format!("SELECT event_id FROM events ORDER BY sequence LIMIT 1 OFFSET {nth}");
+        let (id, bytes) = *select(store.connection(), &sql).first()?;
+        let damage = "UPDATE events SET body = x'00' WHERE event_id = ?1";
+        assert_eq!(store.connection().execute(damage, [bytes]).unwrap(), 1);
+        Some(id)
     }
 
-    pub fn news(&self, peer: DaemonId, after: Place) -> News {
-        let whole = |state: &OriginState| {
-            !state.forked && state.places.keys().next_back() == Some(&state.head)
-        };
-        let heads = self.origins.values().all(whole).then(|| self.heads());
-        let matches = self.matches(after);
-        let from = if matches { usize::try_from(after.sequence.0).unwrap_or(0) } else { 0 };
-        let rest = &self.events[from..];
-        let own = self.own_origin();
-        let window: Vec<Served> = rest
-            .iter()
-            .enumerate()
-            .filter(|(_, (event, _))| event.origin == own)
-            .map(|(index, (event, _))| (Sequence((from + index) as u64 + 1), *event))
-            .collect();
-        News {
-            head: self.head(),
-            heads,
-            window: (matches && window.len() <= WINDOW).then_some(window),
-            concerns_peer: rest.iter().any(|(_, source)| *source != Some(peer)),
-            own: rest.iter().any(|(_, source)| source.is_none()),
+    /// A local reader reads everything, and finds what is damaged.
+    pub fn read_all(&self) {
+        let limit = Some(1000);
+        let mut after = Sequence::ZERO;
+        loop {
+            let params =
+                EventListParams { after, limit, newest: false, event_type: None, project: None };
+            let page = self.store().list(&params).unwrap();
+            let Some(last) = page.events.last() else { return };
+            after = last.sequence;
         }
+    }
+
+    /// From now on the database does not grow, or does again.
+    pub fn set_full(&self, full: bool) {
+        let store = self.store();
+        let pages: i64 =
+            store.connection().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let max = if full { pages } else { 1 << 30 };
+        let sql = format!("PRAGMA max_page_count = {max}");
+        store.connection().query_row(&sql, [], |_| Ok(())).unwrap();
+    }
+
+    pub fn count(&self, sql: &str) -> u64 {
+        let count: i64 = self.store().connection().query_row(sql, [], |row| row.get(0)).unwrap();
+        u64::try_from(count).unwrap()
+    }
+}
+
+fn select(conn: &Connection, sql: &str) -> Vec<(EventId, [u8; 16])> {
+    let mut statement = conn.prepare_cached(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, [u8; 16]>(0)).unwrap();
+    rows.map(|bytes| bytes.unwrap())
+        .map(|bytes| (EventId::from_ulid(Ulid::from_bytes(bytes)), bytes))
+        .collect()
+}
+
+type Answer<T> = Result<T, LogError>;
+
+impl ReplicaLog for SimLog {
+    fn daemon(&self) -> DaemonId {
+        self.store().daemon()
+    }
+
+    fn head(&self) -> LogHead {
+        self.store().head()
+    }
+
+    async fn page(&self, request: PageRequest) -> Answer<PageAnswer> {
+        self.store().page(&request)
+    }
+
+    async fn news(&self, peer: DaemonId, after: Place) -> Answer<News> {
+        self.store().news(peer, after)
+    }
+
+    async fn missing(&self, heads: Vec<Head>) -> Answer<Missing> {
+        self.store().missing(&heads)
+    }
+
+    async fn shows_rollback(&self, head: Head) -> Answer<bool> {
+        self.store().shows_rollback(&head)
+    }
+
+    async fn rolled_back(&self) -> Answer<bool> {
+        self.store().rolled_back()
+    }
+
+    async fn checkpoint(&self, peer: DaemonId) -> Answer<Checkpoint> {
+        self.store().checkpoint(peer)
+    }
+
+    async fn apply(&self, batch: Batch) -> Answer<Applied> {
+        self.store().apply(&batch)
     }
 }

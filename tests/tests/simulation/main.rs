@@ -1,16 +1,21 @@
-//! The decisions of sync under seeded faults: the real hub, flights and judgements, a log in memory
-//! and a network that loses, repeats, delays, reorders and cuts.
+//! The decisions of sync under seeded faults: the real hub, protocol, pairings and log (in memory), and
+//! a network that loses, repeats, delays, reorders and cuts.
 //!
 //! Phase 1 of a case is a bad day; what was acknowledged must not be lost on a disk that wasn't. In
 //! phase 2 everything heals, and all logs must come to hold the same within a bound.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
+
 mod caller;
 mod choices;
 mod day;
+mod faults;
 mod log;
 mod marks;
 mod net;
 mod node;
+mod pairing;
+mod report;
 mod server;
 mod trace;
 mod world;
@@ -18,18 +23,17 @@ mod world;
 use marks::Marks;
 use world::World;
 
-/// Cases a run. Each is another seed.
+/// Cases a run, each with another seed, unless THRUM_SIM_CASES says how many.
 const CASES: u64 = 160;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
 
 /// The first seed: THRUM_SIM_SEED if it is a number, else any.
 fn seed() -> u64 {
-    match std::env::var("THRUM_SIM_SEED").ok().and_then(|text| text.parse().ok()) {
-        Some(seed) => seed,
-        None => {
-            use std::hash::{BuildHasher, RandomState};
-            RandomState::new().hash_one(0) % 1_000_000
-        }
-    }
+    use std::hash::{BuildHasher, RandomState};
+    number("THRUM_SIM_SEED").unwrap_or_else(|| RandomState::new().hash_one(0) % 1_000_000)
 }
 
 #[test]
@@ -37,7 +41,8 @@ fn everything_converges_after_a_bad_day() {
     let first = seed();
     println!("THRUM_SIM_SEED={first}");
     let mut marks = Marks::default();
-    for seed in first..first + CASES {
+    let cases = number("THRUM_SIM_CASES").unwrap_or(CASES);
+    for seed in first..first + cases {
         let mut world = World::new(seed);
         let outcome = day::bad_day(&mut world);
         marks.add(&world.marks);
@@ -45,7 +50,10 @@ fn everything_converges_after_a_bad_day() {
             panic!("THRUM_SIM_SEED={seed}\n{why}\n{}", world.report());
         }
     }
-    marks.all_reached();
+    // A few cases need not come along every rare path.
+    if cases >= CASES {
+        marks.all_reached();
+    }
 }
 
 #[test]

@@ -2,25 +2,36 @@
 
 use std::collections::BTreeSet;
 
-use thrum_api::{Head, Place, Sequence};
+use thrum_api::peer::{Notified, NotifyParams, PairRequestParams, Paired, PullPage, PullParams};
+use thrum_api::{DaemonId, RpcError, Token};
 
 use crate::choices::Choices;
-use crate::log::{Page, Served};
 use crate::world::{Micros, millis, seconds};
 
 #[derive(Debug, Clone)]
 pub enum Request {
-    Pull { after: Place, have: Vec<Head> },
-    Notify { latest: Place, after: Option<Place>, window: Vec<Served>, heads: Option<Vec<Head>> },
+    Pull(PullParams),
+    Notify(Box<NotifyParams>),
+    PeerInfo,
+    Pair(PairRequestParams),
+}
+
+/// A request with its token.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub token: Option<Token>,
+    pub request: Request,
 }
 
 #[derive(Debug)]
 pub enum Reply {
-    Page(Page),
-    OtherLog,
-    Held(Sequence),
+    Page(Box<PullPage>),
+    Notified(Notified),
+    PeerInfo(DaemonId),
+    Paired(Paired),
+    Refused(RpcError),
     /// Nobody listens there.
-    Refused,
+    ConnectionRefused,
 }
 
 /// How bad the day is.

@@ -1,91 +1,122 @@
 //! What a daemon does when it is called, as `rpc` and `sync::serve` do it.
 
-use thrum_api::{EventId, Head, Place};
-use thrumd::sync::hub::{Decision, Input, Notification, decide, head_of_origin};
+use thrum_api::peer::{NotifyParams, PullParams};
+use thrum_api::{DaemonId, ErrorCode, RpcError};
+use thrumd::peer::RefusedToken;
+use thrumd::sync::hub::Input;
+use thrumd::sync::protocol::{receive, serve};
 
-use crate::log::Served;
-use crate::net::{Reply, Request};
-use crate::world::World;
+use crate::net::{Message, Reply, Request};
+use crate::world::{World, ready};
 
 impl World {
-    /// The server side, as `rpc` and `sync::serve` do it.
-    pub fn serve(&mut self, node: usize, from: usize, request: Request) -> Reply {
-        let peer = self.nodes[from].id;
+    pub fn serve(&mut self, node: usize, from: usize, message: Message) -> Reply {
+        let caller = self.nodes[from].caller();
+        if let Request::Pair(params) = message.request {
+            let Some(life) = &self.nodes[node].life else { return Reply::ConnectionRefused };
+            let paired = self.wait(life.pairing.request(&caller, params));
+            return paired.map_or_else(Reply::Refused, Reply::Paired);
+        }
+        let Some(peer) = self.authenticate(node, from, &message) else {
+            self.marks.hit("a token was refused");
+            return Reply::Refused(RpcError::new(ErrorCode::NOT_AUTHENTICATED, "no token"));
+        };
         self.input(node, Input::RequestReceived(peer));
-        match request {
-            Request::Pull { after, have } => {
-                self.learn_of_rollback(node, &have);
-                let page = self.nodes[node].log.page(after, &have);
-                let (next, more) =
-                    page.as_ref().map_or((Place::START, true), |page| (page.next, page.more));
-                if page.is_none() {
-                    self.marks.hit("a checkpoint was refused");
-                    if self.nodes[node].log.rolled_back(&mut self.ids) {
-                        self.marks.hit("an epoch began by a checkpoint");
-                    }
-                }
-                self.input(node, Input::PageServed { peer, next, more });
-                page.map_or(Reply::OtherLog, Reply::Page)
-            }
-            Request::Notify { latest, after, window, heads } => {
-                self.take(node, from, (latest, after, window, heads))
+        match message.request {
+            Request::Pull(params) => self.serve_pull(node, peer, params),
+            Request::Notify(params) => self.take_notification(node, peer, *params),
+            Request::PeerInfo | Request::Pair(_) => Reply::PeerInfo(self.nodes[node].id),
+        }
+    }
+
+    fn authenticate(&mut self, node: usize, from: usize, message: &Message) -> Option<DaemonId> {
+        let caller = self.nodes[from].caller();
+        let token = message.token.as_ref()?.expose();
+        match self.nodes[node].registry.authenticate(token, &caller) {
+            Ok(peer) => Some(peer),
+            Err(RefusedToken::OtherNode) => None,
+            Err(RefusedToken::Unknown) => {
+                let life = self.nodes[node].life.as_ref()?;
+                let peer = self.wait(life.pairing.confirm(token, &caller))?;
+                self.marks.hit("a pairing was stored");
+                self.update_peers(node);
+                Some(peer)
             }
         }
     }
 
-    pub fn learn_of_rollback(&mut self, node: usize, heads: &[Head]) {
-        let log = &mut self.nodes[node].log;
-        let shown = head_of_origin(log.own_origin(), heads);
-        if shown.is_some_and(|head| !log.missing(&[head]).is_empty())
-            && log.rolled_back(&mut self.ids)
-        {
-            self.marks.hit("an epoch began by a head");
+    fn serve_pull(&mut self, node: usize, peer: DaemonId, params: PullParams) -> Reply {
+        let log = &self.nodes[node].log;
+        let epoch = log.store().head().epoch;
+        let (answer, input) = ready(serve(log, peer, params));
+        let began = log.store().head().epoch != epoch;
+        match &answer {
+            Ok(page) if self.nodes[node].old && !page.events.is_empty() => {
+                self.marks.hit("an older peer was pulled");
+            }
+            Err(error) if error.code == ErrorCode::OTHER_LOG => {
+                self.marks.hit("a checkpoint was refused");
+            }
+            _ => {}
         }
-    }
-
-    pub fn take(
-        &mut self,
-        node: usize,
-        from: usize,
-        notification: (Place, Option<Place>, Vec<Served>, Option<Vec<Head>>),
-    ) -> Reply {
-        let (latest, after, mut window, heads) = notification;
-        let peer = self.nodes[from].id;
-        self.learn_of_rollback(node, heads.as_deref().unwrap_or_default());
-        loop {
-            let log = &self.nodes[node].log;
-            let (checkpoint, _) = log.checkpoint(peer);
-            let missing = heads.as_ref().map(|heads| log.missing(heads));
-            let ids: Vec<EventId> = window.iter().map(|(_, event)| event.id).collect();
-            let notification =
-                Notification { latest, after, window: &ids, heads: heads.as_deref() };
-            let decision = decide(checkpoint, &notification, missing.as_deref());
-            self.trace.note(self.now, node, &decision);
-            let (held, input) = match decision {
-                Decision::Apply { checkpoint } => {
-                    self.marks.hit("a window was applied");
-                    self.apply(node, from, &std::mem::take(&mut window), checkpoint, None);
-                    if checkpoint.is_none() {
-                        continue;
-                    }
-                    self.marks.hit("a window and the checkpoint in one");
-                    (latest.sequence, Input::Synced { peer, latest: latest.sequence })
-                }
-                Decision::AdvanceCheckpoint(place) => {
-                    self.marks.hit("a checkpoint moved without a pull");
-                    self.apply(node, from, &[], Some(place), None);
-                    (latest.sequence, Input::Synced { peer, latest: latest.sequence })
-                }
-                Decision::UpToDate => {
-                    (latest.sequence, Input::Synced { peer, latest: latest.sequence })
-                }
-                Decision::Pull { creators } => {
-                    let latest = latest.sequence;
-                    (checkpoint.sequence, Input::PullNeeded { peer, latest, creators })
-                }
-            };
+        if began {
+            let by_head = answer.is_ok();
+            self.marks.hit(if by_head {
+                "an epoch began by a head"
+            } else {
+                "an epoch began by a checkpoint"
+            });
+            self.log_grew(node);
+        }
+        self.after_read(node);
+        if let Some(input) = input {
             self.input(node, input);
-            return Reply::Held(held);
         }
+        match answer {
+            Ok(mut page) => {
+                if self.nodes[node].old {
+                    (page.heads, page.epoch) = (None, None);
+                }
+                Reply::Page(Box::new(page))
+            }
+            Err(error) => Reply::Refused(error),
+        }
+    }
+
+    fn take_notification(&mut self, node: usize, peer: DaemonId, params: NotifyParams) -> Reply {
+        let (events, removed) = (params.events.as_ref().map_or(0, Vec::len), params.removed);
+        let log = &self.nodes[node].log;
+        let before = log.store().checkpoint(peer).unwrap().place;
+        let epoch = log.store().head().epoch;
+        let received = ready(receive(log, peer, params));
+        let applied = received.applied;
+        self.trace.note(self.now, node, &applied);
+        let log = &self.nodes[node].log;
+        let moved = log.store().checkpoint(peer).unwrap().place != before;
+        let began = log.store().head().epoch != epoch;
+        let synced = matches!(received.input, Some(Input::Synced { .. }));
+        for (happened, mark) in [
+            (events > 0 && applied.applied > 0, "a window was applied"),
+            (events > 0 && applied.applied > 0 && synced, "a window and the checkpoint in one"),
+            (moved && synced && events == 0, "a checkpoint moved without a pull"),
+            (began && !applied.new_epoch, "an epoch began by a head"),
+            (removed, "a peer was told of its removal"),
+        ] {
+            if happened {
+                self.marks.hit(mark);
+            }
+        }
+        // The driver hears of the log and of the notification in any order.
+        let log_first = self.choices.percent(50);
+        if log_first {
+            self.count(node, &applied);
+        }
+        if let Some(input) = received.input {
+            self.input(node, input);
+        }
+        if !log_first {
+            self.count(node, &applied);
+        }
+        received.answer.map_or_else(Reply::Refused, Reply::Notified)
     }
 }

@@ -1,18 +1,24 @@
 //! The machines, the wires between them, and the clock. Runs what the hubs ask for.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use thrum_api::{DaemonId, Place, Sequence};
+use tempfile::TempDir;
+use thrum_api::{DaemonId, Token};
 use thrumd::config::Cadence;
-use thrumd::sync::hub::{Hub, Input, MonotonicTime, OperationId, PairingState, PullResult, Timing};
+use thrumd::log::Batch;
+use thrumd::peer::{Pairing, Registry};
+use thrumd::sync::hub::{Hub, Input, MonotonicTime, OperationId, Timing};
+use thrumd::sync::pairings::{KnownTokens, Pairings};
+use thrumd::sync::protocol::NotifyRequest;
 
-use crate::caller::line;
 use crate::choices::Choices;
-use crate::log::{Ids, Served, SimLog};
+use crate::log::{Ids, SimLog};
 use crate::marks::Marks;
-use crate::net::{Net, Reply, Request};
-use crate::node::{Life, Node};
+use crate::net::{Message, Net, Reply};
+use crate::node::{Asked, Life, Node};
 use crate::trace::Trace;
 
 /// Virtual time.
@@ -26,13 +32,21 @@ pub const fn seconds(n: u64) -> Micros {
     n * 1_000_000
 }
 
+/// What a log in memory answers is there at once.
+pub fn ready<T>(work: impl Future<Output = T>) -> T {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => unreachable!("nothing here waits"),
+    }
+}
+
 /// What will happen.
 pub enum Coming {
     Request {
         to: usize,
         from: usize,
         call: u64,
-        request: Request,
+        message: Box<Message>,
     },
     Reply {
         to: usize,
@@ -40,35 +54,24 @@ pub enum Coming {
         call: u64,
         reply: Reply,
     },
-    TimeOut {
+    /// Something inside a node, in this life of it.
+    Internal {
         node: usize,
         life: u64,
-        call: u64,
+        what: Internal,
     },
-    Look {
-        node: usize,
-        life: u64,
-        peer: usize,
-        operation: OperationId,
-        unseen: Place,
-        held: Place,
-        window: bool,
-        due: bool,
-    },
-    Applied {
-        node: usize,
-        life: u64,
-        peer: usize,
-        operation: OperationId,
-        page: Vec<Served>,
-        checkpoint: Place,
-    },
-    Forgotten {
-        node: usize,
-        life: u64,
-        peer: usize,
-        operation: OperationId,
-    },
+}
+
+pub enum Internal {
+    TimeOut(u64),
+    WakeUp,
+    Notify { peer: usize, operation: OperationId, wanted: NotifyRequest },
+    Apply { operation: OperationId, batch: Box<Batch> },
+    ResetCheckpoint { peer: usize, operation: OperationId },
+    MarkRemoved { peer: usize, token: Token, removed: bool },
+    ConfirmPairing { peer: usize, token: Token },
+    DropPairing { peer: usize, token: Token },
+    Confirm { peer: usize, token: Token, tries: u32 },
 }
 
 pub struct World {
@@ -85,10 +88,15 @@ pub struct World {
     pub requests: u64,
     pub written: u64,
     pub timing: Timing,
-    pub seed: u64,
+    /// Events that a page is asked for.
+    pub page_limit: Option<u32>,
+    seed: u64,
     pub calls: u64,
-    pub coming: BTreeMap<(Micros, u64), Coming>,
-    pub order: u64,
+    coming: BTreeMap<(Micros, u64), Coming>,
+    order: u64,
+    /// For the registries, which write files.
+    runtime: tokio::runtime::Runtime,
+    _dir: TempDir,
 }
 
 impl World {
@@ -106,12 +114,29 @@ impl World {
             }
         }
         let net = Net::bad(&mut choices);
-        Self::build(seed, choices, net, count, &edges)
+        let mut world = Self::build(seed, choices, net, count, &edges);
+        world.page_limit = Some(world.choices.of(&[5, 5, 1, 40]));
+        if world.choices.percent(12) {
+            let old = world.choices.index(count);
+            world.nodes[old].old = true;
+        }
+        if world.choices.percent(3) {
+            // One page has all of them: each request tells 1000 heads.
+            world.page_limit = None;
+            let ids = world.ids.clone();
+            let node = world.choices.index(count);
+            world.nodes[node].log.fill(1003, &ids);
+            world.marks.hit("a log of more than 1000 origins");
+        }
+        (0..count).for_each(|node| world.start(node));
+        world
     }
 
     /// These machines and pairings, and a network without faults.
     pub fn quiet(count: usize, edges: &[(usize, usize)]) -> Self {
-        Self::build(0, Choices::none(), Net::quiet(), count, edges)
+        let mut world = Self::build(0, Choices::none(), Net::quiet(), count, edges);
+        (0..count).for_each(|node| world.start(node));
+        world
     }
 
     fn build(
@@ -121,28 +146,43 @@ impl World {
         count: usize,
         edges: &[(usize, usize)],
     ) -> Self {
-        let mut ids = Ids::default();
-        let mut nodes: Vec<Node> = (0..count)
-            .map(|_| {
-                let id = DaemonId::from_ulid(ids.draw());
-                Node {
-                    id,
-                    log: SimLog::new(id, &mut ids),
-                    backup: None,
-                    acknowledged: Default::default(),
-                    life: None,
-                    lives: 0,
-                    peers: Vec::new(),
-                }
-            })
-            .collect();
-        for (a, b) in edges {
-            nodes[*a].peers.push(*b);
-            nodes[*b].peers.push(*a);
+        let memory = std::path::Path::new("/dev/shm");
+        let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+        let dir = dir.unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let ids = Ids::default();
+        let node = |number: usize| {
+            let id = DaemonId::from_ulid(ids.draw());
+            let state_dir = dir.path().join(number.to_string());
+            std::fs::create_dir(&state_dir).unwrap();
+            Node {
+                id,
+                number,
+                log: SimLog::new(id, &ids),
+                registry: Registry::open(&state_dir).unwrap().0,
+                backup: None,
+                acknowledged: Default::default(),
+                life: None,
+                lives: 0,
+                peers: Vec::new(),
+                old: false,
+                disk_changed: false,
+                asleep: None,
+                postponed: Vec::new(),
+            }
+        };
+        let mut nodes: Vec<Node> = (0..count).map(node).collect();
+        for (n, (a, b)) in edges.iter().enumerate() {
+            let token = Token::from_bytes(&[u8::try_from(n).unwrap(); 32]);
+            for (of, peer) in [(*a, *b), (*b, *a)] {
+                let peer_entry = nodes[peer].as_peer(token.clone(), false);
+                runtime.block_on(nodes[of].registry.put(peer_entry)).unwrap();
+                nodes[of].peers.push(peer);
+            }
         }
         let cadence =
             Cadence { interval: Duration::from_secs(300), recent: Duration::from_secs(120) };
-        let mut world = Self {
+        Self {
             now: 0,
             nodes,
             net,
@@ -155,17 +195,23 @@ impl World {
             requests: 0,
             written: 0,
             timing: Timing::new(cadence),
+            page_limit: Some(5),
             seed,
             calls: 0,
             coming: BTreeMap::new(),
             order: 0,
-        };
-        (0..count).for_each(|node| world.start(node));
-        world
+            runtime,
+            _dir: dir,
+        }
     }
 
-    pub fn moment(&self) -> MonotonicTime {
+    pub fn time(&self) -> MonotonicTime {
         MonotonicTime(Duration::from_micros(self.now))
+    }
+
+    /// Waits for what writes files.
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     pub fn plan(&mut self, after: Micros, what: Coming) {
@@ -173,8 +219,13 @@ impl World {
         self.coming.insert((self.now + after, self.order), what);
     }
 
+    pub fn plan_in(&mut self, node: usize, after: Micros, what: Internal) {
+        let life = self.nodes[node].lives;
+        self.plan(after, Coming::Internal { node, life, what });
+    }
+
     pub fn index_of(&self, id: DaemonId) -> usize {
-        self.nodes.iter().position(|node| node.id == id).unwrap_or(usize::MAX)
+        self.nodes.iter().position(|node| node.id == id).unwrap()
     }
 
     pub fn is_up(&self, node: usize) -> bool {
@@ -184,48 +235,61 @@ impl World {
     pub fn start(&mut self, node: usize) {
         self.trace.note(self.now, node, &"starts");
         let seed = self.seed ^ self.nodes[node].lives;
-        let hub = Hub::new(self.timing, seed);
-        self.nodes[node].lives += 1;
-        self.nodes[node].life =
-            Some(Life { hub, flights: BTreeMap::new(), calls: BTreeMap::new() });
-        let facts = PairingState { generation: 0, unconfirmed: false, removed_us: false };
-        let peers = self.nodes[node].peers.iter();
-        let peers = peers.map(|peer| (self.nodes[*peer].id, facts)).collect();
-        let head = self.nodes[node].log.head().sequence;
-        self.input(node, Input::Peers(peers));
-        self.input(node, Input::Head(head));
+        let it = &mut self.nodes[node];
+        it.lives += 1;
+        let (registry, name) = (it.registry.clone(), format!("node-{node}"));
+        it.life = Some(Life {
+            hub: Hub::new(self.timing, seed),
+            pulls: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            tokens: KnownTokens::default(),
+            pairings: Pairings::new(registry.clone()),
+            pairing: Pairing::new(registry, it.id, name, Duration::from_secs(300)),
+            session: None,
+            joining: false,
+            mismatches: BTreeMap::new(),
+            damaged_rows: it.log.store().damaged_rows().unwrap(),
+        });
+        self.update_peers(node);
+        self.log_grew(node);
         self.input(node, Input::Enable(true));
     }
 
     pub fn crash(&mut self, node: usize) {
         self.trace.note(self.now, node, &"crashes");
-        if let Some(life) = self.nodes[node].life.take()
-            && !life.flights.is_empty()
-        {
+        if self.nodes[node].life.take().is_some_and(|life| !life.pulls.is_empty()) {
             self.marks.hit("a crash in the middle of a pull");
         }
+        let it = self.nodes.remove(node);
+        let log = it.log.reopened(&self.ids);
+        self.nodes.insert(node, Node { log, asleep: None, postponed: Vec::new(), ..it });
     }
 
     /// Someone on this machine writes events.
     pub fn write(&mut self, node: usize, count: u64) {
         for _ in 0..count {
-            let id = self.nodes[node].log.append(&mut self.ids);
-            self.nodes[node].acknowledged.insert(id);
-            self.written += 1;
+            match self.nodes[node].log.append() {
+                Ok(id) => {
+                    self.nodes[node].acknowledged.insert(id);
+                    self.written += 1;
+                }
+                Err(_) => self.marks.hit("the disk was full"),
+            }
         }
         self.log_grew(node);
     }
 
     pub fn log_grew(&mut self, node: usize) {
-        let head = self.nodes[node].log.head().sequence;
+        let head = self.nodes[node].log.store().head().place.sequence;
         self.input(node, Input::Head(head));
     }
 
     /// The next thing happens. False if there is none before `until`.
     pub fn happen(&mut self, until: Micros) -> bool {
         let wake = |node: &Node| {
-            let moment = node.life.as_ref()?.hub.next_wake()?;
-            Some(u64::try_from(moment.0.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX))
+            let at = node.life.as_ref()?.hub.next_wake()?;
+            let at = u64::try_from(at.0.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX);
+            Some(at.max(node.asleep.unwrap_or(0)))
         };
         let wakes = self.nodes.iter().enumerate().filter_map(|(n, node)| Some((wake(node)?, n)));
         let wake = wakes.min();
@@ -236,6 +300,7 @@ impl World {
             return false;
         }
         self.now = self.now.max(at);
+        self.ids.set_time(self.now);
         if coming == Some(at)
             && let Some((_, coming)) = self.coming.pop_first()
         {
@@ -264,77 +329,69 @@ impl World {
         }
     }
 
-    pub fn lives(&self, node: usize, life: u64) -> bool {
-        self.is_up(node) && self.nodes[node].lives == life
+    fn is_asleep(&self, node: usize) -> bool {
+        self.nodes[node].asleep.is_some_and(|until| until > self.now)
     }
 
-    pub fn come(&mut self, coming: Coming) {
+    /// The machine stands still for this long, and its clock with it.
+    pub fn sleep(&mut self, node: usize, span: Micros) {
+        self.nodes[node].asleep = Some(self.now + span);
+        self.plan_in(node, span, Internal::WakeUp);
+    }
+
+    /// What stood still goes on.
+    pub fn wake_up(&mut self, node: usize) {
+        self.nodes[node].asleep = None;
+        for what in std::mem::take(&mut self.nodes[node].postponed) {
+            self.plan_in(node, 0, what);
+        }
+        // The driver notices by its two clocks.
+        self.input(node, Input::SyncNow(None));
+    }
+
+    fn come(&mut self, coming: Coming) {
         match coming {
-            Coming::Request { to, from, call, request } => {
-                let reply =
-                    if self.is_up(to) { self.serve(to, from, request) } else { Reply::Refused };
+            // Nothing arrives at a machine that sleeps.
+            Coming::Request { to, .. } | Coming::Reply { to, .. } if self.is_asleep(to) => {}
+            Coming::Request { to, from, call, message } => {
+                let reply = match self.is_up(to) {
+                    true => self.serve(to, from, *message),
+                    false => Reply::ConnectionRefused,
+                };
                 let life = self.nodes[from].lives;
                 match self.net.arrivals(to, from, &mut self.choices).first() {
                     Some(after) => self.plan(*after, Coming::Reply { to: from, life, call, reply }),
                     None => self.marks.hit("an answer was lost"),
                 }
             }
-            Coming::Reply { to, life, call, reply } if self.lives(to, life) => {
+            Coming::Reply { to, life, call, reply } if self.nodes[to].lives == life => {
                 let calls = self.nodes[to].life.as_mut().map(|life| &mut life.calls);
                 if let Some(call) = calls.and_then(|calls| calls.remove(&call)) {
-                    self.answered(to, call, reply);
+                    self.answered(to, call, Some(reply));
                 }
             }
-            Coming::TimeOut { node, life, call } if self.lives(node, life) => {
-                let calls = self.nodes[node].life.as_mut().map(|life| &mut life.calls);
-                if let Some(call) = calls.and_then(|calls| calls.remove(&call)) {
-                    self.failed(node, call, PullResult::Failed(line("no answer")));
+            Coming::Internal { node, life, what } if self.nodes[node].lives == life => {
+                if self.is_asleep(node) {
+                    self.nodes[node].postponed.push(what);
+                } else if matches!(what, Internal::WakeUp) {
+                    if self.nodes[node].asleep.is_some() {
+                        self.wake_up(node);
+                    }
+                } else if self.is_up(node) {
+                    self.go_on(node, what);
                 }
             }
-            Coming::Look { node, life, peer, operation, unseen, held, window, due }
-                if self.lives(node, life) =>
-            {
-                self.look(node, peer, operation, (unseen, held, window, due));
-            }
-            Coming::Applied { node, life, peer, operation, page, checkpoint }
-                if self.lives(node, life) =>
-            {
-                let flights = self.nodes[node].life.as_ref().map(|life| &life.flights);
-                let epoch = flights.and_then(|all| all.get(&peer)?.1.epoch());
-                self.apply(node, peer, &page, Some(checkpoint), epoch);
-                self.flight(node, peer, operation, |flight| flight.applied(Ok(())));
-            }
-            Coming::Forgotten { node, life, peer, operation } if self.lives(node, life) => {
-                let id = self.nodes[peer].id;
-                self.nodes[node].log.reset_checkpoint(id);
-                self.input(node, Input::CheckpointReset { peer: id, operation });
-            }
-            _ => {}
+            Coming::Reply { .. } | Coming::Internal { .. } => {}
         }
     }
 
-    /// Who waits for what, and what happened last.
-    pub fn report(&self) -> String {
-        let mut text = format!(
-            "{} requests, {} events received, {} of them held already, {} written\n",
-            self.requests, self.received, self.duplicates, self.written
-        );
-        let all: std::collections::BTreeSet<_> =
-            self.nodes.iter().flat_map(|node| node.log.ids()).collect();
-        for (n, node) in self.nodes.iter().enumerate() {
-            let held = node.log.ids();
-            let lacks: Vec<String> =
-                all.difference(&held).map(|id| id.ulid().0.to_string()).collect();
-            text += &format!("node {n}: {} events, lacks {lacks:?}\n", held.len());
-            for peer in &node.peers {
-                let peer_id = self.nodes[*peer].id;
-                let view = node.life.as_ref().and_then(|life| life.hub.snapshot(peer_id));
-                let at = node.log.checkpoint(peer_id).0.sequence;
-                let end: Sequence = self.nodes[*peer].log.head().sequence;
-                text += &format!("  of node {peer}: checkpoint {at} of {end}, {view:?}\n");
-            }
+    /// Adds a call that is under way; answers its number.
+    pub fn new_call(&mut self, node: usize, peer: usize, what: Asked) -> u64 {
+        self.calls += 1;
+        self.requests += 1;
+        if let Some(life) = &mut self.nodes[node].life {
+            life.calls.insert(self.calls, crate::node::Call { peer, what });
         }
-        text += &self.trace.last.iter().cloned().collect::<Vec<_>>().join("\n");
-        text
+        self.calls
     }
 }

@@ -83,7 +83,7 @@ impl Network {
     /// Drains sync, then ends the listener and sync.
     pub async fn close(&self) {
         let Some(network) = self.available() else { return };
-        network.sync().say_last_words().await;
+        network.sync().drain().await;
         network.stop.cancel();
         network.tasks.close();
         let served = async {

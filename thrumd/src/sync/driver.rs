@@ -13,13 +13,13 @@ use thrum_api::{DaemonId, Token};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::hub::{Action, Hub, Input, MonotonicTime, PairingState, Timing};
-use super::shared::{Message, Shared, Views, chain, lock};
+use super::hub::{Action, Hub, Input, MonotonicTime, Timing};
+use super::pairings::KnownTokens;
+use super::protocol::NotifyRequest;
+use super::shared::{Message, Shared, Views, chain};
 use super::sleep::{self, Sleep};
-use super::tell::Telling;
-use super::{pull, tell};
+use super::{notify, pull};
 use crate::clock;
-use crate::peer::Peer;
 use crate::tailnet::Presence;
 
 pub(super) struct Driver {
@@ -32,8 +32,7 @@ pub(super) struct Driver {
     sleep: Sleep,
     /// The scheduler was announced.
     announced: bool,
-    /// The token of each peer, and which one with it that is.
-    pairings: BTreeMap<DaemonId, (Token, u32)>,
+    tokens: KnownTokens,
     /// What was last logged of each peer.
     logged: BTreeMap<DaemonId, PeerState>,
 }
@@ -52,7 +51,7 @@ impl Driver {
             begun_through: sleep::clock(),
             sleep: Sleep::default(),
             announced: false,
-            pairings: BTreeMap::new(),
+            tokens: KnownTokens::default(),
             logged: BTreeMap::new(),
         }
     }
@@ -142,33 +141,11 @@ impl Driver {
     }
 
     fn peers(&mut self) {
-        let joining = lock(&self.shared.joining).clone();
-        let mut peers = BTreeMap::new();
-        for peer in self.shared.registry.all() {
-            if joining.contains(&peer.daemon_id) {
-                continue;
-            }
-            let facts = PairingState {
-                generation: self.pairing(&peer),
-                unconfirmed: peer.unconfirmed,
-                removed_us: peer.removed_us,
-            };
-            peers.insert(peer.daemon_id, facts);
-        }
-        self.pairings.retain(|peer, _| peers.contains_key(peer));
-        lock(&self.shared.traffic).retain(|peer, _| peers.contains_key(peer));
+        let peers = self.tokens.update(&self.shared.pairings.settled());
+        self.shared.traffic.lock().retain(|peer, _| peers.contains_key(peer));
         self.logged.retain(|peer, _| peers.contains_key(peer));
         self.shared.standing.send_replace(self.logged.clone());
         self.input(Input::Peers(peers));
-    }
-
-    fn pairing(&mut self, peer: &Peer) -> u32 {
-        let first = || (peer.token.clone(), 0);
-        let (token, number) = self.pairings.entry(peer.daemon_id).or_insert_with(first);
-        if !token.matches(peer.token.expose()) {
-            (*token, *number) = (peer.token.clone(), number.wrapping_add(1));
-        }
-        *number
     }
 
     fn views(&self) -> Views {
@@ -225,62 +202,55 @@ impl Driver {
     fn act(&self, action: Action) {
         let shared = Arc::clone(&self.shared);
         match action {
-            Action::Pull { peer, operation, reason } => self.go(async move {
+            Action::Pull { peer, operation, reason } => self.spawn(async move {
                 let result = pull::pull(&shared, peer, reason).await;
                 Some(Input::PullFinished { peer, operation, result })
             }),
             Action::Notify { peer, operation, examined, sent, include_events, due } => {
                 let timing = self.timing;
-                self.go(async move {
-                    let what =
-                        Telling { unseen: examined, held: sent, window: include_events, due };
-                    let result = tell::tell(&shared, peer, what, &timing).await;
+                self.spawn(async move {
+                    let wanted = NotifyRequest { examined, sent, include_events, due };
+                    let result = notify::notify(&shared, peer, wanted, &timing).await;
                     Some(Input::NotifyFinished { peer, operation, result })
                 });
             }
-            Action::ResetCheckpoint { peer, operation } => self.go(async move {
+            Action::ResetCheckpoint { peer, operation } => self.spawn(async move {
                 if let Err(error) = shared.log.reset_checkpoint(peer).await {
-                    tracing::warn!("can't forget the checkpoint for {peer}: {}", chain(&error));
+                    tracing::warn!("can't reset the checkpoint for {peer}: {}", chain(&error));
                 }
                 Some(Input::CheckpointReset { peer, operation })
             }),
-            Action::MarkRemoved { peer, removed } => self.go_about(peer, move |token| async move {
-                let mark = move |peer: &mut Peer| {
-                    if peer.token.matches(token.expose()) {
-                        peer.removed_us = removed;
-                    }
-                };
-                let marked = shared.registry.update(peer, mark);
-                if let Err(error) = marked.await {
-                    tracing::warn!("can't note that {peer} removed us: {}", chain(&error));
-                }
+            Action::MarkRemoved { peer, removed } => {
+                self.with_token(peer, move |token| async move {
+                    shared.pairings.mark_removed(peer, token, removed).await;
+                })
+            }
+            Action::ConfirmPairing(peer) => self.with_token(peer, move |token| async move {
+                let _turn = shared.pairings.turn().await;
+                shared.pairings.confirm(peer, token).await;
             }),
-            Action::ConfirmPairing(peer) => self.go_about(peer, move |token| async move {
-                let _one_at_a_time = shared.pairing.lock().await;
-                shared.confirm(peer, token).await;
-            }),
-            Action::DropPairing(peer) => self.go_about(peer, move |token| async move {
-                let _one_at_a_time = shared.pairing.lock().await;
+            Action::DropPairing(peer) => self.with_token(peer, move |token| async move {
+                let _turn = shared.pairings.turn().await;
                 tracing::warn!("[pairing] {peer} does not accept our token: it was never paired");
-                shared.undo_pairing(peer, token).await;
+                shared.pairings.undo(peer, token).await;
             }),
         }
     }
 
-    /// The same about the token that the hub means, which may be another one than the registry's.
-    fn go_about<F>(&self, peer: DaemonId, work: impl FnOnce(Token) -> F)
+    /// Does something about the token that the hub means, which may not be the registry's any more.
+    fn with_token<F>(&self, peer: DaemonId, work: impl FnOnce(Token) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Some((token, _)) = self.pairings.get(&peer) else { return };
-        let work = work(token.clone());
-        self.go(async move {
+        let Some(token) = self.tokens.token(peer) else { return };
+        let work = work(token);
+        self.spawn(async move {
             work.await;
             None
         });
     }
 
-    fn go(&self, work: impl Future<Output = Option<Input>> + Send + 'static) {
+    fn spawn(&self, work: impl Future<Output = Option<Input>> + Send + 'static) {
         let shared = Arc::clone(&self.shared);
         self.shared.spawn(async move {
             if let Some(input) = work.await {

@@ -1,21 +1,23 @@
 //! Keeps this log and the logs of the peers the same.
 //!
-//! `hub` decides (no I/O, no clock, no randomness of its own); `driver` carries it out.
+//! `hub` decides when something is done and `protocol` what is exchanged (no I/O, no clock, no randomness
+//! of their own); `driver` and its tasks carry it out.
 
 mod check;
 pub mod client;
-mod doubt;
+mod drain;
 mod driver;
 pub mod hub;
 mod join;
-mod last_words;
+mod notify;
 mod page_size;
+pub mod pairings;
+pub mod protocol;
 mod pull;
 mod serve;
 mod shared;
 mod sleep;
 mod status;
-mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +37,7 @@ use crate::peer::{Peer, RegistryError};
 use client::Client;
 use driver::Driver;
 use hub::{Input, Timing};
+use pairings::Pairings;
 use shared::{Message, Shared};
 
 /// Inputs that wait for the driver; it takes each in microseconds.
@@ -87,7 +90,6 @@ impl Sync {
         let (inputs, queue) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             log,
-            registry,
             client: Client::new(tailnet.clone()),
             tailnet,
             name,
@@ -102,10 +104,9 @@ impl Sync {
             tasks: TaskTracker::new(),
             counters: Default::default(),
             traffic: Default::default(),
-            bulk: Semaphore::new(pull::BULK),
-            joining: Default::default(),
-            pairing: Default::default(),
-            replaced: Default::default(),
+            bulk: Semaphore::new(pull::BULK_PAGES),
+            pairings: Pairings::new(registry.clone()),
+            registry,
         });
         let driver = Driver::new(Arc::clone(&shared), Timing::new(cadence));
         shared.spawn(driver.run(queue));
@@ -211,8 +212,8 @@ impl Sync {
 
     /// Asks every peer whether it holds this log and waits for those that answer, 2 s at most. For
     /// the end, while peers are still served.
-    pub async fn say_last_words(&self) {
-        last_words::say(&self.shared).await;
+    pub async fn drain(&self) {
+        drain::drain(&self.shared).await;
     }
 
     /// Stops: no new requests; those under way get a second.

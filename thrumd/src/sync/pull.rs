@@ -1,4 +1,4 @@
-//! Carries out one pull: what `PullPipeline` says, with a page being applied while the next one is on
+//! Carries out one pull: what `protocol::Pull` says, with a page being applied while the next one is on
 //! its way.
 
 use std::future::{Future, pending};
@@ -6,44 +6,46 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use thrum_api::peer::{PeerInfoParams, PullPage, PullParams, SyncPeerInfo, SyncPull};
-use thrum_api::{DaemonId, ErrorCode, Head, Place, Sequence};
+use thrum_api::peer::{PeerInfoParams, SyncPeerInfo, SyncPull};
+use thrum_api::{DaemonId, ErrorCode, Head, Place};
 use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::client::{Bounds, ClientError};
-use super::hub::{Failure, PageHeader, PullPipeline, PullReason, PullResult, Step};
-use super::shared::{Shared, chain, lock};
-use crate::log::{Applied, Batch, Checkpoint, Incoming, LogError};
+use super::hub::{Failure, PageHeader, PullReason, PullResult, Step};
+use super::protocol::{Pull, request, split};
+use super::shared::{Shared, local_failure, no_peer};
+use crate::log::{Applied, Batch, Incoming, LogError};
 use crate::peer::Peer;
 
 type Pending<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
 
 /// How many pages after the first of a pull are on their way at once, from all peers. They take up
-/// memory, and whoever has lost its log would have the same events come from every peer: who waits for
-/// its turn asks only for what the others have not brought by then.
-pub(super) const BULK: usize = 4;
-/// How long a pull waits for its turn: peers on slow lines, or of ill will, don't hold up the others
-/// for longer.
-const TURN: Duration = Duration::from_secs(30);
+/// memory, and a daemon that lost its log would get the same events from every peer: a pull that waits
+/// for its permit asks only for what the others have not brought by then.
+pub(super) const BULK_PAGES: usize = 4;
+/// How long a pull waits for a permit: slow or malicious peers don't hold up the others for longer.
+const BULK_WAIT: Duration = Duration::from_secs(30);
 
-/// The events of a page while they are being read.
-type Reading = JoinHandle<Vec<Incoming>>;
+/// Permit for a page after the first of a pull, returned once the page is on disk. None: none was
+/// needed, or the wait was too long.
+type BulkPermit<'a> = Option<SemaphorePermit<'a>>;
+
+/// The events of a page while they are being parsed.
+type Parsing = JoinHandle<Vec<Incoming>>;
 
 /// A page that came.
-struct Fetched {
-    facts: PageHeader,
-    events: Reading,
+struct Fetched<'a> {
+    header: PageHeader,
     heads: Option<Vec<Head>>,
+    events: Parsing,
+    permit: BulkPermit<'a>,
 }
 
-/// A page's turn, given back once it is on disk. None: it was not waited for, or in vain.
-type Turn<'a> = Option<SemaphorePermit<'a>>;
-
-async fn turn(shared: &Shared) -> Turn<'_> {
+async fn bulk_permit(shared: &Shared) -> BulkPermit<'_> {
     // It is never closed.
-    timeout(TURN, shared.bulk.acquire()).await.ok()?.ok()
+    timeout(BULK_WAIT, shared.bulk.acquire()).await.ok()?.ok()
 }
 
 async fn wait<T>(work: &mut Pending<'_, T>) -> T {
@@ -53,81 +55,42 @@ async fn wait<T>(work: &mut Pending<'_, T>) -> T {
     }
 }
 
-pub(super) fn ours(error: &LogError) -> Failure {
-    Failure::local(chain(error))
-}
-
-/// A peer that was removed, or paired again, while it was asked.
-pub(super) fn gone() -> Failure {
-    // Nobody answered that.
-    Failure::local("it is no peer any more".to_owned())
-}
-
 /// Pulls everything that the peer has and we lack.
 pub(super) async fn pull(shared: &Shared, id: DaemonId, reason: PullReason) -> PullResult {
     let Some(peer) = shared.registry.get(id) else {
-        return PullResult::Failed(gone());
+        return PullResult::Failed(no_peer());
     };
-    let mut total = Applied::default();
     let from = match shared.log.checkpoint(id).await {
         Ok(from) => from,
-        Err(error) => return PullResult::Failed(ours(&error)),
+        Err(error) => return PullResult::Failed(local_failure(&error)),
     };
-    let mut heads = None;
-    let end = fly(shared, &peer, from, &mut total, &mut heads).await;
-    if total.applied > 0 || total.quarantined > 0 {
-        let what = if reason == PullReason::Notified { "sync.notify" } else { "sync.pull" };
-        report(what, id, &total);
-    }
-    let PullResult::Done { .. } = end else { return end };
-    if reason == PullReason::Startup {
+    let (mut pull, first) = Pull::begin(id, from);
+    let result = run(shared, &peer, &mut pull, first).await;
+    let method = if reason == PullReason::Notified { "sync.notify" } else { "sync.pull" };
+    shared.log_synced(method, id, pull.total());
+    if reason == PullReason::Startup && matches!(result, PullResult::Done { .. }) {
         introduce(shared, &peer).await;
     }
-    if from.place != Place::START
-        && let Some(heads) = heads
-        && is_lacking(shared, id, heads).await
-    {
-        tracing::warn!("{id} holds events that it did not send: its log is read from its start");
-        return PullResult::OtherLog;
-    }
-    end
+    let mismatch = |is_missing| {
+        let now = shared.now();
+        let mut reread = false;
+        shared.traffic(id, |traffic| reread = traffic.mismatch.after_pull(is_missing, now));
+        reread
+    };
+    pull.finish(&shared.log, result, mismatch).await
 }
 
-/// Whether something of these heads is missing here after a pull, and reading the log from its start
-/// may bring it.
-async fn is_lacking(shared: &Shared, id: DaemonId, heads: Vec<Head>) -> bool {
-    // What can't be looked at now is told again with the next pull.
-    let Ok(missing) = shared.log.missing(heads).await else { return false };
-    let mut lacking = false;
-    shared.traffic(id, |traffic| match missing.needs_pull {
-        false => traffic.doubt.settled(),
-        true => lacking = traffic.doubt.arises(Instant::now()),
-    });
-    lacking
-}
-
-/// The line that tells of events that came.
-pub(super) fn report(what: &str, peer: DaemonId, total: &Applied) {
-    let Applied { applied, skipped, .. } = total;
-    tracing::info!("{what}: synced from {peer} — applied={applied} skipped={skipped}");
-    if total.quarantined > 0 {
-        tracing::warn!("{what}: {} events of {peer} were set aside", total.quarantined);
-    }
-}
-
-/// `heads` are those that came with the last page.
-async fn fly(
-    shared: &Shared,
-    peer: &Peer,
-    from: Checkpoint,
-    total: &mut Applied,
-    heads: &mut Option<Vec<Head>>,
+/// Does what the pull says until it ends.
+async fn run<'a>(
+    shared: &'a Shared,
+    peer: &'a Peer,
+    pull: &mut Pull<(Parsing, BulkPermit<'a>)>,
+    first: Step<(Parsing, BulkPermit<'a>)>,
 ) -> PullResult {
-    let (mut flight, first) = PullPipeline::begin(from.place, from.epoch);
-    let mut fetching: Pending<'_, Result<(Fetched, Turn<'_>), PullResult>> = None;
+    let mut fetching: Pending<'_, Result<Fetched<'_>, PullResult>> = None;
     let mut applying: Pending<'_, Result<Applied, Failure>> = None;
     let mut steps = vec![first];
-    // The first page needs none: most often it is all, and a peer that doesn't answer holds up nobody.
+    // The first page needs no permit: it is usually all, and a peer that doesn't answer holds up nobody.
     let mut is_first = true;
     loop {
         for step in steps {
@@ -135,76 +98,55 @@ async fn fly(
                 Step::Fetch(after) => {
                     let free = std::mem::replace(&mut is_first, false);
                     fetching = Some(Box::pin(async move {
-                        let turn = if free { None } else { turn(shared).await };
-                        fetch(shared, peer, after).await.map(|page| (page, turn))
+                        let permit = if free { None } else { bulk_permit(shared).await };
+                        fetch(shared, peer, after, permit).await
                     }));
                 }
-                Step::Apply { page: (events, turn), checkpoint } => {
-                    let batch = Batch {
-                        peer: peer.daemon_id,
-                        epoch: flight.epoch(),
-                        from,
-                        events: Vec::new(),
-                        checkpoint: Some(checkpoint),
-                    };
+                Step::Apply { page: (events, permit), checkpoint } => {
+                    let batch = pull.batch(checkpoint);
                     applying = Some(Box::pin(async move {
                         let applied = apply(shared, peer, batch, events).await;
-                        drop(turn);
+                        drop(permit);
                         applied
                     }));
                 }
-                Step::End(end) => return end,
+                Step::End(result) => return result,
             }
         }
         steps = tokio::select! {
             page = wait(&mut fetching) => {
                 fetching = None;
                 match page {
-                    Ok((page, turn)) => {
-                        *heads = page.heads;
-                        flight.page(&page.facts, (page.events, turn))
+                    Ok(Fetched { header, heads, events, permit }) => {
+                        pull.page(&header, heads, (events, permit))
                     }
-                    Err(end) => flight.refused(end),
+                    Err(result) => pull.refused(result),
                 }
             }
             applied = wait(&mut applying) => {
                 applying = None;
-                match applied {
-                    Ok(applied) => {
-                        count(shared, peer.daemon_id, &applied);
-                        total.applied += applied.applied;
-                        total.skipped += applied.skipped;
-                        total.quarantined += applied.quarantined;
-                        flight.applied(Ok(()))
-                    }
-                    Err(failure) => flight.applied(Err(failure)),
+                if let Ok(applied) = &applied {
+                    shared.count(peer.daemon_id, applied);
                 }
+                pull.applied(applied)
             }
         };
     }
 }
 
-/// Counts events that came over the wire.
-pub(super) fn count(shared: &Shared, peer: DaemonId, applied: &Applied) {
-    let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let received = number(applied.applied + applied.skipped + applied.quarantined);
-    shared.counters.events_received.fetch_add(received, Ordering::Relaxed);
-    shared.counters.events_duplicate.fetch_add(number(applied.skipped), Ordering::Relaxed);
-    shared.traffic(peer, |traffic| traffic.events_received += received);
-}
-
-async fn fetch(shared: &Shared, peer: &Peer, after: Place) -> Result<Fetched, PullResult> {
-    let have = shared.log.heads().await.map_err(|error| PullResult::Failed(ours(&error)))?;
+async fn fetch<'a>(
+    shared: &Shared,
+    peer: &Peer,
+    after: Place,
+    permit: BulkPermit<'a>,
+) -> Result<Fetched<'a>, PullResult> {
+    let local = |error: LogError| PullResult::Failed(local_failure(&error));
+    let have = shared.log.heads().await.map_err(local)?;
     if !shared.is_still(peer) {
-        return Err(PullResult::Failed(gone()));
+        return Err(PullResult::Failed(no_peer()));
     }
-    let params = PullParams {
-        after_seq: after.sequence,
-        after_id: after.event_id,
-        limit: lock(&shared.traffic).get(&peer.daemon_id).and_then(|it| it.page.limit()),
-        have: Some(have),
-        token: None,
-    };
+    let limit = shared.traffic.lock().get(&peer.daemon_id).and_then(|it| it.page.limit());
+    let params = request(after, have, limit);
     let failed = |error: ClientError| match error.rpc() {
         Some(rpc) if rpc.code == ErrorCode::OTHER_LOG => PullResult::OtherLog,
         _ => PullResult::Failed(error.failure()),
@@ -224,39 +166,27 @@ async fn fetch(shared: &Shared, peer: &Peer, after: Place) -> Result<Fetched, Pu
         .map_err(failed)?;
     shared.traffic(peer.daemon_id, |traffic| traffic.page.came(answer.round_trip));
     shared.answered(peer, &addresses, &answer).await;
-    Ok(split(answer.result))
+    let (header, heads, events) = split(answer.result);
+    // Parsed beside the next fetch and the page that is being written.
+    let parse = move || events.into_iter().map(Incoming::read).collect();
+    Ok(Fetched { header, heads, events: tokio::task::spawn_blocking(parse), permit })
 }
 
-/// Has the events read beside the next fetch and the page that is being written.
-fn split(page: PullPage) -> Fetched {
-    let places: Vec<Sequence> = page.events.iter().map(|event| event.sequence).collect();
-    let next = Place { sequence: page.next_seq, event_id: page.next_id };
-    let facts = PageHeader {
-        sequences: places,
-        next,
-        more_available: page.more_available,
-        head: page.head_seq,
-        epoch: page.epoch,
-    };
-    let read = move || page.events.into_iter().map(Incoming::read).collect();
-    Fetched { facts, events: tokio::task::spawn_blocking(read), heads: page.heads }
-}
-
-/// Applies a page once its events were read, unless the peer was removed meanwhile.
+/// Applies a page once its events are parsed, unless the peer was removed meanwhile.
 async fn apply(
     shared: &Shared,
     peer: &Peer,
     batch: Batch,
-    page: Reading,
+    page: Parsing,
 ) -> Result<Applied, Failure> {
-    let events = page.await.map_err(|_| ours(&LogError::Died { thread: "reader" }))?;
+    let events = page.await.map_err(|_| local_failure(&LogError::Died { thread: "reader" }))?;
     if !shared.is_still(peer) {
-        return Err(gone());
+        return Err(no_peer());
     }
     shared.log.apply(Batch { events, ..batch }).await.map_err(|error| {
-        // Until there is room again, less is asked for in vain.
+        // Until there is room again, asking for less has no effect.
         shared.traffic(peer.daemon_id, |traffic| traffic.page.was_too_much());
-        ours(&error)
+        local_failure(&error)
     })
 }
 

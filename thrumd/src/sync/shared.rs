@@ -1,11 +1,12 @@
 //! What the driver, its tasks and the public calls share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use thrum_api::local::PeerState;
 use thrum_api::{DaemonId, names};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -15,10 +16,11 @@ use tokio_util::task::TaskTracker;
 
 use super::SyncCounters;
 use super::client::{Answer, Client, ClientError};
-use super::doubt::Doubt;
-use super::hub::{Input, LinkSnapshot};
+use super::hub::{Failure, Input, LinkSnapshot, MonotonicTime};
 use super::page_size::PageSize;
-use crate::log::Log;
+use super::pairings::Pairings;
+use super::protocol::CheckpointMismatch;
+use crate::log::{Applied, Log, LogError};
 use crate::peer::{Peer, Registry, RegistryError};
 use crate::tailnet::Tailnet;
 
@@ -46,8 +48,8 @@ pub(super) struct Traffic {
     pub(super) version: Option<String>,
     /// How much of its log is asked for at once.
     pub(super) page: PageSize,
-    /// Whether our checkpoint is of its log.
-    pub(super) doubt: Doubt,
+    /// When its log was last read from its start because our checkpoint matched by chance.
+    pub(super) mismatch: CheckpointMismatch,
     /// Why it refused our token the last time.
     pub(super) refusal: Option<&'static str>,
 }
@@ -69,10 +71,6 @@ impl Counters {
             events_duplicate: self.events_duplicate.load(Ordering::Relaxed),
         }
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) struct Shared {
@@ -97,15 +95,9 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     pub(super) counters: Counters,
     pub(super) traffic: Mutex<BTreeMap<DaemonId, Traffic>>,
-    /// Turns to take a log over that is longer than a page.
+    /// Permits for pages after the first of a pull.
     pub(super) bulk: Semaphore,
-    /// Peers in the middle of `join`: the hub leaves them alone until it is decided.
-    pub(super) joining: Mutex<BTreeSet<DaemonId>>,
-    /// Held by who joins, or ends what a join left open: two at once would leave half a pairing each. One
-    /// for all, since which peer it is is known from its answer alone.
-    pub(super) pairing: tokio::sync::Mutex<()>,
-    /// What a pairing that isn't confirmed yet has replaced.
-    pub(super) replaced: Mutex<BTreeMap<DaemonId, Peer>>,
+    pub(super) pairings: Pairings,
 }
 
 impl Shared {
@@ -135,7 +127,32 @@ impl Shared {
     }
 
     pub(super) fn traffic(&self, peer: DaemonId, change: impl FnOnce(&mut Traffic)) {
-        change(lock(&self.traffic).entry(peer).or_default());
+        change(self.traffic.lock().entry(peer).or_default());
+    }
+
+    /// Time since start.
+    pub(super) fn now(&self) -> MonotonicTime {
+        MonotonicTime(self.started.elapsed())
+    }
+
+    /// Counts events that came over the wire.
+    pub(super) fn count(&self, peer: DaemonId, applied: &Applied) {
+        let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let received = number(applied.applied + applied.skipped + applied.quarantined);
+        self.counters.events_received.fetch_add(received, Ordering::Relaxed);
+        self.counters.events_duplicate.fetch_add(number(applied.skipped), Ordering::Relaxed);
+        self.traffic(peer, |traffic| traffic.events_received += received);
+    }
+
+    /// Logs that events came, if any did.
+    pub(super) fn log_synced(&self, method: &str, peer: DaemonId, total: &Applied) {
+        let Applied { applied, skipped, quarantined, .. } = total;
+        if applied + quarantined > 0 {
+            tracing::info!("{method}: synced from {peer} — applied={applied} skipped={skipped}");
+        }
+        if *quarantined > 0 {
+            tracing::warn!("{method}: {quarantined} events of {peer} were quarantined");
+        }
     }
 
     /// A peer answered: what is seen by that.
@@ -216,6 +233,17 @@ impl Shared {
             tracing::warn!("can't note the new name of {}: {}", peer.name, chain(&error));
         }
     }
+}
+
+/// A failure of our own log.
+pub(super) fn local_failure(error: &LogError) -> Failure {
+    Failure::local(chain(error))
+}
+
+/// The failure of a request to a peer that was removed, or paired again, meanwhile.
+pub(super) fn no_peer() -> Failure {
+    // Nobody answered that.
+    Failure::local("it is no peer any more".to_owned())
 }
 
 /// The port of a peer whose address names none.

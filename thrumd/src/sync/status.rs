@@ -8,7 +8,7 @@ use thrum_api::{Sequence, Timestamp};
 use tokio::sync::oneshot;
 
 use super::hub::{FailureKind, LinkSnapshot, MonotonicTime};
-use super::shared::{Message, Shared, Views, lock};
+use super::shared::{Message, Shared, Views};
 use crate::clock;
 use crate::log::Checkpoint;
 use crate::peer::Peer;
@@ -68,7 +68,7 @@ fn one(
     checkpoint: Option<Checkpoint>,
     dial: &Dial,
 ) -> PeerStatus {
-    let traffic = lock(&shared.traffic).get(&peer.daemon_id).cloned().unwrap_or_default();
+    let traffic = shared.traffic.lock().get(&peer.daemon_id).cloned().unwrap_or_default();
     let stored = checkpoint.and_then(|checkpoint| checkpoint.last_sync);
     let seen = view.and_then(|view| view.last_sync).map(|at| dial.time(at));
     let failure = view.and_then(|view| view.last_failure.as_ref());

@@ -11,13 +11,13 @@ use thrum_api::peer::{
     NotifyParams, PairRequest, PairRequestParams, Paired, PeerInfo, PeerInfoParams, SyncNotify,
     SyncPeerInfo,
 };
-use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, Token, names};
+use thrum_api::{ErrorCode, PairingCode, RpcError, names};
 use tokio::time::{Instant, sleep, timeout};
 
 use refusal::{is_itself, refused, unreachable};
 
 use super::client::{Answer, Bounds, ClientError};
-use super::shared::{Message, Shared, chain, lock};
+use super::shared::{Message, Shared, chain};
 use crate::clock;
 use crate::peer::{Peer, RegistryError};
 use crate::tailnet::{Presence, Target};
@@ -58,46 +58,6 @@ impl Shared {
             return Err(is_itself(address));
         }
         Ok(target)
-    }
-
-    /// Notes that a peer accepted this token of ours. False if that is not its token any more. Called
-    /// with `pairing` held.
-    pub(super) async fn confirm(&self, id: DaemonId, token: Token) -> bool {
-        let confirm = move |peer: &mut Peer| {
-            let same = peer.token.matches(token.expose());
-            peer.unconfirmed &= !same;
-            same
-        };
-        match self.registry.update(id, confirm).await {
-            Ok(Some(true)) => {
-                lock(&self.replaced).remove(&id);
-                true
-            }
-            Ok(_) => false,
-            Err(error) => {
-                // The next contact confirms it.
-                tracing::warn!("can't note that {id} is paired: {}", chain(&error));
-                true
-            }
-        }
-    }
-
-    /// Takes a pairing back whose token the other side doesn't know: what it replaced is there
-    /// again. Called with `pairing` held.
-    pub(super) async fn undo_pairing(&self, id: DaemonId, token: Token) {
-        let is_it = move |peer: &Peer| peer.token.matches(token.expose());
-        let old = lock(&self.replaced).get(&id).cloned();
-        let undone = match old {
-            Some(old) => self.registry.put_if(old, move |held| held.is_some_and(is_it)).await,
-            None => self.registry.remove_if(id, is_it).await,
-        };
-        match undone {
-            Ok(true) => drop(lock(&self.replaced).remove(&id)),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!("can't take the pairing with {id} back: {}", chain(&error));
-            }
-        }
     }
 }
 
@@ -183,7 +143,7 @@ async fn ask(
         addr: format!("{}:{}", shared.name, *shared.port.borrow()),
     };
     // Who gives up and joins again may find the first try still waiting for its answer.
-    let _one_at_a_time = shared.pairing.lock().await;
+    let _turn = shared.pairings.turn().await;
     // The token is bound to the node that asks, which is whose the connection is: an older one may
     // still be of the node that this machine was.
     shared.client.forget_connections();
@@ -196,9 +156,9 @@ async fn ask(
     if paired.id == shared.log.daemon() {
         return Err(is_itself(typed));
     }
-    lock(&shared.joining).insert(paired.id);
+    shared.pairings.begin_join(paired.id);
     let joined = store_and_confirm(shared, typed, &target, &paired, address).await;
-    lock(&shared.joining).remove(&paired.id);
+    shared.pairings.end_join(paired.id);
     shared.post(Message::Peers);
     joined
 }
@@ -212,8 +172,6 @@ async fn store_and_confirm(
 ) -> Result<PeerJoinResult, RpcError> {
     let id = paired.id;
     let name = names::daemon(&paired.name).map_or_else(|_| typed.to_owned(), str::to_owned);
-    let old = shared.registry.get(id);
-    let renewed = old.is_some();
     let peer = Peer {
         daemon_id: id,
         name: name.clone(),
@@ -225,18 +183,11 @@ async fn store_and_confirm(
         removed_us: false,
         by_policy: None,
     };
-    shared.registry.put(peer.clone()).await.map_err(|error| state_file(&error))?;
-    if let Some(old) = old {
-        let mut replaced = lock(&shared.replaced);
-        if old.unconfirmed {
-            replaced.entry(id).or_insert(old);
-        } else {
-            replaced.insert(id, old);
-        }
-    }
+    let stored = shared.pairings.store(peer.clone()).await;
+    let renewed = stored.map_err(|error| state_file(&error))?;
     match first_request(shared, &peer, address).await {
         Ok(info) if info.result.id == id => {
-            if !shared.confirm(id, peer.token.clone()).await {
+            if !shared.pairings.confirm(id, peer.token.clone()).await {
                 let message = format!("{typed} was removed from this machine while it was joined");
                 return Err(RpcError::new(ErrorCode::REFUSED, message));
             }
@@ -246,7 +197,7 @@ async fn store_and_confirm(
             Ok(PeerJoinResult { daemon_id: id, name, address: address.to_string(), renewed })
         }
         Ok(_) | Err(ClientError::Refused { .. }) => {
-            shared.undo_pairing(id, peer.token.clone()).await;
+            shared.pairings.undo(id, peer.token.clone()).await;
             Err(RpcError::new(
                 ErrorCode::REFUSED,
                 format!("{typed} took the code and then did not accept its own token; nothing was changed"),
@@ -296,7 +247,7 @@ pub(super) async fn remove(
     // believe that all is well.
     shared.registry.remove(id).await.map_err(|error| state_file(&error))?;
     let told = matches!(timeout(GOODBYE, say_goodbye(shared, &peer, why)).await, Ok(Ok(_)));
-    lock(&shared.replaced).remove(&id);
+    shared.pairings.forget_replaced(id);
     shared.log.reset_checkpoint(id).await.map_err(|error| {
         RpcError::new(ErrorCode::STORAGE, format!("{} is removed: {}", peer.name, chain(&error)))
     })?;

@@ -1,5 +1,6 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use thrum_api::local::PeerState;
 use thrum_api::{ErrorCode, PairingCode, Token};
@@ -7,7 +8,6 @@ use thrum_api::{ErrorCode, PairingCode, Token};
 use super::lab::{converge, daemon, eventually, pair};
 use super::stranger::{answering, friend, http};
 use crate::peer::Peer;
-use crate::sync::shared::lock;
 
 fn wrong(code: &PairingCode) -> PairingCode {
     let other = if code.expose().starts_with('0') { "1" } else { "0" };
@@ -127,7 +127,7 @@ async fn two_joins_at_once_come_one_after_the_other() {
     let heard = Arc::clone(&asked);
     let other = answering(move |request| {
         let call: Value = serde_json::from_str(request.split("\r\n\r\n").nth(1)?).ok()?;
-        let mut heard = lock(&heard);
+        let mut heard = heard.lock();
         let result = match call["method"].as_str()? {
             "pair.request" => {
                 heard.push("pair");
@@ -151,7 +151,7 @@ async fn two_joins_at_once_come_one_after_the_other() {
     let (first, second) =
         tokio::join!(a.sync.join(&other, code.clone()), a.sync.join(&other, code));
     assert_eq!((first.unwrap().renewed, second.unwrap().renewed), (false, true));
-    assert_eq!(*lock(&asked), ["pair", "use", "pair", "use"]);
+    assert_eq!(*asked.lock(), ["pair", "use", "pair", "use"]);
     assert!(!a.registry.get(id).unwrap().unconfirmed);
 }
 
@@ -162,22 +162,24 @@ async fn what_is_about_an_old_token_does_not_hit_a_newer_pairing() {
     let (first, second) = (Token::from_bytes(&[1; 32]), Token::from_bytes(&[2; 32]));
     let replaced = friend(silent);
     let id = replaced.daemon_id;
-    let shared = &a.sync.shared;
-    lock(&shared.replaced).insert(id, replaced.clone());
+    let pairings = &a.sync.shared.pairings;
     let newer = Peer { token: second.clone(), unconfirmed: true, ..replaced.clone() };
-    a.registry.put(newer).await.unwrap();
     let held = || a.registry.get(id).map(|peer| (peer.token.expose().to_owned(), peer.unconfirmed));
     let untouched = Some((second.expose().to_owned(), true));
-    shared.confirm(id, first.clone()).await;
-    assert_eq!((held(), lock(&shared.replaced).len()), (untouched.clone(), 1));
-    shared.undo_pairing(id, first.clone()).await;
-    assert_eq!((held(), lock(&shared.replaced).len()), (untouched, 1));
-    shared.undo_pairing(id, second.clone()).await;
+    a.registry.put(replaced.clone()).await.unwrap();
+    assert!(pairings.store(newer.clone()).await.unwrap());
+    assert!(!pairings.confirm(id, first.clone()).await);
+    assert_eq!(held(), untouched);
+    pairings.undo(id, first.clone()).await;
+    assert_eq!(held(), untouched);
+    // What it replaced is still known.
+    pairings.undo(id, second.clone()).await;
     assert_eq!(held(), Some((replaced.token.expose().to_owned(), false)));
-    // Without anything that it replaced, too.
-    a.registry.put(Peer { token: second.clone(), unconfirmed: true, ..replaced }).await.unwrap();
-    shared.undo_pairing(id, first).await;
+    // The same for a pairing that replaced nothing.
+    a.registry.remove(id).await.unwrap();
+    assert!(!pairings.store(newer).await.unwrap());
+    pairings.undo(id, first).await;
     assert!(held().is_some());
-    shared.undo_pairing(id, second).await;
+    pairings.undo(id, second).await;
     assert_eq!(held(), None);
 }

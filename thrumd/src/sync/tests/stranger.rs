@@ -1,10 +1,11 @@
 //! What answers is no thrumd, or a bad one.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use thrum_api::local::PeerState;
 use thrum_api::{ErrorCode, Token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,8 +13,7 @@ use tokio::net::TcpListener;
 
 use super::lab::{Daemon, converge, daemon, eventually, pair};
 use crate::peer::Peer;
-use crate::sync::pull::BULK;
-use crate::sync::shared::lock;
+use crate::sync::pull::BULK_PAGES;
 
 /// Answers every request with these bytes, or never.
 async fn stranger(answer: Option<String>) -> SocketAddr {
@@ -131,7 +131,7 @@ async fn long_logs_are_taken_over_a_few_at_a_time_and_short_ones_meanwhile() {
     // Each has a second page, and never gives it.
     let asked = Arc::new(AtomicUsize::new(0));
     let a = daemon("a").await;
-    for _ in 0..BULK + 2 {
+    for _ in 0..BULK_PAGES + 2 {
         let asked = Arc::clone(&asked);
         let endless = answering(move |request| {
             if !request.contains("\"after_seq\":0") {
@@ -144,7 +144,7 @@ async fn long_logs_are_taken_over_a_few_at_a_time_and_short_ones_meanwhile() {
         });
         befriend(&a, endless.await).await;
     }
-    assert!(eventually(async || asked.load(Ordering::SeqCst) >= BULK).await);
+    assert!(eventually(async || asked.load(Ordering::SeqCst) >= BULK_PAGES).await);
     let begun = Instant::now();
     let b = daemon("b").await;
     pair(&a, &b).await;
@@ -152,7 +152,7 @@ async fn long_logs_are_taken_over_a_few_at_a_time_and_short_ones_meanwhile() {
     converge(&[&a, &b], 5).await;
     // Later the first of them are given up.
     let asked = asked.load(Ordering::SeqCst);
-    assert!(asked == BULK || begun.elapsed() > Duration::from_secs(10), "{asked} at once");
+    assert!(asked == BULK_PAGES || begun.elapsed() > Duration::from_secs(10), "{asked} at once");
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn after_an_answer_that_broke_off_less_is_asked_for_and_more_again_after_o
     let asked = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&asked);
     let peer = answering(move |request| {
-        let mut asked = lock(&heard);
+        let mut asked = heard.lock();
         if request.contains("sync.pull") {
             asked.push(request.contains("\"limit\":125"));
         }
@@ -175,8 +175,8 @@ async fn after_an_answer_that_broke_off_less_is_asked_for_and_more_again_after_o
     });
     let a = daemon("a").await;
     befriend(&a, peer.await).await;
-    assert!(eventually(async || lock(&asked).len() >= 3).await);
-    assert_eq!(lock(&asked)[..3], [false, true, false]);
+    assert!(eventually(async || asked.lock().len() >= 3).await);
+    assert_eq!(asked.lock()[..3], [false, true, false]);
 }
 
 #[tokio::test]

@@ -1,0 +1,163 @@
+//! Pairings as the joining side keeps them: stored, then confirmed by the peer or taken back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parking_lot::Mutex;
+use thrum_api::{DaemonId, Token};
+use tokio::sync::MutexGuard;
+
+use super::hub::PairingState;
+use crate::peer::{Peer, Registry, RegistryError};
+use crate::report::Chain;
+
+/// The pairings of this daemon.
+pub struct Pairings {
+    registry: Registry,
+    /// Peers in the middle of a join: the hub leaves them alone until it is decided.
+    joining: Mutex<BTreeSet<DaemonId>>,
+    /// What a pairing that isn't confirmed yet has replaced.
+    replaced: Mutex<BTreeMap<DaemonId, Peer>>,
+    /// Held by whoever joins, or ends what a join left open: two at once would leave half a pairing
+    /// each. One for all peers, because a join learns from the answer which peer it is.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Pairings {
+    /// The pairings in this registry.
+    pub fn new(registry: Registry) -> Self {
+        Self {
+            registry,
+            joining: Mutex::default(),
+            replaced: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Waits until nobody else joins or ends a join.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// The hub leaves this peer alone until `end_join`.
+    pub fn begin_join(&self, id: DaemonId) {
+        self.joining.lock().insert(id);
+    }
+
+    /// The join of this peer is decided, or left to the next contact.
+    pub fn end_join(&self, id: DaemonId) {
+        self.joining.lock().remove(&id);
+    }
+
+    /// Stores a peer that was joined, and remembers what it replaces. True if there was one. Needs
+    /// the turn.
+    ///
+    /// # Errors
+    /// When the registry can't be written.
+    pub async fn store(&self, peer: Peer) -> Result<bool, RegistryError> {
+        let id = peer.daemon_id;
+        let old = self.registry.get(id);
+        self.registry.put(peer).await?;
+        let Some(old) = old else { return Ok(false) };
+        let mut replaced = self.replaced.lock();
+        if old.unconfirmed {
+            replaced.entry(id).or_insert(old);
+        } else {
+            replaced.insert(id, old);
+        }
+        Ok(true)
+    }
+
+    /// Notes that a peer accepted this token. False if that is not its token any more. Needs the turn.
+    pub async fn confirm(&self, id: DaemonId, token: Token) -> bool {
+        let confirm = move |peer: &mut Peer| {
+            let same = peer.token.matches(token.expose());
+            peer.unconfirmed &= !same;
+            same
+        };
+        match self.registry.update(id, confirm).await {
+            Ok(Some(true)) => {
+                self.forget_replaced(id);
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                // The next contact confirms it.
+                tracing::warn!("can't note that {id} is paired: {}", Chain(&error));
+                true
+            }
+        }
+    }
+
+    /// Takes a pairing back whose token the other side doesn't know: what it replaced is there again.
+    /// Needs the turn.
+    pub async fn undo(&self, id: DaemonId, token: Token) {
+        let is_it = move |peer: &Peer| peer.token.matches(token.expose());
+        let old = self.replaced.lock().get(&id).cloned();
+        let undone = match old {
+            Some(old) => self.registry.put_if(old, move |held| held.is_some_and(is_it)).await,
+            None => self.registry.remove_if(id, is_it).await,
+        };
+        match undone {
+            Ok(true) => self.forget_replaced(id),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!("can't take the pairing with {id} back: {}", Chain(&error));
+            }
+        }
+    }
+
+    /// Notes whether the peer with this token removed us.
+    pub async fn mark_removed(&self, id: DaemonId, token: Token, removed: bool) {
+        let mark = move |peer: &mut Peer| {
+            if peer.token.matches(token.expose()) {
+                peer.removed_us = removed;
+            }
+        };
+        if let Err(error) = self.registry.update(id, mark).await {
+            tracing::warn!("can't note that {id} removed us: {}", Chain(&error));
+        }
+    }
+
+    /// A pairing is final, or the peer was removed: what it replaced doesn't come back.
+    pub fn forget_replaced(&self, id: DaemonId) {
+        self.replaced.lock().remove(&id);
+    }
+
+    /// The peers that the hub is to know of.
+    pub fn settled(&self) -> Vec<Peer> {
+        let joining = self.joining.lock().clone();
+        self.registry.all().into_iter().filter(|it| !joining.contains(&it.daemon_id)).collect()
+    }
+}
+
+/// The token of each peer that the hub knows, and how often it changed. What the hub wants done about a
+/// pairing concerns that token, which may not be the registry's any more.
+#[derive(Default)]
+pub struct KnownTokens(BTreeMap<DaemonId, (Token, u32)>);
+
+impl KnownTokens {
+    /// What the hub is told of these peers, which are all that there are.
+    pub fn update(&mut self, peers: &[Peer]) -> BTreeMap<DaemonId, PairingState> {
+        let mut states = BTreeMap::new();
+        for peer in peers {
+            let first = || (peer.token.clone(), 0);
+            let (token, generation) = self.0.entry(peer.daemon_id).or_insert_with(first);
+            if !token.matches(peer.token.expose()) {
+                (*token, *generation) = (peer.token.clone(), generation.wrapping_add(1));
+            }
+            let state = PairingState {
+                generation: *generation,
+                unconfirmed: peer.unconfirmed,
+                removed_us: peer.removed_us,
+            };
+            states.insert(peer.daemon_id, state);
+        }
+        self.0.retain(|peer, _| states.contains_key(peer));
+        states
+    }
+
+    /// The token that the hub means.
+    pub fn token(&self, peer: DaemonId) -> Option<Token> {
+        self.0.get(&peer).map(|(token, _)| token.clone())
+    }
+}

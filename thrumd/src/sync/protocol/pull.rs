@@ -1,0 +1,111 @@
+//! One pull, from the request for its first page to its result.
+
+use thrum_api::peer::{PullPage, PullParams};
+use thrum_api::{DaemonId, Head, Place, Sequence, SequencedEvent};
+
+use super::ReplicaLog;
+use super::replica::add;
+use crate::log::{Applied, Batch, Checkpoint};
+use crate::sync::hub::{Failure, PageHeader, PullPipeline, PullResult, Step};
+
+/// The state of one pull. `P` is what travels with a page: its events.
+#[derive(Debug)]
+pub struct Pull<P> {
+    peer: DaemonId,
+    from: Checkpoint,
+    pipeline: PullPipeline<P>,
+    /// Of the last page that came.
+    heads: Option<Vec<Head>>,
+    total: Applied,
+}
+
+/// The request for the page after a place.
+pub fn request(after: Place, have: Vec<Head>, limit: Option<u32>) -> PullParams {
+    PullParams {
+        after_seq: after.sequence,
+        after_id: after.event_id,
+        limit,
+        have: Some(have),
+        token: None,
+    }
+}
+
+/// Takes a page apart: what decides, the peer's heads, and its events.
+pub fn split(page: PullPage) -> (PageHeader, Option<Vec<Head>>, Vec<SequencedEvent>) {
+    let sequences: Vec<Sequence> = page.events.iter().map(|event| event.sequence).collect();
+    let header = PageHeader {
+        sequences,
+        next: Place { sequence: page.next_seq, event_id: page.next_id },
+        more_available: page.more_available,
+        head: page.head_seq,
+        epoch: page.epoch,
+    };
+    (header, page.heads, page.events)
+}
+
+impl<P> Pull<P> {
+    /// A pull from this checkpoint, and its first step.
+    pub fn begin(peer: DaemonId, from: Checkpoint) -> (Self, Step<P>) {
+        let (pipeline, first) = PullPipeline::begin(from.place, from.epoch);
+        (Self { peer, from, pipeline, heads: None, total: Applied::default() }, first)
+    }
+
+    /// A page came.
+    pub fn page(&mut self, header: &PageHeader, heads: Option<Vec<Head>>, page: P) -> Vec<Step<P>> {
+        self.heads = heads;
+        self.pipeline.page(header, page)
+    }
+
+    /// A page could not be had.
+    pub fn refused(&mut self, result: PullResult) -> Vec<Step<P>> {
+        self.pipeline.refused(result)
+    }
+
+    /// The batch of the page that is to be applied, without its events.
+    pub fn batch(&self, checkpoint: Place) -> Batch {
+        Batch {
+            peer: self.peer,
+            epoch: self.pipeline.epoch(),
+            from: self.from,
+            events: Vec::new(),
+            checkpoint: Some(checkpoint),
+        }
+    }
+
+    /// A page is on disk, or could not be applied.
+    pub fn applied(&mut self, outcome: Result<Applied, Failure>) -> Vec<Step<P>> {
+        let outcome = outcome.map(|applied| add(&mut self.total, &applied));
+        self.pipeline.applied(outcome)
+    }
+
+    /// What became of the events so far.
+    pub fn total(&self) -> &Applied {
+        &self.total
+    }
+
+    /// The result, once the peer's heads were compared with our log. If something of them is missing
+    /// after a pull to the end, the checkpoint may be of that log by chance alone
+    /// ([`CheckpointMismatch`](super::CheckpointMismatch)). `mismatch` is told whether that is so, and
+    /// decides whether the log is read from its start.
+    pub async fn finish(
+        self,
+        log: &impl ReplicaLog,
+        result: PullResult,
+        mismatch: impl FnOnce(bool) -> bool,
+    ) -> PullResult {
+        if let PullResult::Done { .. } = result
+            && self.from.place != Place::START
+            && let Some(heads) = self.heads
+            // What can't be compared now is compared after the next pull.
+            && let Ok(missing) = log.missing(heads).await
+            && mismatch(missing.needs_pull)
+        {
+            let peer = self.peer;
+            tracing::warn!(
+                "{peer} holds events that it did not send: its log is read from its start"
+            );
+            return PullResult::OtherLog;
+        }
+        result
+    }
+}

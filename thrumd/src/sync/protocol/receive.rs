@@ -1,0 +1,121 @@
+//! Takes a `sync.notify`: applies what it brings, and says whether a pull has to bring the rest.
+
+use serde::Deserialize;
+use thrum_api::peer::{Notified, NotifyParams};
+use thrum_api::{DaemonId, ErrorCode, EventId, Head, Place, RpcError, Sequence};
+
+use super::ReplicaLog;
+use super::replica::{add, log_failed};
+use super::rollback::check_heads;
+use crate::log::{Applied, Batch, Incoming, LogError};
+use crate::sync::hub::{Decision, Input, Notification, decide};
+
+/// What became of a notification.
+pub struct Received {
+    /// The answer, once what was applied is on disk.
+    pub answer: Result<Notified, RpcError>,
+    /// What the hub has to know.
+    pub input: Option<Input>,
+    /// What became of its events.
+    pub applied: Applied,
+}
+
+/// Takes a peer's `sync.notify`.
+pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyParams) -> Received {
+    let mut applied = Applied::default();
+    if params.daemon_id != peer {
+        let message = format!("daemon_id: the token is of {peer}");
+        let error = RpcError::new(ErrorCode::INVALID_PARAMS, message);
+        return Received { answer: Err(error), input: None, applied };
+    }
+    if params.removed {
+        let input = Some(Input::RemovedByPeer(peer));
+        return Received { answer: Ok(Notified::default()), input, applied };
+    }
+    let news = News::of(&mut params);
+    let latest = news.latest.sequence;
+    let (answer, input) = match take(log, peer, news, &mut applied).await {
+        Ok((held_seq, input)) => (Ok(Notified { held_seq }), input),
+        // Pulled as soon as our log can be used again: the peer only learns that something failed.
+        Err(error) => (
+            Err(log_failed("sync.notify", peer, &error)),
+            Input::PullNeeded { peer, latest, creators: Vec::new() },
+        ),
+    };
+    Received { answer, input: Some(input), applied }
+}
+
+/// A notification taken apart.
+struct News {
+    latest: Place,
+    after: Option<Place>,
+    heads: Option<Vec<Head>>,
+    ids: Vec<EventId>,
+    events: Vec<Incoming>,
+}
+
+impl News {
+    fn of(params: &mut NotifyParams) -> Self {
+        #[derive(Deserialize)]
+        struct Named {
+            event_id: EventId,
+        }
+        let events = params.events.take().unwrap_or_default();
+        let id = |bytes: &str| serde_json::from_str::<Named>(bytes).map(|named| named.event_id);
+        Self {
+            latest: Place { sequence: params.latest_seq, event_id: params.latest_id },
+            after: params.after_seq.map(|sequence| Place { sequence, event_id: params.after_id }),
+            heads: params.heads.take(),
+            ids: events.iter().filter_map(|event| id(event.event.get()).ok()).collect(),
+            events: events.into_iter().map(Incoming::read).collect(),
+        }
+    }
+
+    fn notification(&self) -> Notification<'_> {
+        Notification {
+            latest: self.latest,
+            after: self.after,
+            window: &self.ids,
+            heads: self.heads.as_deref(),
+        }
+    }
+}
+
+/// Does what `decide` says until nothing is left to do here. Answers up to where we hold the peer's
+/// log.
+async fn take(
+    log: &impl ReplicaLog,
+    peer: DaemonId,
+    mut news: News,
+    total: &mut Applied,
+) -> Result<(Sequence, Input), LogError> {
+    let latest = news.latest.sequence;
+    if let Some(heads) = &news.heads {
+        check_heads(log, heads).await?;
+    }
+    loop {
+        let from = log.checkpoint(peer).await?;
+        let missing = match &news.heads {
+            Some(heads) => Some(log.missing(heads.clone()).await?.origins),
+            None => None,
+        };
+        let (events, checkpoint) =
+            match decide(from.place, &news.notification(), missing.as_deref()) {
+                Decision::Apply { checkpoint } => {
+                    news.ids.clear();
+                    (std::mem::take(&mut news.events), checkpoint)
+                }
+                Decision::AdvanceCheckpoint(place) => (Vec::new(), Some(place)),
+                Decision::UpToDate => return Ok((latest, Input::Synced { peer, latest })),
+                Decision::Pull { creators } => {
+                    let input = Input::PullNeeded { peer, latest, creators };
+                    return Ok((from.place.sequence, input));
+                }
+            };
+        let applied = log.apply(Batch { peer, epoch: None, from, events, checkpoint }).await?;
+        add(total, &applied);
+        if checkpoint.is_some() {
+            return Ok((latest, Input::Synced { peer, latest }));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The log as the protocol sees it.
+
+use std::future::Future;
+
+use thrum_api::{DaemonId, Head, Place, RpcError};
+
+use crate::log::{
+    Applied, Batch, Checkpoint, Log, LogError, LogHead, Missing, News, PageAnswer, PageRequest,
+};
+use crate::report::Chain;
+
+type Answer<T> = Result<T, LogError>;
+
+/// What the protocol needs of a log, as [`Log`] describes it. The daemon's log answers from other
+/// threads, that of the simulation at once.
+pub trait ReplicaLog: Sync {
+    /// The daemon whose log it is.
+    fn daemon(&self) -> DaemonId;
+    /// The end of the log.
+    fn head(&self) -> LogHead;
+    /// See [`Log::page`].
+    fn page(&self, request: PageRequest) -> impl Future<Output = Answer<PageAnswer>> + Send;
+    /// See [`Log::news`].
+    fn news(&self, peer: DaemonId, after: Place) -> impl Future<Output = Answer<News>> + Send;
+    /// See [`Log::missing`].
+    fn missing(&self, heads: Vec<Head>) -> impl Future<Output = Answer<Missing>> + Send;
+    /// See [`Log::shows_rollback`].
+    fn shows_rollback(&self, head: Head) -> impl Future<Output = Answer<bool>> + Send;
+    /// See [`Log::rolled_back`].
+    fn rolled_back(&self) -> impl Future<Output = Answer<bool>> + Send;
+    /// See [`Log::checkpoint`].
+    fn checkpoint(&self, peer: DaemonId) -> impl Future<Output = Answer<Checkpoint>> + Send;
+    /// See [`Log::apply`].
+    fn apply(&self, batch: Batch) -> impl Future<Output = Answer<Applied>> + Send;
+}
+
+impl ReplicaLog for Log {
+    fn daemon(&self) -> DaemonId {
+        self.daemon()
+    }
+
+    fn head(&self) -> LogHead {
+        self.head()
+    }
+
+    async fn page(&self, request: PageRequest) -> Answer<PageAnswer> {
+        self.page(request).await
+    }
+
+    async fn news(&self, peer: DaemonId, after: Place) -> Answer<News> {
+        self.news(peer, after).await
+    }
+
+    async fn missing(&self, heads: Vec<Head>) -> Answer<Missing> {
+        self.missing(heads).await
+    }
+
+    async fn shows_rollback(&self, head: Head) -> Answer<bool> {
+        self.shows_rollback(head).await
+    }
+
+    async fn rolled_back(&self) -> Answer<bool> {
+        self.rolled_back().await
+    }
+
+    async fn checkpoint(&self, peer: DaemonId) -> Answer<Checkpoint> {
+        self.checkpoint(peer).await
+    }
+
+    async fn apply(&self, batch: Batch) -> Answer<Applied> {
+        self.apply(batch).await
+    }
+}
+
+/// Adds what became of one more batch.
+pub(super) fn add(total: &mut Applied, more: &Applied) {
+    total.applied += more.applied;
+    total.skipped += more.skipped;
+    total.quarantined += more.quarantined;
+    total.new_epoch |= more.new_epoch;
+}
+
+/// The answer to a peer's request when our log fails. The peer learns that it failed, not why.
+pub(super) fn log_failed(method: &str, peer: DaemonId, error: &LogError) -> RpcError {
+    tracing::warn!("{method} of {peer}: {}", Chain(error));
+    let message = "the log of this daemon can't be used at the moment";
+    RpcError::new(thrum_api::ErrorCode::INTERNAL, message)
+}

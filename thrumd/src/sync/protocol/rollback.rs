@@ -1,0 +1,29 @@
+//! How a daemon learns that its log was restored from an older copy.
+
+use thrum_api::{Head, Origin};
+
+use super::ReplicaLog;
+use crate::log::LogError;
+use crate::sync::hub::head_of_origin;
+
+/// Begins a new epoch if a peer's heads show that our log was rolled back.
+pub(super) async fn check_heads(log: &impl ReplicaLog, heads: &[Head]) -> Result<(), LogError> {
+    let own = Origin { daemon: log.daemon(), epoch: log.head().epoch };
+    if let Some(head) = head_of_origin(own, heads)
+        && log.shows_rollback(head).await?
+    {
+        rolled_back(log).await?;
+    }
+    Ok(())
+}
+
+/// Begins a new epoch, unless this one has no event yet.
+pub(super) async fn rolled_back(log: &impl ReplicaLog) -> Result<(), LogError> {
+    if log.rolled_back().await? {
+        tracing::warn!(
+            "a peer knows more of this log than we do: it was restored from an older copy; \
+             a new epoch begins, and what is missing comes back from the peers"
+        );
+    }
+    Ok(())
+}

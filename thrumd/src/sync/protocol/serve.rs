@@ -1,0 +1,111 @@
+//! Answers `sync.pull`.
+
+use thrum_api::limits::{HEADS_MAX, PULL_MAX_EVENTS};
+use thrum_api::peer::{PullPage, PullParams};
+use thrum_api::{DaemonId, ErrorCode, Place, RpcError};
+
+use super::ReplicaLog;
+use super::replica::log_failed;
+use super::rollback::{check_heads, rolled_back};
+use crate::log::{LogError, PageAnswer, PageRequest};
+use crate::sync::hub::Input;
+
+/// The answer to a peer, and what the hub has to know of it.
+type Served = (Result<PullPage, RpcError>, Option<Input>);
+
+/// Answers a peer's `sync.pull`.
+pub async fn serve(log: &impl ReplicaLog, peer: DaemonId, params: PullParams) -> Served {
+    let served = answer(log, peer, params).await;
+    served.unwrap_or_else(|error| (Err(log_failed("sync.pull", peer, &error)), None))
+}
+
+async fn answer(
+    log: &impl ReplicaLog,
+    peer: DaemonId,
+    params: PullParams,
+) -> Result<Served, LogError> {
+    let after = Place { sequence: params.after_seq, event_id: params.after_id };
+    let mut have = params.have.unwrap_or_default();
+    have.truncate(HEADS_MAX);
+    check_heads(log, &have).await?;
+    let wanted = params.limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = wanted.unwrap_or(PULL_MAX_EVENTS).clamp(1, PULL_MAX_EVENTS);
+    // A limit of 0 only asks whether this is the log of that place: the caller isn't reading.
+    let only_checks = wanted == Some(0);
+    match log.page(PageRequest { after, limit, have }).await? {
+        PageAnswer::Page(page) => {
+            let head_seq = page.head.sequence;
+            let served = PullPage {
+                events: page.events,
+                next_seq: page.next.sequence,
+                next_id: page.next.event_id,
+                more_available: page.more_available,
+                head_seq,
+                floor_seq: page.floor,
+                epoch: Some(log.head().epoch),
+                heads: page.heads,
+            };
+            if only_checks {
+                let checked = PullPage {
+                    events: Vec::new(),
+                    next_seq: after.sequence,
+                    next_id: after.event_id,
+                    more_available: head_seq > after.sequence,
+                    heads: None,
+                    ..served
+                };
+                return Ok((Ok(checked), None));
+            }
+            let (next, more) = (page.next, page.more_available);
+            Ok((Ok(served), Some(Input::PageServed { peer, next, more })))
+        }
+        PageAnswer::OtherLog(_) => {
+            let mut input = None;
+            if !only_checks {
+                rolled_back(log).await?;
+                // It starts again at 0, and holds what its `have` will say.
+                input = Some(Input::PageServed { peer, next: Place::START, more: true });
+            }
+            let head = log.head();
+            let message = "this log does not hold that event at that place: start again at 0";
+            let error = RpcError::new(ErrorCode::OTHER_LOG, message)
+                .with("epoch", head.epoch.to_string())
+                .with("head_seq", head.place.sequence.0);
+            Ok((Err(error), input))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use thrum_api::{Draft, Epoch, EventId, Head, OriginSequence};
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::log::Log;
+
+    #[tokio::test]
+    async fn heads_beyond_the_maximum_are_not_honoured() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (log, _) = Log::open(dir.path(), crate::ids::daemon(), false).unwrap();
+        let body = RawValue::from_string("{}".to_owned()).unwrap();
+        let event_type = "test.happened".to_owned();
+        let draft = Draft { event_id: None, event_type, project: None, body };
+        log.append(vec![draft]).await.unwrap();
+        let unknown = |n: usize| Head {
+            origin_daemon: DaemonId::from_ulid(Ulid::from(n as u128)),
+            origin_epoch: Epoch::from_ulid(Ulid::from(n as u128)),
+            origin_sequence: OriginSequence(1),
+            event_id: EventId::from_ulid(Ulid::from(n as u128)),
+        };
+        let served = async |unknown_heads: usize| {
+            let mut have: Vec<Head> = (0..unknown_heads).map(unknown).collect();
+            have.extend(log.heads().await.unwrap());
+            let params = PullParams { have: Some(have), ..PullParams::default() };
+            serve(&log, crate::ids::daemon(), params).await.0.unwrap().events.len()
+        };
+        assert_eq!(served(HEADS_MAX - 1).await, 0);
+        assert_eq!(served(HEADS_MAX).await, 1);
+    }
+}
