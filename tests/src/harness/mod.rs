@@ -4,6 +4,7 @@
 //! Everything blocks and every wait has a limit. A test that fails keeps the directories of its
 //! daemons and prints the end of their logs.
 
+mod backoff;
 mod client;
 mod daemon;
 mod events;
@@ -25,6 +26,7 @@ mod tmpfs;
 mod wait;
 mod wire;
 
+pub use backoff::backs_off;
 pub use client::{Client, Ran};
 pub use daemon::Daemon;
 pub use events::{converge, drafts, event_of, event_text, same_events};

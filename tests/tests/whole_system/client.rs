@@ -2,7 +2,6 @@
 
 use std::io::Read as _;
 use std::process::Stdio;
-use std::time::Duration;
 
 use tests::harness::{
     Client, Daemon, SHORT, Setup, Terminal, eventually, holds, paired_daemons, process,
@@ -242,10 +241,8 @@ fn a_daemon_that_dies_at_start_is_quoted() {
         .env("THRUM_STATE_DIR", daemon.state().display())
         .env("THRUM_TAILNET", "loopback")
         .env("THRUM_TS_PORT", "ninety");
-    let begun = std::time::Instant::now();
     let ran = client.run(&["daemon", "start"]).exits(1);
     assert!(ran.stderr.contains("THRUM_TS_PORT"), "{}", ran.stderr);
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]

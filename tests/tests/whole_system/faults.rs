@@ -157,9 +157,7 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_an_error() {
 fn a_stopped_daemon_has_written_what_it_acknowledged_and_ends_well() {
     let mut daemon = Daemon::start("laptop");
     daemon.append(0..500);
-    let start = std::time::Instant::now();
     assert!(daemon.stop().success());
-    assert!(start.elapsed() < Duration::from_secs(10), "stopping took {:?}", start.elapsed());
     assert!(!daemon.socket().exists(), "a stopped daemon leaves no socket");
     daemon.start_again();
     assert_eq!(daemon.texts().len(), 500);

