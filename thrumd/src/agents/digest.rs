@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT, MessageSent};
 use thrum_api::limits::RECIPIENTS_MAX;
+use thrum_api::names::NameError;
 use thrum_api::{
     DaemonId, EventHeader, EventId, Place, Sequence, SequencedEvent, Timestamp, names,
 };
@@ -34,27 +35,40 @@ struct ParsedEvent<'a> {
 }
 
 impl ParsedEvent<'_> {
-    fn body<T: serde::de::DeserializeOwned>(&self) -> Result<T, Undigestible> {
+    fn body<T: serde::de::DeserializeOwned>(&self) -> Result<T, Failure> {
         let text = self.body.map_or("null", RawValue::get);
         serde_json::from_str(text)
-            .map_err(|error| Undigestible::of(format!("its body is not of its type: {error}")))
+            .map_err(|error| Failure::undigestible(format!("its body is not of its type: {error}")))
     }
 
     /// The project as stored in the tables: the empty name for events without one.
-    fn project(&self) -> Result<&str, Undigestible> {
-        match self.project.as_deref() {
-            None => Ok(""),
-            Some(name) => names::project(name).map_err(Undigestible::of),
-        }
+    fn project(&self) -> Result<&str, NameError> {
+        self.project.as_deref().map_or(Ok(""), names::project)
     }
 }
 
-/// Why an event can't be digested. It stays in the log and is relayed all the same.
-struct Undigestible(String);
+/// Why an event was not digested.
+enum Failure {
+    /// It can't be: it stays in the log and is relayed all the same.
+    Undigestible(String),
+    Sqlite(rusqlite::Error),
+}
 
-impl Undigestible {
-    fn of(error: impl ToString) -> Self {
-        Self(brief(&error.to_string()))
+impl Failure {
+    fn undigestible(reason: impl ToString) -> Self {
+        Self::Undigestible(brief(&reason.to_string()))
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::undigestible(error)
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
     }
 }
 
@@ -97,12 +111,6 @@ impl Local<'_> {
     }
 }
 
-/// The result of an event.
-enum Outcome {
-    Digested,
-    Skipped(Undigestible),
-}
-
 /// Changes that are collected over a page and written at its end.
 #[derive(Default)]
 struct PageTotals {
@@ -134,21 +142,22 @@ impl Store {
                 },
             };
             let outcome = match &parsed {
-                Ok(parsed) => {
-                    digest_event(&transaction, &mut totals, local, event.sequence, parsed)
-                        .map_err(&doing)?
-                }
-                Err(error) => Outcome::Skipped(Undigestible::of(error)),
+                Ok(event) => digest_event(&transaction, &mut totals, local, cursor.place, event),
+                Err(error) => Err(Failure::undigestible(error)),
             };
-            if let Outcome::Skipped(Undigestible(reason)) = outcome {
-                warn!("event {} of the log is skipped by the views: {reason}", event.sequence);
-                transaction
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO skipped (sequence, reason) VALUES (?, ?)",
-                    )
-                    .and_then(|mut insert| insert.execute(params![int(event.sequence.0), reason]))
-                    .map_err(&doing)?;
-                skipped += 1;
+            match outcome {
+                Ok(()) => {}
+                Err(Failure::Sqlite(error)) => return Err(doing(error)),
+                Err(Failure::Undigestible(reason)) => {
+                    warn!("event {} of the log is skipped by the views: {reason}", event.sequence);
+                    transaction
+                        .prepare_cached(
+                            "INSERT OR REPLACE INTO skipped (sequence, reason) VALUES (?, ?)",
+                        )
+                        .and_then(|mut skip| skip.execute(params![int(event.sequence.0), reason]))
+                        .map_err(&doing)?;
+                    skipped += 1;
+                }
             }
         }
         totals.write(&transaction).map_err(&doing)?;
@@ -187,63 +196,38 @@ fn digest_event(
     connection: &Connection,
     totals: &mut PageTotals,
     local: Local<'_>,
-    sequence: Sequence,
+    place: Place,
     parsed: &ParsedEvent<'_>,
-) -> rusqlite::Result<Outcome> {
-    let digestible = match parsed.event_type.as_ref() {
-        AGENT_JOINED => joined(parsed).map(KnownEvent::Agent),
-        MESSAGE_SENT => said(parsed).map(KnownEvent::Message),
-        _ => return Ok(Outcome::Digested),
-    };
-    match digestible {
-        Ok(KnownEvent::Agent(agent)) => {
-            totals.note_seen(connection, parsed, &agent.project, &agent.name)?;
-            Ok(Outcome::Digested)
+) -> Result<(), Failure> {
+    match parsed.event_type.as_ref() {
+        AGENT_JOINED => {
+            let body: AgentJoined = parsed.body()?;
+            totals.note_seen(connection, parsed, parsed.project()?, names::agent(&body.agent)?)?;
+            Ok(())
         }
-        Ok(KnownEvent::Message(message)) => {
-            totals.note_seen(connection, parsed, &message.project, &message.body.from)?;
-            deliver(connection, totals, local, sequence, parsed, &message)
+        MESSAGE_SENT => {
+            let message = checked(parsed.body()?)?;
+            let project = parsed.project()?;
+            totals.note_seen(connection, parsed, project, &message.from)?;
+            deliver(connection, totals, local, place.sequence, parsed, project, &message)
         }
-        Err(reason) => Ok(Outcome::Skipped(reason)),
+        _ => Ok(()),
     }
 }
 
-enum KnownEvent {
-    Agent(JoinedAgent),
-    Message(SentMessage),
-}
-
-struct JoinedAgent {
-    project: String,
-    name: String,
-}
-
-struct SentMessage {
-    project: String,
-    body: MessageSent,
-}
-
-fn agent_name(text: &str) -> Result<String, Undigestible> {
-    names::agent(text).map(str::to_owned).map_err(Undigestible::of)
-}
-
-fn joined(parsed: &ParsedEvent<'_>) -> Result<JoinedAgent, Undigestible> {
-    let body: AgentJoined = parsed.body()?;
-    Ok(JoinedAgent { project: parsed.project()?.to_owned(), name: agent_name(&body.agent)? })
-}
-
-fn said(parsed: &ParsedEvent<'_>) -> Result<SentMessage, Undigestible> {
-    let mut body: MessageSent = parsed.body()?;
-    body.from = agent_name(&body.from)?;
-    if body.to.len() > RECIPIENTS_MAX {
-        let count = body.to.len();
-        return Err(Undigestible(format!("it has {count} recipients, more than {RECIPIENTS_MAX}")));
+/// Checks a message of any daemon. Recipients are kept once each.
+fn checked(mut message: MessageSent) -> Result<MessageSent, Failure> {
+    message.from = names::agent(&message.from)?.to_owned();
+    let count = message.to.len();
+    if count > RECIPIENTS_MAX {
+        let reason = format!("it has {count} recipients, more than {RECIPIENTS_MAX}");
+        return Err(Failure::undigestible(reason));
     }
-    body.to = unique_agents(&body.to).map_err(Undigestible::of)?;
-    if body.to.is_empty() && !body.all {
-        return Err(Undigestible("the message has no recipient".to_owned()));
+    message.to = unique_agents(&message.to)?;
+    if message.to.is_empty() && !message.all {
+        return Err(Failure::undigestible("the message has no recipient"));
     }
-    Ok(SentMessage { project: parsed.project()?.to_owned(), body })
+    Ok(message)
 }
 
 fn deliver(
@@ -252,9 +236,9 @@ fn deliver(
     local: Local<'_>,
     sequence: Sequence,
     parsed: &ParsedEvent<'_>,
-    message: &SentMessage,
-) -> rusqlite::Result<Outcome> {
-    let SentMessage { project, body } = message;
+    project: &str,
+    message: &MessageSent,
+) -> Result<(), Failure> {
     let event_id = parsed.event_id.ulid().to_bytes();
     let inserted = connection
         .prepare_cached(
@@ -266,24 +250,24 @@ fn deliver(
             int(sequence.0),
             event_id,
             project,
-            body.from,
+            message.from,
             parsed.origin_daemon.ulid().to_bytes(),
-            body.to.join("\n"),
-            body.all,
+            message.to.join("\n"),
+            message.all,
             parsed.timestamp.as_millis(),
-            body.text,
+            message.text,
         ])?;
     if inserted == 0 {
-        return Ok(Outcome::Skipped(Undigestible("the event is in the log twice".to_owned())));
+        return Err(Failure::undigestible("the event is in the log twice"));
     }
     let mut readers = BTreeSet::new();
-    if body.all {
+    if message.all {
         readers.extend(local_agents(connection, local, project)?);
-        if local.wrote(connection, parsed.origin_daemon, project, &body.from)? {
-            readers.remove(&body.from);
+        if local.wrote(connection, parsed.origin_daemon, project, &message.from)? {
+            readers.remove(&message.from);
         }
     }
-    readers.extend(body.to.iter().cloned());
+    readers.extend(message.to.iter().cloned());
     for reader in readers {
         let read: bool = connection
             .prepare_cached(
@@ -296,10 +280,10 @@ fn deliver(
             )?
             .execute(params![reader, project, read, int(sequence.0)])?;
         if !read {
-            *totals.unread.entry((reader, project.clone())).or_default() += 1;
+            *totals.unread.entry((reader, project.to_owned())).or_default() += 1;
         }
     }
-    Ok(Outcome::Digested)
+    Ok(())
 }
 
 /// The readers of a message to all on this machine: agents that joined before it arrived.

@@ -1,6 +1,6 @@
 //! Ids and positions as database columns: 16 bytes, and SQLite's signed 64 bits.
 
-use thrum_api::{DaemonId, Epoch, EventId, OriginSequence, Place, Sequence};
+use thrum_api::{DaemonId, Epoch, EventId, Place, Sequence};
 use ulid::Ulid;
 
 pub(crate) type Id = [u8; 16];
@@ -29,8 +29,4 @@ pub(crate) fn epoch(column: Id) -> Epoch {
 
 pub(crate) fn place(sequence: i64, id: Option<Id>) -> Place {
     Place { sequence: Sequence(uint(sequence)), event_id: id.map(event_id) }
-}
-
-pub(crate) fn origin_sequence(column: i64) -> OriginSequence {
-    OriginSequence(uint(column))
 }

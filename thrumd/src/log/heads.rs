@@ -1,9 +1,10 @@
 //! Heads: the last event held of each origin.
 
-use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::limits::HEADS_MAX;
-use thrum_api::{Head, Origin};
+use thrum_api::{Head, Origin, OriginSequence};
 
 use super::column::{self, Id, int, uint};
 use super::lookup::{holds_head, was_damaged};
@@ -36,7 +37,7 @@ pub(super) fn with_events(
         heads.push(Head {
             origin_daemon: origin.daemon,
             origin_epoch: origin.epoch,
-            origin_sequence: column::origin_sequence(int(row.head)),
+            origin_sequence: OriginSequence(row.head),
             event_id: column::event_id(id),
         });
     }

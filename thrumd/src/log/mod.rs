@@ -36,7 +36,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use thrum_api::local::{Appended, EventListParams, EventListResult};
 use thrum_api::{DaemonId, Draft, Head, Place};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use environment::Environment;
 pub use error::{LogError, LogErrorKind, SqliteError};
@@ -296,8 +296,9 @@ impl Log {
         bytes: usize,
         work: impl FnMut(&mut WriteTransaction<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, LogError> {
-        let (task, answer) = ClosureTask::new(action, work);
-        let job = Job::Task { priority, bytes, task: Box::new(task) };
+        let (reply, answer) = oneshot::channel();
+        let task = Box::new(ClosureTask { action, work, result: None, reply });
+        let job = Job::Task { priority, bytes, task };
         self.inner.jobs.send(job).await.map_err(|_| LogError::Stopping)?;
         answer.await.map_err(|_| LogError::Died { thread: "writer" })?
     }

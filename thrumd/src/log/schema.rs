@@ -85,10 +85,10 @@ pub(super) const STEPS: &[M<'_>] = &[M::up(
     CREATE INDEX quarantine_by_size ON quarantine (size);",
 )];
 
-/// Opens the database for the writer; creates or migrates it.
+/// Opens the file for the writer; creates it if it doesn't exist.
 ///
 /// # Errors
-/// When the file is damaged, of a later version, or can't be opened.
+/// When the file can't be opened.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, LogError> {
     // Created here so that others can never read it; SQLite gives the WAL the same mode.
     OpenOptions::new()
@@ -99,13 +99,10 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LogError> {
         .open(path)
         .map_err(|source| LogError::File { action: "open", path: path.into(), source })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut conn =
-        Connection::open_with_flags(path, flags).map_err(|source| open_error(path, source))?;
-    prepare(&mut conn, path)?;
-    Ok(conn)
+    Connection::open_with_flags(path, flags).map_err(|source| open_error(path, source))
 }
 
-/// Configures the writer's connection and brings its schema to this version.
+/// Configures the writer's connection; creates or migrates the schema.
 ///
 /// # Errors
 /// When SQLite is too old, or the database is damaged or of a later version.

@@ -55,13 +55,11 @@ impl LogStore {
     /// # Errors
     /// When the database is of a later version, or SQLite fails.
     pub fn open(
-        mut conn: Connection,
+        conn: Connection,
         daemon: DaemonId,
         environment: impl Environment + 'static,
     ) -> Result<Self, LogError> {
-        let path = Path::new(IN_MEMORY);
-        schema::prepare(&mut conn, path)?;
-        Self::load(conn, path, daemon, Box::new(environment))
+        Self::load(conn, Path::new(IN_MEMORY), daemon, Box::new(environment))
     }
 
     /// Opens the log in this file, with random ids and the machine's clock.
@@ -69,22 +67,20 @@ impl LogStore {
         Self::load(schema::open_writer(path)?, path, daemon, Box::new(System))
     }
 
-    /// Reads the state and stores a first or new epoch, if one began.
+    /// Prepares the database, loads the state and stores a first or new epoch, if one began.
     fn load(
-        conn: Connection,
+        mut conn: Connection,
         path: &Path,
         daemon: DaemonId,
         mut environment: Box<dyn Environment>,
     ) -> Result<Self, LogError> {
+        schema::prepare(&mut conn, path)?;
         let failed = |source| schema::open_error(path, source);
         let state = State::load(&conn, daemon, &mut *environment).map_err(failed)?;
-        let head = state.meta.log_head();
-        let path = path.to_owned();
+        let (path, head) = (path.to_owned(), state.meta.log_head());
         let mut store = Self { conn, path, daemon, environment, state, stale: false, head };
-        match store.transaction(|_| Ok(())) {
-            Ok(()) => Ok(store),
-            Err(source) => Err(schema::open_error(&store.path, source)),
-        }
+        store.transaction(|_| Ok(())).map_err(failed)?;
+        Ok(store)
     }
 
     /// Moves the WAL into the database and closes it.

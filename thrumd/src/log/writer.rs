@@ -46,25 +46,11 @@ pub(super) trait Task: Send {
 
 /// A task made of a closure.
 pub(super) struct ClosureTask<T, F> {
-    action: &'static str,
-    work: F,
-    result: Option<Result<T, LogError>>,
-    reply: oneshot::Sender<Result<T, LogError>>,
-}
-
-impl<T, F> ClosureTask<T, F>
-where
-    T: Send,
-    F: FnMut(&mut WriteTransaction<'_>) -> Result<T, Failed> + Send,
-{
-    /// `action` completes "can't ...".
-    pub(super) fn new(
-        action: &'static str,
-        work: F,
-    ) -> (Self, oneshot::Receiver<Result<T, LogError>>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { action, work, result: None, reply }, answer)
-    }
+    /// Completes "can't ...".
+    pub(super) action: &'static str,
+    pub(super) work: F,
+    pub(super) result: Option<Result<T, LogError>>,
+    pub(super) reply: oneshot::Sender<Result<T, LogError>>,
 }
 
 impl<T, F> Task for ClosureTask<T, F>

@@ -16,8 +16,7 @@ use super::*;
 
 #[tokio::test]
 async fn what_was_sent_is_in_the_inbox_at_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (_directory, home) = Home::new();
     for number in 0..50 {
         home.say("@planner", &["@coder"], &format!("{number}")).await;
         let inbox = within(home.agents.inbox(reader("coder"))).await.unwrap();
@@ -28,8 +27,7 @@ async fn what_was_sent_is_in_the_inbox_at_once() {
 
 #[tokio::test]
 async fn an_agent_joins_once_by_sending_reading_or_waiting() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (_directory, home) = Home::new();
     home.say("a", &["b"], "one").await;
     home.say("a", &["b"], "two").await;
     home.inbox("b").await;
@@ -47,8 +45,7 @@ async fn an_agent_joins_once_by_sending_reading_or_waiting() {
 
 #[tokio::test]
 async fn recipients_that_nobody_has_seen_are_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (_directory, home) = Home::new();
     home.apply(vec![joined(1, there(), "remote")]).await;
     let sent = home.say("a", &["remote", "nobody", "a"], "hello").await;
     assert_eq!(sent.unknown, ["nobody"]);
@@ -66,8 +63,7 @@ async fn waiting(home: &Home) -> tokio::task::JoinHandle<Result<Option<Message>,
 
 #[tokio::test]
 async fn waiting_ends_with_a_message_that_a_peer_brought() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (_directory, home) = Home::new();
     let wait = waiting(&home).await;
     home.apply(vec![said(1, there(), "planner", &["other"])]).await;
     home.apply(vec![said(2, there(), "planner", &["coder"])]).await;
@@ -83,8 +79,7 @@ async fn waiting_ends_with_a_message_that_a_peer_brought() {
 
 #[tokio::test]
 async fn stopping_ends_waiting() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (_directory, home) = Home::new();
     let wait = waiting(&home).await;
     home.agents.close().await;
     assert!(matches!(within(wait).await.unwrap(), Err(AgentsError::Stopping)));
@@ -95,8 +90,7 @@ async fn stopping_ends_waiting() {
 
 #[tokio::test]
 async fn sending_the_same_id_twice_sends_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (_directory, home) = Home::new();
     let message_params =
         MessageSendParams { event_id: Some(id(7)), ..message_params("a", &["b"], "once") };
     let first = within(home.agents.send(message_params.clone())).await.unwrap();
@@ -108,8 +102,7 @@ async fn sending_the_same_id_twice_sends_once() {
 
 #[tokio::test]
 async fn a_bad_message_is_refused_and_says_why() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (_directory, home) = Home::new();
     let many: Vec<String> = (0..65).map(|n| format!("agent{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let large = "\n".repeat(200 * 1024);
@@ -143,8 +136,7 @@ async fn a_bad_message_is_refused_and_says_why() {
 
 #[tokio::test]
 async fn what_nobody_asks_for_is_digested_when_the_log_is_quiet() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (_directory, home) = Home::new();
     for number in 0..5 {
         home.apply(vec![said(number + 1, there(), "planner", &["coder"])]).await;
     }
@@ -164,8 +156,7 @@ fn follower(home: &Home) -> (Follower, std::thread::JoinHandle<()>) {
 
 #[tokio::test]
 async fn a_burst_is_over_at_once_for_readers_that_wait_or_ask() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (_directory, home) = Home::new();
     let (follower, thread) = follower(&home);
     let signals = Arc::clone(&follower.signals);
     let heads = home.log.watch();
@@ -183,8 +174,7 @@ async fn a_burst_is_over_at_once_for_readers_that_wait_or_ask() {
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_without_end_is_digested_after_a_limit() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (_directory, home) = Home::new();
     let (follower, thread) = follower(&home);
     let (grow, heads) = tokio::sync::watch::channel(home.log.head());
     let growing = async {

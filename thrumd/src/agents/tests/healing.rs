@@ -15,8 +15,7 @@ use crate::log::Log;
 
 #[tokio::test]
 async fn a_lost_log_rebuilds_the_views_and_read_marks_stay() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (directory, home) = Home::new();
     let events =
         vec![said(1, there(), "planner", &["coder"]), said(2, there(), "planner", &["coder"])];
     home.apply(vec![joined(9, there(), "planner")]).await;
@@ -41,8 +40,7 @@ fn lose_the_log(directory: &Path) {
 
 #[tokio::test]
 async fn another_log_with_the_same_event_at_the_last_position_is_noticed() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (directory, home) = Home::new();
     home.apply(vec![joined(1, daemon(3), "coder"), said(2, there(), "planner", &["coder"])]).await;
     within(home.agents.list(AgentListParams::default())).await.unwrap();
     home.close().await;
@@ -59,8 +57,7 @@ async fn another_log_with_the_same_event_at_the_last_position_is_noticed() {
 
 #[tokio::test]
 async fn views_continue_at_their_cursor_and_survive_a_new_epoch() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (directory, home) = Home::new();
     home.say("a", &["b"], "one").await;
     assert!(within(home.log.rolled_back()).await.unwrap());
     home.say("a", &["b"], "two").await;
@@ -90,8 +87,7 @@ async fn views_continue_at_their_cursor_whatever_the_last_event_is() {
         ("a large number", "{\"n\":1e400}"),
     ];
     for (what, body) in cases {
-        let directory = tempfile::tempdir().unwrap();
-        let home = Home::open(directory.path());
+        let (directory, home) = Home::new();
         home.say("a", &["b"], "one").await;
         // This makes b join, so the next event is the last one.
         home.inbox("b").await;
@@ -131,8 +127,7 @@ async fn views_continue_at_their_cursor_whatever_the_last_event_is() {
 
 #[tokio::test]
 async fn a_damaged_file_is_moved_aside_and_rebuilt() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (directory, home) = Home::new();
     home.say("a", &["b"], "one").await;
     assert_eq!(home.inbox("b").await, ["one*"]);
     home.close().await;
@@ -151,8 +146,7 @@ async fn a_damaged_file_is_moved_aside_and_rebuilt() {
 
 #[tokio::test]
 async fn damage_found_at_run_time_is_repaired() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (directory, home) = Home::new();
     let texts: Vec<String> = (0..200).map(|n| format!("{n}")).collect();
     for text in &texts {
         home.say("a", &["b"], text).await;
@@ -204,8 +198,7 @@ async fn creating_a_new_file_is_retried() {
 
 #[tokio::test]
 async fn a_waiting_reader_is_woken_after_a_failed_digest() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (directory, home) = Home::new();
     let agents = home.agents.clone();
     let wait = tokio::spawn(async move { agents.wait(waiter("coder", LIMIT / 2)).await });
     let mut progress = home.agents.inner.progress.clone();
@@ -223,8 +216,7 @@ async fn a_waiting_reader_is_woken_after_a_failed_digest() {
 
 #[tokio::test]
 async fn an_undigestible_event_is_counted_and_stops_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = Home::open(directory.path());
+    let (directory, home) = Home::new();
     let body = serde_json::value::to_raw_value(&serde_json::json!({ "text": 7 })).unwrap();
     let draft = Draft {
         event_id: None,

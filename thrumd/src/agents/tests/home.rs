@@ -25,6 +25,13 @@ pub(super) struct Home {
 }
 
 impl Home {
+    /// In a directory of its own.
+    pub(super) fn new() -> (TempDir, Self) {
+        let directory = TempDir::new().unwrap();
+        let home = Self::open(directory.path());
+        (directory, home)
+    }
+
     pub(super) fn open(directory: &Path) -> Self {
         let log = Log::open(directory, here(), false).unwrap().0;
         let agents = Agents::open(directory, log.clone(), Vec::new()).unwrap();

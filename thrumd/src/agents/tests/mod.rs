@@ -6,6 +6,7 @@ mod tables;
 use std::path::Path;
 
 use serde_json::json;
+use tempfile::TempDir;
 use thrum_api::{DaemonId, Epoch, EventId, Place, Sequence, SequencedEvent};
 use ulid::Ulid;
 
@@ -73,6 +74,12 @@ fn start() -> Cursor {
 
 fn store(directory: &Path) -> Store {
     Store::open(directory.join("views.db"), here(), Vec::new()).unwrap()
+}
+
+fn new_store() -> (TempDir, Store) {
+    let directory = TempDir::new().unwrap();
+    let store = store(directory.path());
+    (directory, store)
 }
 
 fn query(agent: &str, project: Option<&str>) -> InboxQuery {

@@ -13,8 +13,7 @@ use super::*;
 
 #[test]
 fn a_message_reaches_each_recipient_once_and_nobody_else() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = store(directory.path());
+    let (_directory, mut store) = new_store();
     let events = [
         joined(1, there(), "reviewer"),
         said(2, there(), "planner", &["coder", "coder", "reviewer"]),
@@ -32,8 +31,7 @@ fn a_message_reaches_each_recipient_once_and_nobody_else() {
 
 #[test]
 fn a_message_to_too_many_is_skipped_and_recipients_count_for_the_size_of_an_answer() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = store(directory.path());
+    let (_directory, mut store) = new_store();
     let names = |count: usize| -> Vec<String> {
         (0..count).map(|n| format!("{n}{}", "x".repeat(60))).collect()
     };
@@ -56,8 +54,7 @@ fn a_message_to_too_many_is_skipped_and_recipients_count_for_the_size_of_an_answ
 
 #[test]
 fn a_reason_is_short_whatever_is_wrong() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = store(directory.path());
+    let (_directory, mut store) = new_store();
     let body = json!({ "from": "planner", "to": "x".repeat(100_000), "text": "t" });
     let wrong = event(1, there(), Some(PROJECT), "message.sent", &body);
     assert_eq!(store.digest(&[wrong], start()).unwrap().skipped, 1);
@@ -68,8 +65,7 @@ fn a_reason_is_short_whatever_is_wrong() {
 
 #[test]
 fn a_message_to_all_reaches_those_who_joined_here_before_it_but_not_its_sender() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = store(directory.path());
+    let (_directory, mut store) = new_store();
     let events = [
         joined(1, here(), "early"),
         joined(2, there(), "remote"),
@@ -87,8 +83,7 @@ fn a_message_to_all_reaches_those_who_joined_here_before_it_but_not_its_sender()
 
 #[test]
 fn readers_from_before_a_reset_stay_and_a_copy_gets_messages_of_its_original() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = store(directory.path());
+    let (_directory, mut store) = new_store();
     store.former = vec![there()];
     let events = [
         joined(1, there(), "early"),
@@ -106,8 +101,7 @@ fn readers_from_before_a_reset_stay_and_a_copy_gets_messages_of_its_original() {
 
 #[test]
 fn the_oldest_unread_come_first_and_read_ones_while_they_fit() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = store(directory.path());
+    let (_directory, mut store) = new_store();
     let events: Vec<_> = (1..=10).map(|n| said(n, there(), "planner", &["coder"])).collect();
     store.digest(&events, start()).unwrap();
     store.mark_read("coder", &[1, 2, 3, 4, 5].map(id)).unwrap();
@@ -123,8 +117,7 @@ fn the_oldest_unread_come_first_and_read_ones_while_they_fit() {
 
 #[test]
 fn other_projects_are_counted_apart_and_shown_when_all_are_asked_for() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = store(directory.path());
+    let (_directory, mut store) = new_store();
     let body = json!({ "from": "planner", "to": ["coder"], "text": "hello" });
     let events = [
         event(1, there(), Some("other"), "message.sent", &body),
@@ -143,8 +136,7 @@ fn other_projects_are_counted_apart_and_shown_when_all_are_asked_for() {
 
 #[test]
 fn marking_read_touches_only_what_the_reader_has_and_writes_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = store(directory.path());
+    let (_directory, mut store) = new_store();
     let events = [said(1, there(), "a", &["x", "y"]), said(2, there(), "a", &["x"])];
     store.digest(&events, start()).unwrap();
     store.mark_read("x", &[1, 1, 99].map(id)).unwrap();
@@ -162,8 +154,7 @@ fn store_changes(store: &Store) -> u64 {
 
 #[test]
 fn what_can_not_be_digested_is_skipped_and_counted_and_the_rest_is_digested() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = store(directory.path());
+    let (_directory, mut store) = new_store();
     let message = |n, body| event(n, there(), Some(PROJECT), "message.sent", &body);
     let events = [
         message(1, json!("text")),
@@ -183,8 +174,7 @@ fn what_can_not_be_digested_is_skipped_and_counted_and_the_rest_is_digested() {
 
 #[test]
 fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = store(directory.path());
+    let (_directory, store) = new_store();
     for query in QUERIES {
         let mut plan = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let holes = vec![rusqlite::types::Null; plan.parameter_count()];
@@ -203,8 +193,7 @@ fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
 
 #[test]
 fn an_answer_ends_before_it_is_too_large() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = store(directory.path());
+    let (_directory, mut store) = new_store();
     let text = "x".repeat(200 * 1024);
     let body = json!({ "from": "a", "to": ["x"], "text": text });
     let events: Vec<_> =
