@@ -2,6 +2,7 @@
 //!
 //! Types only, and what both say of names. Both programs depend on this crate; it depends on no I/O.
 
+pub mod duration;
 pub mod envelope;
 pub mod error;
 pub mod event;

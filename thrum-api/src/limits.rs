@@ -1,4 +1,4 @@
-//! Limits that both sides of a wire rely on. Units are last in the name.
+//! Limits and defaults that both sides of a wire rely on. Units are last in the name.
 
 /// An event's own bytes, at most. A larger one is refused when it is written.
 pub const EVENT_MAX_BYTES: usize = 256 * 1024;
@@ -29,6 +29,8 @@ pub const PAIRING_ATTEMPTS: u32 = 3;
 pub const PAIRING_TIMEOUT_SECONDS: u64 = 300;
 /// Digits of a pairing code.
 pub const PAIRING_CODE_DIGITS: usize = 4;
+/// The port on which peers listen unless the settings say otherwise.
+pub const DEFAULT_PORT: u16 = 9100;
 /// Random bytes of a token; it travels as twice as many hex characters.
 pub const TOKEN_BYTES: usize = 32;
 /// Characters of a name of an agent, a project or a daemon, at most.

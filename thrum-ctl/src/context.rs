@@ -8,6 +8,7 @@ use crate::cli::Global;
 use crate::client::Client;
 use crate::endpoint::Endpoints;
 use crate::error::Error;
+use crate::manager::Host;
 use crate::printer::Printer;
 use crate::project;
 
@@ -40,7 +41,9 @@ impl<'a> Context<'a> {
     pub async fn daemon(&self) -> Result<Client, Error> {
         let endpoints = self.endpoints();
         let client = Client::find(&endpoints).await?;
-        Ok(client.watched(self.printer.notice(), endpoints))
+        let why = Host::here().how_to_see_why(&endpoints, client.path());
+        let hint = format!("see why: {}", why.as_deref().unwrap_or("thrum doctor"));
+        Ok(client.watched(self.printer.notice(), hint))
     }
 
     /// Who is asking.

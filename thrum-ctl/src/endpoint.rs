@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use nix::unistd::User;
+
 /// The name of the socket in a state directory.
 const SOCKET: &str = "thrumd.sock";
 const SYSTEM_STATE_DIR: &str = "/var/lib/thrum";
@@ -194,14 +196,8 @@ pub fn system_unit(root: &Path) -> Option<PathBuf> {
 
 /// The name of the user that we run as.
 fn user_name() -> Option<String> {
-    let id = rustix::process::getuid().as_raw().to_string();
-    let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    let listed = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == id).then(|| name.to_owned())
-    });
-    listed.or_else(|| std::env::var("USER").ok().filter(|name| !name.is_empty()))
+    let user = User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
+    user.or_else(|| std::env::var("USER").ok().filter(|name| !name.is_empty()))
 }
 
 #[cfg(test)]

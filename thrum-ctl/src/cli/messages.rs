@@ -4,7 +4,7 @@ use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 
 use crate::complete;
-use crate::format::parse_duration;
+use crate::format::duration_argument;
 
 /// Words of `thrum send`.
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ pub struct InboxArgs {
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// Give up when none came for this long: 30s, 10m, 1h [default: never]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration_argument)]
     pub timeout: Option<Duration>,
     /// Go on after the first one
     #[arg(short, long)]

@@ -1,23 +1,23 @@
 //! Connecting, and telling apart why it did not work.
 
 use std::io;
-use std::path::PathBuf;
 
 use tokio::net::UnixStream;
 
 use crate::endpoint::{Endpoint, Owner, unit_installed};
 use crate::error::Error;
 
-/// The first endpoint in which somebody answers.
+/// The first endpoint that accepts a connection. Connecting here, apart from the request, tells why it
+/// did not work.
 ///
 /// # Errors
-/// When nobody does: what a person can act on best, that is a socket that may not be used, then one
-/// whose daemon died, then none at all.
-pub async fn first(endpoints: &[Endpoint]) -> Result<(PathBuf, UnixStream), Error> {
+/// When none does: the one that helps a person most, that is a socket that may not be used, then one whose
+/// daemon died, then none at all.
+pub async fn first(endpoints: &[Endpoint]) -> Result<Endpoint, Error> {
     let mut worst: Option<Error> = None;
     for endpoint in endpoints {
         match UnixStream::connect(&endpoint.path).await {
-            Ok(stream) => return Ok((endpoint.path.clone(), stream)),
+            Ok(_) => return Ok(endpoint.clone()),
             Err(source) if missing(&source) => {}
             Err(source) => {
                 let error = refused(endpoint, source);
@@ -31,6 +31,14 @@ pub async fn first(endpoints: &[Endpoint]) -> Result<(PathBuf, UnixStream), Erro
         }
     }
     Err(worst.unwrap_or_else(|| nowhere(endpoints)))
+}
+
+/// Why the daemon of this endpoint could not be reached.
+pub fn failure(endpoint: &Endpoint, source: io::Error) -> Error {
+    if missing(&source) {
+        return nowhere(std::slice::from_ref(endpoint));
+    }
+    refused(endpoint, source)
 }
 
 fn missing(error: &io::Error) -> bool {
@@ -116,7 +124,7 @@ mod tests {
         let live = folder.path().join("live.sock");
         drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
         let _listener = std::os::unix::net::UnixListener::bind(&live).unwrap();
-        let (path, _stream) = first(&[endpoint(&dead), endpoint(&live)]).await.unwrap();
-        assert_eq!(path, live);
+        let found = first(&[endpoint(&dead), endpoint(&live)]).await.unwrap();
+        assert_eq!(found.path, live);
     }
 }

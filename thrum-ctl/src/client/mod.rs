@@ -1,24 +1,20 @@
 //! Calls to `thrumd` over its Unix socket.
 
 mod connect;
-
 mod responsiveness;
 mod stream;
 
 use std::error::Error as _;
+use std::io;
 use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1::SendRequest;
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Request, Response};
 use thrum_api::Method;
 use thrum_api::envelope::{self, AnswerError};
 
-use crate::endpoint::Endpoints;
+use crate::endpoint::{Endpoint, Endpoints};
 use crate::error::Error;
 use crate::printer::Notice;
 use responsiveness::ResponsivenessWatch;
@@ -26,51 +22,44 @@ use responsiveness::ResponsivenessWatch;
 /// How often a request is made that no daemon has read. Each restart of thrumd may miss one.
 const TRIES_MAX: u32 = 5;
 
-/// A connection to one daemon. Calls go one after the other.
+/// A client of one daemon. Calls go one after the other.
 pub struct Client {
-    path: PathBuf,
-    sender: SendRequest<Full<Bytes>>,
+    endpoint: Endpoint,
+    http: reqwest::Client,
     watch: Option<ResponsivenessWatch>,
 }
 
 impl Client {
-    /// The first daemon that answers in these endpoints.
+    /// The first daemon that accepts connections at these endpoints.
     ///
     /// # Errors
-    /// The most telling one of all endpoints.
+    /// The most helpful one of all endpoints.
     pub async fn find(endpoints: &Endpoints) -> Result<Self, Error> {
-        let (path, stream) = connect::first(&endpoints.candidates()).await?;
-        Self::over(path, stream).await
+        let endpoint = connect::first(&endpoints.candidates()).await?;
+        let http = reqwest::Client::builder().unix_socket(endpoint.path.as_path()).build();
+        let http = http.map_err(|error| Error::io("can't make an HTTP client", root(error)))?;
+        Ok(Self { endpoint, http, watch: None })
     }
 
     /// The daemon behind this very socket.
     ///
     /// # Errors
-    /// When nobody answers there.
+    /// When nobody accepts connections there.
     pub async fn open(path: &Path) -> Result<Self, Error> {
         let endpoints = Endpoints { socket: Some(path.to_owned()), ..Endpoints::default() };
         Self::find(&endpoints).await
     }
 
-    async fn over(path: PathBuf, stream: tokio::net::UnixStream) -> Result<Self, Error> {
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|source| Error::Broken { method: "connect", source })?;
-        // It ends with the sender; what broke it, the call that suffered tells.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { path, sender, watch: None })
-    }
-
-    /// Tells by this notice if a call waits for a daemon that answers nobody.
+    /// Gives this notice, with this hint, if a call waits for a daemon that answers nobody.
     #[must_use]
-    pub fn watched(mut self, notice: Notice, endpoints: Endpoints) -> Self {
-        self.watch = Some(ResponsivenessWatch::new(notice, endpoints, self.path.clone()));
+    pub fn watched(mut self, notice: Notice, hint: String) -> Self {
+        self.watch = Some(ResponsivenessWatch::new(notice, hint, self.path().to_owned()));
         self
     }
 
     /// The socket behind which this daemon is.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.endpoint.path
     }
 
     /// Calls a method and waits for its answer. Giving up the future hangs up.
@@ -84,21 +73,14 @@ impl Client {
         }
     }
 
-    async fn ask<M: Method>(&mut self, params: &M::Params) -> Result<M::Result, Error> {
+    async fn ask<M: Method>(&self, params: &M::Params) -> Result<M::Result, Error> {
         let body = envelope::request::<M>(1, params)
             .map_err(|error| Error::io(format!("can't write {}", M::NAME), error.into()))?;
-        let request = Request::post("/rpc")
-            .header(HOST, "thrumd")
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body)));
-        let response = self.send(request, M::NAME).await?;
+        let request = self.http.post("http://thrumd/rpc");
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let response = self.send(request.build(), M::NAME).await?;
         let status = response.status().as_u16();
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|source| Error::Broken { method: M::NAME, source })?
-            .to_bytes();
+        let body = response.bytes().await.map_err(|error| broken(M::NAME, error))?;
         match envelope::answer::<M::Result>(&body) {
             Ok(result) => Ok(result),
             Err(AnswerError::Refused(error)) => Err(Error::Refused(error)),
@@ -106,48 +88,63 @@ impl Client {
         }
     }
 
+    /// Sends a request, also to the daemon that comes next if the first one ended without reading it.
     async fn send(
-        &mut self,
-        request: Result<Request<Full<Bytes>>, hyper::http::Error>,
+        &self,
+        request: Result<Request, reqwest::Error>,
         method: &'static str,
-    ) -> Result<Response<Incoming>, Error> {
-        let request = request.map_err(|error| {
-            Error::io(format!("can't ask for {method}"), std::io::Error::other(error))
-        })?;
-        let broken = |source| Error::Broken { method, source };
+    ) -> Result<Response, Error> {
+        let cant = || format!("can't ask for {method}");
+        let request = request.map_err(|error| Error::io(cant(), root(error)))?;
         let mut tries = 1;
         loop {
-            // The connection of an earlier call may have been closed meanwhile.
-            if self.sender.ready().await.is_err() {
-                self.connect_again().await?;
-                self.sender.ready().await.map_err(broken)?;
-            }
-            match self.sender.try_send_request(request.clone()).await {
+            // The body is bytes, so there is always a clone.
+            let this_try = request.try_clone().ok_or_else(|| {
+                Error::io(cant(), io::Error::other("the request can't be sent again"))
+            })?;
+            match self.http.execute(this_try).await {
                 Ok(response) => return Ok(response),
-                Err(mut failed) => {
-                    let again = failed.take_message().is_some() || unread(failed.error());
-                    if !again || tries == TRIES_MAX {
-                        return Err(broken(failed.into_error()));
-                    }
-                    tries += 1;
-                    self.connect_again().await?;
+                Err(error) if error.is_connect() => {
+                    return Err(connect::failure(&self.endpoint, root(error)));
                 }
+                Err(error) if tries == TRIES_MAX || !unread(&error) => {
+                    return Err(broken(method, error));
+                }
+                Err(_) => tries += 1,
             }
         }
     }
-
-    async fn connect_again(&mut self) -> Result<(), Error> {
-        self.sender = Self::open(&self.path).await?.sender;
-        Ok(())
-    }
 }
 
-/// Whether the daemon went without having read the whole request, so that asking another one does
-/// nothing twice. A Unix socket that is closed resets its other end only if it held bytes that nobody
-/// read, or at a write after that; one that was read just ends.
-fn unread(error: &hyper::Error) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    cause.is_some_and(|cause| matches!(cause.kind(), ConnectionReset | BrokenPipe))
+fn broken(method: &'static str, error: reqwest::Error) -> Error {
+    Error::Broken { method, source: root(error) }
+}
+
+/// The innermost cause: what is around it only says that a request failed.
+fn root(error: reqwest::Error) -> io::Error {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let kind = cause.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
+    io::Error::new(kind, cause.to_string())
+}
+
+/// Whether the daemon ended without having read the whole request, so that asking the next one does
+/// nothing twice. Either the request was not sent at all, or the socket was reset: a Unix socket that is
+/// closed resets its other end only if it held bytes that nobody read, or at a write after that.
+fn unread(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reset = error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| matches!(error.kind(), ConnectionReset | BrokenPipe));
+        if reset || error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]
@@ -162,10 +159,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
-        let serving = std::thread::spawn(|| daemon(listener));
-        let mut client = Client::open(&path).await.unwrap();
-        let request = Request::post("/rpc").body(Full::new(Bytes::from_static(b"{}")));
-        let answer = client.send(request, "test").await?;
+        let serving = std::thread::spawn(|| {
+            // The probe of `Client::open`.
+            listener.accept().unwrap();
+            daemon(listener);
+        });
+        let client = Client::open(&path).await.unwrap();
+        let request = client.http.post("http://thrumd/rpc").body("{}");
+        let answer = client.send(request.build(), "test").await?;
         serving.join().unwrap();
         Ok(answer.status().as_u16())
     }

@@ -9,9 +9,7 @@ use thrum_api::method::Empty;
 use tokio::time::{sleep, timeout};
 
 use super::Client;
-use crate::endpoint::Endpoints;
 use crate::error::Error;
-use crate::manager::Host;
 use crate::printer::Notice;
 
 /// The pauses before each look. Few and growing: many calls wait for something that may take hours,
@@ -29,14 +27,14 @@ const LIMIT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct ResponsivenessWatch {
     notice: Notice,
-    endpoints: Endpoints,
+    hint: String,
     socket: PathBuf,
 }
 
 impl ResponsivenessWatch {
-    /// Tells by this notice. The endpoints are those in which the socket was found.
-    pub fn new(notice: Notice, endpoints: Endpoints, socket: PathBuf) -> Self {
-        Self { notice, endpoints, socket }
+    /// Watches the daemon behind this socket.
+    pub fn new(notice: Notice, hint: String, socket: PathBuf) -> Self {
+        Self { notice, hint, socket }
     }
 
     /// Waits for a call as long as it takes. Gives the notice if the daemon does not answer others
@@ -46,10 +44,8 @@ impl ResponsivenessWatch {
             if !self.notice.is_settled()
                 && stops_answering(&PAUSES, || is_unresponsive(&self.socket)).await
             {
-                let why = Host::here().how_to_see_why(&self.endpoints, &self.socket);
-                let why = why.unwrap_or_else(|| "thrum doctor".to_owned());
                 let message = "waiting for thrumd: its socket is open, but nobody answers";
-                self.notice.give("waiting", message, &format!("see why: {why}"));
+                self.notice.give("waiting", message, &self.hint);
             }
             std::future::pending().await
         };

@@ -1,24 +1,21 @@
 //! The stream of events: server-sent events of `GET /events`.
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::Request;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, HOST};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Response;
+use reqwest::header::ACCEPT;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::local::EventListParams;
 use thrum_api::{Empty, SequencedEvent};
 
-use super::Client;
+use super::{Client, broken};
 use crate::error::Error;
 
 const STREAM: &str = "GET /events";
 
 /// New events, one after the other.
 pub struct Events {
-    body: Incoming,
+    response: Response,
     lines: Lines,
-    // Dropping it would close the connection.
-    _client: Client,
 }
 
 impl Client {
@@ -26,25 +23,22 @@ impl Client {
     ///
     /// # Errors
     /// When the connection breaks or thrumd refuses.
-    pub async fn events(mut self, params: &EventListParams) -> Result<Events, Error> {
-        let mut query = format!("/events?after={}", params.after);
+    pub async fn events(&self, params: &EventListParams) -> Result<Events, Error> {
+        let mut query = format!("http://thrumd/events?after={}", params.after);
         for (key, value) in [("type", &params.event_type), ("project", &params.project)] {
             if let Some(value) = value {
-                query.push_str(&format!("&{key}={}", percent(value)));
+                let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
+                query.push_str(&format!("&{key}={value}"));
             }
         }
-        let request = Request::get(query)
-            .header(HOST, "thrumd")
-            .header(ACCEPT, "text/event-stream")
-            .body(Full::new(Bytes::new()));
+        let request = self.http.get(query).header(ACCEPT, "text/event-stream").build();
         let response = match self.watch.clone() {
             Some(watch) => watch.over(self.send(request, STREAM)).await?,
             None => self.send(request, STREAM).await?,
         };
         let status = response.status();
         if !status.is_success() {
-            let broken = |source| Error::Broken { method: STREAM, source };
-            let body = response.into_body().collect().await.map_err(broken)?.to_bytes();
+            let body = response.bytes().await.map_err(|error| broken(STREAM, error))?;
             return Err(match envelope::answer::<Empty>(&body) {
                 Err(AnswerError::Refused(error)) => Error::Refused(error),
                 Err(source) => Error::Answer { method: STREAM, status: status.as_u16(), source },
@@ -55,7 +49,7 @@ impl Client {
                 },
             });
         }
-        Ok(Events { body: response.into_body(), lines: Lines::default(), _client: self })
+        Ok(Events { response, lines: Lines::default() })
     }
 }
 
@@ -73,14 +67,10 @@ impl Events {
                     source: AnswerError::Malformed(error),
                 });
             }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Err(source)) => return Err(Error::Broken { method: STREAM, source }),
-                Some(Ok(frame)) => {
-                    if let Some(bytes) = frame.data_ref() {
-                        self.lines.push(bytes);
-                    }
-                }
+            match self.response.chunk().await {
+                Ok(Some(bytes)) => self.lines.push(&bytes),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(broken(STREAM, error)),
             }
         }
     }
@@ -121,18 +111,6 @@ impl Lines {
     }
 }
 
-fn percent(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,10 +127,5 @@ mod tests {
             }
             assert_eq!(got, ["{\"a\":\n1}", "two"], "split at {split}");
         }
-    }
-
-    #[test]
-    fn a_query_is_escaped() {
-        assert_eq!(percent("a b&c=ü"), "a%20b%26c%3D%C3%BC");
     }
 }

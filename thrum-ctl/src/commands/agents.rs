@@ -1,10 +1,11 @@
+use thrum_api::duration::ago;
 use thrum_api::local::{AgentList, AgentListParams};
 
 use crate::cli::AgentsArgs;
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
-use crate::format::{ago, short_id};
+use crate::format::short_id;
 use crate::render::table::Table;
 
 /// `thrum agents`

@@ -1,9 +1,9 @@
+use thrum_api::duration::rounded;
 use thrum_api::local::{Health, HealthResult, HealthState};
 use thrum_api::method::Empty;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::format::span;
 use crate::terminal::sanitize;
 
 /// `thrum daemon status`
@@ -20,7 +20,7 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
         sanitize(&health.version),
         sanitize(&health.name),
         health.pid,
-        span(health.uptime_ms)
+        rounded(health.uptime_ms)
     ))?;
     printer.line(&format!("  state   {}", sanitize(&health.state_dir)))?;
     printer.line(&format!("  socket  {}", sanitize(&socket)))?;

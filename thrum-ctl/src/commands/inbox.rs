@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use thrum_api::Timestamp;
+use thrum_api::duration::ago;
 use thrum_api::local::{InboxParams, MarkReadParams, Message, MessageInbox, MessageMarkRead};
 use tokio::time::timeout;
 
@@ -9,7 +10,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::{Error, Kind};
-use crate::format::{ago, counted};
+use crate::format::counted;
 use crate::printer::{BOLD, DIM, GREEN, styled};
 use crate::terminal::{sanitize, sanitize_lines};
 

@@ -1,5 +1,6 @@
 use serde_json::json;
-use thrum_api::limits::PAIRING_ATTEMPTS;
+use thrum_api::duration::rounded;
+use thrum_api::limits::{DEFAULT_PORT, PAIRING_ATTEMPTS};
 use thrum_api::local::{
     PairingNews, PeerAdd, PeerAddResult, PeerCancel, PeerCancelParams, PeerJoin, PeerJoinParams,
     PeerList, PeerResolve, PeerResolveParams, PeerResolveResult, PeerWait, PeerWaitParams,
@@ -13,7 +14,6 @@ use crate::cli::JoinArgs;
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::Error;
-use crate::format::span;
 use crate::printer::Printer;
 use crate::terminal::{is_interactive, read_line, sanitize};
 
@@ -65,7 +65,7 @@ fn show_code(session: &PeerAddResult, printer: &mut Printer) -> Result<(), Error
         "On the other machine run: thrum peer join {}\n\
          It ends after {PAIRING_ATTEMPTS} wrong codes, after {}, or with Ctrl-C.",
         sanitize(&session.join),
-        span(session.timeout_ms)
+        rounded(session.timeout_ms)
     ));
     Ok(())
 }
@@ -161,7 +161,7 @@ async fn introduce(
 ) -> Result<(), Error> {
     let mut text = match &host.node_name {
         Some(node) => {
-            let asked = asked.strip_suffix(":9100").unwrap_or(asked);
+            let asked = asked.strip_suffix(&format!(":{DEFAULT_PORT}")).unwrap_or(asked);
             format!("{} is {}", sanitize(asked), sanitize(node))
         }
         None => format!("{} is at {}", sanitize(asked), sanitize(&host.address)),

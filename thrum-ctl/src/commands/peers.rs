@@ -1,3 +1,4 @@
+use thrum_api::duration::{ago, ago_or_never, rounded};
 use thrum_api::local::{
     PeerEntry, PeerList, PeerPath, PeerPathParams, PeerRemove, PeerRemoveParams, PeerStatus,
     PeerSync, PeerSyncParams, Status,
@@ -10,7 +11,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
-use crate::format::{ago, ago_or_never, short_id, span};
+use crate::format::short_id;
 use crate::render;
 use crate::render::table::Table;
 use crate::terminal::{is_interactive, read_line, sanitize};
@@ -48,7 +49,7 @@ pub async fn list(context: &mut Context<'_>) -> Result<(), Error> {
         let tries = if open.attempts_left == 1 { "try" } else { "tries" };
         printer.note(&format!(
             "A pairing session is open for {} more, {} {tries} left.",
-            span(open.expires_at.millis_since(now)),
+            rounded(open.expires_at.millis_since(now)),
             open.attempts_left
         ));
     }
@@ -101,7 +102,7 @@ pub async fn status(args: &PeerStatusArgs, context: &mut Context<'_>) -> Result<
     for peer in failed {
         let error = peer.last_error.as_deref().unwrap_or_default();
         let next = peer.next_try_at.map_or_else(String::new, |next| {
-            format!(", next try in {}", span(next.millis_since(now)))
+            format!(", next try in {}", rounded(next.millis_since(now)))
         });
         printer.line(&format!("{}: {}{next}", sanitize(&peer.name), sanitize(error)))?;
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use thrum_api::duration::rounded;
 use thrum_api::local::{Health, HealthResult};
 use thrum_api::method::Empty;
 use tokio::time::{Instant, sleep, timeout};
@@ -15,7 +16,6 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::endpoint::Endpoints;
 use crate::error::{Error, ExitOutput};
-use crate::format::span;
 use crate::manager::{self, Action, Host};
 
 /// A log may have to be migrated before the daemon answers.
@@ -82,7 +82,7 @@ pub async fn answers_at(endpoints: &Endpoints) -> Result<HealthResult, Error> {
             Ok(Err(error @ Error::NotPermitted { .. })) => return Err(error),
             Ok(Err(_)) => sleep(POLL_INTERVAL).await,
             Err(_) => {
-                let message = format!("thrumd has not answered for {}", span(10_000));
+                let message = format!("thrumd has not answered for {}", rounded(10_000));
                 return Err(Error::failed(message, "see why: thrum doctor"));
             }
         }
@@ -155,7 +155,7 @@ async fn answered(
                 format!(
                     "thrumd (pid {}) runs and has not answered for {}",
                     child.id(),
-                    span(60_000)
+                    rounded(60_000)
                 ),
                 "see why: thrum daemon logs -n 50",
             ));
@@ -192,10 +192,9 @@ pub fn find_thrumd() -> Result<PathBuf, Error> {
     let beside = std::env::current_exe()
         .and_then(|path| path.canonicalize())
         .ok()
-        .and_then(|path| Some(path.parent()?.join("thrumd")));
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&paths).map(|folder| folder.join("thrumd"));
-    beside.into_iter().chain(in_path).find(|path| path.is_file()).ok_or_else(|| {
+        .map(|path| path.with_file_name("thrumd"))
+        .filter(|path| path.is_file());
+    beside.or_else(|| which::which("thrumd").ok()).ok_or_else(|| {
         Error::failed(
             "there is no thrumd beside this thrum, nor in PATH",
             "build it (cargo build --release), or say where it is: export THRUMD_BIN=PATH",

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use thrum_api::duration::format_duration;
 use thrum_api::local::{Message, MessageWait, WaitParams};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -9,7 +10,6 @@ use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::{Error, Kind};
-use crate::format::exact;
 
 /// One call waits so long; then the next one does. Below the hour that thrumd allows.
 const ONE_CALL: Duration = Duration::from_secs(10 * 60);
@@ -58,7 +58,7 @@ async fn in_time(
 }
 
 fn none_came(agent: &str, limit: Duration) -> Error {
-    Error::TimedOut { message: format!("no message for {agent} in {}", exact(limit)) }
+    Error::TimedOut { message: format!("no message for {agent} in {}", format_duration(limit)) }
 }
 
 async fn next(

@@ -1,9 +1,9 @@
 use thrum_api::Timestamp;
+use thrum_api::duration::rounded;
 
 use super::command::output;
 use super::{CheckContext, Finding, Findings, Section};
 use crate::clock;
-use crate::format::span;
 
 /// A program can't be run long before it was built; a day for zones and copies.
 const EARLY_MS: i64 = 86_400_000;
@@ -54,9 +54,9 @@ fn newest(context: &CheckContext, found: &Findings, now: Timestamp) -> Finding {
         let text = format!(
             "the newest event was written {} from now: this clock is behind, or that of the \
              machine where it was written is ahead",
-            span(ahead)
+            rounded(ahead)
         );
-        return found.warn(id, text).next("date -u, there and here").fact(span(ahead));
+        return found.warn(id, text).next("date -u, there and here").fact(rounded(ahead));
     }
     found.ok(id, "the newest event is not from the future")
 }

@@ -101,11 +101,10 @@ async fn status_at(socket: &Path) -> std::io::Result<Bytes> {
     Err(std::io::Error::other(format!("HTTP status {status}")))
 }
 
-/// Whether there is a tailscaled to start.
+/// Whether there is a tailscaled to start. A user's PATH often lacks its folder.
 fn installed() -> bool {
-    let mut folders: Vec<_> =
-        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-    folders
-        .extend(["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/opt/homebrew/bin"].map(Into::into));
-    folders.iter().any(|folder| folder.join("tailscaled").is_file())
+    let paths = std::env::var("PATH").unwrap_or_default();
+    let folders = format!("{paths}:/usr/sbin:/usr/local/sbin:/usr/bin:/opt/homebrew/bin");
+    which::which_in_global("tailscaled", Some(folders))
+        .is_ok_and(|mut found| found.next().is_some())
 }

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use thrum_api::duration::{ago_or_never, rounded};
 use thrum_api::local::{
     CheckState, OpenPairing, PairingNews, PeerCheck, PeerCheckParams, PeerCheckResult, PeerState,
     PeerStatus,
@@ -12,7 +13,7 @@ use super::{CheckContext, Finding, Findings, Section, service};
 use crate::client::Client;
 use crate::clock;
 use crate::error::Error;
-use crate::format::{ago_or_never, counted, span};
+use crate::format::counted;
 use crate::render::peers::state;
 
 /// The last link of every peer: whether events flow.
@@ -61,7 +62,7 @@ fn pairing(daemon: &Daemon, found: &Findings) -> Finding {
         Err(error) => return found.fail(id, error.to_string()).next("thrum daemon logs -n 50"),
     };
     if let Some(OpenPairing { expires_at, attempts_left, .. }) = list.pairing {
-        let left = span(expires_at.millis_since(clock::now()));
+        let left = rounded(expires_at.millis_since(clock::now()));
         let tries = match attempts_left {
             1 => "1 try".to_owned(),
             n => format!("{n} tries"),

@@ -1,8 +1,9 @@
 use super::service::{PROCESS, Process, process};
 use super::{CheckContext, Finding, Findings, Section};
+use thrum_api::duration::rounded;
+
 use crate::endpoint::{Endpoint, Owner};
 use crate::error::Error;
-use crate::format::span;
 
 /// The way to the service.
 pub fn look(context: &CheckContext) -> Vec<Finding> {
@@ -14,7 +15,7 @@ pub fn look(context: &CheckContext) -> Vec<Finding> {
         Ok(daemon) => {
             found.add(found.ok("socket_found", format!("the socket is {here}")));
             found.add(found.ok("socket_permission", "you may use it"));
-            let text = format!("it answers; running for {}", span(daemon.health.uptime_ms));
+            let text = format!("it answers; running for {}", rounded(daemon.health.uptime_ms));
             found.add(found.ok("socket_answers", text));
             return found.all;
         }

@@ -104,9 +104,9 @@ pub enum Error {
     Broken {
         /// The method that was called.
         method: &'static str,
-        /// What HTTP said.
+        /// What broke it.
         #[source]
-        source: hyper::Error,
+        source: io::Error,
     },
     /// What answered does not speak as a thrumd.
     #[error("the answer to {method} is not that of a thrumd (HTTP status {status})")]

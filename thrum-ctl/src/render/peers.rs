@@ -1,10 +1,11 @@
 //! How it stands with peers: a table of all, and all about one.
 
 use thrum_api::Timestamp;
+use thrum_api::duration::{ago, ago_or_never, rounded};
 use thrum_api::local::{PathToPeer, PeerState, PeerStatus};
 
 use super::table::Table;
-use crate::format::{ago, ago_or_never, count, count_or_unknown, counted, micros, span};
+use crate::format::{count, count_or_unknown, counted, micros};
 use crate::printer::{BOLD, YELLOW, styled};
 use crate::terminal::sanitize;
 
@@ -89,7 +90,7 @@ pub fn details(peer: &PeerStatus, path: Option<&PathToPeer>, now: Timestamp) -> 
         line("last error", sanitize(error).into_owned());
     }
     if let Some(next) = peer.next_try_at {
-        line("next try", format!("in {}", span(next.millis_since(now))));
+        line("next try", format!("in {}", rounded(next.millis_since(now))));
     }
     lines
 }

@@ -1,10 +1,11 @@
 //! The screen of `thrum status`.
 
 use thrum_api::Timestamp;
+use thrum_api::duration::{ago_or_never, rounded};
 use thrum_api::local::{Problem, StatusResult, TailnetKind, TailnetStatus};
 
 use super::peers;
-use crate::format::{ago_or_never, count, counted, short_id, size, span};
+use crate::format::{count, counted, short_id, size};
 use crate::printer::{BOLD, GREEN, YELLOW, styled};
 use crate::terminal::sanitize;
 
@@ -44,7 +45,7 @@ fn head(status: &StatusResult) -> Vec<String> {
         format!(
             "thrumd {} {running} for {} as {} ({}), pid {}",
             sanitize(&status.version),
-            span(status.uptime_ms),
+            rounded(status.uptime_ms),
             styled(BOLD, &sanitize(&status.name)),
             short_id(&status.daemon_id.to_string()),
             status.pid
@@ -106,9 +107,9 @@ fn sync_block(status: &StatusResult, now: Timestamp) -> Vec<String> {
 pub fn problems(problems: &[Problem], now: Timestamp) -> Vec<String> {
     let mut lines = vec![styled(YELLOW, "Problems")];
     for problem in problems {
-        let since = problem
-            .since
-            .map_or_else(String::new, |since| format!(" (for {})", span(now.millis_since(since))));
+        let since = problem.since.map_or_else(String::new, |since| {
+            format!(" (for {})", rounded(now.millis_since(since)))
+        });
         lines.push(format!("  {}{since}", sanitize(&problem.message)));
         if let Some(next) = &problem.next {
             lines.push(format!("    {}", sanitize(next)));

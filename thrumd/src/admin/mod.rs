@@ -1,6 +1,5 @@
 //! The local API: everything that programs on this machine can ask, over a Unix socket.
 
-mod ago;
 mod connections;
 mod connectivity;
 mod context;

@@ -1,5 +1,8 @@
 //! Parses the query of `GET /events`.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 use thrum_api::local::EventListParams;
 use thrum_api::{ErrorCode, RpcError, Sequence};
 
@@ -44,21 +47,12 @@ fn wrong(name: &str, wanted: &str) -> RpcError {
 
 /// Undoes percent-encoding; `+` is a space. None if it is incomplete or not UTF-8.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        match first {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-                bytes.push(u8::from_str_radix(digits, 16).ok()?);
-                rest = tail.get(2..)?;
-            }
-            other => bytes.push(*other),
-        }
+    let is_whole = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if !text.split('%').skip(1).all(is_whole) {
+        return None;
     }
-    String::from_utf8(bytes).ok()
+    let text = text.replace('+', " ");
+    percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]

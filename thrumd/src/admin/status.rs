@@ -1,12 +1,12 @@
 //! `health` and `status`.
 
+use thrum_api::duration::ago_or_never;
 use thrum_api::local::{
     HealthResult, HealthState, LogStatus, PeerState, PeerStatus, PeerSummary, StatusResult,
     SyncStatus, TailnetKind, TailnetStatus, TailscaleSync,
 };
 use thrum_api::{RpcError, Sequence, Timestamp};
 
-use super::ago::ago;
 use super::problems::problems;
 use super::{AdminContext, Network, errors};
 use crate::clock;
@@ -24,7 +24,7 @@ pub async fn health(context: &AdminContext) -> Result<HealthResult, RpcError> {
     let in_short = peers.iter().map(|peer| PeerSummary {
         daemon_id: peer.daemon_id,
         name: peer.name.clone(),
-        last_sync: ago(peer.last_sync, now),
+        last_sync: ago_or_never(peer.last_sync, now),
     });
     Ok(HealthResult {
         status: if troubled { HealthState::Degraded } else { HealthState::Ok },

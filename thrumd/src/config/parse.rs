@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use thrum_api::duration::parse_duration;
 use thrum_api::limits::PAIRING_TIMEOUT_SECONDS;
 use thrum_api::local::TailnetKind;
 use tracing_subscriber::filter::Targets;
@@ -81,7 +82,8 @@ pub(super) fn filter(text: &str) -> Result<String, String> {
 
 /// Reads `5m`, `90s`, `2m30s`, `1h`, `500ms`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
+    parse_duration(text.trim())
+        .ok()
         .filter(|span| *span <= DURATION_MAX)
         .ok_or_else(|| "must be a time such as 90s, 5m or 2m30s".to_owned())
 }
@@ -94,29 +96,4 @@ pub(super) fn pairing_timeout(text: &str) -> Result<Duration, String> {
         let longest = crate::clock::words(*limits.end());
         format!("must be a time from 1s to {longest}, such as 90s")
     })
-}
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    let mut total = Duration::ZERO;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: u64 = rest.get(..digits)?.parse().ok()?;
-        rest = rest.get(digits..)?;
-        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let unit_millis = match rest.get(..letters)? {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60 * 1000,
-            "h" => 3600 * 1000,
-            "d" => 24 * 3600 * 1000,
-            _ => return None,
-        };
-        total = total.checked_add(Duration::from_millis(number.checked_mul(unit_millis)?))?;
-        rest = rest.get(letters..)?;
-    }
-    Some(total)
 }

@@ -190,7 +190,7 @@ impl Shared {
         let addresses: Vec<IpAddr> =
             found.ok_or_else(|| ClientError::NotThere { peer: peer.name.clone() })?;
         let port = peer.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        let port = port.unwrap_or(thrum_port());
+        let port = port.unwrap_or(thrum_api::limits::DEFAULT_PORT);
         Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
     }
 
@@ -244,11 +244,6 @@ pub(super) fn local_failure(error: &LogError) -> Failure {
 pub(super) fn no_peer() -> Failure {
     // Nobody answered that.
     Failure::local("it is no peer any more".to_owned())
-}
-
-/// The port of a peer whose address names none.
-const fn thrum_port() -> u16 {
-    9100
 }
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {

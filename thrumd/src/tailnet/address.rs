@@ -3,10 +3,9 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::error::TailnetError;
+use thrum_api::limits::DEFAULT_PORT;
 
-/// Default port for peers.
-pub const DEFAULT_PORT: u16 = 9100;
+use super::error::TailnetError;
 
 /// A machine's name or address.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,11 +8,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 use thrum_api::limits::LOCAL_BODY_MAX_BYTES;
-use thrum_api::{ErrorCode, RpcError, Timestamp, local};
+use thrum_api::{ErrorCode, RpcError, local};
 use tokio_util::task::TaskTracker;
 
 use super::client::{self, Running, read};
-use crate::admin::ago::ago;
 use crate::admin::http::{self, Shared};
 use crate::admin::{DiskFailure, dispatch};
 use crate::service::Daemon;
@@ -22,17 +21,6 @@ fn every_method_of_the_contract_is_answered() {
     let contract: BTreeSet<&str> = local::ALL.iter().map(|method| method.name).collect();
     let answered: BTreeSet<&str> = dispatch::NAMES.iter().copied().collect();
     assert_eq!(answered, contract);
-}
-
-#[test]
-fn ages_are_told_in_words() {
-    let at = Timestamp::from_millis;
-    let now = at(1_000_000_000_000);
-    let before = |seconds: i64| ago(Some(at(now.as_millis() - seconds * 1000)), now);
-    assert_eq!((ago(None, now).as_str(), before(30).as_str()), ("never", "30s ago"));
-    assert_eq!((before(0), before(-5)), ("0s ago".to_owned(), "0s ago".to_owned()));
-    assert_eq!((before(59), before(60)), ("59s ago".to_owned(), "1m ago".to_owned()));
-    assert_eq!((before(7200), before(200_000)), ("2h ago".to_owned(), "2d ago".to_owned()));
 }
 
 #[test]
