@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use thrum_api::duration::{DURATION_MAX_DAYS, ParseDurationError, parse_duration};
+use thrum_api::local::PeerState;
 
 /// A duration on the command line; `0` needs no unit.
 ///
@@ -18,6 +19,19 @@ pub fn duration_argument(text: &str) -> Result<Duration, String> {
         Err(ParseDurationError::TooLong) => {
             Err(format!("{text:?} is too long; the maximum is {DURATION_MAX_DAYS} days"))
         }
+    }
+}
+
+/// The state of a peer in words.
+pub const fn peer_state(state: PeerState) -> &'static str {
+    match state {
+        PeerState::InSync => "in sync",
+        PeerState::CatchingUp => "catching up",
+        PeerState::BackingOff => "backing off",
+        PeerState::NeverReached => "not reached yet",
+        PeerState::RemovedUs => "removed us",
+        PeerState::LogChanged => "log changed",
+        PeerState::Off => "off",
     }
 }
 

@@ -1,16 +1,20 @@
 //! `thrum`: the client of `thrumd` for people, scripts and agents.
 
+mod candidates;
 mod cli;
 mod client;
 mod clock;
 mod commands;
 mod complete;
 mod context;
+mod daemon_process;
 mod demo;
 mod doctor;
 mod endpoint;
 mod error;
 mod format;
+mod interrupt;
+mod log_file;
 mod manager;
 mod printer;
 mod project;
@@ -19,7 +23,6 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use crate::cli::EarlyOptions;
 use crate::context::Context;
 use crate::error::Error;
 use crate::printer::Printer;
@@ -30,12 +33,17 @@ fn main() -> ExitCode {
     if complete::answered(&arguments) {
         return ExitCode::SUCCESS;
     }
-    let early = EarlyOptions::scan(&arguments);
-    let cli = match cli::parse(&arguments, early) {
+    let early = cli::early_options(&arguments);
+    let cli = match cli::parse(&arguments, early.color) {
         Ok(cli) => cli,
-        Err(error) => return Printer::early(early).command_line(&error),
+        Err(help) if help.exit_code() == 0 => return Printer::new(early).help(&help.render()),
+        Err(error) => {
+            let text = error.render();
+            let (message, hint) = cli::message_and_hint(error.kind(), &text.to_string());
+            return Printer::new(early).usage_error(&text, message, hint);
+        }
     };
-    let mut printer = Printer::new(&cli.global);
+    let mut printer = Printer::new(cli.global.output());
     let result = run(cli, &mut printer);
     printer.finish(result)
 }

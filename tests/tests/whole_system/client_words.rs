@@ -160,12 +160,28 @@ fn a_wrong_name_of_a_peer_has_one_answer() {
             &["--json", "peer", "status", name],
         ]
         .map(|words| laptop.thrum(words).exits(1).json_error());
-        let wanted = format!("there is no peer {name:?}");
-        assert!(answers.iter().all(|answer| answer["message"] == wanted), "{answers:?}");
+        let message = answers[0]["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("no peer is called {name:?}")), "{answers:?}");
         assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:?}");
-        let near = answers[0]["hint"].as_str().unwrap().contains("did you mean \"server\"?");
+        let near = message.contains("did you mean \"server\"?");
         assert_eq!(near, name == "sevrer", "{answers:?}");
     }
+}
+
+#[test]
+fn a_name_of_another_tailnet_is_no_peer_of_ours() {
+    let (laptop, server) = paired_daemons();
+    let remove = |name: &str, flag: &str| laptop.thrum(&["--json", "peer", "remove", name, flag]);
+    let [rehearsed, real] = ["--dry-run", "--yes"]
+        .map(|flag| remove("server.other-tailnet.ts.net", flag).exits(1).json_error());
+    assert_eq!(rehearsed, real);
+    assert_eq!(real["code"], "not_found");
+    assert!(laptop.has_peer(&server).is_ok(), "nothing was removed");
+    let rehearsed = remove("SERVER", "--dry-run").exits(0).json();
+    assert!(laptop.has_peer(&server).is_ok(), "nothing was changed");
+    let real = remove("SERVER", "--yes").exits(0).json();
+    assert_eq!(rehearsed["would_remove"]["daemon_id"], real["daemon_id"]);
+    assert_eq!(rehearsed["would_remove"]["name"], real["name"]);
 }
 
 #[test]

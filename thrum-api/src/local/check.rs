@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::DaemonId;
 
-/// Params of `peer.check`.
+/// A peer as a person names it. Params of `peer.check`, `peer.find`, `peer.path` and `peer.remove`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerCheckParams {
     /// Its name or daemon id.

@@ -7,6 +7,7 @@ mod check;
 mod events;
 mod messages;
 mod peers;
+mod problem;
 mod service;
 
 pub use check::*;
@@ -51,6 +52,8 @@ surface! {
     PeerJoin = "peer.join": PeerJoinParams => PeerJoinResult;
     /// The paired machines, and who is pairing.
     PeerList = "peer.list": Empty => PeerListResult;
+    /// The peer that a person means by a name or daemon id.
+    PeerFind = "peer.find": PeerFindParams => PeerEntry;
     /// Forgets a peer and tells it.
     PeerRemove = "peer.remove": PeerRemoveParams => PeerRemoveResult;
     /// Pulls from peers now and tells them our news, without waiting for a back-off.

@@ -1,6 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PeerCheckParams;
 use crate::ids::{DaemonId, Sequence};
 use crate::method::Empty;
 use crate::secret::PairingCode;
@@ -261,12 +262,11 @@ const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// Params of `peer.find`.
+pub type PeerFindParams = PeerCheckParams;
+
 /// Params of `peer.remove`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct PeerRemoveParams {
-    /// Its name or daemon id.
-    pub peer: String,
-}
+pub type PeerRemoveParams = PeerCheckParams;
 
 /// Result of `peer.remove`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

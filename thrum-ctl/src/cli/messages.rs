@@ -3,7 +3,7 @@ use std::time::Duration;
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 
-use crate::complete;
+use crate::candidates;
 use crate::format::duration_argument;
 
 /// Words of `thrum send`.
@@ -11,10 +11,10 @@ use crate::format::duration_argument;
 #[command(override_usage = "thrum send [OPTIONS] [NAME]... MESSAGE")]
 pub struct SendArgs {
     /// Recipients, with or without @, and last the message; `-` reads it from stdin
-    #[arg(value_name = "NAME... MESSAGE", required = true, add = ArgValueCandidates::new(complete::agents))]
+    #[arg(value_name = "NAME... MESSAGE", required = true, add = ArgValueCandidates::new(candidates::agents))]
     pub words: Vec<String>,
     /// A recipient; may be given again
-    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::agents))]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(candidates::agents))]
     pub to: Vec<String>,
     /// Everyone in the project
     #[arg(long, conflicts_with = "to")]

@@ -6,13 +6,15 @@ mod generate;
 mod messages;
 mod peers;
 pub mod topics;
+mod usage;
 
 use std::ffi::OsString;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
 use clap_complete::engine::ArgValueCandidates;
 
-use crate::complete;
+use crate::candidates;
+use crate::printer::{Color, OutputOptions};
 
 pub use daemon::{
     DaemonCommand, DemoArgs, DoctorArgs, InstallArgs, LogsArgs, ResetArgs, StatusArgs,
@@ -20,6 +22,7 @@ pub use daemon::{
 pub use generate::{GenerateCommand, Shell};
 pub use messages::{AgentsArgs, EventsArgs, InboxArgs, SendArgs, WaitArgs};
 pub use peers::{JoinArgs, PeerCommand, PeerStatusArgs, PolicyArgs, RemoveArgs, Switch, SyncArgs};
+pub use usage::message_and_hint;
 
 /// Messages between agents on any of your machines.
 #[derive(Debug, Parser)]
@@ -44,18 +47,6 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// When to use colour.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// Always.
-    Always,
-    /// On a terminal.
-    #[default]
-    Auto,
-    /// Never.
-    Never,
-}
-
 /// Options of every command.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options of every command")]
@@ -70,7 +61,7 @@ pub struct Global {
         global = true,
         env = "THRUM_AGENT",
         hide_env_values = true,
-        add = ArgValueCandidates::new(complete::agents)
+        add = ArgValueCandidates::new(candidates::agents)
     )]
     pub agent: Option<String>,
     /// The project in which names are meant [default: origin URL or name of the checkout]
@@ -96,6 +87,14 @@ pub struct Global {
     /// Say more
     #[arg(short, long, global = true)]
     pub verbose: bool,
+}
+
+impl Global {
+    /// How to print.
+    pub const fn output(&self) -> OutputOptions {
+        let Self { json, color, quiet, verbose, .. } = *self;
+        OutputOptions { json, color, quiet, verbose }
+    }
 }
 
 /// The commands.
@@ -177,36 +176,25 @@ pub enum Command {
     },
 }
 
-/// What must be known before the command line is understood: how to say that it isn't.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct EarlyOptions {
-    /// `--json` is among the words.
-    pub json: bool,
-    /// What `--color` says.
-    pub color: Color,
-}
-
-impl EarlyOptions {
-    /// Looks through the words.
-    pub fn scan(arguments: &[OsString]) -> Self {
-        let mut early = Self::default();
-        let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
-        while let Some(word) = words.next() {
-            let color = match word {
-                "--" => break,
-                "--json" => {
-                    early.json = true;
-                    continue;
-                }
-                "--color" => words.next(),
-                _ => word.strip_prefix("--color="),
-            };
-            if let Some(color) = color.and_then(|text| Color::from_str(text, false).ok()) {
-                early.color = color;
+/// `--json` and `--color`, read before the command line is parsed: how to print that it can't be.
+pub fn early_options(arguments: &[OsString]) -> OutputOptions {
+    let mut early = OutputOptions::default();
+    let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        let color = match word {
+            "--" => break,
+            "--json" => {
+                early.json = true;
+                continue;
             }
+            "--color" => words.next(),
+            _ => word.strip_prefix("--color="),
+        };
+        if let Some(color) = color.and_then(|text| Color::from_str(text, false).ok()) {
+            early.color = color;
         }
-        early
     }
+    early
 }
 
 /// Examples first, then what it takes.
@@ -229,8 +217,8 @@ pub fn command() -> clap::Command {
 ///
 /// # Errors
 /// When they can't be understood, and when they ask for help or the version.
-pub fn parse(arguments: &[OsString], early: EarlyOptions) -> Result<Cli, clap::Error> {
-    let color = match early.color {
+pub fn parse(arguments: &[OsString], color: Color) -> Result<Cli, clap::Error> {
+    let color = match color {
         Color::Always => clap::ColorChoice::Always,
         Color::Auto => clap::ColorChoice::Auto,
         Color::Never => clap::ColorChoice::Never,
@@ -277,18 +265,15 @@ mod tests {
 
     #[test]
     fn a_wrong_word_suggests_the_near_one() {
-        let error = parse(&words("thrum stauts"), EarlyOptions::default()).unwrap_err();
+        let error = parse(&words("thrum stauts"), Color::Auto).unwrap_err();
         assert!(error.to_string().contains("'status'"), "{error}");
-        let error = parse(&words("thrum peer jion x"), EarlyOptions::default()).unwrap_err();
+        let error = parse(&words("thrum peer jion x"), Color::Auto).unwrap_err();
         assert!(error.to_string().contains("'join'"), "{error}");
     }
 
     #[test]
     fn options_of_every_command_stand_anywhere() {
-        let cli = parse(
-            &words("thrum --json send --as me coder hello --project p"),
-            EarlyOptions::default(),
-        );
+        let cli = parse(&words("thrum --json send --as me coder hello --project p"), Color::Auto);
         let global = cli.unwrap().global;
         assert!(global.json);
         assert_eq!((global.agent.as_deref(), global.project.as_deref()), (Some("me"), Some("p")));
@@ -296,9 +281,9 @@ mod tests {
 
     #[test]
     fn json_is_known_even_if_nothing_else_is() {
-        assert!(EarlyOptions::scan(&words("thrum stauts --json")).json);
-        assert!(!EarlyOptions::scan(&words("thrum send a -- --json")).json);
-        assert_eq!(EarlyOptions::scan(&words("thrum --color=never x")).color, Color::Never);
-        assert_eq!(EarlyOptions::scan(&words("thrum --color always")).color, Color::Always);
+        assert!(early_options(&words("thrum stauts --json")).json);
+        assert!(!early_options(&words("thrum send a -- --json")).json);
+        assert_eq!(early_options(&words("thrum --color=never x")).color, Color::Never);
+        assert_eq!(early_options(&words("thrum --color always")).color, Color::Always);
     }
 }

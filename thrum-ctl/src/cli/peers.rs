@@ -1,7 +1,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
-use crate::complete;
+use crate::candidates;
 
 /// `thrum peer ...`
 #[derive(Debug, Subcommand)]
@@ -58,7 +58,7 @@ pub struct JoinArgs {
 #[derive(Debug, Args)]
 pub struct RemoveArgs {
     /// Its name or daemon id
-    #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::peers))]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(candidates::peers))]
     pub peer: String,
     /// Don't ask
     #[arg(short, long)]
@@ -72,7 +72,7 @@ pub struct RemoveArgs {
 #[derive(Debug, Args)]
 pub struct PeerStatusArgs {
     /// Name or daemon id of one of them
-    #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::peers))]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(candidates::peers))]
     pub peer: Option<String>,
 }
 
@@ -100,6 +100,6 @@ pub struct PolicyArgs {
 #[derive(Debug, Args)]
 pub struct SyncArgs {
     /// Name or daemon id of one of them
-    #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::peers))]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(candidates::peers))]
     pub peer: Option<String>,
 }

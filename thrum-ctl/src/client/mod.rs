@@ -8,11 +8,15 @@ use std::error::Error as _;
 use std::io;
 use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::path::Path;
+use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Request, Response};
 use thrum_api::Method;
 use thrum_api::envelope::{self, AnswerError};
+use thrum_api::local::Health;
+use thrum_api::method::Empty;
+use tokio::time::timeout;
 
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::error::Error;
@@ -21,6 +25,8 @@ use responsiveness::ResponsivenessWatch;
 
 /// How often a request is made that no daemon has read. Each restart of thrumd may miss one.
 const TRIES_MAX: u32 = 5;
+/// A daemon that lives answers `health` sooner.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A client of one daemon. Calls go one after the other.
 pub struct Client {
@@ -53,7 +59,7 @@ impl Client {
     /// Gives this notice, with this hint, if a call waits for a daemon that answers nobody.
     #[must_use]
     pub fn watched(mut self, notice: Notice, hint: String) -> Self {
-        self.watch = Some(ResponsivenessWatch::new(notice, hint, self.path().to_owned()));
+        self.watch = Some(ResponsivenessWatch::new(notice, hint));
         self
     }
 
@@ -67,9 +73,13 @@ impl Client {
     /// # Errors
     /// When the connection breaks, the answer is none, or thrumd refuses.
     pub async fn call<M: Method>(&mut self, params: &M::Params) -> Result<M::Result, Error> {
-        match self.watch.clone() {
-            Some(watch) => watch.over(self.ask::<M>(params)).await,
-            None => self.ask::<M>(params).await,
+        self.watched_call(self.ask::<M>(params)).await
+    }
+
+    async fn watched_call<T>(&self, call: impl Future<Output = T>) -> T {
+        match &self.watch {
+            Some(watch) => watch.over(call, || is_unresponsive(self.path())).await,
+            None => call.await,
         }
     }
 
@@ -113,6 +123,18 @@ impl Client {
                 Err(_) => tries += 1,
             }
         }
+    }
+}
+
+/// Whether nobody answers behind this socket, though it is open.
+async fn is_unresponsive(socket: &Path) -> bool {
+    let asked = async { Client::open(socket).await?.ask::<Health>(&Empty {}).await };
+    match timeout(PROBE_TIMEOUT, asked).await {
+        Err(_) => true,
+        // The socket's queue is full of those who came before.
+        Ok(Err(Error::Connect { source, .. })) => source.kind() == io::ErrorKind::WouldBlock,
+        // An answer; or a socket that is gone, which the call itself will tell.
+        Ok(_) => false,
     }
 }
 
@@ -196,5 +218,15 @@ mod tests {
             }
         });
         assert!(matches!(answer.await, Err(Error::Broken { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_nobody_accepts_from_is_unresponsive_and_a_dead_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("held.sock");
+        let held = UnixListener::bind(&socket).unwrap();
+        assert!(is_unresponsive(&socket).await);
+        drop(held);
+        assert!(!is_unresponsive(&socket).await, "it has died, which has its own error");
     }
 }

@@ -1,15 +1,9 @@
-//! A call that stays unanswered: the person is told once if nobody answers anything any more.
+//! Tells a person once when a call waits for a daemon that does not answer anybody.
 
-use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use thrum_api::local::Health;
-use thrum_api::method::Empty;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::Client;
-use crate::error::Error;
 use crate::printer::Notice;
 
 /// The pauses before each look. Few and growing: many calls wait for something that may take hours,
@@ -20,30 +14,28 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(30),
     Duration::from_secs(120),
 ];
-/// A daemon that lives answers `health` sooner.
-const LIMIT: Duration = Duration::from_secs(1);
-
-/// Keeps an eye on the daemon behind a socket while a call waits for it.
+/// Watches whether a daemon still answers others while a call waits for it.
 #[derive(Clone)]
 pub struct ResponsivenessWatch {
     notice: Notice,
     hint: String,
-    socket: PathBuf,
 }
 
 impl ResponsivenessWatch {
-    /// Watches the daemon behind this socket.
-    pub fn new(notice: Notice, hint: String, socket: PathBuf) -> Self {
-        Self { notice, hint, socket }
+    /// Gives this notice, with this hint.
+    pub fn new(notice: Notice, hint: String) -> Self {
+        Self { notice, hint }
     }
 
-    /// Waits for a call as long as it takes. Gives the notice if the daemon does not answer others
-    /// either: it was stopped, or the service manager holds the socket of one that can't start.
-    pub async fn over<T>(&self, call: impl Future<Output = T>) -> T {
+    /// Waits for a call as long as it takes. Gives the notice if the probe finds that the daemon answers
+    /// nobody: it was stopped, or the service manager holds the socket of one that can't start.
+    pub async fn over<T, P: Future<Output = bool>>(
+        &self,
+        call: impl Future<Output = T>,
+        is_unresponsive: impl FnMut() -> P,
+    ) -> T {
         let watch = async {
-            if !self.notice.is_settled()
-                && stops_answering(&PAUSES, || is_unresponsive(&self.socket)).await
-            {
+            if !self.notice.is_settled() && stops_answering(&PAUSES, is_unresponsive).await {
                 let message = "waiting for thrumd: its socket is open, but nobody answers";
                 self.notice.give("waiting", message, &self.hint);
             }
@@ -69,17 +61,6 @@ async fn stops_answering<F: Future<Output = bool>>(
         }
     }
     false
-}
-
-async fn is_unresponsive(socket: &Path) -> bool {
-    let asked = async { Client::open(socket).await?.ask::<Health>(&Empty {}).await };
-    match timeout(LIMIT, asked).await {
-        Err(_) => true,
-        // The socket's queue is full of those who came before.
-        Ok(Err(Error::Connect { source, .. })) => source.kind() == io::ErrorKind::WouldBlock,
-        // An answer; or a socket that is gone, which the call itself will tell.
-        Ok(_) => false,
-    }
 }
 
 #[cfg(test)]
@@ -110,18 +91,5 @@ mod tests {
     #[test]
     fn the_pauses_grow() {
         assert!(PAUSES.is_sorted_by(|one, next| *next >= 2 * *one), "{PAUSES:?}");
-    }
-
-    #[test]
-    fn a_socket_that_nobody_accepts_from_is_silent_and_a_dead_one_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("held.sock");
-        let held = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        assert!(runtime().block_on(is_unresponsive(&socket)));
-        drop(held);
-        assert!(
-            !runtime().block_on(is_unresponsive(&socket)),
-            "it has died, which has its own error"
-        );
     }
 }

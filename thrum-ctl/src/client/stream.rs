@@ -32,10 +32,7 @@ impl Client {
             }
         }
         let request = self.http.get(query).header(ACCEPT, "text/event-stream").build();
-        let response = match self.watch.clone() {
-            Some(watch) => watch.over(self.send(request, STREAM)).await?,
-            None => self.send(request, STREAM).await?,
-        };
+        let response = self.watched_call(self.send(request, STREAM)).await?;
         let status = response.status();
         if !status.is_success() {
             let body = response.bytes().await.map_err(|error| broken(STREAM, error))?;

@@ -1,8 +1,9 @@
 use super::peers::confirm;
-use super::start::{answers_at, find_thrumd};
+use super::start::answers_at;
 use crate::cli::InstallArgs;
 use crate::client::Client;
 use crate::context::Context;
+use crate::daemon_process::find_thrumd;
 use crate::error::Error;
 use crate::manager::{Changes, Host, Manager};
 

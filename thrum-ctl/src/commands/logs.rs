@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::cli::LogsArgs;
 use crate::context::Context;
 use crate::error::Error;
+use crate::log_file::last_lines;
 use crate::manager::Host;
 use crate::printer::Printer;
 use crate::terminal::sanitize;
@@ -20,9 +21,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 const ANSWER: Duration = Duration::from_secs(2);
 /// The log's name in a state directory.
 const LOG: &str = "thrumd.log";
-/// Lines are not longer; this bounds how much of a huge log is read.
-const LINE_MAX_BYTES: u64 = 4096;
-
 /// `thrum daemon logs`
 pub async fn run(args: &LogsArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let manager = Host::here().manager(&context.endpoints());
@@ -129,44 +127,4 @@ async fn place(context: &Context<'_>) -> Result<PathBuf, Error> {
 
 fn none(message: String) -> Error {
     Error::failed(message, "of a system service: journalctl -u thrumd -n 50")
-}
-
-/// The last lines of a file; it is left at its end.
-fn last_lines(file: &mut File, lines: usize) -> std::io::Result<Vec<String>> {
-    let length = file.metadata()?.len();
-    let wanted = u64::try_from(lines).unwrap_or(u64::MAX).saturating_mul(LINE_MAX_BYTES);
-    let start = length.saturating_sub(wanted);
-    file.seek(SeekFrom::Start(start))?;
-    let mut last = std::collections::VecDeque::new();
-    let mut reader = BufReader::new(&mut *file);
-    let mut bytes = Vec::new();
-    while reader.read_until(b'\n', &mut bytes)? > 0 {
-        last.push_back(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned());
-        if last.len() > lines {
-            last.pop_front();
-        }
-        bytes.clear();
-    }
-    Ok(last.into())
-}
-
-/// The end of a log, for an error that has to show it.
-pub fn tail(path: &Path, lines: usize) -> Vec<String> {
-    File::open(path).and_then(|mut file| last_lines(&mut file, lines)).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_lines_are_the_last_ones() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
-        assert_eq!(tail(&path, 2), ["two", "three"]);
-        assert_eq!(tail(&path, 9).len(), 3);
-        assert!(tail(&path, 0).is_empty());
-        assert!(tail(&folder.path().join("none"), 2).is_empty());
-    }
 }

@@ -21,16 +21,11 @@ mod wait;
 
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
-
-pub use logs::tail;
-pub use start::find_thrumd;
-pub use stop::is_running;
-
 use crate::cli::{Command, DaemonCommand, PeerCommand};
 use crate::context::Context;
 use crate::demo;
 use crate::error::Error;
+use crate::interrupt::or_interrupted;
 
 /// Does what was asked; the process ends with what is returned.
 ///
@@ -76,18 +71,4 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
         },
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Does all of something that takes its time, unless Ctrl-C comes first. One listener from the
-/// beginning to the end: a Ctrl-C between two steps would be lost on a new one.
-///
-/// # Errors
-/// Those of the work, and [`Error::Cancelled`] on Ctrl-C.
-pub async fn or_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let mut interrupt = signal(SignalKind::interrupt())
-        .map_err(|source| Error::io("can't listen for Ctrl-C", source))?;
-    tokio::select! {
-        result = work => result,
-        _ = interrupt.recv() => Err(Error::Cancelled),
-    }
 }

@@ -1,13 +1,11 @@
 use thrum_api::duration::{ago, ago_or_never, rounded};
 use thrum_api::local::{
-    PeerEntry, PeerList, PeerPath, PeerPathParams, PeerRemove, PeerRemoveParams, PeerStatus,
-    PeerSync, PeerSyncParams, Status,
+    PeerFind, PeerFindParams, PeerList, PeerPath, PeerPathParams, PeerRemove, PeerRemoveParams,
+    PeerStatus, PeerSync, PeerSyncParams, Status,
 };
 use thrum_api::method::Empty;
-use thrum_api::{ErrorCode, RpcError, similar_names};
 
 use crate::cli::{PeerStatusArgs, RemoveArgs, SyncArgs};
-use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
@@ -62,8 +60,7 @@ pub async fn status(args: &PeerStatusArgs, context: &mut Context<'_>) -> Result<
     let mut peers = client.call::<Status>(&Empty {}).await?.peers;
     let mut path = None;
     if let Some(wanted) = &args.peer {
-        let found = client.call::<PeerPath>(&PeerPathParams { peer: wanted.clone() }).await;
-        let found = named(found, Some(wanted), &mut client).await?;
+        let found = client.call::<PeerPath>(&PeerPathParams { peer: wanted.clone() }).await?;
         peers.retain(|peer| peer.daemon_id == found.daemon_id);
         path = found.path;
     }
@@ -112,8 +109,7 @@ pub async fn status(args: &PeerStatusArgs, context: &mut Context<'_>) -> Result<
 /// `thrum peer remove`
 pub async fn remove(args: &RemoveArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let mut client = context.daemon().await?;
-    let list = client.call::<PeerList>(&Empty {}).await?;
-    let peer = one(&args.peer, &list.peers)?;
+    let peer = client.call::<PeerFind>(&PeerFindParams { peer: args.peer.clone() }).await?;
     let who = format!("{:?} ({}, {})", peer.name, peer.address, peer.daemon_id);
     let printer = &mut *context.printer;
     if args.dry_run {
@@ -162,55 +158,9 @@ pub async fn confirm(question: &str, printer: &mut crate::printer::Printer) -> R
 /// `thrum peer sync`
 pub async fn sync(args: SyncArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let mut client = context.daemon().await?;
-    let peer = args.peer.clone();
-    let told = client.call::<PeerSync>(&PeerSyncParams { peer }).await;
-    named(told, args.peer.as_deref(), &mut client).await?;
+    client.call::<PeerSync>(&PeerSyncParams { peer: args.peer }).await?;
     if context.printer.json() {
         return context.printer.object(&Empty {});
     }
     context.printer.done("Syncing now. How it goes: thrum peer status")
-}
-
-fn is_named(wanted: &str, name: &str, daemon_id: &str) -> bool {
-    // The full name in the tailnet begins with the short one.
-    let short = wanted.split('.').next().unwrap_or_default();
-    wanted == daemon_id || wanted.eq_ignore_ascii_case(name) || short.eq_ignore_ascii_case(name)
-}
-
-/// An answer about a peer, with the same words for a name that nobody has as where we looked ourselves.
-async fn named<T>(
-    answer: Result<T, Error>,
-    wanted: Option<&str>,
-    client: &mut Client,
-) -> Result<T, Error> {
-    match (answer, wanted) {
-        (Err(Error::Refused(error)), Some(wanted)) if error.code == ErrorCode::NOT_FOUND => {
-            let list = client.call::<PeerList>(&Empty {}).await?;
-            Err(no_such_peer(wanted, &list.peers))
-        }
-        (answer, _) => answer,
-    }
-}
-
-fn no_such_peer(wanted: &str, peers: &[PeerEntry]) -> Error {
-    let nearest = similar_names(wanted, peers.iter().map(|peer| &*peer.name)).first().copied();
-    let hint = match nearest {
-        Some(name) => format!("did you mean {name:?}? All names: thrum peer list"),
-        None => "their names: thrum peer list".to_owned(),
-    };
-    let error = RpcError::new(ErrorCode::NOT_FOUND, format!("there is no peer {wanted:?}"));
-    Error::Refused(error.hint(hint))
-}
-
-fn one<'a>(wanted: &str, peers: &'a [PeerEntry]) -> Result<&'a PeerEntry, Error> {
-    let named = |peer: &&PeerEntry| is_named(wanted, &peer.name, &peer.daemon_id.to_string());
-    let mut found = peers.iter().filter(named);
-    match (found.next(), found.next()) {
-        (Some(peer), None) => Ok(peer),
-        (Some(_), Some(_)) => Err(Error::failed(
-            format!("there are several peers named {wanted:?}; nothing was changed"),
-            "name it by its daemon id: thrum peer list --json",
-        )),
-        (None, _) => Err(no_such_peer(wanted, peers)),
-    }
 }

@@ -1,9 +1,10 @@
 use std::process::Command;
 
 use super::peers::confirm;
-use super::start::{ask, find_thrumd};
+use super::start::ask;
 use crate::cli::ResetArgs;
 use crate::context::Context;
+use crate::daemon_process::find_thrumd;
 use crate::error::{Error, ExitOutput};
 
 /// `thrum daemon reset-identity`

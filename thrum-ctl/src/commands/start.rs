@@ -2,7 +2,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::daemon::log_place;
 use crate::client::Client;
 use crate::context::Context;
+use crate::daemon_process::find_thrumd;
 use crate::endpoint::Endpoints;
 use crate::error::{Error, ExitOutput};
 use crate::manager::{self, Action, Host};
@@ -179,25 +180,4 @@ fn exit_output(log: &Path, start: u64) -> String {
         Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
-}
-
-/// The `thrumd` to start: `THRUMD_BIN`, the one beside this program, the one in `PATH`.
-///
-/// # Errors
-/// When there is none.
-pub fn find_thrumd() -> Result<PathBuf, Error> {
-    if let Some(named) = std::env::var_os("THRUMD_BIN").filter(|value| !value.is_empty()) {
-        return Ok(PathBuf::from(named));
-    }
-    let beside = std::env::current_exe()
-        .and_then(|path| path.canonicalize())
-        .ok()
-        .map(|path| path.with_file_name("thrumd"))
-        .filter(|path| path.is_file());
-    beside.or_else(|| which::which("thrumd").ok()).ok_or_else(|| {
-        Error::failed(
-            "there is no thrumd beside this thrum, nor in PATH",
-            "build it (cargo build --release), or say where it is: export THRUMD_BIN=PATH",
-        )
-    })
 }

@@ -1,7 +1,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Pid, test_kill_process};
 use serde_json::json;
 use thrum_api::local::{Health, Shutdown};
 use thrum_api::method::Empty;
@@ -9,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
 use crate::context::Context;
+use crate::daemon_process::is_running;
 use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::manager::{self, Action, Host, Manager};
@@ -133,22 +133,6 @@ async fn gone(pid: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the process lives. One that has ended and was not fetched by its parent doesn't.
-pub fn is_running(pid: u32) -> bool {
-    let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return false;
-    };
-    // Not permitted to signal it means that it is there.
-    if test_kill_process(process) == Err(rustix::io::Errno::SRCH) {
-        return false;
-    }
-    let ended = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        // The name of the program is in brackets and may have any character in it.
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
-    });
-    !ended
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,17 +147,5 @@ mod tests {
         let apart = Endpoints { state_dir: Some("/tmp/a".into()), ..user };
         is_ours(Path::new("/tmp/a/thrumd.sock"), &apart).unwrap();
         is_ours(Path::new("/home/me/thrum/thrumd.sock"), &apart).unwrap_err();
-    }
-
-    #[test]
-    fn a_process_that_nobody_fetched_has_ended() {
-        assert!(is_running(std::process::id()));
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
-        while is_running(child.id()) {
-            assert!(std::time::Instant::now() < deadline, "still counts as running");
-            std::thread::sleep(POLL_INTERVAL);
-        }
-        child.wait().unwrap();
     }
 }

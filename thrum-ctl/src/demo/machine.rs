@@ -12,8 +12,8 @@ use thrum_api::method::Empty;
 use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
-use crate::commands::tail;
 use crate::error::{Error, ExitOutput};
+use crate::log_file::tail;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Its own, so that the machine's or the user's isn't read.
@@ -82,7 +82,7 @@ impl Machine {
                 return Ok(health);
             }
             if begin.elapsed() > TIMEOUT {
-                return Err(super::failed(format!("the daemon {} does not answer", self.name)));
+                return Err(failed(format!("the daemon {} does not answer", self.name)));
             }
             sleep(POLL_INTERVAL).await;
         }
@@ -167,4 +167,9 @@ impl Drop for Machine {
         // Best effort: nobody is left to tell, and the next start of the demo does not care.
         drop(self.kill());
     }
+}
+
+/// A failure of the demo. What to look at is told with its folder, see [`Error::Demo`].
+pub fn failed(message: impl Into<String>) -> Error {
+    Error::failed(message, "")
 }

@@ -9,7 +9,7 @@ use thrum_api::local::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::machine::Machine;
+use super::machine::{Machine, failed};
 use crate::error::Error;
 
 const PROJECT: &str = "demo";
@@ -71,7 +71,7 @@ pub async fn send(
         direction.sent += 1;
         let message = read.message.ok_or_else(|| missing(count, from, to))?;
         if message.event_id != sent.event_id {
-            return Err(super::failed(format!(
+            return Err(failed(format!(
                 "{} read {:?} where message {count} was due",
                 to.name, message.text
             )));
@@ -99,10 +99,7 @@ pub async fn send(
 }
 
 fn missing(count: u32, from: &Machine, to: &Machine) -> Error {
-    super::failed(format!(
-        "message {count} from {} did not arrive on {} in time",
-        from.name, to.name
-    ))
+    failed(format!("message {count} from {} did not arrive on {} in time", from.name, to.name))
 }
 
 #[cfg(test)]

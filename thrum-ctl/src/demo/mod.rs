@@ -13,11 +13,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::cli::DemoArgs;
-use crate::commands::{find_thrumd, or_interrupted, tail};
 use crate::context::Context;
+use crate::daemon_process::find_thrumd;
 use crate::error::Error;
+use crate::interrupt::or_interrupted;
+use crate::log_file::tail;
 use crate::printer::{GREEN, styled};
-use machine::Machine;
+use machine::{Machine, failed};
 use report::{Daemon, Messages, Report};
 
 const LOG_LINES: usize = 20;
@@ -70,11 +72,6 @@ pub async fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<ExitCode,
         ));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What to look at then is told with the folder, see [`Error::Demo`].
-fn failed(message: impl Into<String>) -> Error {
-    Error::failed(message, "")
 }
 
 async fn play(

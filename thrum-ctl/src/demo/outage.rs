@@ -11,7 +11,7 @@ use thrum_api::method::Empty;
 use thrum_api::{Draft, EventId};
 use tokio::time::{Instant, sleep};
 
-use super::machine::Machine;
+use super::machine::{Machine, failed};
 use crate::error::Error;
 
 const BATCH: u32 = 500;
@@ -70,7 +70,7 @@ pub async fn converge(a: &Machine, b: &Machine, bar: &ProgressBar) -> Result<(),
         }
         before = Some(of_b);
         if last_progress.elapsed() > TIMEOUT {
-            return Err(super::failed(format!(
+            return Err(failed(format!(
                 "{} holds {of_a} events and {} {of_b}, and nothing moves",
                 a.name, b.name
             )));
@@ -96,7 +96,7 @@ pub async fn log_of(machine: &Machine) -> Result<BTreeMap<EventId, Box<str>>, Er
                 Error::io(what, error.into())
             })?;
             if events.insert(header.event_id, text).is_some() {
-                return Err(super::failed(format!(
+                return Err(failed(format!(
                     "event {} stands twice in the log of {}",
                     header.event_id, machine.name
                 )));
@@ -117,13 +117,11 @@ pub async fn compare(a: &Machine, b: &Machine, acknowledged: &[EventId]) -> Resu
     let (log_a, log_b) = (log_of(a).await?, log_of(b).await?);
     for (one, other, name) in [(&log_a, &log_b, b.name), (&log_b, &log_a, a.name)] {
         if let Some((id, _)) = one.iter().find(|(id, text)| other.get(id) != Some(*text)) {
-            return Err(super::failed(format!(
-                "event {id} is missing or different in the log of {name}"
-            )));
+            return Err(failed(format!("event {id} is missing or different in the log of {name}")));
         }
     }
     if let Some(id) = acknowledged.iter().find(|id| !log_a.contains_key(id)) {
-        return Err(super::failed(format!("event {id} was acknowledged and is lost")));
+        return Err(failed(format!("event {id} was acknowledged and is lost")));
     }
     Ok(u64::try_from(log_a.len()).unwrap_or(u64::MAX))
 }

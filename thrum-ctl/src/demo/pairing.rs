@@ -6,7 +6,7 @@ use thrum_api::local::{
 };
 use thrum_api::method::Empty;
 
-use super::machine::Machine;
+use super::machine::{Machine, failed};
 use crate::client::Client;
 use crate::error::Error;
 
@@ -24,7 +24,7 @@ pub async fn pair(a: &mut Machine, b: &mut Machine) -> Result<(), Error> {
     match news {
         PairingNews::Paired { name, .. } if name == b.name && joined.name == a.name => {}
         other => {
-            return Err(super::failed(format!("pairing ended otherwise on {}: {other:?}", a.name)));
+            return Err(failed(format!("pairing ended otherwise on {}: {other:?}", a.name)));
         }
     }
     a.keep_port(port(&mut on_a).await?);
@@ -35,11 +35,11 @@ pub async fn pair(a: &mut Machine, b: &mut Machine) -> Result<(), Error> {
 /// Where it listens for peers.
 async fn address(client: &mut Client) -> Result<String, Error> {
     let listening = client.call::<Status>(&Empty {}).await?.tailnet.listening;
-    listening.into_iter().next().ok_or_else(|| super::failed("a daemon listens nowhere for peers"))
+    listening.into_iter().next().ok_or_else(|| failed("a daemon listens nowhere for peers"))
 }
 
 async fn port(client: &mut Client) -> Result<u16, Error> {
     let address = address(client).await?;
     let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    port.ok_or_else(|| super::failed(format!("{address} has no port")))
+    port.ok_or_else(|| failed(format!("{address} has no port")))
 }

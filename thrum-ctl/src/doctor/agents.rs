@@ -1,4 +1,5 @@
-use super::{CheckContext, Finding, Findings, Section};
+use super::context::CheckContext;
+use super::finding::{Finding, Findings, Section};
 use crate::error::Error;
 use crate::format::counted;
 

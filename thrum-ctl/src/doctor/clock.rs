@@ -2,7 +2,8 @@ use thrum_api::Timestamp;
 use thrum_api::duration::rounded;
 
 use super::command::output;
-use super::{CheckContext, Finding, Findings, Section};
+use super::context::CheckContext;
+use super::finding::{Finding, Findings, Section};
 use crate::clock;
 
 /// A program can't be run long before it was built; a day for zones and copies.

@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use thrum_api::local::StatusResult;
+use thrum_api::local::{Problem, StatusResult};
 
 use super::daemon::Daemon;
-use crate::commands::find_thrumd;
+use crate::daemon_process::find_thrumd;
 use crate::endpoint::{Endpoint, Endpoints, Owner};
 use crate::error::Error;
 use crate::manager::Host;
@@ -44,6 +44,11 @@ impl CheckContext {
     /// What the daemon says of itself, if it answers.
     pub fn status(&self) -> Option<&StatusResult> {
         self.daemon.as_ref().ok().and_then(|daemon| daemon.status.as_ref().ok())
+    }
+
+    /// The problem of this id, if the service reports it.
+    pub fn problem(&self, id: &str) -> Option<&Problem> {
+        self.status()?.problems.iter().find(|problem| problem.id == id)
     }
 
     /// The endpoint of the socket that answers, else of the daemon that is most likely meant: the first

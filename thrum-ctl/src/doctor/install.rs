@@ -1,5 +1,6 @@
 use super::command::output;
-use super::{CheckContext, Finding, Findings, Section};
+use super::context::CheckContext;
+use super::finding::{Finding, Findings, Section};
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
 

@@ -2,7 +2,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::{CheckContext, Finding, Findings, Section, service};
+use thrum_api::local::CheckState;
+
+use super::context::CheckContext;
+use super::finding::{Finding, Findings, Section};
+use super::service;
 use crate::format::{counted, size};
 
 const MIB: u64 = 1024 * 1024;
@@ -26,22 +30,16 @@ pub fn look(context: &CheckContext) -> Vec<Finding> {
 
 /// The problem of this id, if the service has it.
 fn of_problem(context: &CheckContext, found: &Findings, id: &str, fine: &str) -> Finding {
-    let Some(status) = context.status() else {
-        return found.because(id, service::PROCESS, "not asked");
-    };
-    match status.problems.iter().find(|problem| problem.id == id) {
+    match context.problem(id) {
+        _ if context.status().is_none() => found.because(id, service::PROCESS, "not asked"),
         None => found.ok(id, fine),
         Some(problem) => {
-            // What was set aside harms nothing else.
-            let look = if id == "quarantine" {
-                found.warn(id, problem.message.as_str())
-            } else {
-                found.fail(id, problem.message.as_str())
-            };
-            match &problem.next {
-                Some(next) => look.next(next.as_str()),
-                None => look,
+            let mut finding = found.problem(problem);
+            if id == "quarantine" {
+                // What was set aside harms nothing else.
+                finding.check.state = CheckState::Warn;
             }
+            finding
         }
     }
 }
@@ -74,9 +72,8 @@ fn mode(path: &Path) -> Result<u32, ErrorKind> {
 
 fn disk(context: &CheckContext, found: &Findings, directory: &Path) -> Finding {
     let id = "disk";
-    let failing = context.status().and_then(|s| s.problems.iter().find(|p| p.id == id));
-    if let Some(problem) = failing {
-        return found.fail(id, problem.message.as_str()).next("df -h");
+    if let Some(problem) = context.problem(id) {
+        return found.problem(problem);
     }
     // Before the first start the folder isn't there, but what it will be made in is.
     let place = directory.ancestors().find(|place| place.exists()).unwrap_or(directory);
@@ -106,8 +103,8 @@ fn log(context: &CheckContext, found: &Findings) -> Finding {
 
 fn peers_file(context: &CheckContext, found: &Findings, path: &Path) -> Finding {
     let id = "peers_file";
-    if context.status().is_some_and(|status| status.problems.iter().any(|p| p.id == id)) {
-        return of_problem(context, found, id, "");
+    if let Some(problem) = context.problem(id) {
+        return found.problem(problem);
     }
     let shown = path.display();
     match mode(path) {

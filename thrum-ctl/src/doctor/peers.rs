@@ -8,13 +8,14 @@ use thrum_api::local::{
 };
 use tokio::task::JoinSet;
 
+use super::context::CheckContext;
 use super::daemon::{Daemon, within_limit};
-use super::{CheckContext, Finding, Findings, Section, service};
+use super::finding::{Finding, Findings, Section};
+use super::service;
 use crate::client::Client;
 use crate::clock;
 use crate::error::Error;
-use crate::format::counted;
-use crate::render::peers::state;
+use crate::format::{counted, peer_state};
 
 /// The last link of every peer: whether events flow.
 const SYNC: &str = "peer_sync";
@@ -159,7 +160,7 @@ fn elsewhere(found: &Findings, peer: &PeerStatus) -> Finding {
 
 /// Whether events flow, by what sync saw.
 fn flow(found: &Findings, peer: &PeerStatus, blame: Option<&str>) -> Finding {
-    let word = state(peer.state);
+    let word = peer_state(peer.state);
     let last = ago_or_never(peer.last_sync, clock::now());
     let error = peer.last_error.as_deref().filter(|_| peer.failures > 0);
     let text = match error {
@@ -169,25 +170,11 @@ fn flow(found: &Findings, peer: &PeerStatus, blame: Option<&str>) -> Finding {
     if let Some(blame) = blame {
         return found.because(SYNC, blame, text);
     }
-    let look = match peer.state {
-        PeerState::InSync | PeerState::Off => found.ok(SYNC, text),
-        PeerState::CatchingUp | PeerState::LogChanged => found.ok(SYNC, text),
+    let finding = match (peer.problem(), peer.state) {
+        (Some(problem), PeerState::RemovedUs) => found.problem(&problem),
         // All links hold now, so the next try will do.
-        PeerState::BackingOff | PeerState::NeverReached if peer.failures == 0 => {
-            found.ok(SYNC, text)
-        }
-        PeerState::BackingOff | PeerState::NeverReached => {
-            found.warn(SYNC, text).next(format!("thrum peer sync {}", peer.name))
-        }
-        PeerState::RemovedUs => {
-            let why = match peer.refusal.as_deref() {
-                Some("other_node") => "it takes this machine for another one than was paired",
-                Some("grant_withdrawn") => "the tailnet's policy no longer allows the pairing",
-                _ => "it does not know this machine any more",
-            };
-            let next = format!("thrum peer remove {}, then pair again", peer.name);
-            found.fail("peer_token", format!("{why}: {text}")).next(next)
-        }
+        (Some(_), _) => found.warn(SYNC, text).next(format!("thrum peer sync {}", peer.name)),
+        (None, _) => found.ok(SYNC, text),
     };
-    look.fact(word)
+    finding.fact(word)
 }

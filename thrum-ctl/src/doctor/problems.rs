@@ -1,4 +1,5 @@
-use super::{CheckContext, Finding, Section};
+use super::context::CheckContext;
+use super::finding::{Finding, Section};
 use thrum_api::local::{Check, CheckState};
 
 /// Adds every problem of `status` that no check showed: one of a newer service, or one that came

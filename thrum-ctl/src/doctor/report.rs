@@ -5,16 +5,16 @@ use serde::{Serialize, Serializer};
 use thrum_api::local::CheckState;
 
 use super::command::output;
-use super::{CheckContext, Finding};
-use crate::render;
+use super::context::CheckContext;
+use super::finding::{Finding, state_word};
 
 /// The report.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    #[serde(serialize_with = "candidates")]
+    #[serde(serialize_with = "in_order")]
     versions: Vec<(&'static str, String)>,
     checks: Vec<Line>,
-    #[serde(serialize_with = "candidates")]
+    #[serde(serialize_with = "in_order")]
     counts: Vec<(&'static str, u64)>,
 }
 
@@ -33,7 +33,7 @@ struct Line {
 }
 
 /// An object whose members keep their order.
-fn candidates<T: Serialize, S: Serializer>(
+fn in_order<T: Serialize, S: Serializer>(
     members: &[(&'static str, T)],
     to: S,
 ) -> Result<S::Ok, S::Error> {
@@ -138,7 +138,7 @@ impl Report {
         lines.extend(self.versions.iter().map(|(name, value)| format!("{name:<8} {value}")));
         lines.push(String::new());
         for check in &self.checks {
-            let (word, _) = render::doctor::word(check.state);
+            let word = state_word(check.state);
             let mut line = format!("{word:<4}  {:<8} {}", check.section, check.id);
             if let Some(peer) = check.peer {
                 line.push_str(&format!(" (peer {peer})"));

@@ -4,10 +4,12 @@ use std::path::Path;
 use thrum_api::Timestamp;
 
 use super::command::{output, output_with_env};
-use super::{CheckContext, Finding, Findings, Section};
-use crate::commands::{is_running, tail};
+use super::context::CheckContext;
+use super::finding::{Finding, Findings, Section};
+use crate::daemon_process::is_running;
 use crate::endpoint::Owner;
 use crate::error::Error;
+use crate::log_file::tail;
 use crate::{clock, terminal};
 
 /// The id that much follows from.

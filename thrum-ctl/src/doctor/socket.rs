@@ -1,5 +1,6 @@
+use super::context::CheckContext;
+use super::finding::{Finding, Findings, Section};
 use super::service::{PROCESS, Process, process};
-use super::{CheckContext, Finding, Findings, Section};
 use thrum_api::duration::rounded;
 
 use crate::endpoint::{Endpoint, Owner};

@@ -3,8 +3,10 @@ use std::path::PathBuf;
 use thrum_api::local::{CheckState, StatusResult, TailnetKind};
 
 use super::command::output_with_env;
+use super::context::CheckContext;
+use super::finding::{Finding, Findings, Section};
 use super::localapi::{Tailscaled, tailscaled};
-use super::{CheckContext, Finding, Findings, Section, service};
+use super::service;
 use crate::endpoint::Owner;
 
 /// The way to other machines.
@@ -74,23 +76,11 @@ impl TailnetSettings {
     }
 }
 
-fn problem<'a>(context: &'a CheckContext, id: &str) -> Option<&'a thrum_api::local::Problem> {
-    context.status()?.problems.iter().find(|problem| problem.id == id)
-}
-
-fn of_problem(found: &Findings, id: &str, problem: &thrum_api::local::Problem) -> Finding {
-    let look = found.fail(id, problem.message.as_str());
-    match &problem.next {
-        Some(next) => look.next(next.as_str()),
-        None => look,
-    }
-}
-
 /// Whether sync may be on at all.
 fn allowed(context: &CheckContext, found: &Findings) -> Finding {
     let id = "sync_setting";
-    if let Some(problem) = problem(context, id) {
-        return of_problem(found, id, problem);
+    if let Some(problem) = context.problem(id) {
+        return found.problem(problem);
     }
     match context.status() {
         None => found.because(id, service::PROCESS, "not asked"),
@@ -104,8 +94,8 @@ fn allowed(context: &CheckContext, found: &Findings) -> Finding {
 
 fn kind(context: &CheckContext, found: &Findings, settings: &TailnetSettings) -> Finding {
     let id = "tailnet_kind";
-    if let Some(problem) = problem(context, id) {
-        return of_problem(found, id, problem);
+    if let Some(problem) = context.problem(id) {
+        return found.problem(problem);
     }
     let (text, fact) = match settings.kind {
         None => return found.because(id, "install_thrumd", "nobody to ask for the settings"),
@@ -208,11 +198,11 @@ fn up(context: &CheckContext, found: &Findings) -> Finding {
     let Some(status) = context.status() else {
         return found.because(id, service::PROCESS, "not asked");
     };
-    if let Some(problem) = problem(context, id) {
-        return of_problem(found, id, problem);
+    if let Some(problem) = context.problem(id) {
+        return found.problem(problem);
     }
     if !status.sync.enabled {
-        return match problem(context, "identity").or_else(|| problem(context, "sync_setting")) {
+        return match context.problem("identity").or_else(|| context.problem("sync_setting")) {
             Some(cause) => found.because(id, &cause.id, status.tailnet.state.as_str()),
             None => found.ok(id, off(status)).fact("off"),
         };

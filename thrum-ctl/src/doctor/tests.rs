@@ -1,6 +1,7 @@
 use thrum_api::Timestamp;
 use thrum_api::local::{CheckState, PEER_CHECKS};
 
+use super::finding::Findings;
 use super::service::{last_error_of, one_line};
 use super::*;
 use crate::endpoint::Endpoints;

@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::MARKER;
+use super::host::MARKER;
+use super::run::run;
 use crate::error::Error;
 
 /// A file that is written.
@@ -58,7 +59,7 @@ impl Changes {
     /// The first step that failed.
     pub fn apply(&self) -> Result<(), Error> {
         for words in &self.before {
-            drop(super::run(words));
+            drop(run(words));
         }
         for path in &self.remove {
             std::fs::remove_file(path)
@@ -68,7 +69,7 @@ impl Changes {
             write(file)?;
         }
         for words in &self.after {
-            super::run(words)?;
+            run(words)?;
         }
         Ok(())
     }

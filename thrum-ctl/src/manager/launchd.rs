@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use super::changes::{free, ours};
-use super::{Action, Changes, FileToWrite, Host, MARKER, Manager};
+use super::changes::{Changes, FileToWrite, free, ours};
+use super::host::{Action, Host, MARKER, Manager};
 use crate::error::Error;
 
 const PLIST: &str = include_str!("../../units/launchd.plist");

@@ -2,70 +2,20 @@
 //! a plain process that `thrum daemon start` starts.
 
 mod changes;
+mod host;
 mod launchd;
 mod run;
 mod systemd;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::endpoint::{Endpoints, Owner};
+use crate::endpoint::{Endpoints, Owner, system_unit};
 
-pub use changes::{Changes, FileToWrite};
+pub use changes::Changes;
+pub use host::{Action, Host, Manager};
 pub use run::run;
 
-/// The first line of every file that `thrum daemon install` writes; it removes no other.
-pub const MARKER: &str = "Written by `thrum daemon install`; `thrum daemon uninstall` removes it.";
-
-/// Who starts and stops the daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manager {
-    /// systemd, for the whole machine.
-    SystemdSystem,
-    /// systemd, for this user.
-    SystemdUser,
-    /// launchd, for this user.
-    LaunchdUser,
-    /// launchd, for the whole machine.
-    LaunchdSystem,
-}
-
-/// Where on this machine things are; another root in tests.
-#[derive(Debug, Clone)]
-pub struct Host {
-    /// `/`.
-    pub root: PathBuf,
-    /// The user's home directory.
-    pub home: Option<PathBuf>,
-    /// We are root.
-    pub is_root: bool,
-    /// This is macOS.
-    pub macos: bool,
-}
-
 impl Host {
-    /// This machine and user.
-    pub fn here() -> Self {
-        Self {
-            root: PathBuf::from("/"),
-            home: directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned()),
-            is_root: rustix::process::geteuid().is_root(),
-            macos: cfg!(target_os = "macos"),
-        }
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.root.join(path.trim_start_matches('/'))
-    }
-
-    fn in_home(&self, path: &str) -> Option<PathBuf> {
-        self.home.as_ref().map(|home| home.join(path))
-    }
-
-    /// systemd runs this machine.
-    pub fn has_systemd(&self) -> bool {
-        self.at("/run/systemd/system").is_dir()
-    }
-
     /// The manager that `thrum daemon install` would use.
     pub fn usable(&self) -> Option<Manager> {
         match (self.macos, self.is_root) {
@@ -121,7 +71,7 @@ impl Host {
     fn has(&self, manager: Manager) -> bool {
         let systemd = !self.macos && self.has_systemd();
         match manager {
-            Manager::SystemdSystem => systemd && systemd::system_unit(self).is_some(),
+            Manager::SystemdSystem => systemd && system_unit(&self.root).is_some(),
             Manager::SystemdUser => systemd && systemd::user_unit_in_use(self),
             Manager::LaunchdUser | Manager::LaunchdSystem => {
                 self.macos && launchd::path(self, manager).is_some_and(|path| path.exists())
@@ -175,19 +125,6 @@ impl Manager {
             Self::LaunchdUser | Self::LaunchdSystem => launchd::uninstall(self, host),
         }
     }
-}
-
-/// What the manager is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Start it.
-    Start,
-    /// Stop it.
-    Stop,
-    /// Stop and start it.
-    Restart,
-    /// Nothing; tell how it stands.
-    Status,
 }
 
 #[cfg(test)]

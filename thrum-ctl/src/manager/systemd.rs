@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use super::changes::{free, ours};
-use super::{Action, Changes, FileToWrite, Host, MARKER, Manager};
+use super::changes::{Changes, FileToWrite, free, ours};
+use super::host::{Action, Host, MARKER, Manager};
+use crate::endpoint::system_unit;
 use crate::error::Error;
 
 const SERVICE: &str = include_str!("../../units/system.service");
@@ -14,12 +15,6 @@ const PACKAGED: &str = "/usr/bin/thrumd";
 const SYSTEM_FOLDER: &str = "/etc/systemd/system";
 const PACKAGE_FOLDERS: [&str; 2] = ["/usr/lib/systemd/system", "/lib/systemd/system"];
 const USER_FOLDER: &str = ".config/systemd/user";
-
-/// The unit of the whole machine, if it is installed.
-pub fn system_unit(host: &Host) -> Option<PathBuf> {
-    let folders = std::iter::once(SYSTEM_FOLDER).chain(PACKAGE_FOLDERS);
-    folders.map(|folder| host.at(folder).join("thrumd.service")).find(|path| path.exists())
-}
 
 /// This user has a unit of their own. The one in the package alone doesn't count: it is for those who
 /// enable it.
@@ -115,7 +110,7 @@ pub fn uninstall(manager: Manager, host: &Host) -> Result<Changes, Error> {
     };
     let remove: Vec<PathBuf> = files.into_iter().filter(|path| ours(path)).collect();
     if remove.is_empty() {
-        let hint = match system_unit(host) {
+        let hint = match system_unit(&host.root) {
             Some(_) => "the package's service: sudo apt remove thrum, or dnf remove thrum",
             None => "thrum daemon stop ends one that runs",
         };

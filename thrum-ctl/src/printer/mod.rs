@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use clap::error::ErrorKind;
+use clap::ValueEnum;
+use clap::builder::StyledStr;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::{Color, EarlyOptions, Global};
 use crate::error::{Error, Kind};
 use crate::terminal::{self, sanitize, sanitize_lines};
 
@@ -58,6 +58,31 @@ pub fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// When to use colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// Always.
+    Always,
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// How to print, as the flags say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OutputOptions {
+    /// `--json`
+    pub json: bool,
+    /// `--color`
+    pub color: Color,
+    /// `--quiet`
+    pub quiet: bool,
+    /// `--verbose`
+    pub verbose: bool,
+}
+
 /// The client's two output streams.
 pub struct Printer {
     out: AutoStream<io::Stdout>,
@@ -71,8 +96,8 @@ pub struct Printer {
 
 impl Printer {
     /// As the flags say.
-    pub fn new(global: &Global) -> Self {
-        let choice = match global.color {
+    pub fn new(options: OutputOptions) -> Self {
+        let choice = match options.color {
             Color::Auto => ColorChoice::Auto,
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
@@ -81,16 +106,11 @@ impl Printer {
             out: AutoStream::new(io::stdout(), choice),
             err: AutoStream::new(io::stderr(), choice),
             out_is_terminal: io::stdout().is_terminal(),
-            json: global.json,
-            quiet: global.quiet,
-            verbose: global.verbose,
-            notice: Notice::new(global.json, global.quiet),
+            json: options.json,
+            quiet: options.quiet,
+            verbose: options.verbose,
+            notice: Notice::new(options.json, options.quiet),
         }
-    }
-
-    /// Before the flags could be read.
-    pub fn early(early: EarlyOptions) -> Self {
-        Self::new(&Global { json: early.json, color: early.color, ..Global::default() })
     }
 
     /// Whether programs read the output.
@@ -200,15 +220,20 @@ impl Printer {
         bar
     }
 
-    /// Says what the parser of the command line says: help on stdout, a mistake on stderr.
-    pub fn command_line(&mut self, error: &clap::Error) -> ExitCode {
-        let text = error.render();
-        if error.exit_code() == 0 {
-            let written = write!(self.out, "{}", text.ansi()).map_err(write_error);
-            return self.finish(written.map(|()| ExitCode::SUCCESS));
-        }
+    /// Prints a page of help.
+    pub fn help(&mut self, text: &StyledStr) -> ExitCode {
+        let written = write!(self.out, "{}", text.ansi()).map_err(write_error);
+        self.finish(written.map(|()| ExitCode::SUCCESS))
+    }
+
+    /// Prints a mistake in the command line: what the parser says, or for programs message and hint.
+    pub fn usage_error(
+        &mut self,
+        text: &StyledStr,
+        message: String,
+        hint: Option<String>,
+    ) -> ExitCode {
         if self.json {
-            let (message, hint) = mistake(error.kind(), &text.to_string());
             self.failure(FailureBody { code: "usage", message, hint });
         } else {
             self.say(text.ansi().to_string().trim_end());
@@ -267,24 +292,6 @@ fn write_error(error: io::Error) -> Error {
     }
 }
 
-/// What the parser of the command line says, for programs: the message and the hint.
-fn mistake(kind: ErrorKind, text: &str) -> (String, Option<String>) {
-    if matches!(
-        kind,
-        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    ) {
-        // The text is a page of help, which has the words that were understood.
-        let usage = text.lines().find_map(|line| line.strip_prefix("Usage: thrum "));
-        let words = usage.unwrap_or_default().split_whitespace();
-        let words: Vec<&str> = words.take_while(|word| !word.starts_with(['[', '<'])).collect();
-        let hint = format!("thrum help {}", words.join(" "));
-        return ("a command is missing".to_owned(), Some(hint.trim_end().to_owned()));
-    }
-    let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
-    let hint = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
-    (message.to_owned(), hint.map(str::to_owned))
-}
-
 /// An error as a person reads it: what, why, what next.
 fn render(error: &Error) -> String {
     if matches!(error, Error::Cancelled) {
@@ -320,18 +327,6 @@ mod tests {
              Caused by: connection refused\n\
              Hint: see why: journalctl -u thrumd -n 50"
         );
-    }
-
-    #[test]
-    fn a_missing_command_is_no_page_of_help_to_programs() {
-        for words in
-            [&["thrum", "peer"][..], &["thrum", "daemon", "--json"], &["thrum", "generate"]]
-        {
-            let error = crate::cli::command().try_get_matches_from(words).unwrap_err();
-            let (message, hint) = mistake(error.kind(), &error.render().to_string());
-            assert_eq!(message, "a command is missing");
-            assert_eq!(hint, Some(format!("thrum help {}", words[1])));
-        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use anstyle::Style;
 use thrum_api::local::CheckState;
 
-use crate::doctor::{Finding, Section, first_broken};
+use crate::doctor::{Finding, Section, first_broken, state_word};
 use crate::format::counted;
 use crate::printer::{BOLD, DIM, GREEN, RED, YELLOW, styled};
 use crate::terminal::sanitize;
@@ -36,7 +36,7 @@ pub fn lines(all: &[Finding], short: bool) -> Vec<String> {
             while let Some(next) = checks.next_if(|next| is_skipped_alike(found, next)) {
                 ids.push(sanitize(&next.check.id));
             }
-            let (word, style) = word(found.check.state);
+            let (word, style) = (state_word(found.check.state), style(found.check.state));
             let why = match &found.check.because {
                 Some(because) => format!("because of {}", sanitize(because)),
                 None => sanitize(&found.check.message).into_owned(),
@@ -49,13 +49,12 @@ pub fn lines(all: &[Finding], short: bool) -> Vec<String> {
     lines
 }
 
-/// The state's word and style.
-pub const fn word(state: CheckState) -> (&'static str, Style) {
+const fn style(state: CheckState) -> Style {
     match state {
-        CheckState::Ok => ("ok", GREEN),
-        CheckState::Warn => ("warn", YELLOW),
-        CheckState::Fail => ("fail", RED),
-        CheckState::Skipped => ("skip", DIM),
+        CheckState::Ok => GREEN,
+        CheckState::Warn => YELLOW,
+        CheckState::Fail => RED,
+        CheckState::Skipped => DIM,
     }
 }
 
@@ -68,8 +67,8 @@ fn is_skipped_alike(one: &Finding, other: &Finding) -> bool {
 }
 
 fn check(found: &Finding, indent: &str, lines: &mut Vec<String>) {
-    let (word, style) = word(found.check.state);
-    let word = styled(style, &format!("{word:<4}"));
+    let state = found.check.state;
+    let word = styled(style(state), &format!("{:<4}", state_word(state)));
     let message = sanitize(&found.check.message);
     lines.push(format!("{indent}{word}  {message}"));
     if !found.is_bad() {

@@ -5,22 +5,9 @@ use thrum_api::duration::{ago, ago_or_never, rounded};
 use thrum_api::local::{PathToPeer, PeerState, PeerStatus};
 
 use super::table::Table;
-use crate::format::{count, count_or_unknown, counted, micros};
+use crate::format::{count, count_or_unknown, counted, micros, peer_state};
 use crate::printer::{BOLD, YELLOW, styled};
 use crate::terminal::sanitize;
-
-/// A state in words.
-pub const fn state(state: PeerState) -> &'static str {
-    match state {
-        PeerState::InSync => "in sync",
-        PeerState::CatchingUp => "catching up",
-        PeerState::BackingOff => "backing off",
-        PeerState::NeverReached => "not reached yet",
-        PeerState::RemovedUs => "removed us",
-        PeerState::LogChanged => "log changed",
-        PeerState::Off => "off",
-    }
-}
 
 const fn worth_a_look(state: PeerState) -> bool {
     matches!(state, PeerState::BackingOff | PeerState::NeverReached | PeerState::RemovedUs)
@@ -33,7 +20,7 @@ pub fn table(peers: &[PeerStatus], now: Timestamp) -> Vec<String> {
     for peer in peers {
         let cells = vec![
             peer.name.clone(),
-            state(peer.state).to_owned(),
+            peer_state(peer.state).to_owned(),
             count_or_unknown(peer.they_lack),
             count_or_unknown(peer.we_lack),
             ago_or_never(peer.last_sync, now),
@@ -56,7 +43,10 @@ pub fn details(peer: &PeerStatus, path: Option<&PathToPeer>, now: Timestamp) -> 
         (PeerState::BackingOff, Some(next)) => format!(" until {next}"),
         _ => String::new(),
     };
-    line("state", format!("{}{backing_off}, since {}", state(peer.state), ago(peer.since, now)));
+    line(
+        "state",
+        format!("{}{backing_off}, since {}", peer_state(peer.state), ago(peer.since, now)),
+    );
     line("address", sanitize(&peer.address).into_owned());
     if let Some(path) = path {
         let how = if path.direct { "direct to" } else { "relayed via" };

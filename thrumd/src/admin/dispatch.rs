@@ -5,8 +5,8 @@ use std::future::Future;
 use thrum_api::envelope::{self, Request};
 use thrum_api::local::{
     AgentList, AppendResult, EventAppend, EventList, Health, MessageInbox, MessageMarkRead,
-    MessageSend, MessageWait, PeerAdd, PeerCancel, PeerCheck, PeerJoin, PeerList, PeerPath,
-    PeerPolicy, PeerRemove, PeerResolve, PeerSync, PeerWait, Shutdown, Status,
+    MessageSend, MessageWait, PeerAdd, PeerCancel, PeerCheck, PeerFind, PeerJoin, PeerList,
+    PeerPath, PeerPolicy, PeerRemove, PeerResolve, PeerSync, PeerWait, Shutdown, Status,
 };
 use thrum_api::{Empty, ErrorCode, Method, RpcError};
 use tokio_util::sync::CancellationToken;
@@ -79,6 +79,7 @@ methods! { context, params, disconnected;
     PeerResolve => peers::resolve(context, params);
     PeerJoin => peers::join(context, params);
     PeerList => { let Empty {} = params; peers::list(context) };
+    PeerFind => async { peers::entry(context, context.find(&params.peer)?).await };
     PeerRemove => peers::remove(context, params);
     PeerSync => peers::sync(context, params);
     PeerCheck => connectivity::check(context, params);

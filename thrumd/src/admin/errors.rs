@@ -33,12 +33,14 @@ pub fn agents(error: AgentsError) -> RpcError {
 
 /// An error of the registry.
 pub fn registry(error: RegistryError) -> RpcError {
-    let code = match error {
-        RegistryError::File(_) => ErrorCode::STORAGE,
-        RegistryError::Interrupted(_) => ErrorCode::INTERNAL,
-        RegistryError::Unknown { .. } | RegistryError::Ambiguous { .. } => ErrorCode::NOT_FOUND,
-    };
-    answer(code, &error)
+    match error {
+        RegistryError::File(_) => answer(ErrorCode::STORAGE, &error),
+        RegistryError::Interrupted(_) => answer(ErrorCode::INTERNAL, &error),
+        RegistryError::Unknown { .. } | RegistryError::Ambiguous { .. } => {
+            let error = answer(ErrorCode::NOT_FOUND, &error);
+            error.hint("names and ids of all peers: thrum peer list --json")
+        }
+    }
 }
 
 /// The daemon is going down.

@@ -28,6 +28,5 @@ pub use disk::DiskFailure;
 pub use http::serve;
 pub use inherited::InheritedSocket;
 pub use network::{Network, NetworkParts, PeerNetwork};
-pub use problems::problem;
 pub use socket::{LocalSocket, SocketError};
 pub use status_line::status_line;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::network::PeerNetwork;
 use super::{AdminContext, Network, errors};
 use crate::config::SyncMode;
-use crate::peer::identity;
+use crate::peer::{Peer, identity};
 
 /// `peer.add`. Opens no session for a caller that has disconnected meanwhile.
 pub async fn add(
@@ -49,15 +49,7 @@ pub async fn join(
 pub async fn list(context: &AdminContext) -> Result<PeerListResult, RpcError> {
     let mut peers = Vec::new();
     for peer in context.registry.all() {
-        let checkpoint = context.log.checkpoint(peer.daemon_id).await.map_err(errors::log)?;
-        peers.push(PeerEntry {
-            daemon_id: peer.daemon_id,
-            name: context.name_of(&peer),
-            address: peer.address,
-            paired_at: peer.paired_at,
-            last_sync: checkpoint.last_sync,
-            by_policy: peer.by_policy,
-        });
+        peers.push(entry(context, peer).await?);
     }
     peers.sort_by(|a, b| (&a.name, a.daemon_id).cmp(&(&b.name, b.daemon_id)));
     Ok(PeerListResult {
@@ -67,15 +59,28 @@ pub async fn list(context: &AdminContext) -> Result<PeerListResult, RpcError> {
     })
 }
 
+/// A peer as `peer.list` and `peer.find` show it.
+pub async fn entry(context: &AdminContext, peer: Peer) -> Result<PeerEntry, RpcError> {
+    let checkpoint = context.log.checkpoint(peer.daemon_id).await.map_err(errors::log)?;
+    Ok(PeerEntry {
+        daemon_id: peer.daemon_id,
+        name: context.name_of(&peer),
+        address: peer.address,
+        paired_at: peer.paired_at,
+        last_sync: checkpoint.last_sync,
+        by_policy: peer.by_policy,
+    })
+}
+
 /// `peer.remove`
 pub async fn remove(
     context: &AdminContext,
     params: PeerRemoveParams,
 ) -> Result<PeerRemoveResult, RpcError> {
-    if let Some(network) = context.network.enabled() {
-        return network.sync().remove(&params.peer).await;
-    }
     let peer = context.find(&params.peer)?;
+    if let Some(network) = context.network.enabled() {
+        return network.sync().remove(&peer.daemon_id.to_string()).await;
+    }
     context.registry.remove(peer.daemon_id).await.map_err(errors::registry)?;
     let name = context.name_of(&peer);
     Ok(PeerRemoveResult { daemon_id: peer.daemon_id, name, told: false })

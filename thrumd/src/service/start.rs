@@ -188,11 +188,11 @@ fn found(state_dir: &Path, foreign: bool, damaged: Option<String>) -> Vec<Proble
                        but does not sync";
         let next = identity::how_to_reset(state_dir);
         tracing::warn!("{message}; run `{next}`");
-        found.push(admin::problem("identity", message.to_owned(), None, Some(next)));
+        found.push(Problem::new("identity", message.to_owned(), None, Some(next)));
     }
     if let Some(message) = damaged {
         let next = Some("thrum peer add");
-        found.push(admin::problem("peers_file", message, Some(crate::clock::now()), next));
+        found.push(Problem::new("peers_file", message, Some(crate::clock::now()), next));
     }
     found
 }

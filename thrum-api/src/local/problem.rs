@@ -1,0 +1,62 @@
+use super::{PeerState, PeerStatus, Problem, SyncFailureKind};
+use crate::peer::reason;
+use crate::time::Timestamp;
+
+impl Problem {
+    /// A problem of this id.
+    pub fn new(id: &str, message: String, since: Option<Timestamp>, next: Option<&str>) -> Self {
+        Self { id: id.to_owned(), message, since, next: next.map(str::to_owned) }
+    }
+}
+
+impl PeerStatus {
+    /// What keeps events from flowing to and from this peer, in the words of `status` and
+    /// `thrum doctor`; none if nothing does.
+    pub fn problem(&self) -> Option<Problem> {
+        let name = &self.name;
+        let (id, message, next) = match self.state {
+            PeerState::RemovedUs => {
+                let (message, command) = match self.refusal.as_deref() {
+                    Some(reason::OTHER_NODE) => (
+                        format!(
+                            "{name} takes this machine for another one: it was removed from the \
+                             tailnet and added again since it was paired; run `thrum peer add` on \
+                             {name} and pair again"
+                        ),
+                        "join",
+                    ),
+                    Some(reason::GRANT_WITHDRAWN) => (
+                        format!(
+                            "{name} was paired by the tailnet's policy, which no longer allows it"
+                        ),
+                        "join",
+                    ),
+                    _ => (
+                        format!("{name} does not know this machine any more: it was removed there"),
+                        "remove",
+                    ),
+                };
+                ("peer_token", message, format!("thrum peer {command} {name}"))
+            }
+            PeerState::BackingOff | PeerState::NeverReached if self.failures > 0 => {
+                let why = self.last_error.as_deref().unwrap_or("no answer");
+                let (message, next) = match self.trouble {
+                    Some(SyncFailureKind::Own) => (
+                        format!("can't take over what {name} has: {why}"),
+                        "thrum daemon logs".to_owned(),
+                    ),
+                    Some(SyncFailureKind::Refusing) => (
+                        format!("{name} answers, but not as it should: {why}"),
+                        format!("thrum status   (on {name})"),
+                    ),
+                    Some(SyncFailureKind::Unreachable) | None => {
+                        (format!("{name} unreachable: {why}"), "thrum doctor".to_owned())
+                    }
+                };
+                ("peer_sync", message, next)
+            }
+            _ => return None,
+        };
+        Some(Problem::new(id, message, Some(self.since), Some(&next)))
+    }
+}
