@@ -193,7 +193,7 @@ fn doctor_says_that_it_waits_for_a_silent_thrumd() {
     let daemon = Daemon::start("laptop");
     process::signal(daemon.pid(), Signal::STOP);
     let mut doctor = Running::start(&Client::new(&daemon), "doctor", &["doctor"]);
-    doctor.says("Waiting for what does not answer at once.");
+    doctor.says("Waiting for checks that take longer.");
     assert_eq!(doctor.stdout(), "", "and not only after the wait");
     process::signal(daemon.pid(), Signal::CONT);
     doctor.ends();
