@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PEER_BODY_MAX_BYTES};
 
+use crate::backoff::ExponentialBackoff;
+
+/// From 1 s to 30 s.
+const REBIND: ExponentialBackoff =
+    ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(30), 0);
+
 /// The limits of the peer API. A stranger is a connection that has not shown a right token.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -38,8 +44,8 @@ pub(super) struct Limits {
     pub(super) linger_bytes: u64,
     /// For requests in flight when the daemon stops.
     pub(super) grace: Duration,
-    /// First wait before binding is tried again; each is twice the last, to 30 s.
-    pub(super) rebind: Duration,
+    /// Between attempts to bind an address.
+    pub(super) rebind: ExponentialBackoff,
 }
 
 impl Default for Limits {
@@ -60,7 +66,7 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             linger_bytes: 16 * 1024 * 1024,
             grace: Duration::from_secs(5),
-            rebind: Duration::from_secs(1),
+            rebind: REBIND,
         }
     }
 }

@@ -15,9 +15,8 @@ use super::connection;
 use super::limits::Limits;
 use super::methods::Handler;
 use super::state::{AcceptPermit, ServerState};
+use crate::backoff::Failures;
 use crate::tailnet::Presence;
-
-const REBIND_AT_MOST: Duration = Duration::from_secs(30);
 
 type Accepted = io::Result<(TcpStream, SocketAddr)>;
 
@@ -40,7 +39,7 @@ pub(super) async fn run<H: Handler>(handler: H, limits: Limits, config: Listener
     let ListenerConfig { mut presence, port, bound, problem, stop } = config;
     let server = ServerState::new(handler, limits);
     let mut listeners = Listeners { port, open: Vec::new() };
-    let mut wait = limits.rebind;
+    let mut failures = Failures::default();
     'serving: loop {
         let wanted = match &*presence.borrow_and_update() {
             Presence::Up { addresses, .. } => addresses.clone(),
@@ -50,13 +49,16 @@ pub(super) async fn run<H: Handler>(handler: H, limits: Limits, config: Listener
         let now_bound = listeners.addresses();
         bound.send_if_modified(|old| std::mem::replace(old, now_bound.clone()) != now_bound);
         report(&problem, failed);
-        let retry = problem.borrow().is_some().then(|| Instant::now() + wait);
-        wait = if retry.is_some() { (2 * wait).min(REBIND_AT_MOST) } else { limits.rebind };
+        if problem.borrow().is_some() {
+            failures.record(Instant::now(), &limits.rebind, 0);
+        } else {
+            failures.clear();
+        }
         loop {
             tokio::select! {
                 () = stop.cancelled() => break 'serving,
                 () = changed(&mut presence) => break,
-                () = until(retry) => break,
+                () = until(failures.until()) => break,
                 (permit, accepted) = next(&server, &listeners) => match accepted {
                     Ok((stream, remote)) => connection::accept(&server, stream, remote, permit),
                     Err(error) => pause_after(&error).await,

@@ -1,39 +1,39 @@
-//! How many events a page is asked for: as many as fit, and fewer of a peer from which that much did
-//! not come whole.
+//! The page size: how many events a pull asks for at once. Fewer from a peer whose last page did not arrive
+//! completely.
 
 use std::time::Duration;
 
 use thrum_api::limits::PULL_MAX_EVENTS;
 
-/// What is taken off after a page that did not come, and added after one that came soon.
+/// The factor by which a page is smaller after one that failed, and larger after a quick one.
 const STEP: u32 = 8;
-/// A page that came within this time may be larger the next time.
-const SOON: Duration = Duration::from_secs(5);
+/// After a page that arrived within this time, the next may be larger.
+const QUICK: Duration = Duration::from_secs(5);
 
 /// The size of the next page. Kept for each peer from one pull to the next.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct PageSize {
-    /// None: what the protocol allows.
+    /// None: as many as the protocol allows.
     limit: Option<u32>,
 }
 
 impl PageSize {
-    const MOST: u32 = PULL_MAX_EVENTS as u32;
+    const MAX: u32 = PULL_MAX_EVENTS as u32;
 
-    /// For `sync.pull`.
+    /// The `limit` of `sync.pull`.
     pub(super) fn limit(self) -> Option<u32> {
         self.limit
     }
 
-    /// A page of this size broke off, took too long, or could not be written.
+    /// A page of this size broke off, took too long, or could not be written here.
     pub(super) fn was_too_much(&mut self) {
-        self.limit = Some((self.limit.unwrap_or(Self::MOST) / STEP).max(1));
+        self.limit = Some((self.limit.unwrap_or(Self::MAX) / STEP).max(1));
     }
 
-    /// A page came after this time.
+    /// A page arrived after this time.
     pub(super) fn came(&mut self, after: Duration) {
-        if after <= SOON {
-            self.limit = self.limit.map(|limit| limit * STEP).filter(|limit| *limit < Self::MOST);
+        if after <= QUICK {
+            self.limit = self.limit.map(|limit| limit * STEP).filter(|limit| *limit < Self::MAX);
         }
     }
 }

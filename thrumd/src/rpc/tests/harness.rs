@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::limits::Limits;
 use super::super::listen::{self, ListenerConfig};
 use super::super::methods::{Handler, not_authenticated};
+use crate::backoff::ExponentialBackoff;
 use crate::ids;
 use crate::tailnet::{Caller, Presence, TailnetError};
 
@@ -110,7 +111,9 @@ pub(super) fn up(addresses: &[&str]) -> Presence {
 
 /// Limits that a test does not run into unless it sets them.
 pub(super) fn patient() -> Limits {
-    Limits { rebind: Duration::from_millis(10), ..Limits::default() }
+    let rebind =
+        ExponentialBackoff::constant(Duration::from_millis(10), Duration::from_millis(10), 0);
+    Limits { rebind, ..Limits::default() }
 }
 
 pub(super) fn start(limits: Limits, port: u16) -> Harness {

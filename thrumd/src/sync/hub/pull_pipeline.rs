@@ -1,52 +1,52 @@
-//! One pull, from the checkpoint to the end of the peer's log.
+//! One pull: pipelined pages, from the checkpoint to the end of the peer's log.
 //!
-//! While a page is being applied, the next is on its way already; a third is not asked for before
-//! the first is on disk. So a peer can make us hold two pages, never more.
+//! While a page is being applied, the next one is fetched; a third is not fetched before the first is on
+//! disk. So a peer can make us hold two pages in memory, never more.
 
 use thrum_api::{Epoch, Place, Sequence};
 
 use super::failure::Failure;
 
-/// What a page says of itself; the events travel beside it as `P`.
+/// What a page says about itself. Its events are handed on as `P`.
 #[derive(Debug, Clone)]
 pub struct PageHeader {
-    /// The places of its events.
+    /// The sequences of its events.
     pub sequences: Vec<Sequence>,
-    /// Where to go on.
+    /// Where the next page begins.
     pub next: Place,
-    /// There is more.
+    /// More pages follow.
     pub more_available: bool,
-    /// Where the peer's log ends.
+    /// The end of the peer's log.
     pub head: Sequence,
-    /// The epoch of the peer's log, if it says.
+    /// The epoch of the peer's log, if the page has it.
     pub epoch: Option<Epoch>,
 }
 
-/// Why a page can't be believed.
+/// Why a page is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
-    /// The same or an earlier place again.
+    /// The sequences don't rise.
     #[error("place {place} comes after place {before} in its page")]
     NotRising {
-        /// The place.
+        /// The sequence.
         place: Sequence,
-        /// The place before it, or the one that was asked from.
+        /// The one before it, or the one that the page was to follow.
         before: Sequence,
     },
-    /// Going on from there would ask for the same page for ever.
+    /// Continuing from there would fetch the same page forever.
     #[error("its page after place {after} ends at place {next}")]
     NoProgress {
-        /// Asked from here.
+        /// The page was to follow this.
         after: Sequence,
-        /// Told to go on from here.
+        /// It says to continue from here.
         next: Sequence,
     },
-    /// The end of its log lies before what it just sent.
+    /// It goes beyond the end of the log.
     #[error("its page goes to place {next} of a log that ends at place {head}")]
     BeyondHead {
-        /// Told to go on from here.
+        /// It says to continue from here.
         next: Sequence,
-        /// The end of the log, by the same page.
+        /// The end of the log, according to the same page.
         head: Sequence,
     },
 }
@@ -74,32 +74,32 @@ impl PageHeader {
 /// How a pull ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PullResult {
-    /// Everything was taken over.
+    /// Everything was applied.
     Done {
-        /// The checkpoint now.
+        /// The new checkpoint.
         checkpoint: Sequence,
-        /// Where the peer's log ended when the last page was read.
+        /// The end of the peer's log when the last page was read.
         head: Sequence,
     },
-    /// The checkpoint is not of the peer's log (any more).
+    /// The checkpoint is not, or no longer, of the peer's log.
     OtherLog,
-    /// It failed. What was applied before stays.
+    /// It failed. What was applied before stays applied.
     Failed(Failure),
 }
 
 /// What to do next in a pull.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<P> {
-    /// Ask for the page after this place.
+    /// Fetch the page after this place.
     Fetch(Place),
     /// Apply these events and move the checkpoint, in one transaction.
     Apply {
         /// The events.
         page: P,
-        /// Where the checkpoint is afterwards.
+        /// The new checkpoint.
         checkpoint: Place,
     },
-    /// Over.
+    /// The pull ended.
     End(PullResult),
 }
 
@@ -109,11 +109,11 @@ pub struct PullPipeline<P> {
     /// Everything up to here was fetched.
     fetched: Place,
     /// Everything up to here is on disk.
-    taken: Place,
+    on_disk: Place,
     head: Sequence,
     epoch: Option<Epoch>,
     fetching: bool,
-    /// Where the checkpoint will be once the page that is being applied is on disk.
+    /// The checkpoint once the page that is being applied is on disk.
     applying: Option<Place>,
     /// Fetched while another page was being applied.
     waiting: Option<(P, Place)>,
@@ -123,11 +123,11 @@ pub struct PullPipeline<P> {
 
 impl<P> PullPipeline<P> {
     /// A pull from this checkpoint, and its first step.
-    /// `epoch` is the one that the peer's log had when the checkpoint was taken.
+    /// `epoch` is the epoch of the peer's log when the checkpoint was taken.
     pub fn begin(checkpoint: Place, epoch: Option<Epoch>) -> (Self, Step<P>) {
-        let flight = Self {
+        let pipeline = Self {
             fetched: checkpoint,
-            taken: checkpoint,
+            on_disk: checkpoint,
             head: Sequence::ZERO,
             epoch,
             fetching: true,
@@ -136,32 +136,32 @@ impl<P> PullPipeline<P> {
             more: true,
             failed: None,
         };
-        (flight, Step::Fetch(checkpoint))
+        (pipeline, Step::Fetch(checkpoint))
     }
 
-    /// A page came.
-    pub fn page(&mut self, facts: &PageHeader, page: P) -> Vec<Step<P>> {
+    /// A page arrived.
+    pub fn page(&mut self, header: &PageHeader, page: P) -> Vec<Step<P>> {
         self.fetching = false;
-        if let Err(error) = facts.check(self.fetched) {
+        if let Err(error) = header.check(self.fetched) {
             return self.failed(PullResult::Failed(Failure::bad_answer(error.to_string())));
         }
-        // A log that was rolled back has another history before the checkpoint, even if the same
-        // event happens to stand there again. It is known by its new epoch, unless it had no event of
-        // its own to lose: then its heads tell, after the pull (see `doubt`).
+        // A log that was rolled back has another history before the checkpoint, even if the same event happens
+        // to be there again. Its new epoch shows it, unless it had no event of its own to lose. In that case
+        // its heads show it after the pull.
         let known = self.epoch.filter(|_| self.fetched != Place::START);
-        if known.is_some_and(|known| facts.epoch.is_some_and(|now| now != known)) {
+        if known.is_some_and(|known| header.epoch.is_some_and(|now| now != known)) {
             return self.failed(PullResult::OtherLog);
         }
-        self.epoch = facts.epoch.or(self.epoch);
-        let next = match facts.next.sequence == self.fetched.sequence {
+        self.epoch = header.epoch.or(self.epoch);
+        let next = match header.next.sequence == self.fetched.sequence {
             true => self.fetched,
-            false => facts.next,
+            false => header.next,
         };
         self.fetched = next;
-        self.head = facts.head;
-        self.more = facts.more_available;
+        self.head = header.head;
+        self.more = header.more_available;
         self.waiting = Some((page, next));
-        self.go_on()
+        self.next_steps()
     }
 
     /// The epoch of the peer's log, to be stored with the checkpoint.
@@ -169,33 +169,33 @@ impl<P> PullPipeline<P> {
         self.epoch
     }
 
-    /// The page could not be had.
+    /// The page could not be fetched.
     pub fn refused(&mut self, end: PullResult) -> Vec<Step<P>> {
         self.fetching = false;
         self.failed(end)
     }
 
     /// The page that was being applied is on disk, or could not be applied.
-    pub fn applied(&mut self, outcome: Result<(), Failure>) -> Vec<Step<P>> {
-        match (self.applying.take(), outcome) {
+    pub fn applied(&mut self, result: Result<(), Failure>) -> Vec<Step<P>> {
+        match (self.applying.take(), result) {
             (_, Err(failure)) => self.failed(PullResult::Failed(failure)),
             (Some(place), Ok(())) => {
-                self.taken = place;
-                self.go_on()
+                self.on_disk = place;
+                self.next_steps()
             }
-            (None, Ok(())) => self.go_on(),
+            (None, Ok(())) => self.next_steps(),
         }
     }
 
     fn failed(&mut self, end: PullResult) -> Vec<Step<P>> {
-        // The first failure is the one that says why.
+        // The first failure is the cause of the others.
         self.failed.get_or_insert(end);
         self.waiting = None;
         self.more = false;
-        self.go_on()
+        self.next_steps()
     }
 
-    fn go_on(&mut self) -> Vec<Step<P>> {
+    fn next_steps(&mut self) -> Vec<Step<P>> {
         let mut steps = Vec::new();
         if self.applying.is_none()
             && let Some((page, checkpoint)) = self.waiting.take()
@@ -207,14 +207,12 @@ impl<P> PullPipeline<P> {
             self.fetching = true;
             steps.push(Step::Fetch(self.fetched));
         }
-        // After a failure nothing that is still on its way matters.
+        // After a failure the page that is still being fetched doesn't matter.
         if self.applying.is_none() && (!self.fetching || self.failed.is_some()) {
-            steps.push(Step::End(
-                self.failed.take().unwrap_or(PullResult::Done {
-                    checkpoint: self.taken.sequence,
-                    head: self.head,
-                }),
-            ));
+            steps.push(Step::End(self.failed.take().unwrap_or(PullResult::Done {
+                checkpoint: self.on_disk.sequence,
+                head: self.head,
+            })));
         }
         steps
     }

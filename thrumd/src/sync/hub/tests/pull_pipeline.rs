@@ -24,35 +24,35 @@ fn end(taken: u64, head: u64) -> Step<&'static str> {
 
 #[test]
 fn the_next_page_is_asked_for_while_one_is_applied_and_never_a_third() {
-    let (mut flight, first) = PullPipeline::begin(Place::START, None);
+    let (mut pipeline, first) = PullPipeline::begin(Place::START, None);
     assert_eq!(first, Step::Fetch(Place::START));
-    assert_eq!(flight.page(&page(&[1, 2], 2, 6), "a"), [apply("a", 2), Step::Fetch(place(2))]);
+    assert_eq!(pipeline.page(&page(&[1, 2], 2, 6), "a"), [apply("a", 2), Step::Fetch(place(2))]);
     // Two pages are here: the third waits until the first is on disk.
-    assert_eq!(flight.page(&page(&[3, 4], 4, 6), "b"), []);
-    assert_eq!(flight.applied(Ok(())), [apply("b", 4), Step::Fetch(place(4))]);
-    assert_eq!(flight.applied(Ok(())), []);
-    assert_eq!(flight.page(&page(&[5, 6], 6, 6), "c"), [apply("c", 6)]);
-    assert_eq!(flight.applied(Ok(())), [end(6, 6)]);
+    assert_eq!(pipeline.page(&page(&[3, 4], 4, 6), "b"), []);
+    assert_eq!(pipeline.applied(Ok(())), [apply("b", 4), Step::Fetch(place(4))]);
+    assert_eq!(pipeline.applied(Ok(())), []);
+    assert_eq!(pipeline.page(&page(&[5, 6], 6, 6), "c"), [apply("c", 6)]);
+    assert_eq!(pipeline.applied(Ok(())), [end(6, 6)]);
 }
 
 #[test]
 fn an_empty_page_moves_the_checkpoint_over_what_was_left_out() {
-    let (mut flight, _) = PullPipeline::begin(place(3), None);
-    assert_eq!(flight.page(&page(&[], 9, 9), "none"), [apply("none", 9)]);
-    assert_eq!(flight.applied(Ok(())), [end(9, 9)]);
+    let (mut pipeline, _) = PullPipeline::begin(place(3), None);
+    assert_eq!(pipeline.page(&page(&[], 9, 9), "none"), [apply("none", 9)]);
+    assert_eq!(pipeline.applied(Ok(())), [end(9, 9)]);
 }
 
 #[test]
 fn a_page_of_a_log_that_did_not_grow_keeps_the_checkpoint() {
-    let (mut flight, _) = PullPipeline::begin(place(3), None);
+    let (mut pipeline, _) = PullPipeline::begin(place(3), None);
     let mut same = page(&[], 3, 3);
     same.next.event_id = None;
-    assert_eq!(flight.page(&same, "none"), [apply("none", 3)]);
+    assert_eq!(pipeline.page(&same, "none"), [apply("none", 3)]);
 }
 
-fn refused_page(after: u64, facts: &PageHeader) -> String {
-    let (mut flight, _) = PullPipeline::begin(place(after), None);
-    let steps = flight.page(facts, "bad");
+fn refused_page(after: u64, header: &PageHeader) -> String {
+    let (mut pipeline, _) = PullPipeline::begin(place(after), None);
+    let steps = pipeline.page(header, "bad");
     let [Step::End(PullResult::Failed(Failure { kind: FailureKind::BadAnswer, text }))] =
         &steps[..]
     else {
@@ -84,42 +84,42 @@ fn a_page_beyond_the_end_of_the_log_is_refused() {
 
 #[test]
 fn what_was_applied_before_a_failure_stays_and_the_rest_is_not_applied() {
-    let (mut flight, _) = PullPipeline::begin(Place::START, None);
-    flight.page(&page(&[1, 2], 2, 6), "a");
-    assert_eq!(flight.page(&page(&[2, 3], 3, 6), "bad"), []);
-    let steps = flight.applied(Ok(()));
+    let (mut pipeline, _) = PullPipeline::begin(Place::START, None);
+    pipeline.page(&page(&[1, 2], 2, 6), "a");
+    assert_eq!(pipeline.page(&page(&[2, 3], 3, 6), "bad"), []);
+    let steps = pipeline.applied(Ok(()));
     assert!(matches!(steps[..], [Step::End(PullResult::Failed(_))]), "{steps:?}");
 }
 
 #[test]
 fn a_page_that_can_t_be_applied_ends_the_pull_although_the_next_is_on_its_way() {
-    let (mut flight, _) = PullPipeline::begin(Place::START, None);
-    flight.page(&page(&[1, 2], 2, 6), "a");
+    let (mut pipeline, _) = PullPipeline::begin(Place::START, None);
+    pipeline.page(&page(&[1, 2], 2, 6), "a");
     let failure = Failure::local("no space left".to_owned());
-    let steps = flight.applied(Err(failure.clone()));
+    let steps = pipeline.applied(Err(failure.clone()));
     assert_eq!(steps, [Step::End(PullResult::Failed(failure))]);
 }
 
 #[test]
 fn another_log_in_the_middle_of_a_pull_ends_it() {
-    let (mut flight, _) = PullPipeline::begin(Place::START, None);
-    flight.page(&page(&[1, 2], 2, 6), "a");
-    assert_eq!(flight.refused(PullResult::OtherLog), []);
-    assert_eq!(flight.applied(Ok(())), [Step::End(PullResult::OtherLog)]);
+    let (mut pipeline, _) = PullPipeline::begin(Place::START, None);
+    pipeline.page(&page(&[1, 2], 2, 6), "a");
+    assert_eq!(pipeline.refused(PullResult::OtherLog), []);
+    assert_eq!(pipeline.applied(Ok(())), [Step::End(PullResult::OtherLog)]);
 }
 
 #[test]
 fn a_page_of_another_epoch_is_of_another_log_even_if_its_place_matches() {
     let epoch = |n| Some(Epoch::from_ulid(Ulid(n)));
-    let facts = |n| PageHeader { epoch: epoch(n), ..page(&[6], 6, 6) };
-    let (mut flight, _) = PullPipeline::begin(place(5), epoch(1));
-    assert_eq!(flight.page(&facts(2), "other"), [Step::End(PullResult::OtherLog)]);
-    let (mut flight, _) = PullPipeline::begin(place(5), epoch(1));
-    assert_eq!(flight.page(&facts(1), "same"), [apply("same", 6)]);
+    let header = |n| PageHeader { epoch: epoch(n), ..page(&[6], 6, 6) };
+    let (mut pipeline, _) = PullPipeline::begin(place(5), epoch(1));
+    assert_eq!(pipeline.page(&header(2), "other"), [Step::End(PullResult::OtherLog)]);
+    let (mut pipeline, _) = PullPipeline::begin(place(5), epoch(1));
+    assert_eq!(pipeline.page(&header(1), "same"), [apply("same", 6)]);
     // From the start there is nothing to compare; who never said its epoch is taken at its word.
-    let (mut flight, _) = PullPipeline::begin(Place::START, epoch(1));
-    assert_eq!(flight.page(&facts(2), "new"), [apply("new", 6)]);
-    assert_eq!(flight.epoch(), epoch(2));
-    let (mut flight, _) = PullPipeline::begin(place(5), None);
-    assert_eq!(flight.page(&facts(2), "first"), [apply("first", 6)]);
+    let (mut pipeline, _) = PullPipeline::begin(Place::START, epoch(1));
+    assert_eq!(pipeline.page(&header(2), "new"), [apply("new", 6)]);
+    assert_eq!(pipeline.epoch(), epoch(2));
+    let (mut pipeline, _) = PullPipeline::begin(place(5), None);
+    assert_eq!(pipeline.page(&header(2), "first"), [apply("first", 6)]);
 }
