@@ -16,15 +16,15 @@ use super::config::{PrivateConfig, exposure_warning};
 use super::error::ChildError;
 use super::files;
 use super::user::User;
+use crate::backoff::ExponentialBackoff;
 use crate::report::Chain;
 use crate::statefile::StateFile;
 use crate::tailnet::programs;
 use crate::tailnet::tailscaled::{State, Tailscaled};
 
-/// First pause after the child ended.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// Longest pause.
-const LAST_PAUSE: Duration = Duration::from_secs(60);
+/// Between runs of the child.
+const RESTART: ExponentialBackoff =
+    ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(60), 0);
 /// After a run of this length the next pause is the first again.
 const GOOD_RUN: Duration = Duration::from_secs(60);
 
@@ -110,7 +110,7 @@ pub(super) async fn supervise(
     };
     tracing::warn!("{}", exposure_warning(config.port));
     let stop = &lifecycle.stop;
-    let mut pause = FIRST_PAUSE;
+    let mut failures = 0_u32;
     while !stop.is_cancelled() {
         let started = Instant::now();
         let run = run_once(&config, &spec, &tailscaled, &failure, &lifecycle).await;
@@ -120,15 +120,16 @@ pub(super) async fn supervise(
         }
         let Err(error) = run else { return };
         if started.elapsed() >= GOOD_RUN {
-            pause = FIRST_PAUSE;
+            failures = 0;
         }
+        failures = failures.saturating_add(1);
+        let pause = RESTART.delay(failures, 0);
         tracing::warn!(error = %Chain(&error), retry_in = ?pause, "our own tailscaled does not run");
         failure.send_replace(Some(format!("{}; it is started again", Chain(&error))));
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(pause) => {}
         }
-        pause = (pause * 2).min(LAST_PAUSE);
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::netmap::NetMap;
 use super::shared::{Shared, TailscaledConfig};
 use super::state::{Instance, State};
+use crate::backoff::ExponentialBackoff;
 use crate::report::Chain;
 use crate::tailnet::localapi::{ApiError, BackendState, BusUpdate, Client, IpnBus, Status};
 use crate::tailnet::programs;
@@ -24,18 +25,20 @@ const REFRESH_SHARE: u32 = 20;
 const LONGEST_SETTLE: Duration = Duration::from_secs(5);
 /// A restarting tailscaled is back after a tenth of a second.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// Longest pause between attempts: peers should be in sync seconds after tailscaled is there, and an
-/// attempt on a missing socket costs next to nothing.
-const LAST_RETRY: Duration = Duration::from_secs(5);
+/// At most 5 s between attempts: peers should be in sync seconds after tailscaled is there, and an attempt
+/// on a missing socket costs next to nothing.
+const RETRY: ExponentialBackoff =
+    ExponentialBackoff::constant(FIRST_RETRY, Duration::from_secs(5), 0);
 /// The same where each attempt starts programs (see [`macos`](crate::tailnet::macos)).
-const LAST_SEARCH: Duration = Duration::from_secs(30);
-/// How soon an address that the kernel doesn't have yet is checked again.
-const FIRST_ADDRESS_RETRY: Duration = Duration::from_millis(100);
-const LAST_ADDRESS_RETRY: Duration = Duration::from_secs(10);
+const SEARCH_RETRY: ExponentialBackoff =
+    ExponentialBackoff::constant(FIRST_RETRY, Duration::from_secs(30), 0);
+/// Between checks of an address that the kernel doesn't have yet.
+const ADDRESS_RETRY: ExponentialBackoff =
+    ExponentialBackoff::constant(Duration::from_millis(100), Duration::from_secs(10), 0);
 
 /// Follows tailscaled forever.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut pause = FIRST_RETRY;
+    let mut failures = 0;
     if shared.config.instance == Instance::Child {
         // We are notified when it was started, which may be never.
         shared.retry.notified().await;
@@ -43,7 +46,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let client = Client::new(shared.config.endpoint().await);
         shared.api.send_replace(client.clone());
-        match client.watch().await {
+        let refreshed = match client.watch().await {
             Ok(bus) => {
                 let (refreshed, error) = follow(&shared, &client, bus).await;
                 tracing::debug!(
@@ -51,26 +54,28 @@ pub(super) async fn run(shared: Arc<Shared>) {
                     "lost the connection to tailscaled"
                 );
                 // A restart takes a moment. The loss is published if the next attempt fails.
-                pause = next_pause(pause, refreshed, shared.config.is_searched());
+                refreshed
             }
             Err(error) => {
                 tracing::debug!(error = %Chain(&error), "tailscaled can't be followed");
                 shared.publish(state_of(&error, &shared.config));
-                pause = next_pause(pause, false, shared.config.is_searched());
+                false
             }
-        }
+        };
+        let pause = next_pause(&mut failures, refreshed, shared.config.is_searched());
         tokio::select! {
             () = sleep(pause) => {}
-            () = shared.retry.notified() => pause = FIRST_RETRY,
+            () = shared.retry.notified() => failures = 0,
         }
     }
 }
 
 /// How long to wait before the next attempt. A stream that opens without a readable `status` is no
 /// success; otherwise we would ask four times a second forever.
-pub(super) fn next_pause(pause: Duration, refreshed: bool, searched: bool) -> Duration {
-    let last = if searched { LAST_SEARCH } else { LAST_RETRY };
-    if refreshed { FIRST_RETRY } else { (pause * 2).min(last) }
+pub(super) fn next_pause(failures: &mut u32, refreshed: bool, searched: bool) -> Duration {
+    *failures = if refreshed { 0 } else { failures.saturating_add(1) };
+    let backoff = if searched { SEARCH_RETRY } else { RETRY };
+    backoff.delay(failures.saturating_add(1), 0)
 }
 
 /// Follows one stream of updates to its end, or to the first `status` that fails. Returns whether one
@@ -87,7 +92,7 @@ async fn refresh_on(
     mut bus: IpnBus,
     refreshed: &mut bool,
 ) -> Option<ApiError> {
-    let mut address_retry = FIRST_ADDRESS_RETRY;
+    let mut address_checks = 1_u32;
     let mut settle = SETTLE;
     let mut update = BusUpdate::default();
     loop {
@@ -105,14 +110,14 @@ async fn refresh_on(
         settle = (began.elapsed() * REFRESH_SHARE).clamp(SETTLE, LONGEST_SETTLE);
         let addressless = matches!(*shared.state.borrow(), State::NoAddress { .. });
         if !addressless {
-            address_retry = FIRST_ADDRESS_RETRY;
+            address_checks = 1;
             update.merge(bus.next().await?);
             continue;
         }
         // Nobody notifies us of the address: tailscaled is done, and the kernel doesn't.
-        match timeout(address_retry, bus.next()).await {
+        match timeout(ADDRESS_RETRY.delay(address_checks, 0), bus.next()).await {
             Ok(more) => update.merge(more?),
-            Err(_) => address_retry = (address_retry * 2).min(LAST_ADDRESS_RETRY),
+            Err(_) => address_checks = address_checks.saturating_add(1),
         }
     }
 }

@@ -359,17 +359,16 @@ async fn the_path_to_a_peer_is_known() {
 #[test]
 fn only_a_status_that_was_read_makes_the_next_attempt_come_soon() {
     let next = follow::next_pause;
-    let mut pause = next(Duration::from_secs(3), true, false);
-    let first = pause;
+    let mut failures = 5;
+    let first = next(&mut failures, true, false);
     let mut pauses = Vec::new();
     for _ in 0..10 {
-        pause = next(pause, false, false);
-        pauses.push(pause.as_millis());
+        pauses.push(next(&mut failures, false, false).as_millis());
     }
     assert!(pauses.is_sorted() && pauses[0] > first.as_millis(), "{pauses:?}");
     assert_eq!(pauses[9], 5000);
     // Where each attempt starts programs it comes more rarely.
-    assert_eq!(next(Duration::from_secs(29), false, true), Duration::from_secs(30));
+    assert_eq!(next(&mut failures, false, true), Duration::from_secs(30));
 }
 
 #[tokio::test]
