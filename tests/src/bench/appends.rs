@@ -2,13 +2,13 @@ use std::time::Instant;
 
 use thrum_api::limits::PULL_MAX_EVENTS;
 
-use super::Size;
 use super::bare::{Bare, Rows};
 use super::bootstrap::{fill, message, setup};
 use super::connection::Connection;
 use super::figure::{Figure, Target};
 use super::latency::renumbered;
 use super::sample::{Sample, tell, words};
+use super::size::Size;
 use crate::harness::Daemon;
 
 const CONNECTIONS: usize = 8;

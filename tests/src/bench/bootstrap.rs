@@ -5,8 +5,8 @@ use thrum_api::limits::{APPEND_MAX_EVENTS, PULL_MAX_EVENTS};
 use super::bare::{Bare, Rows};
 use super::connection::Connection;
 use super::figure::{Figure, Target};
-use super::sample::{Sample, tell, words};
-use super::{Size, idle};
+use super::sample::{Sample, mebibytes, tell, words};
+use super::size::Size;
 use crate::harness::{Daemon, Setup, event_of, process};
 
 /// An event that says this much has about 550 bytes.
@@ -77,12 +77,12 @@ pub(super) fn measure(size: Size) -> Vec<Figure> {
         Figure::new(
             "bootstrap_peak_memory",
             "resident memory during the bootstrap, at most",
-            (idle::mebibytes(peak), "MiB"),
+            (mebibytes(peak), "MiB"),
             Target::AtMost(64.0),
             format!(
                 "{:.1} MiB pulling, {:.1} MiB serving",
-                idle::mebibytes(peak_pulling),
-                idle::mebibytes(peak_serving)
+                mebibytes(peak_pulling),
+                mebibytes(peak_serving)
             ),
         ),
     ]

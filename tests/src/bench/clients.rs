@@ -2,11 +2,11 @@ use std::process::{Command, Stdio};
 
 use thrum_api::limits::APPEND_MAX_EVENTS;
 
-use super::Size;
 use super::appends::{alone, append_one};
 use super::connection::Connection;
 use super::figure::{Figure, Target};
 use super::sample::{Sample, tell, words};
+use super::size::Size;
 use crate::harness::{Client, Daemon, event_of};
 
 pub(super) fn measure(size: Size) -> Vec<Figure> {

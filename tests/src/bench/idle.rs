@@ -1,17 +1,13 @@
 use std::time::Duration;
 
-use super::Size;
 use super::bootstrap::{fill, setup};
 use super::figure::{Figure, Target};
-use super::sample::tell;
+use super::sample::{mebibytes, tell};
+use super::size::Size;
 use crate::harness::{LONG, converge, pair, process};
 
 /// Longer than tokio keeps threads that have nothing to do.
 const SETTLE: Duration = Duration::from_secs(15);
-
-pub(super) fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / (1024.0 * 1024.0)
-}
 
 pub(super) fn measure(size: Size) -> Vec<Figure> {
     let minute = Duration::from_secs(if size == Size::Full { 60 } else { 5 });

@@ -6,12 +6,12 @@ use thrum_api::local::{
     MarkReadParams, MessageMarkRead, MessageSend, MessageSendParams, MessageWait, WaitParams,
 };
 
-use super::Size;
 use super::bare::{Bare, Rows};
 use super::bootstrap::{fill, message, setup};
 use super::connection::{Connection, Echo, Events};
 use super::figure::{Figure, Target};
 use super::sample::{Sample, tell, words};
+use super::size::Size;
 use crate::harness::{Daemon, pair};
 
 const LIMIT: Duration = Duration::from_secs(30);

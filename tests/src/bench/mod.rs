@@ -12,6 +12,7 @@ mod figure;
 mod idle;
 mod latency;
 mod sample;
+mod size;
 mod start;
 #[cfg(target_os = "linux")]
 mod tailnet;
@@ -19,24 +20,7 @@ mod tailnet;
 mod wiretap;
 
 pub use figure::{Figure, Report};
-
-/// How much is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
-    /// What the targets are about.
-    Full,
-    /// A look that all works, in seconds. Its ratios mean little.
-    Quick,
-}
-
-impl Size {
-    fn of(self, full: usize) -> usize {
-        match self {
-            Self::Full => full,
-            Self::Quick => (full / 20).max(3),
-        }
-    }
-}
+pub use size::Size;
 
 /// A group of figures that are measured together.
 pub struct Group {

@@ -44,3 +44,8 @@ pub(super) fn words(seconds: f64) -> String {
 pub(super) fn tell(what: &str) {
     eprintln!("bench: {what}");
 }
+
+/// Bytes as mebibytes.
+pub(super) fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / (1024.0 * 1024.0)
+}

@@ -6,10 +6,10 @@ use rustix::process::Signal;
 use thrum_api::local::Health;
 use thrum_api::{Empty, envelope};
 
-use super::Size;
 use super::bootstrap::{fill, setup};
 use super::figure::{Figure, Target};
 use super::sample::{Sample, tell, words};
+use super::size::Size;
 use crate::harness::{Daemon, connect_unix, http, process};
 
 const LIMIT: Duration = Duration::from_secs(30);

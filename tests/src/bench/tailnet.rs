@@ -4,13 +4,12 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::Size;
 use super::bootstrap::{fill, wait_for_head};
 use super::connection::Echo;
 use super::figure::{Figure, Target};
-use super::idle::mebibytes;
 use super::latency::travel;
-use super::sample::{Sample, tell, words};
+use super::sample::{Sample, mebibytes, tell, words};
+use super::size::Size;
 use super::wiretap::Wiretap;
 use crate::harness::{LONG, converge, eventually, holds, process, read_some};
 use crate::tailnet::{

@@ -11,47 +11,24 @@ use thrum_api::local::{self, HealthResult, StatusResult};
 use thrum_api::{DaemonId, Empty, Method};
 
 use super::http::Response;
-use super::{CallError, PeerCaller, Port, SHORT, Setup, eventually, process, rpc};
+use super::{CallError, PeerCaller, Port, SHORT, eventually, process, rpc};
 
 /// A real `thrumd` with its own state directory. Dropping it ends it.
 #[derive(Debug)]
 pub struct Daemon {
-    name: String,
-    folder: Option<tempfile::TempDir>,
-    state: PathBuf,
-    log: PathBuf,
-    machine_file: PathBuf,
-    env: BTreeMap<String, String>,
-    wrapper: Vec<OsString>,
-    program: Option<PathBuf>,
-    port: Port,
-    child: Option<Child>,
+    pub(super) name: String,
+    pub(super) folder: Option<tempfile::TempDir>,
+    pub(super) state: PathBuf,
+    pub(super) log: PathBuf,
+    pub(super) machine_file: PathBuf,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) wrapper: Vec<OsString>,
+    pub(super) program: Option<PathBuf>,
+    pub(super) port: Port,
+    pub(super) child: Option<Child>,
 }
 
 impl Daemon {
-    /// Starts one as [`Setup::new`] says.
-    ///
-    /// # Panics
-    /// When it does not answer.
-    #[track_caller]
-    pub fn start(name: &str) -> Self {
-        Setup::new(name).start()
-    }
-
-    pub(super) fn new(setup: Setup, port: Port) -> Self {
-        let folder = tempfile::Builder::new().prefix("thrum-test-").tempdir().unwrap();
-        let state = setup.state_in.unwrap_or_else(|| folder.path().to_owned()).join("state");
-        let log = folder.path().join("thrumd.log");
-        let machine_file = folder.path().join("machine-id");
-        fs::write(&machine_file, format!("{}\n", setup.machine)).unwrap();
-        if let Some(from) = setup.state_of {
-            copy_folder(&from, &state);
-        }
-        let Setup { name, env, wrapper, program, .. } = setup;
-        let folder = Some(folder);
-        Self { name, folder, state, log, machine_file, env, wrapper, program, port, child: None }
-    }
-
     /// The command that starts this daemon, with an environment of its own.
     pub fn command(&self) -> Command {
         let program = self.program.clone().unwrap_or_else(|| super::program("thrumd"));
@@ -331,7 +308,7 @@ fn find_peer<'a>(
     }
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(super) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -1,19 +1,21 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::daemon::copy_folder;
 use super::{Daemon, Port};
 
 /// How a daemon is to be started.
 #[derive(Debug)]
 pub struct Setup {
-    pub(super) name: String,
-    pub(super) env: BTreeMap<String, String>,
-    pub(super) state_of: Option<PathBuf>,
-    pub(super) state_in: Option<PathBuf>,
-    pub(super) machine: String,
-    pub(super) wrapper: Vec<OsString>,
-    pub(super) program: Option<PathBuf>,
+    name: String,
+    env: BTreeMap<String, String>,
+    state_of: Option<PathBuf>,
+    state_in: Option<PathBuf>,
+    machine: String,
+    wrapper: Vec<OsString>,
+    program: Option<PathBuf>,
 }
 
 impl Setup {
@@ -98,7 +100,17 @@ impl Setup {
     /// # Panics
     /// When files can't be made.
     pub fn prepare(self) -> Daemon {
-        Daemon::new(self, Port::take())
+        let folder = tempfile::Builder::new().prefix("thrum-test-").tempdir().unwrap();
+        let state = self.state_in.unwrap_or_else(|| folder.path().to_owned()).join("state");
+        let log = folder.path().join("thrumd.log");
+        let machine_file = folder.path().join("machine-id");
+        fs::write(&machine_file, format!("{}\n", self.machine)).unwrap();
+        if let Some(from) = self.state_of {
+            copy_folder(&from, &state);
+        }
+        let Self { name, env, wrapper, program, .. } = self;
+        let (folder, port) = (Some(folder), Port::take());
+        Daemon { name, folder, state, log, machine_file, env, wrapper, program, port, child: None }
     }
 
     /// Starts it and waits until it answers.
@@ -110,5 +122,16 @@ impl Setup {
         let mut daemon = self.prepare();
         daemon.start_again();
         daemon
+    }
+}
+
+impl Daemon {
+    /// Starts one as [`Setup::new`] says.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[track_caller]
+    pub fn start(name: &str) -> Self {
+        Setup::new(name).start()
     }
 }

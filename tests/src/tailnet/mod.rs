@@ -14,14 +14,16 @@ mod private;
 mod program;
 mod programs;
 mod sealed;
+mod spec;
 
 pub use cluster::{Cluster, pair_over};
 pub use control::Control;
-pub use net::{NodeSpec, Tailnet};
+pub use net::Tailnet;
 pub use node::{Node, NodeStatus};
 pub use private::{Disguise, child_of};
 pub use programs::Programs;
 pub use sealed::{inside, run_again_sealed, sealed};
+pub use spec::NodeSpec;
 
 /// The limit for what the tailnet does. Mostly it takes less than a second, but WireGuard's timers
 /// show through: 5 s are usual after a login, 15 s were seen.
