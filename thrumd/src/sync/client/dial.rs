@@ -1,15 +1,16 @@
-//! The first of a machine's addresses that accepts a connection ("Happy Eyeballs", RFC 8305: where
-//! one family is silent, the other need not wait for it).
+//! Connects to the first of a machine's addresses that accepts ("Happy Eyeballs", RFC 8305): if one
+//! address family gets no answer, the other does not wait for it.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{sleep, timeout};
 
-use super::ClientError;
+use super::error::ClientError;
 use crate::tailnet::{Connection, Tailnet};
 
 /// How long a connection may take.
@@ -18,16 +19,18 @@ const CONNECT: Duration = Duration::from_secs(5);
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Why no address of a machine accepted a connection.
-#[derive(Debug)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(in crate::sync) enum DialError {
     /// There is none.
+    #[error("no address to connect to")]
     NoAddress,
     /// The first one's error.
+    #[error("can't connect to {address}")]
     Connect {
         /// Where.
         address: SocketAddr,
         /// Why. None: not within [`CONNECT`].
-        source: Option<io::Error>,
+        source: Option<Arc<io::Error>>,
     },
 }
 
@@ -63,13 +66,13 @@ async fn race<T, F: Future<Output = io::Result<T>>>(
     };
     let mut coming = addresses.iter().copied();
     let mut running = FuturesUnordered::new();
-    let mut failed: Vec<(SocketAddr, Option<io::Error>)> = Vec::new();
+    let mut failed: Vec<(SocketAddr, Option<Arc<io::Error>>)> = Vec::new();
     loop {
         running.extend(coming.next().map(attempt));
         tokio::select! {
             ended = running.next() => match ended {
                 Some((address, Ok(Ok(connection)))) => return Ok((address, connection)),
-                Some((address, Ok(Err(source)))) => failed.push((address, Some(source))),
+                Some((address, Ok(Err(source)))) => failed.push((address, Some(Arc::new(source)))),
                 Some((address, Err(_))) => failed.push((address, None)),
                 None => break,
             },

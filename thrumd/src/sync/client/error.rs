@@ -1,12 +1,16 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thrum_api::RpcError;
 use thrum_api::peer::reason;
 
+use crate::report::Chain;
 use crate::sync::hub::{Failure, FailureKind};
-use crate::sync::shared::chain;
 use crate::tailnet::TailnetError;
+
+/// An error of the HTTP client, of whichever of its layers.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a request to another machine brought no result.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +37,7 @@ pub enum ClientError {
         address: SocketAddr,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// No connection in time.
     #[error("{address} did not accept a connection within {after:?}")]
@@ -62,7 +66,7 @@ pub enum ClientError {
         method: &'static str,
         /// Why.
         #[source]
-        source: hyper::Error,
+        source: BoxError,
     },
     /// The answer is larger than any answer may be.
     #[error("{address} answered {method} with more than {limit} bytes")]
@@ -210,8 +214,10 @@ impl ClientError {
     pub fn text(&self) -> String {
         match self {
             // The causes may repeat what was answered.
-            Self::Malformed { source, .. } => format!("{self}: {}", tame(&chain(source))),
-            _ => chain(self),
+            Self::Malformed { source, .. } => {
+                format!("{self}: {}", tame(&Chain(source).to_string()))
+            }
+            _ => Chain(self).to_string(),
         }
     }
 

@@ -1,10 +1,13 @@
-//! The HTTP client to other daemons: one request, one bounded answer, and errors that say what
+//! The HTTP client for other daemons: one request, one bounded answer, and errors that say what
 //! follows from them.
 
+mod connector;
 mod dial;
 mod error;
-mod pool;
+#[cfg(test)]
+mod tests;
 
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,20 +17,21 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::client::legacy::connect::capture_connection;
+use parking_lot::Mutex;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PULL_ANSWER_MAX_BYTES};
 use thrum_api::{ErrorCode, Method, RpcError, Token};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use connector::{HttpClient, PeerConnection, new_client, uri};
 pub(super) use dial::{DialError, dial};
-use error::tame;
+use error::{BoxError, tame};
 pub use error::{ClientError, known_reason};
-use pool::{Pool, Sender};
 
 use crate::tailnet::Tailnet;
 
-/// How patient we are with an answer, and how large it may be.
+/// Limits on the time and size of an answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Between two pieces of it.
@@ -39,7 +43,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// For a page of events. One that stalls is seen by `idle`; a slow line may take its time.
+    /// For a page of events. `idle` ends one that stalls; a slow line may take its time.
     pub const PULL: Self = Self {
         idle: Duration::from_secs(15),
         whole: Duration::from_secs(180),
@@ -68,18 +72,38 @@ pub struct Answer<R> {
 #[derive(Clone)]
 pub struct Client {
     tailnet: Tailnet,
-    pool: Arc<Pool>,
+    http: Arc<Mutex<HttpClient>>,
+}
+
+/// An answer as it came.
+struct Exchange {
+    connection: PeerConnection,
+    status: StatusCode,
+    bytes: Bytes,
+}
+
+/// Why there was no answer, and whether asking again over another connection may bring one.
+struct Failed {
+    error: ClientError,
+    again: bool,
+}
+
+impl From<ClientError> for Failed {
+    fn from(error: ClientError) -> Self {
+        Self { error, again: false }
+    }
 }
 
 impl Client {
     /// A client that dials through this tailnet.
     pub fn new(tailnet: Tailnet) -> Self {
-        Self { tailnet, pool: Arc::default() }
+        let http = Arc::new(Mutex::new(new_client(&tailnet)));
+        Self { tailnet, http }
     }
 
     /// Closes idle connections, and those in use once they are not.
     pub fn forget_connections(&self) {
-        self.pool.clear();
+        *self.http.lock() = new_client(&self.tailnet);
     }
 
     /// Calls `M` at the first of these addresses that accepts a connection.
@@ -97,90 +121,103 @@ impl Client {
         let body = envelope::request::<M>(1, params)
             .map_err(|source| ClientError::Params { method: M::NAME, source })?;
         let body = Bytes::from(body);
-        let (begun, network) = (Instant::now(), self.pool.network());
-        let exchange = async {
-            for &address in addresses {
-                let Some(sender) = self.pool.take(address) else { continue };
-                match exchange::<M>(address, sender, token, &body, bounds).await {
+        let Some(&first) = addresses.first() else {
+            return Err(ClientError::NotThere { peer: peer.to_owned() });
+        };
+        let begun = Instant::now();
+        let asking = async {
+            loop {
+                match self.exchange::<M>(peer, addresses, first, token, &body, bounds).await {
                     // The other side closed the kept connection at the same moment. Every method
                     // may be asked twice.
-                    Err(ClientError::Broken { .. }) => break,
-                    outcome => return outcome.map(|answer| (address, answer)),
+                    Err(Failed { again: true, .. }) => {}
+                    ended => return ended.map_err(|failed| failed.error),
                 }
             }
-            let (address, sender) = self.connect(peer, addresses, M::NAME).await?;
-            let answer = exchange::<M>(address, sender, token, &body, bounds).await?;
-            Ok((address, answer))
         };
-        let first = addresses.first().copied();
-        let late = || match first {
-            Some(address) => ClientError::Timeout { address, method: M::NAME, after: bounds.whole },
-            None => ClientError::NotThere { peer: peer.to_owned() },
-        };
-        let (address, (sender, bytes, status)) =
-            timeout(bounds.whole, exchange).await.map_err(|_| late())??;
-        self.pool.put(address, sender, network);
+        let Exchange { connection, status, bytes } =
+            timeout(bounds.whole, asking).await.map_err(|_| ClientError::Timeout {
+                address: first,
+                method: M::NAME,
+                after: bounds.whole,
+            })??;
+        let address = connection.address;
         let result = read::<M>(address, status, &bytes)?;
         Ok(Answer { result, address, round_trip: begun.elapsed() })
     }
 
-    async fn connect(
+    async fn exchange<M: Method>(
         &self,
         peer: &str,
         addresses: &[SocketAddr],
-        method: &'static str,
-    ) -> Result<(SocketAddr, Sender), ClientError> {
-        let (address, stream) =
-            dial(&self.tailnet, addresses).await.map_err(|error| error.of(peer))?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|source| ClientError::Broken { address, method, source })?;
-        // Ends when the sender is dropped or the other side closes; its error is the request's.
-        tokio::spawn(async move { connection.await.is_ok() });
-        Ok((address, sender))
+        first: SocketAddr,
+        token: Option<&Token>,
+        body: &Bytes,
+        bounds: Bounds,
+    ) -> Result<Exchange, Failed> {
+        let mut request = Request::post(uri(peer, addresses))
+            .header(HOST, first.to_string())
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
+        }
+        let mut request = request
+            .body(Full::new(body.clone()))
+            .map_err(|source| ClientError::Compose { address: first, source })?;
+        let captured = capture_connection(&mut request);
+        let http = self.http.lock().clone();
+        let mut connecting = captured.clone();
+        let response = tokio::select! {
+            response = http.request(request) => response,
+            // Dialling has limits of its own.
+            () = async {
+                drop(connecting.wait_for_connection_metadata().await);
+                sleep(bounds.idle).await;
+            } => {
+                let address = PeerConnection::of(&captured).map_or(first, |it| it.address);
+                let error = ClientError::Timeout { address, method: M::NAME, after: bounds.idle };
+                return Err(error.into());
+            }
+        };
+        let connection = PeerConnection::of(&captured);
+        let broken = |source: BoxError| {
+            let again = connection.as_ref().is_some_and(PeerConnection::was_kept);
+            let address = connection.as_ref().map_or(first, |it| it.address);
+            Failed { error: ClientError::Broken { address, method: M::NAME, source }, again }
+        };
+        let response = response.map_err(|error| match dial_error(&error) {
+            Some(error) => error.of(peer).into(),
+            None => broken(error.into()),
+        })?;
+        let Some(connection) = connection.clone() else {
+            return Err(broken("it came over an unknown connection".into()));
+        };
+        let address = connection.address;
+        let late = || ClientError::Timeout { address, method: M::NAME, after: bounds.idle };
+        let status = response.status();
+        if let Some(what) = foreign(&response) {
+            return Err(ClientError::NotAThrumd { address, what }.into());
+        }
+        let mut body = response.into_body();
+        let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let mut bytes = BytesMut::with_capacity(declared.min(bounds.answer_max));
+        while let Some(frame) = timeout(bounds.idle, body.frame()).await.map_err(|_| late())? {
+            if let Ok(data) = frame.map_err(|error| broken(error.into()))?.into_data() {
+                if bytes.len() + data.len() > bounds.answer_max {
+                    let limit = bounds.answer_max;
+                    return Err(ClientError::TooLarge { address, method: M::NAME, limit }.into());
+                }
+                bytes.extend_from_slice(&data);
+            }
+        }
+        connection.set_answered();
+        Ok(Exchange { connection, status, bytes: bytes.freeze() })
     }
 }
 
-async fn exchange<M: Method>(
-    address: SocketAddr,
-    mut sender: Sender,
-    token: Option<&Token>,
-    body: &Bytes,
-    bounds: Bounds,
-) -> Result<(Sender, Bytes, StatusCode), ClientError> {
-    let broken = |source| ClientError::Broken { address, method: M::NAME, source };
-    let late = || ClientError::Timeout { address, method: M::NAME, after: bounds.idle };
-    let mut request = Request::post("/rpc")
-        .header(HOST, address.to_string())
-        .header(CONTENT_TYPE, "application/json");
-    if let Some(token) = token {
-        request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
-    }
-    let request = request
-        .body(Full::new(body.clone()))
-        .map_err(|source| ClientError::Compose { address, source })?;
-    sender.ready().await.map_err(broken)?;
-    let response = timeout(bounds.idle, sender.send_request(request))
-        .await
-        .map_err(|_| late())?
-        .map_err(broken)?;
-    let status = response.status();
-    if let Some(what) = foreign(&response) {
-        return Err(ClientError::NotAThrumd { address, what });
-    }
-    let mut body = response.into_body();
-    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let mut bytes = BytesMut::with_capacity(declared.min(bounds.answer_max));
-    while let Some(frame) = timeout(bounds.idle, body.frame()).await.map_err(|_| late())? {
-        if let Ok(data) = frame.map_err(broken)?.into_data() {
-            if bytes.len() + data.len() > bounds.answer_max {
-                let limit = bounds.answer_max;
-                return Err(ClientError::TooLarge { address, method: M::NAME, limit });
-            }
-            bytes.extend_from_slice(&data);
-        }
-    }
-    Ok((sender, bytes.freeze(), status))
+/// Why no connection could be made, if that is the reason.
+fn dial_error(error: &hyper_util::client::legacy::Error) -> Option<DialError> {
+    error.source()?.downcast_ref::<DialError>().cloned()
 }
 
 /// What came instead of JSON.

@@ -1,0 +1,169 @@
+//! What hyper-util's pooled client dials with, and what it tells connections apart by.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http_body_util::Full;
+use hyper::Uri;
+use hyper::http::Extensions;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tower_service::Service;
+
+use super::dial::{DialError, dial};
+use crate::tailnet::{self, Tailnet};
+
+/// A client with a pool of connections of its own.
+pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
+
+/// Idle connections kept for each peer.
+const MAX_IDLE: usize = 2;
+/// An older one may be dead without our knowing, and finding out costs a time-out.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client without any connections.
+pub(super) fn new_client(tailnet: &Tailnet) -> HttpClient {
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .build(Connector { tailnet: tailnet.clone() })
+}
+
+/// The URI for a peer at these addresses. Its authority is what the pool knows connections by, so that
+/// none is used for another peer or other addresses.
+pub(super) fn uri(peer: &str, addresses: &[SocketAddr]) -> String {
+    let peer = utf8_percent_encode(peer, NON_ALPHANUMERIC);
+    let addresses: Vec<_> = addresses
+        .iter()
+        // Colons and brackets have a meaning of their own in a URI.
+        .map(|address| format!("{}_{}", address.ip(), address.port()).replace(':', "-"))
+        .collect();
+    format!("http://{peer}@{}/rpc", addresses.join(","))
+}
+
+/// The addresses in such a URI.
+pub(super) fn addresses(uri: &Uri) -> Vec<SocketAddr> {
+    let parse = |text: &str| {
+        let (ip, port) = text.split_once('_')?;
+        let ip: IpAddr = ip.replace('-', ":").parse().ok()?;
+        Some(SocketAddr::new(ip, port.parse().ok()?))
+    };
+    uri.host().unwrap_or_default().split(',').filter_map(parse).collect()
+}
+
+/// Dials a peer through the tailnet: the first of its addresses that accepts a connection.
+#[derive(Clone)]
+pub(super) struct Connector {
+    tailnet: Tailnet,
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<PeerStream>;
+    type Error = DialError;
+    type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let tailnet = self.tailnet.clone();
+        Box::pin(async move {
+            let (address, stream) = dial(&tailnet, &addresses(&uri)).await?;
+            Ok(TokioIo::new(PeerStream { stream, info: PeerConnection::to(address) }))
+        })
+    }
+}
+
+/// Which connection carried a request.
+#[derive(Clone)]
+pub(super) struct PeerConnection {
+    pub(super) address: SocketAddr,
+    answered: Arc<AtomicBool>,
+}
+
+impl PeerConnection {
+    fn to(address: SocketAddr) -> Self {
+        Self { address, answered: Arc::default() }
+    }
+
+    /// The connection that a request was given to, once there is one.
+    pub(super) fn of(captured: &CaptureConnection) -> Option<Self> {
+        let mut extensions = Extensions::new();
+        captured.connection_metadata().as_ref()?.get_extras(&mut extensions);
+        extensions.remove()
+    }
+
+    /// A whole answer has come over it.
+    pub(super) fn set_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a whole answer has come over it: it was kept for another request.
+    pub(super) fn was_kept(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+}
+
+/// A stream to a peer that knows which address it leads to.
+pub(super) struct PeerStream {
+    stream: tailnet::Connection,
+    info: PeerConnection,
+}
+
+impl Connection for PeerStream {
+    fn connected(&self) -> Connected {
+        Connected::new().extra(self.info.clone())
+    }
+}
+
+impl AsyncRead for PeerStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for PeerStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,194 @@
+//! The pooled connections of the client, against a server that counts what it accepts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use thrum_api::DaemonId;
+use thrum_api::peer::{PeerInfo, SyncPeerInfo};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::ids;
+use crate::tailnet::loopback::Loopback;
+
+/// A peer that answers each request on its connections when it may.
+struct Peer {
+    address: SocketAddr,
+    id: DaemonId,
+    accepted: AtomicUsize,
+    closed: AtomicUsize,
+    asked: AtomicUsize,
+    may_answer: Semaphore,
+    /// Requests that are answered on one connection; the next one closes it.
+    answers: usize,
+}
+
+impl Peer {
+    async fn start(answers: usize) -> Arc<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = Arc::new(Self {
+            address: listener.local_addr().unwrap(),
+            id: ids::daemon(),
+            accepted: AtomicUsize::new(0),
+            closed: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
+            may_answer: Semaphore::new(1000),
+            answers,
+        });
+        let server = Arc::clone(&peer);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                server.accepted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(Arc::clone(&server).serve(stream));
+            }
+        });
+        peer
+    }
+
+    async fn serve(self: Arc<Self>, mut stream: TcpStream) {
+        let mut request = [0; 4096];
+        let mut answered = 0;
+        // Requests are small, and each is sent at once.
+        while let Ok(1..) = stream.read(&mut request).await {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            if answered == self.answers {
+                break;
+            }
+            self.may_answer.acquire().await.unwrap().forget();
+            let result = PeerInfo {
+                id: self.id,
+                name: "peer".into(),
+                version: "0".into(),
+                epoch: ids::epoch(),
+                head_seq: thrum_api::Sequence(1),
+                more: Default::default(),
+            };
+            let body = json!({"jsonrpc": "2.0", "id": 1, "result": result}).to_string();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all((head + &body).as_bytes()).await.unwrap();
+            answered += 1;
+        }
+        drop(stream);
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+}
+
+fn client() -> Client {
+    Client::new(Tailnet::Loopback(Loopback::new("here".into())))
+}
+
+async fn ask(
+    client: &Client,
+    name: &str,
+    addresses: &[SocketAddr],
+) -> Result<Answer<PeerInfo>, ClientError> {
+    client.call::<SyncPeerInfo>(name, addresses, None, &Default::default(), Bounds::SMALL).await
+}
+
+async fn until(mut done: impl FnMut() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), waiting).await.expect("in time");
+}
+
+async fn advance(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_30_seconds_and_no_longer() {
+    let (client, peer) = (client(), Peer::start(usize::MAX).await);
+    ask(&client, "peer", &[peer.address]).await.unwrap();
+    advance(Duration::from_secs(25)).await;
+    ask(&client, "peer", &[peer.address]).await.unwrap();
+    assert_eq!(peer.accepted(), 1);
+    advance(Duration::from_secs(31)).await;
+    ask(&client, "peer", &[peer.address]).await.unwrap();
+    assert_eq!(peer.accepted(), 2);
+}
+
+#[tokio::test]
+async fn forgetting_connections_closes_idle_ones_at_once() {
+    let (client, peer) = (client(), Peer::start(usize::MAX).await);
+    ask(&client, "peer", &[peer.address]).await.unwrap();
+    client.forget_connections();
+    until(|| peer.closed.load(Ordering::SeqCst) == 1).await;
+    ask(&client, "peer", &[peer.address]).await.unwrap();
+    assert_eq!(peer.accepted(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_in_use_when_the_network_changed_is_not_kept() {
+    let (client, peer) = (client(), Peer::start(usize::MAX).await);
+    peer.may_answer.forget_permits(1000);
+    let asking = tokio::spawn({
+        let (client, address) = (client.clone(), peer.address);
+        async move { ask(&client, "peer", &[address]).await }
+    });
+    until(|| peer.asked.load(Ordering::SeqCst) == 1).await;
+    client.forget_connections();
+    peer.may_answer.add_permits(2);
+    asking.await.unwrap().unwrap();
+    until(|| peer.closed.load(Ordering::SeqCst) == 1).await;
+    ask(&client, "peer", &[peer.address]).await.unwrap();
+    assert_eq!(peer.accepted(), 2);
+}
+
+#[tokio::test]
+async fn peers_and_sets_of_addresses_share_no_connection() {
+    let (client, peer) = (client(), Peer::start(usize::MAX).await);
+    // Nothing listens there.
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let both = [free, peer.address];
+    for (name, addresses) in [("a", &both[1..]), ("b", &both[1..]), ("b @x:1/\u{fc}", &both[..])] {
+        let before = peer.accepted();
+        for _ in 0..2 {
+            let answer = ask(&client, name, addresses).await.unwrap();
+            assert_eq!(answer.address, peer.address, "a kept connection tells it, too");
+        }
+        assert_eq!(peer.accepted(), before + 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_turns_out_closed_is_replaced() {
+    let (client, peer) = (client(), Peer::start(1).await);
+    for requests in [1, 3, 5] {
+        ask(&client, "peer", &[peer.address]).await.unwrap();
+        assert_eq!(peer.asked.load(Ordering::SeqCst), requests, "each was asked on the kept one");
+    }
+}
+
+#[tokio::test]
+async fn a_new_connection_that_breaks_is_an_error_and_no_reason_to_ask_again() {
+    let (client, peer) = (client(), Peer::start(0).await);
+    let error = ask(&client, "peer", &[peer.address]).await.unwrap_err();
+    assert!(matches!(error, ClientError::Broken { address, .. } if address == peer.address));
+    assert_eq!(peer.accepted(), 1);
+}
+
+#[test]
+fn a_uri_holds_the_addresses() {
+    let wanted: [SocketAddr; 2] =
+        ["100.64.0.1:9100".parse().unwrap(), "[fd7a:115c:a1e0::1]:9100".parse().unwrap()];
+    let uri = uri("laptop", &wanted).parse().unwrap();
+    assert_eq!(connector::addresses(&uri), wanted);
+}
