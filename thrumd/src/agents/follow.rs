@@ -212,7 +212,7 @@ impl Follower {
         while at.place.sequence < head.place.sequence {
             let page = self.page(at.place.sequence, PAGE_EVENTS).await?;
             if page.events.is_empty() {
-                // Places that hold no event any more.
+                // The remaining positions hold no events any more.
                 let more = page.more_available && page.next > at.place.sequence;
                 at.place =
                     if more { Place { sequence: page.next, event_id: None } } else { head.place };

@@ -213,6 +213,17 @@ pub(super) enum Failed {
     Sqlite(rusqlite::Error),
 }
 
+impl Failed {
+    /// A refusal becomes the answer: only SQLite fails a transaction.
+    pub(super) fn split<T>(done: Result<T, Self>) -> rusqlite::Result<Result<T, LogError>> {
+        match done {
+            Ok(done) => Ok(Ok(done)),
+            Err(Self::Refused(error)) => Ok(Err(error)),
+            Err(Self::Sqlite(error)) => Err(error),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Failed {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)

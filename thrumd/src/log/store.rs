@@ -17,7 +17,7 @@ use super::lookup::{self, ReadResult};
 use super::news;
 use super::page;
 use super::schema;
-use super::state::{Meta, State, count_gaps};
+use super::state::{State, count_gaps};
 use super::transaction::WriteTransaction;
 use super::types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
 use crate::report::Chain;
@@ -171,11 +171,6 @@ impl LogStore {
         self.scan("list events", |conn| list::list(conn, params))
     }
 
-    /// As [`super::Log::holds`], with its errors.
-    pub fn holds(&self, place: Place) -> Result<bool, LogError> {
-        self.read("look for an event", |conn| lookup::holds(conn, &Meta::expect(conn)?, place))
-    }
-
     /// How many damaged rows were ever moved to quarantine. When it grows, peers may have good copies.
     ///
     /// # Errors
@@ -217,11 +212,7 @@ impl LogStore {
         action: &'static str,
         work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failed>,
     ) -> Result<T, LogError> {
-        let done = self.transaction(|write| match work(write) {
-            Ok(done) => Ok(Ok(done)),
-            Err(Failed::Refused(error)) => Ok(Err(error)),
-            Err(Failed::Sqlite(error)) => Err(error),
-        });
+        let done = self.transaction(|write| Failed::split(work(write)));
         done.map_err(|error| LogError::storage(action, &self.path, error))?
     }
 

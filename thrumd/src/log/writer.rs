@@ -59,11 +59,7 @@ where
     F: FnMut(&mut WriteTransaction<'_>) -> Result<T, Failed> + Send,
 {
     fn run(&mut self, write: &mut WriteTransaction<'_>) -> Result<(), rusqlite::Error> {
-        self.result = Some(match (self.work)(write) {
-            Ok(done) => Ok(done),
-            Err(Failed::Refused(error)) => Err(error),
-            Err(Failed::Sqlite(error)) => return Err(error),
-        });
+        self.result = Some(Failed::split((self.work)(write))?);
         Ok(())
     }
 
