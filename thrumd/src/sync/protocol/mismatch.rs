@@ -6,18 +6,18 @@
 
 use std::time::Duration;
 
+use crate::backoff::{ExponentialBackoff, Failures};
 use crate::sync::hub::MonotonicTime;
 
 /// How long after a log was read from its start that is not done again, at first. What is in quarantine
 /// here stays missing, and reading does not change that: each reading without effect doubles it.
-const PAUSE: Duration = Duration::from_secs(600);
-/// At most.
-const PAUSE_MAX: Duration = Duration::from_secs(24 * 3600);
+const PAUSE: ExponentialBackoff =
+    ExponentialBackoff::constant(Duration::from_secs(600), Duration::from_secs(24 * 3600), 0);
 
 /// When a peer's log was last read from its start because a pull had left something out.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CheckpointMismatch {
-    last: Option<(MonotonicTime, Duration)>,
+    readings: Failures<MonotonicTime>,
 }
 
 impl CheckpointMismatch {
@@ -25,16 +25,10 @@ impl CheckpointMismatch {
     /// Whether the log is to be read from its start.
     pub fn after_pull(&mut self, is_missing: bool, now: MonotonicTime) -> bool {
         if !is_missing {
-            self.last = None;
+            self.readings.clear();
             return false;
         }
-        let pause = match self.last {
-            Some((then, pause)) if now.since(then) < pause => return false,
-            Some((_, pause)) => (pause * 2).min(PAUSE_MAX),
-            None => PAUSE,
-        };
-        self.last = Some((now, pause));
-        true
+        self.readings.record(now, &PAUSE, 0)
     }
 }
 
