@@ -6,6 +6,7 @@ use thrumd::sync::hub::{DrainState, Input};
 use thrumd::sync::protocol::drain;
 
 use crate::log::SimLog;
+use crate::node::Asked;
 use crate::world::{World, millis, seconds};
 
 /// One thing that happens, most often something harmless. An error if it shows a fault of ours.
@@ -15,16 +16,19 @@ pub fn something(world: &mut World) -> Result<(), String> {
     if world.nodes[node].asleep.is_some() {
         return Ok(());
     }
-    match world.choices.up_to(32) {
+    match world.choices.up_to(33) {
         0..=9 => {
             let count = 1 + world.choices.up_to(7);
             if world.is_up(node) {
                 world.write(node, count);
             }
+            if world.choices.percent(10) {
+                world.nodes[node].backup = Some(world.nodes[node].log.backup());
+            }
         }
         10..=12 => crash_or_start(world, node),
         13 => world.nodes[node].backup = Some(world.nodes[node].log.backup()),
-        14 => restore(world, node),
+        14 | 33 => restore(world, node),
         15 => {
             if world.choices.percent(40) {
                 lose(world, node);
@@ -132,13 +136,25 @@ fn join(world: &mut World, node: usize, peer: usize) {
     if world.nodes[node].peers.contains(&peer) {
         world.join(node, peer);
         if world.choices.percent(30) {
-            // The answer is lost, or the daemon ends before it comes.
-            let span = world.choices.up_to(millis(20));
-            world.run_for(span);
-            match world.choices.up_to(2) {
-                0 => drop(world.net.cut.insert((peer, node))),
-                1 => drop(world.net.cut.insert((node, peer))),
-                _ => world.crash(peer),
+            // In the middle of it something goes wrong.
+            let asked = |world: &World| {
+                let calls = world.nodes[node].life.as_ref().map(|life| life.calls.values());
+                calls.is_some_and(|mut calls| {
+                    calls.any(|call| matches!(call.what, Asked::Confirm(..)))
+                })
+            };
+            world.run_until(seconds(20), asked);
+            let lost = [(peer, node), (node, peer)].get(world.choices.index(3)).copied();
+            if let Some(lost) = lost {
+                // Until the join gives up.
+                world.net.cut.insert(lost);
+                world.run_for(seconds(40));
+                world.net.cut.remove(&lost);
+            }
+            if world.choices.percent(60) {
+                // The peer forgets a pairing that nobody has used yet.
+                world.crash(peer);
+                world.start(peer);
             }
         }
     }
