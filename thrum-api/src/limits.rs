@@ -39,6 +39,8 @@ pub const NAME_MAX_CHARS: usize = 128;
 pub const EVENT_TYPE_MAX_CHARS: usize = 64;
 /// Recipients of one message, at most.
 pub const RECIPIENTS_MAX: usize = 64;
+/// How long a stop of thrumd may take, in seconds. The service manager kills it then.
+pub const STOP_MAX_SECONDS: u64 = 10;
 
 const _: () = assert!(PULL_MAX_BYTES >= EVENT_MAX_BYTES);
 const _: () = assert!(NOTIFY_MAX_BYTES >= EVENT_MAX_BYTES);

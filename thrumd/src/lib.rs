@@ -14,5 +14,6 @@ pub mod report;
 pub mod rpc;
 pub mod service;
 pub mod statefile;
+pub mod stop_limits;
 pub mod sync;
 pub mod tailnet;

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
+use thrum_api::limits::STOP_MAX_SECONDS;
 use thrum_api::local::{Health, Shutdown};
 use thrum_api::method::Empty;
 use tokio::time::{Instant, sleep};
@@ -13,8 +14,8 @@ use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::manager::{self, Action, Host, Manager};
 
-/// A daemon writes what is queued, so it may take its time; systemd gives it as much.
-const TIMEOUT: Duration = Duration::from_secs(90);
+/// How long to wait for the end of a daemon. It takes at most a third of that by itself; a busy machine is slower.
+const TIMEOUT: Duration = Duration::from_secs(3 * STOP_MAX_SECONDS);
 /// One that is asked for its number and doesn't answer within this time is stopped all the same.
 const SOON: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use thrum_api::local::Problem;
 use thrum_api::{DaemonId, RpcError};
-use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::disk::DiskFailure;
 use super::errors;
@@ -41,8 +42,10 @@ pub struct AdminContext {
     pub found: Vec<Problem>,
     /// The last write that the disk refused, until a write succeeds.
     pub disk: DiskFailure,
-    /// Becomes true once, when the daemon stops.
-    pub stop: watch::Sender<bool>,
+    /// Requests of local programs. They run to their end here, even if their caller disconnects.
+    pub handlers: TaskTracker,
+    /// Cancelled when the daemon stops.
+    pub stop: CancellationToken,
 }
 
 impl AdminContext {

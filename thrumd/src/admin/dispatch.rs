@@ -98,17 +98,17 @@ async fn until_abandoned<T>(
     disconnected: &CancellationToken,
     wait: impl Future<Output = Result<T, RpcError>>,
 ) -> Result<T, RpcError> {
-    let mut stop = context.stop.subscribe();
     tokio::select! {
+        // The wait first: one that has not begun would not end its pairing session.
+        biased;
         outcome = wait => outcome,
         () = disconnected.cancelled() => Err(errors::stopping()),
-        // An error means that the sender is gone, which is the end as well.
-        _ = stop.wait_for(|stop| *stop) => Err(errors::stopping()),
+        () = context.stop.cancelled() => Err(errors::stopping()),
     }
 }
 
 async fn shutdown(context: &AdminContext) -> Result<Empty, RpcError> {
     tracing::info!("a local program asked thrumd to stop");
-    context.stop.send_replace(true);
+    context.stop.cancel();
     Ok(Empty {})
 }

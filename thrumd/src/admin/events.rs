@@ -19,7 +19,6 @@ const PAGE_EVENTS: u32 = 32;
 pub struct Follower {
     context: Arc<AdminContext>,
     head: watch::Receiver<LogHead>,
-    stop: watch::Receiver<bool>,
     params: EventListParams,
     ready: VecDeque<SequencedEvent>,
     /// The head before the last page was read, if that page reached the end of the log.
@@ -41,7 +40,6 @@ impl Follower {
         }
         Ok(Self {
             head: context.log.watch(),
-            stop: context.stop.subscribe(),
             params,
             ready: VecDeque::new(),
             read_up_to: None,
@@ -59,7 +57,7 @@ impl Follower {
 
     async fn next(&mut self) -> Option<Result<Bytes, RpcError>> {
         while self.ready.is_empty() {
-            if *self.stop.borrow() {
+            if self.context.stop.is_cancelled() {
                 return None;
             }
             if let Some(read_up_to) = self.read_up_to {
@@ -67,8 +65,7 @@ impl Follower {
                     grown = self.head.wait_for(|head| head.place.sequence > read_up_to) => {
                         grown.ok()?;
                     }
-                    // An error means that the sender is gone, which is the end as well.
-                    _ = self.stop.wait_for(|stop| *stop) => return None,
+                    () = self.context.stop.cancelled() => return None,
                 }
             }
             if let Err(error) = self.read().await {

@@ -1,7 +1,6 @@
 //! The three HTTP paths of the local API.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,56 +12,36 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use thrum_api::limits::LOCAL_BODY_MAX_BYTES;
 use thrum_api::{ErrorCode, RpcError, envelope};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::events::Follower;
 use super::{AdminContext, LocalSocket, connections, dispatch, metrics, query};
 
-/// How long requests may go on after the daemon was told to stop.
-const GRACE: Duration = Duration::from_secs(2);
-
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) context: Arc<AdminContext>,
-    /// Requests run to their end here, even if their caller disconnects.
-    pub(super) handlers: TaskTracker,
-}
-
-/// Serves the socket until `stop` is true, then waits up to [`GRACE`] for requests under way. The
-/// socket file is gone when it returns.
+/// Serves the socket until the daemon stops, and then the requests under way. The socket file is gone
+/// when it returns.
 pub async fn serve(context: Arc<AdminContext>, socket: LocalSocket) {
-    let handlers = TaskTracker::new();
-    let shared = Shared { context: context.clone(), handlers: handlers.clone() };
     let router = Router::new()
         .route("/rpc", post(rpc))
         .route("/events", get(follow))
         .route("/metrics", get(prometheus))
-        .with_state(shared);
+        .with_state(context.clone());
     let (listener, file) = socket.into_parts();
-    let mut stopped = context.stop.subscribe();
-    let stop = CancellationToken::new();
-    let serving = connections::serve(listener, file.is_none(), router, stop.clone());
-    let end = async {
-        // An error means that the sender is gone, which is the end as well.
-        drop(stopped.wait_for(|stop| *stop).await);
+    let (inherited, stop) = (file.is_none(), CancellationToken::new());
+    let stopping = async {
+        context.stop.cancelled().await;
         // First, so that a new caller finds no daemon rather than one that closes the connection.
         drop(file);
         stop.cancel();
-        handlers.close();
-        tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
-        () = serving => {
-            handlers.close();
-            if tokio::time::timeout(GRACE, handlers.wait()).await.is_err() {
-                tracing::warn!("a local request was still under way when thrumd stopped");
-            }
-        }
-        () = end => tracing::warn!("a local connection was still open when thrumd stopped"),
-    }
+    tokio::join!(stopping, connections::serve(listener, inherited, router, stop.clone()));
+    context.handlers.close();
+    context.handlers.wait().await;
 }
 
-pub(super) async fn rpc(State(shared): State<Shared>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn rpc(
+    State(context): State<Arc<AdminContext>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     if let Some(given) = headers.get(header::CONTENT_TYPE)
         && !is_json(given.as_bytes())
     {
@@ -85,10 +64,9 @@ pub(super) async fn rpc(State(shared): State<Shared>, headers: HeaderMap, body: 
     let disconnected = CancellationToken::new();
     // Dropped with this future, which happens when the caller disconnects.
     let guard = disconnected.clone().drop_guard();
-    let context = shared.context;
-    let task = shared
-        .handlers
-        .spawn(async move { dispatch::answer(&context, &body, &disconnected).await });
+    let handlers = context.handlers.clone();
+    let task =
+        handlers.spawn(async move { dispatch::answer(&context, &body, &disconnected).await });
     let outcome = task.await;
     drop(guard);
     match outcome {
@@ -101,11 +79,11 @@ pub(super) async fn rpc(State(shared): State<Shared>, headers: HeaderMap, body: 
     }
 }
 
-async fn follow(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
+async fn follow(State(context): State<Arc<AdminContext>>, RawQuery(query): RawQuery) -> Response {
     let follower = query::params(query.as_deref().unwrap_or_default())
         .map_err(|error| (StatusCode::BAD_REQUEST, error))
         .and_then(|params| {
-            Follower::new(shared.context, params).map_err(|error| (StatusCode::CONFLICT, error))
+            Follower::new(context, params).map_err(|error| (StatusCode::CONFLICT, error))
         });
     match follower {
         Ok(follower) => {
@@ -116,8 +94,8 @@ async fn follow(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Resp
     }
 }
 
-async fn prometheus(State(shared): State<Shared>) -> Response {
-    match metrics::text(&shared.context).await {
+async fn prometheus(State(context): State<Arc<AdminContext>>) -> Response {
+    match metrics::text(&context).await {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error),
     }

@@ -20,9 +20,6 @@ const TAILNET_START_LIMIT: Duration = Duration::from_secs(15);
 /// How long they then wait for the listener.
 const LISTENER_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long requests of peers may go on after the daemon was told to stop.
-const GRACE: Duration = Duration::from_secs(1);
-
 /// The connection to peers, or why there is none.
 pub enum Network {
     /// Sync can be turned on.
@@ -80,19 +77,14 @@ impl Network {
         self.available().map(|network| network.bound.borrow().clone()).unwrap_or_default()
     }
 
-    /// Drains sync, then ends the listener and sync.
+    /// Drains sync, then ends the listener and sync. Up to [`stop_limits::PEERS`](crate::stop_limits::PEERS).
     pub async fn close(&self) {
         let Some(network) = self.available() else { return };
         network.sync().drain().await;
         network.stop.cancel();
         network.tasks.close();
-        let served = async {
-            if tokio::time::timeout(GRACE, network.tasks.wait()).await.is_err() {
-                tracing::warn!("a peer's request was still under way when thrumd stopped");
-            }
-        };
         // Both at once: a peer that still pulls must not delay the end of sync.
-        tokio::join!(served, network.parts.api.sync.close());
+        tokio::join!(network.tasks.wait(), network.sync().close());
     }
 
     /// Leaves the tailnet: ends a private tailscaled.

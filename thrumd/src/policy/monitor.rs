@@ -45,7 +45,7 @@ pub(super) struct GrantMonitor {
     /// Since when a peer's node is not in the tailnet.
     absent: BTreeMap<DaemonId, Instant>,
     /// Since when a peer has no grant.
-    revoked: BTreeMap<DaemonId, Instant>,
+    pub(super) revoked: BTreeMap<DaemonId, Instant>,
 }
 
 impl Policy {

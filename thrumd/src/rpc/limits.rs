@@ -5,6 +5,7 @@ use std::time::Duration;
 use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PEER_BODY_MAX_BYTES};
 
 use crate::backoff::ExponentialBackoff;
+use crate::stop_limits::PEER_REQUESTS;
 
 /// From 1 s to 30 s.
 const REBIND: ExponentialBackoff =
@@ -65,7 +66,7 @@ impl Default for Limits {
             whois: Duration::from_secs(5),
             linger: Duration::from_secs(2),
             linger_bytes: 16 * 1024 * 1024,
-            grace: Duration::from_secs(5),
+            grace: PEER_REQUESTS,
             rebind: REBIND,
         }
     }

@@ -3,6 +3,7 @@
 use super::{Daemon, Reload, ServiceError, signals};
 use crate::admin::LocalSocket;
 use crate::config::Config;
+use crate::stop_limits;
 
 /// How many blocking calls (name look-ups, small files) may run at once. Each takes a thread.
 const BLOCKING_THREADS_MAX: usize = 8;
@@ -32,7 +33,6 @@ pub fn run(config: Config, reload: Reload) -> Result<(), ServiceError> {
         daemon.run().await;
         Ok(())
     });
-    // A name look-up without an answer must not delay the end.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+    runtime.shutdown_timeout(stop_limits::RUNTIME);
     ended
 }

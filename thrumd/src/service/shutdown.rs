@@ -1,7 +1,6 @@
-//! Stops the daemon in a fixed order, within limits; or at once after a panic.
+//! Stops the daemon in a fixed order within its limits, or at once after a panic.
 
 use std::future::Future;
-use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -9,12 +8,8 @@ use tokio::time::{Instant, timeout_at};
 use super::readiness;
 use crate::admin::AdminContext;
 use crate::report::Chain;
+use crate::stop_limits::{LOCAL_REQUESTS, LOG, PEERS, TAILNET, VIEWS};
 
-/// The longest time from the request to stop to the end of the process.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
-/// How long the end of a private tailscaled may take: it logs out, which needs the control server.
-/// With the rest, below the 10 s after which systemd kills.
-const TAILNET_LIMIT: Duration = Duration::from_millis(4500);
 /// Exit code after a panic: "internal software error" of sysexits.h.
 const PANIC_EXIT_CODE: i32 = 70;
 
@@ -22,14 +17,15 @@ const PANIC_EXIT_CODE: i32 = 70;
 /// private tailscaled ends beside the last two, which don't need it.
 pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
     readiness::stopping();
-    let end = Instant::now() + STOP_LIMIT;
-    let before = |millis| end - Duration::from_millis(millis);
-    step("local programs", before(4000), async { drop(serving.await) }).await;
-    step("peers", before(500), context.network.close()).await;
-    let tailnet = step("the tailnet", Instant::now() + TAILNET_LIMIT, context.network.leave());
+    // Each deadline counts from the start: a step that is early leaves its time to the next.
+    let local = Instant::now() + LOCAL_REQUESTS;
+    let peers = local + PEERS;
+    step("local programs", local, async { drop(serving.await) }).await;
+    step("peers", peers, context.network.close()).await;
+    let tailnet = step("the tailnet", Instant::now() + TAILNET, context.network.leave());
     let log = async {
-        step("messages and agents", before(250), context.agents.close()).await;
-        step("the log", end, async {
+        step("messages and agents", peers + VIEWS, context.agents.close()).await;
+        step("the log", peers + VIEWS + LOG, async {
             if let Err(error) = context.log.close().await {
                 tracing::error!("the log was not closed cleanly: {}", Chain(&error));
             }

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{Reload, ServiceError};
 
@@ -13,7 +13,7 @@ use super::{Reload, ServiceError};
 ///
 /// # Errors
 /// When the system refuses.
-pub fn listen(stop: watch::Sender<bool>, mut reload: Reload) -> Result<(), ServiceError> {
+pub fn listen(stop: CancellationToken, mut reload: Reload) -> Result<(), ServiceError> {
     let listen = |kind| signal(kind).map_err(ServiceError::Signals);
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -41,7 +41,7 @@ pub fn listen(stop: watch::Sender<bool>, mut reload: Reload) -> Result<(), Servi
             }
             tracing::info!("{name}: stopping");
             first = false;
-            stop.send_replace(true);
+            stop.cancel();
         }
     });
     Ok(())

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use thrum_api::local::Problem;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{ServiceError, readiness, shutdown};
 use crate::admin::{
@@ -122,13 +124,14 @@ impl Daemon {
             pairing,
             network,
             disk: DiskFailure::default(),
-            stop: watch::Sender::new(false),
+            handlers: TaskTracker::new(),
+            stop: CancellationToken::new(),
         };
         Ok(Self { context: Arc::new(context), socket })
     }
 
-    /// Stops the daemon once it is true.
-    pub fn stopper(&self) -> watch::Sender<bool> {
+    /// Stops the daemon when it is cancelled.
+    pub fn stopper(&self) -> CancellationToken {
         self.context.stop.clone()
     }
 
@@ -160,9 +163,7 @@ impl Daemon {
         );
         let line = readiness::ready(&context);
         readiness::report_status(context.clone(), line);
-        let mut stop = context.stop.subscribe();
-        // An error means that the sender is gone, which is the end as well.
-        drop(stop.wait_for(|stop| *stop).await);
+        context.stop.cancelled().await;
         shutdown::run(&context, serving).await;
     }
 }

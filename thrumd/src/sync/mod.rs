@@ -23,7 +23,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use thrum_api::local::{PeerState, PeerStatus};
 use thrum_api::peer::{Notified, NotifyParams, PullPage, PullParams, reason};
@@ -34,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::peer::{Peer, RegistryError};
+use crate::stop_limits::PEER_REQUESTS;
 use client::Client;
 use driver::Driver;
 use hub::{Input, Timing};
@@ -42,8 +42,6 @@ use shared::{Message, Shared};
 
 /// Inputs that wait for the driver; it takes each in microseconds.
 const QUEUE: usize = 1024;
-/// How long what is under way may go on after `close`.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// The running sync. Clones share it.
 #[derive(Clone)]
@@ -220,7 +218,7 @@ impl Sync {
     pub async fn close(&self) {
         self.shared.stop.cancel();
         self.shared.tasks.close();
-        if timeout(GRACE, self.shared.tasks.wait()).await.is_err() {
+        if timeout(PEER_REQUESTS, self.shared.tasks.wait()).await.is_err() {
             self.shared.abort.cancel();
             self.shared.tasks.wait().await;
         }

@@ -9,10 +9,9 @@ use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 use thrum_api::limits::LOCAL_BODY_MAX_BYTES;
 use thrum_api::{ErrorCode, RpcError, local};
-use tokio_util::task::TaskTracker;
 
 use super::client::{self, Running, read};
-use crate::admin::http::{self, Shared};
+use crate::admin::http;
 use crate::admin::{DiskFailure, dispatch};
 use crate::service::Daemon;
 
@@ -162,10 +161,8 @@ async fn shutdown_is_answered_and_ends_waits_and_the_daemon() {
         waiting.call("message.wait", json!({"agent": "a", "timeout_ms": 600_000})).await
     });
     let stream = daemon.get("/events").await;
-    // Who must end when the daemon stops has subscribed to that: the server, the daemon, the stream
-    // and the wait.
     let begun = async {
-        while daemon.stop.receiver_count() < 4 {
+        while daemon.context.handlers.is_empty() {
             tokio::task::yield_now().await;
         }
     };
@@ -184,21 +181,20 @@ async fn shutdown_is_answered_and_ends_waits_and_the_daemon() {
 async fn a_caller_that_hangs_up_does_not_cancel_half_an_operation() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(client::config(&dir, &[])).await.unwrap();
-    let (context, stop) = (daemon.context(), daemon.stopper());
+    let context = daemon.context();
     let running = tokio::spawn(daemon.run());
-    let shared = Shared { context: context.clone(), handlers: TaskTracker::new() };
     let body = Body::from(r#"{"jsonrpc":"2.0","id":1,"method":"peer.add"}"#);
     {
         // Begun, and given up at the first place where it has to wait: sync is wanted on disk, but
         // not on yet.
-        let call = http::rpc(State(shared.clone()), HeaderMap::new(), body);
+        let call = http::rpc(State(context.clone()), HeaderMap::new(), body);
         tokio::pin!(call);
         assert!(futures_util::poll!(call).is_pending());
     }
-    shared.handlers.close();
-    tokio::time::timeout(client::LIMIT, shared.handlers.wait()).await.expect("it ends");
+    context.handlers.close();
+    tokio::time::timeout(client::LIMIT, context.handlers.wait()).await.expect("it ends");
     assert!(context.network.enabled().is_some() && !context.network.listening().is_empty());
     assert!(context.pairing.current().is_none(), "a code that nobody was shown");
-    stop.send_replace(true);
+    context.stop.cancel();
     running.await.unwrap();
 }

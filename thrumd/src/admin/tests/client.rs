@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
+use crate::admin::AdminContext;
 use crate::config::{Config, Flags, HostInfo, Layers};
 use crate::service::{Daemon, ServiceError};
 
@@ -24,7 +26,7 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 pub struct Running {
     pub dir: tempfile::TempDir,
     pub socket: PathBuf,
-    pub stop: tokio::sync::watch::Sender<bool>,
+    pub context: Arc<AdminContext>,
     task: JoinHandle<()>,
 }
 
@@ -57,8 +59,8 @@ impl Running {
         let config = config(&dir, env);
         let socket = config.socket.clone();
         let daemon = Daemon::start(config).await?;
-        let stop = daemon.stopper();
-        Ok(Self { dir, socket, stop, task: tokio::spawn(daemon.run()) })
+        let context = daemon.context();
+        Ok(Self { dir, socket, context, task: tokio::spawn(daemon.run()) })
     }
 
     /// Waits for the end and gives the directory back.
@@ -68,7 +70,7 @@ impl Running {
     }
 
     pub async fn stopped(self) -> tempfile::TempDir {
-        self.stop.send_replace(true);
+        self.context.stop.cancel();
         self.ended().await
     }
 

@@ -44,7 +44,7 @@ async fn who_has_connected_before_the_stop_is_answered() {
         std::io::Write::write_all(&mut unseen, send("unseen").as_bytes()).unwrap();
         unseen.set_nonblocking(true).unwrap();
         let unseen = UnixStream::from_std(unseen).unwrap();
-        daemon.stop.send_replace(true);
+        daemon.context.stop.cancel();
         slow.write_all(&send("slow").as_bytes()[9..]).await.unwrap();
         late.write_all(send("late").as_bytes()).await.unwrap();
         for stream in [early, slow, unseen, late] {
