@@ -1,16 +1,12 @@
 //! What the machine's tailscaled says of itself, asked without the service.
 
-use std::io::ErrorKind;
+use std::error::Error as _;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper::header::HOST;
-use hyper_util::rt::TokioIo;
+use reqwest::StatusCode;
 use serde::Deserialize;
-use tokio::net::UnixStream;
 
 use super::command::output;
 
@@ -49,9 +45,7 @@ pub struct Status {
 /// Asks it: at this socket, else where the platform has it, else through `tailscale`.
 pub async fn tailscaled(socket: Option<&Path>) -> Tailscaled {
     let path = socket.unwrap_or(Path::new(SOCKET));
-    let answer = tokio::time::timeout(LIMIT, status_at(path)).await;
-    let answer = answer.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
-    let error = match answer {
+    let error = match status_at(path).await {
         Ok(body) => return understood(&body),
         Err(error) => error,
     };
@@ -79,26 +73,28 @@ fn understood(body: &[u8]) -> Tailscaled {
     }
 }
 
-async fn status_at(socket: &Path) -> std::io::Result<Bytes> {
-    let stream = UnixStream::connect(socket).await?;
-    let other = |error: hyper::Error| std::io::Error::other(error);
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(other)?;
-    tokio::spawn(async move { drop(connection.await) });
-    let request = Request::get("/localapi/v0/status?peers=false")
-        .header(HOST, "local-tailscaled.sock")
-        .body(Empty::<Bytes>::new())
-        .map_err(std::io::Error::other)?;
-    let response = sender.send_request(request).await.map_err(other)?;
-    let status = response.status();
-    if status.as_u16() == 403 {
-        return Err(ErrorKind::PermissionDenied.into());
+async fn status_at(socket: &Path) -> io::Result<Vec<u8>> {
+    // tailscaled refuses any other host.
+    let url = "http://local-tailscaled.sock/localapi/v0/status?peers=false";
+    let http = reqwest::Client::builder().unix_socket(socket).timeout(LIMIT).build();
+    let response = http.map_err(io_error)?.get(url).send().await.map_err(io_error)?;
+    match response.status() {
+        status if status.is_success() => Ok(response.bytes().await.map_err(io_error)?.to_vec()),
+        StatusCode::FORBIDDEN => Err(ErrorKind::PermissionDenied.into()),
+        status => Err(io::Error::other(format!("HTTP status {status}"))),
     }
-    let body = response.into_body().collect().await.map_err(other)?.to_bytes();
-    if status.is_success() {
-        return Ok(body);
+}
+
+/// The error with the kind of its cause, which tells why a connection was not opened.
+fn io_error(error: reqwest::Error) -> io::Error {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let kind =
+        causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind);
+    match kind {
+        _ if error.is_timeout() => ErrorKind::TimedOut.into(),
+        Some(kind) => kind.into(),
+        None => io::Error::other(error.without_url()),
     }
-    Err(std::io::Error::other(format!("HTTP status {status}")))
 }
 
 /// Whether there is a tailscaled to start. A user's PATH often lacks its folder.

@@ -143,11 +143,5 @@ fn group() -> Option<u32> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
-    let groups = std::fs::read_to_string("/etc/group").ok()?;
-    groups.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        let number = fields.nth(1)?.parse().ok()?;
-        (name == "thrum").then_some(number)
-    })
+    Some(nix::unistd::Group::from_name("thrum").ok()??.gid.as_raw())
 }
