@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 
 use thrum_api::local::PeerState;
 use thrum_api::{DaemonId, Token};
@@ -27,8 +26,6 @@ pub(super) struct Driver {
     hub: Hub,
     timing: Timing,
     begun: Instant,
-    /// The same moment by the clock that goes on in sleep.
-    begun_through: Duration,
     sleep: Sleep,
     /// The scheduler was announced.
     announced: bool,
@@ -38,7 +35,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(shared: Arc<Shared>, timing: Timing) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, timing: Timing, through: sleep::Clock) -> Self {
         // Two daemons must not draw the same jitter; nothing else depends on it.
         let ulid = shared.log.daemon().ulid();
         #[expect(clippy::cast_possible_truncation, reason = "any 64 bits of it do")]
@@ -48,8 +45,7 @@ impl Driver {
             hub: Hub::new(timing, seed),
             timing,
             begun: Instant::now(),
-            begun_through: sleep::clock(),
-            sleep: Sleep::default(),
+            sleep: Sleep::new(through),
             announced: false,
             tokens: KnownTokens::default(),
             logged: BTreeMap::new(),
@@ -97,8 +93,7 @@ impl Driver {
                 }
                 Ok(()) = hints.changed() => {
                     hints.mark_unchanged();
-                    shared.client.forget_connections();
-                    self.input(Input::NetworkChanged);
+                    self.connections_are_stale(Input::NetworkChanged);
                 }
                 Ok(()) = presence.changed() => {
                     presence.mark_unchanged();
@@ -110,16 +105,16 @@ impl Driver {
                 }
                 () = timer => self.input(Input::Tick),
             }
-            if self.woke() {
-                shared.client.forget_connections();
-                self.input(Input::SyncNow(None));
+            if self.sleep.woke(self.begun.elapsed()) {
+                self.connections_are_stale(Input::SyncNow(None));
             }
         }
     }
 
-    fn woke(&mut self) -> bool {
-        let through = sleep::clock().saturating_sub(self.begun_through);
-        self.sleep.woke(through, self.begun.elapsed())
+    /// Another network, or a sleep: what was connected may be dead without a sign of it.
+    fn connections_are_stale(&mut self, input: Input) {
+        self.shared.client.forget_connections();
+        self.input(input);
     }
 
     fn now(&self) -> MonotonicTime {

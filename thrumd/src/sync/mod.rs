@@ -83,6 +83,11 @@ pub struct SyncParts {
 impl Sync {
     /// Starts. Does nothing on the network until `enable`.
     pub fn start(parts: SyncParts) -> Self {
+        Self::start_with(parts, sleep::system_clock)
+    }
+
+    /// The same with another clock to notice sleep by.
+    fn start_with(parts: SyncParts, through_sleep: sleep::Clock) -> Self {
         let SyncParts { log, registry, tailnet, cadence, name, listening_port, wanted_port } =
             parts;
         let (inputs, queue) = mpsc::channel(QUEUE);
@@ -106,7 +111,7 @@ impl Sync {
             pairings: Pairings::new(registry.clone()),
             registry,
         });
-        let driver = Driver::new(Arc::clone(&shared), Timing::new(cadence));
+        let driver = Driver::new(Arc::clone(&shared), Timing::new(cadence), through_sleep);
         shared.spawn(driver.run(queue));
         Self { shared }
     }

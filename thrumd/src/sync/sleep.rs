@@ -1,38 +1,52 @@
-//! Whether this machine has slept. Its clock for time-outs stands still meanwhile, so that what was
-//! heard of a peer an hour ago seems to be of a moment ago. No timer tells of it: it is asked for
-//! whenever something else happens, such as the tailnet's news that the network is another one.
+//! Detects that this machine has slept. The clock for time-outs stands still meanwhile, so a peer that was
+//! heard an hour ago seems to have been heard a moment ago. No timer reports a sleep; the driver asks whenever
+//! something else happens, such as a network change that the tailnet reports.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Less is no sleep, but two clocks that are not read at the same moment.
+/// A shorter difference is not a sleep, but two clocks that were not read at the same moment.
 const LEAST: Duration = Duration::from_secs(2);
 
-/// The clock that goes on while the machine sleeps.
+/// The clock that runs on while the machine sleeps.
 #[cfg(target_os = "linux")]
-const THROUGH: ClockId = ClockId::Boottime;
+const THROUGH_SLEEP: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
-const THROUGH: ClockId = ClockId::Monotonic;
+const THROUGH_SLEEP: ClockId = ClockId::Monotonic;
 
-/// Time since some fixed moment, with that in which the machine slept.
-pub(super) fn clock() -> Duration {
-    let now = clock_gettime(THROUGH);
+/// Reads the time since a fixed moment, including sleep.
+pub(super) type Clock = fn() -> Duration;
+
+/// The system's [`Clock`].
+pub(super) fn system_clock() -> Duration {
+    let now = clock_gettime(THROUGH_SLEEP);
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     Duration::from_secs(seconds)
         + Duration::from_nanos(u64::try_from(now.tv_nsec).unwrap_or_default())
 }
 
-/// What was asleep up to the last look.
-#[derive(Debug, Default)]
+/// How long the machine has slept since the daemon began.
+#[derive(Debug)]
 pub(super) struct Sleep {
+    clock: Clock,
+    begun: Duration,
     asleep: Duration,
 }
 
 impl Sleep {
-    /// Whether the machine has slept since the last look. `through` is how much time has gone by, and
-    /// `awake` how much of that by the clock that stands still, both since one moment.
-    pub(super) fn woke(&mut self, through: Duration, awake: Duration) -> bool {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, begun: clock(), asleep: Duration::ZERO }
+    }
+
+    /// Whether the machine has slept since the last call. `awake` is the time since `new`, by the clock that
+    /// stands still during sleep.
+    pub(super) fn woke(&mut self, awake: Duration) -> bool {
+        let through = (self.clock)().saturating_sub(self.begun);
+        self.has_slept(through, awake)
+    }
+
+    fn has_slept(&mut self, through: Duration, awake: Duration) -> bool {
         let asleep = through.saturating_sub(awake);
         let more = asleep.saturating_sub(self.asleep) >= LEAST;
         if more {
@@ -49,21 +63,21 @@ mod tests {
     #[test]
     fn each_sleep_is_told_once() {
         let seconds = Duration::from_secs;
-        let mut sleep = Sleep::default();
-        assert!(!sleep.woke(seconds(100), seconds(100)));
+        let mut sleep = Sleep::new(|| Duration::ZERO);
+        assert!(!sleep.has_slept(seconds(100), seconds(100)));
         assert!(
-            !sleep.woke(seconds(101), seconds(100)),
+            !sleep.has_slept(seconds(101), seconds(100)),
             "the clocks were read one after the other"
         );
-        assert!(sleep.woke(seconds(3700), seconds(101)));
-        assert!(!sleep.woke(seconds(3701), seconds(102)));
-        assert!(sleep.woke(seconds(3800), seconds(110)));
-        assert!(!sleep.woke(seconds(3900), seconds(300)), "they drift");
+        assert!(sleep.has_slept(seconds(3700), seconds(101)));
+        assert!(!sleep.has_slept(seconds(3701), seconds(102)));
+        assert!(sleep.has_slept(seconds(3800), seconds(110)));
+        assert!(!sleep.has_slept(seconds(3900), seconds(300)), "they drift");
     }
 
     #[test]
     fn the_clock_goes_on() {
-        let before = clock();
-        assert!(clock() >= before && before > Duration::ZERO);
+        let before = system_clock();
+        assert!(system_clock() >= before && before > Duration::ZERO);
     }
 }

@@ -1,5 +1,6 @@
 //! Whole daemons but for the local surface, in one process: real logs, real sockets.
 
+mod connections;
 mod joining;
 mod lab;
 mod stranger;

@@ -9,7 +9,7 @@ use thrum_api::local::{EventListParams, PeerState, PeerStatus};
 use thrum_api::{DaemonId, Draft, PairingCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Cadence;
@@ -17,7 +17,7 @@ use crate::log::Log;
 use crate::peer::{Pairing, Registry};
 use crate::policy::Policy;
 use crate::rpc::{self, PeerApi};
-use crate::sync::{Sync, SyncParts};
+use crate::sync::{Sync, SyncParts, sleep};
 use crate::tailnet::Tailnet;
 use crate::tailnet::loopback::Loopback;
 
@@ -30,22 +30,35 @@ pub(super) struct Daemon {
     pub(super) pairing: Pairing,
     pub(super) sync: Sync,
     pub(super) address: SocketAddr,
+    pub(super) loopback: Loopback,
     dir: TempDir,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
 
 pub(super) async fn daemon(name: &'static str) -> Daemon {
-    start(name, crate::ids::daemon(), TempDir::new().unwrap(), 0).await
+    daemon_with_clock(name, sleep::system_clock).await
 }
 
-async fn start(name: &'static str, id: DaemonId, dir: TempDir, port: u16) -> Daemon {
+/// A daemon that notices sleep by this clock.
+pub(super) async fn daemon_with_clock(name: &'static str, clock: sleep::Clock) -> Daemon {
+    start(name, crate::ids::daemon(), TempDir::new().unwrap(), 0, clock).await
+}
+
+async fn start(
+    name: &'static str,
+    id: DaemonId,
+    dir: TempDir,
+    port: u16,
+    clock: sleep::Clock,
+) -> Daemon {
     let (log, _) = Log::open(dir.path(), id, false).unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
-    let tailnet = Tailnet::Loopback(Loopback::new(name.to_owned()));
+    let loopback = Loopback::new(name.to_owned());
+    let tailnet = Tailnet::Loopback(loopback.clone());
     let pairing = Pairing::new(registry.clone(), id, name.to_owned(), Duration::from_secs(300));
     let (listening, listening_port) = watch::channel(0);
-    let sync = Sync::start(SyncParts {
+    let parts = SyncParts {
         log: log.clone(),
         registry: registry.clone(),
         tailnet: tailnet.clone(),
@@ -53,7 +66,8 @@ async fn start(name: &'static str, id: DaemonId, dir: TempDir, port: u16) -> Dae
         name: name.into(),
         listening_port,
         wanted_port: port,
-    });
+    };
+    let sync = Sync::start_with(parts, clock);
     let api = PeerApi {
         daemon: id,
         name: name.into(),
@@ -71,7 +85,7 @@ async fn start(name: &'static str, id: DaemonId, dir: TempDir, port: u16) -> Dae
     let address = *addresses.wait_for(|found| !found.is_empty()).await.unwrap().first().unwrap();
     listening.send_replace(address.port());
     sync.enable();
-    Daemon { id, name, log, registry, pairing, sync, address, dir, stop, serving }
+    Daemon { id, name, log, registry, pairing, sync, address, loopback, dir, stop, serving }
 }
 
 impl Daemon {
@@ -160,7 +174,7 @@ pub(super) struct Stopped {
 
 impl Stopped {
     pub(super) async fn start(self) -> Daemon {
-        start(self.name, self.id, self.dir, self.port).await
+        start(self.name, self.id, self.dir, self.port, sleep::system_clock).await
     }
 
     fn database(&self) -> Vec<PathBuf> {
@@ -203,7 +217,7 @@ pub(super) async fn eventually<F: Future<Output = bool>>(check: impl Fn() -> F) 
         if check().await {
             return true;
         }
-        sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     false
 }

@@ -1,0 +1,90 @@
+//! Connections that another network or a sleep may have cut without a sign are not used again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::lab::{Daemon, daemon_with_clock, eventually};
+use super::stranger::{friend, http};
+
+static SECONDS: AtomicU64 = AtomicU64::new(1);
+
+/// A clock that stands still until the test says that the machine has slept.
+fn clock() -> Duration {
+    Duration::from_secs(SECONDS.load(Ordering::SeqCst))
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Numbers of the connections that are open.
+    open: Mutex<BTreeSet<usize>>,
+    requests: AtomicUsize,
+}
+
+/// A peer with an empty log, which records its open connections and counts the requests.
+async fn counting_peer(daemon: &Daemon) -> Arc<Seen> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = Arc::new(Seen::default());
+    let counts = Arc::clone(&seen);
+    tokio::spawn(async move {
+        let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":0,\
+                    \"more_available\":false,\"head_seq\":0,\"floor_seq\":0}}";
+        let answer = http("application/json", page).unwrap();
+        for number in 0.. {
+            let Ok((mut stream, _)) = listener.accept().await else { return };
+            let (counts, answer) = (Arc::clone(&counts), answer.clone());
+            counts.open.lock().insert(number);
+            tokio::spawn(async move {
+                let mut request = vec![0; 64 * 1024];
+                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                    counts.requests.fetch_add(1, Ordering::SeqCst);
+                    if stream.write_all(answer.as_bytes()).await.is_err() {
+                        break;
+                    }
+                }
+                counts.open.lock().remove(&number);
+            });
+        }
+    });
+    daemon.registry.put(friend(address)).await.unwrap();
+    seen
+}
+
+/// Makes a request and waits until it came.
+async fn ask(daemon: &Daemon, seen: &Seen) {
+    let before = seen.requests.load(Ordering::SeqCst);
+    daemon.sync.sync_now(None);
+    let asked = async || seen.requests.load(Ordering::SeqCst) > before;
+    assert!(eventually(asked).await, "no request came");
+}
+
+/// Whether every connection that is open now is closed once `change` has happened.
+async fn closes_all(seen: &Seen, change: impl FnOnce()) -> bool {
+    let before = seen.open.lock().clone();
+    assert!(!before.is_empty(), "nothing is connected");
+    change();
+    eventually(async || seen.open.lock().is_disjoint(&before)).await
+}
+
+#[tokio::test]
+async fn another_network_and_a_sleep_close_what_was_connected() {
+    let daemon = daemon_with_clock("a", clock).await;
+    let seen = counting_peer(&daemon).await;
+    ask(&daemon, &seen).await;
+    let change = || daemon.loopback.change_network();
+    assert!(closes_all(&seen, change).await, "a connection outlived a change of the network");
+
+    ask(&daemon, &seen).await;
+    let sleep = || {
+        SECONDS.fetch_add(3600, Ordering::SeqCst);
+        // It is noticed with the next input, whichever that is.
+        daemon.sync.heard_from(daemon.id);
+    };
+    assert!(closes_all(&seen, sleep).await, "a connection outlived a sleep");
+}
