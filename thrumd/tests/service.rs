@@ -164,7 +164,13 @@ fn service_manager(dir: &Path) -> (PathBuf, impl Fn() -> String) {
     manager.set_read_timeout(Some(LIMIT)).expect("a limit");
     let news = move || {
         let mut bytes = [0; 4096];
-        let length = manager.recv(&mut bytes).expect("news in time");
+        // A signal is no end of the wait: the system interrupts reads with a limit.
+        let length = loop {
+            match manager.recv(&mut bytes) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                received => break received.expect("news in time"),
+            }
+        };
         String::from_utf8(bytes[..length].to_vec()).expect("text")
     };
     (path, news)
