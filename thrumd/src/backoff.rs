@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Why these numbers are not a valid back-off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackoff {
-    /// There would be no wait at all.
+    /// The first delay is zero.
     #[error("the first delay of a back-off must not be zero")]
     Zero,
     /// The first delay is longer than the longest.
@@ -27,7 +27,7 @@ pub struct ExponentialBackoff {
 }
 
 impl ExponentialBackoff {
-    /// A back-off of these numbers.
+    /// Creates a back-off.
     ///
     /// # Errors
     /// When `first` is zero or exceeds `max`, or the jitter exceeds 100 percent.
@@ -48,7 +48,7 @@ impl ExponentialBackoff {
         Ok(Self { first, max, jitter_percent })
     }
 
-    /// The same for a `const`, where invalid numbers don't compile.
+    /// A back-off for a `const`: invalid numbers don't compile.
     #[expect(clippy::panic, reason = "evaluated by the compiler")]
     pub const fn constant(first: Duration, max: Duration, jitter_percent: u8) -> Self {
         match Self::new(first, max, jitter_percent) {
@@ -68,7 +68,7 @@ impl ExponentialBackoff {
     }
 }
 
-/// Counts the failures in a row of one operation, and knows when to retry. `T` is a point in time.
+/// Counts consecutive failures of one operation and tells when to retry. `T` is a point in time.
 #[derive(Debug, Clone, Copy)]
 pub struct Failures<T> {
     count: u32,
@@ -82,8 +82,8 @@ impl<T> Default for Failures<T> {
 }
 
 impl<T: Copy + Ord + Add<Duration, Output = T>> Failures<T> {
-    /// Counts a failure; answers whether it was counted. A failure during the wait for a retry is the same
-    /// failure seen by a second request, and isn't counted.
+    /// Counts a failure; returns whether it counted. A failure before the retry is due is the same failure
+    /// seen by a second request, and doesn't count.
     pub fn record(&mut self, now: T, backoff: &ExponentialBackoff, draw: u64) -> bool {
         if self.until.is_some_and(|until| until > now) {
             return false;
@@ -98,12 +98,12 @@ impl<T: Copy + Ord + Add<Duration, Output = T>> Failures<T> {
         *self = Self::default();
     }
 
-    /// How many failures there were in a row.
+    /// The number of consecutive failures.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// Not to be retried before this time.
+    /// When the next attempt may be made.
     pub fn until(&self) -> Option<T> {
         self.until
     }

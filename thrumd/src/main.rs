@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => {
             let wrong = error.use_stderr();
-            // If the terminal is gone, there is nobody to tell.
+            // A closed terminal can't show the error.
             drop(error.print());
             return if wrong { ExitCode::from(EXIT_CONFIGURATION) } else { ExitCode::SUCCESS };
         }
@@ -94,7 +94,7 @@ fn fail(error: &dyn Error, code: u8, hint: &str) -> ExitCode {
     if !hint.is_empty() {
         text.push_str(&format!("{level}Hint: {hint}\n"));
     }
-    // If stderr is gone, there is nobody to tell.
+    // A closed stderr can't show the error.
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
     ExitCode::from(code)
 }

@@ -1,4 +1,4 @@
-//! Prints an error with its causes on one line, and cuts what others may make long. Used where an error
+//! Prints an error with its causes on one line, and shortens texts that others control. Used where an error
 //! leaves the process.
 
 use std::error::Error;
@@ -19,12 +19,11 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// Characters of a reason that are kept from its beginning and from its end.
+/// How many characters of a reason are kept from its start and its end.
 const KEPT_FIRST: usize = 120;
 const KEPT_LAST: usize = 80;
 
-/// Why something that came from elsewhere is refused, in some 200 characters. Serde quotes a wrong text
-/// whole, between what it says of it: the middle goes.
+/// Why input is refused, in some 200 characters. Serde quotes a wrong text in full, so the middle is cut.
 pub fn brief(reason: &str) -> String {
     let chars = reason.chars().count();
     if chars <= KEPT_FIRST + KEPT_LAST {

@@ -16,10 +16,10 @@ const OWNER_ONLY: u32 = 0o600;
 /// In tests a directory with a file of this name can't be synced.
 pub(crate) const SYNC_FAILS: &str = "sync-fails";
 
-/// What went wrong with a state file.
+/// An error of a state file.
 #[derive(Debug, thiserror::Error)]
 pub enum StateFileError {
-    /// It is there and can't be read.
+    /// The file exists and can't be read.
     #[error("could not read {}", path.display())]
     Read {
         /// The file.
@@ -28,7 +28,7 @@ pub enum StateFileError {
         #[source]
         cause: io::Error,
     },
-    /// It was read and makes no sense.
+    /// The file is damaged.
     #[error("{} is damaged", path.display())]
     Damaged {
         /// The file.
@@ -37,7 +37,7 @@ pub enum StateFileError {
         #[source]
         cause: serde_json::Error,
     },
-    /// The new contents are in their place, but would perhaps not survive a power cut.
+    /// The file was replaced, but may not survive a power cut.
     #[error("could not sync {}, so that a power cut may bring the old state back", path.display())]
     Unsynced {
         /// The directory.
@@ -46,7 +46,7 @@ pub enum StateFileError {
         #[source]
         cause: io::Error,
     },
-    /// It could not be written; the old contents are still there.
+    /// The file could not be written; the old contents are still there.
     #[error("could not {step} {}", path.display())]
     Write {
         /// The file that this step was about.
@@ -68,7 +68,7 @@ pub enum StateFileError {
     },
 }
 
-/// A state file. Whoever has it is its only writer: the directory is locked by this process.
+/// A state file. This process is its only writer, because it has locked the directory.
 #[derive(Debug, Clone)]
 pub struct StateFile {
     path: PathBuf,
@@ -126,7 +126,7 @@ impl StateFile {
         self.write_bytes(&bytes)
     }
 
-    /// The same with any contents.
+    /// Replaces its contents with these bytes.
     ///
     /// # Errors
     /// When a step fails; the error names it.
@@ -136,7 +136,7 @@ impl StateFile {
             let path = path.to_owned();
             move |cause| StateFileError::Write { path, step, cause }
         };
-        // A leftover of a crash may have another mode; only a file made here surely has ours.
+        // A leftover of a crash may have another mode, so the temporary file is always newly created.
         remove_if_present(&temporary).map_err(failed(&temporary, "remove"))?;
         let written = OpenOptions::new()
             .write(true)
@@ -153,7 +153,7 @@ impl StateFile {
                 fs::rename(&temporary, &self.path).map_err(failed(&self.path, "replace"))
             });
         if let Err(error) = written {
-            // On a full disk the half-written file would keep the room that is missing.
+            // On a full disk the half-written file would take up space.
             if let Err(cause) = fs::remove_file(&temporary) {
                 tracing::debug!(path = %temporary.display(), %cause, "temporary file stays");
             }
@@ -177,7 +177,7 @@ impl StateFile {
         Ok(())
     }
 
-    /// Moves a damaged file out of the way, to `NAME.damaged-TIMESTAMP`, and says where it is now.
+    /// Moves a damaged file aside, to `NAME.damaged-TIMESTAMP`, and returns its new path.
     ///
     /// # Errors
     /// When it can't be renamed.
@@ -186,7 +186,7 @@ impl StateFile {
         let aside = self.beside(&format!("damaged-{moment}"));
         fs::rename(&self.path, &aside).map_err(|cause| StateFileError::Write {
             path: self.path.clone(),
-            step: "set aside",
+            step: "move aside",
             cause,
         })?;
         self.sync_directory()?;
@@ -214,7 +214,7 @@ impl StateFile {
     fn sync_directory(&self) -> Result<(), StateFileError> {
         let directory = self.path.parent().unwrap_or(Path::new("."));
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        // Nothing makes this fail on purpose; tests do.
+        // Tests make this step fail.
         let synced = match cfg!(test) && directory.join(SYNC_FAILS).exists() {
             true => Err(io::Error::other("a test")),
             false => synced,

@@ -16,7 +16,7 @@ pub const PEERS: Duration = Duration::from_millis(3500);
 pub const VIEWS: Duration = Duration::from_millis(250);
 /// The log: it writes what was queued.
 pub const LOG: Duration = Duration::from_millis(250);
-/// The end of a private tailscaled, beside views and log: it logs out, which needs the control
+/// The stop of a private tailscaled, in parallel with views and log: it logs out, which needs the control
 /// server.
 pub const TAILNET: Duration = Duration::from_millis(4500);
 /// The runtime: a name look-up without an answer must not delay the end.

@@ -20,7 +20,7 @@ fn local(error: &LogError) -> Failure {
 }
 
 fn no_peer() -> Failure {
-    Failure::local("it is no peer any more".to_owned())
+    Failure::local("it is no longer a peer".to_owned())
 }
 
 impl World {

@@ -67,7 +67,7 @@ fn blames(daemon: &Daemon, fake: &FakePeer) -> String {
 }
 
 #[test]
-fn an_event_that_is_none_is_set_aside_and_the_rest_of_its_page_is_taken() {
+fn an_invalid_event_is_quarantined_and_the_rest_of_its_page_is_stored() {
     let mut missing = event(3);
     missing.as_object_mut().unwrap().remove("hlc");
     let mut large = event(4);
@@ -98,7 +98,7 @@ fn a_page_of_which_nothing_can_be_taken_is_reported() {
         Some(0) => page(vec![json!([1, 2]), json!("text")], 2, false),
         _ => empty(2),
     });
-    let words = format!("2 events of {} were set aside", fake.id());
+    let words = format!("2 events of {} were quarantined", fake.id());
     eventually(SHORT, || holds(daemon.log_text().contains(&words), || daemon.log_text()));
 }
 
@@ -117,7 +117,7 @@ fn the_same_id_with_other_bytes_goes_to_quarantine_and_the_first_stays() {
     let status = daemon.status();
     assert_eq!(status.log.quarantined, 1);
     assert!(
-        status.problems.iter().any(|problem| problem.message.contains("set aside")),
+        status.problems.iter().any(|problem| problem.message.contains("quarantined")),
         "{:?}",
         status.problems
     );

@@ -1,4 +1,4 @@
-//! What every local request has at hand.
+//! The state that every local request uses.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl AdminContext {
         self.registry.get(daemon).map(|peer| self.name_of(&peer))
     }
 
-    /// The name of a peer as people know it.
+    /// The display name of a peer.
     pub(super) fn name_of(&self, peer: &Peer) -> String {
         match self.network.available() {
             Some(network) => network.sync().name_of(peer),

@@ -43,7 +43,7 @@ pub fn registry(error: RegistryError) -> RpcError {
     }
 }
 
-/// The daemon is going down.
+/// The daemon is stopping.
 pub fn stopping() -> RpcError {
     RpcError::new(ErrorCode::STOPPING, "thrumd is stopping")
 }

@@ -59,7 +59,7 @@ pub async fn list(context: &AdminContext) -> Result<PeerListResult, RpcError> {
     })
 }
 
-/// A peer as `peer.list` and `peer.find` show it.
+/// A peer as shown by `peer.list` and `peer.find`.
 pub async fn entry(context: &AdminContext, peer: Peer) -> Result<PeerEntry, RpcError> {
     let checkpoint = context.log.checkpoint(peer.daemon_id).await.map_err(errors::log)?;
     Ok(PeerEntry {

@@ -31,7 +31,7 @@ pub fn problems(
                 peers
                     .iter()
                     .flat_map(|status| match token_misuse(context, status) {
-                        // That it can't be reached follows from it.
+                        // That the peer can't be reached is a consequence.
                         Some(TokenMisuse::AddedAgain(problem)) => [Some(problem), None],
                         Some(TokenMisuse::Copied(problem)) => [Some(problem), status.problem()],
                         None => [status.problem(), None],
@@ -43,19 +43,21 @@ pub fn problems(
     let quarantined = stats.as_ref().map_or(0, |stats| stats.quarantined);
     if quarantined > 0 {
         let message = match quarantined {
-            1 => "1 event was set aside because it could not be taken or understood".to_owned(),
-            n => format!("{n} events were set aside because they could not be taken or understood"),
+            1 => "1 event was quarantined because it could not be stored or interpreted".to_owned(),
+            n => format!(
+                "{n} events were quarantined because they could not be stored or interpreted"
+            ),
         };
         problems.push(Problem::new("quarantine", message, None, Some("thrum daemon logs")));
     }
     problems
 }
 
-/// What keeps us from every peer.
+/// The problem that prevents sync with every peer.
 fn obstacle(context: &AdminContext, peers: &[PeerStatus]) -> Option<Problem> {
     let wanted = context.config.sync == SyncMode::On || context.registry.sync_wanted();
     if context.config.sync == SyncMode::Forbidden {
-        // Nothing to miss unless somebody was paired.
+        // Not a problem without peers.
         let message =
             "sync is forbidden by sync = false (THRUM_TS_ENABLED), though there are peers";
         return (!peers.is_empty()).then(|| {
@@ -77,11 +79,11 @@ fn obstacle(context: &AdminContext, peers: &[PeerStatus]) -> Option<Problem> {
     }
 }
 
-/// What it means that the token of a peer came from another machine.
+/// What the use of a peer's token by another machine means.
 enum TokenMisuse {
-    /// Perhaps its own, under a new identity.
+    /// The machine may be the peer itself, under a new identity.
     AddedAgain(Problem),
-    /// Not its own, which is in the tailnet as it was.
+    /// Another machine: the peer is still in the tailnet as before.
     Copied(Problem),
 }
 
@@ -100,11 +102,11 @@ fn token_misuse(context: &AdminContext, peer: &PeerStatus) -> Option<TokenMisuse
     };
     Some(match bound.and_then(|node| tailnet?.node(&node)) {
         Some(_) => TokenMisuse::Copied(problem(&format!(
-            "somebody has copied it; pairing {name} again makes a new one"
+            "someone has copied it; pairing {name} again makes a new one"
         ))),
         None => TokenMisuse::AddedAgain(problem(&format!(
             "{name} was removed from the tailnet and added again, and must be paired again; or \
-             somebody has copied the token"
+             someone has copied the token"
         ))),
     })
 }

@@ -9,7 +9,7 @@ use tokio::net::UnixListener;
 /// What went wrong with the socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Another daemon answers there.
+    /// Another daemon answers on the socket.
     #[error("another thrumd answers on {path}; stop it, or set THRUM_SOCKET to another path")]
     Live {
         /// The socket.
@@ -118,7 +118,7 @@ impl LocalSocket {
     }
 }
 
-/// Removes a socket on which nobody answers.
+/// Removes a socket on which nothing listens.
 fn remove_stale(path: &Path) -> Result<(), SocketError> {
     let failed = |what| move |cause| SocketError::System { what, path: path.to_owned(), cause };
     match std::fs::symlink_metadata(path) {
@@ -134,7 +134,7 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path).map_err(failed("remove the stale"))
         }
-        Err(error) => Err(failed("find out who answers on")(error)),
+        Err(error) => Err(failed("check for a daemon on")(error)),
     }
 }
 

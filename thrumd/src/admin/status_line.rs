@@ -35,7 +35,7 @@ fn peers_line(context: &AdminContext, network: &PeerNetwork) -> String {
     }
     let peers: Vec<DaemonId> =
         context.registry.all().into_iter().map(|peer| peer.daemon_id).collect();
-    let mut line = peer_counts(&peers, &network.sync().standing().borrow());
+    let mut line = peer_counts(&peers, &network.sync().peer_states().borrow());
     for (index, address) in context.network.listening().iter().enumerate() {
         line.push_str(if index == 0 { ", listening on " } else { " and " });
         line.push_str(&address.to_string());
@@ -51,12 +51,12 @@ fn waiting(why: &str) -> String {
     }
 }
 
-fn peer_counts(peers: &[DaemonId], standing: &BTreeMap<DaemonId, PeerState>) -> String {
+fn peer_counts(peers: &[DaemonId], states: &BTreeMap<DaemonId, PeerState>) -> String {
     if peers.is_empty() {
         return "no peers: pair one with `thrum peer add`".to_owned();
     }
     let count = |wanted: fn(Option<PeerState>) -> bool| {
-        peers.iter().filter(|peer| wanted(standing.get(peer).copied())).count()
+        peers.iter().filter(|peer| wanted(states.get(peer).copied())).count()
     };
     let connected = count(|state| {
         use PeerState::{CatchingUp, InSync, LogChanged};
@@ -84,15 +84,15 @@ mod tests {
     fn the_line_counts_peers_by_how_it_stands_with_them() {
         let id = |n: u8| -> DaemonId { format!("d_01ARZ3NDEKTSV4RRFFQ69G5FA{n}").parse().unwrap() };
         let peers = [id(1), id(2), id(3), id(4)];
-        let standing = BTreeMap::from([
+        let states = BTreeMap::from([
             (id(1), PeerState::InSync),
             (id(2), PeerState::CatchingUp),
             (id(3), PeerState::BackingOff),
         ]);
         let words = "2 peers connected, 1 backing off, 1 not reached yet";
-        assert_eq!(peer_counts(&peers, &standing), words);
-        assert_eq!(peer_counts(&peers[..1], &standing), "1 peer connected");
-        assert!(peer_counts(&[], &standing).starts_with("no peers"));
+        assert_eq!(peer_counts(&peers, &states), words);
+        assert_eq!(peer_counts(&peers[..1], &states), "1 peer connected");
+        assert!(peer_counts(&[], &states).starts_with("no peers"));
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl ParsedEvent<'_> {
 
 /// Why an event was not digested.
 enum Failure {
-    /// It can't be: it stays in the log and is relayed all the same.
+    /// The event can't be digested. It stays in the log and is still relayed.
     Undigestible(String),
     Sqlite(rusqlite::Error),
 }

@@ -69,7 +69,7 @@ pub(super) struct FollowerSignals {
 pub(super) struct Waiting<'a>(&'a FollowerSignals);
 
 impl FollowerSignals {
-    /// Take it before comparing log and views: what comes later is digested at once.
+    /// Take it before comparing log and views: later events are digested at once.
     pub(super) fn wait(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         Waiting(self)
@@ -212,7 +212,7 @@ impl Follower {
         while at.place.sequence < head.place.sequence {
             let page = self.page(at.place.sequence, PAGE_EVENTS).await?;
             if page.events.is_empty() {
-                // The remaining positions hold no events any more.
+                // The remaining positions no longer hold events.
                 let more = page.more_available && page.next > at.place.sequence;
                 at.place =
                     if more { Place { sequence: page.next, event_id: None } } else { head.place };

@@ -9,9 +9,9 @@ use thrum_api::limits::PAIRING_TIMEOUT_SECONDS;
 use thrum_api::local::TailnetKind;
 use tracing_subscriber::filter::Targets;
 
-/// A Unix socket's path has room for this many bytes and a zero (`sun_path`).
+/// Longest path of a Unix socket in bytes, without the final zero (`sun_path`).
 const SOCKET_PATH_MAX_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
-/// Longer than anyone needs, and far from any overflow.
+/// Longest accepted duration, far from any overflow.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(super) fn boolean(text: &str) -> Result<bool, String> {

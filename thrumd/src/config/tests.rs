@@ -143,7 +143,7 @@ fn a_bad_value_is_refused_with_the_setting_the_value_and_its_origin() {
 }
 
 #[test]
-fn a_port_that_each_start_picks_anew_is_for_the_loopback_tailnet_alone() {
+fn port_0_is_for_the_loopback_tailnet_only() {
     for kind in ["tailscaled", "private"] {
         let refused = refusal(&[("THRUM_TAILNET", kind), ("THRUM_TS_PORT", "0")]);
         assert!(refused.contains("loopback tailnet only"), "{refused}");
@@ -209,7 +209,7 @@ fn the_page_on_settings_is_up_to_date() {
     golden("../docs/configuration.md", &print::markdown());
 }
 
-/// `THRUM_UPDATE=1 cargo test -p thrumd config` writes the files anew.
+/// `THRUM_UPDATE=1 cargo test -p thrumd config` rewrites the files.
 fn golden(file: &str, made: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("THRUM_UPDATE").is_some() {

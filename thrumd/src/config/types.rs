@@ -84,7 +84,7 @@ pub struct Config {
     pub log: String,
     /// The file that identifies this machine (`THRUM_MACHINE_ID_FILE`, `/etc/machine-id`).
     pub machine_id_file: PathBuf,
-    /// Where stderr goes, if the starter said so (`THRUM_LOG_PATH`); only repeated in `health`.
+    /// The file that stderr is written to, if known (`THRUM_LOG_PATH`); only reported in `health`.
     pub log_path: Option<PathBuf>,
     /// The socket of the machine's tailscaled (`THRUM_TS_SOCKET`); None is the system's usual one.
     pub tailscale_socket: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Damaged rows: events whose bytes in the database are not a JSON object any more.
+//! Damaged rows: events whose bytes in the database are no longer a JSON object.
 
 use rusqlite::{OptionalExtension, params};
 use thrum_api::Sequence;

@@ -1,4 +1,4 @@
-//! `identity.json`: who this daemon is. Beside the database, so that a lost database is noticed.
+//! The identity of this daemon, in `identity.json`. A separate file, so that a lost database is noticed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use crate::statefile::{StateFile, StateFileError};
 
 const FILE: &str = "identity.json";
 
-/// What went wrong with the identity file.
+/// An error of the identity file.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// Never answered by a new identity: peers know this daemon by the old one.
@@ -49,12 +49,12 @@ pub enum IdentityError {
     },
 }
 
-/// Who this daemon is.
+/// The identity of this daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The daemon.
     pub daemon_id: DaemonId,
-    /// Who it was before each reset: the log still has what was written here under those.
+    /// Its ids before each reset: the log still has events that were written here under them.
     pub former: Vec<DaemonId>,
     /// This daemon had a database before.
     pub had_database: bool,
@@ -101,7 +101,7 @@ impl Identity {
         };
         let foreign = match (&stored.machine_id, &machine_id) {
             (Some(then), Some(now)) => then != now,
-            // Without an id on either side there is nothing to tell a copy by.
+            // A copy can't be detected without an id on either side.
             _ => false,
         };
         if stored.machine_id.is_none() && machine_id.is_some() {
@@ -111,7 +111,7 @@ impl Identity {
         Ok(stored.identity(foreign))
     }
 
-    /// Notes that there is a database now. Called once, after the log was made.
+    /// Records that there is a database now. Called once, after the log was created.
     ///
     /// # Errors
     /// When the file can't be read or written.
@@ -163,7 +163,7 @@ impl Identity {
     }
 }
 
-/// The command that makes another daemon of this state directory.
+/// The command that gives this state directory a new identity.
 pub fn how_to_reset(state_dir: &Path) -> &'static str {
     if state_dir.starts_with("/var/lib") {
         "sudo thrum daemon reset-identity"
@@ -172,7 +172,7 @@ pub fn how_to_reset(state_dir: &Path) -> &'static str {
     }
 }
 
-/// Whether a daemon ever kept its state there.
+/// Whether a daemon has used this state directory.
 pub fn is_kept_in(state_dir: &Path) -> bool {
     state_dir.join(FILE).exists()
 }

@@ -1,4 +1,4 @@
-//! The machines that are paired with this one, and how they get paired.
+//! Identity, peers and pairing.
 
 mod find;
 pub mod identity;

@@ -99,7 +99,7 @@ fn log_end(news: &PairingNews) {
     }
 }
 
-/// Counts a local call as waiting for news. Dropping it unanswered ends the session.
+/// Counts a local call that waits for news. Dropping it unanswered ends the session.
 struct WaitGuard {
     active: Arc<ActiveSession>,
     answered: bool,
@@ -111,7 +111,7 @@ impl WaitGuard {
         Self { active, answered: false }
     }
 
-    /// The caller has its answer and may come again for the next one.
+    /// The caller has its answer and may wait for the next news.
     fn answered(mut self) {
         self.answered = true;
     }
@@ -148,7 +148,7 @@ impl Pairing {
                 let left = clock::words(session.time_left(now));
                 return Err(RpcError::new(
                     ErrorCode::PAIRING_BUSY,
-                    format!("someone else is pairing on this machine, for at most {left} more"),
+                    format!("another pairing is open on this machine, for at most {left} more"),
                 )
                 .hint("end the other `thrum peer add` with Ctrl-C, or wait until it is done"));
             }

@@ -48,7 +48,7 @@ impl PeersFile {
         }
     }
 
-    /// Whether both would be written as the same bytes.
+    /// Whether both serialise to the same bytes.
     pub(super) fn same_as(&self, other: &Self) -> bool {
         let (this, that) = (serde_json::to_vec(self), serde_json::to_vec(other));
         matches!((this, that), (Ok(this), Ok(that)) if this == that)

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Peer;
 use crate::tailnet::Caller;
 
-/// How many machines may wait at once. The oldest makes room for a newer one.
+/// How many machines may wait at once. A newer one replaces the oldest.
 const PENDING_MAX: usize = 256;
 
 /// Machines that were given a token and have not used it yet.

@@ -22,7 +22,7 @@ impl Default for PairingPolicy {
 }
 
 impl PairingPolicy {
-    /// Whether nobody ever set it.
+    /// Whether it was never set.
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -14,7 +14,7 @@ use crate::{clock, ids};
 pub struct Peer {
     /// The id of its daemon.
     pub daemon_id: DaemonId,
-    /// The name that it gave itself.
+    /// The name that it reports.
     pub name: String,
     /// `ip:port` or `host:port` to dial.
     pub address: String,
@@ -27,7 +27,7 @@ pub struct Peer {
     /// We joined it, and it has not accepted our token yet. If it refuses the token, the pairing
     /// was never completed and the entry is removed.
     pub unconfirmed: bool,
-    /// It told us, or showed by refusing our token, that we were removed there.
+    /// It has removed us: it notified us, or refused our token.
     pub removed_us: bool,
     /// The capability by which it was paired without a code. It stays a peer as long as the
     /// tailnet's policy grants it that.

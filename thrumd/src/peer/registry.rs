@@ -17,7 +17,7 @@ use crate::tailnet::Caller;
 
 const FILE: &str = "peers.json";
 
-/// What went wrong with the registry.
+/// An error of the registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// `peers.json` can't be read or written. Memory and disk are the same: as before the change, or
@@ -100,7 +100,7 @@ impl Registry {
             Err(error @ StateFileError::Damaged { .. }) => {
                 let aside = file.set_aside().map_err(RegistryError::File)?;
                 let warning = format!(
-                    "{}; it was set aside as {} and no machine is paired now: put a backup in its \
+                    "{}; it was moved aside to {} and no machine is paired now: put a backup in its \
                      place and restart, or pair again with `thrum peer add`",
                     Chain(&error),
                     aside.display()
@@ -138,7 +138,7 @@ impl Registry {
         self.shared.contents.lock().policy.clone()
     }
 
-    /// Stores whether it may.
+    /// Stores whether a grant may replace the code.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -173,8 +173,8 @@ impl Registry {
         Ok(known)
     }
 
-    /// As [`Self::put`], if `may` accepts the peer that has this id now. Whether it did; no other
-    /// change comes in between.
+    /// As [`Self::put`], if `may` accepts the peer that has this id now. Returns whether it did; no other
+    /// change happens in between.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -198,8 +198,8 @@ impl Registry {
         Ok(put)
     }
 
-    /// Stores a pending pairing, unless its token was replaced by a decision of a person. Whether it
-    /// did.
+    /// Stores a pending pairing, unless its token was replaced by a decision of a person. Returns whether
+    /// it did.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -234,8 +234,8 @@ impl Registry {
         Ok(gone.map(|entry| entry.peer))
     }
 
-    /// As [`Self::remove`], if `may` accepts the peer. Whether it was there and was removed; no other
-    /// change comes in between.
+    /// As [`Self::remove`], if `may` accepts the peer. Returns whether it was removed; no other change
+    /// happens in between.
     ///
     /// # Errors
     /// When the file can't be written.

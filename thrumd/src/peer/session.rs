@@ -11,8 +11,8 @@ use super::Peer;
 use super::pending::{PendingPairing, PendingPairings, Replaces};
 use crate::tailnet::Caller;
 
-/// How long a session stays open while nobody waits for its news: a client needs a moment from one
-/// wait to the next, and the session of a killed client must not stay open.
+/// How long a session stays open without a client that waits for its news. A client needs a moment between
+/// two waits, and the session of a killed client must not stay open.
 pub(super) const UNATTENDED: Duration = Duration::from_secs(10);
 /// How long callers are told why the last session ended, instead of that there is none.
 const REMEMBERED: Duration = Duration::from_secs(300);
@@ -49,7 +49,7 @@ impl Session {
         }
     }
 
-    /// Ends the session if its time is over or nobody waits any more.
+    /// Ends the session if its time is over or no client waits.
     pub(super) fn tick(&mut self, now: Instant) {
         if self.is_over() || self.storing {
         } else if now >= self.ends_at {
@@ -71,7 +71,7 @@ impl Session {
         self.pending.get(now, token, caller).is_some()
     }
 
-    /// A caller gives a code. After Ok it may be made pending.
+    /// Checks a caller's code. After Ok the caller may be made pending.
     ///
     /// # Errors
     /// What to answer the caller.
@@ -132,7 +132,7 @@ impl Session {
         Some(pending)
     }
 
-    /// The pending pairing is on disk (`success`), or could not be written and may be tried again.
+    /// Ends the write of the pending pairing. Without `success` it may be tried again.
     pub(super) fn stored(&mut self, now: Instant, pending: PendingPairing, success: bool) {
         self.storing = false;
         if success {
@@ -142,20 +142,20 @@ impl Session {
         }
     }
 
-    /// The person at this machine ends the session.
+    /// Ends the session for the person at this machine.
     pub(super) fn cancel(&mut self, now: Instant) {
         if !self.is_over() && !self.storing {
             self.end(now, PairingNews::Cancelled);
         }
     }
 
-    /// A client begins to wait for news.
+    /// Counts a client that begins to wait for news.
     pub(super) fn add_waiter(&mut self) {
         self.waiters = self.waiters.saturating_add(1);
     }
 
-    /// A client stops waiting: it has an answer (`answered`), or disconnected without one. When the
-    /// last one disconnects, the session ends.
+    /// Counts a client that stops waiting: it has an answer (`answered`), or disconnected without one. When
+    /// the last one disconnects, the session ends.
     pub(super) fn remove_waiter(&mut self, now: Instant, answered: bool) {
         self.waiters = self.waiters.saturating_sub(1);
         self.unattended_since = now;

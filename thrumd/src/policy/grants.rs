@@ -15,8 +15,8 @@ use crate::peer::{PendingPairings, Registry};
 use crate::report::Chain;
 use crate::tailnet::{Caller, Tailnet, TailnetError};
 
-/// How long a grant that was seen is trusted while its peer keeps calling. A change of the tailnet's
-/// policy doesn't cut open connections.
+/// How long a checked grant is trusted while its peer keeps calling. A change of the tailnet's policy
+/// doesn't cut open connections.
 pub(super) const GRANT_TTL: Duration = Duration::from_secs(30);
 /// How long a new token may stay unused.
 pub(super) const PENDING_LIFETIME: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ pub(super) struct Shared {
     pub(super) pending: Mutex<PendingPairings>,
     /// When each peer was last seen to have its grant.
     pub(super) granted_at: Mutex<BTreeMap<DaemonId, Instant>>,
-    /// Nodes whose peers were removed, and why: they are told when they call again.
+    /// Nodes whose peers were removed, and why: the answer when they call again.
     withdrawn: Mutex<BTreeMap<String, String>>,
     /// Wakes the monitor: a peer called that has lost its grant.
     pub(super) recheck: Notify,
@@ -79,8 +79,8 @@ impl Policy {
         (policy.on && possible).then_some(policy.capability)
     }
 
-    /// What our tailscaled says of the node now. The values of the grant may narrow it in later
-    /// versions; here having it is enough.
+    /// What our tailscaled reports for the node now. Having the grant is enough; later versions may use its
+    /// values to narrow it.
     pub(super) async fn grant_status(&self, node: &str) -> Result<GrantStatus, TailnetError> {
         let Some(capability) = self.capability() else { return Ok(GrantStatus::Off) };
         let granted = self.shared.tailnet.grants(node, &capability).await?.is_some();
@@ -90,8 +90,7 @@ impl Policy {
         })
     }
 
-    /// What a caller without a token is told: whether it may pair by policy, or nothing while that
-    /// is off.
+    /// The answer to a caller without a token: whether it may pair by policy, or nothing while that is off.
     pub async fn offer(&self, caller: &Caller) -> Option<bool> {
         let node = caller.node.as_ref()?;
         match self.grant_status(&node.stable_id).await {
@@ -99,18 +98,23 @@ impl Policy {
             Ok(GrantStatus::NotGranted(_)) => Some(false),
             Ok(GrantStatus::Off) => None,
             Err(error) => {
-                tracing::warn!("can't tell what {} may: {}", caller.describe(), Chain(&error));
+                tracing::warn!(
+                    "can't look up the grants of {}: {}",
+                    caller.describe(),
+                    Chain(&error)
+                );
                 None
             }
         }
     }
 
-    /// Whether a peer whose token was right may go on. A peer that was paired with a code always may.
+    /// Checks whether a peer with a valid token may continue. A peer that was paired with a code always
+    /// may.
     ///
     /// # Errors
-    /// What to answer it (fail closed): its grant is missing now, or the tailnet can't be asked. It
-    /// may try again: that it is no longer a peer, [`Self::refusal`] tells it once the monitor has
-    /// missed the grant twice. A node that is being changed has none for a moment.
+    /// The answer (fail closed): its grant is missing now, or the tailnet can't be asked. It may retry,
+    /// because a node that is being changed has no grant for a moment. Once the monitor has missed the
+    /// grant twice, [`Self::refusal`] tells it that it was removed.
     pub async fn admits(&self, id: DaemonId, caller: &Caller) -> Result<(), RpcError> {
         let by_policy = self.shared.registry.get(id).and_then(|peer| peer.by_policy);
         let Some(capability) = by_policy else { return Ok(()) };
@@ -153,7 +157,7 @@ impl Policy {
         )
     }
 
-    /// A caller was authenticated: forgets why its node was removed once.
+    /// Forgets why the node of an authenticated caller was removed earlier.
     pub fn let_in(&self, caller: &Caller) {
         if let Some(node) = &caller.node {
             self.shared.withdrawn.lock().remove(&node.stable_id);
@@ -169,9 +173,9 @@ impl Policy {
     }
 }
 
-/// The answer while the tailnet can't be asked what the caller is granted.
+/// The answer while the tailnet can't be asked for the caller's grants.
 pub(super) fn unavailable(caller: &Caller, error: &TailnetError) -> RpcError {
-    tracing::warn!("can't tell what {} may: {}", caller.describe(), Chain(error));
+    tracing::warn!("can't look up the grants of {}: {}", caller.describe(), Chain(error));
     let message = "what the tailnet's policy grants can't be determined at the moment";
     RpcError::new(ErrorCode::INTERNAL, message)
 }

@@ -28,7 +28,7 @@ pub(super) const SETTLE: Duration = Duration::from_secs(2);
 /// How long a node must be absent from the tailnet until its peer is removed.
 pub(super) const ABSENCE_LIMIT: Duration = Duration::from_secs(300);
 
-/// What one check of a peer showed.
+/// The result of one check of a peer.
 pub(super) enum Observation {
     Granted,
     /// Its node isn't in the tailnet.
@@ -114,7 +114,7 @@ impl Policy {
             };
             next = Some(next.map_or(at, |next: Instant| next.min(at)));
         }
-        // All at once: telling a peer may take seconds, and must not delay the others.
+        // In parallel: notifying a peer may take seconds and must not delay the others.
         if join_all(removals).await.contains(&false) {
             let at = Instant::now() + RETRY;
             next = Some(next.map_or(at, |next| next.min(at)));
@@ -165,7 +165,7 @@ impl Policy {
         }
     }
 
-    /// Forgets a peer and tells it. False if that failed and has to be tried again.
+    /// Removes a peer and notifies it. False if that failed and has to be retried.
     async fn remove(&self, peer: Peer, why: String, sync: &Sync) -> bool {
         let id = peer.daemon_id;
         // A person may have paired it with a code meanwhile.

@@ -1,4 +1,4 @@
-//! `pair.request` without a code, and the first request with the token that it gave.
+//! Pairing by policy: `pair.request` without a code, and the first request with the resulting token.
 
 use thrum_api::peer::{PairRequestParams, Paired, PairedStatus, reason};
 use thrum_api::{DaemonId, ErrorCode, RpcError};
@@ -14,7 +14,7 @@ impl Policy {
     /// the capability. Its first request with the token makes it a peer.
     ///
     /// # Errors
-    /// What to answer the caller: off, not granted, another machine's daemon id, or invalid params.
+    /// The answer to the caller: off, not granted, another machine's daemon id, or invalid params.
     pub async fn request(
         &self,
         caller: &Caller,
@@ -104,10 +104,10 @@ impl Policy {
         Ok(stored.then_some(id))
     }
 
-    /// How a machine is marked that pairs under the daemon id of `current`: with the capability, or
-    /// with none if a person paired that very node before. None if it may not pair: a daemon id is
-    /// only a claim, so the machine must be the node that is paired under it. A node that was paired
-    /// by policy and has left the tailnet may be replaced.
+    /// The capability to store for a machine that pairs under the daemon id of `current`: none if a person
+    /// paired that node before. None in all if it may not pair: a daemon id is only a claim, so the machine
+    /// must be the node that is paired under it. A node that was paired by policy and has left the tailnet
+    /// may be replaced.
     async fn marking(
         &self,
         current: Option<&Peer>,

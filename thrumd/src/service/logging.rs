@@ -25,7 +25,7 @@ enum Line {
     Plain,
 }
 
-/// Logs to stderr from now on. `filter` is the parsed setting `log`; a second call changes nothing.
+/// Installs the logger for stderr. `filter` is the parsed setting `log`; a second call changes nothing.
 pub fn log_to_stderr(filter: &str) {
     let (filter, handle) = reload::Layer::new(targets(filter));
     let line = if to_journal() { Line::Journal } else { Line::Plain };

@@ -42,14 +42,15 @@ pub fn report_status(context: Arc<AdminContext>, mut shown: String) {
         let (mut bound, mut peers) = (network.bound(), context.registry.watch());
         let (mut presence, mut problem) =
             (network.tailnet().presence(), network.listener_problem());
-        let (mut standing, mut enabled) = (network.sync().standing(), network.sync().enabled());
+        let (mut peer_states, mut enabled) =
+            (network.sync().peer_states(), network.sync().enabled());
         loop {
             let changed = tokio::select! {
                 changed = bound.changed() => changed,
                 changed = peers.changed() => changed,
                 changed = presence.changed() => changed,
                 changed = problem.changed() => changed,
-                changed = standing.changed() => changed,
+                changed = peer_states.changed() => changed,
                 changed = enabled.changed() => changed,
             };
             if changed.is_err() {

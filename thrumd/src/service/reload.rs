@@ -35,7 +35,7 @@ impl Reload {
         readiness::notify(&[NotifyState::Ready]);
     }
 
-    /// Says where a secret can be read by everyone on this machine.
+    /// Warns about a secret that everyone on this machine can read.
     pub(super) fn warn_of_readable_secret(&self) {
         let Some(path) = self.current.world_readable_secret() else { return };
         let ours = path.metadata().is_ok_and(|file| file.uid() == geteuid().as_raw());

@@ -38,12 +38,12 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
 
 async fn step(what: &str, until: Instant, work: impl Future<Output = ()>) {
     if timeout_at(until, work).await.is_err() {
-        tracing::warn!("{what}: did not end in time, going on");
+        tracing::warn!("{what}: did not end in time, continuing");
     }
 }
 
-/// From now on a panic in any thread or task ends the process with an error, so that the service
-/// manager restarts it. A daemon with a dead part would look healthy.
+/// Makes a panic in any thread or task end the process with an error, so that the service manager restarts
+/// it. Otherwise a daemon with a dead part would look healthy.
 pub fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!("internal error, thrumd ends: {panic}");

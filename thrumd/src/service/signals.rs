@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Reload, ServiceError};
 
-/// Handles signals from now on. The first SIGTERM or SIGINT stops the daemon in order; the second
+/// Installs the signal handlers. The first SIGTERM or SIGINT stops the daemon in order; the second
 /// ends it at once. SIGHUP reads the settings again; on a terminal it means that the terminal is gone
 /// and stops the daemon.
 ///
@@ -36,7 +36,7 @@ pub fn listen(stop: CancellationToken, mut reload: Reload) -> Result<(), Service
             if !first {
                 tracing::warn!("{name} again: ending at once");
                 // The log is safe at any moment: only unacknowledged events are lost.
-                #[expect(clippy::exit, reason = "a person asked twice")]
+                #[expect(clippy::exit, reason = "a second signal ends thrumd at once")]
                 std::process::exit(1);
             }
             tracing::info!("{name}: stopping");

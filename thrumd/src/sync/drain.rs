@@ -1,5 +1,5 @@
-//! Drain before exit: peers that can be reached get what was acknowledged here. A CI runner's disk may be
-//! gone a moment later.
+//! Drain before exit: reachable peers get every acknowledged event. A CI runner's disk may be gone a moment
+//! later.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,11 +14,10 @@ use super::hub::{DrainState, Input, LinkSnapshot};
 use super::protocol::drain::waits;
 use super::shared::{Message, Shared};
 
-/// How often the peers' states are looked at while the drain waits.
+/// How often the drain polls the states of the peers.
 const POLL: Duration = Duration::from_millis(10);
 
-/// Asks every peer whether it holds this log. Returns when those that answer have confirmed that, or
-/// have had their time.
+/// Notifies every peer. Returns when those that answer have confirmed this log, or their time is over.
 pub(super) async fn drain(shared: &Arc<Shared>) {
     let begun = Instant::now();
     let mut links = snapshots(shared, true).await;
@@ -40,21 +39,21 @@ fn warn(shared: &Shared, peer: DaemonId, lack: Option<u64>) {
             "{name} still lacks events of this log ({count}); they go out when thrumd runs again"
         ),
         Some(0) | None => tracing::warn!(
-            "{name} did not say that it holds this log to its end; what it lacks goes out when \
+            "{name} did not confirm the end of this log; what it lacks goes out when \
              thrumd runs again"
         ),
     }
 }
 
 async fn snapshots(shared: &Arc<Shared>, begin: bool) -> BTreeMap<DaemonId, LinkSnapshot> {
-    // The driver may not know of the last events yet.
+    // The driver may not have seen the last events yet.
     let head = Input::Head(shared.log.head().place.sequence);
-    let (answer, views) = oneshot::channel();
+    let (answer, snapshots) = oneshot::channel();
     let inputs = begin.then_some(Input::Drain).into_iter().chain([head]).map(Message::Input);
-    for message in inputs.chain([Message::Views(answer)]) {
+    for message in inputs.chain([Message::Snapshots(answer)]) {
         if shared.inputs.send(message).await.is_err() {
             return BTreeMap::new();
         }
     }
-    views.await.map(|views| views.links).unwrap_or_default()
+    snapshots.await.map(|snapshots| snapshots.links).unwrap_or_default()
 }

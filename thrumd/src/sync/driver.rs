@@ -1,7 +1,7 @@
-//! The task that owns the hub: hears of everything, and has done what the hub says.
+//! The driver: the task that owns the hub, passes inputs to it and starts the actions that it returns.
 //!
-//! It never waits for anything but the next input: what takes time runs in tasks of its own, which
-//! report back. When nothing happens, the one timer is the hub's next wake-up.
+//! It waits only for the next input. Slow actions run in separate tasks, which report back. The only timer
+//! is the hub's next wake-up.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::hub::{Action, Hub, Input, MonotonicTime, Timing};
 use super::pairings::KnownTokens;
 use super::protocol::NotifyRequest;
-use super::shared::{Message, Shared, Views, chain};
+use super::shared::{Message, Shared, Snapshots, chain};
 use super::sleep::{self, Sleep};
 use super::{notify, pull};
 use crate::clock;
@@ -27,16 +27,16 @@ pub(super) struct Driver {
     timing: Timing,
     begun: Instant,
     sleep: Sleep,
-    /// The scheduler was announced.
+    /// The start of the scheduler was logged.
     announced: bool,
     tokens: KnownTokens,
-    /// What was last logged of each peer.
+    /// The state of each peer that was logged last.
     logged: BTreeMap<DaemonId, PeerState>,
 }
 
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, timing: Timing, through: sleep::Clock) -> Self {
-        // Two daemons must not draw the same jitter; nothing else depends on it.
+        // Two daemons must not have the same jitter; nothing else depends on the seed.
         let ulid = shared.log.daemon().ulid();
         #[expect(clippy::cast_possible_truncation, reason = "any 64 bits of it do")]
         let seed = u128::from(ulid) as u64;
@@ -76,8 +76,8 @@ impl Driver {
                 Some(message) = inputs.recv() => match message {
                     Message::Input(input) => self.input(input),
                     Message::Peers => self.peers(),
-                    // Who asked may have gone.
-                    Message::Views(answer) => drop(answer.send(self.views())),
+                    // The caller may have stopped waiting.
+                    Message::Snapshots(answer) => drop(answer.send(self.snapshots())),
                 },
                 Ok(()) = log.changed() => {
                     let head = log.borrow_and_update().place.sequence;
@@ -111,7 +111,7 @@ impl Driver {
         }
     }
 
-    /// Another network, or a sleep: what was connected may be dead without a sign of it.
+    /// After a network change or a sleep, connections may be dead without an error.
     fn connections_are_stale(&mut self, input: Input) {
         self.shared.client.forget_connections();
         self.input(input);
@@ -139,15 +139,15 @@ impl Driver {
         let peers = self.tokens.update(&self.shared.pairings.settled());
         self.shared.traffic.lock().retain(|peer, _| peers.contains_key(peer));
         self.logged.retain(|peer, _| peers.contains_key(peer));
-        self.shared.standing.send_replace(self.logged.clone());
+        self.shared.peer_states.send_replace(self.logged.clone());
         self.input(Input::Peers(peers));
     }
 
-    fn views(&self) -> Views {
+    fn snapshots(&self) -> Snapshots {
         let peers = self.shared.registry.all();
         let ids = peers.iter().map(|peer| peer.daemon_id);
         let links = ids.filter_map(|peer| Some((peer, self.hub.snapshot(peer)?))).collect();
-        Views { elapsed: self.begun.elapsed(), links }
+        Snapshots { elapsed: self.begun.elapsed(), links }
     }
 
     fn input(&mut self, input: Input) {
@@ -162,22 +162,22 @@ impl Driver {
             self.act(action);
         }
         if let Some(peer) = about {
-            self.tell_of_changes(peer);
+            self.log_state_change(peer);
         }
     }
 
-    /// One line when a peer is lost or back, none while it stays so.
-    fn tell_of_changes(&mut self, id: DaemonId) {
-        let Some(view) = self.hub.snapshot(id) else { return };
-        let old = self.logged.insert(id, view.state);
-        if old == Some(view.state) {
+    /// Logs one line when a peer's state changes.
+    fn log_state_change(&mut self, id: DaemonId) {
+        let Some(snapshot) = self.hub.snapshot(id) else { return };
+        let old = self.logged.insert(id, snapshot.state);
+        if old == Some(snapshot.state) {
             return;
         }
-        self.shared.standing.send_replace(self.logged.clone());
+        self.shared.peer_states.send_replace(self.logged.clone());
         let name = self.shared.registry.get(id);
         let name = name.map_or_else(|| id.to_string(), |peer| self.shared.name_of(&peer));
-        let why = view.last_failure.map(|failure| failure.text).unwrap_or_default();
-        match view.state {
+        let why = snapshot.last_failure.map(|failure| failure.text).unwrap_or_default();
+        match snapshot.state {
             PeerState::BackingOff | PeerState::NeverReached if !why.is_empty() => {
                 tracing::info!("sync: can't sync with {name} ({id}), trying again: {why}");
             }
@@ -185,7 +185,7 @@ impl Driver {
                 tracing::warn!("sync: {name} ({id}) has removed this machine; pair again to sync");
             }
             PeerState::LogChanged => tracing::info!(
-                "sync: the log of {name} ({id}) is another one than before; reading it from its start"
+                "sync: the log of {name} ({id}) was replaced; reading it from its start"
             ),
             _ if matches!(old, Some(PeerState::BackingOff | PeerState::RemovedUs)) => {
                 tracing::info!("sync: {name} ({id}) answers again");
@@ -221,18 +221,18 @@ impl Driver {
                 })
             }
             Action::ConfirmPairing(peer) => self.with_token(peer, move |token| async move {
-                let _turn = shared.pairings.turn().await;
+                let _lock = shared.pairings.join_lock().await;
                 shared.pairings.confirm(peer, token).await;
             }),
             Action::DropPairing(peer) => self.with_token(peer, move |token| async move {
-                let _turn = shared.pairings.turn().await;
+                let _lock = shared.pairings.join_lock().await;
                 tracing::warn!("[pairing] {peer} does not accept our token: it was never paired");
                 shared.pairings.undo(peer, token).await;
             }),
         }
     }
 
-    /// Does something about the token that the hub means, which may not be the registry's any more.
+    /// Acts on the token that the hub knows, which the registry may have replaced meanwhile.
     fn with_token<F>(&self, peer: DaemonId, work: impl FnOnce(Token) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -249,7 +249,7 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         self.shared.spawn(async move {
             if let Some(input) = work.await {
-                // Fails only when the driver has stopped.
+                // Fails only if the driver has stopped.
                 shared.inputs.send(Message::Input(input)).await.unwrap_or_default();
             }
         });

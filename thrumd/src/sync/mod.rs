@@ -1,7 +1,7 @@
-//! Keeps this log and the logs of the peers the same.
+//! Sync: replicates this log to the peers and their logs to this one.
 //!
-//! `hub` decides when something is done and `protocol` what is exchanged (no I/O, no clock, no randomness
-//! of their own); `driver` and its tasks carry it out.
+//! `hub` decides when to act and `protocol` what to exchange; neither has I/O, a clock or randomness of its
+//! own. `driver` and its tasks carry it out.
 
 mod check;
 pub mod client;
@@ -40,7 +40,7 @@ use hub::{Input, Timing};
 use pairings::Pairings;
 use shared::{Message, Shared};
 
-/// Inputs that wait for the driver; it takes each in microseconds.
+/// Capacity of the driver's queue. The driver handles each input in microseconds.
 const QUEUE: usize = 1024;
 
 /// The running sync. Clones share it.
@@ -58,11 +58,11 @@ pub struct SyncCounters {
     pub notifies_sent: u64,
     /// Events received over the wire.
     pub events_received: u64,
-    /// Of those, held already.
+    /// Of those, events that were already in the log.
     pub events_duplicate: u64,
 }
 
-/// What sync needs of the rest of the daemon.
+/// What sync needs from the rest of the daemon.
 pub struct SyncParts {
     /// The log.
     pub log: crate::log::Log,
@@ -70,23 +70,23 @@ pub struct SyncParts {
     pub registry: crate::peer::Registry,
     /// The tailnet.
     pub tailnet: crate::tailnet::Tailnet,
-    /// How often to look without being told.
+    /// How often to pull without a notification.
     pub cadence: crate::config::Cadence,
-    /// What this machine calls itself.
+    /// The name of this machine.
     pub name: Arc<str>,
-    /// The port that our listener really has; 0 while there is none.
+    /// The port that the listener is bound to; 0 while there is none.
     pub listening_port: tokio::sync::watch::Receiver<u16>,
-    /// The port that our listener is to have; 0 if any will do.
+    /// The configured port of the listener; 0 picks a free one.
     pub wanted_port: u16,
 }
 
 impl Sync {
-    /// Starts. Does nothing on the network until `enable`.
+    /// Starts sync. It does nothing on the network until `enable`.
     pub fn start(parts: SyncParts) -> Self {
         Self::start_with(parts, sleep::system_clock)
     }
 
-    /// The same with another clock to notice sleep by.
+    /// Starts sync with another clock for detecting sleep.
     fn start_with(parts: SyncParts, through_sleep: sleep::Clock) -> Self {
         let SyncParts { log, registry, tailnet, cadence, name, listening_port, wanted_port } =
             parts;
@@ -100,7 +100,7 @@ impl Sync {
             wanted_port,
             started: tokio::time::Instant::now(),
             enabled: watch::Sender::new(false),
-            standing: watch::Sender::default(),
+            peer_states: watch::Sender::default(),
             inputs,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -116,17 +116,17 @@ impl Sync {
         Self { shared }
     }
 
-    /// Begins talking to peers.
+    /// Turns sync on.
     pub fn enable(&self) {
         self.shared.enabled.send_if_modified(|on| !std::mem::replace(on, true));
     }
 
-    /// Whether it is on, as it changes.
+    /// Whether sync is on, as it changes.
     pub fn enabled(&self) -> watch::Receiver<bool> {
         self.shared.enabled.subscribe()
     }
 
-    /// A peer's `sync.pull`, already authenticated.
+    /// Answers an authenticated `sync.pull`.
     pub async fn serve_pull(
         &self,
         peer: DaemonId,
@@ -135,8 +135,7 @@ impl Sync {
         serve::pull(&self.shared, peer, params).await
     }
 
-    /// A peer's `sync.notify`, already authenticated. Answers when what it brought is on disk or a
-    /// pull was started for it.
+    /// Answers an authenticated `sync.notify`, once its events are on disk or a pull was started for them.
     pub async fn serve_notify(
         &self,
         peer: DaemonId,
@@ -145,12 +144,12 @@ impl Sync {
         serve::notify(&self.shared, peer, params).await
     }
 
-    /// An authenticated request came from this peer: ends its back-off.
+    /// Ends the back-off of a peer that made an authenticated request.
     pub fn heard_from(&self, peer: DaemonId) {
         self.shared.post(Message::Input(Input::RequestReceived(peer)));
     }
 
-    /// Looks up and probes a host before its code is asked for.
+    /// Looks up and probes a host, before the person is asked for its code.
     pub async fn resolve(&self, address: &str) -> Result<local::PeerResolveResult, RpcError> {
         join::resolve(&self.shared, address).await
     }
@@ -165,47 +164,47 @@ impl Sync {
         join::join(&self.shared, address, code.into()).await
     }
 
-    /// Removes a peer and tells it, best effort (2 s at most).
+    /// Removes a peer and notifies it, best effort (2 s at most).
     pub async fn remove(&self, typed: &str) -> Result<local::PeerRemoveResult, RpcError> {
         join::remove(&self.shared, typed, None).await
     }
 
-    /// The same for a peer that lost the grant by which it was paired.
+    /// Removes a peer that lost the grant by which it was paired.
     pub async fn withdraw(&self, peer: DaemonId) -> Result<local::PeerRemoveResult, RpcError> {
         join::remove(&self.shared, &peer.to_string(), Some(reason::GRANT_WITHDRAWN)).await
     }
 
-    /// Pulls now, and tells our news; ends back-offs. None means every peer.
+    /// Pulls and notifies now, and ends back-offs. None means every peer.
     pub fn sync_now(&self, peer: Option<DaemonId>) {
         self.shared.post(Message::Input(Input::SyncNow(peer)));
     }
 
-    /// What a peer is called for people: its name in the tailnet, else what it calls itself.
+    /// The display name of a peer: its name in the tailnet, else the name that it reports.
     pub fn name_of(&self, peer: &Peer) -> String {
         self.shared.name_of(peer)
     }
 
-    /// The peer that a person means: by name in the tailnet, what it calls itself, or daemon id.
+    /// Finds a peer by its name in the tailnet, the name that it reports, or its daemon id.
     ///
     /// # Errors
-    /// When nobody or several are called that.
+    /// When no peer or several peers match.
     pub fn find(&self, typed: &str) -> Result<Peer, RegistryError> {
         self.shared.find(typed)
     }
 
-    /// Looks at every link of the way to a peer.
+    /// Checks the connectivity of a peer step by step.
     pub async fn check(&self, peer: &Peer) -> local::PeerCheckResult {
         check::check(&self.shared, peer).await
     }
 
-    /// How it stands with each peer, by name.
+    /// The status of each peer, by name.
     pub async fn status(&self) -> Vec<PeerStatus> {
         status::status(&self.shared).await
     }
 
-    /// How it stands with each peer that was talked to, as it changes.
-    pub fn standing(&self) -> watch::Receiver<BTreeMap<DaemonId, PeerState>> {
-        self.shared.standing.subscribe()
+    /// The state of each peer that was contacted, as it changes.
+    pub fn peer_states(&self) -> watch::Receiver<BTreeMap<DaemonId, PeerState>> {
+        self.shared.peer_states.subscribe()
     }
 
     /// Counters since start.
@@ -213,13 +212,13 @@ impl Sync {
         self.shared.counters.read()
     }
 
-    /// Asks every peer whether it holds this log and waits for those that answer, 2 s at most. For
-    /// the end, while peers are still served.
+    /// Drains before exit: waits until every reachable peer has confirmed this log, 2 s at most. Peers must
+    /// still be served meanwhile.
     pub async fn drain(&self) {
         drain::drain(&self.shared).await;
     }
 
-    /// Stops: no new requests; those under way get a second.
+    /// Stops sync. No new requests are made; those in flight get a second.
     pub async fn close(&self) {
         self.shared.stop.cancel();
         self.shared.tasks.close();

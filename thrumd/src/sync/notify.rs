@@ -1,4 +1,4 @@
-//! Carries out one notification: reads the news, and sends it unless it can wait.
+//! Carries out one notification: reads the news and sends it, unless it can wait.
 
 use std::sync::atomic::Ordering;
 

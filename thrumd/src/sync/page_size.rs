@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_does_not_come_is_asked_for_in_ever_smaller_parts() {
+    fn the_page_size_shrinks_after_each_failed_page() {
         let mut size = PageSize::default();
         let mut asked = Vec::new();
         for _ in 0..5 {
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_comes_slowly_keeps_its_size_and_quick_ones_grow_to_the_most() {
+    fn slow_pages_keep_the_size_and_quick_pages_grow_to_the_maximum() {
         let mut size = PageSize::default();
         for _ in 0..3 {
             size.was_too_much();

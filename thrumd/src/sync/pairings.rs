@@ -1,4 +1,4 @@
-//! Pairings as the joining side keeps them: stored, then confirmed by the peer or taken back.
+//! Pairings on the joining side: stored first, then confirmed by the peer or undone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,13 @@ use crate::report::Chain;
 /// The pairings of this daemon.
 pub struct Pairings {
     registry: Registry,
-    /// Peers in the middle of a join: the hub leaves them alone until it is decided.
+    /// Peers that are being joined. The hub ignores them until the join is decided.
     joining: Mutex<BTreeSet<DaemonId>>,
-    /// What a pairing that isn't confirmed yet has replaced.
+    /// The peers that unconfirmed pairings have replaced.
     replaced: Mutex<BTreeMap<DaemonId, Peer>>,
-    /// Held by whoever joins, or ends what a join left open: two at once would leave half a pairing
-    /// each. One for all peers, because a join learns from the answer which peer it is.
-    turn: tokio::sync::Mutex<()>,
+    /// Serialises joins and the completion of joins: two at once would leave half a pairing each. One lock
+    /// for all peers, because only the answer to a join tells which peer it is.
+    join_lock: tokio::sync::Mutex<()>,
 }
 
 impl Pairings {
@@ -29,27 +29,27 @@ impl Pairings {
             registry,
             joining: Mutex::default(),
             replaced: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
+            join_lock: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Waits until nobody else joins or ends a join.
-    pub async fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().await
+    /// Waits until no other join is running.
+    pub async fn join_lock(&self) -> MutexGuard<'_, ()> {
+        self.join_lock.lock().await
     }
 
-    /// The hub leaves this peer alone until `end_join`.
+    /// Hides this peer from the hub until `end_join`.
     pub fn begin_join(&self, id: DaemonId) {
         self.joining.lock().insert(id);
     }
 
-    /// The join of this peer is decided, or left to the next contact.
+    /// Shows this peer to the hub: its join is decided, or left to the next contact.
     pub fn end_join(&self, id: DaemonId) {
         self.joining.lock().remove(&id);
     }
 
-    /// Stores a peer that was joined, and remembers what it replaces. True if there was one. Needs
-    /// the turn.
+    /// Stores a peer that was joined, and remembers the one that it replaces. True if there was one. Needs
+    /// the join lock.
     ///
     /// # Errors
     /// When the registry can't be written.
@@ -67,7 +67,8 @@ impl Pairings {
         Ok(true)
     }
 
-    /// Notes that a peer accepted this token. False if that is not its token any more. Needs the turn.
+    /// Records that a peer accepted this token. False if the token was replaced meanwhile. Needs the join
+    /// lock.
     pub async fn confirm(&self, id: DaemonId, token: Token) -> bool {
         let confirm = move |peer: &mut Peer| {
             let same = peer.token.matches(token.expose());
@@ -82,14 +83,14 @@ impl Pairings {
             Ok(_) => false,
             Err(error) => {
                 // The next contact confirms it.
-                tracing::warn!("can't note that {id} is paired: {}", Chain(&error));
+                tracing::warn!("can't store that {id} is paired: {}", Chain(&error));
                 true
             }
         }
     }
 
-    /// Takes a pairing back whose token the other side doesn't know: what it replaced is there again.
-    /// Needs the turn.
+    /// Undoes a pairing whose token the other side doesn't know, and restores the peer that it replaced.
+    /// Needs the join lock.
     pub async fn undo(&self, id: DaemonId, token: Token) {
         let is_it = move |peer: &Peer| peer.token.matches(token.expose());
         let old = self.replaced.lock().get(&id).cloned();
@@ -101,12 +102,12 @@ impl Pairings {
             Ok(true) => self.forget_replaced(id),
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!("can't take the pairing with {id} back: {}", Chain(&error));
+                tracing::warn!("can't undo the pairing with {id}: {}", Chain(&error));
             }
         }
     }
 
-    /// Notes whether the peer with this token removed us.
+    /// Records whether the peer with this token removed us.
     pub async fn mark_removed(&self, id: DaemonId, token: Token, removed: bool) {
         let mark = move |peer: &mut Peer| {
             if peer.token.matches(token.expose()) {
@@ -114,29 +115,29 @@ impl Pairings {
             }
         };
         if let Err(error) = self.registry.update(id, mark).await {
-            tracing::warn!("can't note that {id} removed us: {}", Chain(&error));
+            tracing::warn!("can't store that {id} removed us: {}", Chain(&error));
         }
     }
 
-    /// A pairing is final, or the peer was removed: what it replaced doesn't come back.
+    /// Forgets the peer that was replaced: the new pairing is final, or the peer was removed.
     pub fn forget_replaced(&self, id: DaemonId) {
         self.replaced.lock().remove(&id);
     }
 
-    /// The peers that the hub is to know of.
+    /// The peers that the hub may see.
     pub fn settled(&self) -> Vec<Peer> {
         let joining = self.joining.lock().clone();
         self.registry.all().into_iter().filter(|it| !joining.contains(&it.daemon_id)).collect()
     }
 }
 
-/// The token of each peer that the hub knows, and how often it changed. What the hub wants done about a
-/// pairing concerns that token, which may not be the registry's any more.
+/// The token of each peer that the hub knows, and how often it changed. The hub's actions about a pairing
+/// concern that token, which the registry may have replaced meanwhile.
 #[derive(Default)]
 pub struct KnownTokens(BTreeMap<DaemonId, (Token, u32)>);
 
 impl KnownTokens {
-    /// What the hub is told of these peers, which are all that there are.
+    /// The hub's input for these peers, which are all that there are.
     pub fn update(&mut self, peers: &[Peer]) -> BTreeMap<DaemonId, PairingState> {
         let mut states = BTreeMap::new();
         for peer in peers {
@@ -156,7 +157,7 @@ impl KnownTokens {
         states
     }
 
-    /// The token that the hub means.
+    /// The token of a peer as the hub knows it.
     pub fn token(&self, peer: DaemonId) -> Option<Token> {
         self.0.get(&peer).map(|(token, _)| token.clone())
     }

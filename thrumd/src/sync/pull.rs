@@ -1,5 +1,4 @@
-//! Carries out one pull: what `protocol::Pull` says, with a page being applied while the next one is on
-//! its way.
+//! Carries out one pull as `protocol::Pull` decides: a page is applied while the next one is fetched.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -21,21 +20,21 @@ use crate::peer::Peer;
 
 type Pending<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
 
-/// How many pages after the first of a pull are on their way at once, from all peers. They take up
-/// memory, and a daemon that lost its log would get the same events from every peer: a pull that waits
-/// for its permit asks only for what the others have not brought by then.
+/// Limit of bulk pages (pages after the first of a pull) in flight, over all peers. It bounds memory. It
+/// also spares a daemon that lost its log from getting the same events from every peer: a pull that had to
+/// wait for a permit requests only what is still missing.
 pub(super) const BULK_PAGES: usize = 4;
-/// How long a pull waits for a permit: slow or malicious peers don't hold up the others for longer.
+/// How long a pull waits for a permit. Slow or malicious peers can't delay the others for longer.
 const BULK_WAIT: Duration = Duration::from_secs(30);
 
-/// Permit for a page after the first of a pull, returned once the page is on disk. None: none was
-/// needed, or the wait was too long.
+/// Permit for a bulk page, returned once the page is on disk. None if none was needed, or the wait was too
+/// long.
 type BulkPermit<'a> = Option<SemaphorePermit<'a>>;
 
 /// The events of a page while they are being parsed.
 type Parsing = JoinHandle<Vec<Incoming>>;
 
-/// A page that came.
+/// A page that was fetched.
 struct Fetched<'a> {
     header: PageHeader,
     heads: Option<Vec<Head>>,
@@ -44,7 +43,7 @@ struct Fetched<'a> {
 }
 
 async fn bulk_permit(shared: &Shared) -> BulkPermit<'_> {
-    // It is never closed.
+    // The semaphore is never closed.
     timeout(BULK_WAIT, shared.bulk.acquire()).await.ok()?.ok()
 }
 
@@ -80,7 +79,7 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, reason: PullReason) -> P
     pull.finish(&shared.log, result, mismatch).await
 }
 
-/// Does what the pull says until it ends.
+/// Carries out the steps of a pull until it ends.
 async fn run<'a>(
     shared: &'a Shared,
     peer: &'a Peer,
@@ -90,7 +89,8 @@ async fn run<'a>(
     let mut fetching: Pending<'_, Result<Fetched<'_>, PullResult>> = None;
     let mut applying: Pending<'_, Result<Applied, Failure>> = None;
     let mut steps = vec![first];
-    // The first page needs no permit: it is usually all, and a peer that doesn't answer holds up nobody.
+    // The first page needs no permit: usually it is the only one, and a peer that doesn't answer delays no
+    // other.
     let mut is_first = true;
     loop {
         for step in steps {
@@ -167,7 +167,7 @@ async fn fetch<'a>(
     shared.traffic(peer.daemon_id, |traffic| traffic.page.came(answer.round_trip));
     shared.answered(peer, &addresses, &answer).await;
     let (header, heads, events) = split(answer.result);
-    // Parsed beside the next fetch and the page that is being written.
+    // Parsing runs in parallel with the next fetch and with the page that is being applied.
     let parse = move || events.into_iter().map(Incoming::read).collect();
     Ok(Fetched { header, heads, events: tokio::task::spawn_blocking(parse), permit })
 }
@@ -184,13 +184,13 @@ async fn apply(
         return Err(no_peer());
     }
     shared.log.apply(Batch { events, ..batch }).await.map_err(|error| {
-        // Until there is room again, asking for less has no effect.
+        // Smaller pages don't help while the disk is full.
         shared.traffic(peer.daemon_id, |traffic| traffic.page.was_too_much());
         local_failure(&error)
     })
 }
 
-/// Asks a peer what it calls itself and which version it runs. Nothing depends on the answer.
+/// Asks a peer for its name and version. Nothing depends on the answer.
 async fn introduce(shared: &Shared, peer: &Peer) {
     let Ok(addresses) = shared.locate(peer).await else { return };
     let params = PeerInfoParams::default();

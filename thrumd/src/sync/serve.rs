@@ -1,4 +1,4 @@
-//! Requests of peers: answered by `protocol`, and what the hub has to know of them passed on.
+//! Serves requests of peers: `protocol` answers them, and the hub gets the resulting inputs.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the driver, its tasks and the public calls share.
+//! State that the driver, its tasks and the public calls share.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -24,33 +24,33 @@ use crate::log::{Applied, Log, LogError};
 use crate::peer::{Peer, Registry, RegistryError};
 use crate::tailnet::Tailnet;
 
-/// What the driver is told. Its queue has a bound; who finds it full waits in a task of its own.
+/// A message to the driver. Its queue is bounded; a sender that finds it full waits in a separate task.
 pub(super) enum Message {
-    /// For the hub.
+    /// An input for the hub.
     Input(Input),
-    /// Peers changed, or are no longer being joined.
+    /// Peers changed, or a join has ended.
     Peers,
-    /// How it stands with each peer.
-    Views(oneshot::Sender<Views>),
+    /// Asks for a snapshot of each link.
+    Snapshots(oneshot::Sender<Snapshots>),
 }
 
-/// The hub's views, and how long ago its clock began.
-pub(super) struct Views {
+/// Snapshots of the hub's links, and the time since its clock began.
+pub(super) struct Snapshots {
     pub(super) elapsed: Duration,
     pub(super) links: BTreeMap<DaemonId, LinkSnapshot>,
 }
 
-/// What was seen of one peer since start.
+/// What was observed of one peer since start.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Traffic {
     pub(super) events_received: u64,
     pub(super) round_trip: Option<Duration>,
     pub(super) version: Option<String>,
-    /// How much of its log is asked for at once.
+    /// The page size for pulls from it.
     pub(super) page: PageSize,
     /// When its log was last read from its start because our checkpoint matched by chance.
     pub(super) mismatch: CheckpointMismatch,
-    /// Why it refused our token the last time.
+    /// Why it last refused our token.
     pub(super) refusal: Option<&'static str>,
 }
 
@@ -79,29 +79,29 @@ pub(super) struct Shared {
     pub(super) tailnet: Tailnet,
     pub(super) client: Client,
     pub(super) name: Arc<str>,
-    /// The port that our listener has; 0 while there is none.
+    /// The port that the listener is bound to; 0 while there is none.
     pub(super) port: watch::Receiver<u16>,
-    /// The port that it will have; 0 if any will do.
+    /// The configured port; 0 picks a free one.
     pub(super) wanted_port: u16,
     pub(super) started: Instant,
     pub(super) enabled: watch::Sender<bool>,
-    /// How it stands with each peer that was talked to, told as it changes.
-    pub(super) standing: watch::Sender<BTreeMap<DaemonId, PeerState>>,
+    /// The state of each peer that was contacted.
+    pub(super) peer_states: watch::Sender<BTreeMap<DaemonId, PeerState>>,
     pub(super) inputs: mpsc::Sender<Message>,
-    /// Nothing new is begun.
+    /// Cancelled when nothing new may begin.
     pub(super) stop: CancellationToken,
-    /// What is under way ends now.
+    /// Cancelled when running tasks must end.
     pub(super) abort: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) counters: Counters,
     pub(super) traffic: Mutex<BTreeMap<DaemonId, Traffic>>,
-    /// Permits for pages after the first of a pull.
+    /// Permits for bulk pages.
     pub(super) bulk: Semaphore,
     pub(super) pairings: Pairings,
 }
 
 impl Shared {
-    /// Runs `work` beside the driver until it is done or `close` loses patience.
+    /// Runs `work` in a task that `close` waits for, and aborts after a while.
     pub(super) fn spawn(
         self: &Arc<Self>,
         work: impl Future<Output = ()> + Send + 'static,
@@ -115,12 +115,12 @@ impl Shared {
         })
     }
 
-    /// Tells the driver.
+    /// Sends a message to the driver.
     pub(super) fn post(self: &Arc<Self>, message: Message) {
         if let Err(mpsc::error::TrySendError::Full(message)) = self.inputs.try_send(message) {
             let inputs = self.inputs.clone();
             self.spawn(async move {
-                // The driver is gone only when everything is.
+                // Fails only if the driver has ended, when nothing is left to do.
                 inputs.send(message).await.unwrap_or_default();
             });
         }
@@ -135,7 +135,7 @@ impl Shared {
         MonotonicTime(self.started.elapsed())
     }
 
-    /// Counts events that came over the wire.
+    /// Counts events that were received.
     pub(super) fn count(&self, peer: DaemonId, applied: &Applied) {
         let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let received = number(applied.applied + applied.skipped + applied.quarantined);
@@ -144,7 +144,7 @@ impl Shared {
         self.traffic(peer, |traffic| traffic.events_received += received);
     }
 
-    /// Logs that events came, if any did.
+    /// Logs how many events were received, if any.
     pub(super) fn log_synced(&self, method: &str, peer: DaemonId, total: &Applied) {
         let Applied { applied, skipped, quarantined, .. } = total;
         if applied + quarantined > 0 {
@@ -155,7 +155,7 @@ impl Shared {
         }
     }
 
-    /// A peer answered: what is seen by that.
+    /// Records that a peer answered.
     pub(super) async fn answered<R>(&self, peer: &Peer, all: &[SocketAddr], answer: &Answer<R>) {
         self.traffic(peer.daemon_id, |traffic| {
             traffic.round_trip = Some(answer.round_trip);
@@ -164,20 +164,20 @@ impl Shared {
         self.follow_address(peer, all, answer.address).await;
     }
 
-    /// A request to a peer failed: remembers the reason if it refused our token.
+    /// Records why a peer refused our token, if that is why a request failed.
     pub(super) fn note_refusal(&self, peer: DaemonId, error: &ClientError) {
         if matches!(error, ClientError::Refused { .. }) {
             self.traffic(peer, |traffic| traffic.refusal = error.refusal());
         }
     }
 
-    /// Whether it was neither removed nor paired again since.
+    /// Whether the peer is still paired with the same token.
     pub(super) fn is_still(&self, peer: &Peer) -> bool {
         let now = self.registry.get(peer.daemon_id);
         now.is_some_and(|now| now.token.matches(peer.token.expose()))
     }
 
-    /// Where to dial a peer: where the tailnet says that its node is, else its address.
+    /// The addresses to dial a peer at: those of its node in the tailnet, else its stored address.
     pub(super) async fn locate(&self, peer: &Peer) -> Result<Vec<SocketAddr>, ClientError> {
         let fail = |source| ClientError::Locate { peer: peer.name.clone(), source };
         let Some(node) = &peer.node else {
@@ -194,12 +194,12 @@ impl Shared {
         Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
     }
 
-    /// What a peer is called for people: its name in the tailnet, else what it calls itself.
+    /// The display name of a peer: its name in the tailnet, else the name that it reports.
     pub(super) fn name_of(&self, peer: &Peer) -> String {
         self.tailnet.display_name(peer.node.as_deref(), &peer.name)
     }
 
-    /// The peer that a person means: by its names in the tailnet, what it calls itself, or its id.
+    /// Finds a peer by its names in the tailnet, the name that it reports, or its daemon id.
     pub(super) fn find(&self, typed: &str) -> Result<Peer, RegistryError> {
         self.registry.find_as(typed, |peer| {
             let node = peer.node.as_deref().and_then(|id| self.tailnet.node(id));
@@ -207,8 +207,7 @@ impl Shared {
         })
     }
 
-    /// A peer answered at this address: noted if it has moved. Only what the tailnet says of its
-    /// node gets here.
+    /// Stores the address at which a peer answered, if it has moved. `now` always comes from the tailnet.
     pub(super) async fn follow_address(&self, peer: &Peer, all: &[SocketAddr], now: SocketAddr) {
         let known = peer.address.parse().is_ok_and(|known| all.contains(&known));
         if peer.node.is_none() || known {
@@ -218,11 +217,11 @@ impl Shared {
             peer.address = now.to_string();
         });
         if let Err(error) = noted.await {
-            tracing::warn!("can't note the new address of {}: {}", peer.name, chain(&error));
+            tracing::warn!("can't store the new address of {}: {}", peer.name, chain(&error));
         }
     }
 
-    /// What a peer calls itself.
+    /// Stores the name that a peer reports.
     pub(super) async fn follow_name(&self, peer: &Peer, name: &str) {
         if name == peer.name || names::daemon(name).is_err() {
             return;
@@ -230,7 +229,7 @@ impl Shared {
         let name = name.to_owned();
         let changed = self.registry.update(peer.daemon_id, move |peer| peer.name = name).await;
         if let Err(error) = changed {
-            tracing::warn!("can't note the new name of {}: {}", peer.name, chain(&error));
+            tracing::warn!("can't store the new name of {}: {}", peer.name, chain(&error));
         }
     }
 }
@@ -240,10 +239,10 @@ pub(super) fn local_failure(error: &LogError) -> Failure {
     Failure::local(chain(error))
 }
 
-/// The failure of a request to a peer that was removed, or paired again, meanwhile.
+/// The failure of a request to a peer that was removed or paired again meanwhile.
 pub(super) fn no_peer() -> Failure {
-    // Nobody answered that.
-    Failure::local("it is no peer any more".to_owned())
+    // Not caused by an answer of the peer.
+    Failure::local("it is no longer a peer".to_owned())
 }
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {

@@ -1,6 +1,6 @@
-//! Detects that this machine has slept. The clock for time-outs stands still meanwhile, so a peer that was
-//! heard an hour ago seems to have been heard a moment ago. No timer reports a sleep; the driver asks whenever
-//! something else happens, such as a network change that the tailnet reports.
+//! Detects that this machine has slept. The clock for time-outs stops during sleep, so a peer last heard an
+//! hour ago seems to have been heard a moment ago. No timer reports a sleep; the driver checks whenever
+//! something else happens, such as a network change.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_sleep_is_told_once() {
+    fn each_sleep_is_reported_once() {
         let seconds = Duration::from_secs;
         let mut sleep = Sleep::new(|| Duration::ZERO);
         assert!(!sleep.has_slept(seconds(100), seconds(100)));

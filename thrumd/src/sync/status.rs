@@ -1,4 +1,4 @@
-//! How it stands with each peer.
+//! The status of each peer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,7 @@ use thrum_api::{Sequence, Timestamp};
 use tokio::sync::oneshot;
 
 use super::hub::{FailureKind, LinkSnapshot, MonotonicTime};
-use super::shared::{Message, Shared, Views};
-use crate::clock;
+use super::shared::{Message, Shared, Snapshots};
 use crate::log::Checkpoint;
 use crate::peer::Peer;
 
@@ -17,13 +16,13 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Turns moments of the hub's clock into times of day.
-struct Dial {
+/// Converts times of the hub's clock to wall-clock time.
+struct ClockConverter {
     now: Timestamp,
     elapsed: MonotonicTime,
 }
 
-impl Dial {
+impl ClockConverter {
     fn time(&self, moment: MonotonicTime) -> Timestamp {
         let ahead = millis(moment.since(self.elapsed)) - millis(self.elapsed.since(moment));
         Timestamp::from_millis(self.now.as_millis().saturating_add(ahead))
@@ -40,22 +39,24 @@ impl From<FailureKind> for SyncFailureKind {
     }
 }
 
-/// Every peer, by name.
+/// The status of every peer, by name.
 pub(super) async fn status(shared: &Arc<Shared>) -> Vec<PeerStatus> {
-    let (answer, views) = oneshot::channel();
-    // A driver that has stopped answers nothing: then sync is off.
-    let asked = shared.inputs.send(Message::Views(answer)).await.is_ok();
-    let views = match asked {
-        true => views.await.ok(),
+    let (answer, snapshots) = oneshot::channel();
+    // A driver that has stopped doesn't answer: then sync is off.
+    let asked = shared.inputs.send(Message::Snapshots(answer)).await.is_ok();
+    let snapshots = match asked {
+        true => snapshots.await.ok(),
         false => None,
     };
-    let views = views.unwrap_or(Views { elapsed: Duration::ZERO, links: Default::default() });
-    let dial = Dial { now: clock::now(), elapsed: MonotonicTime(views.elapsed) };
+    let snapshots =
+        snapshots.unwrap_or(Snapshots { elapsed: Duration::ZERO, links: Default::default() });
+    let clock =
+        ClockConverter { now: crate::clock::now(), elapsed: MonotonicTime(snapshots.elapsed) };
     let mut peers = Vec::new();
     for peer in shared.registry.all() {
         let checkpoint = shared.log.checkpoint(peer.daemon_id).await.ok();
-        let view = views.links.get(&peer.daemon_id);
-        peers.push(one(shared, peer, view, checkpoint, &dial));
+        let snapshot = snapshots.links.get(&peer.daemon_id);
+        peers.push(one(shared, peer, snapshot, checkpoint, &clock));
     }
     peers.sort_by(|a, b| a.name.cmp(&b.name).then(a.daemon_id.cmp(&b.daemon_id)));
     peers
@@ -64,31 +65,31 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Vec<PeerStatus> {
 fn one(
     shared: &Shared,
     peer: Peer,
-    view: Option<&LinkSnapshot>,
+    snapshot: Option<&LinkSnapshot>,
     checkpoint: Option<Checkpoint>,
-    dial: &Dial,
+    clock: &ClockConverter,
 ) -> PeerStatus {
     let traffic = shared.traffic.lock().get(&peer.daemon_id).cloned().unwrap_or_default();
     let stored = checkpoint.and_then(|checkpoint| checkpoint.last_sync);
-    let seen = view.and_then(|view| view.last_sync).map(|at| dial.time(at));
-    let failure = view.and_then(|view| view.last_failure.as_ref());
+    let seen = snapshot.and_then(|snapshot| snapshot.last_sync).map(|at| clock.time(at));
+    let failure = snapshot.and_then(|snapshot| snapshot.last_failure.as_ref());
     PeerStatus {
         daemon_id: peer.daemon_id,
         name: shared.name_of(&peer),
         address: peer.address,
-        state: view.map_or(PeerState::Off, |view| view.state),
-        since: view.map_or(dial.now, |view| dial.time(view.since)),
+        state: snapshot.map_or(PeerState::Off, |snapshot| snapshot.state),
+        since: snapshot.map_or(clock.now, |snapshot| clock.time(snapshot.since)),
         last_sync: stored.max(seen),
-        we_lack: view.and_then(|view| view.we_lack),
-        they_lack: view.and_then(|view| view.they_lack),
+        we_lack: snapshot.and_then(|snapshot| snapshot.we_lack),
+        they_lack: snapshot.and_then(|snapshot| snapshot.they_lack),
         checkpoint: checkpoint.map_or(Sequence::ZERO, |checkpoint| checkpoint.place.sequence),
         round_trip_us: traffic
             .round_trip
             .map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
-        next_try_at: view.and_then(|view| view.next_try).map(|at| dial.time(at)),
-        failures: view.map_or(0, |view| view.failures),
+        next_try_at: snapshot.and_then(|snapshot| snapshot.next_try).map(|at| clock.time(at)),
+        failures: snapshot.map_or(0, |snapshot| snapshot.failures),
         trouble: failure
-            .filter(|_| view.is_some_and(|view| view.failures > 0))
+            .filter(|_| snapshot.is_some_and(|snapshot| snapshot.failures > 0))
             .map(|it| it.kind.into()),
         last_error: failure.map(|failure| failure.text.clone()),
         version: traffic.version,

@@ -1,7 +1,7 @@
-//! Whole daemons but for the local surface, in one process: real logs, real sockets.
+//! Daemons without their local API, in one process: real logs, real sockets.
 
 mod connections;
+mod fake_peers;
+mod harness;
 mod joining;
-mod lab;
-mod stranger;
 mod syncing;

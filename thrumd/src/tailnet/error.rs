@@ -6,7 +6,7 @@ use super::private::ChildError;
 /// A failure of the tailnet.
 #[derive(Debug, thiserror::Error)]
 pub enum TailnetError {
-    /// What a person typed is no machine.
+    /// The typed text is not a name or address of a machine.
     #[error("{typed:?} is no machine: {reason}")]
     Address {
         /// What was typed.
@@ -35,13 +35,13 @@ pub enum TailnetError {
         /// What is wrong and what to do about it.
         reason: String,
     },
-    /// An address that is no node's.
+    /// No node has this address.
     #[error("{host} is no machine of the tailnet")]
     NotInTailnet {
         /// The address.
         host: String,
     },
-    /// A name that is no node's.
+    /// No node has this name.
     #[error("no machine of the tailnet {tailnet} is called {name:?}")]
     NoSuchName {
         /// What was typed.
@@ -51,7 +51,7 @@ pub enum TailnetError {
         /// Similar names.
         similar: Vec<String>,
     },
-    /// A short name of several nodes.
+    /// Several nodes have this short name.
     #[error("several machines are called {name:?}")]
     Ambiguous {
         /// What was typed.
@@ -73,14 +73,14 @@ pub enum TailnetError {
     Child(#[source] ChildError),
     /// A caller that the tailnet does not know.
     #[error("{remote} is not in the tailnet")]
-    Stranger {
+    UnknownCaller {
         /// Where the connection came from.
         remote: SocketAddr,
     },
 }
 
 impl TailnetError {
-    /// What the person who named the machine can do, where we know it.
+    /// What the person can do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         const LIST: &str = "`tailscale status` lists the machines of the tailnet";
         let hint = match self {
@@ -98,7 +98,10 @@ impl TailnetError {
             Self::Ambiguous { matches, .. } => {
                 return Some(format!("type the full name: {}", matches.join(", ")));
             }
-            Self::Waiting { .. } | Self::Whois { .. } | Self::Child(_) | Self::Stranger { .. } => {
+            Self::Waiting { .. }
+            | Self::Whois { .. }
+            | Self::Child(_)
+            | Self::UnknownCaller { .. } => {
                 return None;
             }
         };

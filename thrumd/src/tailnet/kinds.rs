@@ -45,8 +45,7 @@ impl Tailnet {
         })
     }
 
-    /// Enters the tailnet: starts the child of the private kind. Called when somebody wants to sync,
-    /// not before.
+    /// Enters the tailnet: starts the child of the private kind. Called only once sync is wanted.
     pub fn start(&self) {
         if let Self::Private(kind) = self {
             kind.start();

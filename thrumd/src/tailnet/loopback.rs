@@ -50,7 +50,7 @@ impl Loopback {
     /// When the caller is not on this machine.
     pub fn whois(&self, remote: SocketAddr) -> Result<Caller, TailnetError> {
         if !reachable(remote.ip()) {
-            return Err(TailnetError::Stranger { remote });
+            return Err(TailnetError::UnknownCaller { remote });
         }
         Ok(Caller { address: remote, node: None })
     }

@@ -1,4 +1,4 @@
-//! The tailnet: our addresses and name in it, and who calls. Three kinds behind one type.
+//! The tailnet: our addresses and name, and the identity of callers. Three kinds behind one type.
 
 pub mod address;
 mod error;

@@ -44,7 +44,7 @@ async fn the_loopback_kind_knows_and_dials_nobody_elsewhere() {
     let caller = tailnet.whois("127.0.0.1:5".parse().unwrap()).await.unwrap();
     assert_eq!(caller.node, None);
     let stranger = tailnet.whois("192.0.2.1:5".parse().unwrap()).await;
-    assert!(matches!(stranger, Err(TailnetError::Stranger { .. })));
+    assert!(matches!(stranger, Err(TailnetError::UnknownCaller { .. })));
     let refused = tailnet.connect("192.0.2.1:5".parse().unwrap()).await.map(|_| ()).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
 }

@@ -64,7 +64,7 @@ async fn a_stream_has_every_event_once_while_more_are_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_goes_on_where_it_is_told_and_shows_only_what_is_asked_for() {
+async fn a_stream_resumes_at_a_sequence_and_applies_its_filters() {
     let daemon = Running::start(&[]).await;
     for kind in ["a", "b", "a", "b", "b"] {
         append(&daemon, kind, "p q").await;

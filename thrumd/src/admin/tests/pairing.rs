@@ -104,7 +104,7 @@ async fn hanging_up_ends_a_pairing_session_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_taken_port_is_told_to_who_wants_to_pair_and_in_status() {
+async fn a_port_in_use_is_reported_to_pairing_callers_and_in_status() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let daemon = Running::start(&[("THRUM_TS_PORT", &port)]).await;

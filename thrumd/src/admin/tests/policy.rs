@@ -129,7 +129,7 @@ async fn when_the_grant_is_withdrawn_the_peer_goes_and_is_told_why() {
 }
 
 #[tokio::test]
-async fn who_was_paired_again_with_a_code_is_not_told_of_its_old_grant() {
+async fn a_peer_paired_again_with_a_code_is_not_told_of_its_old_grant() {
     let (mut hub, runner) = paired().await;
     hub.sees(&runner.place, json!({}));
     gone(&hub).await;
@@ -144,7 +144,7 @@ async fn who_was_paired_again_with_a_code_is_not_told_of_its_old_grant() {
 }
 
 #[tokio::test]
-async fn when_it_is_turned_off_who_was_paired_by_it_goes() {
+async fn turning_it_off_removes_the_peers_paired_by_it() {
     let (hub, _runner) = paired().await;
     let off = hub.result("peer.policy", json!({"on": false})).await;
     assert_eq!(off["peers"], 1);

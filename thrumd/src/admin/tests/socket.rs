@@ -36,7 +36,7 @@ async fn a_live_socket_and_other_files_are_left_alone() {
 }
 
 #[tokio::test]
-async fn the_file_of_a_later_daemon_is_not_removed() {
+async fn the_socket_file_of_a_later_daemon_is_not_removed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("thrumd.sock");
     let first = LocalSocket::bind(&path).unwrap();

@@ -27,7 +27,7 @@ async fn read(mut stream: UnixStream) -> String {
 }
 
 #[tokio::test]
-async fn who_has_connected_before_the_stop_is_answered() {
+async fn a_program_connected_before_the_stop_is_answered() {
     // A connection whose request the daemon has not seen yet: each has a fair chance to be missed.
     for _ in 0..10 {
         let daemon = Running::start(&[]).await;

@@ -135,7 +135,7 @@ async fn a_bad_message_is_refused_and_says_why() {
 }
 
 #[tokio::test]
-async fn what_nobody_asks_for_is_digested_when_the_log_is_quiet() {
+async fn without_readers_events_are_digested_when_the_log_is_quiet() {
     let (_directory, home) = Home::new();
     for number in 0..5 {
         home.apply(vec![said(number + 1, there(), "planner", &["coder"])]).await;

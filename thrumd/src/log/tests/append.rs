@@ -23,10 +23,10 @@ async fn an_append_answers_its_positions_and_survives_a_restart() {
 #[tokio::test]
 async fn an_event_has_the_members_of_the_protocol_in_its_order() {
     let world = World::new();
-    let mut said = draft("hi");
-    said.project = Some("a \"quoted\" project".into());
-    said.body = json(r#"{"b":1,  "a":[ ]}"#);
-    let written = world.log.append(vec![said]).await.unwrap()[0];
+    let mut draft = draft("hi");
+    draft.project = Some("a \"quoted\" project".into());
+    draft.body = json(r#"{"b":1,  "a":[ ]}"#);
+    let written = world.log.append(vec![draft]).await.unwrap()[0];
     let event = &world.all().await[0].event;
     let read = parse(event);
     assert_eq!(read.header.event_id, written.event_id);

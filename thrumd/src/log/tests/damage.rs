@@ -198,9 +198,9 @@ async fn a_full_database_refuses_appends_and_continues_when_there_is_space() {
     };
     let pages = world.log.write(Priority::Local, "limit the database", 0, limit(1)).await.unwrap();
     let large = || {
-        let mut said = draft("");
-        said.body = json(&format!("\"{}\"", "x".repeat(100_000)));
-        said
+        let mut draft = draft("");
+        draft.body = json(&format!("\"{}\"", "x".repeat(100_000)));
+        draft
     };
     let full = world.log.append(vec![large()]).await.unwrap_err();
     assert_eq!(full.kind(), LogErrorKind::StorageFull);

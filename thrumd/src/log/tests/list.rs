@@ -10,14 +10,14 @@ async fn list(world: &World, params: EventListParams) -> (Vec<u64>, u64, bool) {
 async fn a_list_is_filtered_by_type_and_project_and_can_be_the_newest() {
     let world = World::new();
     for n in 0..12 {
-        let mut said = draft("x");
+        let mut draft = draft("x");
         if n % 2 == 0 {
-            said.event_type = "even".into();
+            draft.event_type = "even".into();
         }
         if n % 3 == 0 {
-            said.project = Some("three".into());
+            draft.project = Some("three".into());
         }
-        world.log.append(vec![said]).await.unwrap();
+        world.log.append(vec![draft]).await.unwrap();
     }
     let with = |change: &dyn Fn(&mut EventListParams)| {
         let mut params = EventListParams::default();

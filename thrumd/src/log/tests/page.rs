@@ -36,9 +36,9 @@ async fn pages_are_cut_by_count_and_continue_where_they_ended() {
 async fn pages_are_cut_by_bytes_but_always_hold_one() {
     let world = World::new();
     let large = |n: usize| {
-        let mut said = draft("");
-        said.body = json(&format!("\"{n}{}\"", "x".repeat(200_000)));
-        said
+        let mut draft = draft("");
+        draft.body = json(&format!("\"{n}{}\"", "x".repeat(200_000)));
+        draft
     };
     for n in 0..3 {
         world.log.append((0..10).map(|m| large(n * 10 + m)).collect()).await.unwrap();

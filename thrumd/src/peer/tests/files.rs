@@ -174,7 +174,7 @@ async fn a_change_that_is_in_the_file_counts_although_it_is_reported_as_unsafe()
 }
 
 #[tokio::test]
-async fn a_damaged_list_of_peers_is_set_aside_and_reported() {
+async fn a_damaged_list_of_peers_is_moved_aside_and_reported() {
     let dir = tempfile::tempdir().unwrap();
     let damage = "{\"peers\":[{\"daemon_id\":";
     std::fs::write(dir.path().join("peers.json"), damage).unwrap();
@@ -236,7 +236,7 @@ async fn a_token_counts_only_from_the_node_it_was_given_to() {
 }
 
 #[tokio::test]
-async fn peers_are_found_by_name_or_id_and_near_names_are_told() {
+async fn peers_are_found_by_name_or_id_and_similar_names_are_listed() {
     let dir = tempfile::tempdir().unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
     let text = |typed: &str| registry.find(typed).map(|peer| peer.name).map_err(|e| e.to_string());

@@ -151,7 +151,7 @@ async fn dropping_the_wait_ends_the_session_and_another_may_open() {
 }
 
 #[tokio::test]
-async fn cancelling_is_told_to_who_waits() {
+async fn waiting_callers_are_notified_of_a_cancellation() {
     let it = fixture();
     let open = it.pairing.open("x:1".into()).unwrap();
     let wait = it.pairing.wait(open.session, 0);

@@ -48,7 +48,7 @@ impl Handler for SharedHandler {
             act();
         }
         if !self.0.knows_callers.load(Ordering::SeqCst) {
-            return Err(TailnetError::Stranger { remote });
+            return Err(TailnetError::UnknownCaller { remote });
         }
         Ok(Caller { address: remote, node: None })
     }

@@ -100,7 +100,7 @@ async fn process_that_panics() {
 }
 
 #[tokio::test]
-async fn nobody_is_served_whom_the_tailnet_does_not_know() {
+async fn callers_unknown_to_the_tailnet_are_not_served() {
     let harness = harness(patient()).await;
     harness.handler.knows_callers.store(false, Ordering::SeqCst);
     let mut stream = harness.connect().await;
@@ -110,7 +110,7 @@ async fn nobody_is_served_whom_the_tailnet_does_not_know() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_told_and_tried_again() {
+async fn a_port_in_use_is_reported_and_retried() {
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = other.local_addr().unwrap().port();
     let mut harness = start(patient(), port);

@@ -1,4 +1,4 @@
-//! What its daemon answers: that it is one, that it knows us, and how far each has come.
+//! Checks of the peer's daemon: whether it is a thrumd, accepts our token, and is in sync.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ async fn ask(
     shared.client.call::<SyncPeerInfo>(name, &[address], token, &params, Bounds::SMALL).await
 }
 
-/// Whether a thrumd answers: one refuses who shows no token.
+/// Checks that a thrumd answers: it refuses a request without a token.
 pub(super) async fn http(
     shared: &Shared,
     address: SocketAddr,
@@ -36,13 +36,13 @@ pub(super) async fn http(
             true
         }
         Ok(_) => {
-            let message = format!("{address} answers without a token: it is no thrumd");
+            let message = format!("{address} answers without a token: it is not a thrumd");
             chain.add("peer_http", CheckState::Fail, message, None);
             false
         }
         Err(error @ ClientError::Broken { .. }) => {
             let message = format!(
-                "{address} takes the connection and closes it: its thrumd can't tell who this \
+                "{address} accepts the connection and closes it: its thrumd can't identify this \
                  machine is ({})",
                 error.text()
             );
@@ -66,7 +66,7 @@ pub(super) async fn token(
 ) -> Option<PeerInfo> {
     let error = match ask(shared, address, name, Some(peer)).await {
         Ok(Answer { result, .. }) if result.id == peer.daemon_id => {
-            chain.ok("peer_token", format!("{name} takes our token"));
+            chain.ok("peer_token", format!("{name} accepts our token"));
             return Some(result);
         }
         Ok(Answer { result, .. }) => {
@@ -79,7 +79,7 @@ pub(super) async fn token(
     let (message, next) = match (&error, error.refusal()) {
         (_, Some(reason::OTHER_NODE)) => (
             format!(
-                "{name} takes this machine for another one: it was removed from the tailnet and \
+                "{name} knows this machine as another one: it was removed from the tailnet and \
                  added again since it was paired; run `thrum peer add` on {name} and pair again"
             ),
             format!("thrum peer join {name}"),
@@ -90,7 +90,7 @@ pub(super) async fn token(
         ),
         (ClientError::Refused { .. }, _) => (
             format!(
-                "{name} does not know this machine any more: it was removed there; run \
+                "{name} no longer knows this machine: it was removed there; run \
                  `thrum peer add` on {name} and pair again"
             ),
             format!("thrum peer join {name}"),
@@ -101,7 +101,7 @@ pub(super) async fn token(
     None
 }
 
-/// Whether its log is the one that our checkpoint was taken of: asks for no event after it.
+/// Checks that our checkpoint matches its log, with a pull of no events.
 pub(super) async fn checkpoint(
     shared: &Shared,
     peer: &Peer,
@@ -128,8 +128,8 @@ pub(super) async fn checkpoint(
         Ok(_) => chain.ok(id, format!("its log holds our checkpoint, {}", place.sequence)),
         Err(error) if error.rpc().is_some_and(|rpc| rpc.code == ErrorCode::OTHER_LOG) => {
             let message = format!(
-                "the log of {name} is another one than before (restored or wiped): it is read again \
-                 from its start, by itself"
+                "the log of {name} was replaced (restored or wiped): it is read again \
+                 from its start automatically"
             );
             chain.add(id, CheckState::Warn, message, Some(&format!("thrum peer sync {name}")));
         }
@@ -147,7 +147,7 @@ pub(super) async fn lag(shared: &Arc<Shared>, peer: &Peer, name: &str, chain: &m
     let next = format!("thrum peer sync {name}");
     let behind = |lack: Option<u64>| lack.map_or_else(|| "?".to_owned(), |lack| lack.to_string());
     match (status.we_lack, status.they_lack) {
-        (Some(0), Some(0)) => chain.ok(id, "both hold everything"),
+        (Some(0), Some(0)) => chain.ok(id, "both logs hold the same events"),
         (ours, theirs) => {
             let message =
                 format!("we lack {} events, {name} lacks {}", behind(ours), behind(theirs));

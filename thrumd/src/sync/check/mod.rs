@@ -1,23 +1,23 @@
-//! The way to a peer, link by link: which one is broken, and what helps.
+//! Connectivity checks of a peer, step by step: which step fails, and what helps.
 
 mod answers;
-mod way;
+mod connectivity;
 
 use std::sync::Arc;
 
 use answers::{checkpoint, http, lag, token};
+use connectivity::{known, path, port, probe};
 use thrum_api::local::{Check, CheckState, PEER_CHECKS, PathToPeer, PeerCheckResult};
-use way::{knock, known, path, port};
 
 use super::shared::Shared;
 use crate::peer::Peer;
 use crate::tailnet::Presence;
 
-/// What was found so far.
+/// The results so far.
 struct Chain {
     checks: Vec<Check>,
-    /// The first broken link.
-    broken: Option<String>,
+    /// The first check that failed.
+    failed: Option<String>,
 }
 
 impl Chain {
@@ -29,8 +29,8 @@ impl Chain {
             next: next.map(str::to_owned),
             because: None,
         });
-        if state == CheckState::Fail && self.broken.is_none() {
-            self.broken = Some(id.to_owned());
+        if state == CheckState::Fail && self.failed.is_none() {
+            self.failed = Some(id.to_owned());
         }
     }
 
@@ -38,15 +38,15 @@ impl Chain {
         self.add(id, CheckState::Ok, message, None);
     }
 
-    /// What was not looked at, because of the broken link.
-    fn rest(mut self, because: Option<&str>) -> Vec<Check> {
-        let because = because.map(str::to_owned).or(self.broken);
+    /// All checks; those after the failed one are skipped.
+    fn finish(mut self, because: Option<&str>) -> Vec<Check> {
+        let because = because.map(str::to_owned).or(self.failed);
         for id in PEER_CHECKS {
             if self.checks.iter().all(|check| check.id != id) {
                 self.checks.push(Check {
                     id: id.to_owned(),
                     state: CheckState::Skipped,
-                    message: "not looked at".to_owned(),
+                    message: "not checked".to_owned(),
                     next: None,
                     because: because.clone(),
                 });
@@ -60,25 +60,25 @@ impl Chain {
 
 pub(super) async fn check(shared: &Arc<Shared>, peer: &Peer) -> PeerCheckResult {
     let name = shared.name_of(peer);
-    let mut chain = Chain { checks: Vec::new(), broken: None };
+    let mut chain = Chain { checks: Vec::new(), failed: None };
     let mut path = None;
     let waiting = matches!(&*shared.tailnet.presence().borrow(), Presence::Waiting { .. });
     if !waiting {
-        path = walk(shared, peer, &name, &mut chain).await;
+        path = run_checks(shared, peer, &name, &mut chain).await;
     }
-    let checks = chain.rest(waiting.then_some("tailnet"));
+    let checks = chain.finish(waiting.then_some("tailnet"));
     PeerCheckResult { daemon_id: peer.daemon_id, name, checks, path }
 }
 
-/// From the tailnet to the log, as far as it goes.
-async fn walk(
+/// Checks from the tailnet to the log, up to the first failure.
+async fn run_checks(
     shared: &Arc<Shared>,
     peer: &Peer,
     name: &str,
     chain: &mut Chain,
 ) -> Option<PathToPeer> {
     let addresses = known(shared, peer, name, chain).await?;
-    let (pinged, dialled) = knock(shared, peer, &addresses).await;
+    let (pinged, dialled) = probe(shared, peer, &addresses).await;
     path(shared, peer, name, pinged.as_ref(), chain);
     if let Some(address) = port(dialled, name, pinged.is_some(), chain)
         && http(shared, address, name, chain).await

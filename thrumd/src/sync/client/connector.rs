@@ -1,4 +1,4 @@
-//! What hyper-util's pooled client dials with, and what it tells connections apart by.
+//! The connector of hyper-util's pooled client, and the keys of its pool.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -23,12 +23,12 @@ use tower_service::Service;
 use super::dial::{DialError, dial};
 use crate::tailnet::{self, Tailnet};
 
-/// A client with a pool of connections of its own.
+/// A client with its own connection pool.
 pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
 
 /// Idle connections kept for each peer.
 const MAX_IDLE: usize = 2;
-/// An older one may be dead without our knowing, and finding out costs a time-out.
+/// Idle connections are closed after this: they may be dead, and finding out costs a time-out.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client without any connections.
@@ -40,13 +40,13 @@ pub(super) fn new_client(tailnet: &Tailnet) -> HttpClient {
         .build(Connector { tailnet: tailnet.clone() })
 }
 
-/// The URI for a peer at these addresses. Its authority is what the pool knows connections by, so that
-/// none is used for another peer or other addresses.
+/// The URI for a peer at these addresses. Its authority is the key in the pool, so that no connection is
+/// used for another peer or other addresses.
 pub(super) fn uri(peer: &str, addresses: &[SocketAddr]) -> String {
     let peer = utf8_percent_encode(peer, NON_ALPHANUMERIC);
     let addresses: Vec<_> = addresses
         .iter()
-        // Colons and brackets have a meaning of their own in a URI.
+        // Colons and brackets are reserved in a URI.
         .map(|address| format!("{}_{}", address.ip(), address.port()).replace(':', "-"))
         .collect();
     format!("http://{peer}@{}/rpc", addresses.join(","))
@@ -98,25 +98,25 @@ impl PeerConnection {
         Self { address, answered: Arc::default() }
     }
 
-    /// The connection that a request was given to, once there is one.
+    /// The connection that carries the request, once there is one.
     pub(super) fn of(captured: &CaptureConnection) -> Option<Self> {
         let mut extensions = Extensions::new();
         captured.connection_metadata().as_ref()?.get_extras(&mut extensions);
         extensions.remove()
     }
 
-    /// A whole answer has come over it.
+    /// Marks that a complete answer was received over it.
     pub(super) fn set_answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a whole answer has come over it: it was kept for another request.
+    /// Whether a complete answer was received over it before: then it was reused.
     pub(super) fn was_kept(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
 }
 
-/// A stream to a peer that knows which address it leads to.
+/// A stream to a peer, with the address that it is connected to.
 pub(super) struct PeerStream {
     stream: tailnet::Connection,
     info: PeerConnection,

@@ -21,15 +21,15 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Why no address of a machine accepted a connection.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(in crate::sync) enum DialError {
-    /// There is none.
+    /// The machine has no address.
     #[error("no address to connect to")]
     NoAddress,
     /// The first one's error.
     #[error("can't connect to {address}")]
     Connect {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why. None: not within [`CONNECT`].
+        /// Why it failed; None on a time-out ([`CONNECT`]).
         source: Option<Arc<io::Error>>,
     },
 }

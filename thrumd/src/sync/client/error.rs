@@ -9,10 +9,10 @@ use crate::report::Chain;
 use crate::sync::hub::{Failure, FailureKind};
 use crate::tailnet::TailnetError;
 
-/// An error of the HTTP client, of whichever of its layers.
+/// An error of any layer of the HTTP client.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a request to another machine brought no result.
+/// An error of a request to another machine.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The tailnet could not say where the machine is.
@@ -30,7 +30,7 @@ pub enum ClientError {
         /// Its name.
         peer: String,
     },
-    /// No connection.
+    /// The connection failed.
     #[error("can't connect to {address}")]
     Connect {
         /// Where.
@@ -39,7 +39,7 @@ pub enum ClientError {
         #[source]
         source: Arc<std::io::Error>,
     },
-    /// No connection in time.
+    /// The connection timed out.
     #[error("{address} did not accept a connection within {after:?}")]
     ConnectTimeout {
         /// Where.
@@ -47,7 +47,7 @@ pub enum ClientError {
         /// How long we waited.
         after: Duration,
     },
-    /// Connected, but the answer did not come, or stopped coming.
+    /// The answer timed out.
     #[error("{address} did not answer {method} within {after:?}")]
     Timeout {
         /// Where.
@@ -57,7 +57,7 @@ pub enum ClientError {
         /// How long we waited.
         after: Duration,
     },
-    /// The connection broke, or what came over it is no HTTP.
+    /// The connection broke, or the answer is not HTTP.
     #[error("the connection to {address} broke during {method}")]
     Broken {
         /// Where.
@@ -68,7 +68,7 @@ pub enum ClientError {
         #[source]
         source: BoxError,
     },
-    /// The answer is larger than any answer may be.
+    /// The answer exceeds the size limit.
     #[error("{address} answered {method} with more than {limit} bytes")]
     TooLarge {
         /// Where.
@@ -78,8 +78,8 @@ pub enum ClientError {
         /// The limit.
         limit: usize,
     },
-    /// Something else than a thrumd lives there.
-    #[error("{address} answers, but is no thrumd: it sent {what}")]
+    /// Another program answers at that address.
+    #[error("{address} answers, but is not a thrumd: it sent {what}")]
     NotAThrumd {
         /// Where.
         address: SocketAddr,
@@ -93,17 +93,17 @@ pub enum ClientError {
         address: SocketAddr,
         /// What was asked.
         method: &'static str,
-        /// What is wrong with it.
+        /// Why it is invalid.
         #[source]
         source: thrum_api::envelope::AnswerError,
     },
-    /// Our token is not (or no longer) accepted there.
-    #[error("{address} does not accept our token{}", because(said))]
+    /// Our token was refused.
+    #[error("{address} does not accept our token{}", because(error))]
     Refused {
         /// Where.
         address: SocketAddr,
-        /// What it said.
-        said: RpcError,
+        /// The error of its answer.
+        error: RpcError,
     },
     /// A JSON-RPC error.
     #[error("{address} refused {method}")]
@@ -112,7 +112,7 @@ pub enum ClientError {
         address: SocketAddr,
         /// What was asked.
         method: &'static str,
-        /// What it said.
+        /// The error of its answer.
         #[source]
         source: RpcError,
     },
@@ -136,11 +136,11 @@ pub enum ClientError {
     },
 }
 
-/// Why, as far as it is a known reason: the other side's own text is not for a terminal.
-fn because(said: &RpcError) -> &'static str {
-    match said.member("reason").and_then(serde_json::Value::as_str) {
+/// The text for a known reason. The other side's own text is not shown on a terminal.
+fn because(error: &RpcError) -> &'static str {
+    match error.member("reason").and_then(serde_json::Value::as_str) {
         Some(reason::OTHER_NODE) => {
-            ": to the tailnet this machine is another one than when it was paired (removed and \
+            ": this machine is no longer the node that was paired (removed from the tailnet and \
              added again); pair it again with `thrum peer join`"
         }
         Some(reason::GRANT_WITHDRAWN) => {
@@ -153,7 +153,7 @@ fn because(said: &RpcError) -> &'static str {
 /// How much of another machine's text is repeated, in characters.
 const TEXT_MAX: usize = 200;
 
-/// Another machine's text as it may go to a log line or a terminal: not long, and on one line.
+/// Sanitises another machine's text for the log or a terminal: shortened, and on one line.
 pub(super) fn tame(text: &str) -> String {
     let mut tamed = String::new();
     for (number, c) in text.chars().enumerate() {
@@ -169,19 +169,19 @@ pub(super) fn tame(text: &str) -> String {
     tamed
 }
 
-/// The reasons that we know.
+/// The known reasons.
 pub fn known_reason(word: &str) -> Option<&'static str> {
     [reason::OTHER_NODE, reason::GRANT_WITHDRAWN].into_iter().find(|known| *known == word)
 }
 
 impl ClientError {
-    /// Why our token is refused, if that was said and is a reason that we know.
+    /// The reason why our token was refused, if it is a known one.
     pub fn refusal(&self) -> Option<&'static str> {
-        let Self::Refused { said, .. } = self else { return None };
-        known_reason(said.member("reason")?.as_str()?)
+        let Self::Refused { error, .. } = self else { return None };
+        known_reason(error.member("reason")?.as_str()?)
     }
 
-    /// What follows from it for the link.
+    /// The kind of failure for the hub.
     pub fn failure_kind(&self) -> FailureKind {
         match self {
             Self::Locate { .. }
@@ -199,13 +199,12 @@ impl ClientError {
         }
     }
 
-    /// Whether the machine counts as not reached: only that makes us leave it alone whatever is
-    /// wanted of it.
+    /// Whether the machine counts as unreachable: then every request to it backs off.
     pub fn counts_for_backoff(&self) -> bool {
         self.failure_kind() == FailureKind::Unreachable
     }
 
-    /// Whether it was connected and the answer did not come whole: perhaps it was too much.
+    /// Whether the answer was incomplete after a successful connection: perhaps it was too large.
     pub fn broke_off(&self) -> bool {
         matches!(self, Self::Timeout { .. } | Self::Broken { .. })
     }
@@ -213,7 +212,7 @@ impl ClientError {
     /// The error with its causes on one line.
     pub fn text(&self) -> String {
         match self {
-            // The causes may repeat what was answered.
+            // The causes may quote the answer.
             Self::Malformed { source, .. } => {
                 format!("{self}: {}", tame(&Chain(source).to_string()))
             }
@@ -221,12 +220,12 @@ impl ClientError {
         }
     }
 
-    /// The same for the hub.
+    /// The error as a failure for the hub.
     pub fn failure(&self) -> Failure {
         Failure { kind: self.failure_kind(), text: self.text() }
     }
 
-    /// The JSON-RPC error, if it is one.
+    /// The JSON-RPC error of the answer, if it is one.
     pub fn rpc(&self) -> Option<&RpcError> {
         match self {
             Self::Rpc { source, .. } => Some(source),

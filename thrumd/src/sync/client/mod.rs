@@ -1,5 +1,4 @@
-//! The HTTP client for other daemons: one request, one bounded answer, and errors that say what
-//! follows from them.
+//! The HTTP client for other daemons: one request, one bounded answer, and errors for the hub.
 
 mod connector;
 mod dial;
@@ -34,16 +33,16 @@ use crate::tailnet::Tailnet;
 /// Limits on the time and size of an answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Between two pieces of it.
+    /// Between two chunks.
     pub idle: Duration,
-    /// For all of it.
+    /// For the whole answer.
     pub whole: Duration,
-    /// Bytes.
+    /// Size in bytes.
     pub answer_max: usize,
 }
 
 impl Bounds {
-    /// For a page of events. `idle` ends one that stalls; a slow line may take its time.
+    /// For a page of events. `idle` ends a stalled one; a slow connection may take longer.
     pub const PULL: Self = Self {
         idle: Duration::from_secs(15),
         whole: Duration::from_secs(180),
@@ -57,10 +56,10 @@ impl Bounds {
     };
 }
 
-/// An answer, and how it came.
+/// An answer with its address and round trip.
 #[derive(Debug)]
 pub struct Answer<R> {
-    /// What was answered.
+    /// The result.
     pub result: R,
     /// The address that answered.
     pub address: SocketAddr,
@@ -75,14 +74,14 @@ pub struct Client {
     http: Arc<Mutex<HttpClient>>,
 }
 
-/// An answer as it came.
+/// An answer before parsing.
 struct Exchange {
     connection: PeerConnection,
     status: StatusCode,
     bytes: Bytes,
 }
 
-/// Why there was no answer, and whether asking again over another connection may bring one.
+/// Why there was no answer, and whether a retry over another connection may get one.
 struct Failed {
     error: ClientError,
     again: bool,
@@ -95,13 +94,13 @@ impl From<ClientError> for Failed {
 }
 
 impl Client {
-    /// A client that dials through this tailnet.
+    /// Creates a client that dials through this tailnet.
     pub fn new(tailnet: Tailnet) -> Self {
         let http = Arc::new(Mutex::new(new_client(&tailnet)));
         Self { tailnet, http }
     }
 
-    /// Closes idle connections, and those in use once they are not.
+    /// Closes idle connections now, and connections in use after their request.
     pub fn forget_connections(&self) {
         *self.http.lock() = new_client(&self.tailnet);
     }
@@ -128,8 +127,8 @@ impl Client {
         let asking = async {
             loop {
                 match self.exchange::<M>(peer, addresses, first, token, &body, bounds).await {
-                    // The other side closed the kept connection at the same moment. Every method
-                    // may be asked twice.
+                    // The other side closed the kept connection at the same time. Every method may be
+                    // called twice.
                     Err(Failed { again: true, .. }) => {}
                     ended => return ended.map_err(|failed| failed.error),
                 }
@@ -169,7 +168,7 @@ impl Client {
         let mut connecting = captured.clone();
         let response = tokio::select! {
             response = http.request(request) => response,
-            // Dialling has limits of its own.
+            // Dialling has its own limits.
             () = async {
                 drop(connecting.wait_for_connection_metadata().await);
                 sleep(bounds.idle).await;
@@ -190,7 +189,7 @@ impl Client {
             None => broken(error.into()),
         })?;
         let Some(connection) = connection.clone() else {
-            return Err(broken("it came over an unknown connection".into()));
+            return Err(broken("it arrived over an unknown connection".into()));
         };
         let address = connection.address;
         let late = || ClientError::Timeout { address, method: M::NAME, after: bounds.idle };
@@ -215,12 +214,12 @@ impl Client {
     }
 }
 
-/// Why no connection could be made, if that is the reason.
+/// The error of the dial, if that is the cause.
 fn dial_error(error: &hyper_util::client::legacy::Error) -> Option<DialError> {
     error.source()?.downcast_ref::<DialError>().cloned()
 }
 
-/// What came instead of JSON.
+/// Describes an answer that is not JSON.
 fn foreign(response: &Response<Incoming>) -> Option<String> {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match kind {
@@ -240,11 +239,11 @@ fn read<M: Method>(
 ) -> Result<M::Result, ClientError> {
     match envelope::answer::<M::Result>(bytes) {
         Ok(result) => Ok(result),
-        Err(AnswerError::Refused(said)) => {
-            let said = RpcError { message: tame(&said.message), ..said };
-            Err(match said.code {
-                ErrorCode::NOT_AUTHENTICATED => ClientError::Refused { address, said },
-                _ => ClientError::Rpc { address, method: M::NAME, source: said },
+        Err(AnswerError::Refused(error)) => {
+            let error = RpcError { message: tame(&error.message), ..error };
+            Err(match error.code {
+                ErrorCode::NOT_AUTHENTICATED => ClientError::Refused { address, error },
+                _ => ClientError::Rpc { address, method: M::NAME, source: error },
             })
         }
         Err(_) if !status.is_success() => {

@@ -54,7 +54,7 @@ impl Peer {
     async fn serve(self: Arc<Self>, mut stream: TcpStream) {
         let mut request = [0; 4096];
         let mut answered = 0;
-        // Requests are small, and each is sent at once.
+        // Requests are small enough for one read.
         while let Ok(1..) = stream.read(&mut request).await {
             self.asked.fetch_add(1, Ordering::SeqCst);
             if answered == self.answers {

@@ -3,8 +3,8 @@
 /// The kind of a failure. It decides how long the peer is left alone, and for which requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The peer could not be reached, the connection broke, or what answers there is no thrumd.
-    /// Every request backs off, until anything is heard from the peer.
+    /// The peer could not be reached, the connection broke, or another program answers there. Every request
+    /// backs off until the peer answers or calls.
     Unreachable,
     /// The peer refused our token.
     TokenRefused,

@@ -1,4 +1,4 @@
-//! One peer: routes inputs to the parts of its state, and combines what they say.
+//! The link to one peer: routes inputs to the parts of its state and combines their results.
 
 use thrum_api::Sequence;
 use thrum_api::local::PeerState;
@@ -66,7 +66,7 @@ impl Link {
                 self.reachability.reached();
             }
             Input::RemovedByPeer(_) => {
-                // Answers that are still on their way were given before.
+                // Answers in flight were sent before the removal.
                 self.pull.cancel();
                 self.notify.cancel();
                 self.token_refused(context);
@@ -234,7 +234,7 @@ impl Link {
         }
     }
 
-    /// When we try again, while something is in the way.
+    /// When the next attempt is due, while the peer is held up.
     fn next_try(&self, head: Sequence) -> Option<MonotonicTime> {
         let pull = self.pull_failures() > 0 || self.reachability.is_token_refused();
         let pull = pull.then(|| self.pull_due()).flatten();

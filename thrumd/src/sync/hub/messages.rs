@@ -1,4 +1,4 @@
-//! Inputs and actions: what the hub is told, and what it asks its driver to do.
+//! Inputs and actions of the hub.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub enum PullReason {
 /// it and ignored.
 pub type OperationId = u64;
 
-/// What happened.
+/// An input: something that happened.
 #[derive(Debug, Clone)]
 pub enum Input {
     /// Sync was turned on or off, or the tailnet came or went.
@@ -155,7 +155,7 @@ pub enum NotifyResult {
     Failed(Failure),
 }
 
-/// What the driver has to do.
+/// An action: something that the driver has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Pull from the checkpoint to the end (`PullPipeline`), then report `PullFinished`.

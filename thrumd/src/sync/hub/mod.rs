@@ -1,8 +1,8 @@
 //! Decides when to pull from a peer, when to notify it and when to leave it alone.
 //!
-//! Plain state machines: an input and the time go in, actions come out, and `next_wake` tells when to
-//! come back without an input. No I/O, no clock, no randomness but the seed, no order that depends on a
-//! hash: the simulation drives the same code as the driver.
+//! Plain state machines: an input and the time go in, actions come out, and `next_wake` says when to call
+//! again without an input. No I/O, no clock, no randomness except the seed and no hash order, so that the
+//! simulation runs the same code as the driver.
 
 mod context;
 mod coordinator;

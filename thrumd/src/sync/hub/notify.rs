@@ -14,7 +14,7 @@ use crate::backoff::Failures;
 #[derive(Debug)]
 struct InFlight {
     operation: OperationId,
-    /// The peer came for a page since it was sent.
+    /// A page was served to the peer since the notification was sent.
     page_served: bool,
 }
 
@@ -22,9 +22,9 @@ struct InFlight {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Draining {
     No,
-    /// It has not answered since.
+    /// The peer has not answered since.
     Waiting,
-    /// It has answered a notification since.
+    /// The peer has answered a notification since.
     Answered,
 }
 
@@ -37,12 +37,12 @@ pub(super) struct NotifyState {
     deferred_until: Option<MonotonicTime>,
     /// News up to here was examined.
     examined: Place,
-    /// The peer was told that our log goes to here.
+    /// The end of our log that was announced to the peer.
     announced: Sequence,
     /// The last notification was not answered: the next carries no events, which may have been too much
     /// for the line.
     without_events: bool,
-    /// Notifications that were answered, but badly, or that our own log failed.
+    /// Failures of notifications alone: bad answers, and failures of our own log.
     failures: Failures<MonotonicTime>,
     last_failure: Option<Failure>,
     draining: Draining,
@@ -63,12 +63,12 @@ impl NotifyState {
         }
     }
 
-    /// There may be news.
+    /// Records that there may be news.
     pub(super) fn check(&mut self) {
         self.needs_check = true;
     }
 
-    /// Whether our log goes further than what the peer was sent or told. Before exit only what it has
+    /// Whether our log goes beyond what the peer was sent or notified of. Before exit only what it has
     /// confirmed counts.
     fn has_news(&self, head: Sequence, position: &PeerPosition) -> bool {
         head > match self.draining {
@@ -77,7 +77,7 @@ impl NotifyState {
         }
     }
 
-    /// When the peer is to be notified, or our news to be examined.
+    /// When to notify the peer or to examine our news.
     pub(super) fn due(
         &self,
         head: Sequence,
@@ -119,13 +119,14 @@ impl NotifyState {
         }
     }
 
-    /// A notification ended. If it is the one that we wait for: whether a page was served meanwhile.
+    /// Ends the current notification; returns whether a page was served meanwhile. None for another
+    /// operation.
     pub(super) fn finish(&mut self, operation: OperationId) -> Option<bool> {
         let ours = self.in_flight.take_if(|in_flight| in_flight.operation == operation);
         ours.map(|in_flight| in_flight.page_served)
     }
 
-    /// The result of a notification that is under way doesn't matter any more.
+    /// Ignores the result of the notification in flight.
     pub(super) fn cancel(&mut self) {
         self.in_flight = None;
     }
@@ -136,7 +137,7 @@ impl NotifyState {
         self.without_events = false;
         self.announced = latest.sequence;
         self.examined = latest;
-        // Deferred news went along.
+        // The notification included the deferred news.
         self.deferred_until = None;
         if self.draining != Draining::No {
             self.draining = Draining::Answered;
@@ -161,14 +162,14 @@ impl NotifyState {
         self.without_events |= kind == FailureKind::Unreachable;
     }
 
-    /// A person asks for it: whatever the peer was not sent is announced again.
+    /// Announces again everything that the peer was not sent, because a person asked for it.
     pub(super) fn notify_now(&mut self, position: &PeerPosition, now: MonotonicTime) {
         self.failures.clear();
         self.announced = position.sent().sequence;
         self.deferred_until = Some(now);
     }
 
-    /// This daemon is about to exit. Answers whether that is new.
+    /// Begins the drain. Returns whether it was not running yet.
     pub(super) fn drain(&mut self) -> bool {
         let begins = self.draining == Draining::No;
         if begins {

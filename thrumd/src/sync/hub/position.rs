@@ -1,4 +1,4 @@
-//! How far a peer has come in our log.
+//! The position of a peer in our log.
 
 use thrum_api::{Place, Sequence};
 
@@ -11,7 +11,7 @@ pub(super) struct PeerPosition {
     sent: Option<Place>,
     /// The peer confirmed our log up to here. It confirms only what is on its disk.
     confirmed: Sequence,
-    /// The peer is reading our log page by page, and will come for the rest itself.
+    /// The peer is reading our log page by page, and will pull the rest itself.
     reading_until: Option<MonotonicTime>,
 }
 
@@ -20,7 +20,7 @@ impl PeerPosition {
         Self { sent: None, confirmed: Sequence::ZERO, reading_until: None }
     }
 
-    /// From where the next notification goes; the start if unknown.
+    /// Where the next notification begins; the start if unknown.
     pub(super) fn sent(&self) -> Place {
         self.sent.unwrap_or(Place::START)
     }
@@ -48,13 +48,13 @@ impl PeerPosition {
 
     pub(super) fn page_served(&mut self, next: Place, more: bool, context: &Context<'_>) {
         self.sent = Some(next);
-        // If it reads again what it had confirmed, it lost that.
+        // A peer that reads confirmed events again has lost them.
         self.confirmed = self.confirmed.min(next.sequence);
         self.reading_until = more.then(|| context.now + context.timing.reading_timeout);
     }
 
-    /// The peer answered a notification of our log up to `latest`. `page_served`: it came for a page
-    /// meanwhile, so that its answer may be older than that.
+    /// Records the peer's answer to a notification of our log up to `latest`. `page_served`: a page was
+    /// served meanwhile, so the answer may be older than that.
     pub(super) fn answered(&mut self, latest: Place, confirmed: Sequence, page_served: bool) {
         // Beyond our end there is no place of our log: the peer's checkpoint is of another one.
         let valid = confirmed <= latest.sequence;
@@ -76,7 +76,7 @@ impl PeerPosition {
         (self.sent, self.confirmed) = (None, Sequence::ZERO);
     }
 
-    /// The peer will not come for the rest of our log.
+    /// The peer will not pull the rest of our log.
     pub(super) fn stopped_reading(&mut self) {
         self.reading_until = None;
     }

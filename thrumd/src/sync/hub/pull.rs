@@ -28,11 +28,11 @@ struct Wanted {
 pub(super) struct PullState {
     activity: Activity,
     wanted: Option<Wanted>,
-    /// Pulls that were answered, but badly, or that our own log failed.
+    /// Failures of pulls alone: bad answers, and failures of our own log.
     failures: Failures<MonotonicTime>,
     /// Why the last pull failed, or why the peer was not reached.
     pub(super) last_failure: Option<Failure>,
-    /// The peer's log is not the one of our checkpoint, and was not pulled to its end since.
+    /// The peer's log does not match our checkpoint, and was not pulled to its end since.
     pub(super) log_changed: bool,
     /// The end of the peer's log.
     peer_head: Option<Sequence>,
@@ -78,7 +78,7 @@ impl PullState {
         context.actions.push(Action::Pull { peer, operation, reason });
     }
 
-    /// A pull ended; answers whether it is the one that we wait for.
+    /// Ends the current pull; returns false for another operation.
     pub(super) fn finish(&mut self, operation: OperationId) -> bool {
         let ours = self.activity == Activity::Pulling(operation);
         if ours {
@@ -87,7 +87,7 @@ impl PullState {
         ours
     }
 
-    /// The result of a pull that is under way doesn't matter any more.
+    /// Ignores the result of the pull in flight.
     pub(super) fn cancel(&mut self) {
         if let Activity::Pulling(_) = self.activity {
             self.activity = Activity::Idle;

@@ -33,7 +33,7 @@ pub struct LinkSnapshot {
     pub they_lack: Option<u64>,
     /// How far the drain has come, once `Input::Drain` was given.
     pub drain: DrainState,
-    /// When we try again, while something is in the way.
+    /// When the next attempt is due, while the peer is held up.
     pub next_try: Option<MonotonicTime>,
     /// Failures in a row.
     pub failures: u32,

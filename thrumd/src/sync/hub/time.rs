@@ -1,8 +1,8 @@
 use std::ops::Add;
 use std::time::Duration;
 
-/// Time on a clock that never goes back, counted from an arbitrary start. The hub reads no clock itself: it
-/// is handed the time with every input.
+/// Time on a clock that never goes back, counted from an arbitrary start. The hub reads no clock: it gets
+/// the time with every input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct MonotonicTime(pub Duration);
 

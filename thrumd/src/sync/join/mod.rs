@@ -1,4 +1,4 @@
-//! Pairing as the joining side sees it, and its end.
+//! The joining side of pairing, and the removal of a peer.
 
 mod refusal;
 
@@ -22,24 +22,24 @@ use crate::clock;
 use crate::peer::{Peer, RegistryError};
 use crate::tailnet::{Presence, Target};
 
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(2);
-/// The first authenticated request is tried this often: its loss would leave the pairing open.
+/// Time limit for notifying a removed peer.
+const REMOVAL_NOTICE: Duration = Duration::from_secs(2);
+/// Attempts of the first authenticated request. Its loss would leave the pairing unconfirmed.
 const CONFIRM_TRIES: u32 = 3;
 
-/// A daemon that runs for less may stand on a node that is as young, like a CI runner's: what the
-/// policy grants it is still on its way to the others.
-const NEWCOMER: Duration = Duration::from_secs(60);
-/// How long we wait for that. Unit tests wait for what never comes.
-const GRANT_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 10 });
-const GRANT_LOOK: Duration = Duration::from_millis(250);
+/// A daemon that has run for less may be on a node that just joined the tailnet, such as a CI runner. Its
+/// grants may not have reached the other nodes yet.
+const NEW_DAEMON: Duration = Duration::from_secs(60);
+/// How long to wait for the grant. Short in unit tests, where it never arrives.
+const GRANT_WAIT: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 10 });
+const GRANT_POLL: Duration = Duration::from_millis(250);
 
 fn state_file(error: &RegistryError) -> RpcError {
     RpcError::new(ErrorCode::STORAGE, chain(error))
 }
 
 impl Shared {
-    /// Whether we would answer at this port of this machine.
+    /// Whether this is our own listener.
     fn is_ours(&self, address: SocketAddr, port: u16) -> bool {
         let own = match &*self.tailnet.presence().borrow() {
             Presence::Up { addresses, .. } => addresses.contains(&address.ip()),
@@ -66,13 +66,13 @@ pub(super) async fn resolve(shared: &Shared, address: &str) -> Result<PeerResolv
     let begun = Instant::now();
     let (answered, by_policy) = loop {
         let (answered, by_policy) = probe(shared, address, &target).await?;
-        let on_its_way = by_policy == Some(false)
-            && shared.started.elapsed() < NEWCOMER
-            && begun.elapsed() < GRANT_PATIENCE;
-        if !on_its_way {
+        let grant_may_come = by_policy == Some(false)
+            && shared.started.elapsed() < NEW_DAEMON
+            && begun.elapsed() < GRANT_WAIT;
+        if !grant_may_come {
             break (answered, by_policy);
         }
-        sleep(GRANT_LOOK).await;
+        sleep(GRANT_POLL).await;
     };
     Ok(PeerResolveResult {
         address: answered.to_string(),
@@ -83,7 +83,7 @@ pub(super) async fn resolve(shared: &Shared, address: &str) -> Result<PeerResolv
     })
 }
 
-/// Who answers there, and whether the tailnet's policy lets us pair with it, as far as it knows.
+/// The address that answers, and whether the tailnet's policy lets us pair with it, as far as it knows.
 async fn probe(
     shared: &Shared,
     address: &str,
@@ -94,13 +94,13 @@ async fn probe(
         .client
         .call::<SyncPeerInfo>(address, &target.addresses, None, &params, Bounds::SMALL)
         .await;
-    // Without a token a thrumd refuses, in words that nothing else would use.
+    // A thrumd refuses a request without a token, with an error that no other program uses.
     match probe {
-        Err(ClientError::Refused { address, said }) => {
-            Ok((address, said.member("policy").and_then(serde_json::Value::as_bool)))
+        Err(ClientError::Refused { address, error }) => {
+            Ok((address, error.member("policy").and_then(serde_json::Value::as_bool)))
         }
-        // Nobody is there because we don't listen yet. Another daemon of this machine may have the
-        // same port, so this is no reason not to ask.
+        // Nothing answers because we don't listen yet. This is only checked after a failure, because
+        // another daemon of this machine may have the same port.
         Err(ClientError::Connect { address: at, .. }) if shared.is_ours(at, shared.wanted_port) => {
             Err(is_itself(address))
         }
@@ -112,7 +112,7 @@ async fn probe(
     }
 }
 
-/// Joins in a task of its own: a caller that hangs up must not leave half a pairing.
+/// Joins in a separate task, so that a caller that disconnects doesn't leave half a pairing.
 pub(super) async fn join(
     shared: &Arc<Shared>,
     address: &str,
@@ -122,7 +122,7 @@ pub(super) async fn join(
     let (work, typed) = (Arc::clone(shared), address.to_owned());
     let (answer, joined) = tokio::sync::oneshot::channel();
     shared.spawn(async move {
-        // Nobody may be waiting any more.
+        // The caller may have stopped waiting.
         drop(answer.send(ask(&work, &typed, target, code).await));
     });
     joined.await.unwrap_or_else(|_| {
@@ -142,10 +142,10 @@ async fn ask(
         name: shared.name.to_string(),
         addr: format!("{}:{}", shared.name, *shared.port.borrow()),
     };
-    // Who gives up and joins again may find the first try still waiting for its answer.
-    let _turn = shared.pairings.turn().await;
-    // The token is bound to the node that asks, which is whose the connection is: an older one may
-    // still be of the node that this machine was.
+    // A person who cancels and joins again may find the first attempt still waiting for its answer.
+    let _lock = shared.pairings.join_lock().await;
+    // The token is bound to the node that opened the connection. A kept connection may be from before this
+    // machine became another node.
     shared.client.forget_connections();
     let answer = shared
         .client
@@ -200,14 +200,16 @@ async fn store_and_confirm(
             shared.pairings.undo(id, peer.token.clone()).await;
             Err(RpcError::new(
                 ErrorCode::REFUSED,
-                format!("{typed} took the code and then did not accept its own token; nothing was changed"),
+                format!(
+                    "{typed} accepted the code and then refused its own token; nothing was changed"
+                ),
             )
             .hint("on the other machine run `thrum peer add` and join again"))
         }
-        // It may have arrived: the entry stays, and the next contact decides.
+        // The request may have arrived, so the entry stays, and the next contact decides.
         Err(error) => Err(RpcError::new(
             ErrorCode::UNREACHABLE,
-            format!("{typed} took the code and can't be reached since: {}", chain(&error)),
+            format!("{typed} accepted the code and can't be reached since: {}", chain(&error)),
         )
         .hint("the pairing is completed when it can be reached again: see `thrum peer status`")),
     }
@@ -243,18 +245,18 @@ pub(super) async fn remove(
     let peer =
         shared.find(typed).map_err(|error| RpcError::new(ErrorCode::NOT_FOUND, chain(&error)))?;
     let id = peer.daemon_id;
-    // First, so that a request of the peer which crosses the goodbye is refused and doesn't make it
-    // believe that all is well.
+    // Removed before the peer is notified, so that a request that it makes meanwhile is refused.
     shared.registry.remove(id).await.map_err(|error| state_file(&error))?;
-    let told = matches!(timeout(GOODBYE, say_goodbye(shared, &peer, why)).await, Ok(Ok(_)));
+    let notified =
+        matches!(timeout(REMOVAL_NOTICE, notify_removed(shared, &peer, why)).await, Ok(Ok(_)));
     shared.pairings.forget_replaced(id);
     shared.log.reset_checkpoint(id).await.map_err(|error| {
         RpcError::new(ErrorCode::STORAGE, format!("{} is removed: {}", peer.name, chain(&error)))
     })?;
-    Ok(PeerRemoveResult { daemon_id: id, name: shared.name_of(&peer), told })
+    Ok(PeerRemoveResult { daemon_id: id, name: shared.name_of(&peer), told: notified })
 }
 
-async fn say_goodbye(
+async fn notify_removed(
     shared: &Shared,
     peer: &Peer,
     why: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! Why a machine can't be joined, for the person who wants to.
+//! Errors of a join, for the person who runs it.
 
 use thrum_api::peer::reason;
 use thrum_api::{ErrorCode, RpcError};
@@ -7,7 +7,7 @@ use crate::peer::wrong_capability;
 use crate::sync::client::ClientError;
 use crate::sync::shared::chain;
 
-/// Of another machine's own words so many characters are shown.
+/// How many characters of another machine's error text are shown.
 const WORDS_MAX_CHARS: usize = 300;
 
 pub(super) fn is_itself(address: &str) -> RpcError {
@@ -19,8 +19,8 @@ pub(super) fn unreachable(address: &str, error: &ClientError) -> RpcError {
     let code = ErrorCode::UNREACHABLE;
     let mut hint = "on that machine run `thrum daemon start`, then `thrum peer add`";
     let what = match error {
-        ClientError::Rpc { source, .. } => return turned_away(address, source),
-        // The tailnet's own words name what was typed already.
+        ClientError::Rpc { source, .. } => return other_refusal(address, source),
+        // The tailnet's error already names what was typed.
         ClientError::Locate { source, .. } => {
             let hint = source.hint().unwrap_or_else(|| "thrum doctor".to_owned());
             return RpcError::new(code, chain(source)).hint(hint);
@@ -39,12 +39,11 @@ pub(super) fn unreachable(address: &str, error: &ClientError) -> RpcError {
     RpcError::new(code, format!("{what} {address}: {}", chain(error))).hint(hint)
 }
 
-/// It was reached and did not want to, for a reason that pairing has no words for: then its own are
-/// better than none.
-fn turned_away(address: &str, said: &RpcError) -> RpcError {
+/// The error for a refusal that is not part of pairing: shows the other machine's own text.
+fn other_refusal(address: &str, error: &RpcError) -> RpcError {
     let words: String =
-        said.message.chars().filter(|c| !c.is_control()).take(WORDS_MAX_CHARS).collect();
-    let hint = match said.code {
+        error.message.chars().filter(|c| !c.is_control()).take(WORDS_MAX_CHARS).collect();
+    let hint = match error.code {
         ErrorCode::TOO_MANY_REQUESTS => "wait a moment, then join again",
         ErrorCode::INTERNAL => "see why on that machine: thrum daemon logs -n 50",
         _ => "the two may be of different versions: compare `thrum daemon status` on both",
@@ -52,13 +51,13 @@ fn turned_away(address: &str, said: &RpcError) -> RpcError {
     RpcError::new(ErrorCode::REFUSED, format!("{address} refused: {words}")).hint(hint)
 }
 
-/// Why the other side didn't take the code, in words of ours where we have some.
+/// The error for a refused `pair.request`, with our own text for each known reason.
 pub(super) fn refused(address: &str, error: &ClientError) -> RpcError {
     let Some(rpc) = error.rpc() else { return unreachable(address, error) };
     let left = rpc.member("attempts_left").and_then(serde_json::Value::as_u64);
     let add = "on the other machine run `thrum peer add`, then join with the code that it shows";
     let (message, hint) = match rpc.code {
-        ErrorCode::NO_PAIRING_SESSION => match without_code(address, rpc) {
+        ErrorCode::NO_PAIRING_SESSION => match code_needed(address, rpc) {
             Some(message) => (message, add),
             None => (format!("nobody is pairing at {address}"), add),
         },
@@ -69,7 +68,7 @@ pub(super) fn refused(address: &str, error: &ClientError) -> RpcError {
         },
         ErrorCode::PAIRING_LOCKED => (
             format!(
-                "{address} takes no more codes: too many were wrong, or another machine joined"
+                "{address} accepts no more codes: too many were wrong, or another machine joined"
             ),
             add,
         ),
@@ -83,8 +82,8 @@ pub(super) fn refused(address: &str, error: &ClientError) -> RpcError {
     }
 }
 
-/// Why the tailnet's policy did not stand in for the code.
-fn without_code(address: &str, refused: &RpcError) -> Option<String> {
+/// Why the tailnet's policy did not replace the code.
+fn code_needed(address: &str, refused: &RpcError) -> Option<String> {
     let text = |key| refused.member(key).and_then(serde_json::Value::as_str);
     match text("reason")? {
         reason::POLICY_OFF => Some(format!(
@@ -99,7 +98,7 @@ fn without_code(address: &str, refused: &RpcError) -> Option<String> {
             ))
         }
         reason::OTHER_NODE => Some(format!(
-            "{address} asks for a code: it knows this daemon as another machine of the tailnet"
+            "{address} asks for a code: this daemon is paired there as another machine of the tailnet"
         )),
         _ => None,
     }

@@ -1,6 +1,6 @@
-//! What daemons decide when they exchange events, apart from the schedule (`hub`): how a request is
-//! answered, what a notification says, how a pull ends. No I/O but the log that is handed in, so that
-//! the simulation drives the same code as the daemon.
+//! The protocol's decisions apart from the schedule (`hub`): how a request is answered, what a notification
+//! contains, how a pull ends. The only I/O is the log that is passed in, so that the simulation runs the
+//! same code as the daemon.
 
 pub mod drain;
 mod mismatch;

@@ -1,4 +1,4 @@
-//! What a notification to a peer says, and whether it can wait.
+//! What a notification to a peer contains, and whether it can wait.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use super::ReplicaLog;
 use crate::log::LogError;
 use crate::sync::hub::{NotifyResult, Timing};
 
-/// What the hub wants (`Action::Notify`).
+/// The hub's request for a notification (`Action::Notify`).
 #[derive(Debug, Clone, Copy)]
 pub struct NotifyRequest {
     /// News up to here was examined before.
     pub examined: Place,
     /// The peer was sent our log up to here.
     pub sent: Place,
-    /// Our own events after it may go along.
+    /// The notification may carry our own events after `sent`.
     pub include_events: bool,
-    /// Notify in any case.
+    /// Don't wait for more news.
     pub due: bool,
 }
 
-/// What to do about our news.
+/// What to do with our news.
 #[derive(Debug)]
 pub enum NotifyStep {
-    /// Send this.
+    /// Send this notification.
     Send(Box<NotifyParams>),
-    /// Nothing yet.
+    /// Wait for more news.
     Defer {
-        /// The news can wait this long for more.
+        /// How long to wait.
         delay: Duration,
         /// The end of what was examined.
         examined: Place,
@@ -74,7 +74,7 @@ pub async fn next_step(
     })))
 }
 
-/// What the peer confirmed by its answer to a notification that ended at `latest`.
+/// The result of an answer to a notification that ended at `latest`.
 pub fn confirmed_by(answer: &Notified, latest: Place) -> NotifyResult {
     NotifyResult::Answered { latest, confirmed: answer.held_seq }
 }

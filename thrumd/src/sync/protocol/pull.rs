@@ -8,13 +8,13 @@ use super::replica::add;
 use crate::log::{Applied, Batch, Checkpoint};
 use crate::sync::hub::{Failure, PageHeader, PullPipeline, PullResult, Step};
 
-/// The state of one pull. `P` is what travels with a page: its events.
+/// The state of one pull. `P` stands for the events of a page.
 #[derive(Debug)]
 pub struct Pull<P> {
     peer: DaemonId,
     from: Checkpoint,
     pipeline: PullPipeline<P>,
-    /// Of the last page that came.
+    /// The heads of the last page.
     heads: Option<Vec<Head>>,
     total: Applied,
 }
@@ -30,7 +30,7 @@ pub fn request(after: Place, have: Vec<Head>, limit: Option<u32>) -> PullParams 
     }
 }
 
-/// Takes a page apart: what decides, the peer's heads, and its events.
+/// Splits a page into its header, the peer's heads and the events.
 pub fn split(page: PullPage) -> (PageHeader, Option<Vec<Head>>, Vec<SequencedEvent>) {
     let sequences: Vec<Sequence> = page.events.iter().map(|event| event.sequence).collect();
     let header = PageHeader {
@@ -44,24 +44,24 @@ pub fn split(page: PullPage) -> (PageHeader, Option<Vec<Head>>, Vec<SequencedEve
 }
 
 impl<P> Pull<P> {
-    /// A pull from this checkpoint, and its first step.
+    /// Begins a pull from this checkpoint; returns its first step.
     pub fn begin(peer: DaemonId, from: Checkpoint) -> (Self, Step<P>) {
         let (pipeline, first) = PullPipeline::begin(from.place, from.epoch);
         (Self { peer, from, pipeline, heads: None, total: Applied::default() }, first)
     }
 
-    /// A page came.
+    /// A page was fetched.
     pub fn page(&mut self, header: &PageHeader, heads: Option<Vec<Head>>, page: P) -> Vec<Step<P>> {
         self.heads = heads;
         self.pipeline.page(header, page)
     }
 
-    /// A page could not be had.
+    /// A page could not be fetched.
     pub fn refused(&mut self, result: PullResult) -> Vec<Step<P>> {
         self.pipeline.refused(result)
     }
 
-    /// The batch of the page that is to be applied, without its events.
+    /// The batch for the page to apply, without its events.
     pub fn batch(&self, checkpoint: Place) -> Batch {
         Batch {
             peer: self.peer,
@@ -78,15 +78,15 @@ impl<P> Pull<P> {
         self.pipeline.applied(outcome)
     }
 
-    /// What became of the events so far.
+    /// The totals of the events so far.
     pub fn total(&self) -> &Applied {
         &self.total
     }
 
-    /// The result, once the peer's heads were compared with our log. If something of them is missing
-    /// after a pull to the end, the checkpoint may be of that log by chance alone
-    /// ([`CheckpointMismatch`](super::CheckpointMismatch)). `mismatch` is told whether that is so, and
-    /// decides whether the log is read from its start.
+    /// The result, after the peer's heads were compared with our log. If events are still missing after a
+    /// pull to the end, the checkpoint may match by chance
+    /// ([`CheckpointMismatch`](super::CheckpointMismatch)). `mismatch` gets whether that is so, and decides
+    /// whether the log is read from its start.
     pub async fn finish(
         self,
         log: &impl ReplicaLog,
@@ -96,7 +96,7 @@ impl<P> Pull<P> {
         if let PullResult::Done { .. } = result
             && self.from.place != Place::START
             && let Some(heads) = self.heads
-            // What can't be compared now is compared after the next pull.
+            // If the log fails, the next pull compares.
             && let Ok(missing) = log.missing(heads).await
             && mismatch(missing.needs_pull)
         {

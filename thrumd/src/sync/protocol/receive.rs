@@ -1,4 +1,4 @@
-//! Takes a `sync.notify`: applies what it brings, and says whether a pull has to bring the rest.
+//! Receives a `sync.notify`: applies its events, and decides whether a pull is needed for the rest.
 
 use serde::Deserialize;
 use thrum_api::peer::{Notified, NotifyParams};
@@ -10,17 +10,17 @@ use super::rollback::check_heads;
 use crate::log::{Applied, Batch, Incoming, LogError};
 use crate::sync::hub::{Decision, Input, Notification, decide};
 
-/// What became of a notification.
+/// The result of a received notification.
 pub struct Received {
-    /// The answer, once what was applied is on disk.
+    /// The answer. What was applied is on disk.
     pub answer: Result<Notified, RpcError>,
-    /// What the hub has to know.
+    /// The input for the hub.
     pub input: Option<Input>,
-    /// What became of its events.
+    /// What was applied of its events.
     pub applied: Applied,
 }
 
-/// Takes a peer's `sync.notify`.
+/// Receives a peer's `sync.notify`.
 pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyParams) -> Received {
     let mut applied = Applied::default();
     if params.daemon_id != peer {
@@ -36,7 +36,7 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
     let latest = news.latest.sequence;
     let (answer, input) = match take(log, peer, news, &mut applied).await {
         Ok((held_seq, input)) => (Ok(Notified { held_seq }), input),
-        // Pulled as soon as our log can be used again: the peer only learns that something failed.
+        // The hub pulls once our log works again. The peer only learns that something failed.
         Err(error) => (
             Err(log_failed("sync.notify", peer, &error)),
             Input::PullNeeded { peer, latest, creators: Vec::new() },
@@ -45,7 +45,7 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
     Received { answer, input: Some(input), applied }
 }
 
-/// A notification taken apart.
+/// A parsed notification.
 struct News {
     latest: Place,
     after: Option<Place>,
@@ -81,8 +81,7 @@ impl News {
     }
 }
 
-/// Does what `decide` says until nothing is left to do here. Answers up to where we hold the peer's
-/// log.
+/// Follows `decide` until nothing is left to do. Returns up to where we hold the peer's log.
 async fn take(
     log: &impl ReplicaLog,
     peer: DaemonId,

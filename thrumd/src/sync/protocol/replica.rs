@@ -1,4 +1,4 @@
-//! The log as the protocol sees it.
+//! The interface between the protocol and a log.
 
 use std::future::Future;
 
@@ -11,8 +11,8 @@ use crate::report::Chain;
 
 type Answer<T> = Result<T, LogError>;
 
-/// What the protocol needs of a log, as [`Log`] describes it. The daemon's log answers from other
-/// threads, that of the simulation at once.
+/// What the protocol needs from a log; [`Log`] documents the methods. The daemon's log answers from other
+/// threads, the simulation's log immediately.
 pub trait ReplicaLog: Sync {
     /// The daemon whose log it is.
     fn daemon(&self) -> DaemonId;
@@ -72,7 +72,7 @@ impl ReplicaLog for Log {
     }
 }
 
-/// Adds what became of one more batch.
+/// Adds the result of one more batch.
 pub(super) fn add(total: &mut Applied, more: &Applied) {
     total.applied += more.applied;
     total.skipped += more.skipped;

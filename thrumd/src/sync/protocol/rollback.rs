@@ -1,4 +1,4 @@
-//! How a daemon learns that its log was restored from an older copy.
+//! Rollback detection: how a daemon learns that its log was restored from an older copy.
 
 use thrum_api::{Head, Origin};
 
@@ -22,7 +22,7 @@ pub(super) async fn rolled_back(log: &impl ReplicaLog) -> Result<(), LogError> {
     if log.rolled_back().await? {
         tracing::warn!(
             "a peer knows more of this log than we do: it was restored from an older copy; \
-             a new epoch begins, and what is missing comes back from the peers"
+             a new epoch begins, and the peers send what is missing"
         );
     }
     Ok(())

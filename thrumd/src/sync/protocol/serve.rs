@@ -10,7 +10,7 @@ use super::rollback::{check_heads, rolled_back};
 use crate::log::{LogError, PageAnswer, PageRequest};
 use crate::sync::hub::Input;
 
-/// The answer to a peer, and what the hub has to know of it.
+/// The answer to a peer, and the input for the hub.
 type Served = (Result<PullPage, RpcError>, Option<Input>);
 
 /// Answers a peer's `sync.pull`.
@@ -30,7 +30,7 @@ async fn answer(
     check_heads(log, &have).await?;
     let wanted = params.limit.and_then(|limit| usize::try_from(limit).ok());
     let limit = wanted.unwrap_or(PULL_MAX_EVENTS).clamp(1, PULL_MAX_EVENTS);
-    // A limit of 0 only asks whether this is the log of that place: the caller isn't reading.
+    // A limit of 0 only checks that the checkpoint matches this log.
     let only_checks = wanted == Some(0);
     match log.page(PageRequest { after, limit, have }).await? {
         PageAnswer::Page(page) => {
@@ -63,7 +63,7 @@ async fn answer(
             let mut input = None;
             if !only_checks {
                 rolled_back(log).await?;
-                // It starts again at 0, and holds what its `have` will say.
+                // The peer starts again at 0, and its next `have` tells what it holds.
                 input = Some(Input::PageServed { peer, next: Place::START, more: true });
             }
             let head = log.head();

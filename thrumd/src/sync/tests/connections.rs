@@ -1,4 +1,4 @@
-//! Connections that another network or a sleep may have cut without a sign are not used again.
+//! Connections that a network change or a sleep may have cut silently are not reused.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::lab::{Daemon, daemon_with_clock, eventually};
-use super::stranger::{friend, http};
+use super::fake_peers::{fake_record, http};
+use super::harness::{Daemon, daemon_with_clock, eventually};
 
 static SECONDS: AtomicU64 = AtomicU64::new(1);
 
@@ -52,11 +52,11 @@ async fn counting_peer(daemon: &Daemon) -> Arc<Seen> {
             });
         }
     });
-    daemon.registry.put(friend(address)).await.unwrap();
+    daemon.registry.put(fake_record(address)).await.unwrap();
     seen
 }
 
-/// Makes a request and waits until it came.
+/// Makes a request and waits until it arrived.
 async fn ask(daemon: &Daemon, seen: &Seen) {
     let before = seen.requests.load(Ordering::SeqCst);
     daemon.sync.sync_now(None);
@@ -73,7 +73,7 @@ async fn closes_all(seen: &Seen, change: impl FnOnce()) -> bool {
 }
 
 #[tokio::test]
-async fn another_network_and_a_sleep_close_what_was_connected() {
+async fn a_network_change_and_a_sleep_close_connections() {
     let daemon = daemon_with_clock("a", clock).await;
     let seen = counting_peer(&daemon).await;
     ask(&daemon, &seen).await;
@@ -83,7 +83,7 @@ async fn another_network_and_a_sleep_close_what_was_connected() {
     ask(&daemon, &seen).await;
     let sleep = || {
         SECONDS.fetch_add(3600, Ordering::SeqCst);
-        // It is noticed with the next input, whichever that is.
+        // The sleep is detected with the next input.
         daemon.sync.heard_from(daemon.id);
     };
     assert!(closes_all(&seen, sleep).await, "a connection outlived a sleep");

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use thrum_api::local::PeerState;
 use thrum_api::{ErrorCode, PairingCode, Token};
 
-use super::lab::{converge, daemon, eventually, pair};
-use super::stranger::{answering, friend, http};
+use super::fake_peers::{answering, fake_record, http};
+use super::harness::{converge, daemon, eventually, pair};
 use crate::peer::Peer;
 
 fn wrong(code: &PairingCode) -> PairingCode {
@@ -73,26 +73,26 @@ async fn pairing_again_replaces_the_token_and_keeps_the_checkpoint() {
     pair(&a, &b).await;
     converge(&[&a, &b], 4).await;
     let old = b.registry.get(a.id).unwrap().token;
-    let held = || async { b.log.checkpoint(a.id).await.unwrap().place };
-    let before = held().await;
+    let checkpoint = || async { b.log.checkpoint(a.id).await.unwrap().place };
+    let before = checkpoint().await;
     let joined = b.sync.join(&a.at(), a.code()).await.unwrap();
     assert!(joined.renewed);
     let new = b.registry.get(a.id).unwrap().token;
     assert!(!new.matches(old.expose()));
     assert!(a.registry.get(b.id).unwrap().token.matches(new.expose()));
-    assert!(held().await.sequence >= before.sequence);
+    assert!(checkpoint().await.sequence >= before.sequence);
     a.reaches(&b, PeerState::InSync).await;
     b.reaches(&a, PeerState::InSync).await;
     assert_eq!(b.sync.counters().events_duplicate, 0);
     a.write(1).await;
     converge(&[&a, &b], 5).await;
-    // That one may come by a notification and by a pull at once.
+    // That event may arrive by a notification and by a pull at once.
     let again = b.sync.counters().events_duplicate;
     assert!(again <= 1, "{again} came again");
 }
 
 #[tokio::test]
-async fn a_removed_peer_is_told_and_shows_it() {
+async fn a_removed_peer_is_notified_and_shows_it() {
     let (a, b) = (daemon("a").await, daemon("b").await);
     pair(&a, &b).await;
     a.reaches(&b, PeerState::InSync).await;
@@ -105,7 +105,7 @@ async fn a_removed_peer_is_told_and_shows_it() {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_away_is_removed_without_being_told_and_finds_out() {
+async fn an_offline_peer_that_is_removed_finds_out_later() {
     let (a, b) = (daemon("a").await, daemon("b").await);
     pair(&a, &b).await;
     let b = b.stop().await;
@@ -115,13 +115,13 @@ async fn a_peer_that_is_away_is_removed_without_being_told_and_finds_out() {
 }
 
 #[tokio::test]
-async fn removing_nobody_is_an_error_that_names_the_near_ones() {
+async fn removing_an_unknown_peer_names_similar_ones() {
     let a = daemon("a").await;
     assert_eq!(a.sync.remove("nobody").await.unwrap_err().code, ErrorCode::NOT_FOUND);
 }
 
 #[tokio::test]
-async fn two_joins_at_once_come_one_after_the_other() {
+async fn concurrent_joins_run_one_after_the_other() {
     let id = crate::ids::daemon();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&asked);
@@ -156,30 +156,31 @@ async fn two_joins_at_once_come_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn what_is_about_an_old_token_does_not_hit_a_newer_pairing() {
+async fn actions_for_an_old_token_do_not_affect_a_newer_pairing() {
     let a = daemon("a").await;
     let silent = answering(|_| None).await;
     let (first, second) = (Token::from_bytes(&[1; 32]), Token::from_bytes(&[2; 32]));
-    let replaced = friend(silent);
+    let replaced = fake_record(silent);
     let id = replaced.daemon_id;
     let pairings = &a.sync.shared.pairings;
     let newer = Peer { token: second.clone(), unconfirmed: true, ..replaced.clone() };
-    let held = || a.registry.get(id).map(|peer| (peer.token.expose().to_owned(), peer.unconfirmed));
+    let stored =
+        || a.registry.get(id).map(|peer| (peer.token.expose().to_owned(), peer.unconfirmed));
     let untouched = Some((second.expose().to_owned(), true));
     a.registry.put(replaced.clone()).await.unwrap();
     assert!(pairings.store(newer.clone()).await.unwrap());
     assert!(!pairings.confirm(id, first.clone()).await);
-    assert_eq!(held(), untouched);
+    assert_eq!(stored(), untouched);
     pairings.undo(id, first.clone()).await;
-    assert_eq!(held(), untouched);
-    // What it replaced is still known.
+    assert_eq!(stored(), untouched);
+    // The replaced peer is still known.
     pairings.undo(id, second.clone()).await;
-    assert_eq!(held(), Some((replaced.token.expose().to_owned(), false)));
+    assert_eq!(stored(), Some((replaced.token.expose().to_owned(), false)));
     // The same for a pairing that replaced nothing.
     a.registry.remove(id).await.unwrap();
     assert!(!pairings.store(newer).await.unwrap());
     pairings.undo(id, first).await;
-    assert!(held().is_some());
+    assert!(stored().is_some());
     pairings.undo(id, second).await;
-    assert_eq!(held(), None);
+    assert_eq!(stored(), None);
 }

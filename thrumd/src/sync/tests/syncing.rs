@@ -3,11 +3,11 @@ use std::time::Duration;
 use thrum_api::local::PeerState;
 use tokio::time::sleep;
 
-use super::lab::{converge, daemon, eventually, pair};
+use super::harness::{converge, daemon, eventually, pair};
 use crate::sync::SyncCounters;
 
 #[tokio::test]
-async fn what_either_writes_is_at_the_other_and_both_say_in_sync() {
+async fn both_sides_get_all_events_and_report_in_sync() {
     let (a, b) = (daemon("a").await, daemon("b").await);
     a.write(3).await;
     pair(&a, &b).await;
@@ -80,7 +80,7 @@ async fn in_a_triangle_nothing_is_transferred_twice() {
             return;
         }
     }
-    panic!("each round sent something twice (received, held already): {rounds:?}");
+    panic!("each round sent something twice (received, already in the log): {rounds:?}");
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_peer_that_was_away_catches_up_when_it_comes_back() {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_away_is_backed_off_from_and_heard_again_at_once() {
+async fn an_offline_peer_backs_off_until_it_calls() {
     let (a, b) = (daemon("a").await, daemon("b").await);
     pair(&a, &b).await;
     a.reaches(&b, PeerState::InSync).await;
@@ -123,7 +123,7 @@ async fn a_peer_whose_database_was_lost_gets_everything_back() {
     let b = b.stop().await;
     b.lose_database();
     let b = b.start().await;
-    // As many new ones as it had: a bare number would match the old checkpoint.
+    // As many new events as before, so that the sequence alone would match the old checkpoint.
     b.write(10).await;
     converge(&[&a, &b], 20).await;
     a.reaches(&b, PeerState::InSync).await;
@@ -146,7 +146,7 @@ async fn after_a_restore_both_histories_survive_everywhere() {
     let stopped = b.stop().await;
     stopped.restore(&backup);
     let b = stopped.start().await;
-    // Written at places that the lost ones have elsewhere.
+    // Written at positions that the lost events have on the peers.
     b.write(4).await;
     let (a, c) = (a.start().await, c.start().await);
     converge(&[&a, &b, &c], 11).await;
@@ -156,18 +156,18 @@ async fn after_a_restore_both_histories_survive_everywhere() {
 }
 
 #[tokio::test]
-async fn an_own_event_that_was_damaged_comes_back_and_is_no_sign_of_a_restore() {
+async fn a_damaged_own_event_reappears_without_a_new_epoch() {
     let (a, b) = (daemon("a").await, daemon("b").await);
     pair(&a, &b).await;
     a.write(5).await;
     converge(&[&a, &b], 5).await;
     let epoch = a.log.head().epoch;
-    for (held, damaged) in [(5, 3), (6, 5)] {
+    for (count, damaged) in [(5, 3), (6, 5)] {
         a.damage(damaged);
-        assert_eq!(a.events().await.len(), held - 1);
-        // Its heads speak of what a has lost; a gets it back.
+        assert_eq!(a.events().await.len(), count - 1);
+        // The heads of b name the event that a has lost; a gets it back.
         b.write(1).await;
-        converge(&[&a, &b], held + 1).await;
+        converge(&[&a, &b], count + 1).await;
     }
     assert_eq!(a.log.head().epoch, epoch, "every place that a gave is its own");
 }
@@ -184,11 +184,11 @@ async fn an_event_that_is_found_damaged_is_asked_for_at_once() {
 }
 
 #[tokio::test]
-async fn turned_off_nothing_is_called_and_turned_on_it_goes_on() {
+async fn sync_pauses_when_turned_off_and_resumes_when_turned_on() {
     let (a, b) = (daemon("a").await, daemon("b").await);
     pair(&a, &b).await;
     a.reaches(&b, PeerState::InSync).await;
-    // As when the tailnet goes away.
+    // As when the tailnet goes down.
     a.sync.shared.enabled.send_replace(false);
     a.reaches(&b, PeerState::Off).await;
     let before = a.sync.counters().notifies_sent;

@@ -1,7 +1,7 @@
 //! The child's directory: its configuration, the auth key while it is needed, and its socket.
 //!
-//! As root we write into a directory of another user, who may replace any file at any moment. So every
-//! file is created anew, its owner is changed through the open file, and no content is trusted.
+//! As root we write into a directory of another user, who may replace any file at any moment. So every file
+//! is newly created, its owner is changed through the open file, and no content is trusted.
 
 use std::fs::File;
 use std::io;
@@ -46,10 +46,10 @@ pub(super) fn make_dir(dir: &Path, user: Option<&User>) -> Result<PathBuf, Child
         .create(dir)
         .map_err(failed("create the directory", dir))?;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
-        .map_err(failed("restrict to its owner the directory", dir))?;
+        .map_err(failed("restrict the directory to its owner:", dir))?;
     if let Some(user) = user {
         chown(dir, Some(user.uid), Some(user.gid))
-            .map_err(failed("give to the user of tailscaled the directory", dir))?;
+            .map_err(failed("change the owner of the directory", dir))?;
     }
     dir.canonicalize().map_err(failed("find the directory", dir))
 }
@@ -65,9 +65,8 @@ pub(super) fn lock(dir: &Path) -> Result<File, ChildError> {
     }
 }
 
-/// Sets the node's identity aside, so that the next child with this state directory is another node
-/// of the tailnet. Only while no daemon uses it. Returns where the old identity is now, if there was
-/// one.
+/// Moves the node's identity aside, so that the next child with this state directory is a new node of the
+/// tailnet. Only while no daemon uses it. Returns where the old identity is now, if there was one.
 ///
 /// # Errors
 /// When it can't be moved.
@@ -78,7 +77,7 @@ pub fn set_node_state_aside(dir: &Path) -> Result<Option<PathBuf>, ChildError> {
     match std::fs::rename(&state, &aside) {
         Ok(()) => Ok(Some(aside)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("set aside", &state)(error)),
+        Err(error) => Err(failed("move aside", &state)(error)),
     }
 }
 

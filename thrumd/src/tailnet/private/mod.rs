@@ -4,9 +4,9 @@
 //! peers' connections arrive from 127.0.0.1, and `whois` identifies them while they live. Once it runs
 //! it is followed like the machine's own.
 //!
-//! **It passes connections from peers that the tailnet's policy lets in on to 127.0.0.1, whatever the
-//! port.** That is how userspace mode works. Only the policy can close the other ports, which is said
-//! at start, in `status` and in `doctor` (see [`Private::problem`]).
+//! **It forwards connections from peers that the tailnet's policy lets in to 127.0.0.1, on every port.**
+//! That is how userspace mode works. Only the policy can close the other ports. A warning appears at start,
+//! in `status` and in `doctor` (see [`Private::problem`]).
 
 mod child;
 mod config;

@@ -79,9 +79,9 @@ impl Prepared {
 /// Signals between the child's owner and its supervisor.
 #[derive(Clone, Default)]
 pub(super) struct Lifecycle {
-    /// Cancelled when it is to be started.
+    /// Cancelled to start the child.
     pub(super) start: CancellationToken,
-    /// Cancelled when it is to be stopped.
+    /// Cancelled to stop the child.
     pub(super) stop: CancellationToken,
     /// The running child.
     pub(super) child: ChildHandle,
@@ -114,7 +114,7 @@ pub(super) async fn supervise(
     while !stop.is_cancelled() {
         let started = Instant::now();
         let run = run_once(&config, &spec, &tailscaled, &failure, &lifecycle).await;
-        // Each run gets the key again. In between it is not there, so that nobody can steal it.
+        // Each run gets the key again. It is removed in between, so that it can't be stolen.
         if let Err(error) = files::write(&spec.dir, &config, false) {
             tracing::warn!(error = %Chain(&error), "could not remove the auth key");
         }
@@ -164,8 +164,8 @@ async fn run_once(
     Ok(())
 }
 
-/// Attends to the running child: removes the key once it is up, and asks for a login where it has none.
-/// Returns how it ended; None when it is to be stopped.
+/// Watches the running child: removes the key once it is up, and asks for a login if it has none. Returns
+/// how it ended; None to stop it.
 async fn monitor(
     config: &PrivateConfig,
     spec: &LaunchSpec,
@@ -184,7 +184,7 @@ async fn monitor(
         }
         let now = state.borrow_and_update().clone();
         match now {
-            // The key is not needed any more, and can't be stolen once it is removed.
+            // The key is no longer needed, and can't be stolen once it is removed.
             State::Up { .. } => {
                 let removed = files::write(&spec.dir, config, false);
                 retry = removed.is_err().then(|| Instant::now() + KEY_RETRY);

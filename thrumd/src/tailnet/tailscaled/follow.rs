@@ -114,7 +114,7 @@ async fn refresh_on(
             update.merge(bus.next().await?);
             continue;
         }
-        // Nobody notifies us of the address: tailscaled is done, and the kernel doesn't.
+        // No notification reports the address: tailscaled is done, and the kernel sends none.
         match timeout(ADDRESS_RETRY.delay(address_checks, 0), bus.next()).await {
             Ok(more) => update.merge(more?),
             Err(_) => address_checks = address_checks.saturating_add(1),

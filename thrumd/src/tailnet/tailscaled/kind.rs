@@ -51,8 +51,8 @@ impl Tailscaled {
         self.shared.state.subscribe()
     }
 
-    /// Counts up when our network changed, we came up, or a node came back or moved that was located
-    /// with [`Self::locate`].
+    /// Counts up when our network changed, we came up, or a node located with [`Self::locate`] came back or
+    /// moved.
     pub fn hints(&self) -> watch::Receiver<u64> {
         self.shared.hints.subscribe()
     }
@@ -85,16 +85,16 @@ impl Tailscaled {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let answer = match self.shared.api().whois(remote).await {
             Ok(answer) => answer,
-            Err(ApiError::NotFound { .. }) => return Err(TailnetError::Stranger { remote }),
+            Err(ApiError::NotFound { .. }) => return Err(TailnetError::UnknownCaller { remote }),
             Err(source) => return Err(TailnetError::Whois { remote, source }),
         };
         let found = &answer.node;
         if found.stable_id.is_empty() {
-            return Err(TailnetError::Stranger { remote });
+            return Err(TailnetError::UnknownCaller { remote });
         }
         // In userspace mode tailscaled connects to us for the caller.
         let ip = if remote.ip().is_loopback() { found.ips().next() } else { Some(remote.ip()) };
-        let ip = ip.ok_or(TailnetError::Stranger { remote })?;
+        let ip = ip.ok_or(TailnetError::UnknownCaller { remote })?;
         let owner = match answer.user_profile.login_name {
             _ if !found.tags.is_empty() => Some(found.tags.join(", ")),
             name if name.is_empty() => None,
@@ -145,7 +145,7 @@ impl Tailscaled {
         Ok(self.shared.up()?.get(stable_id).map(|entry| entry.addresses.clone()))
     }
 
-    /// The machine that a person means.
+    /// Resolves the machine that a person typed.
     ///
     /// # Errors
     /// When we are not up, and when it is none or several of the tailnet.

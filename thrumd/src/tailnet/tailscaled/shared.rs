@@ -1,4 +1,4 @@
-//! State that the follower of tailscaled shares with all who ask for it.
+//! State that the follower of tailscaled shares with its users.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 pub enum Instance {
     /// The system's; an administrator runs `tailscale`.
     System,
-    /// A child of thrumd, which nobody else controls.
+    /// A child of thrumd, which only thrumd controls.
     Child,
 }
 
@@ -23,7 +23,7 @@ pub enum State {
     },
     /// No socket, and no program either.
     NotInstalled,
-    /// A program and no socket, or a socket where nobody listens.
+    /// The program exists, but no socket or nothing that listens on it.
     NotRunning {
         /// The socket.
         socket: String,
@@ -40,7 +40,7 @@ pub enum State {
     },
     /// It is starting; no more is known yet.
     Starting,
-    /// Nobody is logged in.
+    /// No user is logged in.
     LoggedOut {
         /// Page to log in, if a login is pending.
         url: Option<String>,

@@ -274,11 +274,11 @@ fn whois(stable_id: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_caller_that_tailscaled_does_not_name_is_a_stranger() {
+async fn a_caller_that_tailscaled_does_not_identify_is_unknown() {
     let (fake, kind) = up().await;
     let remote = "100.64.0.2:5".parse().unwrap();
     let query = "whois?proto=tcp&addr=100.64.0.2%3A5";
-    assert!(matches!(kind.whois(remote).await, Err(TailnetError::Stranger { .. })), "404");
+    assert!(matches!(kind.whois(remote).await, Err(TailnetError::UnknownCaller { .. })), "404");
     fake.set(query, 200, whois("2"));
     let caller = kind.whois(remote).await.unwrap();
     assert_eq!(caller.describe(), "beta.tail.test (al@example.com)");
@@ -289,7 +289,10 @@ async fn a_caller_that_tailscaled_does_not_name_is_a_stranger() {
     }
     for nobody in ["{}", r#"{"Node":null}"#, r#"{"Node":{"StableID":""}}"#] {
         fake.set(query, 200, nobody);
-        assert!(matches!(kind.whois(remote).await, Err(TailnetError::Stranger { .. })), "{nobody}");
+        assert!(
+            matches!(kind.whois(remote).await, Err(TailnetError::UnknownCaller { .. })),
+            "{nobody}"
+        );
     }
 }
 
@@ -300,7 +303,10 @@ async fn a_caller_through_userspace_mode_has_its_own_address() {
     let caller = kind.whois("127.0.0.1:5".parse().unwrap()).await.unwrap();
     assert_eq!(caller.address, "100.64.0.2:5".parse().unwrap());
     let stranger = kind.whois("127.0.0.1:6".parse().unwrap()).await;
-    assert!(matches!(stranger, Err(TailnetError::Stranger { .. })), "a program on this machine");
+    assert!(
+        matches!(stranger, Err(TailnetError::UnknownCaller { .. })),
+        "a program on this machine"
+    );
 }
 
 #[tokio::test]

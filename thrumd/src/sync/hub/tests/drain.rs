@@ -9,12 +9,12 @@ fn drain_state(harness: &Harness) -> DrainState {
     harness.hub.snapshot(peer(1)).unwrap().drain
 }
 
-fn answered(latest: u64, held: u64) -> NotifyResult {
-    NotifyResult::Answered { latest: place(latest), confirmed: Sequence(held) }
+fn answered(latest: u64, confirmed: u64) -> NotifyResult {
+    NotifyResult::Answered { latest: place(latest), confirmed: Sequence(confirmed) }
 }
 
 #[test]
-fn a_page_that_was_given_is_not_taken_for_one_that_is_held() {
+fn a_served_page_does_not_count_as_confirmed() {
     let mut harness = Harness::settled(&[peer(1)]);
     harness.give(Input::PageServed { peer: peer(1), next: place(9), more: false });
     assert_eq!(harness.give(Input::Head(Sequence(9))), []);
@@ -22,7 +22,7 @@ fn a_page_that_was_given_is_not_taken_for_one_that_is_held() {
     let (_, operation, _, due) = only(notifications(&harness.give(Input::Drain)));
     assert!(due);
     assert_eq!(drain_state(&harness), DrainState::Waiting);
-    // Its pull is not on its disk yet.
+    // The peer's pull is not on its disk yet.
     assert_eq!(harness.notified(peer(1), operation, answered(9, 0)), []);
     assert_eq!(drain_state(&harness), DrainState::Reading);
     let (_, operation, ..) = only(notifications(&harness.pass(ms(50))));
@@ -32,7 +32,7 @@ fn a_page_that_was_given_is_not_taken_for_one_that_is_held() {
 }
 
 #[test]
-fn at_the_end_who_reads_page_by_page_is_asked_all_the_same() {
+fn a_drain_notifies_a_peer_that_reads_page_by_page() {
     let mut harness = Harness::settled(&[peer(1)]);
     harness.give(Input::PageServed { peer: peer(1), next: place(5), more: true });
     assert_eq!(harness.give(Input::Head(Sequence(9))), []);
@@ -40,7 +40,7 @@ fn at_the_end_who_reads_page_by_page_is_asked_all_the_same() {
 }
 
 #[test]
-fn who_said_that_it_holds_everything_is_not_asked_at_the_end() {
+fn a_drain_skips_a_peer_that_has_confirmed_everything() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
     harness.notified(peer(1), operation, answered(2, 2));
@@ -49,7 +49,7 @@ fn who_said_that_it_holds_everything_is_not_asked_at_the_end() {
 }
 
 #[test]
-fn who_was_not_reached_gets_one_last_try() {
+fn a_drain_tries_an_unreachable_peer_once() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation) = only(pulls(&harness.give(Input::SyncNow(None))));
     harness.pulled(peer(1), operation, PullResult::Failed(unreachable()));
@@ -61,21 +61,21 @@ fn who_was_not_reached_gets_one_last_try() {
 }
 
 #[test]
-fn who_answered_badly_before_the_end_gets_one_last_try() {
+fn a_drain_tries_a_peer_that_answered_badly_once() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
     let failure = Failure::bad_answer("its disk is full".to_owned());
     harness.notified(peer(1), operation, NotifyResult::Failed(failure));
     let (_, operation, ..) = only(notifications(&harness.give(Input::Drain)));
     assert_eq!(drain_state(&harness), DrainState::Waiting);
-    // And who reads on meanwhile is asked again all the same.
+    // A peer that reads on meanwhile is notified again.
     harness.notified(peer(1), operation, answered(2, 0));
     harness.give(Input::PageServed { peer: peer(1), next: place(1), more: true });
     assert_eq!(notifications(&harness.pass(ms(50))).len(), 1);
 }
 
 #[test]
-fn who_refuses_the_last_news_is_not_waited_for() {
+fn a_drain_does_not_wait_for_a_peer_that_refuses_the_news() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
     assert_eq!(harness.give(Input::Drain), []);
@@ -85,7 +85,7 @@ fn who_refuses_the_last_news_is_not_waited_for() {
 }
 
 #[test]
-fn a_place_beyond_our_end_is_no_proof_that_a_peer_holds_our_log() {
+fn a_position_beyond_our_end_confirms_nothing() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
     harness.notified(peer(1), operation, answered(2, 400));
@@ -96,7 +96,7 @@ fn a_place_beyond_our_end_is_no_proof_that_a_peer_holds_our_log() {
 }
 
 #[test]
-fn a_peer_that_reads_again_from_an_earlier_place_no_longer_holds_what_it_confirmed() {
+fn reading_from_an_earlier_position_revokes_a_confirmation() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
     harness.notified(peer(1), operation, answered(2, 2));

@@ -65,7 +65,7 @@ pub(super) struct Harness {
 }
 
 impl Harness {
-    /// Off, with these peers.
+    /// A hub with these peers and sync off.
     pub(super) fn off(peers: &[DaemonId]) -> Self {
         let cadence =
             Cadence { interval: Duration::from_secs(300), recent: Duration::from_secs(120) };
@@ -76,7 +76,7 @@ impl Harness {
         harness
     }
 
-    /// On, and the pulls at start are done.
+    /// A hub with sync on, after the pulls at start.
     pub(super) fn settled(peers: &[DaemonId]) -> Self {
         let mut harness = Self::off(peers);
         for (peer, operation) in pulls(&harness.give(Input::Enable(true))) {
@@ -107,7 +107,7 @@ impl Harness {
         self.give(Input::NotifyFinished { peer, operation, result })
     }
 
-    /// Nothing happens for this long, but for what the hub wants to do itself.
+    /// Lets this time pass; the hub gets only its own wake-ups.
     pub(super) fn pass(&mut self, span: Duration) -> Vec<Action> {
         let end = self.now + span;
         let mut actions = Vec::new();
@@ -119,7 +119,7 @@ impl Harness {
         actions
     }
 
-    /// How long until the hub wants to be woken.
+    /// The time until the hub's next wake-up.
     pub(super) fn sleeps(&self) -> Duration {
         self.hub.next_wake().expect("the hub wants to be woken").since(self.now)
     }
@@ -133,7 +133,7 @@ pub(super) fn pulls(actions: &[Action]) -> Vec<(DaemonId, OperationId)> {
     pulls.collect()
 }
 
-/// Peer, operation, place that the peer holds, and whether it is to be told in any case.
+/// Peer, operation, position that the peer was sent, and whether the notification is due.
 pub(super) fn notifications(actions: &[Action]) -> Vec<(DaemonId, OperationId, Place, bool)> {
     let notifications = actions.iter().filter_map(|action| match action {
         Action::Notify { peer, operation, sent, due, .. } => Some((*peer, *operation, *sent, *due)),

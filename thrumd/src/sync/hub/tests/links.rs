@@ -17,7 +17,7 @@ fn every_peer_is_pulled_at_start() {
 }
 
 #[test]
-fn nothing_is_called_and_nobody_woken_while_sync_is_off() {
+fn no_action_and_no_wake_up_while_sync_is_off() {
     let mut harness = Harness::off(&[peer(1)]);
     assert_eq!(harness.give(Input::Head(Sequence(3))), []);
     assert_eq!(harness.give(Input::SyncNow(None)), []);
@@ -90,14 +90,14 @@ fn backing_off() -> Harness {
 }
 
 #[test]
-fn anything_heard_from_the_peer_ends_its_back_off_at_once() {
+fn any_request_of_the_peer_ends_its_back_off_at_once() {
     let mut harness = backing_off();
     assert_eq!(only(pulls(&harness.give(Input::RequestReceived(peer(1))))).0, peer(1));
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().failures, 0);
 }
 
 #[test]
-fn what_is_heard_from_another_peer_ends_nothing() {
+fn a_request_of_another_peer_ends_no_back_off() {
     let mut harness = backing_off();
     assert_eq!(harness.give(Input::RequestReceived(peer(2))), []);
 }
@@ -115,7 +115,7 @@ fn a_change_of_the_network_ends_the_back_off_at_once() {
 }
 
 #[test]
-fn a_peer_that_answers_badly_backs_off_although_it_is_heard() {
+fn a_peer_that_answers_badly_backs_off_although_it_calls() {
     let mut harness = Harness::off(&[peer(1)]);
     let (_, operation) = only(pulls(&harness.give(Input::Enable(true))));
     let bad = PullResult::Failed(Failure::bad_answer("place 3 comes after place 3".to_owned()));
@@ -132,7 +132,7 @@ fn a_pull_that_failed_is_tried_again_although_a_notification_brought_everything(
     let lacking =
         || Input::PullNeeded { peer: peer(1), latest: Sequence(9), creators: vec![peer(1)] };
     let (_, operation) = only(pulls(&harness.give(lacking())));
-    // It asks for one more afterwards, and that is what the failed one's retry is.
+    // The notification wants one more pull, which is the retry of the failed one.
     harness.give(lacking());
     let bad = PullResult::Failed(Failure::bad_answer("place 3 comes after place 3".to_owned()));
     assert_eq!(harness.pulled(peer(1), operation, bad), []);
@@ -145,7 +145,7 @@ fn a_pull_that_failed_is_tried_again_although_a_notification_brought_everything(
 }
 
 #[test]
-fn a_log_of_our_own_that_fails_is_tried_every_30_seconds_at_most() {
+fn our_own_failing_log_is_retried_within_30_seconds() {
     let mut harness = Harness::off(&[peer(1)]);
     let (_, mut operation) = only(pulls(&harness.give(Input::Enable(true))));
     for _ in 0..20 {
@@ -179,15 +179,15 @@ fn a_refused_token_is_tried_every_5_minutes_and_is_no_failure() {
 }
 
 #[test]
-fn a_goodbye_is_a_refused_token() {
+fn a_removal_by_the_peer_counts_as_a_refused_token() {
     let mut harness = Harness::settled(&[peer(1)]);
-    let said = harness.give(Input::RemovedByPeer(peer(1)));
-    assert_eq!(said, [Action::MarkRemoved { peer: peer(1), removed: true }]);
+    let actions = harness.give(Input::RemovedByPeer(peer(1)));
+    assert_eq!(actions, [Action::MarkRemoved { peer: peer(1), removed: true }]);
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().state, PeerState::RemovedUs);
 }
 
 #[test]
-fn an_answer_from_before_the_goodbye_does_not_undo_it() {
+fn an_answer_older_than_the_removal_does_not_undo_it() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation) = only(pulls(&harness.give(Input::SyncNow(None))));
     harness.give(Input::RemovedByPeer(peer(1)));
@@ -196,7 +196,7 @@ fn an_answer_from_before_the_goodbye_does_not_undo_it() {
 }
 
 #[test]
-fn pairing_again_ends_what_stood_against_the_old_token() {
+fn pairing_again_clears_the_failures_of_the_old_token() {
     let mut harness = Harness::settled(&[peer(1)]);
     harness.give(Input::RemovedByPeer(peer(1)));
     let again = PairingState { generation: 1, ..pairing() };
@@ -205,7 +205,7 @@ fn pairing_again_ends_what_stood_against_the_old_token() {
 }
 
 #[test]
-fn a_pairing_that_was_never_confirmed_goes_when_its_token_is_refused() {
+fn an_unconfirmed_pairing_is_removed_when_its_token_is_refused() {
     let mut harness = Harness::settled(&[]);
     let open = PairingState { unconfirmed: true, ..pairing() };
     let (_, operation) = only(pulls(&harness.give(Input::Peers([(peer(1), open)].into()))));
@@ -222,7 +222,7 @@ fn the_first_answer_confirms_a_pairing() {
 }
 
 #[test]
-fn an_answer_that_anything_could_give_confirms_no_pairing() {
+fn an_unspecific_answer_confirms_no_pairing() {
     let mut harness = Harness::settled(&[]);
     let open = PairingState { unconfirmed: true, removed_us: true, ..pairing() };
     let (_, operation) = only(pulls(&harness.give(Input::Peers([(peer(1), open)].into()))));
@@ -249,7 +249,7 @@ fn a_log_that_changed_is_read_from_its_start() {
 }
 
 #[test]
-fn a_peer_that_refuses_even_the_start_of_its_log_is_not_asked_in_a_circle() {
+fn a_peer_that_refuses_the_start_of_its_log_is_not_pulled_in_a_loop() {
     let mut harness = Harness::off(&[peer(1)]);
     let (_, mut operation) = only(pulls(&harness.give(Input::Enable(true))));
     let mut asked = 0;
@@ -277,13 +277,13 @@ fn only_peers_without_recent_sync_are_pulled_periodically() {
 }
 
 #[test]
-fn between_two_looks_an_idle_hub_sleeps() {
+fn an_idle_hub_sleeps_between_periodic_pulls() {
     let harness = Harness::settled(&[peer(1), peer(2)]);
     assert_eq!(harness.sleeps(), Duration::from_secs(300));
 }
 
 #[test]
-fn the_end_of_a_pull_for_an_earlier_pairing_changes_nothing() {
+fn a_pull_result_of_an_earlier_pairing_is_ignored() {
     let mut harness = Harness::off(&[peer(1)]);
     let (_, old) = only(pulls(&harness.give(Input::Enable(true))));
     harness.give(Input::Peers(BTreeMap::new()));
@@ -294,7 +294,7 @@ fn the_end_of_a_pull_for_an_earlier_pairing_changes_nothing() {
 }
 
 #[test]
-fn in_sync_is_said_only_when_both_hold_everything() {
+fn in_sync_means_that_both_logs_hold_everything() {
     let mut harness = Harness::settled(&[peer(1)]);
     let state = |harness: &Harness| harness.hub.snapshot(peer(1)).unwrap().state;
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(3)))));

@@ -10,36 +10,36 @@ fn later(delay: Duration, seen: u64) -> NotifyResult {
     NotifyResult::Deferred { delay, examined: place(seen) }
 }
 
-fn told(latest: u64) -> NotifyResult {
+fn answered(latest: u64) -> NotifyResult {
     NotifyResult::Answered { latest: place(latest), confirmed: Sequence(latest) }
 }
 
 #[test]
-fn news_is_looked_at_at_once_and_told_to_every_peer() {
+fn news_is_examined_at_once_and_every_peer_is_notified() {
     let mut harness = Harness::settled(&[peer(1), peer(2)]);
-    let told: Vec<_> =
+    let notified: Vec<_> =
         notifications(&harness.give(Input::Head(Sequence(1)))).iter().map(|t| t.0).collect();
-    assert_eq!(told, [peer(1), peer(2)]);
+    assert_eq!(notified, [peer(1), peer(2)]);
 }
 
 #[test]
 fn one_notification_at_a_time_and_the_newest_wins() {
     let mut harness = Harness::settled(&[peer(1)]);
-    let (_, operation, held, _) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
-    assert_eq!(held, Place::START);
+    let (_, operation, sent, _) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
+    assert_eq!(sent, Place::START);
     for n in 2..300 {
         assert_eq!(harness.give(Input::Head(Sequence(n))), []);
     }
-    let (_, operation, held, _) =
-        only(notifications(&harness.notified(peer(1), operation, told(1))));
-    // From where the peer is now, and once for 298 events.
-    assert_eq!(held, place(1));
-    assert_eq!(harness.notified(peer(1), operation, told(299)), []);
+    let (_, operation, sent, _) =
+        only(notifications(&harness.notified(peer(1), operation, answered(1))));
+    // One notification for 298 events, from the peer's position.
+    assert_eq!(sent, place(1));
+    assert_eq!(harness.notified(peer(1), operation, answered(299)), []);
     assert_eq!(harness.sleeps(), Duration::from_secs(300));
 }
 
 #[test]
-fn news_that_can_wait_is_told_when_its_time_has_come() {
+fn deferred_news_is_sent_after_its_delay() {
     for delay in [ms(50), ms(1000)] {
         let mut harness = Harness::settled(&[peer(1)]);
         let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
@@ -51,7 +51,7 @@ fn news_that_can_wait_is_told_when_its_time_has_come() {
 }
 
 #[test]
-fn own_news_does_not_wait_for_news_that_can() {
+fn own_news_does_not_wait_for_deferred_news() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
     harness.notified(peer(1), operation, later(ms(1000), 1));
@@ -59,25 +59,25 @@ fn own_news_does_not_wait_for_news_that_can() {
     let [Action::Notify { examined, sent, due: false, .. }] = actions[..] else {
         panic!("{actions:?}")
     };
-    // Only what came since is looked at; the window begins where the peer is.
+    // Only later news is examined; the window begins at the peer's position.
     assert_eq!((examined, sent), (place(1), Place::START));
 }
 
 #[test]
-fn what_could_wait_and_went_with_other_news_is_not_told_again() {
+fn deferred_news_that_went_with_other_news_is_not_sent_again() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
     harness.notified(peer(1), operation, later(ms(1000), 1));
-    // Our own news takes it along.
+    // Our own news is sent together with the deferred news.
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
-    assert_eq!(harness.notified(peer(1), operation, told(2)), []);
+    assert_eq!(harness.notified(peer(1), operation, answered(2)), []);
     harness.pass(ms(1500));
     let (.., due) = only(notifications(&harness.give(Input::Head(Sequence(3)))));
     assert!(!due, "the next echo may wait for its own second");
 }
 
 #[test]
-fn more_news_of_the_same_kind_does_not_put_the_telling_off() {
+fn more_news_of_the_same_kind_does_not_extend_the_delay() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
     harness.notified(peer(1), operation, later(ms(1000), 1));
@@ -91,14 +91,14 @@ fn more_news_of_the_same_kind_does_not_put_the_telling_off() {
 }
 
 #[test]
-fn a_peer_that_holds_everything_is_not_told() {
+fn a_peer_that_holds_everything_is_not_notified() {
     let mut harness = Harness::settled(&[peer(1)]);
     harness.give(Input::PageServed { peer: peer(1), next: place(5), more: false });
     assert_eq!(harness.give(Input::Head(Sequence(5))), []);
 }
 
 #[test]
-fn a_peer_that_is_reading_our_log_is_not_told_until_it_came_for_the_last_page() {
+fn a_peer_that_reads_our_log_is_not_notified_before_its_last_page() {
     let mut harness = Harness::settled(&[peer(1)]);
     harness.give(Input::PageServed { peer: peer(1), next: place(5), more: true });
     assert_eq!(harness.give(Input::Head(Sequence(9))), []);
@@ -108,15 +108,15 @@ fn a_peer_that_is_reading_our_log_is_not_told_until_it_came_for_the_last_page() 
 }
 
 #[test]
-fn an_answer_from_before_a_page_was_served_does_not_undo_what_the_page_showed() {
+fn an_answer_older_than_a_served_page_does_not_move_the_position_back() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
-    // It heard the news, held nothing of it then, and has pulled it before its answer is read.
+    // The peer was notified, confirmed nothing, and pulled before we read its answer.
     harness.give(Input::PageServed { peer: peer(1), next: place(2), more: false });
     let answer = NotifyResult::Answered { latest: place(2), confirmed: Sequence::ZERO };
     assert_eq!(harness.notified(peer(1), operation, answer), []);
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().they_lack, Some(0));
-    // Without a page in between, less is less: it lost its log.
+    // Without a served page in between, a lower confirmation means that the peer lost its log.
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(3)))));
     harness.notified(
         peer(1),
@@ -127,7 +127,7 @@ fn an_answer_from_before_a_page_was_served_does_not_undo_what_the_page_showed() 
 }
 
 #[test]
-fn a_failed_notification_counts_as_not_reached_and_the_pull_tries_the_line_first() {
+fn a_failed_notification_backs_off_and_a_pull_is_tried_first() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
     assert_eq!(
@@ -142,7 +142,7 @@ fn a_failed_notification_counts_as_not_reached_and_the_pull_tries_the_line_first
 }
 
 #[test]
-fn after_a_notification_without_an_answer_the_next_goes_without_events() {
+fn after_an_unanswered_notification_the_next_carries_no_events() {
     let windows = |actions: &[Action]| -> Vec<bool> {
         let window = |action: &Action| match action {
             Action::Notify { include_events, .. } => Some(*include_events),
@@ -162,7 +162,7 @@ fn after_a_notification_without_an_answer_the_next_goes_without_events() {
     let tried = harness.pass(ms(1300));
     let ended = harness.pulled(peer(1), only(pulls(&tried)).1, super::harness::done(0));
     assert_eq!(windows(&ended), [false]);
-    harness.notified(peer(1), only(notifications(&ended)).1, told(2));
+    harness.notified(peer(1), only(notifications(&ended)).1, answered(2));
     assert_eq!(windows(&harness.give(Input::Head(Sequence(3)))), [true]);
 }
 
@@ -178,7 +178,7 @@ fn a_notification_that_was_refused_does_not_stop_pulls() {
 }
 
 #[test]
-fn a_peer_that_refuses_our_news_is_no_healthy_peer_although_it_can_be_pulled() {
+fn a_peer_that_refuses_our_news_is_not_healthy_although_it_can_be_pulled() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
     let failure = Failure::bad_answer("its disk is full".to_owned());
@@ -190,7 +190,7 @@ fn a_peer_that_refuses_our_news_is_no_healthy_peer_although_it_can_be_pulled() {
     assert_eq!((view.state, view.failures), (PeerState::BackingOff, 1));
     assert_eq!(view.last_failure, Some(failure));
     assert!(view.next_try.is_some_and(|at| at.since(harness.now) >= ms(1000)), "{view:?}");
-    // It came for them itself: there is nothing that it refuses.
+    // The peer pulled the news itself, so no refused news is left.
     harness.give(Input::PageServed { peer: peer(1), next: place(1), more: false });
     let view = harness.hub.snapshot(peer(1)).unwrap();
     assert_eq!((view.state, view.failures, view.next_try), (PeerState::InSync, 0, None));
@@ -205,12 +205,12 @@ fn a_peer_without_a_known_event_gets_no_window_from_there() {
         operation,
         NotifyResult::Answered { latest: place(9), confirmed: Sequence(4) },
     );
-    let (.., held, _) = only(notifications(&harness.give(Input::Head(Sequence(10)))));
-    assert_eq!(held, Place { sequence: Sequence(4), event_id: None });
+    let (.., sent, _) = only(notifications(&harness.give(Input::Head(Sequence(10)))));
+    assert_eq!(sent, Place { sequence: Sequence(4), event_id: None });
 }
 
 #[test]
-fn a_peer_that_claims_more_than_we_have_is_told_of_later_news() {
+fn a_peer_that_claims_more_than_we_have_is_notified_of_later_news() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(9)))));
     harness.notified(
@@ -222,7 +222,7 @@ fn a_peer_that_claims_more_than_we_have_is_told_of_later_news() {
 }
 
 #[test]
-fn a_notification_that_was_cut_short_by_a_removal_is_made_up_for_when_the_peer_is_heard_again() {
+fn a_notification_interrupted_by_a_removal_is_repeated_when_the_peer_calls() {
     let mut harness = Harness::settled(&[peer(1)]);
     assert_eq!(notifications(&harness.give(Input::Head(Sequence(1)))).len(), 1);
     harness.give(Input::RemovedByPeer(peer(1)));
@@ -236,7 +236,7 @@ fn lacking(from: &[u128]) -> Input {
 }
 
 #[test]
-fn in_a_triangle_the_creator_gets_250_ms_to_tell_us_itself() {
+fn in_a_triangle_the_creator_gets_250_ms_to_notify_us() {
     let mut harness = Harness::settled(&[peer(1), peer(2)]);
     assert_eq!(harness.give(lacking(&[2])), []);
     assert_eq!(harness.sleeps(), ms(250));
@@ -244,7 +244,7 @@ fn in_a_triangle_the_creator_gets_250_ms_to_tell_us_itself() {
 }
 
 #[test]
-fn in_a_triangle_nothing_is_pulled_if_the_creator_told_us() {
+fn in_a_triangle_nothing_is_pulled_if_the_creator_notified_us() {
     let mut harness = Harness::settled(&[peer(1), peer(2)]);
     harness.give(lacking(&[2]));
     harness.give(Input::Synced { peer: peer(1), latest: Sequence(9) });
@@ -252,7 +252,7 @@ fn in_a_triangle_nothing_is_pulled_if_the_creator_told_us() {
 }
 
 #[test]
-fn what_the_caller_itself_or_a_stranger_created_is_pulled_at_once() {
+fn events_of_the_caller_or_of_an_unpaired_daemon_are_pulled_at_once() {
     for from in [&[1][..], &[3], &[2, 3], &[1, 2], &[]] {
         let mut harness = Harness::settled(&[peer(1), peer(2)]);
         assert_eq!(pulls(&harness.give(lacking(from))).len(), 1, "{from:?}");
@@ -260,7 +260,7 @@ fn what_the_caller_itself_or_a_stranger_created_is_pulled_at_once() {
 }
 
 #[test]
-fn a_creator_that_we_can_t_reach_is_not_waited_for() {
+fn an_unreachable_creator_is_not_waited_for() {
     let mut harness = Harness::settled(&[peer(1), peer(2)]);
     let (_, operation) = only(pulls(&harness.give(Input::SyncNow(Some(peer(2))))));
     let failed = crate::sync::hub::PullResult::Failed(super::harness::unreachable());

@@ -27,7 +27,7 @@ fn the_next_page_is_asked_for_while_one_is_applied_and_never_a_third() {
     let (mut pipeline, first) = PullPipeline::begin(Place::START, None);
     assert_eq!(first, Step::Fetch(Place::START));
     assert_eq!(pipeline.page(&page(&[1, 2], 2, 6), "a"), [apply("a", 2), Step::Fetch(place(2))]);
-    // Two pages are here: the third waits until the first is on disk.
+    // Two pages are in memory: the third waits until the first is on disk.
     assert_eq!(pipeline.page(&page(&[3, 4], 4, 6), "b"), []);
     assert_eq!(pipeline.applied(Ok(())), [apply("b", 4), Step::Fetch(place(4))]);
     assert_eq!(pipeline.applied(Ok(())), []);
@@ -83,7 +83,7 @@ fn a_page_beyond_the_end_of_the_log_is_refused() {
 }
 
 #[test]
-fn what_was_applied_before_a_failure_stays_and_the_rest_is_not_applied() {
+fn pages_applied_before_a_failure_stay_and_later_ones_are_dropped() {
     let (mut pipeline, _) = PullPipeline::begin(Place::START, None);
     pipeline.page(&page(&[1, 2], 2, 6), "a");
     assert_eq!(pipeline.page(&page(&[2, 3], 3, 6), "bad"), []);
@@ -92,7 +92,7 @@ fn what_was_applied_before_a_failure_stays_and_the_rest_is_not_applied() {
 }
 
 #[test]
-fn a_page_that_can_t_be_applied_ends_the_pull_although_the_next_is_on_its_way() {
+fn a_page_that_can_t_be_applied_ends_the_pull_while_the_next_is_fetched() {
     let (mut pipeline, _) = PullPipeline::begin(Place::START, None);
     pipeline.page(&page(&[1, 2], 2, 6), "a");
     let failure = Failure::local("no space left".to_owned());
@@ -116,7 +116,7 @@ fn a_page_of_another_epoch_is_of_another_log_even_if_its_place_matches() {
     assert_eq!(pipeline.page(&header(2), "other"), [Step::End(PullResult::OtherLog)]);
     let (mut pipeline, _) = PullPipeline::begin(place(5), epoch(1));
     assert_eq!(pipeline.page(&header(1), "same"), [apply("same", 6)]);
-    // From the start there is nothing to compare; who never said its epoch is taken at its word.
+    // A pull from the start has no epoch to compare; nor has a checkpoint without one.
     let (mut pipeline, _) = PullPipeline::begin(Place::START, epoch(1));
     assert_eq!(pipeline.page(&header(2), "new"), [apply("new", 6)]);
     assert_eq!(pipeline.epoch(), epoch(2));

@@ -1,4 +1,4 @@
-//! What answers is no thrumd, or a bad one.
+//! Peers that are not a thrumd, or a faulty one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use thrum_api::{ErrorCode, Token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::lab::{Daemon, converge, daemon, eventually, pair};
+use super::harness::{Daemon, converge, daemon, eventually, pair};
 use crate::peer::Peer;
 use crate::sync::pull::BULK_PAGES;
 
 /// Answers every request with these bytes, or never.
-async fn stranger(answer: Option<String>) -> SocketAddr {
+async fn fake_peer(answer: Option<String>) -> SocketAddr {
     scripted(move |_| answer.clone()).await
 }
 
-/// Answers each request with what it is told for its number, from 0.
+/// Answers each request by its number, from 0.
 async fn scripted(answer: impl Fn(usize) -> Option<String> + Clone + Send + 'static) -> SocketAddr {
     let asked = Arc::new(AtomicUsize::new(0));
     answering(move |_| answer(asked.fetch_add(1, Ordering::SeqCst))).await
 }
 
-/// Answers each request with what it is told for its text.
+/// Answers each request by its text.
 pub(super) async fn answering(
     answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static,
 ) -> SocketAddr {
@@ -59,14 +59,14 @@ pub(super) fn http(kind: &str, body: &str) -> Option<String> {
     ))
 }
 
-async fn befriend(daemon: &Daemon, address: SocketAddr) {
-    daemon.registry.put(friend(address)).await.unwrap();
+async fn add_peer(daemon: &Daemon, address: SocketAddr) {
+    daemon.registry.put(fake_record(address)).await.unwrap();
 }
 
-pub(super) fn friend(address: SocketAddr) -> Peer {
+pub(super) fn fake_record(address: SocketAddr) -> Peer {
     Peer {
         daemon_id: crate::ids::daemon(),
-        name: "stranger".to_owned(),
+        name: "fake".to_owned(),
         address: address.to_string(),
         node: None,
         token: Token::from_bytes(&[7; 32]),
@@ -77,14 +77,14 @@ pub(super) fn friend(address: SocketAddr) -> Peer {
     }
 }
 
-/// The daemon says this of the peer, and other peers go on.
-async fn complains(address: SocketAddr, words: &str) {
+/// Waits until the status of the peer contains these words; checks that other peers still sync.
+async fn status_shows(address: SocketAddr, words: &str) {
     let (a, b) = (daemon("a").await, daemon("b").await);
     pair(&a, &b).await;
-    befriend(&a, address).await;
+    add_peer(&a, address).await;
     let says = async || {
         let mut all = a.sync.status().await.into_iter();
-        let status = all.find(|status| status.name == "stranger").unwrap();
+        let status = all.find(|status| status.name == "fake").unwrap();
         matches!(status.state, PeerState::BackingOff | PeerState::NeverReached)
             && status.last_error.is_some_and(|error| error.contains(words))
     };
@@ -94,15 +94,16 @@ async fn complains(address: SocketAddr, words: &str) {
 }
 
 #[tokio::test]
-async fn a_peer_that_answers_html_is_no_thrumd() {
+async fn a_peer_that_answers_html_is_not_a_thrumd() {
     let page = http("text/html", "<html>hello</html>");
-    complains(stranger(page).await, "is no thrumd: it sent HTTP 200 OK with text/html").await;
+    status_shows(fake_peer(page).await, "is not a thrumd: it sent HTTP 200 OK with text/html")
+        .await;
 }
 
 #[tokio::test]
 async fn a_peer_that_answers_other_json_is_named() {
-    let address = stranger(http("application/json", "{\"hello\":1}")).await;
-    complains(address, "can't be read").await;
+    let address = fake_peer(http("application/json", "{\"hello\":1}")).await;
+    status_shows(address, "can't be read").await;
 }
 
 #[tokio::test]
@@ -112,7 +113,7 @@ async fn a_peer_that_answers_too_much_is_cut_off() {
         "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: 99999999\r\n\r\n{}",
         "x".repeat(6 << 20)
     );
-    complains(stranger(Some(huge)).await, "with more than 4718592 bytes").await;
+    status_shows(fake_peer(Some(huge)).await, "with more than 4718592 bytes").await;
 }
 
 #[tokio::test]
@@ -122,13 +123,13 @@ async fn a_page_that_repeats_a_place_is_refused() {
         "{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"events\":[{event},{event}],\"next_seq\":2,\
          \"more_available\":false,\"head_seq\":2,\"floor_seq\":0}}}}"
     );
-    let address = stranger(http("application/json", &body)).await;
-    complains(address, "place 1 comes after place 1 in its page").await;
+    let address = fake_peer(http("application/json", &body)).await;
+    status_shows(address, "place 1 comes after place 1 in its page").await;
 }
 
 #[tokio::test]
-async fn long_logs_are_taken_over_a_few_at_a_time_and_short_ones_meanwhile() {
-    // Each has a second page, and never gives it.
+async fn bulk_pages_are_limited_and_short_logs_sync_meanwhile() {
+    // Each announces a second page and never sends it.
     let asked = Arc::new(AtomicUsize::new(0));
     let a = daemon("a").await;
     for _ in 0..BULK_PAGES + 2 {
@@ -142,7 +143,7 @@ async fn long_logs_are_taken_over_a_few_at_a_time_and_short_ones_meanwhile() {
                         \"more_available\":true,\"head_seq\":2,\"floor_seq\":0}}";
             http("application/json", page)
         });
-        befriend(&a, endless.await).await;
+        add_peer(&a, endless.await).await;
     }
     assert!(eventually(async || asked.load(Ordering::SeqCst) >= BULK_PAGES).await);
     let begun = Instant::now();
@@ -150,13 +151,13 @@ async fn long_logs_are_taken_over_a_few_at_a_time_and_short_ones_meanwhile() {
     pair(&a, &b).await;
     b.write(5).await;
     converge(&[&a, &b], 5).await;
-    // Later the first of them are given up.
+    // Later the first pulls time out.
     let asked = asked.load(Ordering::SeqCst);
     assert!(asked == BULK_PAGES || begun.elapsed() > Duration::from_secs(10), "{asked} at once");
 }
 
 #[tokio::test]
-async fn after_an_answer_that_broke_off_less_is_asked_for_and_more_again_after_one_that_came() {
+async fn the_page_size_shrinks_after_a_broken_answer_and_grows_again() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&asked);
     let peer = answering(move |request| {
@@ -174,13 +175,13 @@ async fn after_an_answer_that_broke_off_less_is_asked_for_and_more_again_after_o
         }
     });
     let a = daemon("a").await;
-    befriend(&a, peer.await).await;
+    add_peer(&a, peer.await).await;
     assert!(eventually(async || asked.lock().len() >= 3).await);
     assert_eq!(asked.lock()[..3], [false, true, false]);
 }
 
 #[tokio::test]
-async fn a_grant_that_is_on_its_way_is_waited_for() {
+async fn a_join_waits_for_a_grant_that_is_still_missing() {
     let refusal = |granted: bool| {
         let data = format!("{{\"policy\":{granted}}}");
         http(
@@ -197,20 +198,20 @@ async fn a_grant_that_is_on_its_way_is_waited_for() {
 }
 
 #[tokio::test]
-async fn resolving_says_whether_nobody_or_somebody_else_is_there() {
+async fn resolving_tells_no_listener_from_another_program() {
     let a = daemon("a").await;
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = a.sync.resolve(&nobody.to_string()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::UNREACHABLE);
     assert!(error.message.starts_with("nobody answers at"), "{error:?}");
-    let other = stranger(http("text/html", "hello")).await;
+    let other = fake_peer(http("text/html", "hello")).await;
     let error = a.sync.resolve(&other.to_string()).await.unwrap_err();
     assert!(error.message.starts_with("there is no thrumd at"), "{error:?}");
     assert!(error.member("hint").is_some());
 }
 
 #[tokio::test]
-async fn a_peer_without_an_end_is_not_asked_on_once_it_was_removed() {
+async fn an_endless_pull_ends_when_the_peer_is_removed() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let endless = scripted(move |number| {
@@ -225,10 +226,10 @@ async fn a_peer_without_an_end_is_not_asked_on_once_it_was_removed() {
         )
     });
     let a = daemon("a").await;
-    befriend(&a, endless.await).await;
+    add_peer(&a, endless.await).await;
     assert!(eventually(async || asked.load(Ordering::SeqCst) > 20).await);
     let peer = a.registry.all().remove(0).daemon_id;
-    a.sync.remove("stranger").await.unwrap();
+    a.sync.remove("fake").await.unwrap();
     let quiet = async || {
         let before = asked.load(Ordering::SeqCst);
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
@@ -239,7 +240,7 @@ async fn a_peer_without_an_end_is_not_asked_on_once_it_was_removed() {
 }
 
 #[tokio::test]
-async fn what_a_peer_says_of_its_failure_is_cut_short_and_on_one_line() {
+async fn the_error_text_of_a_peer_is_shortened_and_on_one_line() {
     let body = |error: &str| {
         http("application/json", &format!("{{\"jsonrpc\":\"2.0\",\"id\":1,{error}}}"))
     };
@@ -249,9 +250,9 @@ async fn what_a_peer_says_of_its_failure_is_cut_short_and_on_one_line() {
         format!("\"result\":\"a\\nb\\u001b[2J{long}\""),
     ] {
         let a = daemon("a").await;
-        befriend(&a, stranger(body(&answer)).await).await;
-        let told = async || a.sync.status().await.remove(0).last_error.is_some();
-        assert!(eventually(told).await, "{:?}", a.sync.status().await);
+        add_peer(&a, fake_peer(body(&answer)).await).await;
+        let failed = async || a.sync.status().await.remove(0).last_error.is_some();
+        assert!(eventually(failed).await, "{:?}", a.sync.status().await);
         let error = a.sync.status().await.remove(0).last_error.unwrap();
         assert!(error.contains("a\\n") && !error.contains('\n'), "{error:?}");
         assert!(error.len() < 500 && !error.contains(char::is_control), "{error:?}");
@@ -259,14 +260,14 @@ async fn what_a_peer_says_of_its_failure_is_cut_short_and_on_one_line() {
 }
 
 #[tokio::test]
-async fn pairing_again_ends_what_stood_against_the_peer_on_the_accepting_side_too() {
+async fn pairing_again_clears_failures_on_the_accepting_side_too() {
     let a = daemon("a").await;
-    befriend(&a, stranger(http("application/json", "{\"hello\":1}")).await).await;
+    add_peer(&a, fake_peer(http("application/json", "{\"hello\":1}")).await).await;
     let is = async |state| a.sync.status().await.remove(0).state == state;
     assert!(eventually(async || is(PeerState::BackingOff).await).await);
     let known = a.registry.all().remove(0);
-    // As the pairing stores it; what is there now answers nothing.
-    let silent = stranger(None).await;
+    // As a new pairing would store it, with an address where nothing answers.
+    let silent = fake_peer(None).await;
     let again = Peer { token: Token::from_bytes(&[8; 32]), address: silent.to_string(), ..known };
     a.registry.put(again).await.unwrap();
     assert!(eventually(async || is(PeerState::NeverReached).await).await, "the old failures count");

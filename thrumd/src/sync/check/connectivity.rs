@@ -1,4 +1,4 @@
-//! The way to its port: the tailnet, the path, the port.
+//! Checks up to the port: tailnet, path, port.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use super::super::shared::{Shared, chain as chain_of};
 use super::Chain;
 use crate::peer::Peer;
 
-/// Whether the tailnet knows its node, and thinks that it is there.
+/// Checks that the tailnet knows its node, and that it is online.
 pub(super) async fn known(
     shared: &Shared,
     peer: &Peer,
@@ -35,7 +35,7 @@ pub(super) async fn known(
     };
     if shared.tailnet.kind() == TailnetKind::Loopback {
         chain.ok("peer_known", format!("{name} is at {} on this machine", peer.address));
-        chain.add("peer_online", CheckState::Skipped, "the loopback tailnet doesn't tell", None);
+        chain.add("peer_online", CheckState::Skipped, "the loopback tailnet doesn't know", None);
         return Some(addresses);
     }
     let node = peer.node.as_deref().unwrap_or_default();
@@ -57,14 +57,14 @@ pub(super) async fn known(
             );
             chain.add("peer_online", CheckState::Warn, message, None);
         }
-        Some(_) => chain.ok("peer_online", "online, as the tailnet's control server sees it"),
+        Some(_) => chain.ok("peer_online", "online, according to the tailnet's control server"),
         None => {}
     }
     Some(addresses)
 }
 
-/// What the path and the port answer, both asked at once: each may be silent for seconds.
-pub(super) async fn knock(
+/// Pings the node and dials its port, in parallel, because each may take seconds.
+pub(super) async fn probe(
     shared: &Shared,
     peer: &Peer,
     addresses: &[SocketAddr],
@@ -104,7 +104,7 @@ pub(super) fn path(
             chain.add("peer_path", CheckState::Warn, message, Some("tailscale netcheck"));
         }
         None => {
-            let message = format!("{name} does not answer a ping of the tailnet");
+            let message = format!("{name} does not answer a ping through the tailnet");
             chain.add("peer_path", CheckState::Warn, message, Some("tailscale status"));
         }
     }
@@ -114,7 +114,7 @@ fn millis(micros: u64) -> String {
     format!("{}.{} ms", micros / 1000, micros % 1000 / 100)
 }
 
-/// Whether the port takes connections. The address that does.
+/// Checks that the port accepts connections. Returns the address that does.
 pub(super) fn port(
     dialled: Result<SocketAddr, DialError>,
     name: &str,
@@ -123,11 +123,11 @@ pub(super) fn port(
 ) -> Option<SocketAddr> {
     let (address, error) = match dialled {
         Ok(address) => {
-            chain.ok("peer_port", format!("{address} takes connections"));
+            chain.ok("peer_port", format!("{address} accepts connections"));
             return Some(address);
         }
         Err(DialError::Connect { address, source }) => (address, source),
-        // One was found before.
+        // `known` found at least one address.
         Err(DialError::NoAddress) => return None,
     };
     let refused = |error: &std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
@@ -135,7 +135,7 @@ pub(super) fn port(
     let (message, next) = match error {
         Some(error) if refused(&error) => (
             format!(
-                "nobody listens at {address}: thrumd is not running on {name}, or its sync is off"
+                "nothing listens at {address}: thrumd is not running on {name}, or its sync is off"
             ),
             "thrum daemon start   (on that machine)".to_owned(),
         ),
@@ -152,7 +152,7 @@ pub(super) fn port(
         ),
         _ => (
             format!("{address} does not answer, nor does {name}"),
-            "see to it that the machine is on and its tailscaled runs".to_owned(),
+            "check that the machine is on and its tailscaled runs".to_owned(),
         ),
     };
     chain.add("peer_port", CheckState::Fail, message, Some(&next));

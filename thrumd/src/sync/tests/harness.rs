@@ -21,7 +21,7 @@ use crate::sync::{Sync, SyncParts, sleep};
 use crate::tailnet::Tailnet;
 use crate::tailnet::loopback::Loopback;
 
-/// A daemon without its local surface.
+/// A daemon without its local API.
 pub(super) struct Daemon {
     pub(super) id: DaemonId,
     pub(super) name: &'static str,
@@ -111,7 +111,7 @@ impl Daemon {
         }
     }
 
-    /// Every event that it holds, in the order of ids.
+    /// Every event in its log, in the order of ids.
     pub(super) async fn events(&self) -> Vec<String> {
         let mut events = Vec::new();
         let mut after = thrum_api::Sequence::ZERO;
@@ -132,7 +132,7 @@ impl Daemon {
         events
     }
 
-    /// Makes an event in the database into something that is none.
+    /// Damages an event in the database.
     pub(super) fn damage(&self, sequence: i64) {
         let database = rusqlite::Connection::open(self.dir.path().join("log.db")).unwrap();
         let damage = "UPDATE events SET body = x'00' WHERE sequence = ?1";
@@ -222,16 +222,16 @@ pub(super) async fn eventually<F: Future<Output = bool>>(check: impl Fn() -> F) 
     false
 }
 
-/// All hold the same events, this many.
+/// Waits until all logs hold the same events, this many.
 pub(super) async fn converge(daemons: &[&Daemon], count: usize) {
-    let held = std::cell::RefCell::new(Vec::new());
+    let counts = std::cell::RefCell::new(Vec::new());
     let check = async || {
         let mut all = Vec::new();
         for daemon in daemons {
             all.push(daemon.events().await);
         }
-        held.replace(all.iter().map(Vec::len).collect());
+        counts.replace(all.iter().map(Vec::len).collect());
         all[0].len() == count && all.iter().all(|events| *events == all[0])
     };
-    assert!(eventually(check).await, "{count} events each wanted: {held:?}");
+    assert!(eventually(check).await, "{count} events each wanted: {counts:?}");
 }
