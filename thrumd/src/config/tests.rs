@@ -197,7 +197,7 @@ fn the_default_file_is_what_the_defaults_are() {
     let commented = file(&text);
     let layers = collect(&[], &[], Some(commented.path())).unwrap();
     assert_eq!(print::effective(&layers), print::effective(&collect(&[], &[], None).unwrap()));
-    // Every sample is a value that would be taken.
+    // Every sample is a valid value.
     let samples: String = SETTINGS.iter().map(|s| format!("{} = {}\n", s.name, s.sample)).collect();
     let samples = file(&samples);
     Config::parse(&collect(&[], &[], Some(samples.path())).unwrap()).unwrap();

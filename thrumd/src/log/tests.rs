@@ -24,7 +24,7 @@ use thrum_api::{
 use super::*;
 use crate::ids;
 
-/// A daemon's log in a directory of its own.
+/// A daemon's log in its own directory.
 pub(super) struct World {
     pub(super) dir: TempDir,
     pub(super) daemon: DaemonId,

@@ -104,8 +104,8 @@ impl Policy {
         Ok(stored.then_some(id))
     }
 
-    /// The capability to store for a machine that pairs under the daemon id of `current`: none if a person
-    /// paired that node before. None in all if it may not pair: a daemon id is only a claim, so the machine
+    /// The capability to store for a machine that pairs under the daemon id of `current`: `Some(None)` if a
+    /// person paired that node before, None if it may not pair. A daemon id is only a claim, so the machine
     /// must be the node that is paired under it. A node that was paired by policy and has left the tailnet
     /// may be replaced.
     async fn marking(

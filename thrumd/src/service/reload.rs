@@ -24,8 +24,8 @@ impl Reload {
         Self { current, reread }
     }
 
-    /// Reads the settings again, applies what can change while running, and says what can't. Wrong
-    /// settings change nothing. The service manager is told of the beginning and the end.
+    /// Reads the settings again, applies what can change while running and logs what can't. Invalid
+    /// settings change nothing. The service manager is notified of the beginning and the end.
     pub fn now(&mut self) {
         match NotifyState::monotonic_usec_now() {
             Ok(since) => readiness::notify(&[NotifyState::Reloading, since]),

@@ -185,8 +185,7 @@ async fn a_caller_that_hangs_up_does_not_cancel_half_an_operation() {
     let running = tokio::spawn(daemon.run());
     let body = Body::from(r#"{"jsonrpc":"2.0","id":1,"method":"peer.add"}"#);
     {
-        // Begun, and given up at the first place where it has to wait: sync is wanted on disk, but
-        // not on yet.
+        // The call is dropped at its first wait: sync is stored as wanted, but not on yet.
         let call = http::rpc(State(context.clone()), HeaderMap::new(), body);
         tokio::pin!(call);
         assert!(futures_util::poll!(call).is_pending());

@@ -20,7 +20,7 @@ use crate::admin::AdminContext;
 use crate::config::{Config, Flags, HostInfo, Layers};
 use crate::service::{Daemon, ServiceError};
 
-/// Nothing here takes long unless something is wrong.
+/// Time limit of each wait; nothing takes that long.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
 pub struct Running {
@@ -90,7 +90,7 @@ impl Running {
         read(self.request(request).await).await
     }
 
-    /// The answer as it came: with `result` or with `error`.
+    /// The whole answer, with `result` or `error`.
     pub async fn call(&self, method: &str, params: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         self.post(body.to_string()).await.1

@@ -1,4 +1,4 @@
-//! The local API over a real socket, with everything behind it.
+//! The local API over a real socket, with a whole daemon.
 
 mod api;
 mod client;

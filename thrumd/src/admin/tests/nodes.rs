@@ -5,7 +5,7 @@ use serde_json::json;
 use super::pairing::eventually;
 use super::tailnet::Machine;
 
-/// Two machines that persons paired.
+/// Two machines that were paired with a code.
 async fn paired() -> (Machine, Machine) {
     let (mut a, mut b) = (Machine::start(2, "alpha").await, Machine::start(3, "beta").await);
     a.sees(&b.place, json!(null));

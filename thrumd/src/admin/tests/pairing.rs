@@ -14,7 +14,7 @@ pub(super) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
     tokio::time::timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
 
-/// Pairs `b` with `a`, as two persons would.
+/// Pairs `b` with `a` by a code.
 async fn pair(a: &Running, b: &Running) {
     let session = a.result("peer.add", json!({})).await;
     let join = session["join"].as_str().unwrap();

@@ -9,7 +9,7 @@ fn grant() -> Value {
     json!({CAPABILITY: [{"projects": ["*"]}, "of a later version", null]})
 }
 
-/// A hub that takes who has the grant, and a runner that is granted this.
+/// A daemon that pairs by policy, and a runner with this grant.
 async fn hub_and_runner(grants: Value) -> (Machine, Machine) {
     let (mut hub, mut runner) = (Machine::start(2, "hub").await, Machine::start(3, "runner").await);
     hub.sees(&runner.place, grants);

@@ -18,7 +18,7 @@ fn send(text: &str) -> String {
     )
 }
 
-/// Everything that comes until the daemon hangs up.
+/// Everything that is received until the daemon disconnects.
 async fn read(mut stream: UnixStream) -> String {
     let mut text = String::new();
     let read = tokio::time::timeout(LIMIT, stream.read_to_string(&mut text));
@@ -28,18 +28,19 @@ async fn read(mut stream: UnixStream) -> String {
 
 #[tokio::test]
 async fn a_program_connected_before_the_stop_is_answered() {
-    // A connection whose request the daemon has not seen yet: each has a fair chance to be missed.
+    // A connection whose request the daemon has not seen yet; repeated, because each may be missed by
+    // chance.
     for _ in 0..10 {
         let daemon = Running::start(&[]).await;
         let mut early = UnixStream::connect(&daemon.socket).await.unwrap();
         let mut slow = UnixStream::connect(&daemon.socket).await.unwrap();
         let mut late = UnixStream::connect(&daemon.socket).await.unwrap();
         let quiet = UnixStream::connect(&daemon.socket).await.unwrap();
-        // It accepts them in order, hence all of them.
+        // The daemon accepts in order, so it has accepted all.
         daemon.result("health", json!({})).await;
         early.write_all(send("early").as_bytes()).await.unwrap();
         slow.write_all(&send("slow").as_bytes()[..9]).await.unwrap();
-        // Nothing is waited for up to the stop, so it is not accepted by then.
+        // The test does not yield before the stop, so this one is not accepted by then.
         let mut unseen = std::os::unix::net::UnixStream::connect(&daemon.socket).unwrap();
         std::io::Write::write_all(&mut unseen, send("unseen").as_bytes()).unwrap();
         unseen.set_nonblocking(true).unwrap();
@@ -53,7 +54,7 @@ async fn a_program_connected_before_the_stop_is_answered() {
             let answer: Value = serde_json::from_str(body).unwrap();
             assert!(answer["result"]["appended"].is_array(), "{answer}");
         }
-        // And who asks for nothing does not hold up the end.
+        // An idle program does not delay the stop.
         assert_eq!(read(quiet).await, "");
         daemon.ended().await;
     }

@@ -1,5 +1,5 @@
-//! Daemons in a made tailnet: each has a tailscaled of its own that answers as recorded, and the
-//! nodes have addresses of 127.0.0.0/8.
+//! Daemons in a fake tailnet: each has its own fake tailscaled, and the nodes have addresses of
+//! 127.0.0.0/8.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -38,7 +38,7 @@ impl Place {
     }
 }
 
-/// A daemon on a node, and what its tailscaled says of the others.
+/// A daemon on a node, and what its tailscaled reports of the others.
 pub struct Machine {
     pub place: Place,
     pub fake: Fake,
@@ -61,26 +61,26 @@ impl Machine {
         Self { place, fake, daemon, others: BTreeMap::new() }
     }
 
-    /// Its tailscaled knows this node and what it is granted.
+    /// Makes its tailscaled report this node and its grants.
     pub fn sees(&mut self, place: &Place, grants: Value) {
         self.others.insert(place.id, (place.clone(), grants));
         set(&self.fake, &self.place, &self.others);
     }
 
-    /// Its tailscaled doesn't know this node any more.
+    /// Makes its tailscaled forget this node.
     pub fn loses(&mut self, place: &Place) {
         self.others.remove(&place.id);
         self.fake.set(&format!("whois {}", place.ip()), 404, "no match for IP:port\n");
         set(&self.fake, &self.place, &self.others);
     }
 
-    /// The machine is removed from the tailnet and added again.
+    /// Removes the machine from the tailnet and adds it again.
     pub fn becomes(&mut self, id: u8) {
         self.place.id = id;
         self.moves(id);
     }
 
-    /// It gets another address.
+    /// Gives the node another address.
     pub fn moves(&mut self, at: u8) {
         self.place.at = at;
         set(&self.fake, &self.place, &self.others);
@@ -94,7 +94,7 @@ impl Machine {
         self.daemon.result(method, params).await
     }
 
-    /// Where it listens, once it does.
+    /// The address where it listens.
     pub async fn address(&self) -> String {
         super::pairing::eventually("it listens", async || {
             let status = self.result("status", json!({})).await;
@@ -103,7 +103,7 @@ impl Machine {
         .await
     }
 
-    /// What `status` says of its only peer.
+    /// The `status` of its only peer.
     pub async fn peer(&self) -> Option<Value> {
         let mut status = self.result("status", json!({})).await;
         let peers = status["peers"].as_array_mut().unwrap();
@@ -115,7 +115,7 @@ impl Machine {
         self.result("status", json!({})).await["problems"].to_string()
     }
 
-    /// How one check of its way to a peer ended, and its words.
+    /// The state and message of one connectivity check.
     pub async fn check(&self, peer: &str, id: &str) -> (String, String) {
         let result = self.result("peer.check", json!({"peer": peer})).await;
         let checks = result["checks"].as_array().unwrap();
@@ -125,8 +125,7 @@ impl Machine {
     }
 }
 
-/// A port that no other machine of the tests has, and nobody else now. Below those that systems give
-/// out by themselves.
+/// A free port that no other test uses, below the ephemeral range.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(21_000);
     loop {

@@ -52,7 +52,7 @@ async fn recipients_that_nobody_has_seen_are_named() {
     home.close().await;
 }
 
-/// An agent that waits: it has joined.
+/// An agent that waits, and so has joined.
 async fn waiting(home: &Home) -> tokio::task::JoinHandle<Result<Option<Message>, AgentsError>> {
     let agents = home.agents.clone();
     let wait = tokio::spawn(async move { agents.wait(waiter("coder", LIMIT)).await });
@@ -69,7 +69,7 @@ async fn waiting_ends_with_a_message_that_a_peer_brought() {
     home.apply(vec![said(2, there(), "planner", &["coder"])]).await;
     let message = within(wait).await.unwrap().unwrap().unwrap();
     assert_eq!((message.text.as_str(), message.read), ("number 2", false));
-    // It comes again until it is marked read.
+    // It is returned again until it is marked read.
     let again = within(home.agents.wait(waiter("coder", LIMIT))).await.unwrap().unwrap();
     assert_eq!(again, message);
     home.mark_read("coder", vec![message.event_id]).await;
@@ -146,7 +146,7 @@ async fn without_readers_events_are_digested_when_the_log_is_quiet() {
     home.close().await;
 }
 
-/// A follower beside the one of `home`, on tables of its own. The thread ends with it.
+/// A second follower, on its own tables. Its thread ends with it.
 fn follower(home: &Home) -> (Follower, std::thread::JoinHandle<()>) {
     let (worker, thread) = Worker::start(store(tempfile::tempdir().unwrap().path())).unwrap();
     let (log, signals) = (home.log.clone(), Arc::new(FollowerSignals::default()));

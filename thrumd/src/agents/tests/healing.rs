@@ -153,7 +153,7 @@ async fn damage_found_at_run_time_is_repaired() {
     }
     home.inbox("b").await;
     home.close().await;
-    // The header stays and everything behind the first page is rubbish.
+    // The header stays; everything after the first page is overwritten.
     let path = directory.path().join("views.db");
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[4096..].fill(0xaa);

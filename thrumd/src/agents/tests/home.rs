@@ -12,7 +12,7 @@ use super::super::Agents;
 use super::*;
 use crate::log::{Batch, Checkpoint, Incoming, Log};
 
-/// Far longer than anything here takes.
+/// Time limit of each wait; nothing takes that long.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) async fn within<T>(work: impl Future<Output = T>) -> T {
@@ -25,7 +25,7 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// In a directory of its own.
+    /// Opens log and views in a new directory.
     pub(super) fn new() -> (TempDir, Self) {
         let directory = TempDir::new().unwrap();
         let home = Self::open(directory.path());

@@ -23,7 +23,7 @@ fn id(number: u64) -> EventId {
     EventId::from_ulid(Ulid::from(u128::from(number)))
 }
 
-/// Here, and a peer.
+/// The ids of this daemon and of a peer.
 fn here() -> DaemonId {
     daemon(1)
 }

@@ -220,7 +220,7 @@ fn a_file_of_another_version_keeps_its_read_marks() {
     assert_eq!(places(&second, "x"), (vec![1, 2], vec![2]));
 }
 
-/// Everything that a reader can ask, for each name.
+/// The answers to all queries of a reader, for each name.
 fn answers(store: &Store) -> BTreeMap<String, String> {
     let names = ["a", "b", "c"];
     let mut answers = BTreeMap::new();

@@ -49,7 +49,7 @@ async fn an_event_has_the_members_of_the_protocol_in_its_order() {
         .map(|name| event.get().find(&format!("\"{name}\":")).expect("a member"))
         .collect();
     assert!(found.is_sorted(), "{event}");
-    // The same as serde would write, so that nothing is escaped otherwise.
+    // The bytes equal serde's output, so the escaping is the same.
     let value: serde_json::Value = serde_json::from_str(event.get()).unwrap();
     assert_eq!(value["timestamp"], serde_json::json!(read.header.timestamp.to_string()));
 }
@@ -61,7 +61,7 @@ async fn the_same_id_twice_is_written_once() {
     first.event_id = Some(ids::event());
     let written = world.log.append(vec![first.clone()]).await.unwrap();
     world.say("between").await;
-    // Alone, beside a new one, and twice in one append.
+    // Alone, together with a new one, and twice in one append.
     let again = world.log.append(vec![first.clone(), draft("new"), first.clone()]).await.unwrap();
     assert_eq!(again[0], written[0]);
     assert_eq!(again[2], written[0]);
@@ -96,7 +96,7 @@ async fn an_id_of_another_event_is_refused_and_nothing_is_written() {
     pair[1].event_id = Some(b);
     assert!(world.log.append(pair.to_vec()).await.is_ok());
 
-    // An event of a peer is not ours, whatever it says.
+    // An event stored from a peer does not count as written here.
     let taken = ids::event();
     let text = foreign_with_id(new_origin(), 1, taken);
     world.log.apply(raw_batch(ids::daemon(), &[text])).await.unwrap();

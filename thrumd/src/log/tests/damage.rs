@@ -83,7 +83,7 @@ async fn a_page_from_before_a_damaged_row_was_found_does_not_undo_the_reset() {
         damage(&b, sequence, "");
         page(&b, Place::START, 100, vec![]).await;
     };
-    // A pull begins; its page is empty, because all is held, and arrives after the reset.
+    // A pull begins; its page is empty, because nothing is missing, and arrives after the reset.
     let from = b.log.checkpoint(a.daemon).await.unwrap();
     assert_eq!(from.place, end);
     find_damage(3).await;

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Pulls both ways until nothing changes; then both logs hold the same.
+/// Pulls both ways until nothing changes, and checks that both logs hold the same events.
 async fn converge(a: &World, b: &World) {
     for _ in 0..6 {
         a.pull_from(b).await;

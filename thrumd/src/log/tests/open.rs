@@ -170,7 +170,7 @@ const EARLIER: &[&str] = &[];
 
 #[tokio::test]
 async fn a_database_of_every_earlier_version_becomes_this_one() {
-    // Version 0 is a file that SQLite created and nobody wrote to; the latest is what `open` creates.
+    // Version 0 is an empty database file; the latest version is what `open` creates.
     assert_eq!(EARLIER.len() + 1, schema::STEPS.len(), "add the version before to EARLIER");
     let shape = |dir: &Path| -> Vec<String> {
         let sql = rusqlite::Connection::open(dir.join("log.db")).unwrap();

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Some logs that write, pull from one another, lose and restore their databases in any order.
+/// Logs that write, pull from one another, lose and restore their databases in random order.
 async fn run(choices: &mut arbtest::arbitrary::Unstructured<'_>) -> arbtest::arbitrary::Result<()> {
     let mut worlds = [World::new(), World::new(), World::new()];
     let backups = [TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap()];
@@ -45,7 +45,7 @@ async fn run(choices: &mut arbtest::arbitrary::Unstructured<'_>) -> arbtest::arb
         }
         check_invariants(&worlds[one]);
     }
-    // Everyone pulls from everyone: all hold the same in the end.
+    // After every log has pulled from every other, all hold the same events.
     for _ in 0..4 {
         for (one, other) in [(0, 1), (1, 2), (2, 0), (1, 0), (2, 1), (0, 2)] {
             worlds[one].pull_from(&worlds[other]).await;

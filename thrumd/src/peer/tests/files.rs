@@ -70,7 +70,7 @@ fn a_machine_without_an_id_is_never_foreign() {
     let machine = machine(dir.path(), "m1");
     assert_eq!(Identity::load(dir.path(), &machine).unwrap(), first);
     assert_eq!(Identity::load(dir.path(), &absent).unwrap(), first);
-    // The id was noted when there was one.
+    // The machine id was stored when there was one.
     std::fs::write(&machine, "m2").unwrap();
     assert!(Identity::load(dir.path(), &machine).unwrap().foreign);
 }
@@ -150,7 +150,7 @@ async fn the_file_is_written_only_when_something_changed() {
 async fn a_failed_write_changes_nothing_and_names_the_path() {
     let dir = tempfile::tempdir().unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
-    // A directory in the place of the file: it can't be replaced, not even by root.
+    // A directory in place of the file can't be replaced, not even by root.
     std::fs::create_dir_all(dir.path().join("peers.json/x")).unwrap();
     let error = registry.put(peer("vm-1")).await.unwrap_err();
     assert!(Chain(&error).to_string().contains("peers.json"), "{}", Chain(&error));

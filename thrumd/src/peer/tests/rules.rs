@@ -1,4 +1,4 @@
-//! The session's rules with time handed in.
+//! The rules of a session, with injected time.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn a_session_expires_when_its_time_is_over() {
     let refused = session.attempt(late, &code("7392"), ids::daemon(), &caller("127.0.0.1"));
     assert_eq!(refused.unwrap_err().code, ErrorCode::PAIRING_EXPIRED);
     assert_eq!(session.last_news(), Some(&PairingNews::Expired));
-    // Much later nobody needs to know how it ended.
+    // Much later the answer no longer says how the session ended.
     let refused =
         session.attempt(late + 9 * TIMEOUT, &code("7392"), ids::daemon(), &caller("127.0.0.1"));
     assert_eq!(refused.unwrap_err().code, ErrorCode::NO_PAIRING_SESSION);
@@ -96,7 +96,7 @@ fn the_same_machine_may_repeat_the_right_code_and_no_other_may() {
         let refused = session.attempt(start, &code("7392"), id, from).unwrap_err();
         assert_eq!(refused.code, ErrorCode::PAIRING_LOCKED);
     }
-    // Strangers who come too late use up no tries.
+    // Late callers use up no tries.
     assert_eq!(session.attempts_left(), 3);
 }
 

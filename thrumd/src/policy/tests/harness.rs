@@ -18,7 +18,7 @@ use crate::tailnet::{Caller, Node, Presence, Tailnet};
 pub const CAPABILITY: &str = "thrum.dev/cap/pair";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A hub that allows pairing by policy, in a tailnet with the nodes 2 (itself) to 5.
+/// A daemon that allows pairing by policy, in a tailnet with the nodes 2 (itself) to 5.
 pub struct Hub {
     dir: tempfile::TempDir,
     fake: Fake,
@@ -75,7 +75,7 @@ impl Hub {
         self.fake.set(&format!("whois 127.0.0.{node}"), 200, whois.to_string());
     }
 
-    /// The token that this node is given under this daemon id.
+    /// The token that this node gets under this daemon id.
     pub async fn asks(&self, node: u8, id: DaemonId) -> Token {
         self.policy.request(&caller(node), params(node, id)).await.unwrap().token
     }
@@ -84,14 +84,14 @@ impl Hub {
         self.policy.confirm(token.expose(), &caller(node)).await.unwrap()
     }
 
-    /// From now on the list of peers can't be written: a directory lies in the way.
+    /// Makes the list of peers unwritable, with a directory in its place.
     pub fn block_writing(&self) -> std::path::PathBuf {
         let obstacle = self.dir.path().join("peers.json.new");
         std::fs::create_dir(&obstacle).unwrap();
         obstacle
     }
 
-    /// A sync that tells removed peers.
+    /// A sync that notifies removed peers.
     pub fn sync(&self) -> Sync {
         let (log, _) = Log::open(self.dir.path(), ids::daemon(), false).unwrap();
         Sync::start(SyncParts {

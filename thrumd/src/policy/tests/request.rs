@@ -1,4 +1,4 @@
-//! Tokens that were given and not used yet.
+//! Pending tokens: issued and not used yet.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn a_removed_peer_does_not_come_back_with_a_token_from_before() {
     hub.registry.remove(id).await.unwrap();
     assert_eq!(hub.uses(3, &token).await, None);
     assert!(hub.registry.all().is_empty());
-    // It has to ask again, and is then one that goes with its grant.
+    // It has to pair again, and is then a peer by policy.
     let token = hub.asks(3, id).await;
     assert_eq!(hub.uses(3, &token).await, Some(id));
     assert_eq!(hub.registry.get(id).unwrap().by_policy.as_deref(), Some(CAPABILITY));

@@ -61,7 +61,7 @@ async fn a_removed_peer_that_does_not_answer_delays_none_of_the_others() {
     }
     let stop = CancellationToken::new();
     let monitor = tokio::spawn(hub.policy.clone().monitor(hub.sync(), stop));
-    // Each accepts the notification and answers nothing.
+    // Each accepts the notification and never answers.
     let mut open = Vec::new();
     for listener in &listeners {
         open.push(timeout(LIMIT, listener.accept()).await.unwrap().unwrap().0);

@@ -165,7 +165,7 @@ async fn endless_headers_are_cut() {
     let mut sent = 0;
     let line = format!("X-A: {}\r\n", "a".repeat(1000));
     let mut result = stream.write_all(b"POST /rpc HTTP/1.1\r\nHost: x\r\n").await;
-    // Refused after 16 KiB; what follows is thrown away for a while, so that the answer arrives.
+    // Refused after 16 KiB; the rest is discarded for a while, so that the answer arrives.
     while result.is_ok() && sent < 64 * MIB {
         result = stream.write_all(line.as_bytes()).await;
         sent += line.len();
@@ -181,7 +181,7 @@ async fn slow_headers_and_slow_bodies_are_cut() {
     let quick = Duration::from_millis(100);
     let hasty = harness(Limits { stranger_idle: quick, ..patient() }).await;
     let mut stream = hasty.connect().await;
-    // Byte after byte: there is always progress, and never a whole head.
+    // Byte by byte: always progress, never a complete head.
     let dripping = async {
         while stream.write_all(b"P").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;

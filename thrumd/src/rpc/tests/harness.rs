@@ -26,7 +26,7 @@ pub(super) struct FakeHandler {
     pub(super) finished: AtomicUsize,
     pub(super) go_on: Semaphore,
     pub(super) knows_callers: AtomicBool,
-    /// No token is valid any more.
+    /// Set once no token is valid.
     pub(super) removed: AtomicBool,
     /// Runs at each `whois`.
     pub(super) on_whois: std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>,
@@ -163,7 +163,7 @@ pub(super) async fn until(mut done: impl FnMut() -> bool) {
     .await;
 }
 
-/// Moves the clock of timers on without waiting.
+/// Advances the clock of timers without waiting.
 pub(super) async fn advance(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
@@ -184,7 +184,7 @@ pub(super) fn waiting(port: u16) -> usize {
 
 fn connections(port: u16) -> Vec<String> {
     const ESTABLISHED: &str = "01";
-    // The caller has closed its side, the server has not.
+    // The caller has closed its side; the server has not.
     const CLOSE_WAIT: &str = "08";
     let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
     let here = format!(":{port:04X}");

@@ -1,4 +1,4 @@
-//! The kind itself: starts, stops and publishes the child.
+//! The `private` kind itself: starts, stops and publishes the child.
 
 use std::sync::Arc;
 

@@ -71,7 +71,7 @@ fn lives(pid: u32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-/// Waits until the presence says this; the whole text comes back.
+/// Waits until the presence contains these words; returns its whole text.
 async fn reason(kind: &Private, words: &str) -> String {
     let mut presence = kind.presence();
     let wanted =
@@ -164,7 +164,7 @@ async fn once_up_the_key_is_removed() {
     let up = r#"{"TUN":false,"BackendState":"Running","TailscaleIPs":["127.0.0.2"],
         "Self":{"ID":"1","DNSName":"ci-1.tail.test."}}"#;
     fake.set("status", 200, up);
-    // The child's socket is the fake's.
+    // The child's socket is that of the fake tailscaled.
     let fake_child =
         FakeChild::new(&format!("ln -s {} ts.sock; exec sleep 600", fake.socket().display()));
     std::fs::set_permissions(fake.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();

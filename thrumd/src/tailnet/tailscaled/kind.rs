@@ -1,4 +1,4 @@
-//! The kind itself: what others ask of the machine's tailscaled.
+//! The `tailscaled` kind itself: requests to the machine's tailscaled.
 
 use std::collections::BTreeMap;
 use std::io;

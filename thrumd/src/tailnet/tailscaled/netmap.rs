@@ -68,7 +68,7 @@ impl NetMapEntry {
 }
 
 impl NetMap {
-    /// Keeps what is needed of a status.
+    /// The network map of a `status`.
     pub(super) fn read(status: Status) -> Self {
         let mut me = NetMapEntry::read(StatusNode { addrs: Vec::new(), ..status.me.clone() });
         if me.addresses.is_empty() {
@@ -118,7 +118,7 @@ impl NetMap {
         Node { stable_id: entry.stable_id.clone(), name: entry.name.clone(), owner }
     }
 
-    /// Whether we and the node have one owner. A node with tags has none.
+    /// Whether we and the node have the same owner. A node with tags has none.
     pub fn same_owner(&self, entry: &NetMapEntry) -> Option<bool> {
         match (self.me.tags.is_empty(), entry.tags.is_empty()) {
             (true, true) if self.me.user != 0 && entry.user != 0 => {

@@ -13,7 +13,7 @@ use crate::tailnet::types::Target;
 const SUGGESTIONS: usize = 3;
 
 impl NetMap {
-    /// The machine that a person means by `wanted`, which was typed as `typed`.
+    /// The machine with the name or address `wanted`, which was typed as `typed`.
     pub(super) fn resolve(&self, typed: &str, wanted: &HostPort) -> Result<Target, TailnetError> {
         let entry = match &wanted.host {
             Host::Ip(ip) => self

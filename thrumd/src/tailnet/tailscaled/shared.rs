@@ -14,7 +14,7 @@ use crate::tailnet::localapi::{Client, DEFAULT_SOCKET, Endpoint};
 use crate::tailnet::macos;
 use crate::tailnet::types::Presence;
 
-/// Changes of at most this many nodes are a hint. Changes of others are found later.
+/// How many located nodes are watched for hints. Changes of others are found later.
 pub(super) const LOCATED_MAX: usize = 1024;
 
 /// Which tailscaled to follow.
@@ -23,7 +23,7 @@ pub struct TailscaledConfig {
     /// Its socket (`THRUM_TS_SOCKET`). None: the platform's default; on macOS the apps are searched as
     /// well, at each attempt, because their port changes.
     pub socket: Option<PathBuf>,
-    /// Whose instance it is. Decides what helps when it does not work.
+    /// Whose instance it is. The remedies depend on it.
     pub instance: Instance,
 }
 
@@ -39,7 +39,7 @@ impl TailscaledConfig {
         self.socket.is_none() && cfg!(target_os = "macos")
     }
 
-    /// Where its LocalAPI is now.
+    /// The current endpoint of its LocalAPI.
     pub(super) async fn endpoint(&self) -> Endpoint {
         match &self.socket {
             Some(path) => Endpoint::Unix(path.clone()),
@@ -49,7 +49,7 @@ impl TailscaledConfig {
     }
 }
 
-/// What the follower writes and all others read.
+/// The state that the follower writes and its users read.
 pub(super) struct Shared {
     pub(super) config: TailscaledConfig,
     /// Replaced by the follower when the endpoint moved.
@@ -111,7 +111,7 @@ impl Shared {
         replace(&self.presence, presence);
     }
 
-    /// From now on changes of this node are a hint.
+    /// Makes changes of this node a hint.
     pub(super) fn remember_located(&self, stable_id: &str) {
         let mut located = self.located.lock();
         if located.contains(stable_id) {

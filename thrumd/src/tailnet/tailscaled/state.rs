@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// Whose instance of tailscaled it is. Decides what helps.
+/// Whose instance of tailscaled it is. The remedies depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instance {
     /// The system's; an administrator runs `tailscale`.

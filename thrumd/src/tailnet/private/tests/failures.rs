@@ -27,8 +27,8 @@ impl FakeChild {
 async fn before_the_start_nothing_runs_and_nothing_is_written() {
     let fake_child = FakeChild::new("echo $$ >> pids; exec sleep 600");
     let kind = Private::open(fake_child.config()).unwrap();
-    // Paused time goes on only when no task can. A supervisor that does not wait has then written the
-    // key, which comes before the child.
+    // Paused time advances only when no task can run. A supervisor that does not wait would have written
+    // the key by then.
     tokio::time::pause();
     tokio::time::sleep(Duration::from_secs(3600)).await;
     tokio::time::resume();
@@ -124,7 +124,7 @@ async fn a_disk_that_takes_nothing_does_not_end_a_child_that_is_up() {
     let kind = running(fake_child.config());
     until(async || matches!(*kind.presence().borrow(), Presence::Up { .. })).await;
     until(async || fake_child.read("authkey").is_none()).await;
-    // The same child is still attended to: with the next change its configuration is written.
+    // The same child is still supervised: its configuration is written with the next change.
     std::fs::remove_dir(fake_child.state().join("conf.json.new")).unwrap();
     fake.set("status", 200, up.replace("ci-1", "ci-2"));
     fake.update("{}\n");
