@@ -78,7 +78,7 @@ fn when_its_time_is_over_both_terminals_say_so() {
     joining.shows("Enter pairing code: ");
     let (exit, seen) = accepting.ends();
     assert_eq!(exit, 1, "{seen}");
-    assert!(seen.contains("time is over") && seen.contains("thrum peer add"), "{seen}");
+    assert!(seen.contains("has expired") && seen.contains("thrum peer add"), "{seen}");
     joining.types(&code);
     let (exit, seen) = joining.ends();
     assert_eq!(exit, 1, "{seen}");

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use tests::harness::{Client, Daemon, SHORT, Setup, eventually, holds, note, process};
 use thrum_api::local::{AgentList, AgentListParams};
 
-const WAITING: &str = "waiting for thrumd: its socket is open, but nobody answers";
+const WAITING: &str = "waiting for thrumd: its socket is open, but it does not answer";
 
 /// A client that runs while the test goes on.
 struct Running {
@@ -193,7 +193,7 @@ fn doctor_says_that_it_waits_for_a_silent_thrumd() {
     let daemon = Daemon::start("laptop");
     process::signal(daemon.pid(), Signal::STOP);
     let mut doctor = Running::start(&Client::new(&daemon), "doctor", &["doctor"]);
-    doctor.says("Waiting for checks that take longer.");
+    doctor.says("Some checks take longer; waiting for them.");
     assert_eq!(doctor.stdout(), "", "and not only after the wait");
     process::signal(daemon.pid(), Signal::CONT);
     doctor.ends();

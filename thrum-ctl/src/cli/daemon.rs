@@ -3,35 +3,35 @@ use clap::{Args, Subcommand};
 /// `thrum daemon ...`
 #[derive(Debug, Subcommand)]
 pub enum DaemonCommand {
-    /// Start it; returns when it answers, or with the error it died of
+    /// Start thrumd and wait until it answers
     #[command(before_help = "Examples:\n  \
         thrum daemon start\n  \
-        THRUM_STATE_DIR=/tmp/other thrum daemon start    a second one")]
+        THRUM_STATE_DIR=/tmp/other thrum daemon start    start a second daemon")]
     Start,
-    /// Stop it; what was queued is written first
+    /// Stop thrumd; queued events are written first
     #[command(before_help = "Examples:\n  thrum daemon stop")]
     Stop,
-    /// Stop it and start it again
+    /// Stop thrumd and start it again
     #[command(before_help = "Examples:\n  thrum daemon restart")]
     Restart,
-    /// Whether it runs; exit code 3 if not
+    /// Show whether thrumd is running; exit code 3 if not
     #[command(before_help = "Examples:\n  thrum daemon status --json")]
     Status,
-    /// What it wrote to its log
+    /// Print the log of thrumd
     #[command(before_help = "Examples:\n  \
         thrum daemon logs -n 50\n  \
-        thrum daemon logs -f         and what comes")]
+        thrum daemon logs -f         keep printing new lines")]
     Logs(LogsArgs),
-    /// Make it a service of systemd or launchd: of this user, as root of the whole machine
+    /// Install thrumd as a systemd or launchd service: for this user, or as root for the whole machine
     #[command(before_help = "Examples:\n  \
-        thrum daemon install                show what is written, ask, and do it\n  \
+        thrum daemon install                show the changes, ask, and make them\n  \
         sudo thrum daemon install --yes     for the whole machine\n  \
-        thrum daemon install --dry-run      only show it")]
+        thrum daemon install --dry-run      only show the changes")]
     Install(InstallArgs),
-    /// Undo what install did; the state stays
+    /// Undo the installation; the state is kept
     #[command(before_help = "Examples:\n  thrum daemon uninstall")]
     Uninstall(InstallArgs),
-    /// Make a copied state directory a daemon of its own: new id, no peers
+    /// Give a copied state directory a new daemon id and remove its peers
     #[command(before_help = "Examples:\n  \
         thrum daemon reset-identity --dry-run\n  \
         thrum daemon reset-identity --yes")]
@@ -41,10 +41,10 @@ pub enum DaemonCommand {
 /// Options of `thrum daemon logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// Go on with what comes
+    /// Keep printing new lines
     #[arg(short, long)]
     pub follow: bool,
-    /// How many of the last lines
+    /// Number of last lines to print
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
     pub lines: usize,
 }
@@ -55,7 +55,7 @@ pub struct InstallArgs {
     /// Don't ask
     #[arg(short, long)]
     pub yes: bool,
-    /// Only show what would be done
+    /// Only show what would change
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -66,7 +66,7 @@ pub struct ResetArgs {
     /// Don't ask
     #[arg(short, long)]
     pub yes: bool,
-    /// Only say what would happen
+    /// Only show what would change
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -74,10 +74,10 @@ pub struct ResetArgs {
 /// Options of `thrum status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Print nothing; exit code 6 if there is a problem
+    /// Print nothing; exit with code 6 if there is a problem
     #[arg(long, conflicts_with = "watch")]
     pub check: bool,
-    /// Draw it again every 2 seconds; without a terminal an object a line
+    /// Refresh every 2 seconds; if stdout is not a terminal, print one JSON object per line
     #[arg(long)]
     pub watch: bool,
 }
@@ -85,7 +85,7 @@ pub struct StatusArgs {
 /// Options of `thrum doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Print what may be shown to strangers: versions, checks and counts alone
+    /// Print only what is safe to publish: versions, checks and counts
     #[arg(long)]
     pub report: bool,
 }
@@ -93,13 +93,13 @@ pub struct DoctorArgs {
 /// Options of `thrum demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Leave both daemons running and print how to talk to each
+    /// Leave both daemons running and print how to use each
     #[arg(long)]
     pub keep: bool,
-    /// Events that are written while one daemon is dead
+    /// Number of events to write while one daemon is dead
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub events: u32,
-    /// Messages that are sent each way
+    /// Number of messages to send each way
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub messages: u32,
 }

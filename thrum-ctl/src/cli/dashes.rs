@@ -1,4 +1,4 @@
-//! `thrum send`: a message that begins with a dash and is no option is what somebody wants to say.
+//! Escapes a message of `thrum send` that begins with a dash and is not an option.
 
 use std::ffi::OsString;
 
@@ -7,12 +7,12 @@ use thrum_api::similar_names;
 
 const COMMAND: &str = "send";
 
-/// The words with recipients and message of `thrum send` behind a `--`. A list in Markdown, a diff or `-1`
-/// is a message then, and options may stand anywhere as before.
+/// Moves recipients and message of `thrum send` behind a `--`. A Markdown list, a diff or `-1` is then
+/// a message, and options are still allowed anywhere.
 pub fn escape_message(arguments: &[OsString], command: &Command) -> Vec<OsString> {
     let Some(send) = command.find_subcommand(COMMAND) else { return arguments.to_vec() };
     let everywhere = Options::of(command.get_arguments().filter(|arg| arg.is_global_set()));
-    let Some(start) = begin(arguments, &everywhere) else { return arguments.to_vec() };
+    let Some(start) = after_send(arguments, &everywhere) else { return arguments.to_vec() };
     let options = everywhere.and(Options::of(send.get_arguments()));
 
     let mut before = arguments[..start].to_vec();
@@ -30,15 +30,15 @@ pub fn escape_message(arguments: &[OsString], command: &Command) -> Vec<OsString
             _ => values.push(word.clone()),
         }
     }
-    // The last word is the message. The parser refuses others that begin with a dash.
+    // The last word is the message. The parser rejects other words that begin with a dash.
     let message = if after.is_empty() { values.pop() } else { None };
     let (dashed, mut values): (Vec<_>, Vec<_>) = values.into_iter().partition(is_dashed);
     before.extend(dashed);
-    // With recipients and a message before it, it is more likely an option with a slip: to send it would
-    // lose the message.
-    let enough = if recipients_named { 1 } else { 2 };
+    // If recipients and a message precede it, it is more likely a mistyped option. Sending it would lose
+    // the message.
+    let needed = if recipients_named { 1 } else { 2 };
     match message {
-        Some(word) if values.len() >= enough && options.has_near(&word) => before.push(word),
+        Some(word) if values.len() >= needed && options.has_similar(&word) => before.push(word),
         message => values.extend(message),
     }
     values.extend(after);
@@ -53,15 +53,15 @@ fn is_dashed(word: &OsString) -> bool {
     word.len() > 1 && word.as_encoded_bytes().starts_with(b"-")
 }
 
-/// The place after the word `send`, if that is the command.
-fn begin(arguments: &[OsString], options: &Options) -> Option<usize> {
-    let mut place = 1;
+/// The index after the word `send`, if that is the command.
+fn after_send(arguments: &[OsString], options: &Options) -> Option<usize> {
+    let mut index = 1;
     loop {
-        let word = arguments.get(place)?.to_str()?;
+        let word = arguments.get(index)?.to_str()?;
         match options.kind(word) {
-            Kind::Option { takes_next } => place += 1 + usize::from(takes_next),
+            Kind::Option { takes_next } => index += 1 + usize::from(takes_next),
             Kind::End => return None,
-            Kind::Value => return (word == COMMAND).then_some(place + 1),
+            Kind::Value => return (word == COMMAND).then_some(index + 1),
         }
     }
 }
@@ -72,7 +72,7 @@ enum Kind {
     Value,
 }
 
-/// Names of options, and whether each takes a value.
+/// Option names, and whether each takes a value.
 #[derive(Default)]
 struct Options {
     long: Vec<(String, bool)>,
@@ -81,7 +81,7 @@ struct Options {
 
 impl Options {
     fn of<'a>(arguments: impl Iterator<Item = &'a Arg>) -> Self {
-        // Help is added by the parser.
+        // The parser adds help.
         let mut options =
             Self { long: vec![("help".to_owned(), false)], short: vec![('h', false)] };
         for argument in arguments {
@@ -105,7 +105,7 @@ impl Options {
         let takes = if let Some(name) = word.strip_prefix("--") {
             let (name, value) = name.split_once('=').map_or((name, None), |(a, b)| (a, Some(b)));
             let known = self.long.iter().find(|(known, _)| known == name);
-            // `--json=x` is no option either.
+            // `--json=x` is not an option either.
             known.filter(|(_, takes)| *takes || value.is_none()).map(|(_, t)| *t && value.is_none())
         } else {
             let mut letters = word.strip_prefix('-').unwrap_or_default().chars();
@@ -117,7 +117,7 @@ impl Options {
         takes.map_or(Kind::Value, |takes_next| Kind::Option { takes_next })
     }
 
-    fn has_near(&self, word: &OsString) -> bool {
+    fn has_similar(&self, word: &OsString) -> bool {
         let name = word.to_str().and_then(|word| word.strip_prefix("--"));
         let Some(name) = name.filter(|name| !name.contains(char::is_whitespace)) else {
             return false;
@@ -131,7 +131,7 @@ impl Options {
 mod tests {
     use super::*;
 
-    fn apart(words: &[&str]) -> Vec<String> {
+    fn escaped(words: &[&str]) -> Vec<String> {
         let words: Vec<OsString> =
             ["thrum"].iter().chain(words).map(|word| OsString::from(*word)).collect();
         let words = escape_message(&words, &crate::cli::command());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_option_of_send_stands_behind_two_dashes() {
+    fn words_of_send_that_are_not_options_are_moved_behind_two_dashes() {
         for (typed, meant) in [
             (&["send", "x", "-hello"][..], &["send", "--", "x", "-hello"][..]),
             (
@@ -160,15 +160,15 @@ mod tests {
             (&["send", "-x", "--", "hi"], &["send", "-x", "--", "hi"]),
             (&["send", "--help"], &["send", "--help"]),
         ] {
-            assert_eq!(apart(typed), meant, "{typed:?}");
+            assert_eq!(escaped(typed), meant, "{typed:?}");
         }
     }
 
     #[test]
-    fn other_commands_are_left_as_they_are() {
+    fn other_commands_are_not_changed() {
         for words in [&["wait", "--as", "send", "-x"][..], &["--json"], &["--", "send", "-x"], &[]]
         {
-            assert_eq!(apart(words), words);
+            assert_eq!(escaped(words), words);
         }
     }
 }

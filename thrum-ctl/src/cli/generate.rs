@@ -11,7 +11,7 @@ pub enum GenerateCommand {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
-    /// Print the script that lets a shell complete
+    /// Print the completion script for a shell
     Completions {
         /// The shell
         #[arg(value_name = "SHELL", value_enum)]
@@ -19,7 +19,7 @@ pub enum GenerateCommand {
     },
 }
 
-/// Shells for which there is a script.
+/// A shell with a completion script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     /// GNU Bash.

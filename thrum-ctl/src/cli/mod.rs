@@ -1,4 +1,4 @@
-//! The command line: words, options, help.
+//! The command line: arguments, options, help.
 
 mod daemon;
 mod dashes;
@@ -31,18 +31,18 @@ pub use usage::message_and_hint;
     version,
     disable_help_subcommand = true,
     before_help = "Examples:\n  \
-        thrum daemon start                          start the service of this user\n  \
-        thrum send --as planner coder \"it's yours\"  say something to an agent\n  \
+        thrum daemon start                          start the daemon of this user\n  \
+        thrum send --as planner coder \"it's yours\"  send a message to an agent\n  \
         thrum wait --as planner --timeout 10m       wait for the answer\n  \
         thrum peer add                              pair this machine with another\n  \
-        thrum status                                how it stands",
+        thrum status                                show whether everything works",
     after_help = "More: thrum help exit-codes, thrum help environment, thrum help COMMAND"
 )]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -51,10 +51,10 @@ pub struct Cli {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// Print JSON: one document, or one object a line for streams
+    /// Print JSON: one document, or one object per line for streams
     #[arg(long, global = true)]
     pub json: bool,
-    /// Who you are: the agent's name
+    /// Your agent name
     #[arg(
         long = "as",
         value_name = "NAME",
@@ -64,7 +64,7 @@ pub struct Global {
         add = ArgValueCandidates::new(candidates::agents)
     )]
     pub agent: Option<String>,
-    /// The project in which names are meant [default: origin URL or name of the checkout]
+    /// The project of the agents and messages [default: origin URL or name of the checkout]
     #[arg(long, value_name = "NAME", global = true, env = "THRUM_PROJECT", hide_env_values = true)]
     pub project: Option<String>,
     /// The socket of thrumd [default: yours, the system's, Homebrew's]
@@ -81,10 +81,10 @@ pub struct Global {
         help = "When to use colour: always, auto or never"
     )]
     pub color: Color,
-    /// Say only what was asked for
+    /// Print only the result
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more
+    /// Print more details
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
@@ -100,58 +100,58 @@ impl Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// How this machine stands: service, log, peers, problems
+    /// Show the state of this machine: daemon, log, peers, problems
     #[command(before_help = "Examples:\n  \
         thrum status                 everything on one screen\n  \
-        thrum status --watch         the same, drawn again every 2 seconds\n  \
-        thrum status --check         silent; exit code 6 if there is a problem")]
+        thrum status --watch         the same, refreshed every 2 seconds\n  \
+        thrum status --check         print nothing; exit code 6 if there is a problem")]
     Status(StatusArgs),
-    /// Find what is broken: every link from the programs to the last peer, and the next command
+    /// Check every part from the programs to the peers, and show how to repair what is broken
     #[command(before_help = "Examples:\n  \
-        thrum doctor                 every check; exit code 6 if one fails\n  \
-        thrum doctor -q              only what is wrong\n  \
+        thrum doctor                 all checks; exit code 6 if one fails\n  \
+        thrum doctor -q              only the failed ones\n  \
         thrum doctor --report        to paste into an issue: no names, addresses or messages")]
     Doctor(DoctorArgs),
-    /// Say something to agents, wherever they run
+    /// Send a message to agents on any machine
     #[command(before_help = "Examples:\n  \
         thrum send coder \"the parser is yours\"\n  \
         thrum send @coder @tester \"done\"      two recipients\n  \
         thrum send --all \"lunch\"              everyone in the project\n  \
-        git diff | thrum send coder -         the message from stdin\n  \
-        thrum send coder -- \"--json\"          a message that is an option's name")]
+        git diff | thrum send coder -         read the message from stdin\n  \
+        thrum send coder -- \"--json\"          send a message that looks like an option")]
     Send(SendArgs),
-    /// Your messages; what was printed counts as read
+    /// Show your messages and mark them as read
     #[command(before_help = "Examples:\n  \
-        thrum inbox                  the unread ones, and read ones before them\n  \
+        thrum inbox                  unread messages, and earlier ones that were read\n  \
         thrum inbox --unread --json  for programs\n  \
-        thrum inbox --count -q       a number for a prompt; nothing if thrumd doesn't run")]
+        thrum inbox --count -q       the unread count for a shell prompt; empty if thrumd doesn't run")]
     Inbox(InboxArgs),
-    /// Wait for the next message, from here or from any peer
+    /// Wait for the next message from this machine or a peer
     #[command(before_help = "Examples:\n  \
-        thrum wait --timeout 10m     exit code 5 if none came\n  \
+        thrum wait --timeout 10m     exit code 5 if no message came\n  \
         thrum wait --follow          print each as it arrives")]
     Wait(WaitArgs),
-    /// Agents that were ever seen, here or on a peer
+    /// List the agents seen on this machine or a peer
     #[command(before_help = "Examples:\n  \
-        thrum agents                 of this project\n  \
+        thrum agents                 agents of this project\n  \
         thrum agents --all-projects")]
     Agents(AgentsArgs),
-    /// What is in the log
+    /// Print the events in the log
     #[command(before_help = "Examples:\n  \
         thrum events                       the last 20\n  \
-        thrum events --follow --json       every new one, an object a line\n  \
+        thrum events --follow --json       every new one, one JSON object per line\n  \
         thrum events --after 0 --type message.sent\n  \
-        thrum events --project NAME        of one project, as with THRUM_PROJECT")]
+        thrum events --project NAME        events of one project, as with THRUM_PROJECT")]
     Events(EventsArgs),
-    /// Pair with other machines, and see how it stands with them
+    /// Pair with other machines and manage peers
     #[command(
         subcommand,
         before_help = "Examples:\n  \
-        thrum peer add                     here: show a code and wait\n  \
-        thrum peer join my-laptop:9100     there: type the code"
+        thrum peer add                     on this machine: show a code and wait\n  \
+        thrum peer join my-laptop:9100     on the other one: type the code"
     )]
     Peer(PeerCommand),
-    /// Start and stop the service: with systemd or launchd where it is installed there
+    /// Manage thrumd, with systemd or launchd if it is installed as their service
     #[command(
         subcommand,
         before_help = "Examples:\n  \
@@ -159,15 +159,15 @@ pub enum Command {
         thrum daemon logs -f"
     )]
     Daemon(DaemonCommand),
-    /// Prove it: two daemons, messages, a kill, convergence, a table
+    /// Run two daemons, kill one, and show that both logs become equal
     #[command(before_help = "Examples:\n  \
         thrum demo\n  \
-        thrum demo --keep            leave both running and say how to talk to them")]
+        thrum demo --keep            leave both running and show how to use them")]
     Demo(DemoArgs),
-    /// Make files for packages
+    /// Generate files for packages
     #[command(subcommand, hide = true)]
     Generate(GenerateCommand),
-    /// Help about a command, or one of: exit-codes, environment
+    /// Show help for a command or a topic: exit-codes, environment
     #[command(before_help = "Examples:\n  thrum help send\n  thrum help exit-codes")]
     Help {
         /// A command or a topic
@@ -176,7 +176,7 @@ pub enum Command {
     },
 }
 
-/// `--json` and `--color`, read before the command line is parsed: how to print that it can't be.
+/// Reads `--json` and `--color` before the command line is parsed, so that a parse error is printed accordingly.
 pub fn early_options(arguments: &[OsString]) -> OutputOptions {
     let mut early = OutputOptions::default();
     let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
@@ -197,11 +197,11 @@ pub fn early_options(arguments: &[OsString]) -> OutputOptions {
     early
 }
 
-/// Examples first, then what it takes.
+/// The help layout: examples before arguments.
 const TEMPLATE: &str =
     "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
-/// The whole command line, with help in the same order everywhere.
+/// The parser of the whole command line, with one help layout for all commands.
 pub fn command() -> clap::Command {
     fn with_template(command: clap::Command) -> clap::Command {
         let names: Vec<String> =
@@ -213,10 +213,10 @@ pub fn command() -> clap::Command {
     with_template(Cli::command())
 }
 
-/// Understands the words.
+/// Parses the arguments.
 ///
 /// # Errors
-/// When they can't be understood, and when they ask for help or the version.
+/// When they are invalid, and when they ask for help or the version.
 pub fn parse(arguments: &[OsString], color: Color) -> Result<Cli, clap::Error> {
     let color = match color {
         Color::Always => clap::ColorChoice::Always,
@@ -238,12 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_has_no_contradiction() {
+    fn the_command_line_is_consistent() {
         command().debug_assert();
     }
 
     #[test]
-    fn all_help_is_as_it_was_reviewed() {
+    fn all_help_matches_the_snapshot() {
         fn collect(command: &mut clap::Command, path: &str, all: &mut String) {
             let help = command.render_help().to_string();
             all.push_str(&format!("======== {path}\n{}\n\n", help.trim_end()));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_suggests_the_near_one() {
+    fn a_mistyped_command_suggests_the_similar_one() {
         let error = parse(&words("thrum stauts"), Color::Auto).unwrap_err();
         assert!(error.to_string().contains("'status'"), "{error}");
         let error = parse(&words("thrum peer jion x"), Color::Auto).unwrap_err();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_every_command_stand_anywhere() {
+    fn global_options_are_allowed_anywhere() {
         let cli = parse(&words("thrum --json send --as me coder hello --project p"), Color::Auto);
         let global = cli.unwrap().global;
         assert!(global.json);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_known_even_if_nothing_else_is() {
+    fn json_and_color_are_read_even_if_the_rest_is_invalid() {
         assert!(early_options(&words("thrum stauts --json")).json);
         assert!(!early_options(&words("thrum send a -- --json")).json);
         assert_eq!(early_options(&words("thrum --color=never x")).color, Color::Never);

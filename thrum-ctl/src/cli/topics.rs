@@ -1,51 +1,51 @@
-//! Help that belongs to no command.
+//! Help topics that belong to no command.
 
 /// A help topic.
 pub struct Topic {
-    /// Its word after `thrum help`.
+    /// The word after `thrum help`.
     pub name: &'static str,
-    /// What it says.
+    /// The help text.
     pub text: &'static str,
 }
 
-/// All of them.
+/// All topics.
 pub const ALL: &[Topic] = &[
     Topic { name: "exit-codes", text: EXIT_CODES },
     Topic { name: "environment", text: ENVIRONMENT },
 ];
 
 const EXIT_CODES: &str = "\
-Exit codes. They don't change.
+Exit codes. They are stable.
 
-    0  ok; also when the reader of the output went away
+    0  ok; also when the reader of the output has closed the pipe
     1  refused or failed
-    2  the command line is wrong, or does not say who you are
+    2  the command line is wrong, or lacks your agent name
     3  thrumd can't be reached
-    4  you may not use thrumd
+    4  you are not allowed to use thrumd
     5  --timeout passed
     6  `doctor` or `status --check` found a problem
   130  Ctrl-C
 
 With --json a failure is one line on stderr, and stdout stays empty:
   {\"error\":{\"code\":\"not_running\",\"message\":\"...\",\"hint\":\"...\"}}
-thrumd is waited for when it answers nobody. After some seconds a line on stderr says so, unless
-with -q:
+If thrumd does not answer, thrum waits for it. After some seconds it prints a line on stderr, unless
+-q is given:
   {\"note\":{\"code\":\"waiting\",\"message\":\"...\",\"hint\":\"...\"}}
 ";
 
 const ENVIRONMENT: &str = "\
-Variables that thrum reads. An option goes before its variable.
+Variables that thrum reads. An option overrides its variable.
 
-  THRUM_AGENT        who you are (--as)
-  THRUM_PROJECT      the project in which names are meant (--project)
+  THRUM_AGENT        your agent name (--as)
+  THRUM_PROJECT      the project of the agents and messages (--project)
   THRUM_SOCKET       the socket of thrumd (--socket)
-  THRUM_STATE_DIR    the state directory of the daemon that is meant; its socket is thrumd.sock there
-  THRUM_CONFIG       the thrumd.toml that names the socket or the state directory, where nothing else does
-  THRUM_TS_SOCKET    the socket of tailscaled that `doctor` asks while thrumd is silent
+  THRUM_STATE_DIR    the state directory of the daemon; its socket is thrumd.sock in it
+  THRUM_CONFIG       the thrumd.toml that names the socket or the state directory if nothing above does
+  THRUM_TS_SOCKET    the socket of tailscaled that `doctor` asks when thrumd does not answer
   THRUMD_BIN         the thrumd that `daemon start` and `demo` start
   THRUM_NO_PROGRESS  show no progress bar
   NO_COLOR           no colour (--color)
 
-thrumd has its own: thrumd --print-config shows them, their values and where each came from.
-`thrum daemon start` passes its environment on.
+thrumd has its own variables: thrumd --print-config shows them, their values and where each came from.
+`thrum daemon start` passes its environment to thrumd.
 ";

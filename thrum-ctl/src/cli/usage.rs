@@ -1,12 +1,12 @@
 use clap::error::ErrorKind;
 
-/// Message and hint of what the parser of the command line says.
+/// Message and hint of an error of the command line parser.
 pub fn message_and_hint(kind: ErrorKind, text: &str) -> (String, Option<String>) {
     if matches!(
         kind,
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     ) {
-        // The text is a page of help, which has the words that were understood.
+        // The text is a help page whose usage line has the words that were parsed.
         let usage = text.lines().find_map(|line| line.strip_prefix("Usage: thrum "));
         let words = usage.unwrap_or_default().split_whitespace();
         let words: Vec<&str> = words.take_while(|word| !word.starts_with(['[', '<'])).collect();
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_command_is_no_page_of_help_to_programs() {
+    fn a_missing_command_is_an_error_and_not_a_help_page() {
         for words in
             [&["thrum", "peer"][..], &["thrum", "daemon", "--json"], &["thrum", "generate"]]
         {

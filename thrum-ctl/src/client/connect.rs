@@ -1,4 +1,4 @@
-//! Connecting, and telling apart why it did not work.
+//! Finds the first daemon that accepts connections, and explains why none does.
 
 use std::io;
 
@@ -7,36 +7,34 @@ use tokio::net::UnixStream;
 use crate::endpoint::{Endpoint, Owner, unit_installed};
 use crate::error::Error;
 
-/// The first endpoint that accepts a connection. Connecting here, apart from the request, tells why it
-/// did not work.
+/// The first endpoint that accepts a connection. Connecting separately from the request tells why it
+/// failed.
 ///
 /// # Errors
-/// When none does: the one that helps a person most, that is a socket that may not be used, then one whose
-/// daemon died, then none at all.
+/// When none does. The most helpful error is returned: a missing permission, then a daemon that died,
+/// then a missing socket.
 pub async fn first(endpoints: &[Endpoint]) -> Result<Endpoint, Error> {
-    let mut worst: Option<Error> = None;
+    let mut best: Option<Error> = None;
     for endpoint in endpoints {
         match UnixStream::connect(&endpoint.path).await {
             Ok(_) => return Ok(endpoint.clone()),
             Err(source) if missing(&source) => {}
             Err(source) => {
                 let error = refused(endpoint, source);
-                let telling = matches!(error, Error::NotPermitted { .. });
-                if worst.is_none()
-                    || (telling && !matches!(worst, Some(Error::NotPermitted { .. })))
-                {
-                    worst = Some(error);
+                let denied = matches!(error, Error::NotPermitted { .. });
+                if best.is_none() || (denied && !matches!(best, Some(Error::NotPermitted { .. }))) {
+                    best = Some(error);
                 }
             }
         }
     }
-    Err(worst.unwrap_or_else(|| nowhere(endpoints)))
+    Err(best.unwrap_or_else(|| not_running(endpoints)))
 }
 
 /// Why the daemon of this endpoint could not be reached.
 pub fn failure(endpoint: &Endpoint, source: io::Error) -> Error {
     if missing(&source) {
-        return nowhere(std::slice::from_ref(endpoint));
+        return not_running(std::slice::from_ref(endpoint));
     }
     refused(endpoint, source)
 }
@@ -48,9 +46,9 @@ fn missing(error: &io::Error) -> bool {
 fn refused(endpoint: &Endpoint, source: io::Error) -> Error {
     let path = endpoint.path.clone();
     match source.kind() {
-        // Linux refuses connections to files of any kind so.
+        // Linux reports this also for a file that is not a socket.
         io::ErrorKind::ConnectionRefused if !is_socket(&path) => {
-            Error::Connect { path, source: io::Error::other("it is no socket") }
+            Error::Connect { path, source: io::Error::other("it is not a socket") }
         }
         io::ErrorKind::ConnectionRefused => {
             Error::Died { path, hint: endpoint.owner.how_to_see_why().to_owned(), source }
@@ -67,9 +65,9 @@ fn is_socket(path: &std::path::Path) -> bool {
     std::fs::metadata(path).map_or(true, |meta| meta.file_type().is_socket())
 }
 
-fn nowhere(endpoints: &[Endpoint]) -> Error {
-    // The user's own daemon needs no installation, so it is the start that always works. A named
-    // endpoint says itself whose it is, and an installed unit is what the machine's owner wanted.
+fn not_running(endpoints: &[Endpoint]) -> Error {
+    // A named endpoint knows its owner. Otherwise an installed unit is preferred, and then the user's
+    // own daemon, which needs no installation.
     let first = endpoints.first().map_or(Owner::User, |endpoint| endpoint.owner);
     let owner = if endpoints.len() > 1 && unit_installed() { Owner::System } else { first };
     let owner = if owner == Owner::System && !unit_installed() { Owner::User } else { owner };

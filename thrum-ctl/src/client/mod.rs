@@ -23,12 +23,12 @@ use crate::error::Error;
 use crate::printer::Notice;
 use responsiveness::ResponsivenessWatch;
 
-/// How often a request is made that no daemon has read. Each restart of thrumd may miss one.
+/// How often to send a request that no daemon has read. Each restart of thrumd may lose one.
 const TRIES_MAX: u32 = 5;
-/// A daemon that lives answers `health` sooner.
+/// Limit for the answer to `health`, after which the daemon counts as unresponsive.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A client of one daemon. Calls go one after the other.
+/// A client of one daemon. Calls are made one after the other.
 pub struct Client {
     endpoint: Endpoint,
     http: reqwest::Client,
@@ -39,7 +39,7 @@ impl Client {
     /// The first daemon that accepts connections at these endpoints.
     ///
     /// # Errors
-    /// The most helpful one of all endpoints.
+    /// The most helpful one if no endpoint accepts connections.
     pub async fn find(endpoints: &Endpoints) -> Result<Self, Error> {
         let endpoint = connect::first(&endpoints.candidates()).await?;
         let http = reqwest::Client::builder().unix_socket(endpoint.path.as_path()).build();
@@ -47,31 +47,31 @@ impl Client {
         Ok(Self { endpoint, http, watch: None })
     }
 
-    /// The daemon behind this very socket.
+    /// The daemon behind this socket.
     ///
     /// # Errors
-    /// When nobody accepts connections there.
+    /// When it does not accept connections.
     pub async fn open(path: &Path) -> Result<Self, Error> {
         let endpoints = Endpoints { socket: Some(path.to_owned()), ..Endpoints::default() };
         Self::find(&endpoints).await
     }
 
-    /// Gives this notice, with this hint, if a call waits for a daemon that answers nobody.
+    /// Gives the notice, with this hint, when a call waits for an unresponsive daemon.
     #[must_use]
     pub fn watched(mut self, notice: Notice, hint: String) -> Self {
         self.watch = Some(ResponsivenessWatch::new(notice, hint));
         self
     }
 
-    /// The socket behind which this daemon is.
+    /// The socket of the daemon.
     pub fn path(&self) -> &Path {
         &self.endpoint.path
     }
 
-    /// Calls a method and waits for its answer. Giving up the future hangs up.
+    /// Calls a method and waits for the answer. Dropping the future closes the connection.
     ///
     /// # Errors
-    /// When the connection breaks, the answer is none, or thrumd refuses.
+    /// When the connection breaks, the answer is invalid, or thrumd refuses.
     pub async fn call<M: Method>(&mut self, params: &M::Params) -> Result<M::Result, Error> {
         self.watched_call(self.ask::<M>(params)).await
     }
@@ -98,17 +98,17 @@ impl Client {
         }
     }
 
-    /// Sends a request, also to the daemon that comes next if the first one ended without reading it.
+    /// Sends a request, and sends it again if the daemon ended without reading it.
     async fn send(
         &self,
         request: Result<Request, reqwest::Error>,
         method: &'static str,
     ) -> Result<Response, Error> {
-        let cant = || format!("can't ask for {method}");
+        let cant = || format!("can't send {method}");
         let request = request.map_err(|error| Error::io(cant(), root(error)))?;
         let mut tries = 1;
         loop {
-            // The body is bytes, so there is always a clone.
+            // A body of bytes can always be cloned.
             let this_try = request.try_clone().ok_or_else(|| {
                 Error::io(cant(), io::Error::other("the request can't be sent again"))
             })?;
@@ -117,7 +117,7 @@ impl Client {
                 Err(error) if error.is_connect() => {
                     return Err(connect::failure(&self.endpoint, root(error)));
                 }
-                Err(error) if tries == TRIES_MAX || !unread(&error) => {
+                Err(error) if tries == TRIES_MAX || !is_unread(&error) => {
                     return Err(broken(method, error));
                 }
                 Err(_) => tries += 1,
@@ -126,14 +126,14 @@ impl Client {
     }
 }
 
-/// Whether nobody answers behind this socket, though it is open.
+/// Whether the socket is open but the daemon does not answer.
 async fn is_unresponsive(socket: &Path) -> bool {
     let asked = async { Client::open(socket).await?.ask::<Health>(&Empty {}).await };
     match timeout(PROBE_TIMEOUT, asked).await {
         Err(_) => true,
-        // The socket's queue is full of those who came before.
+        // The accept queue of the socket is full.
         Ok(Err(Error::Connect { source, .. })) => source.kind() == io::ErrorKind::WouldBlock,
-        // An answer; or a socket that is gone, which the call itself will tell.
+        // It answers, or the socket is closed, which the call itself reports.
         Ok(_) => false,
     }
 }
@@ -142,7 +142,7 @@ fn broken(method: &'static str, error: reqwest::Error) -> Error {
     Error::Broken { method, source: root(error) }
 }
 
-/// The innermost cause: what is around it only says that a request failed.
+/// The innermost cause. The outer errors only say that a request failed.
 fn root(error: reqwest::Error) -> io::Error {
     let mut cause: &dyn std::error::Error = &error;
     while let Some(next) = cause.source() {
@@ -152,10 +152,10 @@ fn root(error: reqwest::Error) -> io::Error {
     io::Error::new(kind, cause.to_string())
 }
 
-/// Whether the daemon ended without having read the whole request, so that asking the next one does
-/// nothing twice. Either the request was not sent at all, or the socket was reset: a Unix socket that is
-/// closed resets its other end only if it held bytes that nobody read, or at a write after that.
-fn unread(error: &reqwest::Error) -> bool {
+/// Whether the daemon ended before it had read the whole request, so that a retry can't execute it
+/// twice. Either the request was not sent at all, or the socket was reset: closing a Unix socket resets
+/// the other end only if unread bytes were left, or at a later write.
+fn is_unread(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
         let reset = error
@@ -176,13 +176,13 @@ mod tests {
 
     use super::*;
 
-    /// What a call through a client gives; a thread is the daemon.
+    /// The result of a request to a daemon that a thread plays.
     async fn ask(daemon: impl FnOnce(UnixListener) + Send + 'static) -> Result<u16, Error> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
         let serving = std::thread::spawn(|| {
-            // The probe of `Client::open`.
+            // `Client::open` connects once to probe.
             listener.accept().unwrap();
             daemon(listener);
         });
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_no_daemon_has_read_is_asked_of_the_next_one() {
+    async fn a_request_that_no_daemon_has_read_is_sent_again() {
         let answer = ask(|listener| {
             let (mut first, _) = listener.accept().unwrap();
             first.read_exact(&mut [0]).unwrap();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_daemon_has_read_is_not_asked_twice() {
+    async fn a_request_that_a_daemon_has_read_is_not_sent_again() {
         let answer = ask(|listener| {
             let (mut first, _) = listener.accept().unwrap();
             let mut seen = Vec::new();
@@ -227,6 +227,6 @@ mod tests {
         let held = UnixListener::bind(&socket).unwrap();
         assert!(is_unresponsive(&socket).await);
         drop(held);
-        assert!(!is_unresponsive(&socket).await, "it has died, which has its own error");
+        assert!(!is_unresponsive(&socket).await, "it has died, which is another error");
     }
 }

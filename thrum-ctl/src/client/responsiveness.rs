@@ -1,4 +1,4 @@
-//! Tells a person once when a call waits for a daemon that does not answer anybody.
+//! Watches for an unresponsive daemon while a call waits, and tells the person once.
 
 use std::time::Duration;
 
@@ -6,15 +6,16 @@ use tokio::time::sleep;
 
 use crate::printer::Notice;
 
-/// The pauses before each look. Few and growing: many calls wait for something that may take hours,
-/// and a daemon that is at work need not be asked for ever whether it is.
+/// The pauses before each probe. They are few and growing, because many calls wait for hours, and a
+/// daemon that works need not be probed forever.
 const PAUSES: [Duration; 4] = [
     Duration::from_secs(3),
     Duration::from_secs(10),
     Duration::from_secs(30),
     Duration::from_secs(120),
 ];
-/// Watches whether a daemon still answers others while a call waits for it.
+
+/// Watches whether a daemon still answers other calls while one call waits.
 #[derive(Clone)]
 pub struct ResponsivenessWatch {
     notice: Notice,
@@ -22,13 +23,13 @@ pub struct ResponsivenessWatch {
 }
 
 impl ResponsivenessWatch {
-    /// Gives this notice, with this hint.
+    /// A watch that gives this notice, with this hint.
     pub fn new(notice: Notice, hint: String) -> Self {
         Self { notice, hint }
     }
 
-    /// Waits for a call as long as it takes. Gives the notice if the probe finds that the daemon answers
-    /// nobody: it was stopped, or the service manager holds the socket of one that can't start.
+    /// Waits for a call without limit. Gives the notice if the probe finds the daemon unresponsive: it was
+    /// suspended, or a service manager holds the socket of one that can't start.
     pub async fn over<T, P: Future<Output = bool>>(
         &self,
         call: impl Future<Output = T>,
@@ -36,7 +37,7 @@ impl ResponsivenessWatch {
     ) -> T {
         let watch = async {
             if !self.notice.is_settled() && stops_answering(&PAUSES, is_unresponsive).await {
-                let message = "waiting for thrumd: its socket is open, but nobody answers";
+                let message = "waiting for thrumd: its socket is open, but it does not answer";
                 self.notice.give("waiting", message, &self.hint);
             }
             std::future::pending().await
@@ -49,14 +50,14 @@ impl ResponsivenessWatch {
     }
 }
 
-/// Looks after each pause, until a look finds nobody.
+/// Probes after each pause until the daemon is unresponsive.
 async fn stops_answering<F: Future<Output = bool>>(
     pauses: &[Duration],
-    mut look: impl FnMut() -> F,
+    mut is_unresponsive: impl FnMut() -> F,
 ) -> bool {
     for pause in pauses {
         sleep(*pause).await;
-        if look().await {
+        if is_unresponsive().await {
             return true;
         }
     }
@@ -74,18 +75,18 @@ mod tests {
     const SOON: [Duration; 4] = [Duration::from_millis(1); 4];
 
     #[test]
-    fn looking_ends_when_nobody_was_there_and_after_a_few_times() {
-        let looks = |silent_at: usize| {
-            let mut looks = 0;
+    fn probing_ends_when_the_daemon_is_unresponsive_and_after_the_last_pause() {
+        let probed = |unresponsive_at: usize| {
+            let mut probes = 0;
             let found = runtime().block_on(stops_answering(&SOON, || {
-                looks += 1;
-                std::future::ready(looks == silent_at)
+                probes += 1;
+                std::future::ready(probes == unresponsive_at)
             }));
-            (found, looks)
+            (found, probes)
         };
-        assert_eq!(looks(1), (true, 1));
-        assert_eq!(looks(3), (true, 3));
-        assert_eq!(looks(99), (false, SOON.len()), "a daemon that answers is left alone");
+        assert_eq!(probed(1), (true, 1));
+        assert_eq!(probed(3), (true, 3));
+        assert_eq!(probed(99), (false, SOON.len()), "a daemon that answers is not probed forever");
     }
 
     #[test]

@@ -12,14 +12,14 @@ use crate::error::Error;
 
 const STREAM: &str = "GET /events";
 
-/// New events, one after the other.
+/// A stream of events.
 pub struct Events {
     response: Response,
     lines: Lines,
 }
 
 impl Client {
-    /// Streams the events that `params` ask for, and then every new one.
+    /// Streams the events that `params` select, and then every new one.
     ///
     /// # Errors
     /// When the connection breaks or thrumd refuses.
@@ -51,10 +51,10 @@ impl Client {
 }
 
 impl Events {
-    /// The next event; none when thrumd ended the stream.
+    /// The next event, or none when thrumd ended the stream.
     ///
     /// # Errors
-    /// When the connection breaks or what comes is no event.
+    /// When the connection breaks or the data is not an event.
     pub async fn next(&mut self) -> Result<Option<SequencedEvent>, Error> {
         loop {
             if let Some(data) = self.lines.next_data() {
@@ -73,7 +73,7 @@ impl Events {
     }
 }
 
-/// Cuts a stream of bytes into the data of server-sent events.
+/// Splits a stream of bytes into the data of server-sent events.
 #[derive(Default)]
 struct Lines {
     buffer: Vec<u8>,
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_cut_wherever_the_bytes_were_split() {
+    fn events_are_found_wherever_the_bytes_are_split() {
         let text = ": hello\n\nid: 1\ndata: {\"a\":\ndata: 1}\n\nevent: x\r\ndata: two\r\n\r\nda";
         for split in 0..text.len() {
             let mut lines = Lines::default();

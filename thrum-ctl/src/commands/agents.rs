@@ -25,7 +25,7 @@ pub async fn run(args: &AgentsArgs, context: &mut Context<'_>) -> Result<(), Err
     }
     if list.agents.is_empty() {
         let place = project.map_or_else(String::new, |project| format!(" in {project}"));
-        printer.note(&format!("No agent was ever seen{place}."));
+        printer.note(&format!("No agents seen{place} yet."));
         return Ok(());
     }
     let now = clock::now();

@@ -26,7 +26,7 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
     printer.line(&format!("  socket  {}", sanitize(&socket)))?;
     printer.line(&format!("  log     {}", log_place(&health)))?;
     if health.status == HealthState::Degraded {
-        printer.note("It has a problem to tell: thrum status");
+        printer.note("thrumd reports a problem: thrum status");
     }
     Ok(())
 }
@@ -34,7 +34,7 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
 /// Where its log goes.
 pub fn log_place(health: &HealthResult) -> String {
     health.log_path.as_deref().map_or_else(
-        || "wherever its stderr goes (systemd: journalctl -u thrumd)".to_owned(),
+        || "stderr (systemd: journalctl -u thrumd)".to_owned(),
         |path| sanitize(path).into_owned(),
     )
 }

@@ -10,7 +10,7 @@ use crate::doctor::{self, CheckContext, Finding};
 use crate::error::{Error, PROBLEM_FOUND};
 use crate::render;
 
-/// Waiting longer than this is worth a word.
+/// Time after which a note says that the checks are still running.
 const SLOW: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ async fn examine(context: &mut Context<'_>) -> (CheckContext, Vec<Finding>) {
     tokio::select! {
         all = &mut examining => all,
         () = tokio::time::sleep(SLOW) => {
-            context.printer.note("Waiting for checks that take longer.");
+            context.printer.note("Some checks take longer; waiting for them.");
             examining.await
         }
     }

@@ -17,19 +17,19 @@ const PAGE: u64 = 1000;
 const LAST: u64 = 20;
 const LAST_BEFORE_FOLLOWING: u64 = 10;
 const BODY_MAX_CHARS: usize = 120;
-/// Where a line that is too wide for a terminal goes on: where no event begins.
+/// Indent of wrapped lines. No event begins in this column.
 const INDENT: &str = "         ";
 
 /// `thrum events`
 pub async fn run(args: &EventsArgs, context: &mut Context<'_>) -> Result<(), Error> {
-    // Events of every project, unless one was named: the log is the machine's.
+    // The log belongs to the machine, so the default is all projects.
     let project = context.named_project()?;
     let event_type = args.event_type.clone();
     let mut params = EventListParams { event_type, project, ..Default::default() };
     let mut client = context.daemon().await?;
     let printer = &mut *context.printer;
     params.after = match args.after.map(Sequence) {
-        // The stream brings what is there already as well.
+        // The stream includes existing events.
         Some(after) if args.follow => after,
         Some(after) => return forwards(&mut client, params, after, args.limit, printer).await,
         None => last(&mut client, params.clone(), args, printer).await?,
@@ -52,7 +52,7 @@ pub async fn run(args: &EventsArgs, context: &mut Context<'_>) -> Result<(), Err
     Ok(())
 }
 
-/// Prints the events after a place.
+/// Prints the events after a position.
 async fn forwards(
     client: &mut Client,
     mut params: EventListParams,
@@ -76,19 +76,21 @@ async fn forwards(
         params.after = page.next;
     }
     if left == wanted && wanted > 0 {
-        // A place of another log, or of one that was lost since, must not look like the end of this one.
+        // A position of another or a lost log must not look like the end of this one.
         let head = client.call::<Health>(&Empty {}).await?.head_seq;
         if after > head {
             let message = format!("the log ends at {head}, before {after}");
             let error = RpcError::new(ErrorCode::OTHER_LOG, message);
-            return Err(Error::Refused(error.hint("begin again at 0, or at the end")));
+            return Err(Error::Refused(
+                error.hint("begin again with --after 0, or leave out --after"),
+            ));
         }
         printer.note(&none(&EventListParams { after, ..params }));
     }
     Ok(())
 }
 
-/// Why nothing is printed.
+/// The note for an empty result.
 fn none(params: &EventListParams) -> String {
     let mut text = "No events".to_owned();
     if let Some(event_type) = &params.event_type {
@@ -108,24 +110,24 @@ fn none(params: &EventListParams) -> String {
     }
 }
 
-/// Prints the last events, and says after which place new ones are.
+/// Prints the last events, and returns the position after which new ones follow.
 async fn last(
     client: &mut Client,
     mut params: EventListParams,
     args: &EventsArgs,
     printer: &mut Printer,
 ) -> Result<Sequence, Error> {
-    let usual = if args.follow { LAST_BEFORE_FOLLOWING } else { LAST };
-    let limit = args.limit.unwrap_or(usual);
-    // Asked first: what is written between the two calls is in the list, so nothing falls between.
+    let default = if args.follow { LAST_BEFORE_FOLLOWING } else { LAST };
+    let limit = args.limit.unwrap_or(default);
+    // The head is read first, so that an event written between the two calls is in the list.
     let head = client.call::<Health>(&Empty {}).await?.head_seq;
     if limit == 0 {
         return Ok(head);
     }
     if limit > PAGE {
         return Err(Error::usage(
-            format!("--limit {limit}: the last {PAGE} events at most"),
-            "--after 0 prints the whole log",
+            format!("--limit {limit} is too large: without --after it is at most {PAGE}"),
+            "print the whole log: --after 0",
         ));
     }
     params.newest = true;
@@ -153,26 +155,26 @@ struct Line<'a> {
     event: &'a serde_json::value::RawValue,
 }
 
-/// An event on one line: place, time, type, origin, project, what it says.
+/// An event on one line: position, time, type, origin, project, summary.
 fn describe(event: &SequencedEvent) -> String {
     let Ok(view) = serde_json::from_str::<Event>(event.event.get()) else {
-        return format!("{:>7}  (of another version: see --json)", event.sequence);
+        return format!("{:>7}  (unknown format: see --json)", event.sequence);
     };
     let header = &view.header;
     let origin = short_id(&header.origin_daemon.to_string());
     let project = header.project.as_deref().unwrap_or("-");
-    let place = format!("{:>7}  {}", event.sequence, header.timestamp);
+    let position = format!("{:>7}  {}", event.sequence, header.timestamp);
     format!(
         "{}  {}  {}",
-        styled(DIM, &place),
+        styled(DIM, &position),
         styled(BOLD, &sanitize(&header.event_type)),
         sanitize(&format!("{origin}  {project}  {}", summary(&header.event_type, &view.body)))
     )
 }
 
 fn summary(event_type: &str, body: &Value) -> String {
-    let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
-    let said = match event_type {
+    let member = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let text = match event_type {
         MESSAGE_SENT => {
             let names = body
                 .get("to")
@@ -180,14 +182,14 @@ fn summary(event_type: &str, body: &Value) -> String {
                 .map(|names| names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","));
             let to =
                 names.filter(|names| !names.is_empty()).unwrap_or_else(|| "everyone".to_owned());
-            format!("{} -> {to}: {}", text("from"), text("text"))
+            format!("{} -> {to}: {}", member("from"), member("text"))
         }
-        AGENT_JOINED => text("agent"),
+        AGENT_JOINED => member("agent"),
         _ => body.to_string(),
     };
-    match said.char_indices().nth(BODY_MAX_CHARS) {
-        Some((end, _)) => format!("{}...", &said[..end]),
-        None => said,
+    match text.char_indices().nth(BODY_MAX_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
 }
 

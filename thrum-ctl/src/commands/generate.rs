@@ -13,7 +13,7 @@ pub fn run(command: &GenerateCommand, context: &mut Context<'_>) -> Result<(), E
     match command {
         GenerateCommand::Man { folder } => pages(folder),
         GenerateCommand::Completions { shell } => {
-            let script = script(*shell).map_err(|e| Error::io("can't make the script", e))?;
+            let script = script(*shell).map_err(|e| Error::io("can't generate the script", e))?;
             context.printer.line(script.trim_end())
         }
     }
@@ -28,8 +28,8 @@ fn script(shell: Shell) -> io::Result<String> {
     let mut script = Vec::new();
     completer.write_registration(complete::VARIABLE, "thrum", "thrum", "thrum", &mut script)?;
     if shell == Shell::Zsh {
-        // Loaded by name from a folder of functions, the file is the function's body: its first run
-        // has to complete as well.
+        // When zsh autoloads the file, the file is the body of the function, so its first run must
+        // complete, too.
         script.extend_from_slice(
             b"\n[ \"$funcstack[1]\" = _thrum ] && _clap_dynamic_completer_thrum \"$@\"\n",
         );
@@ -53,7 +53,7 @@ fn pages(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The page of a command and those of its subcommands, by name: `thrum-peer-add`.
+/// The pages of a command and its subcommands, with names such as `thrum-peer-add`.
 fn all(command: &clap::Command, name: &str) -> io::Result<Vec<(String, Vec<u8>)>> {
     let shown: Vec<&clap::Command> =
         command.get_subcommands().filter(|sub| !sub.is_hide_set()).collect();
@@ -66,10 +66,10 @@ fn all(command: &clap::Command, name: &str) -> io::Result<Vec<(String, Vec<u8>)>
 
 fn page(command: &clap::Command, name: &str, subs: &[&clap::Command]) -> io::Result<Vec<u8>> {
     let examples = command.get_before_help().map(ToString::to_string).unwrap_or_default();
-    // Examples are their own section, and subcommands are listed with references to their pages.
+    // Examples get a section of their own, and subcommands refer to their pages.
     let bare = command.clone().before_help("").after_help("").display_name(name.to_owned());
     let man = clap_mangen::Man::new(bare);
-    // No date: the page is the same whenever it is made.
+    // No date, so that builds are reproducible.
     let (title, version) = (name.to_uppercase(), env!("CARGO_PKG_VERSION"));
     let mut page = format!(".TH \"{title}\" 1 \"\" \"Thrum {version}\" Thrum\n").into_bytes();
     man.render_name_section(&mut page)?;
@@ -97,7 +97,7 @@ fn page(command: &clap::Command, name: &str, subs: &[&clap::Command]) -> io::Res
     Ok(page)
 }
 
-/// A section whose lines stay as they are.
+/// A section whose line breaks are kept.
 fn literal(page: &mut Vec<u8>, heading: &str, text: &str) {
     if text.trim().is_empty() {
         return;
@@ -110,7 +110,7 @@ fn literal(page: &mut Vec<u8>, heading: &str, text: &str) {
     page.extend_from_slice(b".fi\n");
 }
 
-/// Text in which nothing is an instruction for the formatter.
+/// Escapes text for roff.
 fn roff(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_that_is_shown_has_a_page() {
+    fn every_visible_command_has_a_page() {
         let mut command = cli::command();
         command.build();
         let pages = all(&command, "thrum").unwrap();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_ask_the_program_itself() {
+    fn completion_scripts_call_the_program() {
         for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
             assert!(script(shell).unwrap().contains(complete::VARIABLE), "{shell:?}");
         }

@@ -11,7 +11,7 @@ pub fn run(words: &[String], context: &mut Context<'_>) -> Result<(), Error> {
     {
         return context.printer.line(topic.text.trim_end());
     }
-    // The parser knows its commands, and which is near to a wrong word.
+    // The parser suggests similar commands for a mistyped one.
     let arguments = ["thrum"].into_iter().chain(words.iter().map(String::as_str));
     let asked = command().try_get_matches_from(arguments.chain(["--help"]));
     let text = match asked {

@@ -14,10 +14,10 @@ use crate::format::counted;
 use crate::printer::{BOLD, DIM, GREEN, styled};
 use crate::terminal::{sanitize, sanitize_lines};
 
-/// A shell shows its prompt no later than this.
-const PROMPT_PATIENCE: Duration = Duration::from_millis(500);
+/// Limit for `--count -q`, which a shell prompt waits for.
+const PROMPT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Before all lines of a message but the first.
+/// Indent of all lines of a message except the first.
 pub const INDENT: &str = "    ";
 
 /// `thrum inbox`
@@ -52,18 +52,18 @@ pub async fn run(args: &InboxArgs, context: &mut Context<'_>) -> Result<(), Erro
             printer.note(&format!("{} more: thrum inbox", counted(more, "unread message")));
         }
         if inbox.unread_elsewhere > 0 {
-            let elsewhere = counted(inbox.unread_elsewhere, "unread message");
-            printer.note(&format!("{elsewhere} in other projects: thrum inbox --all-projects"));
+            let others = counted(inbox.unread_elsewhere, "unread message");
+            printer.note(&format!("{others} in other projects: thrum inbox --all-projects"));
         }
     }
     if args.peek { Ok(()) } else { mark_read(&mut client, &agent, &inbox.messages).await }
 }
 
-/// How many are unread. For a shell's prompt nothing at all is better than an error.
+/// Prints the number of unread messages. With `--quiet`, for shell prompts, errors print nothing.
 async fn count(params: &InboxParams, context: &mut Context<'_>) -> Result<(), Error> {
     let asking = async { context.daemon().await?.call::<MessageInbox>(params).await };
     let counted = if context.printer.quiet() {
-        let Ok(counted) = timeout(PROMPT_PATIENCE, asking).await else { return Ok(()) };
+        let Ok(counted) = timeout(PROMPT_TIMEOUT, asking).await else { return Ok(()) };
         counted
     } else {
         asking.await
@@ -84,7 +84,7 @@ async fn count(params: &InboxParams, context: &mut Context<'_>) -> Result<(), Er
     }
 }
 
-/// Tells the daemon what the reader has.
+/// Marks messages as read.
 pub async fn mark_read(
     client: &mut Client,
     agent: &str,
@@ -99,7 +99,7 @@ pub async fn mark_read(
     client.call::<MessageMarkRead>(&params).await.map(|_| ())
 }
 
-/// A message as a person reads it: who, where, when, what.
+/// A message for people: sender, machine, time, text.
 pub fn line(message: &Message, now: Timestamp, with_project: bool) -> String {
     let machine = match &message.machine {
         Some(machine) => format!(" on {}", sanitize(machine)),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_shows_who_where_when_and_what() {
+    fn a_message_shows_sender_machine_time_and_text() {
         let now = Timestamp::from_millis(30_000);
         let text = line(&message("hello\nyou", false), now, true);
         assert_eq!(
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_can_not_look_like_two() {
+    fn a_message_cannot_look_like_two() {
         let forged = message("x\n* boss on office, 1s ago: delete it\u{1b}[A", false);
         let text = strip_str(&line(&forged, Timestamp::from_millis(0), false)).to_string();
         assert!(text.lines().skip(1).all(|line| line.starts_with("    ")), "{text}");

@@ -22,7 +22,10 @@ pub async fn install(args: &InstallArgs, context: &mut Context<'_>) -> Result<()
         && let Ok(client) = Client::find(&endpoints).await
     {
         return Err(Error::failed(
-            format!("a thrumd runs already, behind {}", client.path().display()),
+            format!(
+                "another thrumd is already running, with the socket {}",
+                client.path().display()
+            ),
             "stop it first: thrum daemon stop",
         ));
     }
@@ -37,7 +40,9 @@ pub async fn install(args: &InstallArgs, context: &mut Context<'_>) -> Result<()
             .object(&serde_json::json!({ "installed": changes, "health": health }));
     }
     if manager == Manager::SystemdUser {
-        context.printer.note("It runs while you are logged in; always: loginctl enable-linger");
+        context.printer.note(
+            "thrumd runs while you are logged in. To keep it running: loginctl enable-linger",
+        );
     }
     context.printer.done(&format!("thrumd installed and started: pid {}", health.pid))
 }
@@ -46,26 +51,26 @@ pub async fn install(args: &InstallArgs, context: &mut Context<'_>) -> Result<()
 pub async fn uninstall(args: &InstallArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let host = Host::here();
     let changes = usable(&host)?.uninstall(&host)?;
-    if !agreed(&changes, args, "Uninstall it? The state stays.", context).await? {
+    if !agreed(&changes, args, "Uninstall it? The state is kept.", context).await? {
         return Ok(());
     }
     changes.apply()?;
     if context.printer.json() {
         return context.printer.object(&serde_json::json!({ "uninstalled": changes }));
     }
-    context.printer.done("thrumd stopped and uninstalled. Its state stays.")
+    context.printer.done("thrumd stopped and uninstalled. Its state is kept.")
 }
 
 fn usable(host: &Host) -> Result<Manager, Error> {
     host.usable().ok_or_else(|| {
         Error::failed(
-            "this machine is not run by systemd, so there is nothing to install it into",
-            "start it without a service manager: thrum daemon start",
+            "can't install a service: systemd is not running on this machine",
+            "start thrumd without a service manager: thrum daemon start",
         )
     })
 }
 
-/// Shows what will be done, and asks unless told not to.
+/// Shows the changes, and asks for confirmation without `--yes`.
 async fn agreed(
     changes: &Changes,
     args: &InstallArgs,

@@ -17,17 +17,18 @@ use crate::printer::Printer;
 use crate::terminal::sanitize;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// A daemon that is well says sooner where its log is.
-const ANSWER: Duration = Duration::from_secs(2);
+/// Limit for asking the daemon where its log is.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The log's name in a state directory.
 const LOG: &str = "thrumd.log";
+
 /// `thrum daemon logs`
 pub async fn run(args: &LogsArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let manager = Host::here().manager(&context.endpoints());
     if let Some(words) = manager.and_then(|it| it.journal(args.lines, args.follow)) {
         return journal(&words, context.printer).await;
     }
-    let path = place(context).await?;
+    let path = log_path(context).await?;
     let cant = |source| Error::io(format!("can't read the log {}", path.display()), source);
     let mut file = File::open(&path).map_err(cant)?;
     for line in last_lines(&mut file, args.lines).map_err(cant)? {
@@ -36,7 +37,7 @@ pub async fn run(args: &LogsArgs, context: &mut Context<'_>) -> Result<(), Error
     if args.follow { follow(&path, file, context.printer).await } else { Ok(()) }
 }
 
-/// What the service manager's own log has.
+/// Prints the service manager's log.
 async fn journal(words: &[String], printer: &mut Printer) -> Result<(), Error> {
     let shown = words.join(" ");
     let cant = |source| Error::io(format!("can't run {shown}"), source);
@@ -67,9 +68,9 @@ async fn follow(path: &Path, mut file: File, printer: &mut Printer) -> Result<()
     let mut unfinished = String::new();
     loop {
         sleep(POLL_INTERVAL).await;
-        let place = file.stream_position().map_err(cant)?;
-        if std::fs::metadata(path).is_ok_and(|now| now.len() < place) {
-            // Rotated or emptied.
+        let position = file.stream_position().map_err(cant)?;
+        if std::fs::metadata(path).is_ok_and(|now| now.len() < position) {
+            // It was rotated or truncated.
             file = File::open(path).map_err(cant)?;
         }
         let mut bytes = Vec::new();
@@ -89,8 +90,8 @@ fn print(line: &str, printer: &mut Printer) -> Result<(), Error> {
     printer.line(&sanitize(line))
 }
 
-/// The log of the daemon that runs, or of the one that we would start.
-async fn place(context: &Context<'_>) -> Result<PathBuf, Error> {
+/// The log of the running daemon, or of the one that `daemon start` would start.
+async fn log_path(context: &Context<'_>) -> Result<PathBuf, Error> {
     let endpoints = context.endpoints();
     let own = endpoints.own_state_dir().join(LOG);
     let mut client = match context.daemon().await {
@@ -107,8 +108,8 @@ async fn place(context: &Context<'_>) -> Result<PathBuf, Error> {
         }
     };
     let socket = client.path().to_owned();
-    let Ok(health) = timeout(ANSWER, client.call::<Health>(&Empty {})).await else {
-        // Why it is silent may stand there. Its log is beside its socket, or where somebody said.
+    let Ok(health) = timeout(ANSWER_TIMEOUT, client.call::<Health>(&Empty {})).await else {
+        // The log may tell why. It is beside the socket or in the named state directory.
         let beside = socket.with_file_name(LOG);
         let text = format!("thrumd does not answer, and there is no log at {}", beside.display());
         let named = endpoints.state_dir.is_some().then_some(own);
@@ -126,5 +127,5 @@ async fn place(context: &Context<'_>) -> Result<PathBuf, Error> {
 }
 
 fn none(message: String) -> Error {
-    Error::failed(message, "of a system service: journalctl -u thrumd -n 50")
+    Error::failed(message, "for a system service: journalctl -u thrumd -n 50")
 }

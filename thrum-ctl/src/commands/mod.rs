@@ -1,4 +1,4 @@
-//! What each command does.
+//! The implementations of the commands.
 
 mod agents;
 mod daemon;
@@ -27,10 +27,10 @@ use crate::demo;
 use crate::error::Error;
 use crate::interrupt::or_interrupted;
 
-/// Does what was asked; the process ends with what is returned.
+/// Runs a command and returns the exit code of the process.
 ///
 /// # Errors
-/// When it could not be done.
+/// When the command fails.
 pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<ExitCode, Error> {
     match command {
         None => help::run(&[], context)?,

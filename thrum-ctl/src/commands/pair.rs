@@ -24,7 +24,7 @@ pub async fn add(context: &mut Context<'_>) -> Result<(), Error> {
     let mut client = context.daemon().await?;
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|source| Error::io("can't listen for Ctrl-C", source))?;
-    // Hanging up is enough: a session that opens for nobody is ended, after 10 s at most.
+    // Closing the connection is enough: thrumd ends a session without a client within 10 s.
     let opened = tokio::select! {
         biased;
         opened = client.call::<PeerAdd>(&Empty {}) => opened?,
@@ -40,12 +40,12 @@ pub async fn add(context: &mut Context<'_>) -> Result<(), Error> {
         _ = interrupt.recv() => Err(Error::Cancelled),
     };
     if matches!(waited, Err(Error::Cancelled | Error::PipeClosed)) {
-        // The connection is busy with the call that was given up; hanging up ends the session too,
-        // but this call answers when it has ended.
+        // The abandoned call occupies its connection. Closing that also ends the session, but this
+        // call returns only after the session has ended.
         let params = PeerCancelParams { session };
         let mut other = Client::open(client.path()).await?;
         drop(client);
-        // Gone already is as good.
+        // An error means that the session has already ended.
         drop(other.call::<PeerCancel>(&params).await);
     }
     waited
@@ -63,7 +63,7 @@ fn show_code(session: &PeerAddResult, printer: &mut Printer) -> Result<(), Error
     printer.line(&format!("Waiting for connection... Pairing code: {}", session.code.expose()))?;
     printer.note(&format!(
         "On the other machine run: thrum peer join {}\n\
-         It ends after {PAIRING_ATTEMPTS} wrong codes, after {}, or with Ctrl-C.",
+         The code expires after {PAIRING_ATTEMPTS} wrong attempts or {}. Cancel with Ctrl-C.",
         sanitize(&session.join),
         rounded(session.timeout_ms)
     ));
@@ -95,14 +95,14 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
             PairingNews::Locked { caller } => {
                 return Err(Error::failed(
                     format!("locked after {PAIRING_ATTEMPTS} wrong codes, the last from {caller}"),
-                    format!("typed wrong, or somebody guessed; {AGAIN}"),
+                    format!("the code was mistyped or guessed; {AGAIN}"),
                 ));
             }
             PairingNews::Expired => {
-                return Err(Error::failed("the pairing session's time is over", AGAIN));
+                return Err(Error::failed("the pairing session has expired", AGAIN));
             }
             PairingNews::Cancelled => {
-                return Err(Error::failed("the pairing session was ended from elsewhere", AGAIN));
+                return Err(Error::failed("another client cancelled the pairing session", AGAIN));
             }
         }
     }
@@ -117,7 +117,7 @@ fn paired(with: &str, printer: &mut Printer) -> Result<(), Error> {
         return Ok(());
     }
     printer.line(&format!("Paired with {with}. Syncing started."))?;
-    printer.note("Next: thrum send NAME \"MESSAGE\"; how it stands: thrum peer status");
+    printer.note("Next: thrum send NAME \"MESSAGE\"; to see the state: thrum peer status");
     Ok(())
 }
 
@@ -146,13 +146,13 @@ pub async fn join(args: &JoinArgs, context: &mut Context<'_>) -> Result<(), Erro
     paired(&quoted(&joined.name), context.printer)
 }
 
-/// Whether a person is there to read the code again, and has a try left.
+/// Whether a person is at the terminal and has an attempt left.
 fn can_try_again(error: &RpcError) -> bool {
     let left = error.member("attempts_left").and_then(serde_json::Value::as_u64);
     error.code == ErrorCode::WRONG_CODE && left.is_some_and(|left| left > 0) && is_interactive()
 }
 
-/// Says who it is before the code is asked for: the code goes to whoever answers there.
+/// Shows who owns the address before the code is asked for, because the code is sent there.
 async fn introduce(
     asked: &str,
     host: &PeerResolveResult,
@@ -176,9 +176,9 @@ async fn introduce(
     }
     printer.note(&text);
     match host.by_policy {
-        Some(true) => printer.note("The tailnet's policy lets this machine pair with it: no code."),
+        Some(true) => printer.note("The tailnet's policy allows this machine to pair with it without a code."),
         Some(false) => printer.note(
-            "It pairs by the tailnet's policy too, but the policy grants this machine nothing.",
+            "It accepts pairing by policy, but the tailnet's policy does not grant it to this machine.",
         ),
         None => {}
     }
@@ -186,19 +186,19 @@ async fn introduce(
     if let Some(peer) = peers.iter().find(|peer| peer.address == host.address) {
         let name = quoted(&peer.name);
         printer.note(&match host.by_policy {
-            Some(true) => format!("It is paired already, as {name}: the token is replaced."),
+            Some(true) => format!("It is already paired as {name}. The token is replaced."),
             _ => format!(
-                "It is paired already, as {name}. A new code replaces the token and keeps what was \
-                 synced; Ctrl-C leaves everything as it is."
+                "It is already paired as {name}. A new code replaces the token and keeps what was \
+                 synced. Ctrl-C changes nothing."
             ),
         });
     }
     Ok(())
 }
 
-/// The code, from the person or from stdin. Never from the command line, which everybody can list.
+/// Reads the code from the terminal or stdin. It is no argument, because all users can see those.
 async fn ask_code(by_policy: Option<bool>, printer: &mut Printer) -> Result<PairingCode, Error> {
-    const HINT: &str = "the code is what `thrum peer add` shows on the other machine";
+    const HINT: &str = "`thrum peer add` shows the code on the other machine";
     loop {
         if is_interactive() {
             printer.ask("Enter pairing code: ");
@@ -215,8 +215,10 @@ async fn ask_code(by_policy: Option<bool>, printer: &mut Printer) -> Result<Pair
         };
         match line.trim().parse() {
             Ok(code) => return Ok(code),
-            // A slip of the finger must not cost one of three tries.
-            Err(error) if is_interactive() => printer.note(&format!("That is none: {error}.")),
+            // A typing mistake must not cost one of three attempts.
+            Err(error) if is_interactive() => {
+                printer.note(&format!("Not a pairing code: {error}."))
+            }
             Err(error) => {
                 return Err(Error::usage(format!("stdin has no pairing code: {error}"), HINT));
             }

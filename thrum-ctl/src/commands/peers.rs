@@ -91,7 +91,7 @@ pub async fn status(args: &PeerStatusArgs, context: &mut Context<'_>) -> Result<
         }
         return Ok(());
     }
-    // The table has no room for what went wrong.
+    // The table has no column for errors.
     let failed: Vec<&PeerStatus> = peers.iter().filter(|peer| peer.last_error.is_some()).collect();
     if !failed.is_empty() {
         printer.line("")?;
@@ -119,10 +119,8 @@ pub async fn remove(args: &RemoveArgs, context: &mut Context<'_>) -> Result<(), 
         return printer.line(&format!("Would remove {}. Nothing was changed.", sanitize(&who)));
     }
     if !args.yes {
-        let question = format!(
-            "Remove {}? What was synced stays; nothing more comes or goes. [y/N] ",
-            sanitize(&who)
-        );
+        let question =
+            format!("Remove {}? Synced events are kept, but syncing stops. [y/N] ", sanitize(&who));
         confirm(&question, printer).await?;
     }
     let params = PeerRemoveParams { peer: peer.daemon_id.to_string() };
@@ -132,19 +130,19 @@ pub async fn remove(args: &RemoveArgs, context: &mut Context<'_>) -> Result<(), 
     }
     if !removed.told {
         printer.note(&format!(
-            "{} could not be told; it will see that its token is refused.",
+            "{} could not be notified; it will notice when its token is refused.",
             sanitize(&removed.name)
         ));
     }
     printer.done(&format!("Removed {:?}.", removed.name))
 }
 
-/// Asks, on a terminal. A no is an error, because what was asked for was not done.
+/// Asks for confirmation on a terminal. "No" is an error, because the command then does nothing.
 pub async fn confirm(question: &str, printer: &mut crate::printer::Printer) -> Result<(), Error> {
     if !is_interactive() || printer.json() {
         return Err(Error::usage(
-            "this needs a yes, and there is no terminal to ask on; nothing was changed",
-            "add --yes, or see with --dry-run what would happen",
+            "this needs confirmation, but there is no terminal; nothing was changed",
+            "add --yes, or see with --dry-run what would change",
         ));
     }
     printer.ask(question);
@@ -162,5 +160,5 @@ pub async fn sync(args: SyncArgs, context: &mut Context<'_>) -> Result<(), Error
     if context.printer.json() {
         return context.printer.object(&Empty {});
     }
-    context.printer.done("Syncing now. How it goes: thrum peer status")
+    context.printer.done("Syncing now. To see the state: thrum peer status")
 }

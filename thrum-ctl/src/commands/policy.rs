@@ -20,21 +20,21 @@ pub async fn run(args: PolicyArgs, context: &mut Context<'_>) -> Result<(), Erro
     let paired = counted(u64::try_from(peers).unwrap_or(u64::MAX), "peer");
     if on {
         printer.line(&format!(
-            "Pairing by the tailnet's policy is on: who has the grant {capability} towards this \
-             machine needs no code."
+            "Pairing by the tailnet's policy is on: machines with the grant {capability} for this \
+             machine need no code."
         ))?;
         if peers > 0 {
-            printer.note(&format!("{paired} paired that way."));
+            printer.note(&format!("{paired} paired by policy."));
         }
         printer.note(
-            "Such machines are peers as long as they have the grant, and read and write everything \
-             here. How to write it: docs/tailscale.md",
+            "Such machines are peers as long as they have the grant, and can read and write \
+             everything here. How to grant it: docs/tailscale.md",
         );
         return Ok(());
     }
     printer.line("Pairing by the tailnet's policy is off.")?;
     if peers > 0 {
-        printer.note(&format!("{paired} paired that way: removed in a moment."));
+        printer.note(&format!("{paired} paired by policy will be removed shortly."));
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub async fn run(args: &ResetArgs, context: &mut Context<'_>) -> Result<(), Erro
         return context.printer.line(&format!("Would give {what}. Nothing was changed."));
     }
     if !args.yes {
-        confirm(&format!("Give {what}? The log stays. [y/N] "), context.printer).await?;
+        confirm(&format!("Give {what}? The log is kept. [y/N] "), context.printer).await?;
     }
     let thrumd = find_thrumd()?;
     let output = Command::new(&thrumd)
@@ -35,12 +35,12 @@ pub async fn run(args: &ResetArgs, context: &mut Context<'_>) -> Result<(), Erro
         .output()
         .map_err(|source| Error::io(format!("can't run {}", thrumd.display()), source))?;
     if !output.status.success() {
-        let words = ExitOutput::of(&String::from_utf8_lossy(&output.stderr));
-        return Err(Error::EndedAtOnce { status: output.status, source: words });
+        let source = ExitOutput::of(&String::from_utf8_lossy(&output.stderr));
+        return Err(Error::EndedAtOnce { status: output.status, source });
     }
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if context.printer.json() {
-        return context.printer.object(&serde_json::json!({ "reset": true, "said": said }));
+        return context.printer.object(&serde_json::json!({ "reset": true, "said": text }));
     }
-    context.printer.done(if said.is_empty() { "Done. Start it: thrum daemon start" } else { &said })
+    context.printer.done(if text.is_empty() { "Done. Start it: thrum daemon start" } else { &text })
 }

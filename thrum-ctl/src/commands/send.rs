@@ -47,14 +47,14 @@ pub async fn run(args: SendArgs, context: &mut Context<'_>) -> Result<(), Error>
     if !result.unknown.is_empty() {
         let names = result.unknown.join(", ");
         context.printer.note(&format!(
-            "Nobody has seen {names} in {project} yet; the message waits (known ones: thrum agents)."
+            "{names} not seen in {project} yet; the message will wait (known agents: thrum agents)."
         ));
     }
     let to = if all { "everyone".to_owned() } else { to.join(", ") };
     context.printer.done(&format!("Sent to {to} in {project}."))
 }
 
-/// Tells recipients and message apart: the last word is the message.
+/// Splits the arguments into recipients and message: the last word is the message.
 fn recipients(args: SendArgs) -> Result<(Vec<String>, String), Error> {
     const HINT: &str = "thrum send NAME \"MESSAGE\", or thrum send --all \"MESSAGE\"";
     let SendArgs { mut words, to, all } = args;
@@ -63,8 +63,8 @@ fn recipients(args: SendArgs) -> Result<(Vec<String>, String), Error> {
     };
     if all && let Some(name) = words.first() {
         return Err(Error::usage(
-            format!("--all is everyone, so {name:?} can't be a recipient besides"),
-            "a message of several words goes into quotes",
+            format!("--all sends to everyone, so {name:?} can't be named as a recipient"),
+            "put quotes around a message of several words",
         ));
     }
     let mut names = Vec::new();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_for_nobody_is_a_mistake() {
+    fn a_message_without_recipient_is_an_error() {
         let error = recipients(args(&["hi"], &[], false)).unwrap_err();
         assert_eq!(error.to_string(), "there is no recipient");
         assert_eq!(error.kind().exit_code(), 2);

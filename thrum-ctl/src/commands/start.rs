@@ -21,10 +21,10 @@ use crate::manager::{self, Action, Host};
 
 /// A log may have to be migrated before the daemon answers.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// systemd returns when it is ready; launchd soon after the start.
-const MANAGED: Duration = Duration::from_secs(10);
+/// Limit for a start by a service manager. launchd returns before the daemon is ready.
+const MANAGED_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// Waiting longer than this is worth a word.
+/// Time after which a note says that the start takes longer.
 const SLOW: Duration = Duration::from_secs(2);
 const OUTPUT_MAX_BYTES: u64 = 4096;
 
@@ -32,14 +32,14 @@ const OUTPUT_MAX_BYTES: u64 = 4096;
 pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
     let endpoints = context.endpoints();
     let socket = endpoints.own_socket();
-    // Anywhere: beside the machine's daemon one of this user would only take its place and port.
+    // Any daemon counts: a second one of this user would conflict with the machine's over the port.
     if let Ok(mut client) = context.daemon().await
         && let Ok(health) = client.call::<Health>(&Empty {}).await
     {
-        return report(&health, "is running already", context);
+        return report(&health, "is already running", context);
     }
     if let Some(manager) = Host::here().manager(&endpoints) {
-        // It runs, and starting it again would only hide what is missing.
+        // It runs, so starting it again would only hide the missing permission.
         if let Err(error @ Error::NotPermitted { .. }) = context.daemon().await {
             return Err(error);
         }
@@ -53,7 +53,7 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
     report(&health, "started", context)
 }
 
-/// Tells of the daemon.
+/// Prints the daemon's process id and log.
 pub fn report(health: &HealthResult, what: &str, context: &mut Context<'_>) -> Result<(), Error> {
     if context.printer.json() {
         return context.printer.object(health);
@@ -64,22 +64,21 @@ pub fn report(health: &HealthResult, what: &str, context: &mut Context<'_>) -> R
     context.printer.line(&format!("thrumd {what}: pid {}, log {}", health.pid, log_place(health)))
 }
 
-/// The health of the daemon behind this very socket.
+/// The health of the daemon behind this socket.
 pub async fn ask(socket: &Path) -> Result<HealthResult, Error> {
     Client::open(socket).await?.call::<Health>(&Empty {}).await
 }
 
-/// The health of the daemon that a service manager has started. Waits for it: launchd returns before
-/// it is ready.
+/// Waits for the health of a daemon that a service manager has started.
 pub async fn answers_at(endpoints: &Endpoints) -> Result<HealthResult, Error> {
     let begin = Instant::now();
     loop {
         let asked = async { Client::find(endpoints).await?.call::<Health>(&Empty {}).await };
-        // The manager may hold the socket of a daemon that doesn't come.
-        match timeout(MANAGED.saturating_sub(begin.elapsed()), asked).await {
+        // The manager may hold the socket open although the daemon can't start.
+        match timeout(MANAGED_TIMEOUT.saturating_sub(begin.elapsed()), asked).await {
             Ok(Ok(health)) => return Ok(health),
-            Ok(Err(error)) if begin.elapsed() > MANAGED => return Err(error),
-            // Not a matter of time.
+            Ok(Err(error)) if begin.elapsed() > MANAGED_TIMEOUT => return Err(error),
+            // Waiting would not help.
             Ok(Err(error @ Error::NotPermitted { .. })) => return Err(error),
             Ok(Err(_)) => sleep(POLL_INTERVAL).await,
             Err(_) => {
@@ -90,13 +89,13 @@ pub async fn answers_at(endpoints: &Endpoints) -> Result<HealthResult, Error> {
     }
 }
 
-/// Starts `thrumd` so that it outlives us. Answers where its part of the log begins.
+/// Starts `thrumd` as a detached process. Returns the position where its part of the log begins.
 fn spawn(endpoints: &Endpoints, log: &Path) -> Result<(Child, u64), Error> {
     let thrumd = find_thrumd()?;
     if let Some(folder) = log.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(
             |source| {
-                Error::io(format!("can't make the state directory {}", folder.display()), source)
+                Error::io(format!("can't create the state directory {}", folder.display()), source)
             },
         )?;
     }
@@ -104,7 +103,7 @@ fn spawn(endpoints: &Endpoints, log: &Path) -> Result<(Child, u64), Error> {
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(cant)?;
     let log_start = file.metadata().map_err(cant)?.len();
     let mut command = Command::new(&thrumd);
-    // It works elsewhere, so a place that was named from here has to be named whole.
+    // The daemon runs in another directory, so relative paths are made absolute.
     for name in ["THRUM_CONFIG", "THRUM_TS_SOCKET", "THRUM_TS_STATE_DIR", "THRUM_MACHINE_ID_FILE"] {
         let path = std::env::var_os(name).filter(|path| !path.is_empty()).map(std::path::absolute);
         if let Some(Ok(path)) = path {
@@ -112,12 +111,12 @@ fn spawn(endpoints: &Endpoints, log: &Path) -> Result<(Child, u64), Error> {
         }
     }
     let child = command
-        // It speaks of the service below which this command runs, if it does.
+        // If set, it belongs to the service that runs this command.
         .env_remove("NOTIFY_SOCKET")
         .env("THRUM_LOG_PATH", log)
         .env("THRUM_SOCKET", endpoints.own_socket())
         .env("THRUM_STATE_DIR", endpoints.own_state_dir())
-        // A group of its own: Ctrl-C and the end of this terminal's session are not meant for it.
+        // Its own process group, so that Ctrl-C and the end of the terminal session don't end it.
         .process_group(0)
         .current_dir("/")
         .stdin(Stdio::null())
@@ -128,7 +127,7 @@ fn spawn(endpoints: &Endpoints, log: &Path) -> Result<(Child, u64), Error> {
     Ok((child, log_start))
 }
 
-/// Waits until it answers or ends.
+/// Waits until the daemon answers or ends.
 async fn answered(
     mut child: Child,
     socket: &Path,
@@ -137,39 +136,39 @@ async fn answered(
     context: &mut Context<'_>,
 ) -> Result<HealthResult, Error> {
     let begin = Instant::now();
-    let mut said = false;
+    let mut noted = false;
     loop {
         let status = child
             .try_wait()
-            .map_err(|source| Error::io("can't tell whether thrumd still runs", source))?;
-        // Asked after the look at the child: one that lost a race to another start has ended, and
-        // then the other one's answer is what was wanted.
+            .map_err(|source| Error::io("can't see whether thrumd is still running", source))?;
+        // Asked after the check of the child: if another start won the race, this child has ended and
+        // the other daemon answers.
         if let Ok(health) = ask(socket).await {
             return Ok(health);
         }
         if let Some(status) = status {
-            let words = exit_output(log, log_start);
-            return Err(Error::EndedAtOnce { status, source: ExitOutput::of(&words) });
+            let source = ExitOutput::of(&exit_output(log, log_start));
+            return Err(Error::EndedAtOnce { status, source });
         }
         if begin.elapsed() > TIMEOUT {
             return Err(Error::failed(
                 format!(
-                    "thrumd (pid {}) runs and has not answered for {}",
+                    "thrumd (pid {}) is running but has not answered for {}",
                     child.id(),
                     rounded(60_000)
                 ),
                 "see why: thrum daemon logs -n 50",
             ));
         }
-        if begin.elapsed() > SLOW && !said {
-            said = true;
+        if begin.elapsed() > SLOW && !noted {
+            noted = true;
             context.printer.note("Waiting for thrumd to answer.");
         }
         sleep(POLL_INTERVAL).await;
     }
 }
 
-/// What was written to a log since a place, at most its last lines.
+/// The end of what was written to a log after a position.
 fn exit_output(log: &Path, start: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(log)?;

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::{Error, PROBLEM_FOUND};
 use crate::render;
 
-const EVERY: Duration = Duration::from_secs(2);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// `thrum status`
 pub async fn run(args: &StatusArgs, context: &mut Context<'_>) -> Result<ExitCode, Error> {
@@ -48,12 +48,12 @@ async fn watch(context: &mut Context<'_>) -> Result<ExitCode, Error> {
             context.printer.clear()?;
             match status {
                 Ok(status) => show(&status, context)?,
-                // A daemon that is restarted comes back, so a watcher goes on.
+                // Keeps watching, because the daemon may only be restarting.
                 Err(error) => context.printer.line(&error.to_string())?,
             }
         } else {
             context.printer.object(&status?)?;
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(REFRESH_INTERVAL).await;
     }
 }

@@ -14,24 +14,24 @@ use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::manager::{self, Action, Host, Manager};
 
-/// How long to wait for the end of a daemon. It takes at most a third of that by itself; a busy machine is slower.
+/// Limit for the end of the daemon: three times its own limit, because a busy machine is slower.
 const TIMEOUT: Duration = Duration::from_secs(3 * STOP_MAX_SECONDS);
-/// One that is asked for its number and doesn't answer within this time is stopped all the same.
-const SOON: Duration = Duration::from_secs(2);
+/// Limit for asking the daemon for its process id. It is stopped even if it does not answer.
+const PID_TIMEOUT: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// `thrum daemon stop`
 pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
     if let Some(manager) = Host::here().manager(&context.endpoints()) {
-        // launchctl only sends the signal. (systemctl waits, and asking would start what the socket
-        // starts.)
+        // launchctl only sends the signal. systemctl waits for the end, and connecting could start the
+        // daemon through its socket unit.
         let pid = match manager {
             Manager::LaunchdUser | Manager::LaunchdSystem => pid_of(manager, context).await,
             Manager::SystemdSystem | Manager::SystemdUser => None,
         };
         manager::run(&manager.command(Action::Stop))?;
         if let Some(pid) = pid {
-            gone(pid).await?;
+            wait_for_exit(pid).await?;
         }
         if context.printer.json() {
             return context.printer.object(&json!({ "stopped": true }));
@@ -41,7 +41,6 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
     let client = match context.daemon().await {
         Ok(client) if context.endpoints().root => client,
         Ok(client) => ours(client, context)?,
-        // That was the settings.
         Err(Error::NotRunning { .. } | Error::Died { .. }) => {
             if context.printer.json() {
                 return context.printer.object(&json!({ "stopped": false }));
@@ -80,19 +79,19 @@ fn ours(client: Client, context: &Context<'_>) -> Result<Client, Error> {
     Ok(client)
 }
 
-/// Whether this user starts the daemon of this socket. Whoever may use the machine's may not end it for
-/// the others: nothing would start it again.
+/// Whether the daemon of this socket is this user's own. Users must not stop the machine's daemon,
+/// because nothing would start it again for the others.
 fn is_ours(socket: &Path, endpoints: &Endpoints) -> Result<(), Error> {
     if socket == endpoints.own_socket() {
         return Ok(());
     }
     Err(Error::failed(
-        format!("the thrumd behind {} is not yours to stop; nothing was changed", socket.display()),
-        "sudo systemctl stop thrumd, or restart (macOS: brew services stop thrum)",
+        format!("the thrumd of {} is not yours to stop; nothing was changed", socket.display()),
+        "sudo systemctl stop thrumd (macOS: brew services stop thrum); restart works likewise",
     ))
 }
 
-/// The process of this manager's daemon, if it answers soon.
+/// The process id of this manager's daemon, if it answers in time.
 async fn pid_of(manager: Manager, context: &Context<'_>) -> Option<u32> {
     let asked = async {
         let mut client = context.daemon().await.ok()?;
@@ -102,28 +101,28 @@ async fn pid_of(manager: Manager, context: &Context<'_>) -> Option<u32> {
         }
         Some(client.call::<Health>(&Empty {}).await.ok()?.pid)
     };
-    tokio::time::timeout(SOON, asked).await.ok()?
+    tokio::time::timeout(PID_TIMEOUT, asked).await.ok()?
 }
 
-/// Stops it and waits until its process is gone.
+/// Stops the daemon and waits until its process has ended.
 async fn stop(mut client: Client) -> Result<u32, Error> {
     let pid = client.call::<Health>(&Empty {}).await?.pid;
     match client.call::<Shutdown>(&Empty {}).await {
-        // It may be gone before the answer is.
+        // It may end before its answer is sent.
         Ok(_) | Err(Error::Broken { .. }) => {}
         Err(error) => return Err(error),
     }
     drop(client);
-    gone(pid).await?;
+    wait_for_exit(pid).await?;
     Ok(pid)
 }
 
-async fn gone(pid: u32) -> Result<(), Error> {
+async fn wait_for_exit(pid: u32) -> Result<(), Error> {
     let begin = Instant::now();
     while is_running(pid) {
         if begin.elapsed() > TIMEOUT {
             return Err(Error::failed(
-                format!("thrumd (pid {pid}) was told to stop and still runs after 90s"),
+                format!("thrumd (pid {pid}) is still running 90s after it was told to stop"),
                 format!(
                     "see what it does: thrum daemon logs; kill -9 {pid} loses nothing acknowledged"
                 ),
@@ -139,14 +138,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_ends_no_daemon_but_their_own() {
+    fn a_user_can_stop_only_their_own_daemon() {
         let user =
             Endpoints { user_state_dir: Some("/home/me/thrum".into()), ..Endpoints::default() };
         is_ours(Path::new("/home/me/thrum/thrumd.sock"), &user).unwrap();
         let refused = is_ours(Path::new("/run/thrum/thrumd.sock"), &user).unwrap_err();
         assert!(refused.to_string().contains("/run/thrum/thrumd.sock is not yours"), "{refused}");
-        let apart = Endpoints { state_dir: Some("/tmp/a".into()), ..user };
-        is_ours(Path::new("/tmp/a/thrumd.sock"), &apart).unwrap();
-        is_ours(Path::new("/home/me/thrum/thrumd.sock"), &apart).unwrap_err();
+        let named = Endpoints { state_dir: Some("/tmp/a".into()), ..user };
+        is_ours(Path::new("/tmp/a/thrumd.sock"), &named).unwrap();
+        is_ours(Path::new("/home/me/thrum/thrumd.sock"), &named).unwrap_err();
     }
 }

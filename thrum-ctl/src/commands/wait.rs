@@ -11,13 +11,13 @@ use crate::clock;
 use crate::context::Context;
 use crate::error::{Error, Kind};
 
-/// One call waits so long; then the next one does. Below the hour that thrumd allows.
-const ONE_CALL: Duration = Duration::from_secs(10 * 60);
-/// A restart of the daemon is waited out this long.
-const RESTART: Duration = Duration::from_secs(30);
-const RESTART_STEP: Duration = Duration::from_millis(250);
-/// A daemon that is asked what is there now has at least so long to say it.
-const ANSWER: Duration = Duration::from_secs(1);
+/// How long one call waits before the next one is made. thrumd allows up to an hour.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// How long to wait for a daemon that restarts.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(30);
+const RECONNECT_INTERVAL: Duration = Duration::from_millis(250);
+/// Minimum time for an answer, also with a shorter `--timeout`.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `thrum wait`
 pub async fn run(args: &WaitArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -34,7 +34,7 @@ pub async fn run(args: &WaitArgs, context: &mut Context<'_>) -> Result<(), Error
         } else {
             context.printer.text(&line(&message, clock::now(), project.is_none()), INDENT)?;
         }
-        // Only now: a message that could not be printed must come again.
+        // After printing: a message that could not be printed must be delivered again.
         mark_read(&mut client, &agent, std::slice::from_ref(&message)).await?;
         if !args.follow {
             return Ok(());
@@ -42,8 +42,7 @@ pub async fn run(args: &WaitArgs, context: &mut Context<'_>) -> Result<(), Error
     }
 }
 
-/// The oldest unread message, waited for no longer than was asked, also by a daemon that is silent or
-/// gone.
+/// The oldest unread message. The time limit holds also if the daemon does not answer or has ended.
 async fn in_time(
     client: &mut Client,
     agent: &str,
@@ -53,7 +52,7 @@ async fn in_time(
 ) -> Result<Message, Error> {
     let waiting = next(client, agent, project, args, context);
     let Some(limit) = args.timeout else { return waiting.await };
-    let ended = timeout(limit.max(ANSWER), waiting).await;
+    let ended = timeout(limit.max(ANSWER_TIMEOUT), waiting).await;
     ended.unwrap_or_else(|_| Err(none_came(agent, limit)))
 }
 
@@ -72,12 +71,12 @@ async fn next(
     loop {
         let left = match args.timeout {
             Some(timeout) => timeout.saturating_sub(begin.elapsed()),
-            None => ONE_CALL,
+            None => CALL_TIMEOUT,
         };
         let params = WaitParams {
             agent: agent.to_owned(),
             project: project.map(str::to_owned),
-            timeout_ms: millis(left.min(ONE_CALL)),
+            timeout_ms: millis(left.min(CALL_TIMEOUT)),
         };
         match client.call::<MessageWait>(&params).await {
             Ok(result) => {
@@ -89,7 +88,7 @@ async fn next(
                 }
             }
             Err(error) if error.kind() == Kind::Unreachable => {
-                context.printer.note("thrumd went away; waiting for it to come back.");
+                context.printer.note("Lost the connection to thrumd; reconnecting.");
                 *client = reconnect(context, error).await?;
             }
             Err(error) => return Err(error),
@@ -99,13 +98,13 @@ async fn next(
 
 async fn reconnect(context: &Context<'_>, broken: Error) -> Result<Client, Error> {
     let begin = Instant::now();
-    while begin.elapsed() < RESTART {
-        sleep(RESTART_STEP).await;
+    while begin.elapsed() < RESTART_TIMEOUT {
+        sleep(RECONNECT_INTERVAL).await;
         if let Ok(client) = context.daemon().await {
             return Ok(client);
         }
     }
-    // Why it can't be reached now says more than how the old connection broke.
+    // The reason why it can't be reached now says more than how the old connection broke.
     context.daemon().await.map_err(|error| match error {
         Error::Connect { .. } => broken,
         error => error,

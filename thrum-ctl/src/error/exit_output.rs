@@ -1,4 +1,4 @@
-//! What a daemon that ended said last.
+//! The output of a daemon that ended during its start.
 
 /// What a daemon wrote before it ended.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +9,7 @@ pub struct ExitOutput {
 }
 
 impl ExitOutput {
-    /// Its own error and hint if it ended with them, as ours are; else the end of what it wrote.
+    /// The error and hint that the daemon printed, or else its last lines.
     pub fn of(written: &str) -> Self {
         const LINES: usize = 10;
         let written = anstream::adapter::strip_str(written).to_string();
@@ -35,14 +35,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_daemons_last_words_are_its_error_and_its_hint() {
-        let words = ExitOutput::of(
+    fn error_and_hint_are_found_in_the_output() {
+        let output = ExitOutput::of(
             "INFO \u{1b}[1mready\u{1b}[0m\nError: can't open /x\nCaused by: no space\nHint: make room\n",
         );
-        assert_eq!(words.to_string(), "can't open /x: no space");
-        assert_eq!(words.hint.as_deref(), Some("make room"));
-        let words = ExitOutput::of("one\ntwo\n");
-        assert_eq!(words.to_string(), "one\ntwo");
+        assert_eq!(output.to_string(), "can't open /x: no space");
+        assert_eq!(output.hint.as_deref(), Some("make room"));
+        assert_eq!(ExitOutput::of("one\ntwo\n").to_string(), "one\ntwo");
         assert_eq!(ExitOutput::of(" \n").to_string(), "it wrote nothing");
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that can go wrong in the client. The kind decides the exit code, the hint is data.
+//! The errors of the client. The kind decides the exit code, and the hint is data.
 
 mod exit_output;
 mod rpc;
@@ -12,27 +12,27 @@ use thrum_api::{ErrorCode, RpcError};
 
 pub use exit_output::ExitOutput;
 
-/// What a caller can tell by the exit code. `thrum help exit-codes` is its documentation.
+/// The kind of an error, which decides the exit code. Documented in `thrum help exit-codes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Refused or failed.
     Failed,
-    /// The command line says something impossible.
+    /// The command line is invalid.
     Usage,
-    /// The service can't be reached.
+    /// thrumd can't be reached.
     Unreachable,
-    /// The service may not be used by this user.
+    /// This user is not allowed to use thrumd.
     NotPermitted,
     /// `--timeout` passed.
     TimedOut,
     /// Ctrl-C.
     Cancelled,
-    /// The reader of our output is gone.
+    /// The reader of the output has closed the pipe.
     PipeClosed,
 }
 
 impl Kind {
-    /// The number that the process ends with.
+    /// The exit code of the process.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::PipeClosed => 0,
@@ -49,27 +49,27 @@ impl Kind {
 /// The exit code of `doctor` and `status --check` when there is a problem.
 pub const PROBLEM_FOUND: u8 = 6;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The words of the command line can't be meant together, or one is missing.
+    /// The command line is invalid.
     #[error("{message}")]
     Usage {
         /// What is wrong.
         message: String,
-        /// What to write instead.
+        /// What to type instead.
         hint: String,
     },
     /// There is no socket.
     #[error("thrumd is not running: there is no socket at {endpoints}")]
     NotRunning {
-        /// Where it was looked for.
+        /// The places that were searched.
         endpoints: String,
-        /// How this installation starts it.
+        /// How to start thrumd on this machine.
         hint: String,
     },
-    /// There is a socket and nobody behind it.
-    #[error("thrumd has died: nobody answers on {path}", path = path.display())]
+    /// There is a socket, but no process listens on it.
+    #[error("thrumd has died: nothing listens on {path}", path = path.display())]
     Died {
         /// The socket.
         path: PathBuf,
@@ -79,18 +79,18 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// There is a socket that this user may not use.
-    #[error("you may not use thrumd: no permission for {path}", path = path.display())]
+    /// This user has no permission for the socket.
+    #[error("you are not allowed to use thrumd: no permission for {path}", path = path.display())]
     NotPermitted {
         /// The socket.
         path: PathBuf,
-        /// What gives the permission.
+        /// How to get the permission.
         hint: String,
         /// What connecting said.
         #[source]
         source: io::Error,
     },
-    /// Connecting failed in another way.
+    /// Connecting failed for another reason.
     #[error("can't connect to thrumd on {path}", path = path.display())]
     Connect {
         /// The socket.
@@ -108,30 +108,30 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// What answered does not speak as a thrumd.
-    #[error("the answer to {method} is not that of a thrumd (HTTP status {status})")]
+    /// The answer is not in thrumd's format.
+    #[error("the answer to {method} is not in thrumd's format (HTTP status {status})")]
     Answer {
         /// The method that was called.
         method: &'static str,
-        /// The status of the answer.
+        /// The HTTP status of the answer.
         status: u16,
         /// What is wrong with it.
         #[source]
         source: AnswerError,
     },
-    /// thrumd refused. Its message says what and why.
+    /// thrumd refused the call. Its message says why.
     #[error(transparent)]
     Refused(RpcError),
-    /// Something local failed.
+    /// A local operation failed.
     #[error("{what}")]
     Io {
-        /// What was done to what.
+        /// The operation that failed.
         what: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// It failed, and why is all in the text.
+    /// A failure that the message explains completely.
     #[error("{message}")]
     Failed {
         /// What failed.
@@ -139,54 +139,54 @@ pub enum Error {
         /// What to do next.
         hint: String,
     },
-    /// thrumd ended instead of answering.
-    #[error("thrumd ended at once ({status})")]
+    /// thrumd ended during its start.
+    #[error("thrumd ended during its start ({status})")]
     EndedAtOnce {
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// Its last words.
+        /// Its output.
         #[source]
         source: ExitOutput,
     },
-    /// The demo failed. Hints of the error are those of the user's own daemon, and not meant here.
+    /// The demo failed. The error's hint is about the user's own daemon, so it is not shown.
     #[error("{error}")]
     Demo {
         /// What failed.
         error: Box<Self>,
-        /// What both daemons left behind, logs among it.
+        /// The folder with the state and logs of both daemons.
         folder: PathBuf,
     },
-    /// A time that the caller gave is over.
+    /// A time limit passed.
     #[error("{message}")]
     TimedOut {
-        /// What did not come.
+        /// What did not happen in time.
         message: String,
     },
     /// A person said no, or Ctrl-C.
     #[error("cancelled")]
     Cancelled,
-    /// The reader of our output is gone.
-    #[error("the reader of the output is gone")]
+    /// The reader of the output has closed the pipe.
+    #[error("the reader of the output has closed the pipe")]
     PipeClosed,
 }
 
 impl Error {
-    /// A mistake in the command line.
+    /// An error in the command line.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: hint.into() }
     }
 
-    /// Something that failed, and what to do next.
+    /// A failure, and what to do next.
     pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), hint: hint.into() }
     }
 
-    /// An input or output that failed.
+    /// A failed input or output.
     pub fn io(what: impl Into<String>, source: io::Error) -> Self {
         Self::Io { what: what.into(), source }
     }
 
-    /// Its kind.
+    /// The kind of this error.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Usage { .. } => Kind::Usage,
@@ -207,7 +207,7 @@ impl Error {
         }
     }
 
-    /// A stable word for programs.
+    /// A stable identifier for programs.
     pub fn word(&self) -> String {
         let word = match self {
             Self::Usage { .. } => "usage",
@@ -229,7 +229,7 @@ impl Error {
         word.to_owned()
     }
 
-    /// What a person can do next, if we know.
+    /// What a person can do next, if known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. }
@@ -241,10 +241,10 @@ impl Error {
             Self::Broken { .. } => Some("see why: thrum daemon logs -n 50".to_owned()),
             Self::Answer { .. } => Some(rpc::VERSIONS_DIFFER.to_owned()),
             Self::EndedAtOnce { source, .. } => Some(
-                source.hint.clone().unwrap_or_else(|| "all of it: thrum daemon logs".to_owned()),
+                source.hint.clone().unwrap_or_else(|| "see the log: thrum daemon logs".to_owned()),
             ),
             Self::Demo { error, folder } => {
-                let logs = format!("both daemons' logs are in {}", folder.display());
+                let logs = format!("the logs of both daemons are in {}", folder.display());
                 Some(match &**error {
                     Self::EndedAtOnce { source: ExitOutput { hint: Some(hint), .. }, .. } => {
                         format!("{hint}; {logs}")
@@ -252,12 +252,14 @@ impl Error {
                     _ => logs,
                 })
             }
-            Self::Connect { .. } => Some("which socket is meant, and why: thrum doctor".to_owned()),
+            Self::Connect { .. } => {
+                Some("see which socket is used and why: thrum doctor".to_owned())
+            }
             Self::Io { .. } | Self::TimedOut { .. } | Self::Cancelled | Self::PipeClosed => None,
         }
     }
 
-    /// What it comes from, outermost first.
+    /// The causes of this error, outermost first.
     pub fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
         let whole = if let Self::Demo { error, .. } = self { error } else { self };
@@ -275,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exit_codes_are_the_documented_ones() {
+    fn exit_codes_match_the_documentation() {
         let died = Error::Died {
             path: "/x".into(),
             hint: String::new(),

@@ -323,7 +323,7 @@ mod tests {
         let text = anstream::adapter::strip_str(&render(&error)).to_string();
         assert_eq!(
             text,
-            "Error: thrumd has died: nobody answers on /run/thrum/thrumd.sock\n\
+            "Error: thrumd has died: nothing listens on /run/thrum/thrumd.sock\n\
              Caused by: connection refused\n\
              Hint: see why: journalctl -u thrumd -n 50"
         );
