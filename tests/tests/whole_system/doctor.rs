@@ -65,7 +65,7 @@ fn without_a_service_the_process_is_the_broken_link_and_the_rest_is_skipped() {
     assert_eq!(check(&ran, "socket_found")["because"], "service_process");
     assert_eq!(check(&ran, "peers")["state"], "skipped");
     let text = client.run(&["doctor"]).exits(6).stdout;
-    let end = text.split("First broken link: ").nth(1).unwrap();
+    let end = text.split("First failure: ").nth(1).unwrap();
     assert!(end.starts_with("thrumd is not running\n  thrum daemon start\n"), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! Other programs of this machine that know something.
+//! Runs other programs and reads their output.
 
 use std::ffi::OsStr;
 use std::process::Stdio;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-/// They answer at once or are stuck.
+/// Time limit of a program.
 const LIMIT: Duration = Duration::from_secs(5);
 const OUTPUT_MAX_BYTES: usize = 1 << 20;
 
-/// What a program said.
+/// The result of a program.
 #[derive(Debug)]
 pub struct Output {
-    /// Whether it ended with 0.
+    /// Whether its exit code was 0.
     pub ok: bool,
     /// Its stdout.
     pub stdout: String,
@@ -21,12 +21,12 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// Runs a program; none if it isn't there or doesn't end.
+/// Runs a program. None if it does not exist or does not end in time.
 pub async fn output(program: impl AsRef<OsStr>, words: &[&str]) -> Option<Output> {
     output_with_env(program, words, &[]).await
 }
 
-/// The same with variables.
+/// Runs a program with environment variables.
 pub async fn output_with_env(
     program: impl AsRef<OsStr>,
     words: &[&str],

@@ -8,15 +8,15 @@ use crate::endpoint::{Endpoint, Endpoints, Owner};
 use crate::error::Error;
 use crate::manager::Host;
 
-/// What all checks look at.
+/// The inputs of all checks.
 pub struct CheckContext {
-    /// Where sockets were looked for.
+    /// Where to look for the socket.
     pub endpoints: Endpoints,
-    /// The daemon, or why there is none to talk to.
+    /// The daemon, or why it can't be reached.
     pub daemon: Result<Daemon, Error>,
     /// The program that `daemon start` would start.
     pub thrumd: Result<PathBuf, Error>,
-    /// A unit of systemd is installed for it.
+    /// Whether a systemd unit is installed.
     pub unit: bool,
     /// The agent's name in this shell.
     pub agent: Result<String, Error>,
@@ -25,14 +25,14 @@ pub struct CheckContext {
 }
 
 impl CheckContext {
-    /// Looks for the daemon in these endpoints and asks it everything. The rest is what the context says.
+    /// Finds the daemon at these endpoints and queries it.
     pub async fn gather(
         endpoints: Endpoints,
         agent: Result<String, Error>,
         project: Result<String, Error>,
     ) -> Self {
         Self {
-            daemon: Daemon::output(&endpoints).await,
+            daemon: Daemon::query(&endpoints).await,
             endpoints,
             thrumd: find_thrumd(),
             unit: crate::endpoint::unit_installed(),
@@ -41,22 +41,21 @@ impl CheckContext {
         }
     }
 
-    /// What the daemon says of itself, if it answers.
+    /// The daemon's status, if it answers.
     pub fn status(&self) -> Option<&StatusResult> {
         self.daemon.as_ref().ok().and_then(|daemon| daemon.status.as_ref().ok())
     }
 
-    /// The problem of this id, if the service reports it.
+    /// The problem with this id, if thrumd reports it.
     pub fn problem(&self, id: &str) -> Option<&Problem> {
         self.status()?.problems.iter().find(|problem| problem.id == id)
     }
 
-    /// The endpoint of the socket that answers, else of the daemon that is most likely meant: the first
-    /// one that left something behind.
+    /// The endpoint that answers, or else the first one where a daemon left files behind.
     pub fn endpoint(&self) -> Endpoint {
         let endpoints = self.endpoints.candidates();
         let answering = self.daemon.as_ref().ok().map(|daemon| daemon.socket.as_path());
-        let is_the_one = |endpoint: &&Endpoint| match answering {
+        let matches = |endpoint: &&Endpoint| match answering {
             Some(socket) => endpoint.path == socket,
             None => {
                 endpoint.path.exists()
@@ -66,10 +65,10 @@ impl CheckContext {
         let own = || Endpoint { path: self.endpoints.own_socket(), owner: Owner::User };
         let system =
             || endpoints.iter().find(|endpoint| endpoint.owner == Owner::System && self.unit);
-        endpoints.iter().find(is_the_one).or_else(system).cloned().unwrap_or_else(own)
+        endpoints.iter().find(matches).or_else(system).cloned().unwrap_or_else(own)
     }
 
-    /// Its state directory.
+    /// The daemon's state directory.
     pub fn state_dir(&self) -> PathBuf {
         if let Ok(daemon) = &self.daemon {
             return PathBuf::from(&daemon.health.state_dir);
@@ -84,12 +83,12 @@ impl CheckContext {
         }
     }
 
-    /// The command that tells why the daemon doesn't answer, if one is known.
+    /// The command that shows why the daemon doesn't answer, if one is known.
     pub fn how_to_see_why(&self) -> Option<String> {
         Host::here().how_to_see_why(&self.endpoints, &self.endpoint().path)
     }
 
-    /// Whose daemon it is.
+    /// The owner of the daemon.
     pub fn owner(&self) -> Owner {
         self.endpoint().owner
     }

@@ -1,4 +1,4 @@
-//! The running service, asked for everything that the checks need.
+//! Queries the running daemon for everything that the checks need.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::client::Client;
 use crate::endpoint::Endpoints;
 use crate::error::Error;
 
-/// A daemon that takes longer is as good as none.
+/// Time limit of each query.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What it said.
+/// The answers of the daemon.
 pub struct Daemon {
-    /// The socket behind which it is.
+    /// Its socket.
     pub socket: PathBuf,
     /// `health`
     pub health: HealthResult,
@@ -34,11 +34,11 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Finds and asks it.
+    /// Finds the daemon and queries it.
     ///
     /// # Errors
     /// When none answers.
-    pub async fn output(endpoints: &Endpoints) -> Result<Self, Error> {
+    pub async fn query(endpoints: &Endpoints) -> Result<Self, Error> {
         let mut client = within("connecting", Client::find(endpoints)).await?;
         let health = call::<Health>(&mut client, &Empty {}).await?;
         let one = EventListParams { limit: Some(1), newest: true, ..EventListParams::default() };
@@ -57,10 +57,10 @@ async fn call<M: Method>(client: &mut Client, params: &M::Params) -> Result<M::R
     within(M::NAME, client.call::<M>(params)).await
 }
 
-/// Gives up after 10 s.
+/// Runs an operation with a time limit of 10 s.
 ///
 /// # Errors
-/// Its own, and when the time is over.
+/// Those of the operation, and when the time limit passes.
 pub async fn within<T>(
     what: &str,
     work: impl Future<Output = Result<T, Error>>,
@@ -68,10 +68,10 @@ pub async fn within<T>(
     within_limit(LIMIT, what, work).await
 }
 
-/// Gives up after a while.
+/// Runs an operation with a time limit.
 ///
 /// # Errors
-/// Its own, and when the time is over.
+/// Those of the operation, and when the time limit passes.
 pub async fn within_limit<T>(
     limit: Duration,
     what: &str,

@@ -1,35 +1,35 @@
-//! What a check found.
+//! The findings of the checks.
 
 use serde::Serialize;
 use thrum_api::local::{Check, CheckState, Problem};
 
-/// Where the ids are explained.
+/// The manual that explains the check ids.
 const MANUAL: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/operations.md");
 
-/// A part of the chain.
+/// A section of the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Section {
     /// The programs.
     Install,
-    /// The process, and what starts it.
+    /// The process, and its service manager.
     Service,
-    /// The way to it.
+    /// The socket of the daemon.
     Socket,
-    /// Its state directory and log.
+    /// The state directory and the log.
     Log,
-    /// The way to other machines.
+    /// The connection to the tailnet.
     Tailnet,
-    /// They.
+    /// The paired machines.
     Peers,
-    /// The time.
+    /// The clock.
     Clock,
-    /// Those who talk.
+    /// The agents.
     Agents,
 }
 
 impl Section {
-    /// All of them, in the order of the chain.
+    /// All sections, in the order in which they depend on each other.
     pub const ALL: [Self; 8] = [
         Self::Install,
         Self::Service,
@@ -41,7 +41,7 @@ impl Section {
         Self::Agents,
     ];
 
-    /// Its word.
+    /// The section's name.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Install => "install",
@@ -56,20 +56,20 @@ impl Section {
     }
 }
 
-/// What one look found.
+/// The result of one check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// The part of the chain.
+    /// The section.
     pub section: Section,
-    /// The peer that was looked at, if it was one.
+    /// The peer that was checked, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
     /// The check.
     #[serde(flatten)]
     pub check: Check,
-    /// Where its id is explained.
+    /// The link to the explanation of its id.
     pub docs: String,
-    /// What may be told to strangers: our own words and numbers, never a name, address or path.
+    /// What is safe to publish: our own words and numbers, never a name, address or path.
     #[serde(skip)]
     pub fact: Option<String>,
 }
@@ -81,7 +81,7 @@ impl Finding {
         Self::of(section, check)
     }
 
-    /// With the link to where it is explained.
+    /// The finding of a check, with the link to its explanation.
     pub fn of(section: Section, check: Check) -> Self {
         let docs = format!("{MANUAL}#doctor-{}", section.word());
         Self { section, peer: None, check, docs, fact: None }
@@ -97,17 +97,17 @@ impl Finding {
         self
     }
 
-    /// Whether a person should look at it.
+    /// Whether it is a warning or a failure.
     pub const fn is_bad(&self) -> bool {
         matches!(self.check.state, CheckState::Warn | CheckState::Fail)
     }
 }
 
-/// The findings of one section in the making.
+/// A builder for the findings of one section.
 #[derive(Debug)]
 pub struct Findings {
     section: Section,
-    /// So far.
+    /// The findings so far.
     pub all: Vec<Finding>,
 }
 
@@ -128,19 +128,19 @@ impl Findings {
         Finding::new(self.section, id, CheckState::Fail, message)
     }
 
-    /// A problem that the service reports, in its words.
+    /// A problem that thrumd reports.
     pub fn problem(&self, problem: &Problem) -> Finding {
         let mut finding = self.fail(&problem.id, problem.message.as_str());
         finding.check.next.clone_from(&problem.next);
         finding
     }
 
-    /// Not looked at, for a reason that is no failure of another check.
+    /// A check that was skipped for a reason other than another check.
     pub fn skipped(&self, id: &str, message: impl Into<String>) -> Finding {
         Finding::new(self.section, id, CheckState::Skipped, message)
     }
 
-    /// Not looked at because of an earlier check.
+    /// A check that was skipped because of an earlier check.
     pub fn because(&self, id: &str, because: &str, message: impl Into<String>) -> Finding {
         let mut found = self.skipped(id, message);
         found.check.because = Some(because.to_owned());
@@ -152,12 +152,12 @@ impl Findings {
     }
 }
 
-/// The first link that is broken, if one is.
+/// The first failure, if there is one.
 pub fn first_broken(all: &[Finding]) -> Option<&Finding> {
     all.iter().find(|found| found.check.state == CheckState::Fail)
 }
 
-/// The state's word.
+/// The name of a state.
 pub const fn state_word(state: CheckState) -> &'static str {
     match state {
         CheckState::Ok => "ok",

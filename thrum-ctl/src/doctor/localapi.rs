@@ -1,4 +1,4 @@
-//! What the machine's tailscaled says of itself, asked without the service.
+//! Asks the machine's tailscaled for its status, without thrumd.
 
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
@@ -17,22 +17,22 @@ const SOCKET: &str = if cfg!(target_os = "macos") {
 };
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// How it stands with tailscaled.
+/// The state of tailscaled.
 #[derive(Debug)]
 pub enum Tailscaled {
-    /// No socket, and no program either.
+    /// There is neither a socket nor a program.
     NotInstalled,
-    /// A program, and no socket or nobody behind it.
+    /// The program exists, but nothing listens on the socket.
     NotRunning,
-    /// Not for us.
+    /// This user may not use the socket.
     NoPermission,
-    /// It is there and does not answer as it should.
+    /// It does not answer properly, for this reason.
     NoAnswer(String),
-    /// Its words.
-    Says(Status),
+    /// It answered with its status.
+    Answers(Status),
 }
 
-/// The members of its status that count here.
+/// The members of tailscaled's status that are used here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Status {
@@ -42,21 +42,21 @@ pub struct Status {
     pub backend_state: String,
 }
 
-/// Asks it: at this socket, else where the platform has it, else through `tailscale`.
+/// Asks tailscaled at this socket, or else at the platform's default socket, or else through `tailscale`.
 pub async fn tailscaled(socket: Option<&Path>) -> Tailscaled {
     let path = socket.unwrap_or(Path::new(SOCKET));
     let error = match status_at(path).await {
-        Ok(body) => return understood(&body),
+        Ok(body) => return parse(&body),
         Err(error) => error,
     };
     let gone = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
-    // The apps of macOS have no socket; their program knows the way.
+    // The macOS apps have no socket, but their program can ask them.
     if socket.is_none()
         && gone
         && let Some(answer) = output("tailscale", &["status", "--json"]).await
         && answer.ok
     {
-        return understood(answer.stdout.as_bytes());
+        return parse(answer.stdout.as_bytes());
     }
     match error.kind() {
         ErrorKind::PermissionDenied => Tailscaled::NoPermission,
@@ -66,10 +66,10 @@ pub async fn tailscaled(socket: Option<&Path>) -> Tailscaled {
     }
 }
 
-fn understood(body: &[u8]) -> Tailscaled {
+fn parse(body: &[u8]) -> Tailscaled {
     match serde_json::from_slice(body) {
-        Ok(status) => Tailscaled::Says(status),
-        Err(error) => Tailscaled::NoAnswer(format!("its status is not understood: {error}")),
+        Ok(status) => Tailscaled::Answers(status),
+        Err(error) => Tailscaled::NoAnswer(format!("its status can't be parsed: {error}")),
     }
 }
 
@@ -85,7 +85,7 @@ async fn status_at(socket: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The error with the kind of its cause, which tells why a connection was not opened.
+/// An error with the kind of its cause, which tells why the connection failed.
 fn io_error(error: reqwest::Error) -> io::Error {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     let kind =
@@ -97,7 +97,7 @@ fn io_error(error: reqwest::Error) -> io::Error {
     }
 }
 
-/// Whether there is a tailscaled to start. A user's PATH often lacks its folder.
+/// Whether the program tailscaled exists. A user's PATH often lacks its folder.
 fn installed() -> bool {
     let paths = std::env::var("PATH").unwrap_or_default();
     let folders = format!("{paths}:/usr/sbin:/usr/local/sbin:/usr/bin:/opt/homebrew/bin");

@@ -12,31 +12,36 @@ use crate::format::{counted, size};
 const MIB: u64 = 1024 * 1024;
 /// SQLite needs room for its write-ahead log and for sorting.
 const SPACE_LOW: u64 = 256 * MIB;
-/// The next bigger message fails.
+/// Below this, the next large message fails.
 const SPACE_OUT: u64 = 8 * MIB;
 
-/// The state directory and what is in it.
-pub fn look(context: &CheckContext) -> Vec<Finding> {
+/// Checks the state directory and its files.
+pub fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Log);
     let directory = context.state_dir();
     found.add(state_dir(&found, &directory));
     found.add(disk(context, &found, &directory));
     found.add(log(context, &found));
-    found.add(of_problem(context, &found, "quarantine", "no event was set aside"));
-    found.add(of_problem(context, &found, "identity", "the state directory is this machine's own"));
+    found.add(of_problem(context, &found, "quarantine", "no event was quarantined"));
+    found.add(of_problem(
+        context,
+        &found,
+        "identity",
+        "the state directory belongs to this machine",
+    ));
     found.add(peers_file(context, &found, &directory.join("peers.json")));
     found.all
 }
 
-/// The problem of this id, if the service has it.
+/// The problem with this id, if thrumd reports it.
 fn of_problem(context: &CheckContext, found: &Findings, id: &str, fine: &str) -> Finding {
     match context.problem(id) {
-        _ if context.status().is_none() => found.because(id, service::PROCESS, "not asked"),
+        _ if context.status().is_none() => found.because(id, service::PROCESS, "not checked"),
         None => found.ok(id, fine),
         Some(problem) => {
             let mut finding = found.problem(problem);
             if id == "quarantine" {
-                // What was set aside harms nothing else.
+                // Quarantined events affect nothing else.
                 finding.check.state = CheckState::Warn;
             }
             finding
@@ -50,19 +55,19 @@ fn state_dir(found: &Findings, directory: &Path) -> Finding {
     let mode = match mode(directory) {
         Ok(mode) => mode,
         Err(ErrorKind::NotFound) => {
-            return found.ok(id, format!("{shown} is not there yet: the first start makes it"));
+            return found.ok(id, format!("{shown} does not exist yet; the first start creates it"));
         }
         Err(ErrorKind::PermissionDenied) => {
-            return found.skipped(id, format!("{shown} is not for you to look at"));
+            return found.skipped(id, format!("you are not allowed to read {shown}"));
         }
-        Err(kind) => return found.fail(id, format!("can't look at {shown}: {kind}")).next("df -h"),
+        Err(kind) => return found.fail(id, format!("can't read {shown}: {kind}")).next("df -h"),
     };
     if mode & 0o077 != 0 {
-        let text = format!("{shown} has mode {mode:04o}: others on this machine may look into it");
-        let look = found.warn(id, text).next(format!("chmod 0700 {shown}"));
-        return look.fact(format!("mode {mode:04o}"));
+        let text = format!("{shown} has mode {mode:04o}: other users of this machine can read it");
+        let finding = found.warn(id, text).next(format!("chmod 0700 {shown}"));
+        return finding.fact(format!("mode {mode:04o}"));
     }
-    found.ok(id, format!("{shown} is for its owner alone")).fact(format!("mode {mode:04o}"))
+    found.ok(id, format!("only the owner can read {shown}")).fact(format!("mode {mode:04o}"))
 }
 
 fn mode(path: &Path) -> Result<u32, ErrorKind> {
@@ -75,28 +80,28 @@ fn disk(context: &CheckContext, found: &Findings, directory: &Path) -> Finding {
     if let Some(problem) = context.problem(id) {
         return found.problem(problem);
     }
-    // Before the first start the folder isn't there, but what it will be made in is.
-    let place = directory.ancestors().find(|place| place.exists()).unwrap_or(directory);
-    match rustix::fs::statvfs(place) {
+    // Before the first start, only an ancestor of the folder exists.
+    let folder = directory.ancestors().find(|folder| folder.exists()).unwrap_or(directory);
+    match rustix::fs::statvfs(folder) {
         Ok(stat) => {
             let left = stat.f_bavail.saturating_mul(stat.f_frsize);
-            let text = format!("{} left on the disk of {}", size(left), place.display());
-            let look = match left {
+            let text = format!("{} left on the disk of {}", size(left), folder.display());
+            let finding = match left {
                 ..SPACE_OUT => found.fail(id, text).next("df -h"),
                 SPACE_OUT..SPACE_LOW => found.warn(id, text).next("df -h"),
                 _ => found.ok(id, text),
             };
-            look.fact(format!("{} left", size(left)))
+            finding.fact(format!("{} left", size(left)))
         }
         Err(error) => {
-            found.skipped(id, format!("can't ask for the space at {}: {error}", place.display()))
+            found.skipped(id, format!("can't read the space at {}: {error}", folder.display()))
         }
     }
 }
 
 fn log(context: &CheckContext, found: &Findings) -> Finding {
-    let look = of_problem(context, found, "log", "");
-    let Some(status) = context.status().filter(|_| !look.is_bad()) else { return look };
+    let finding = of_problem(context, found, "log", "");
+    let Some(status) = context.status().filter(|_| !finding.is_bad()) else { return finding };
     let text = format!("{}, {}", counted(status.log.events, "event"), size(status.log.size_bytes));
     found.ok("log", format!("the log can be read: {text}")).fact(text)
 }
@@ -110,17 +115,17 @@ fn peers_file(context: &CheckContext, found: &Findings, path: &Path) -> Finding 
     match mode(path) {
         Ok(mode) if mode & 0o077 != 0 => {
             let text =
-                format!("{shown} holds tokens and has mode {mode:04o}: others may read them");
-            let look = found.fail(id, text).next(format!("chmod 0600 {shown}"));
-            look.fact(format!("mode {mode:04o}"))
+                format!("{shown} holds tokens and has mode {mode:04o}: other users can read them");
+            let finding = found.fail(id, text).next(format!("chmod 0600 {shown}"));
+            finding.fact(format!("mode {mode:04o}"))
         }
-        Ok(mode) => {
-            found.ok(id, format!("{shown} is for its owner alone")).fact(format!("mode {mode:04o}"))
-        }
-        Err(ErrorKind::NotFound) => found.ok(id, "no machine was paired yet"),
+        Ok(mode) => found
+            .ok(id, format!("only the owner can read {shown}"))
+            .fact(format!("mode {mode:04o}")),
+        Err(ErrorKind::NotFound) => found.ok(id, "no machine is paired yet"),
         Err(ErrorKind::PermissionDenied) => {
-            found.ok(id, "only the service's own user can see peers.json, as it should be")
+            found.ok(id, "only the user of the service can read peers.json")
         }
-        Err(kind) => found.warn(id, format!("can't look at {shown}: {kind}")).next("df -h"),
+        Err(kind) => found.warn(id, format!("can't read {shown}: {kind}")).next("df -h"),
     }
 }

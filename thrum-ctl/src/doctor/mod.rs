@@ -1,5 +1,5 @@
-//! `thrum doctor`: every link from the installed programs to the last peer, looked at in the order
-//! in which each needs the one before. Changes nothing, and works without the service.
+//! `thrum doctor`: checks every part from the installed programs to the peers, each after the ones it
+//! depends on. Changes nothing, and works without the daemon.
 
 mod agents;
 mod clock;
@@ -22,16 +22,16 @@ mod tests;
 pub use context::CheckContext;
 pub use finding::{Finding, Section, first_broken, state_word};
 
-/// Looks at everything.
+/// Runs all checks.
 pub async fn examine(context: &CheckContext) -> Vec<Finding> {
-    let mut all = install::look(context).await;
-    all.extend(service::look(context).await);
-    all.extend(socket::look(context));
-    all.extend(log::look(context));
-    all.extend(tailnet::look(context).await);
-    all.extend(peers::look(context).await);
-    all.extend(clock::look(context).await);
-    all.extend(agents::look(context));
+    let mut all = install::check(context).await;
+    all.extend(service::check(context).await);
+    all.extend(socket::check(context));
+    all.extend(log::check(context));
+    all.extend(tailnet::check(context).await);
+    all.extend(peers::check(context).await);
+    all.extend(clock::check(context).await);
+    all.extend(agents::check(context));
     problems::add(context, &mut all);
     all
 }

@@ -17,45 +17,45 @@ use crate::clock;
 use crate::error::Error;
 use crate::format::{counted, peer_state};
 
-/// The last link of every peer: whether events flow.
+/// The id of the last check of every peer: whether events are synced.
 const SYNC: &str = "peer_sync";
 
-/// For one peer. The service gives up on each silent link by itself, in 10 s at most; it looks at no
-/// more than four that wait for the other machine.
+/// Time limit of the checks of one peer. At most four of them wait for the other machine, and thrumd
+/// limits each to 10 s.
 const CHECK_LIMIT: Duration = Duration::from_secs(45);
 
-/// The paired machines, and the pairing that is under way.
-pub async fn look(context: &CheckContext) -> Vec<Finding> {
+/// Checks the paired machines and the pairing session.
+pub async fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Peers);
     let Ok(daemon) = &context.daemon else {
-        found.add(found.because("pairing", service::PROCESS, "not asked"));
-        found.add(found.because("peers", service::PROCESS, "not asked"));
+        found.add(found.because("pairing", service::PROCESS, "not checked"));
+        found.add(found.because("peers", service::PROCESS, "not checked"));
         return found.all;
     };
     found.add(pairing(daemon, &found));
     let Some(status) = context.status() else {
-        found.add(found.because("peers", "service_version", "not asked"));
+        found.add(found.because("peers", "service_version", "not checked"));
         return found.all;
     };
     let number = counted(u64::try_from(status.peers.len()).unwrap_or(0), "machine");
     if status.peers.is_empty() {
-        let text = "no machine is paired with this one yet";
+        let text = "no machine is paired yet";
         found.add(found.ok("peers", text).next("thrum peer add").fact(number));
         return found.all;
     }
     found.add(found.ok("peers", format!("{number} paired with this one")).fact(number));
-    let mut chains = chains(&daemon.socket, &status.peers).await;
+    let mut results = check_all(&daemon.socket, &status.peers).await;
     for (index, peer) in status.peers.iter().enumerate() {
-        let chain = chains.remove(&index);
-        for mut look in of_peer(context, &found, peer, chain) {
-            look.peer = Some(peer.name.clone());
-            found.add(look);
+        let result = results.remove(&index);
+        for mut finding in of_peer(context, &found, peer, result) {
+            finding.peer = Some(peer.name.clone());
+            found.add(finding);
         }
     }
     found.all
 }
 
-/// A code that was rejected leaves a trace on the machine that showed it.
+/// The pairing session. A rejected code is visible only on the machine that showed the code.
 fn pairing(daemon: &Daemon, found: &Findings) -> Finding {
     let id = "pairing";
     let list = match &daemon.peers {
@@ -68,40 +68,40 @@ fn pairing(daemon: &Daemon, found: &Findings) -> Finding {
             1 => "1 try".to_owned(),
             n => format!("{n} tries"),
         };
-        let text = format!("`thrum peer add` waits here for {left} more; {tries} left");
+        let text = format!("`thrum peer add` waits on this machine for {left} more, {tries} left");
         return if attempts_left >= thrum_api::limits::PAIRING_ATTEMPTS {
             found.ok(id, text)
         } else {
-            let text = format!("a wrong code came: {text}");
-            found.warn(id, text).next("there, type the code that this machine shows")
+            let text = format!("a wrong code was received: {text}");
+            found.warn(id, text).next("on the other machine, type the code that this one shows")
         };
     }
     let text = match &list.last_pairing {
         Some(PairingNews::Locked { caller }) => format!(
-            "the last pairing was locked after too many wrong codes, the last one from {caller}"
+            "the last pairing session was locked after too many wrong codes, the last from {caller}"
         ),
-        Some(PairingNews::Expired) => "the last pairing code ran out of time".to_owned(),
-        Some(_) | None => return found.ok(id, "no pairing is under way"),
+        Some(PairingNews::Expired) => "the last pairing session has expired".to_owned(),
+        Some(_) | None => return found.ok(id, "no pairing session is open"),
     };
-    found.warn(id, text).next("thrum peer add shows a new code")
+    found.warn(id, text).next("thrum peer add (shows a new code)")
 }
 
-pub(super) type Chain = Result<PeerCheckResult, Error>;
+pub(super) type PeerResult = Result<PeerCheckResult, Error>;
 
-/// Asks for all chains at once: one that answers slowly holds nobody up.
-async fn chains(
+/// Checks all peers at once, so that a slow one does not delay the others.
+async fn check_all(
     socket: &std::path::Path,
     peers: &[PeerStatus],
-) -> std::collections::BTreeMap<usize, Chain> {
+) -> std::collections::BTreeMap<usize, PeerResult> {
     let mut all = JoinSet::new();
     for (index, peer) in peers.iter().enumerate() {
         let (socket, id) = (socket.to_owned(), peer.daemon_id.to_string());
-        all.spawn(async move { (index, chain(socket, id).await) });
+        all.spawn(async move { (index, check_peer(socket, id).await) });
     }
     all.join_all().await.into_iter().collect()
 }
 
-async fn chain(socket: PathBuf, peer: String) -> Chain {
+async fn check_peer(socket: PathBuf, peer: String) -> PeerResult {
     let work = async {
         let mut client = Client::open(&socket).await?;
         client.call::<PeerCheck>(&PeerCheckParams { peer }).await
@@ -113,66 +113,66 @@ fn of_peer(
     context: &CheckContext,
     found: &Findings,
     peer: &PeerStatus,
-    chain: Option<Chain>,
+    result: Option<PeerResult>,
 ) -> Vec<Finding> {
     let off = context.status().and_then(|status| {
         let causes = ["identity", "sync_setting", "tailnet_kind", "tailnet_up"];
         status.problems.iter().find(|problem| causes.contains(&problem.id.as_str()))
     });
     if let Some(cause) = off {
-        return vec![found.because(SYNC, &cause.id, "this machine reaches no peer")];
+        return vec![found.because(SYNC, &cause.id, "this machine can't reach any peer")];
     }
-    let mut looks = chain.map_or_else(Vec::new, |chain| links(found, chain));
-    let broken = looks.iter().find(|look| look.check.state == CheckState::Fail);
-    let blame = broken.map(|look| look.check.id.clone());
-    looks.push(elsewhere(found, peer));
-    looks.push(flow(found, peer, blame.as_deref()));
-    looks
+    let mut findings = result.map_or_else(Vec::new, |result| connection(found, result));
+    let failed = findings.iter().find(|finding| finding.check.state == CheckState::Fail);
+    let cause = failed.map(|finding| finding.check.id.clone());
+    findings.push(token_use(found, peer));
+    findings.push(sync(found, peer, cause.as_deref()));
+    findings
 }
 
-/// The links, as the service found them. One that does not say is no good sign.
-pub(super) fn links(found: &Findings, chain: Chain) -> Vec<Finding> {
-    match chain {
-        Ok(chain) => {
-            chain.checks.into_iter().map(|check| Finding::of(Section::Peers, check)).collect()
+/// The checks of the connection, as thrumd reports them. No report counts as a failure.
+pub(super) fn connection(found: &Findings, result: PeerResult) -> Vec<Finding> {
+    match result {
+        Ok(result) => {
+            result.checks.into_iter().map(|check| Finding::of(Section::Peers, check)).collect()
         }
         Err(error) => {
-            let text = format!("the service could not look at it: {error}");
+            let text = format!("thrumd could not check it: {error}");
             vec![found.fail("peer_known", text).next("thrum daemon logs -n 50")]
         }
     }
 }
 
-/// Whether somebody else used its token.
-fn elsewhere(found: &Findings, peer: &PeerStatus) -> Finding {
+/// Whether another machine used the peer's token.
+fn token_use(found: &Findings, peer: &PeerStatus) -> Finding {
     let id = "peer_token_elsewhere";
     if peer.refused_elsewhere == 0 {
-        return found.ok(id, "its token came from nowhere else");
+        return found.ok(id, "no other machine used its token");
     }
     let times = counted(peer.refused_elsewhere, "time");
     let caller = peer.refused_caller.as_deref().unwrap_or("another machine");
     let text = format!(
-        "its token was refused {times} because it came from {caller}: it is that machine now, or its \
-         token was stolen; pairing again makes a new one"
+        "its token was refused {times} because it came from {caller}: the peer is that machine now, \
+         or its token was stolen; pairing again makes a new token"
     );
-    found.fail(id, text).next("thrum peer add, and there: thrum peer join").fact(times)
+    found.fail(id, text).next("thrum peer add, and on the peer: thrum peer join").fact(times)
 }
 
-/// Whether events flow, by what sync saw.
-fn flow(found: &Findings, peer: &PeerStatus, blame: Option<&str>) -> Finding {
+/// Whether events are synced, by the state of the peer.
+fn sync(found: &Findings, peer: &PeerStatus, cause: Option<&str>) -> Finding {
     let word = peer_state(peer.state);
     let last = ago_or_never(peer.last_sync, clock::now());
     let error = peer.last_error.as_deref().filter(|_| peer.failures > 0);
     let text = match error {
-        Some(error) => format!("{word}, last news {last}: {error}"),
-        None => format!("{word}, last news {last}"),
+        Some(error) => format!("{word}, last sync {last}: {error}"),
+        None => format!("{word}, last sync {last}"),
     };
-    if let Some(blame) = blame {
-        return found.because(SYNC, blame, text);
+    if let Some(cause) = cause {
+        return found.because(SYNC, cause, text);
     }
     let finding = match (peer.problem(), peer.state) {
         (Some(problem), PeerState::RemovedUs) => found.problem(&problem),
-        // All links hold now, so the next try will do.
+        // All other checks succeed, so the next try will succeed, too.
         (Some(_), _) => found.warn(SYNC, text).next(format!("thrum peer sync {}", peer.name)),
         (None, _) => found.ok(SYNC, text),
     };

@@ -2,8 +2,8 @@ use super::context::CheckContext;
 use super::finding::{Finding, Section};
 use thrum_api::local::{Check, CheckState};
 
-/// Adds every problem of `status` that no check showed: one of a newer service, or one that came
-/// up between the two looks.
+/// Adds every problem of `status` that no check showed: one of a newer thrumd, or one that arose
+/// meanwhile.
 pub fn add(context: &CheckContext, all: &mut Vec<Finding>) {
     let Some(status) = context.status() else { return };
     for problem in &status.problems {
@@ -17,11 +17,11 @@ pub fn add(context: &CheckContext, all: &mut Vec<Finding>) {
             id: problem.id.clone(),
             state: CheckState::Fail,
             message: problem.message.clone(),
-            // Here the doctor is at work already.
+            // This is `thrum doctor`.
             next: problem.next.clone().filter(|next| next != "thrum doctor"),
             because: None,
         };
-        let place = all.iter().rposition(|found| found.section <= Section::Service);
-        all.insert(place.map_or(0, |place| place + 1), Finding::of(Section::Service, check));
+        let last = all.iter().rposition(|found| found.section <= Section::Service);
+        all.insert(last.map_or(0, |index| index + 1), Finding::of(Section::Service, check));
     }
 }

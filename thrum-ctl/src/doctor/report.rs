@@ -1,5 +1,5 @@
-//! What a person pastes into an issue. It is made of ids, our own words and numbers alone: nothing
-//! that a daemon, a peer, a file or the environment said is repeated.
+//! The report for an issue. It contains only ids, our own words and numbers, and nothing that comes from a
+//! daemon, a peer, a file or the environment.
 
 use serde::{Serialize, Serializer};
 use thrum_api::local::CheckState;
@@ -8,7 +8,7 @@ use super::command::output;
 use super::context::CheckContext;
 use super::finding::{Finding, state_word};
 
-/// The report.
+/// A report that is safe to publish.
 #[derive(Debug, Serialize)]
 pub struct Report {
     #[serde(serialize_with = "in_order")]
@@ -32,7 +32,7 @@ struct Line {
     fact: Option<String>,
 }
 
-/// An object whose members keep their order.
+/// Serializes an object whose members keep their order.
 fn in_order<T: Serialize, S: Serializer>(
     members: &[(&'static str, T)],
     to: S,
@@ -40,7 +40,7 @@ fn in_order<T: Serialize, S: Serializer>(
     to.collect_map(members.iter().map(|(name, value)| (name, value)))
 }
 
-/// Of these findings.
+/// The report of these findings.
 pub async fn of(context: &CheckContext, all: &[Finding]) -> Report {
     let running = context
         .daemon
@@ -58,8 +58,8 @@ pub async fn of(context: &CheckContext, all: &[Finding]) -> Report {
 
 fn line<'a>(found: &'a Finding, peers: &mut Vec<&'a str>) -> Line {
     let peer = found.peer.as_deref().map(|name| {
-        let place = peers.iter().position(|known| *known == name);
-        place.unwrap_or_else(|| {
+        let index = peers.iter().position(|known| *known == name);
+        index.unwrap_or_else(|| {
             peers.push(name);
             peers.len() - 1
         }) + 1
@@ -74,19 +74,19 @@ fn line<'a>(found: &'a Finding, peers: &mut Vec<&'a str>) -> Line {
     }
 }
 
-/// Ids may come from a daemon of another version; an id has no room for a name.
+/// The id, if it looks like one. It may come from a daemon of another version.
 fn id_only(text: &str) -> String {
     let is_id = text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if is_id { text.to_owned() } else { "unknown".to_owned() }
 }
 
-/// A fact is ours, but for a few words of other programs (a version, a state).
+/// The fact, if it is harmless. A few contain words of other programs: a version, a state.
 fn fact_only(text: &str) -> String {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b" .,-+".contains(&b);
     if text.len() <= 60 && text.bytes().all(fits) { text.to_owned() } else { "unknown".to_owned() }
 }
 
-/// A version has digits, dots and a short tail.
+/// The version, if it looks like one.
 fn version_only(text: &str) -> String {
     let fits = text.len() <= 40
         && text.starts_with(|c: char| c.is_ascii_digit())
@@ -94,7 +94,7 @@ fn version_only(text: &str) -> String {
     if fits { text.to_owned() } else { "unknown".to_owned() }
 }
 
-/// System, release and processor; `uname` without the machine's name.
+/// Operating system, release and processor, without the machine's name.
 async fn system() -> String {
     let uname = output("uname", &["-srm"]).await.filter(|answer| answer.ok);
     let kernel = uname.map_or_else(
@@ -132,7 +132,7 @@ fn counts(context: &CheckContext) -> Vec<(&'static str, u64)> {
 }
 
 impl Report {
-    /// As text, ready to be pasted.
+    /// The report as text.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec!["```".to_owned(), "thrum doctor --report".to_owned()];
         lines.extend(self.versions.iter().map(|(name, value)| format!("{name:<8} {value}")));

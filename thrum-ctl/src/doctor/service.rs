@@ -12,64 +12,64 @@ use crate::error::Error;
 use crate::log_file::tail;
 use crate::{clock, terminal};
 
-/// The id that much follows from.
+/// The id of the check of the process, on which many others depend.
 pub const PROCESS: &str = "service_process";
-/// How far back the log lines are searched.
+/// Number of log lines that are searched for errors.
 const LINES: usize = 200;
 
-/// Whether the process lives.
+/// The state of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Process {
     /// It answers.
     Answers,
-    /// It lives, and doesn't.
-    Lives(u32),
-    /// There is none.
+    /// It runs with this process id, but does not answer.
+    Unresponsive(u32),
+    /// It does not run.
     Gone,
-    /// We may not look.
+    /// This user may not see it.
     Hidden,
 }
 
-/// The process, and what starts it.
-pub async fn look(context: &CheckContext) -> Vec<Finding> {
+/// Checks the process and its service manager.
+pub async fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Service);
     let unit = unit(context, &found).await;
     let unit_failed = unit.check.state == thrum_api::local::CheckState::Fail;
     found.add(unit);
     let settings = settings(context, &found).await;
-    let wrong = settings.check.state == thrum_api::local::CheckState::Fail;
+    let settings_failed = settings.check.state == thrum_api::local::CheckState::Fail;
     found.add(settings);
-    let blame = if unit_failed {
+    let cause = if unit_failed {
         Some("service_unit")
-    } else if wrong {
+    } else if settings_failed {
         Some("service_settings")
     } else {
         None
     };
-    found.add(process_look(context, &found, blame));
+    found.add(process_finding(context, &found, cause));
     found.add(version(context, &found));
     found.add(last_error(context, &found).await);
     found.all
 }
 
-/// What systemd says of the system's service.
+/// The state of the system service in systemd.
 async fn unit(context: &CheckContext, found: &Findings) -> Finding {
     let id = "service_unit";
     if !context.unit {
-        let text = "no system service is installed: `thrum daemon start` runs one of your own";
+        let text = "no system service is installed; `thrum daemon start` starts your own daemon";
         return found.ok(id, text).fact("no unit");
     }
     let words = ["show", "thrumd.service", "-p", "LoadState,ActiveState,SubState,Result,NRestarts"];
     let Some(answer) = output("systemctl", &words).await.filter(|answer| answer.ok) else {
-        return found.skipped(id, "thrumd.service is installed, and systemd does not run here");
+        return found.skipped(id, "thrumd.service is installed, but systemd is not running");
     };
     let values: BTreeMap<&str, &str> =
         answer.stdout.lines().filter_map(|line| line.split_once('=')).collect();
     let value = |name| values.get(name).copied().unwrap_or_default();
     let (active, result) = (value("ActiveState"), value("Result"));
     let fact = format!("{} {active} {} {result}", value("LoadState"), value("SubState"));
-    let meant = context.owner() == Owner::System;
-    let look = match active {
+    let in_use = context.owner() == Owner::System;
+    let finding = match active {
         "active" if value("NRestarts").parse().is_ok_and(|n: u32| n > 0) => {
             let text = format!("thrumd.service is active, restarted {} times", value("NRestarts"));
             found.ok(id, text)
@@ -77,54 +77,54 @@ async fn unit(context: &CheckContext, found: &Findings) -> Finding {
         "active" | "reloading" => found.ok(id, "thrumd.service is active"),
         "failed" => {
             let text = format!("thrumd.service has failed ({result})");
-            let look = if meant { found.fail(id, text) } else { found.warn(id, text) };
-            look.next("journalctl -u thrumd -n 50")
+            let finding = if in_use { found.fail(id, text) } else { found.warn(id, text) };
+            finding.next("journalctl -u thrumd -n 50")
         }
-        "activating" if meant && value("SubState") == "auto-restart" => {
-            let text = format!("thrumd.service keeps ending ({result}), and is started again");
+        "activating" if in_use && value("SubState") == "auto-restart" => {
+            let text = format!("thrumd.service ends again and again ({result})");
             found.fail(id, text).next("journalctl -u thrumd -n 50")
         }
-        _ if value("LoadState") == "masked" && meant => found
+        _ if value("LoadState") == "masked" && in_use => found
             .fail(id, "thrumd.service is masked: systemd refuses to start it")
             .next("sudo systemctl unmask thrumd.service"),
-        "inactive" if meant && context.daemon.is_err() => found
+        "inactive" if in_use && context.daemon.is_err() => found
             .fail(id, "thrumd.service is not started")
             .next("sudo systemctl enable --now thrumd.socket thrumd.service"),
         "activating" | "deactivating" => {
             found.warn(id, format!("thrumd.service is {active}")).next("systemctl status thrumd")
         }
-        _ => found.ok(id, format!("thrumd.service is installed and {active}; it is not in use")),
+        _ => found.ok(id, format!("thrumd.service is installed and {active}, but not in use")),
     };
-    look.fact(fact)
+    finding.fact(fact)
 }
 
-/// Whether a service of this user could start at all.
+/// Whether the settings of this user's own daemon are valid.
 async fn settings(context: &CheckContext, found: &Findings) -> Finding {
     let id = "service_settings";
     if context.daemon.is_ok() {
-        return found.ok(id, "the running service took its settings");
+        return found.ok(id, "the running thrumd accepted its settings");
     }
     let Ok(thrumd) = &context.thrumd else {
-        return found.because(id, "install_thrumd", "no thrumd to ask");
+        return found.because(id, "install_thrumd", "no thrumd found");
     };
     if context.owner() != Owner::User {
-        return found.skipped(id, "the settings of the system service: journalctl -u thrumd -n 50");
+        return found.skipped(id, "for the system service see: journalctl -u thrumd -n 50");
     }
     let state_dir = context.state_dir();
     let variables = [("THRUM_STATE_DIR", state_dir.as_os_str())];
     match output_with_env(thrumd, &["--check-config"], &variables).await {
         None => found.because(id, "install_thrumd", "thrumd does not start"),
-        Some(answer) if answer.ok => found.ok(id, "thrumd takes the settings as they are"),
+        Some(answer) if answer.ok => found.ok(id, "thrumd accepts its settings"),
         Some(answer) => {
             let why = one_line(answer.stderr.trim().trim_start_matches("Error: "));
             found
-                .fail(id, format!("thrumd does not take its settings: {why}"))
+                .fail(id, format!("thrumd rejects its settings: {why}"))
                 .next("thrumd --print-config")
         }
     }
 }
 
-/// Whether the process lives, by what it left in its lock file.
+/// The state of the process, by the process id in its lock file.
 pub fn process(context: &CheckContext) -> Process {
     let error = match &context.daemon {
         Ok(_) => return Process::Answers,
@@ -133,37 +133,36 @@ pub fn process(context: &CheckContext) -> Process {
     let lock = context.state_dir().join("thrumd.lock");
     match std::fs::read_to_string(&lock) {
         Ok(text) => match text.trim().parse() {
-            Ok(pid) if lives(pid) => Process::Lives(pid),
+            Ok(pid) if is_thrumd(pid) => Process::Unresponsive(pid),
             _ => Process::Gone,
         },
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Process::Gone,
         Err(_) if matches!(error, Error::NotPermitted { .. } | Error::TimedOut { .. }) => {
             Process::Hidden
         }
-        // Nobody listens, or there is nothing to listen on.
+        // Nothing listens on the socket, or there is none.
         Err(_) => Process::Gone,
     }
 }
 
-/// Whether this process is there, and is a thrumd as far as that can be seen: numbers are given
-/// again.
-fn lives(pid: u32) -> bool {
+/// Whether this process exists and is thrumd as far as can be seen. Process ids are reused.
+fn is_thrumd(pid: u32) -> bool {
     let name = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("comm"));
     is_running(pid) && name.map_or(true, |name| name.trim() == "thrumd")
 }
 
-fn process_look(context: &CheckContext, found: &Findings, blame: Option<&str>) -> Finding {
+fn process_finding(context: &CheckContext, found: &Findings, cause: Option<&str>) -> Finding {
     let start = context.owner().how_to_start().trim_start_matches("start it: ");
     match process(context) {
         Process::Answers => {
             let pid = context.daemon.as_ref().map_or(0, |daemon| daemon.health.pid);
-            found.ok(PROCESS, format!("thrumd runs, pid {pid}"))
+            found.ok(PROCESS, format!("thrumd is running, pid {pid}"))
         }
-        Process::Lives(pid) => {
-            found.ok(PROCESS, format!("thrumd lives, pid {pid}, and did not answer"))
+        Process::Unresponsive(pid) => {
+            found.ok(PROCESS, format!("thrumd is running, pid {pid}, but did not answer"))
         }
         Process::Hidden => {
-            let text = "its state directory is not for you to look into";
+            let text = "you are not allowed to read its state directory";
             match &context.daemon {
                 Err(Error::NotPermitted { .. }) => {
                     found.because(PROCESS, "socket_permission", text)
@@ -171,17 +170,17 @@ fn process_look(context: &CheckContext, found: &Findings, blame: Option<&str>) -
                 _ => found.skipped(PROCESS, text),
             }
         }
-        Process::Gone => match blame {
-            Some(blame) => found.because(PROCESS, blame, "thrumd is not running"),
+        Process::Gone => match cause {
+            Some(cause) => found.because(PROCESS, cause, "thrumd is not running"),
             None => {
                 let held = matches!(&context.daemon, Err(Error::TimedOut { .. }));
                 let why = context.how_to_see_why().filter(|_| held);
                 let next = why.unwrap_or_else(|| start.to_owned());
                 let text = match &context.daemon {
-                    Err(Error::Died { .. }) => "thrumd is not running: it died, or was killed",
-                    // Only a service manager has its socket open nevertheless.
+                    Err(Error::Died { .. }) => "thrumd is not running: it died or was killed",
+                    // Only a service manager holds its socket open without it.
                     Err(Error::TimedOut { .. }) => {
-                        "thrumd is not running, though its socket is held open: it can't start"
+                        "thrumd is not running and can't start; a service manager holds its socket open"
                     }
                     _ => "thrumd is not running",
                 };
@@ -194,28 +193,29 @@ fn process_look(context: &CheckContext, found: &Findings, blame: Option<&str>) -
 fn version(context: &CheckContext, found: &Findings) -> Finding {
     let (id, ours) = ("service_version", env!("CARGO_PKG_VERSION"));
     let Ok(daemon) = &context.daemon else {
-        return found.because(id, PROCESS, "not asked");
+        return found.because(id, PROCESS, "not checked");
     };
     let theirs = &daemon.health.version;
-    let look = match &daemon.status {
+    let finding = match &daemon.status {
         Err(error) => {
-            let text = format!("this thrum and the thrumd that runs ({theirs}) don't fit: {error}");
+            let text =
+                format!("this thrum and the running thrumd ({theirs}) are incompatible: {error}");
             found.fail(id, text).next("thrum daemon restart")
         }
-        Ok(_) if theirs == ours => found.ok(id, format!("the thrumd that runs is {theirs}, too")),
+        Ok(_) if theirs == ours => found.ok(id, format!("the running thrumd is {theirs}, too")),
         Ok(_) => found
-            .warn(id, format!("the thrumd that runs is {theirs}, and this thrum is {ours}"))
+            .warn(id, format!("the running thrumd is {theirs}, but this thrum is {ours}"))
             .next("thrum daemon restart"),
     };
-    look.fact(format!("running {theirs}"))
+    finding.fact(format!("running {theirs}"))
 }
 
-/// The last error that the service wrote: since its start if it runs, else before its end.
+/// The last error in the log of the daemon: since its start if it runs, or else before its end.
 async fn last_error(context: &CheckContext, found: &Findings) -> Finding {
     let id = "service_last_error";
     let file = context.state_dir().join("thrumd.log");
     let daemon = context.daemon.as_ref().ok();
-    let (lines, place) = match daemon.map(|daemon| daemon.health.log_path.as_deref()) {
+    let (lines, source) = match daemon.map(|daemon| daemon.health.log_path.as_deref()) {
         Some(Some(path)) => (tail(Path::new(path), LINES), path.to_owned()),
         None if file.exists() => (tail(&file, LINES), file.display().to_string()),
         Some(None) | None => (journal(context).await, "the journal".to_owned()),
@@ -226,7 +226,7 @@ async fn last_error(context: &CheckContext, found: &Findings) -> Finding {
     });
     match last_error_of(&lines, since) {
         Some(line) => found
-            .warn(id, format!("the last error in {place}: {line}"))
+            .warn(id, format!("the last error in {source}: {line}"))
             .next(if context.owner() == Owner::System && daemon.is_none() {
                 "journalctl -u thrumd -n 50"
             } else {
@@ -234,7 +234,7 @@ async fn last_error(context: &CheckContext, found: &Findings) -> Finding {
             })
             .fact("an error is in the log"),
         None if lines.is_empty() => found.ok(id, "no log lines were found"),
-        None => found.ok(id, format!("no error in {place}")),
+        None => found.ok(id, format!("no error in {source}")),
     }
 }
 
@@ -245,7 +245,7 @@ async fn journal(context: &CheckContext) -> Vec<String> {
     let words = ["-u", "thrumd", "-b", "-p", "err", "-n", "20", "-q", "-o", "short-iso-precise"];
     let answer = output("journalctl", &words).await;
     let lines = answer.map(|answer| answer.stdout).unwrap_or_default();
-    // "2026-11-25T16:00:00.123456+00:00 host thrumd[1]: text"
+    // The format is "2026-11-25T16:00:00.123456+00:00 host thrumd[1]: text".
     let strip = |line: &str| {
         let (time, rest) = line.split_once(' ')?;
         let time: jiff::Timestamp = time.parse().ok()?;
@@ -255,8 +255,8 @@ async fn journal(context: &CheckContext) -> Vec<String> {
     lines.lines().filter_map(strip).collect()
 }
 
-/// The last line that tells an error. A line is `TIME ERROR text`, or `Error: text` when it was
-/// written before or after the log; that one has no time, so it counts only for a service that ended.
+/// The last line with an error: `TIME ERROR text` from the log, or `Error: text` from a failed start.
+/// The latter has no time, so it counts only if the daemon has ended.
 pub fn last_error_of(lines: &[String], since: Option<Timestamp>) -> Option<String> {
     lines.iter().rev().find_map(|line| {
         let line = anstream::adapter::strip_str(line).to_string();
@@ -271,7 +271,7 @@ pub fn last_error_of(lines: &[String], since: Option<Timestamp>) -> Option<Strin
     })
 }
 
-/// The text as one line that a person still reads.
+/// The text as one line of limited length.
 pub fn one_line(text: &str) -> String {
     const MAX: usize = 300;
     let text = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");

@@ -6,17 +6,17 @@ use thrum_api::duration::rounded;
 use crate::endpoint::{Endpoint, Owner};
 use crate::error::Error;
 
-/// The way to the service.
-pub fn look(context: &CheckContext) -> Vec<Finding> {
+/// Checks the socket of the daemon.
+pub fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Socket);
     let endpoint = context.endpoint();
     let path = endpoint.path.display();
-    let here = format!("{path} ({})", why(context, &endpoint));
+    let shown = format!("{path} ({})", reason(context, &endpoint));
     let error = match &context.daemon {
         Ok(daemon) => {
-            found.add(found.ok("socket_found", format!("the socket is {here}")));
+            found.add(found.ok("socket_found", format!("the socket is {shown}")));
             found.add(found.ok("socket_permission", "you may use it"));
-            let text = format!("it answers; running for {}", rounded(daemon.health.uptime_ms));
+            let text = format!("thrumd answers, running for {}", rounded(daemon.health.uptime_ms));
             found.add(found.ok("socket_answers", text));
             return found.all;
         }
@@ -32,28 +32,28 @@ pub fn look(context: &CheckContext) -> Vec<Finding> {
         Error::NotPermitted { path, hint, .. } => {
             let path = path.display();
             found.add(found.ok("socket_found", format!("the socket is {path}")));
-            let text = format!("you may not use {path}");
+            let text = format!("you are not allowed to use {path}");
             found.add(found.fail("socket_permission", text).next(hint.as_str()));
-            found.add(found.because("socket_answers", "socket_permission", "not asked"));
+            found.add(found.because("socket_answers", "socket_permission", "not checked"));
         }
         Error::Died { .. } => {
-            found.add(found.ok("socket_found", format!("the socket is {here}")));
+            found.add(found.ok("socket_found", format!("the socket is {shown}")));
             found.add(found.ok("socket_permission", "you may use it"));
-            let text = "nobody listens on it";
+            let text = "nothing listens on the socket";
             found.add(match process(context) {
                 Process::Gone => found.because("socket_answers", PROCESS, text),
                 _ => found.fail("socket_answers", text).next("thrum daemon restart"),
             });
         }
         Error::TimedOut { .. } => {
-            found.add(found.ok("socket_found", format!("the socket is {here}")));
+            found.add(found.ok("socket_found", format!("the socket is {shown}")));
             found.add(found.ok("socket_permission", "you may use it"));
-            let text = "it takes calls, and nobody answers them";
+            let text = "the socket is open, but thrumd does not answer";
             found.add(match process(context) {
                 Process::Gone => found.because("socket_answers", PROCESS, text),
-                alive => {
-                    let next = context.how_to_see_why().unwrap_or_else(|| match alive {
-                        Process::Lives(pid) => format!("ps -o stat,wchan,etime -p {pid}"),
+                process => {
+                    let next = context.how_to_see_why().unwrap_or_else(|| match process {
+                        Process::Unresponsive(pid) => format!("ps -o stat,wchan,etime -p {pid}"),
                         _ => "thrum daemon restart".to_owned(),
                     });
                     found.fail("socket_answers", text).next(next).fact(error.word())
@@ -61,22 +61,22 @@ pub fn look(context: &CheckContext) -> Vec<Finding> {
             });
         }
         other => {
-            found.add(found.ok("socket_found", format!("the socket is {here}")));
+            found.add(found.ok("socket_found", format!("the socket is {shown}")));
             found.add(found.ok("socket_permission", "you may use it"));
             let mut text = format!("no proper answer: {other}");
             for cause in other.causes() {
                 text.push_str(&format!(": {cause}"));
             }
             let next = other.hint().unwrap_or_else(|| "thrum daemon restart".to_owned());
-            let look = found.fail("socket_answers", text).next(next);
-            found.add(look.fact(other.word()));
+            let finding = found.fail("socket_answers", text).next(next);
+            found.add(finding.fact(other.word()));
         }
     }
     found.all
 }
 
-/// Why this endpoint and no other.
-fn why(context: &CheckContext, endpoint: &Endpoint) -> &'static str {
+/// Why this endpoint is used.
+fn reason(context: &CheckContext, endpoint: &Endpoint) -> &'static str {
     if context.endpoints.socket.is_some() {
         return "named by --socket or THRUM_SOCKET";
     }

@@ -9,20 +9,20 @@ use super::localapi::{Tailscaled, tailscaled};
 use super::service;
 use crate::endpoint::Owner;
 
-/// The way to other machines.
-pub async fn look(context: &CheckContext) -> Vec<Finding> {
+/// Checks the connection to the tailnet.
+pub async fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Tailnet);
     let settings = TailnetSettings::of(context).await;
     found.add(allowed(context, &found));
     found.add(kind(context, &found, &settings));
-    for look in of_tailscaled(&found, &settings).await {
-        found.add(look);
+    for finding in of_tailscaled(&found, &settings).await {
+        found.add(finding);
     }
     let up = up(context, &found);
-    // The service's words repeat what tailscaled said.
-    let blame = found.all.iter().find(|look| look.check.state == CheckState::Fail);
-    let up = match blame.filter(|_| up.is_bad()) {
-        Some(blame) => found.because("tailnet_up", &blame.check.id, up.check.message),
+    // thrumd's message only repeats what an earlier check found.
+    let cause = found.all.iter().find(|finding| finding.check.state == CheckState::Fail);
+    let up = match cause.filter(|_| up.is_bad()) {
+        Some(cause) => found.because("tailnet_up", &cause.check.id, up.check.message),
         None => up,
     };
     found.add(up);
@@ -30,20 +30,20 @@ pub async fn look(context: &CheckContext) -> Vec<Finding> {
     found.all
 }
 
-/// What is wanted of the tailnet.
+/// The settings of the tailnet.
 struct TailnetSettings {
     kind: Option<TailnetKind>,
     socket: Option<PathBuf>,
-    /// Somebody was paired, or is to be: a missing tailnet is missed.
+    /// Whether the tailnet is needed, because there are peers or sync is on.
     needed: bool,
 }
 
 impl TailnetSettings {
-    /// As the service says, else as its settings say.
+    /// Reads them from the daemon's status, or else from its configuration.
     async fn of(context: &CheckContext) -> Self {
         if let Some(status) = context.status() {
             let needed = status.sync.enabled || !status.peers.is_empty();
-            // Its own: this shell's environment may be another one.
+            // The daemon's own socket; the environment of this shell may name another one.
             let socket = status.tailnet.tailscaled_socket.as_ref().map(PathBuf::from);
             return Self { kind: Some(status.tailnet.kind), socket, needed };
         }
@@ -76,14 +76,14 @@ impl TailnetSettings {
     }
 }
 
-/// Whether sync may be on at all.
+/// Whether sync is allowed.
 fn allowed(context: &CheckContext, found: &Findings) -> Finding {
     let id = "sync_setting";
     if let Some(problem) = context.problem(id) {
         return found.problem(problem);
     }
     match context.status() {
-        None => found.because(id, service::PROCESS, "not asked"),
+        None => found.because(id, service::PROCESS, "not checked"),
         Some(status) if status.sync.enabled => found.ok(id, "sync is on").fact("on"),
         Some(status) => {
             let text = format!("sync is {}", status.tailnet.state);
@@ -98,38 +98,38 @@ fn kind(context: &CheckContext, found: &Findings, settings: &TailnetSettings) ->
         return found.problem(problem);
     }
     let (text, fact) = match settings.kind {
-        None => return found.because(id, "install_thrumd", "nobody to ask for the settings"),
+        None => return found.because(id, "install_thrumd", "the settings are unknown"),
         Some(TailnetKind::Tailscaled) => {
-            ("peers are reached by this machine's tailscaled", "tailscaled")
+            ("peers are reached through this machine's tailscaled", "tailscaled")
         }
         Some(TailnetKind::Private) => {
-            ("peers are reached by a tailscaled of thrumd's own", "private")
+            ("peers are reached through a tailscaled of thrumd's own", "private")
         }
         Some(TailnetKind::Loopback) => (
-            "the loopback kind reaches daemons of this machine alone, and knows nobody",
+            "the loopback kind reaches only daemons on this machine, and identifies no caller",
             "loopback",
         ),
     };
     found.ok(id, text).fact(fact)
 }
 
-/// The machine's tailscaled: there, running, logged in.
+/// Whether the machine's tailscaled is installed, running and logged in.
 async fn of_tailscaled(found: &Findings, settings: &TailnetSettings) -> [Finding; 3] {
     let ids @ [installed, running, login] =
         ["tailscale_installed", "tailscale_running", "tailscale_login"];
     match settings.kind {
         Some(TailnetKind::Tailscaled) | None => {}
         Some(_) => {
-            return ids.map(|id| found.skipped(id, "no tailscaled of this machine is needed"));
+            return ids.map(|id| found.skipped(id, "this machine's tailscaled is not needed"));
         }
     }
-    // Without peers nobody misses it yet.
+    // Without peers it is not needed yet.
     let bad = |id: &str, text: String, next: &str| {
-        let look = if settings.needed { found.fail(id, text) } else { found.warn(id, text) };
-        look.next(next)
+        let finding = if settings.needed { found.fail(id, text) } else { found.warn(id, text) };
+        finding.next(next)
     };
     let sudo = if cfg!(target_os = "macos") { "" } else { "sudo " };
-    let fine = |id| found.ok(id, "tailscaled is installed");
+    let is_installed = || found.ok(installed, "tailscaled is installed");
     match tailscaled(settings.socket.as_deref()).await {
         Tailscaled::NotInstalled => [
             bad(
@@ -148,27 +148,23 @@ async fn of_tailscaled(found: &Findings, settings: &TailnetSettings) -> [Finding
                 "sudo systemctl enable --now tailscaled"
             };
             let text = "tailscaled is not running".to_owned();
-            [
-                fine(installed),
-                bad(running, text, next),
-                found.because(login, running, "not running"),
-            ]
+            [is_installed(), bad(running, text, next), found.because(login, running, "not running")]
         }
         Tailscaled::NoPermission => [
-            fine(installed),
-            found.skipped(running, "tailscaled's socket is not for you; thrumd asks it itself"),
-            found.skipped(login, "not asked"),
+            is_installed(),
+            found.skipped(running, "only thrumd is allowed to use tailscaled's socket"),
+            found.skipped(login, "not checked"),
         ],
         Tailscaled::NoAnswer(why) => {
-            let text = format!("tailscaled gives no proper answer: {why}");
+            let text = format!("tailscaled does not answer properly: {why}");
             let next = "tailscale status";
-            [fine(installed), bad(running, text, next), found.because(login, running, "not asked")]
+            [is_installed(), bad(running, text, next), found.because(login, running, "not checked")]
         }
-        Tailscaled::Says(status) => {
+        Tailscaled::Answers(status) => {
             let state = status.backend_state.as_str();
             let version = status.version.split('-').next().unwrap_or_default();
             let up = format!("{sudo}tailscale up");
-            let look = match state {
+            let finding = match state {
                 "Running" => found.ok(login, "this machine is logged in to its tailnet"),
                 "NeedsLogin" => bad(
                     login,
@@ -178,8 +174,7 @@ async fn of_tailscaled(found: &Findings, settings: &TailnetSettings) -> [Finding
                 "Stopped" => bad(login, "tailscaled is stopped".to_owned(), &up),
                 "NeedsMachineAuth" => bad(
                     login,
-                    "this machine waits for the approval of an administrator of the tailnet"
-                        .to_owned(),
+                    "this machine waits for approval by an administrator of the tailnet".to_owned(),
                     "approve it in the tailnet's admin console",
                 ),
                 other => found
@@ -187,16 +182,16 @@ async fn of_tailscaled(found: &Findings, settings: &TailnetSettings) -> [Finding
                     .next("tailscale status"),
             };
             let running = found.ok(running, format!("tailscaled {version} is running"));
-            [fine(installed), running.fact(format!("tailscaled {version}")), look.fact(state)]
+            [is_installed(), running.fact(format!("tailscaled {version}")), finding.fact(state)]
         }
     }
 }
 
-/// The service's own view: whether peers can reach it.
+/// Whether thrumd listens on tailnet addresses, by its own status.
 fn up(context: &CheckContext, found: &Findings) -> Finding {
     let id = "tailnet_up";
     let Some(status) = context.status() else {
-        return found.because(id, service::PROCESS, "not asked");
+        return found.because(id, service::PROCESS, "not checked");
     };
     if let Some(problem) = context.problem(id) {
         return found.problem(problem);
@@ -208,7 +203,7 @@ fn up(context: &CheckContext, found: &Findings) -> Finding {
         };
     }
     if status.tailnet.listening.is_empty() {
-        let text = format!("nobody can reach this machine yet: {}", status.tailnet.state);
+        let text = format!("peers can't reach this machine yet: {}", status.tailnet.state);
         return found.warn(id, text).next("thrum daemon logs -n 50");
     }
     let addresses = status.tailnet.listening.join(", ");
@@ -217,19 +212,19 @@ fn up(context: &CheckContext, found: &Findings) -> Finding {
 }
 
 fn off(status: &StatusResult) -> String {
-    format!("nobody can reach this machine, and nobody has to: {}", status.tailnet.state)
+    format!("peers can't reach this machine, and need not: {}", status.tailnet.state)
 }
 
-/// Whether peers reach other ports than ours, as with the private kind; the service knows.
+/// Whether peers can reach other ports than thrumd's, which is possible with the private kind.
 fn exposure(context: &CheckContext, found: &Findings, settings: &TailnetSettings) -> Finding {
     let id = "tailnet_exposure";
-    let ok = found.ok(id, "peers reach thrumd's own port alone");
+    let ok = found.ok(id, "peers reach only thrumd's own port");
     if settings.kind != Some(TailnetKind::Private) {
         return ok;
     }
     match context.status() {
-        // Its tailscaled ends with it.
-        None => found.because(id, service::PROCESS, "not asked"),
+        // The private tailscaled ends with thrumd.
+        None => found.because(id, service::PROCESS, "not checked"),
         Some(status) => match &status.tailnet.warning {
             Some(warning) => found.warn(id, warning.as_str()).next("see docs/security.md"),
             None => ok,

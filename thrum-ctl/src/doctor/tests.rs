@@ -24,7 +24,7 @@ fn of<'a>(all: &'a [Finding], id: &str) -> &'a Finding {
 }
 
 #[tokio::test]
-async fn what_follows_from_a_broken_link_is_skipped_and_names_it() {
+async fn checks_that_depend_on_a_failed_one_are_skipped_and_name_it() {
     let folder = tempfile::tempdir().unwrap();
     let all = examine(&nowhere(folder.path())).await;
     assert_eq!(first_broken(&all).unwrap().check.id, "install_thrumd");
@@ -33,7 +33,7 @@ async fn what_follows_from_a_broken_link_is_skipped_and_names_it() {
         let Some(because) = &found.check.because else { continue };
         assert_eq!(found.check.state, CheckState::Skipped, "{found:?}");
         let cause = of(&all, because);
-        assert_ne!(cause.check.state, CheckState::Ok, "{found:?} blames what is fine");
+        assert_ne!(cause.check.state, CheckState::Ok, "{found:?} names a successful check");
     }
 }
 
@@ -53,7 +53,7 @@ async fn every_bad_finding_says_what_to_do_next() {
 }
 
 #[tokio::test]
-async fn sections_come_in_the_order_of_the_chain_and_ids_once() {
+async fn sections_are_in_order_and_ids_are_unique() {
     let folder = tempfile::tempdir().unwrap();
     let all = examine(&nowhere(folder.path())).await;
     assert!(all.is_sorted_by_key(|found| found.section), "{all:?}");
@@ -80,7 +80,7 @@ async fn the_manual_explains_every_id_under_the_heading_that_is_linked() {
 }
 
 #[test]
-fn the_last_error_is_found_and_an_old_one_is_not_held_against_a_running_service() {
+fn the_last_error_is_found_and_one_before_the_start_is_ignored() {
     let lines: Vec<String> = [
         "2026-11-25T10:00:00.000Z ERROR can't write",
         "2026-11-25T10:00:01.000Z  INFO started as ERROR",
@@ -100,20 +100,23 @@ fn the_last_error_is_found_and_an_old_one_is_not_held_against_a_running_service(
 }
 
 #[test]
-fn a_text_from_elsewhere_becomes_one_line() {
+fn foreign_text_becomes_one_line() {
     assert_eq!(one_line("a\n  b\u{1b}[2J"), "a b\\u{1b}[2J");
     assert_eq!(one_line(&"x".repeat(1000)).len(), 303);
 }
 
 /// A tailscaled that gives one answer.
 fn fake_tailscaled(socket: &std::path::Path, answer: &'static str) {
-    use std::io::{Read as _, Write as _};
+    use std::io::{BufRead as _, BufReader, Write as _};
     let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 4096];
-        let length = stream.read(&mut request).unwrap();
-        let request = String::from_utf8_lossy(&request[..length]).to_lowercase();
+        // `read_line` retries EINTR and reads on after a partial request.
+        let (mut request, mut reader) = (String::new(), BufReader::new(&stream));
+        while !request.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut request).unwrap(), 0, "{request}");
+        }
+        let request = request.to_lowercase();
         assert!(request.starts_with("get /localapi/v0/status"), "{request}");
         assert!(request.contains("host: local-tailscaled.sock\r\n"), "{request}");
         write!(stream, "HTTP/1.1 {answer}").unwrap();
@@ -121,7 +124,7 @@ fn fake_tailscaled(socket: &std::path::Path, answer: &'static str) {
 }
 
 #[tokio::test]
-async fn each_state_of_tailscaled_is_told_apart() {
+async fn each_state_of_tailscaled_is_distinguished() {
     use super::localapi::{Tailscaled, tailscaled};
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("none");
@@ -149,7 +152,7 @@ async fn each_state_of_tailscaled_is_told_apart() {
         "200 OK\r\ncontent-length: 50\r\n\r\n{\"BackendState\":\"NeedsLogin\",\"Version\":\"1.96.0-x\"}",
     );
     let there = tailscaled(Some(&socket)).await;
-    let Tailscaled::Says(status) = there else { panic!("{there:?}") };
+    let Tailscaled::Answers(status) = there else { panic!("{there:?}") };
     assert_eq!(
         (status.backend_state.as_str(), status.version.as_str()),
         ("NeedsLogin", "1.96.0-x")
@@ -157,12 +160,12 @@ async fn each_state_of_tailscaled_is_told_apart() {
 }
 
 #[test]
-fn a_service_that_does_not_look_at_a_peer_is_a_problem() {
+fn a_missing_peer_check_is_a_failure() {
     let found = Findings::of(Section::Peers);
     let late = Error::TimedOut { message: "no answer to peer.check within 45 s".to_owned() };
-    let links = peers::links(&found, Err(late));
-    assert_eq!(links.len(), 1);
-    assert_eq!(links[0].check.state, CheckState::Fail);
-    assert!(links[0].check.message.contains("no answer to peer.check within 45 s"), "{links:?}");
-    assert!(links[0].check.next.is_some(), "{links:?}");
+    let all = peers::connection(&found, Err(late));
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].check.state, CheckState::Fail);
+    assert!(all[0].check.message.contains("no answer to peer.check within 45 s"), "{all:?}");
+    assert!(all[0].check.next.is_some(), "{all:?}");
 }

@@ -1,4 +1,4 @@
-//! The screen of `thrum doctor`: each section, its checks, and what to do first.
+//! The output of `thrum doctor`: each section with its checks, and what to do first.
 
 use anstyle::Style;
 use thrum_api::local::CheckState;
@@ -8,7 +8,7 @@ use crate::format::counted;
 use crate::printer::{BOLD, DIM, GREEN, RED, YELLOW, styled};
 use crate::terminal::sanitize;
 
-/// All of it, line by line; only what is wrong if `short`.
+/// The lines of the output; only warnings and failures if `short`.
 pub fn lines(all: &[Finding], short: bool) -> Vec<String> {
     let mut lines = Vec::new();
     for section in Section::ALL {
@@ -31,9 +31,9 @@ pub fn lines(all: &[Finding], short: bool) -> Vec<String> {
                 check(found, indent, &mut lines);
                 continue;
             }
-            // What is not looked at for one reason is one line.
+            // Checks that were skipped for the same reason share a line.
             let mut ids = vec![sanitize(&found.check.id)];
-            while let Some(next) = checks.next_if(|next| is_skipped_alike(found, next)) {
+            while let Some(next) = checks.next_if(|next| has_same_skip_reason(found, next)) {
                 ids.push(sanitize(&next.check.id));
             }
             let (word, style) = (state_word(found.check.state), style(found.check.state));
@@ -58,12 +58,12 @@ const fn style(state: CheckState) -> Style {
     }
 }
 
-fn is_skipped_alike(one: &Finding, other: &Finding) -> bool {
-    let alike = match &one.check.because {
+fn has_same_skip_reason(one: &Finding, other: &Finding) -> bool {
+    let same_reason = match &one.check.because {
         Some(_) => one.check.because == other.check.because,
         None => other.check.because.is_none() && one.check.message == other.check.message,
     };
-    other.check.state == CheckState::Skipped && one.peer == other.peer && alike
+    other.check.state == CheckState::Skipped && one.peer == other.peer && same_reason
 }
 
 fn check(found: &Finding, indent: &str, lines: &mut Vec<String>) {
@@ -83,17 +83,17 @@ fn check(found: &Finding, indent: &str, lines: &mut Vec<String>) {
     ));
 }
 
-/// What is broken first, and how much there is of each.
+/// The first failure, and the number of checks in each state.
 fn summary(all: &[Finding]) -> Vec<String> {
     let mut lines = Vec::new();
     let number = |state| all.iter().filter(|found| found.check.state == state).count();
     if let Some(found) = first_broken(all) {
-        // Most messages name the peer themselves.
+        // Most messages already name the peer.
         let unnamed = found.peer.as_ref().filter(|name| !found.check.message.contains(*name));
         let peer = unnamed.map_or_else(String::new, |name| format!("{}: ", sanitize(name)));
         lines.push(format!(
             "{} {peer}{}",
-            styled(RED, "First broken link:"),
+            styled(RED, "First failure:"),
             sanitize(&found.check.message)
         ));
         if let Some(next) = &found.check.next {
@@ -104,7 +104,7 @@ fn summary(all: &[Finding]) -> Vec<String> {
     let mut counts = Vec::new();
     for (state, word) in [
         (CheckState::Fail, "failed"),
-        (CheckState::Warn, "to look at"),
+        (CheckState::Warn, "with warnings"),
         (CheckState::Skipped, "skipped"),
     ] {
         if number(state) > 0 {
@@ -142,7 +142,7 @@ mod tests {
     fn screen() -> Vec<Finding> {
         use CheckState::{Fail, Ok, Skipped, Warn};
         let because = |id: &str, cause: &str| {
-            let mut found = found(Section::Peers, id, Skipped, "not looked at");
+            let mut found = found(Section::Peers, id, Skipped, "not checked");
             found.check.because = Some(cause.to_owned());
             found.peer = Some("old-mac".to_owned());
             found
@@ -178,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn the_screen_shows_the_chain_and_what_to_do_first() {
+    fn the_output_shows_all_checks_and_what_to_do_first() {
         insta::assert_snapshot!("doctor", text(&screen(), false));
     }
 
     #[test]
-    fn quiet_shows_only_what_is_wrong() {
+    fn quiet_shows_only_warnings_and_failures() {
         insta::assert_snapshot!("doctor_quiet", text(&screen(), true));
     }
 

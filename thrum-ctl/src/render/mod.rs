@@ -1,4 +1,4 @@
-//! Screens: status as a person reads it. Pure, so that tests can look at them.
+//! Output for people, as pure functions that tests can check.
 
 pub mod doctor;
 pub mod peers;

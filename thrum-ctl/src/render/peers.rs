@@ -1,4 +1,4 @@
-//! How it stands with peers: a table of all, and all about one.
+//! The state of peers: a table of all, and the details of one.
 
 use thrum_api::Timestamp;
 use thrum_api::duration::{ago, ago_or_never, rounded};
@@ -9,11 +9,11 @@ use crate::format::{count, count_or_unknown, counted, micros, peer_state};
 use crate::printer::{BOLD, YELLOW, styled};
 use crate::terminal::sanitize;
 
-const fn worth_a_look(state: PeerState) -> bool {
+const fn needs_attention(state: PeerState) -> bool {
     matches!(state, PeerState::BackingOff | PeerState::NeverReached | PeerState::RemovedUs)
 }
 
-/// All peers, one a line.
+/// The table of all peers.
 pub fn table(peers: &[PeerStatus], now: Timestamp) -> Vec<String> {
     let headings = ["PEER", "STATE", "THEY LACK", "WE LACK", "LAST NEWS", "ADDRESS"];
     let mut table = Table::new(&headings).right(&[2, 3]);
@@ -26,7 +26,7 @@ pub fn table(peers: &[PeerStatus], now: Timestamp) -> Vec<String> {
             ago_or_never(peer.last_sync, now),
             peer.address.clone(),
         ];
-        if worth_a_look(peer.state) {
+        if needs_attention(peer.state) {
             table.styled_row(cells, YELLOW);
         } else {
             table.row(cells);
@@ -35,7 +35,7 @@ pub fn table(peers: &[PeerStatus], now: Timestamp) -> Vec<String> {
     table.lines()
 }
 
-/// All about one peer.
+/// The details of one peer.
 pub fn details(peer: &PeerStatus, path: Option<&PathToPeer>, now: Timestamp) -> Vec<String> {
     let mut lines = vec![styled(BOLD, &sanitize(&peer.name))];
     let mut line = |name: &str, value: String| lines.push(format!("  {name:<12} {value}"));
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_that_was_refused_once_was_refused_one_time() {
+    fn refusals_of_a_token_are_counted() {
         let of = |times: u64| {
             let peer: PeerStatus = serde_json::from_value(json!({
                 "daemon_id": "d_01K00000000000000000000000",

@@ -1,4 +1,4 @@
-//! The screen of `thrum status`.
+//! The output of `thrum status`.
 
 use thrum_api::Timestamp;
 use thrum_api::duration::{ago_or_never, rounded};
@@ -9,7 +9,7 @@ use crate::format::{count, counted, short_id, size};
 use crate::printer::{BOLD, GREEN, YELLOW, styled};
 use crate::terminal::sanitize;
 
-/// All of it, line by line.
+/// The lines of the output.
 pub fn lines(status: &StatusResult, now: Timestamp, verbose: bool) -> Vec<String> {
     let mut lines = head(status);
     lines.push(String::new());
@@ -38,7 +38,7 @@ fn head(status: &StatusResult) -> Vec<String> {
         short_id(&log.epoch.to_string())
     );
     if log.quarantined > 0 {
-        log_line.push_str(&format!(", {} set aside", count(log.quarantined)));
+        log_line.push_str(&format!(", {} quarantined", count(log.quarantined)));
     }
     let running = styled(GREEN, "running");
     let mut lines = vec![
@@ -86,7 +86,7 @@ fn tailnet(tailnet: &TailnetStatus) -> String {
     text
 }
 
-/// What users of the earlier program know, word for word.
+/// The sync block, whose exact text users know from the earlier program.
 fn sync_block(status: &StatusResult, now: Timestamp) -> Vec<String> {
     let hostname = status.tailnet.hostname.as_deref().unwrap_or(&status.name);
     if !status.sync.enabled {
@@ -103,7 +103,7 @@ fn sync_block(status: &StatusResult, now: Timestamp) -> Vec<String> {
     ]
 }
 
-/// Each with since when and the command that helps.
+/// The problems, each with its age and the command that helps.
 pub fn problems(problems: &[Problem], now: Timestamp) -> Vec<String> {
     let mut lines = vec![styled(YELLOW, "Problems")];
     for problem in problems {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_screen_says_how_it_stands_and_what_to_do() {
+    fn the_output_shows_state_and_problems() {
         let peers = json!([
             peer("vm-1", "in_sync", Some(0)),
             peer("ci-runner", "catching_up", Some(1204)),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_block_that_users_know_is_word_for_word() {
+    fn the_sync_block_has_its_exact_text() {
         let lines = sync_block(&status(json!([])), Timestamp::from_millis(7_230_000));
         assert_eq!(
             lines,

@@ -1,4 +1,4 @@
-//! Plain columns, without frames: they survive every terminal, mail and `awk`.
+//! Tables without borders, which work in every terminal, in mail and with `awk`.
 
 use anstyle::Style;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
@@ -6,18 +6,18 @@ use comfy_table::{CellAlignment, ContentArrangement, presets};
 use crate::printer::{BOLD, styled};
 use crate::terminal::sanitize;
 
-/// A table in the making.
+/// A table builder.
 pub struct Table {
     inner: comfy_table::Table,
     styles: Vec<Option<Style>>,
 }
 
 impl Table {
-    /// With these headings.
+    /// An empty table with these headings.
     pub fn new(headings: &[&str]) -> Self {
         let mut inner = comfy_table::Table::new();
         inner.load_style(presets::NOTHING);
-        // Lines are never broken: what is too wide for the terminal, the terminal wraps.
+        // Rows are never wrapped here; the terminal wraps those that are too wide.
         inner.set_content_arrangement(ContentArrangement::Disabled);
         inner.set_header(headings);
         for column in inner.column_iter_mut() {
@@ -26,7 +26,7 @@ impl Table {
         Self { inner, styles: vec![Some(BOLD)] }
     }
 
-    /// Numbers stand to the right in these columns.
+    /// Aligns these columns to the right.
     #[must_use]
     pub fn right(mut self, columns: &[usize]) -> Self {
         for column in columns {
@@ -42,7 +42,7 @@ impl Table {
         self.push(cells, None);
     }
 
-    /// Adds a row that is to be looked at.
+    /// Adds a row in a style.
     pub fn styled_row(&mut self, cells: Vec<String>, style: Style) {
         self.push(cells, Some(style));
     }
@@ -53,7 +53,7 @@ impl Table {
         self.styles.push(style);
     }
 
-    /// Its lines, without blanks at the end.
+    /// The lines of the table, without trailing blanks.
     pub fn lines(&self) -> Vec<String> {
         let text = self.inner.to_string();
         text.lines()
