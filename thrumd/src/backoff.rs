@@ -93,7 +93,7 @@ impl<T: Copy + Ord + Add<Duration, Output = T>> Failures<T> {
         true
     }
 
-    /// The operation succeeded, or the failures don't matter any more.
+    /// Forgets the failures: the operation succeeded, or they no longer matter.
     pub fn clear(&mut self) {
         *self = Self::default();
     }

@@ -12,7 +12,7 @@ pub fn now() -> Timestamp {
 }
 
 /// A duration as text for status and log lines: `30s`, `5m0s`, `2h3m0s`.
-pub fn words(span: Duration) -> String {
+pub fn format_duration(span: Duration) -> String {
     let seconds = span.as_secs();
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes) {

@@ -103,7 +103,7 @@ async fn serve_connection(stream: UnixStream, router: Router, stop: Cancellation
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
     );
     let ended = tokio::select! {
-        // In this order: hyper reads that byte before it is told to shut down.
+        // In this order: hyper must read that byte before its shutdown begins.
         biased;
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {

@@ -34,7 +34,7 @@ pub struct NetworkParts {
     pub api: rpc::PeerApi,
     /// The port from the settings; 0 picks a free one.
     pub port: u16,
-    /// Receives the port once the listener is bound; sync tells it to peers.
+    /// Receives the port once the listener is bound. Sync sends it to peers.
     pub listening_port: watch::Sender<u16>,
 }
 
@@ -148,7 +148,7 @@ impl PeerNetwork {
     /// When they can't: the tailnet isn't up, or the port is taken.
     pub async fn reachable(&self) -> Result<String, RpcError> {
         self.started().await;
-        // Waits for the port that sync tells peers: pairing must not begin before it is known.
+        // Waits for the port, which pairing sends to the other machine.
         let mut port = self.parts.listening_port.subscribe();
         let mut problem = self.listener_problem();
         let (presence, limit) = (self.tailnet().presence(), tokio::time::sleep(LISTENER_LIMIT));

@@ -66,7 +66,7 @@ struct Running {
 
 impl Agents {
     /// Opens `views.db` in `state_dir` and starts following the log. A damaged file is moved aside.
-    /// `former` is who this daemon was before. Call it within a tokio runtime.
+    /// `former` are earlier ids of this daemon. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// When the file can't be opened or the thread can't be started.

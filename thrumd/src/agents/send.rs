@@ -66,7 +66,7 @@ pub(super) fn unique_agents(names: &[String]) -> Result<Vec<String>, NameError> 
     Ok(unique)
 }
 
-/// The event that tells others that the agent is on this machine.
+/// The event `agent.joined`: the agent is on this machine.
 pub(super) fn joined(project: &str, agent: &str) -> Result<Draft, AgentsError> {
     draft(AGENT_JOINED, project, &AgentJoined { agent: agent.to_owned() })
 }

@@ -67,7 +67,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Where, from 1.
         line: usize,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
     /// An unknown key.

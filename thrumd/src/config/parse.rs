@@ -93,7 +93,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn pairing_timeout(text: &str) -> Result<Duration, String> {
     let limits = Duration::from_secs(1)..=Duration::from_secs(PAIRING_TIMEOUT_SECONDS);
     duration(text).ok().filter(|span| limits.contains(span)).ok_or_else(|| {
-        let longest = crate::clock::words(*limits.end());
+        let longest = crate::clock::format_duration(*limits.end());
         format!("must be a time from 1s to {longest}, such as 90s")
     })
 }

@@ -47,7 +47,7 @@ pub enum Fallback {
     Value(&'static str),
     /// A value that depends on the machine or on other settings; the text describes it.
     Computed(&'static str),
-    /// No value; the text says what that means.
+    /// No value; the text describes the effect.
     Unset(&'static str),
 }
 

@@ -230,7 +230,7 @@ fn the_systems_service_reads_the_folder_that_systemd_names() {
 }
 
 #[test]
-fn what_only_the_private_kind_uses_means_it_and_is_shown() {
+fn settings_of_the_private_kind_imply_it_and_this_is_shown() {
     let kind = |env: &[(&str, &str)]| {
         let layers = collect(&[], env, None).unwrap();
         let shown = print::effective(&layers);

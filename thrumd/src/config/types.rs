@@ -57,7 +57,7 @@ pub enum CadenceError {
     #[error("sync_interval must be longer than 0s")]
     Zero,
     /// `recent` is longer than `interval`.
-    #[error("sync_recent must not be longer than sync_interval ({})", crate::clock::words(*.0))]
+    #[error("sync_recent must not be longer than sync_interval ({})", crate::clock::format_duration(*.0))]
     Longer(Duration),
 }
 

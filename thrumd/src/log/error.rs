@@ -10,7 +10,7 @@ use thrum_api::names::NameError;
 /// An error of the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// Another process has the state directory.
+    /// Another process has locked the state directory.
     #[error(
         "{} is in use by another thrumd ({}); stop that one or give this one another state directory",
         .directory.display(),
@@ -19,7 +19,7 @@ pub enum LogError {
     InUse {
         /// The state directory.
         directory: PathBuf,
-        /// The process that has it, if it said so.
+        /// The process that has it, if known.
         holder: Option<u32>,
     },
     /// A file or directory of the log can't be opened or read.

@@ -44,7 +44,7 @@ pub(super) fn with_events(
     Ok(heads)
 }
 
-/// Which of these heads are not held here.
+/// Which of these heads are missing here.
 pub(super) fn missing(conn: &Connection, heads: &[Head]) -> rusqlite::Result<Missing> {
     let mut statement = conn.prepare_cached(
         "SELECT id, head, forked FROM origins WHERE daemon_id = ?1 AND epoch = ?2",

@@ -24,7 +24,7 @@ impl Incoming {
     }
 }
 
-/// Parses the header of what may be an event, or says why it is none.
+/// Parses the header of a possible event; an error says why it is not an event.
 fn parse(text: &str) -> Result<EventHeader, String> {
     if text.len() > EVENT_MAX_BYTES {
         return Err(format!("{} bytes; an event has at most {EVENT_MAX_BYTES}", text.len()));

@@ -181,12 +181,12 @@ impl Log {
         self.inner.readers.read("read the heads", heads::heads).await
     }
 
-    /// What to tell a peer that holds our log up to `after`.
+    /// The news for a peer that holds our log up to `after`.
     pub async fn news(&self, peer: DaemonId, after: Place) -> Result<News, LogError> {
         self.scan("read the news", move |conn| news::news(conn, peer, after)).await
     }
 
-    /// Which of these heads are not held here.
+    /// Which of these heads are missing here.
     pub async fn missing(&self, heads: Vec<Head>) -> Result<Missing, LogError> {
         let read = move |conn: &_| heads::missing(conn, &heads);
         self.inner.readers.read("compare heads", read).await

@@ -1,4 +1,4 @@
-//! What `sync.notify` tells a peer of the log.
+//! The news of the log for a peer, sent by `sync.notify`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::lookup::{ReadResult, holds, raw};
 use super::state::{Meta, OriginRow, read_origins};
 use super::types::News;
 
-/// What to tell a peer that holds our log up to `after`.
+/// The news for a peer that holds our log up to `after`.
 pub(super) fn news(
     conn: &Connection,
     peer: DaemonId,

@@ -13,7 +13,7 @@ use super::scan::{Collector, ScanBudget};
 use super::state::{Meta, read_origins};
 use super::types::{Page, PageAnswer, PageRequest};
 
-/// What the puller holds according to its heads: by the id of the origin, the last position of it.
+/// Filter of what the puller holds according to its heads: the last position by origin id.
 struct PeerCoverage {
     up_to: BTreeMap<i64, u64>,
     /// The puller holds all events of this log.

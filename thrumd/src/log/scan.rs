@@ -42,7 +42,7 @@ impl Collector {
         Self { events: Vec::new(), damaged: Vec::new(), limit, bytes: 0 }
     }
 
-    /// Adds an event; false if it doesn't fit any more. The first one always fits.
+    /// Adds an event; false if it exceeds the limits. The first one always fits.
     pub(super) fn add(&mut self, sequence: Sequence, body: &[u8]) -> bool {
         let full = self.events.len() >= self.limit || self.bytes + body.len() > PULL_MAX_BYTES;
         if full && !self.events.is_empty() {

@@ -206,7 +206,7 @@ impl LogStore {
         Ok(found.answer)
     }
 
-    /// Writes in a transaction of its own; `action` completes "can't ...".
+    /// Writes in a separate transaction; `action` completes "can't ...".
     fn write<T>(
         &mut self,
         action: &'static str,

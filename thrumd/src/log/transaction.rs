@@ -144,7 +144,7 @@ impl WriteTransaction<'_> {
         let full = self.state.quarantine_rows >= QUARANTINE_MAX_ROWS
             || self.state.quarantine_bytes >= QUARANTINE_MAX_BYTES;
         if full {
-            // Only debug: whoever applies the batch logs how many there were.
+            // Only debug: the caller logs how many there were.
             tracing::debug!(peer = %entry.peer, sequence = %entry.sequence, "the quarantine is full");
             return Ok(());
         }

@@ -98,7 +98,7 @@ pub struct Checkpoint {
     pub(super) damaged_rows: u64,
 }
 
-/// What `sync.notify` says of our log, read in one transaction.
+/// The news of our log for a `sync.notify`, read in one transaction.
 #[derive(Debug)]
 pub struct News {
     /// The end of the log.

@@ -37,8 +37,8 @@ pub(super) enum Job {
 
 /// Work inside the group's transaction, answered after its commit.
 pub(super) trait Task: Send {
-    /// Does the work. It is done again, in a transaction of its own, if the group's failed. A refusal
-    /// becomes the answer: only SQLite can fail a group.
+    /// Does the work; again in a separate transaction if the group's failed. A refusal becomes the answer:
+    /// only SQLite can fail a group.
     fn run(&mut self, write: &mut WriteTransaction<'_>) -> Result<(), rusqlite::Error>;
     /// Answers the caller, if it still waits.
     fn answer(self: Box<Self>, failure: Option<rusqlite::Error>, path: &Path);
@@ -118,7 +118,7 @@ impl Writer {
         (Self { store, head }, watcher)
     }
 
-    /// Works until it is told to close or every sender is gone. Then closes the database.
+    /// Runs jobs until it gets `Close` or every sender is dropped. Then closes the database.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<(), LogError> {
         let mut waiting = Waiting::default();
         loop {

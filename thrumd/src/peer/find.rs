@@ -1,4 +1,4 @@
-//! Finds the peer whose name or id a person typed.
+//! Lookup of a peer by a typed name or id.
 
 use thrum_api::similar_names;
 

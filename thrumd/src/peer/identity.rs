@@ -63,7 +63,7 @@ pub struct Identity {
     pub foreign: bool,
 }
 
-/// The file. `machine_id` is kept as it is: the file is as private as the peers' tokens.
+/// The file. `machine_id` is stored in plain text: the file is as private as the peers' tokens.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
     daemon_id: DaemonId,

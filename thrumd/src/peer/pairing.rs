@@ -131,8 +131,8 @@ impl Pairing {
         Self { shared: Arc::new(Shared { registry, daemon, name, timeout, latest, confirming }) }
     }
 
-    /// Opens a session. `join` is what to type on the other machine. A session that nobody waits
-    /// for ends after 10 seconds. Must be called on the runtime.
+    /// Opens a session. `join` is the command for the other machine. A session without a waiting client
+    /// ends after 10 seconds. Must be called on the runtime.
     ///
     /// # Errors
     /// `PAIRING_BUSY` if one is open.
@@ -145,7 +145,7 @@ impl Pairing {
             active.update(Session::tick);
             let session = active.session.lock();
             if !session.is_over() {
-                let left = clock::words(session.time_left(now));
+                let left = clock::format_duration(session.time_left(now));
                 return Err(RpcError::new(
                     ErrorCode::PAIRING_BUSY,
                     format!("another pairing is open on this machine, for at most {left} more"),
@@ -161,7 +161,7 @@ impl Pairing {
             session: Mutex::new(Session::new(now, timeout, code.clone())),
             changed: watch::Sender::new(()),
         });
-        let (masked, timeout) = (code.masked(), clock::words(timeout));
+        let (masked, timeout) = (code.masked(), clock::format_duration(timeout));
         tracing::info!("[pairing] Session started, code={masked}, timeout={timeout}");
         tokio::spawn(Arc::clone(&active).run_timer());
         let session = active.number;

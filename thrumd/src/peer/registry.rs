@@ -301,7 +301,7 @@ impl Registry {
         from_node(caller, node.as_deref()).then_some(id)
     }
 
-    // Compares with every peer, so that the time doesn't tell which one matched.
+    // Compares with every peer, so that the timing doesn't reveal which one matched.
     fn holder(&self, token: &str) -> Option<(DaemonId, Option<String>)> {
         let mut found = None;
         for (id, entry) in &self.shared.contents.lock().peers {

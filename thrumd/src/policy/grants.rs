@@ -140,8 +140,7 @@ impl Policy {
         }
     }
 
-    /// The answer to a caller whose token belongs to no peer any more, if it was removed because its
-    /// grant was withdrawn.
+    /// The answer to a caller that is no longer a peer because its grant was withdrawn.
     pub fn refusal(&self, caller: &Caller) -> Option<RpcError> {
         let node = caller.node.as_ref()?;
         let why = self.shared.withdrawn.lock().get(&node.stable_id)?.clone();

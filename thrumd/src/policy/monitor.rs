@@ -174,7 +174,7 @@ impl Policy {
         }
         self.shared.granted_at.lock().remove(&id);
         let name = self.shared.tailnet.display_name(peer.node.as_deref(), &peer.name);
-        // First, so that its next request is told the reason, whenever it comes.
+        // Stored first, so that the answer to its next request contains the reason.
         if let Some(node) = peer.node {
             self.note_withdrawn(node, why.clone());
         }
@@ -231,7 +231,7 @@ async fn changed(nodes: &mut Option<watch::Receiver<Arc<NetMap>>>) {
         None => false,
     };
     if !changed {
-        // A tailnet that has ended has no more changes.
+        // The tailnet has ended, so nothing changes any further.
         pending().await
     }
 }

@@ -19,7 +19,7 @@ use super::state::{AcceptPermit, ConnectionContext, ServerState};
 use crate::report::Chain;
 use crate::tailnet::Caller;
 
-/// Serves a connection in a task of its own, or closes it at once if peers have all slots.
+/// Serves a connection in a separate task, or closes it at once if peers have all slots.
 pub(super) fn accept<H: Handler>(
     server: &Arc<ServerState<H>>,
     stream: TcpStream,
@@ -39,7 +39,7 @@ pub(super) fn accept<H: Handler>(
     });
 }
 
-/// Asks the tailnet who calls, before any byte is read.
+/// Identifies the caller with `whois`, before any byte is read.
 async fn identify<H: Handler>(
     server: Arc<ServerState<H>>,
     stream: TcpStream,
@@ -51,7 +51,7 @@ async fn identify<H: Handler>(
         () = slot.revoked() => return,
         () = server.stopping.cancelled() => return,
     };
-    // Nobody is served without an answer (fail closed).
+    // Without an answer the caller is not served (fail closed).
     let why = match caller {
         Ok(Ok(caller)) => return serve_connection(server, stream, caller, slot).await,
         Ok(Err(error)) => Chain(&error).to_string(),
@@ -112,7 +112,7 @@ async fn serve_connection<H: Handler>(
     }
     let mut stream = connection.into_parts().io.into_inner();
     if idle_at_stop {
-        // Nobody waits for an answer, so none can be lost: no need to wait for the caller.
+        // No answer is pending, so none can be lost: no need to linger.
         drop(stream.shutdown().await);
         return;
     }

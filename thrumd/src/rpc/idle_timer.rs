@@ -5,9 +5,9 @@ use tokio::time::sleep;
 
 use super::limits::Limits;
 
-/// Measures the time from one answer (or the start) to the next request's head, and so the time that
-/// writing an answer takes, too. Hyper's `header_read_timeout` can't take its place: it knows one limit
-/// for strangers and peers, and does not run while an answer is being written.
+/// Measures the time from one answer (or the start) to the next request's head, including the time for
+/// writing the answer. Hyper's `header_read_timeout` can't replace it: that has one limit for all
+/// connections and does not run while an answer is being written.
 pub(super) struct IdleTimer {
     limits: Limits,
     activity: watch::Sender<Activity>,
@@ -23,7 +23,7 @@ struct Activity {
 enum Phase {
     /// No request has come yet.
     Fresh,
-    /// A request is being answered. It has time limits of its own.
+    /// A request is being answered. It has its own time limits.
     Busy,
     /// The last request is answered.
     Idle,
@@ -64,7 +64,7 @@ impl IdleTimer {
         let mut changes = self.activity.subscribe();
         loop {
             let Activity { phase, peer } = *changes.borrow_and_update();
-            let limit = if peer { self.limits.peer_idle } else { self.limits.stranger_idle };
+            let limit = if peer { self.limits.peer_idle } else { self.limits.unauthenticated_idle };
             tokio::select! {
                 () = sleep(limit), if phase != Phase::Busy => return,
                 // No error: the sender is ours.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use thrum_api::DaemonId;
 
-/// The number of requests, by peer, that are being worked on or whose answers are not written yet.
+/// In-flight requests by peer: being processed, or with an answer that is not written yet.
 #[derive(Default)]
 pub(super) struct InFlightRequests {
     counts: Mutex<BTreeMap<DaemonId, usize>>,

@@ -1,4 +1,4 @@
-//! Limits on what a caller may cost. One value, so that tests can use short ones.
+//! Resource limits for callers. One value, so that tests can use short ones.
 
 use std::time::Duration;
 
@@ -11,37 +11,37 @@ use crate::stop_limits::PEER_REQUESTS;
 const REBIND: ExponentialBackoff =
     ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(30), 0);
 
-/// The limits of the peer API. A stranger is a connection that has not shown a right token.
+/// The limits of the peer API. A connection is unauthenticated until it has presented a valid token.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Connections at once. When there are more, the oldest stranger goes.
+    /// Concurrent connections. Beyond this the oldest unauthenticated one is closed.
     pub(super) connections: usize,
-    /// Connections beside them that have lost their slot and are about to be closed.
+    /// Further connections that have lost their slot and are about to be closed.
     pub(super) closing: usize,
-    /// Strangers at once from one address. When there are more, its oldest one goes.
-    pub(super) strangers_per_address: usize,
-    /// Connections of one peer. When there are more, its oldest one goes.
+    /// Concurrent unauthenticated connections from one address. Beyond this its oldest one is closed.
+    pub(super) unauthenticated_per_address: usize,
+    /// Connections of one peer. Beyond this its oldest one is closed.
     pub(super) connections_per_peer: usize,
-    /// Requests of one peer that are worked on, or whose answers it has not taken, at once.
+    /// In-flight requests of one peer, including answers that it has not read.
     pub(super) requests_per_peer: usize,
     /// Bytes of a request's head.
     pub(super) head_bytes: usize,
-    /// Bytes of a body without a right token in its header.
-    pub(super) stranger_body_bytes: usize,
+    /// Bytes of a body without a valid token in its header.
+    pub(super) unauthenticated_body_bytes: usize,
     /// Bytes of a body with one.
     pub(super) peer_body_bytes: usize,
     /// From the end of the head to the end of the body.
     pub(super) body: Duration,
-    /// From the last answer to a stranger (or the start of its connection) to its next request.
-    pub(super) stranger_idle: Duration,
-    /// The same for a peer, which reads the answer meanwhile. As long as its client waits for a page,
-    /// and longer than the client keeps a connection for the next request.
+    /// From the last answer on an unauthenticated connection (or its start) to the next request.
+    pub(super) unauthenticated_idle: Duration,
+    /// The same for a peer, including the time to read the answer. As long as its client waits for a page,
+    /// and longer than the client keeps an idle connection.
     pub(super) peer_idle: Duration,
-    /// To ask the tailnet who calls.
+    /// To identify the caller.
     pub(super) whois: Duration,
-    /// To read on after an answer that came before the end of the body, so that it arrives.
+    /// To linger after an answer that was sent before the end of the body, so that it arrives.
     pub(super) linger: Duration,
-    /// Bytes that are discarded meanwhile.
+    /// Bytes to discard while lingering.
     pub(super) linger_bytes: u64,
     /// For requests in flight when the daemon stops.
     pub(super) grace: Duration,
@@ -54,14 +54,14 @@ impl Default for Limits {
         Self {
             connections: 256,
             closing: 32,
-            strangers_per_address: 64,
+            unauthenticated_per_address: 64,
             connections_per_peer: 16,
             requests_per_peer: 4,
             head_bytes: 16 * 1024,
-            stranger_body_bytes: ANONYMOUS_BODY_MAX_BYTES,
+            unauthenticated_body_bytes: ANONYMOUS_BODY_MAX_BYTES,
             peer_body_bytes: PEER_BODY_MAX_BYTES,
             body: Duration::from_secs(15),
-            stranger_idle: Duration::from_secs(10),
+            unauthenticated_idle: Duration::from_secs(10),
             peer_idle: Duration::from_secs(180),
             whois: Duration::from_secs(5),
             linger: Duration::from_secs(2),

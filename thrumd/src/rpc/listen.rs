@@ -20,21 +20,21 @@ use crate::tailnet::Presence;
 
 type Accepted = io::Result<(TcpStream, SocketAddr)>;
 
-/// Where to listen, where to report it, and until when.
+/// Configuration of the listeners.
 pub(super) struct ListenerConfig {
-    /// Our addresses.
+    /// The addresses of this machine in the tailnet.
     pub(super) presence: watch::Receiver<Presence>,
     /// The port; 0 picks a free one, and keeps it.
     pub(super) port: u16,
-    /// The addresses that are listened on.
+    /// Receives the addresses that are listened on.
     pub(super) bound: watch::Sender<Vec<SocketAddr>>,
-    /// Why one of them is not.
+    /// Receives why an address is not listened on.
     pub(super) problem: watch::Sender<Option<String>>,
-    /// Ends it.
+    /// Ends the listeners.
     pub(super) stop: CancellationToken,
 }
 
-/// Serves until told to stop.
+/// Serves until `stop` is cancelled.
 pub(super) async fn run<H: Handler>(handler: H, limits: Limits, config: ListenerConfig) {
     let ListenerConfig { mut presence, port, bound, problem, stop } = config;
     let server = ServerState::new(handler, limits);
@@ -156,7 +156,7 @@ fn reason(address: SocketAddr, error: &io::Error) -> String {
     }
 }
 
-// Once for each reason, not for each try.
+// Logged once for each reason, not for each attempt.
 fn report(problem: &watch::Sender<Option<String>>, now: Option<String>) {
     let new = problem.send_if_modified(|old| std::mem::replace(old, now.clone()) != now);
     if let (true, Some(why)) = (new, &now) {
@@ -166,7 +166,7 @@ fn report(problem: &watch::Sender<Option<String>>, now: Option<String>) {
 
 async fn changed(presence: &mut watch::Receiver<Presence>) {
     if presence.changed().await.is_err() {
-        // The tailnet has ended: no more changes.
+        // The tailnet has ended, so nothing changes any further.
         std::future::pending::<()>().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Rate limit for log lines that strangers can cause.
+//! Rate limit for log lines that unpaired callers can cause.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

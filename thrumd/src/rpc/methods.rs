@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::sync::Sync;
 use crate::tailnet::{Caller, Tailnet, TailnetError};
 
-/// What the peer API needs of the rest of the daemon.
+/// What the peer API needs from the rest of the daemon.
 #[derive(Clone)]
 pub struct PeerApi {
     /// Our id.
@@ -36,15 +36,15 @@ pub struct PeerApi {
     pub problem: watch::Sender<Option<String>>,
 }
 
-/// What the transport calls. [`PeerApi`], or a fake in tests.
+/// The interface of the transport: [`PeerApi`], or a fake in tests.
 pub(super) trait Handler: Send + std::marker::Sync + 'static {
-    /// Who is at the other end of a connection.
+    /// Identifies the caller of a connection.
     fn whois(
         &self,
         remote: SocketAddr,
     ) -> impl Future<Output = Result<Caller, TailnetError>> + Send;
 
-    /// The peer whose token this is, if the caller may use it; else what to answer.
+    /// The peer with this token, if the caller may use it; else the error to answer.
     fn authenticate(
         &self,
         token: &str,
@@ -54,10 +54,10 @@ pub(super) trait Handler: Send + std::marker::Sync + 'static {
     /// Whether a token that was valid a moment ago still is.
     fn is_still_valid(&self, token: &str, caller: &Caller) -> bool;
 
-    /// What to answer to a caller that shows no token for a method that needs one.
+    /// The error for a call without a token of a method that needs one.
     fn refuse(&self, method: &str, caller: &Caller) -> impl Future<Output = RpcError> + Send;
 
-    /// The whole answer to a request, as bytes. `peer` is None for strangers, who can call only
+    /// The whole answer to a request, as bytes. `peer` is None for an unpaired caller, which can call only
     /// `pair.request`.
     fn answer(
         &self,
@@ -67,7 +67,7 @@ pub(super) trait Handler: Send + std::marker::Sync + 'static {
     ) -> impl Future<Output = Result<Vec<u8>, RpcError>> + Send;
 }
 
-/// Whether strangers may call it.
+/// Whether unpaired callers may call it.
 pub(super) fn is_open(method: &str) -> bool {
     method == PairRequest::NAME
 }

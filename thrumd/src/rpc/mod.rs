@@ -1,8 +1,8 @@
-//! The peer API: `POST /rpc` on the tailnet address, four methods, one place that checks the token,
-//! and limits on everything that a stranger could make us spend.
+//! The peer API: `POST /rpc` on the tailnet address, four methods, one place that checks the token, and
+//! limits on every resource that an unpaired caller can use.
 //!
-//! `listen` binds and accepts, `slots` says who may stay connected, `connection` speaks HTTP,
-//! `request` checks what came in, `methods` answers.
+//! `listen` binds and accepts, `slots` decides which connections stay open, `connection` speaks HTTP,
+//! `request` checks requests, `methods` answers them.
 
 mod connection;
 mod idle_timer;

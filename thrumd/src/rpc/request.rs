@@ -1,7 +1,7 @@
-//! One request: what is checked before it is answered, in this order.
+//! One request: the checks before it is answered, in this order.
 //!
 //! Path and method, token in the header, content type, length, the body as it arrives, the token
-//! once more, the envelope, token in the params. Then it is worked on in a task of its own.
+//! once more, the envelope, token in the params. Then it is processed in a separate task.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::state::ConnectionContext;
 const PATH: &str = "/rpc";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What is sent back.
+/// An answer.
 struct Reply {
     status: StatusCode,
     body: Vec<u8>,
@@ -126,7 +126,7 @@ async fn handle<H: Handler>(
     }
     let permit = peer.map(|peer| context.permit(peer)).transpose().map_err(early)?;
     let bytes = read(context, body, peer.is_some()).await?;
-    // It may have been removed while its body came.
+    // The peer may have been removed while the body arrived.
     if let Some(token) =
         token.filter(|token| !context.server.handler.is_still_valid(token, &context.caller))
     {
@@ -136,7 +136,7 @@ async fn handle<H: Handler>(
         let context = Arc::clone(context);
         async move { work_on(&context, peer, permit, &bytes).await }
     };
-    // In a task of its own: a caller that hangs up must not cancel half an operation.
+    // In a separate task: a caller that disconnects must not cancel half an operation.
     match context.server.tasks.spawn(work).await {
         Ok(reply) => Ok(reply),
         // It panicked, which ends the process (see `service`).
@@ -251,7 +251,7 @@ async fn read<H: Handler>(
     known: bool,
 ) -> Result<Bytes, Reply> {
     let limits = &context.server.limits;
-    let max = if known { limits.peer_body_bytes } else { limits.stranger_body_bytes };
+    let max = if known { limits.peer_body_bytes } else { limits.unauthenticated_body_bytes };
     let too_large = || {
         let message = format!("the body has more than {max} bytes");
         Reply::early(None, RpcError::new(ErrorCode::TOO_LARGE, message))

@@ -1,5 +1,5 @@
-//! Connection slots: who may stay connected. Their number bounds memory, and strangers never take
-//! a peer's.
+//! Connection slots: which connections stay open. Their number bounds memory, and an unauthenticated
+//! connection never takes a peer's slot.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ struct Taken {
     revoked: CancellationToken,
 }
 
-/// A connection's slot; given back when dropped.
+/// The slot of a connection, released on drop.
 pub(super) struct ConnectionSlot {
     slots: Arc<ConnectionSlots>,
     number: u64,
@@ -42,12 +42,11 @@ impl ConnectionSlots {
         Arc::new(Self { limits, table: Mutex::default() })
     }
 
-    /// A slot for a new connection, at the cost of an old one if need be. None if all are taken
-    /// by peers.
+    /// Takes a slot for a new connection, closing an old one if necessary. None if peers have all slots.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let mut table = self.table.lock();
         let from_there = |slot: &Taken| slot.peer.is_none() && slot.address == address;
-        if table.count(from_there) >= self.limits.strangers_per_address {
+        if table.count(from_there) >= self.limits.unauthenticated_per_address {
             table.revoke_oldest(from_there);
         }
         if table.taken.len() >= self.limits.connections
@@ -84,7 +83,7 @@ impl Table {
 }
 
 impl ConnectionSlot {
-    /// This connection has shown the token of this peer.
+    /// Marks the connection as one of this peer.
     pub(super) fn assign(&self, peer: DaemonId) {
         let mut table = self.slots.table.lock();
         match table.taken.get_mut(&self.number) {

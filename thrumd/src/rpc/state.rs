@@ -1,4 +1,4 @@
-//! What connections share, and what the requests of one connection share.
+//! State that connections share, and state that the requests of one connection share.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use super::log_rate_limit::LogRateLimiter;
 use super::slots::{ConnectionSlot, ConnectionSlots};
 use crate::tailnet::Caller;
 
-/// What every connection shares.
+/// The state that all connections share.
 pub(super) struct ServerState<H> {
     pub(super) handler: H,
     pub(super) limits: Limits,
-    /// Connections and requests, which the end waits for.
+    /// Connections and requests, which the stop waits for.
     pub(super) tasks: TaskTracker,
     pub(super) slots: Arc<ConnectionSlots>,
     pub(super) in_flight: Arc<InFlightRequests>,
@@ -26,11 +26,11 @@ pub(super) struct ServerState<H> {
     accept_permits: Arc<Semaphore>,
 }
 
-/// Needed to accept a connection; given back when its socket is closed. None if the semaphore is
-/// closed, which never happens.
+/// Permit to accept a connection, released when its socket is closed. None if the semaphore is closed,
+/// which never happens.
 pub(super) type AcceptPermit = Option<OwnedSemaphorePermit>;
 
-/// What every request of one connection shares.
+/// The state that all requests of one connection share.
 pub(super) struct ConnectionContext<H> {
     pub(super) server: Arc<ServerState<H>>,
     pub(super) caller: Caller,
@@ -52,7 +52,7 @@ impl<H> ServerState<H> {
         })
     }
 
-    /// Waits until another socket may be open.
+    /// Waits for a permit to open another socket.
     pub(super) async fn accept_permit(&self) -> AcceptPermit {
         Arc::clone(&self.accept_permits).acquire_owned().await.ok()
     }

@@ -1,4 +1,4 @@
-//! The transport on real sockets, with a handler in the place of log and sync.
+//! The transport on real sockets, with a fake handler in place of log and sync.
 
 mod bad_input;
 mod crowd;

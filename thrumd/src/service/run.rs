@@ -17,8 +17,7 @@ pub fn run(config: Config, reload: Reload) -> Result<(), ServiceError> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // Before there are threads: it changes the environment.
     let socket = LocalSocket::inherited(&config.socket)?;
-    // One worker: long work has threads of its own, and waking a second worker for nothing would make
-    // appends slower.
+    // One worker: long work has its own threads, and waking a second worker would make appends slower.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(BLOCKING_THREADS_MAX)

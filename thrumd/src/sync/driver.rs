@@ -128,8 +128,8 @@ impl Driver {
             let cadence = self.timing.cadence;
             tracing::info!(
                 "periodic_sync: starting with interval={}, recent_threshold={}",
-                clock::words(cadence.interval),
-                clock::words(cadence.recent)
+                clock::format_duration(cadence.interval),
+                clock::format_duration(cadence.recent)
             );
         }
         self.input(Input::Enable(on));

@@ -26,12 +26,12 @@ impl PageSize {
     }
 
     /// A page of this size broke off, took too long, or could not be written here.
-    pub(super) fn was_too_much(&mut self) {
+    pub(super) fn shrink(&mut self) {
         self.limit = Some((self.limit.unwrap_or(Self::MAX) / STEP).max(1));
     }
 
     /// A page arrived after this time.
-    pub(super) fn came(&mut self, after: Duration) {
+    pub(super) fn arrived(&mut self, after: Duration) {
         if after <= QUICK {
             self.limit = self.limit.map(|limit| limit * STEP).filter(|limit| *limit < Self::MAX);
         }
@@ -47,7 +47,7 @@ mod tests {
         let mut size = PageSize::default();
         let mut asked = Vec::new();
         for _ in 0..5 {
-            size.was_too_much();
+            size.shrink();
             asked.push(size.limit().unwrap());
         }
         assert_eq!(asked, [125, 15, 1, 1, 1]);
@@ -57,13 +57,13 @@ mod tests {
     fn slow_pages_keep_the_size_and_quick_pages_grow_to_the_maximum() {
         let mut size = PageSize::default();
         for _ in 0..3 {
-            size.was_too_much();
+            size.shrink();
         }
-        size.came(Duration::from_secs(40));
+        size.arrived(Duration::from_secs(40));
         assert_eq!(size.limit(), Some(1));
         let mut asked = Vec::new();
         for _ in 0..5 {
-            size.came(Duration::from_millis(20));
+            size.arrived(Duration::from_millis(20));
             asked.push(size.limit());
         }
         assert_eq!(asked, [Some(8), Some(64), Some(512), None, None]);

@@ -160,11 +160,11 @@ async fn fetch<'a>(
         .inspect_err(|error| {
             shared.note_refusal(peer.daemon_id, error);
             if error.broke_off() {
-                shared.traffic(peer.daemon_id, |traffic| traffic.page.was_too_much());
+                shared.traffic(peer.daemon_id, |traffic| traffic.page.shrink());
             }
         })
         .map_err(failed)?;
-    shared.traffic(peer.daemon_id, |traffic| traffic.page.came(answer.round_trip));
+    shared.traffic(peer.daemon_id, |traffic| traffic.page.arrived(answer.round_trip));
     shared.answered(peer, &addresses, &answer).await;
     let (header, heads, events) = split(answer.result);
     // Parsing runs in parallel with the next fetch and with the page that is being applied.
@@ -185,7 +185,7 @@ async fn apply(
     }
     shared.log.apply(Batch { events, ..batch }).await.map_err(|error| {
         // Smaller pages don't help while the disk is full.
-        shared.traffic(peer.daemon_id, |traffic| traffic.page.was_too_much());
+        shared.traffic(peer.daemon_id, |traffic| traffic.page.shrink());
         local_failure(&error)
     })
 }

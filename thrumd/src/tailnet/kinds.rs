@@ -27,7 +27,7 @@ pub enum Tailnet {
     Loopback(Loopback),
     /// The machine's own tailscaled.
     Tailscaled(Tailscaled),
-    /// A tailscaled child of our own.
+    /// A tailscaled that runs as our child.
     Private(Private),
 }
 
@@ -188,8 +188,8 @@ impl Tailnet {
         }
     }
 
-    /// Waits while the tailnet is coming up: just after the start, or while a tailscaled of our own
-    /// logs in. Does not wait for a person to do something.
+    /// Waits while the tailnet is coming up: just after the start, or while our child logs in. Does not
+    /// wait for a person to act.
     pub async fn wait_until_up(&self) {
         let Ok(kind) = self.tailscaled() else { return };
         let ours = matches!(self, Self::Private(_));
@@ -199,7 +199,7 @@ impl Tailnet {
             State::Starting => false,
             _ => !ours,
         });
-        // On a timeout the next request is told what the tailnet waits for.
+        // After a timeout the error of the next request names the reason.
         drop(timeout(UP_WITHIN, up).await);
     }
 

@@ -30,8 +30,8 @@ pub async fn discover() -> Endpoint {
     let socket = root.join(SOCKET);
     if !socket.exists() {
         for program in ["tailscale", APP_PROGRAM] {
-            let said = output(Command::new(program).args(["debug", "local-creds"])).await;
-            if let Some(endpoint) = credentials(&said) {
+            let printed = output(Command::new(program).args(["debug", "local-creds"])).await;
+            if let Some(endpoint) = credentials(&printed) {
                 return endpoint;
             }
         }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_tailscale_command_prints_is_understood() {
+    fn the_output_of_the_tailscale_command_is_parsed() {
         let app = "curl -u:ab12 http://localhost:4242/localapi/v0/status\n";
         assert_eq!(credentials(app), endpoint(4242, "ab12"));
         let socket =

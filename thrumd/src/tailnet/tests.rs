@@ -10,7 +10,7 @@ fn parse(typed: &str) -> Option<(Host, u16)> {
 }
 
 #[test]
-fn what_people_type_is_taken_apart() {
+fn typed_addresses_are_parsed() {
     let ip = |text: &str| Host::Ip(text.parse().unwrap());
     let name = |text: &str| Host::Name(text.to_owned());
     assert_eq!(parse("my-laptop"), Some((name("my-laptop"), 9100)));
@@ -43,8 +43,8 @@ async fn the_loopback_kind_knows_and_dials_nobody_elsewhere() {
     let tailnet = loopback();
     let caller = tailnet.whois("127.0.0.1:5".parse().unwrap()).await.unwrap();
     assert_eq!(caller.node, None);
-    let stranger = tailnet.whois("192.0.2.1:5".parse().unwrap()).await;
-    assert!(matches!(stranger, Err(TailnetError::UnknownCaller { .. })));
+    let unknown = tailnet.whois("192.0.2.1:5".parse().unwrap()).await;
+    assert!(matches!(unknown, Err(TailnetError::UnknownCaller { .. })));
     let refused = tailnet.connect("192.0.2.1:5".parse().unwrap()).await.map(|_| ()).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
 }

@@ -72,7 +72,7 @@ pub struct Target {
     pub same_owner: Option<bool>,
 }
 
-/// A byte stream to a peer. TCP, or a dial through a tailscaled of our own.
+/// A byte stream to a peer. TCP, or a dial through our child.
 pub type Connection = Box<dyn Stream>;
 
 /// What a [`Connection`] can do.

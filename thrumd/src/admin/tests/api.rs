@@ -178,7 +178,7 @@ async fn shutdown_is_answered_and_ends_waits_and_the_daemon() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_that_hangs_up_does_not_cancel_half_an_operation() {
+async fn a_caller_that_disconnects_does_not_cancel_half_an_operation() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(client::config(&dir, &[])).await.unwrap();
     let context = daemon.context();

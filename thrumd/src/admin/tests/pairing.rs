@@ -79,7 +79,7 @@ async fn two_daemons_pair_exchange_messages_and_sync_again_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hanging_up_ends_a_pairing_session_at_once() {
+async fn disconnecting_ends_a_pairing_session_at_once() {
     let daemon = Running::start(&[]).await;
     let session = daemon.result("peer.add", json!({})).await;
     let busy = daemon.call("peer.add", json!({})).await;

@@ -112,7 +112,7 @@ async fn gone(hub: &Machine) {
 }
 
 #[tokio::test]
-async fn when_the_grant_is_withdrawn_the_peer_goes_and_is_told_why() {
+async fn a_withdrawn_grant_removes_the_peer_and_tells_it_why() {
     let (mut hub, runner) = paired().await;
     hub.sees(&runner.place, json!({}));
     gone(&hub).await;

@@ -15,7 +15,7 @@ use super::home::{Home, LIMIT, message_params, reader, waiter, within};
 use super::*;
 
 #[tokio::test]
-async fn what_was_sent_is_in_the_inbox_at_once() {
+async fn a_sent_message_is_in_the_inbox_at_once() {
     let (_directory, home) = Home::new();
     for number in 0..50 {
         home.say("@planner", &["@coder"], &format!("{number}")).await;
@@ -65,8 +65,8 @@ async fn waiting(home: &Home) -> tokio::task::JoinHandle<Result<Option<Message>,
 async fn waiting_ends_with_a_message_that_a_peer_brought() {
     let (_directory, home) = Home::new();
     let wait = waiting(&home).await;
-    home.apply(vec![said(1, there(), "planner", &["other"])]).await;
-    home.apply(vec![said(2, there(), "planner", &["coder"])]).await;
+    home.apply(vec![message_to(1, there(), "planner", &["other"])]).await;
+    home.apply(vec![message_to(2, there(), "planner", &["coder"])]).await;
     let message = within(wait).await.unwrap().unwrap().unwrap();
     assert_eq!((message.text.as_str(), message.read), ("number 2", false));
     // It is returned again until it is marked read.
@@ -138,7 +138,7 @@ async fn a_bad_message_is_refused_and_says_why() {
 async fn without_readers_events_are_digested_when_the_log_is_quiet() {
     let (_directory, home) = Home::new();
     for number in 0..5 {
-        home.apply(vec![said(number + 1, there(), "planner", &["coder"])]).await;
+        home.apply(vec![message_to(number + 1, there(), "planner", &["coder"])]).await;
     }
     let head = home.log.head().place.sequence;
     let mut progress = home.agents.inner.progress.clone();

@@ -16,8 +16,10 @@ use crate::log::Log;
 #[tokio::test]
 async fn a_lost_log_rebuilds_the_views_and_read_marks_stay() {
     let (directory, home) = Home::new();
-    let events =
-        vec![said(1, there(), "planner", &["coder"]), said(2, there(), "planner", &["coder"])];
+    let events = vec![
+        message_to(1, there(), "planner", &["coder"]),
+        message_to(2, there(), "planner", &["coder"]),
+    ];
     home.apply(vec![joined(9, there(), "planner")]).await;
     home.apply(events.clone()).await;
     home.mark_read("coder", vec![id(1)]).await;
@@ -41,14 +43,15 @@ fn lose_the_log(directory: &Path) {
 #[tokio::test]
 async fn another_log_with_the_same_event_at_the_last_position_is_noticed() {
     let (directory, home) = Home::new();
-    home.apply(vec![joined(1, daemon(3), "coder"), said(2, there(), "planner", &["coder"])]).await;
+    home.apply(vec![joined(1, daemon(3), "coder"), message_to(2, there(), "planner", &["coder"])])
+        .await;
     within(home.agents.list(AgentListParams::default())).await.unwrap();
     home.close().await;
 
     lose_the_log(directory.path());
     let log = Log::open(directory.path(), here(), false).unwrap().0;
-    let other = said(3, daemon(3), "planner", &["coder"]);
-    apply(&log, vec![other, said(2, there(), "planner", &["coder"])]).await;
+    let other = message_to(3, daemon(3), "planner", &["coder"]);
+    apply(&log, vec![other, message_to(2, there(), "planner", &["coder"])]).await;
     log.close().await.unwrap();
     let home = Home::open(directory.path());
     assert_eq!(home.inbox("coder").await, ["number 3*", "number 2*"]);
@@ -99,7 +102,7 @@ async fn views_continue_at_their_cursor_whatever_the_last_event_is() {
         };
         home.log.append(vec![last]).await.unwrap();
         if what == "with a member twice" {
-            let twice = said(9, there(), "planner", &["coder"]).event.get().to_owned();
+            let twice = message_to(9, there(), "planner", &["coder"]).event.get().to_owned();
             let twice = twice.replace("\"body\":", "\"body\":1,\"body\":");
             let event = RawValue::from_string(twice).unwrap();
             home.apply(vec![SequencedEvent { sequence: Sequence(9), event }]).await;
@@ -206,7 +209,7 @@ async fn a_waiting_reader_is_woken_after_a_failed_digest() {
     let views = rusqlite::Connection::open(directory.path().join("views.db")).unwrap();
     views.busy_timeout(LIMIT).unwrap();
     views.execute_batch("ALTER TABLE agents RENAME TO elsewhere").unwrap();
-    home.apply(vec![said(1, there(), "planner", &["coder"])]).await;
+    home.apply(vec![message_to(1, there(), "planner", &["coder"])]).await;
     within(progress.wait_for(Progress::has_failed)).await.unwrap();
     views.execute_batch("ALTER TABLE elsewhere RENAME TO agents").unwrap();
     let message = within(wait).await.unwrap().unwrap();

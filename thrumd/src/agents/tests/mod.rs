@@ -58,12 +58,12 @@ fn joined(sequence: u64, origin: DaemonId, agent: &str) -> SequencedEvent {
     event(sequence, origin, Some(PROJECT), "agent.joined", &json!({ "agent": agent }))
 }
 
-fn said(sequence: u64, origin: DaemonId, from: &str, to: &[&str]) -> SequencedEvent {
+fn message_to(sequence: u64, origin: DaemonId, from: &str, to: &[&str]) -> SequencedEvent {
     let body = json!({ "from": from, "to": to, "text": format!("number {sequence}") });
     event(sequence, origin, Some(PROJECT), "message.sent", &body)
 }
 
-fn said_to_all(sequence: u64, origin: DaemonId, from: &str) -> SequencedEvent {
+fn message_to_all(sequence: u64, origin: DaemonId, from: &str) -> SequencedEvent {
     let body = json!({ "from": from, "all": true, "text": format!("number {sequence}") });
     event(sequence, origin, Some(PROJECT), "message.sent", &body)
 }

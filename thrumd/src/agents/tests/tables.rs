@@ -16,8 +16,8 @@ fn a_message_reaches_each_recipient_once_and_nobody_else() {
     let (_directory, mut store) = new_store();
     let events = [
         joined(1, there(), "reviewer"),
-        said(2, there(), "planner", &["coder", "coder", "reviewer"]),
-        said(3, here(), "coder", &["coder"]),
+        message_to(2, there(), "planner", &["coder", "coder", "reviewer"]),
+        message_to(3, here(), "coder", &["coder"]),
     ];
     store.digest(&events, start()).unwrap();
     assert_eq!(places(&store, "coder"), (vec![2, 3], vec![2, 3]));
@@ -39,7 +39,7 @@ fn a_message_to_too_many_is_skipped_and_recipients_count_for_the_size_of_an_answ
         let names = names(count);
         let names: Vec<&str> =
             std::iter::once("coder").chain(names.iter().map(String::as_str)).collect();
-        said(sequence, there(), "planner", &names)
+        message_to(sequence, there(), "planner", &names)
     };
     assert_eq!(store.digest(&[to(1, RECIPIENTS_MAX)], start()).unwrap().skipped, 1);
     let many: Vec<_> = (2..=1201).map(|sequence| to(sequence, RECIPIENTS_MAX - 1)).collect();
@@ -69,9 +69,9 @@ fn a_message_to_all_reaches_those_who_joined_here_before_it_but_not_its_sender()
     let events = [
         joined(1, here(), "early"),
         joined(2, there(), "remote"),
-        said_to_all(3, here(), "sender"),
+        message_to_all(3, here(), "sender"),
         joined(4, here(), "late"),
-        said_to_all(5, there(), "sender"),
+        message_to_all(5, there(), "sender"),
     ];
     store.digest(&events, start()).unwrap();
     assert_eq!(places(&store, "early").0, [3, 5]);
@@ -87,11 +87,11 @@ fn readers_from_before_a_reset_stay_and_a_copy_gets_messages_of_its_original() {
     store.former = vec![there()];
     let events = [
         joined(1, there(), "early"),
-        said_to_all(2, there(), "sender"),
-        said_to_all(3, there(), "early"),
+        message_to_all(2, there(), "sender"),
+        message_to_all(3, there(), "early"),
         joined(4, here(), "sender"),
-        said_to_all(5, there(), "sender"),
-        said_to_all(6, daemon(3), "early"),
+        message_to_all(5, there(), "sender"),
+        message_to_all(6, daemon(3), "early"),
     ];
     store.digest(&events, start()).unwrap();
     assert_eq!(places(&store, "early"), (vec![2, 5, 6], vec![2, 5, 6]));
@@ -102,7 +102,7 @@ fn readers_from_before_a_reset_stay_and_a_copy_gets_messages_of_its_original() {
 #[test]
 fn the_oldest_unread_come_first_and_read_ones_while_they_fit() {
     let (_directory, mut store) = new_store();
-    let events: Vec<_> = (1..=10).map(|n| said(n, there(), "planner", &["coder"])).collect();
+    let events: Vec<_> = (1..=10).map(|n| message_to(n, there(), "planner", &["coder"])).collect();
     store.digest(&events, start()).unwrap();
     store.mark_read("coder", &[1, 2, 3, 4, 5].map(id)).unwrap();
     let limited = |limit, unread_only| {
@@ -122,7 +122,7 @@ fn other_projects_are_counted_apart_and_shown_when_all_are_asked_for() {
     let events = [
         event(1, there(), Some("other"), "message.sent", &body),
         event(2, there(), None, "message.sent", &body),
-        said(3, there(), "planner", &["coder"]),
+        message_to(3, there(), "planner", &["coder"]),
     ];
     store.digest(&events, start()).unwrap();
     let here = store.inbox(&query("coder", Some(PROJECT))).unwrap();
@@ -137,7 +137,7 @@ fn other_projects_are_counted_apart_and_shown_when_all_are_asked_for() {
 #[test]
 fn marking_read_touches_only_what_the_reader_has_and_writes_once() {
     let (_directory, mut store) = new_store();
-    let events = [said(1, there(), "a", &["x", "y"]), said(2, there(), "a", &["x"])];
+    let events = [message_to(1, there(), "a", &["x", "y"]), message_to(2, there(), "a", &["x"])];
     store.digest(&events, start()).unwrap();
     store.mark_read("x", &[1, 1, 99].map(id)).unwrap();
     store.mark_read("y", &[2].map(id)).unwrap();
@@ -153,7 +153,7 @@ fn store_changes(store: &Store) -> u64 {
 }
 
 #[test]
-fn what_can_not_be_digested_is_skipped_and_counted_and_the_rest_is_digested() {
+fn undigestible_events_are_skipped_and_counted() {
     let (_directory, mut store) = new_store();
     let message = |n, body| event(n, there(), Some(PROJECT), "message.sent", &body);
     let events = [
@@ -164,7 +164,7 @@ fn what_can_not_be_digested_is_skipped_and_counted_and_the_rest_is_digested() {
         event(5, there(), Some(PROJECT), "agent.joined", &json!(null)),
         event(6, there(), Some("a\nb"), "agent.joined", &json!({ "agent": "a" })),
         event(7, there(), Some(PROJECT), "lease.taken", &json!("a later version knows")),
-        said(8, there(), "a", &["x"]),
+        message_to(8, there(), "a", &["x"]),
     ];
     let digested = store.digest(&events, start()).unwrap();
     assert_eq!((digested.skipped, digested.cursor.place.sequence), (6, Sequence(8)));
@@ -207,7 +207,7 @@ fn an_answer_ends_before_it_is_too_large() {
 #[test]
 fn a_file_of_another_version_keeps_its_read_marks() {
     let directory = tempfile::tempdir().unwrap();
-    let events = [said(1, there(), "a", &["x"]), said(2, there(), "a", &["x"])];
+    let events = [message_to(1, there(), "a", &["x"]), message_to(2, there(), "a", &["x"])];
     let mut first = store(directory.path());
     first.digest(&events, start()).unwrap();
     first.mark_read("x", &[id(1)]).unwrap();

@@ -109,7 +109,7 @@ async fn an_id_of_another_event_is_refused_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_refused_when_it_is_written() {
+async fn an_invalid_event_is_refused_when_it_is_written() {
     let world = World::new();
     let with = |change: &dyn Fn(&mut Draft)| {
         let mut changed = draft("x");

@@ -30,7 +30,7 @@ async fn until_queued(world: &World, jobs: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_queued_is_one_commit_with_local_appends_first() {
+async fn queued_jobs_are_one_commit_with_local_appends_first() {
     let world = World::new();
     let mut watch = world.log.watch();
     let release = hold(&world).await;

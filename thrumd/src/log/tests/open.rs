@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::report::Chain;
 
-fn said(error: &LogError) -> String {
+fn chain_text(error: &LogError) -> String {
     Chain(error).to_string()
 }
 
@@ -13,7 +13,7 @@ async fn a_second_opener_is_refused_with_the_pid_of_the_first_before_the_databas
     let refused = Log::open(world.dir.path(), world.daemon, true).err().unwrap();
     let LogError::InUse { holder, .. } = &refused else { panic!("{refused}") };
     assert_eq!(*holder, Some(std::process::id()));
-    assert!(said(&refused).contains(&format!("pid {}", std::process::id())), "{refused}");
+    assert!(chain_text(&refused).contains(&format!("pid {}", std::process::id())), "{refused}");
 
     // Nothing is created, even where there is no database yet.
     let dir = TempDir::new().unwrap();
@@ -60,7 +60,9 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
     std::fs::write(&path, &text).unwrap();
     let refused = Log::open(dir.path(), ids::daemon(), true).err().unwrap();
     assert!(matches!(refused, LogError::Damaged { .. }), "{refused}");
-    assert!(said(&refused).contains("log.db") && said(&refused).contains("move it away"));
+    assert!(
+        chain_text(&refused).contains("log.db") && chain_text(&refused).contains("move it away")
+    );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
@@ -76,7 +78,7 @@ async fn a_lost_database_is_noticed_and_begins_a_new_epoch() {
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_lost_database_is_not_taken_for_the_new_one() {
+async fn leftover_files_of_a_lost_database_are_not_used_for_the_new_one() {
     let mut world = World::new();
     world.say("x").await;
     let wal = std::fs::read(world.dir.path().join("log.db-wal")).unwrap();
@@ -95,7 +97,7 @@ async fn what_is_left_of_a_lost_database_is_not_taken_for_the_new_one() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_without_a_close() {
+async fn acknowledged_events_survive_without_a_close() {
     let world = World::new();
     let written = world.say_many(5).await;
     let copy = TempDir::new().unwrap();
@@ -137,7 +139,7 @@ async fn another_identity_on_the_same_database_is_another_origin() {
 }
 
 #[tokio::test]
-async fn nothing_is_taken_after_close_and_closing_twice_is_fine() {
+async fn nothing_is_accepted_after_close_and_closing_twice_is_fine() {
     let world = World::new();
     let log = world.log.clone();
     // All of these are queued before the close, or refused; none is half done.
@@ -224,6 +226,6 @@ fn no_error_says_its_cause_twice() {
     ];
     for error in errors {
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert_eq!(said(&error).matches(&cause).count(), 1, "{}", said(&error));
+        assert_eq!(chain_text(&error).matches(&cause).count(), 1, "{}", chain_text(&error));
     }
 }

@@ -68,7 +68,7 @@ async fn a_position_of_another_log_is_refused() {
 }
 
 #[tokio::test]
-async fn what_the_puller_holds_is_left_out() {
+async fn events_that_the_puller_holds_are_left_out() {
     let (a, b, c) = (World::new(), World::new(), World::new());
     a.say_many(12).await;
     b.say_many(5).await;

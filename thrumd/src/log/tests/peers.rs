@@ -77,7 +77,7 @@ async fn an_unknown_type_and_unknown_members_are_stored_and_relayed_byte_for_byt
 }
 
 #[tokio::test]
-async fn what_is_not_an_event_goes_to_quarantine_and_the_rest_is_stored() {
+async fn an_invalid_event_goes_to_quarantine_and_the_rest_is_stored() {
     let world = World::new();
     let peer = ids::daemon();
     let origin = new_origin();

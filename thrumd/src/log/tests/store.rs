@@ -52,7 +52,7 @@ fn the_same_ids_and_time_give_the_same_bytes() {
 }
 
 #[test]
-fn what_is_appended_outlives_the_process_and_a_copy_is_a_log_of_its_own() {
+fn appended_events_survive_and_a_copy_is_a_separate_log() {
     let mut store = store();
     store.append(&[draft("one")]).unwrap();
     let head = store.head();

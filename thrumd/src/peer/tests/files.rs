@@ -52,7 +52,7 @@ fn a_directory_copied_to_another_machine_is_foreign_until_reset() {
 }
 
 #[tokio::test]
-async fn a_reset_forgets_the_peers_and_keeps_the_wish_to_sync() {
+async fn a_reset_forgets_the_peers_and_keeps_sync_turned_on() {
     let dir = tempfile::tempdir().unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
     registry.put(peer("vm-1")).await.unwrap();
@@ -211,7 +211,7 @@ async fn members_of_later_versions_are_kept() {
 }
 
 #[tokio::test]
-async fn a_token_counts_only_from_the_node_it_was_given_to() {
+async fn a_token_is_valid_only_from_the_node_it_was_issued_to() {
     let dir = tempfile::tempdir().unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
     let vm = super::Peer { node: Some("n1".into()), ..peer("vm-1") };
@@ -275,7 +275,7 @@ async fn changes_that_come_at_once_are_all_kept() {
 }
 
 #[test]
-fn what_root_writes_for_a_service_is_the_services_to_read() {
+fn files_written_by_root_are_readable_by_the_service() {
     if !rustix::process::geteuid().is_root() {
         return;
     }

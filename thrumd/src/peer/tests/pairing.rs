@@ -107,7 +107,7 @@ async fn a_repeated_request_gets_a_new_token_and_voids_the_old_one() {
 }
 
 #[tokio::test]
-async fn the_waiting_side_hears_of_wrong_codes_and_of_the_lock_at_once() {
+async fn waiting_callers_are_notified_of_wrong_codes_and_of_the_lock() {
     let it = fixture();
     let open = it.pairing.open("x:1".into()).unwrap();
     let wrong = other_code(&open.code);
@@ -181,7 +181,7 @@ async fn a_request_that_makes_no_sense_uses_up_no_try() {
 }
 
 #[tokio::test]
-async fn a_peer_that_cannot_be_kept_is_not_paired_and_may_try_again() {
+async fn a_peer_that_can_t_be_stored_is_not_paired_and_may_retry() {
     let it = fixture();
     let open = it.pairing.open("x:1".into()).unwrap();
     let (id, from) = (ids::daemon(), caller("127.0.0.1"));

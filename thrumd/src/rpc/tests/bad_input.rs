@@ -58,7 +58,7 @@ async fn a_wrong_header_is_answered_before_the_body_is_read() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_gets_a_clear_error() {
+async fn an_invalid_request_gets_a_clear_error() {
     let harness = harness(patient()).await;
     let call = body("pair.request", "{}");
     let cases = [
@@ -179,7 +179,7 @@ async fn endless_headers_are_cut() {
 #[tokio::test]
 async fn slow_headers_and_slow_bodies_are_cut() {
     let quick = Duration::from_millis(100);
-    let hasty = harness(Limits { stranger_idle: quick, ..patient() }).await;
+    let hasty = harness(Limits { unauthenticated_idle: quick, ..patient() }).await;
     let mut stream = hasty.connect().await;
     // Byte by byte: always progress, never a complete head.
     let dripping = async {

@@ -14,20 +14,20 @@ use super::harness::{
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn a_peer_is_served_while_2000_idle_strangers_hold_on() {
+async fn a_peer_is_served_beside_2000_idle_unauthenticated_connections() {
     let harness = harness(patient()).await;
     let mut friend = harness.connect().await;
     friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
     assert_eq!(reply(&mut friend).await.status, 200);
-    let mut strangers = Vec::new();
+    let mut idle = Vec::new();
     for number in 0..2000 {
-        strangers.push(harness.connect().await);
+        idle.push(harness.connect().await);
         if number % 500 == 0 {
             assert_eq!(harness.call_as_peer("sync.peer_info").await.status, 200);
         }
         // The test and the server share one limit of open files.
-        if strangers.len() > 300 {
-            closed(&mut strangers.remove(0)).await;
+        if idle.len() > 300 {
+            closed(&mut idle.remove(0)).await;
         }
     }
     assert_eq!(harness.call_as_peer("sync.peer_info").await.status, 200);
@@ -37,16 +37,16 @@ async fn a_peer_is_served_while_2000_idle_strangers_hold_on() {
 }
 
 #[tokio::test]
-async fn the_oldest_stranger_goes_when_all_slots_are_taken() {
+async fn the_oldest_unauthenticated_connection_is_closed_when_slots_run_out() {
     let harness = harness(Limits { connections: 3, ..patient() }).await;
-    let mut strangers = Vec::new();
+    let mut idle = Vec::new();
     for _ in 0..5 {
-        strangers.push(harness.connect().await);
+        idle.push(harness.connect().await);
     }
-    closed(&mut strangers[0]).await;
-    closed(&mut strangers[1]).await;
-    strangers[4].write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-    assert_eq!(reply(&mut strangers[4]).await.status, 200);
+    closed(&mut idle[0]).await;
+    closed(&mut idle[1]).await;
+    idle[4].write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+    assert_eq!(reply(&mut idle[4]).await.status, 200);
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn a_burst_of_connections_never_has_more_files_open_than_slots_and_accept_
 }
 
 #[tokio::test]
-async fn no_slot_of_a_peer_is_given_away() {
+async fn no_peer_loses_its_slot_to_another() {
     let harness = harness(Limits { connections: 2, ..patient() }).await;
     let mut friends = Vec::new();
     for _ in 0..2 {
@@ -101,7 +101,7 @@ async fn a_peer_that_opens_too_many_connections_loses_its_oldest() {
 }
 
 #[tokio::test]
-async fn idle_strangers_are_cut_and_idle_peers_are_not() {
+async fn idle_unauthenticated_connections_are_closed_and_idle_peers_are_not() {
     let harness = harness(patient()).await;
     let mut friend = harness.connect().await;
     friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
@@ -111,7 +111,7 @@ async fn idle_strangers_are_cut_and_idle_peers_are_not() {
     let mut asked = harness.connect().await;
     asked.write_all(post("", &body("pair.request", "{}")).as_bytes()).await.unwrap();
     assert_eq!(reply(&mut asked).await.status, 200);
-    advance(patient().stranger_idle + SECOND).await;
+    advance(patient().unauthenticated_idle + SECOND).await;
     closed(&mut silent).await;
     closed(&mut asked).await;
     friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
@@ -129,7 +129,7 @@ async fn a_peer_is_cut_when_it_is_idle_for_long() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_take_its_answer_is_cut() {
+async fn a_peer_that_does_not_read_its_answer_is_disconnected() {
     let harness = harness(Limits { requests_per_peer: 1, ..patient() }).await;
     let _lazy = ask_without_reading(&harness).await;
     assert_eq!(harness.call_as_peer("sync.peer_info").await.status, 429);
@@ -162,7 +162,7 @@ async fn the_fifth_request_at_once_is_refused_and_other_peers_go_on() {
 }
 
 #[tokio::test]
-async fn answers_that_are_not_taken_count_as_requests() {
+async fn unread_answers_count_as_requests() {
     let harness = harness(patient()).await;
     let mut lazy = Vec::new();
     for _ in 0..4 {

@@ -10,7 +10,7 @@ use super::harness::{
 use crate::tailnet::Presence;
 
 #[tokio::test]
-async fn a_caller_that_hangs_up_does_not_cancel_its_request() {
+async fn a_caller_that_disconnects_does_not_cancel_its_request() {
     let harness = harness(patient()).await;
     let mut stream = harness.connect().await;
     stream.write_all(harness.peer_post("sync.pull").as_bytes()).await.unwrap();

@@ -49,7 +49,7 @@ pub enum Input {
     Head(Sequence),
     /// The peer made a request with a valid token.
     RequestReceived(DaemonId),
-    /// The peer said that it removed us.
+    /// The peer notified us that it removed us.
     RemovedByPeer(DaemonId),
     /// A notification was processed, and nothing up to this place of the peer's log is missing here.
     Synced {
@@ -67,7 +67,7 @@ pub enum Input {
         /// Which daemons created the missing events; empty if unknown.
         creators: Vec<DaemonId>,
     },
-    /// The peer was given a page of our log, or was told that its checkpoint is not of our log.
+    /// The peer was sent a page of our log, or an error because its checkpoint is not of our log.
     PageServed {
         /// The peer.
         peer: DaemonId,

@@ -29,7 +29,7 @@ pub enum Decision {
     UpToDate,
     /// Pull.
     Pull {
-        /// Which daemons created the missing events, as far as the heads tell. The triangle rule needs it.
+        /// Which daemons created the missing events, as far as the heads show. The triangle rule needs it.
         creators: Vec<DaemonId>,
     },
 }

@@ -7,7 +7,7 @@ use thrum_api::{Epoch, Place, Sequence};
 
 use super::failure::Failure;
 
-/// What a page says about itself. Its events are handed on as `P`.
+/// The header of a page. Its events are passed on as `P`.
 #[derive(Debug, Clone)]
 pub struct PageHeader {
     /// The sequences of its events.
@@ -145,9 +145,9 @@ impl<P> PullPipeline<P> {
         if let Err(error) = header.check(self.fetched) {
             return self.failed(PullResult::Failed(Failure::bad_answer(error.to_string())));
         }
-        // A log that was rolled back has another history before the checkpoint, even if the same event happens
-        // to be there again. Its new epoch shows it, unless it had no event of its own to lose. In that case
-        // its heads show it after the pull.
+        // A log that was rolled back has another history before the checkpoint, even if the same event
+        // happens to be there again. Its new epoch shows it, unless the peer never wrote an event. In that
+        // case its heads show it after the pull.
         let known = self.epoch.filter(|_| self.fetched != Place::START);
         if known.is_some_and(|known| header.epoch.is_some_and(|now| now != known)) {
             return self.failed(PullResult::OtherLog);

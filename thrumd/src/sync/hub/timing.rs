@@ -7,7 +7,7 @@ use crate::config::Cadence;
 const BACKOFF: ExponentialBackoff =
     ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(300), 25);
 
-/// To 30 s: nothing tells us that a full disk has space again.
+/// At most 30 s, because nothing notifies us when a full disk has space again.
 const LOCAL_BACKOFF: ExponentialBackoff =
     ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(30), 25);
 

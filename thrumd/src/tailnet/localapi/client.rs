@@ -1,5 +1,5 @@
-//! The requests. Each has a connection of its own: there are few, and none is ever sent on a
-//! connection to a tailscaled that was restarted meanwhile.
+//! The client. Each request has its own connection: there are few, and none is sent on a connection to a
+//! tailscaled that was restarted meanwhile.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

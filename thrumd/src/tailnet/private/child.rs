@@ -304,8 +304,8 @@ pub(super) fn start_time_by_ps(pid: u32) -> Option<String> {
     let mut ps = Command::new("ps");
     ps.args(["-o", "stat=", "-o", "lstart=", "-p", &pid.to_string()]).env("LC_ALL", "C");
     let output = ps.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let mut words = said.split_whitespace();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let mut words = printed.split_whitespace();
     let dead = words.next().is_none_or(|state| state.starts_with('Z'));
     let time = words.collect::<Vec<_>>().join("-");
     (!dead && !time.is_empty()).then_some(time)

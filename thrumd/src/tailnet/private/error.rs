@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use crate::statefile::StateFileError;
 
-/// A failure of the child. It is reported and the child is started again; the daemon goes on.
+/// A failure of the child. It is reported and the child is restarted; the daemon continues.
 #[derive(Debug, thiserror::Error)]
 pub enum ChildError {
     /// There is no tailscaled to run.

@@ -1,4 +1,4 @@
-//! The `private` kind: a tailscaled child of our own, in userspace mode, for machines without one.
+//! The `private` kind: a tailscaled as our child, in userspace mode, for machines without one.
 //!
 //! The child needs no privilege and no /dev/net/tun. Connections to peers go out through its LocalAPI;
 //! peers' connections arrive from 127.0.0.1, and `whois` identifies them while they live. Once it runs

@@ -223,7 +223,7 @@ fn the_user_of_the_child_is_one_that_the_system_knows() {
 }
 
 #[tokio::test]
-async fn what_waiting_can_not_change_is_an_error_at_once() {
+async fn permanent_problems_are_an_error_at_once() {
     let fake_child = FakeChild::new("");
     let mut config = fake_child.config();
     config.state_dir = fake_child.dir.path().join("x".repeat(100));

@@ -140,7 +140,7 @@ fn apply(shared: &Shared, status: Status, update: &BusUpdate) {
     let running = status.backend_state == BackendState::Running;
     let state = state_in(&status, may_listen);
     if !running {
-        // What it says of the tailnet is not valid now; the last network map is kept.
+        // Its other members are not valid in this state; the last network map is kept.
         return shared.publish(state);
     }
     let before = shared.netmap.send_replace(Arc::new(NetMap::read(status)));

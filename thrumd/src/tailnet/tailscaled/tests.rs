@@ -227,7 +227,7 @@ async fn a_request_right_after_the_start_waits_for_it_and_for_nothing_else() {
 }
 
 #[tokio::test]
-async fn people_may_type_any_name_that_means_one_machine() {
+async fn any_unambiguous_name_resolves() {
     let (_fake, kind) = up().await;
     let id = |typed: &str| kind.resolve(typed).map(|it| it.node.unwrap().stable_id);
     for typed in ["beta", "BETA", "beta.tail.test", "beta.tail.test.:9101", "127.0.0.3"] {
@@ -302,9 +302,9 @@ async fn a_caller_through_userspace_mode_has_its_own_address() {
     fake.set("whois?proto=tcp&addr=127.0.0.1%3A5", 200, whois("2"));
     let caller = kind.whois("127.0.0.1:5".parse().unwrap()).await.unwrap();
     assert_eq!(caller.address, "100.64.0.2:5".parse().unwrap());
-    let stranger = kind.whois("127.0.0.1:6".parse().unwrap()).await;
+    let unknown = kind.whois("127.0.0.1:6".parse().unwrap()).await;
     assert!(
-        matches!(stranger, Err(TailnetError::UnknownCaller { .. })),
+        matches!(unknown, Err(TailnetError::UnknownCaller { .. })),
         "a program on this machine"
     );
 }

@@ -109,7 +109,7 @@ async fn a_child_without_a_pid_file_is_killed() {
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_nothing_does_not_end_a_child_that_is_up() {
+async fn a_full_disk_does_not_end_a_running_child() {
     let fake = Fake::start();
     let up = r#"{"TUN":false,"BackendState":"Running","TailscaleIPs":["127.0.0.2"],
         "Self":{"ID":"1","DNSName":"ci-1.tail.test."}}"#;
