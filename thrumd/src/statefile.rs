@@ -22,16 +22,13 @@ pub enum StateFileError {
     /// The file exists and can't be read.
     #[error("could not read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         cause: io::Error,
     },
     /// The file is damaged.
     #[error("{} is damaged", path.display())]
     Damaged {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         #[source]
@@ -40,9 +37,7 @@ pub enum StateFileError {
     /// The file was replaced, but may not survive a power cut.
     #[error("could not sync {}, so that a power cut may bring the old state back", path.display())]
     Unsynced {
-        /// The directory.
         path: PathBuf,
-        /// Why.
         #[source]
         cause: io::Error,
     },
@@ -53,16 +48,13 @@ pub enum StateFileError {
         path: PathBuf,
         /// What was done to it.
         step: &'static str,
-        /// Why it failed.
         #[source]
         cause: io::Error,
     },
     /// The contents can't be written as JSON.
     #[error("could not write {} as JSON", path.display())]
     Encode {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         cause: serde_json::Error,
     },

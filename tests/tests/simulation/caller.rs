@@ -5,11 +5,10 @@ use thrum_api::peer::{Notified, PullPage};
 use thrum_api::{ErrorCode, Place, SequencedEvent};
 use thrumd::log::{Applied, Batch, Incoming, LogError};
 use thrumd::sync::hub::{
-    Action, Failure, FailureKind, Input, NotifyResult, OperationId, PullReason, PullResult, Step,
+    Action, Failure, FailureKind, Input, NotifyRequest, NotifyResult, OperationId, PullReason,
+    PullResult, Step,
 };
-use thrumd::sync::protocol::{
-    NotifyRequest, NotifyStep, Pull, confirmed_by, next_step, request, split,
-};
+use thrumd::sync::protocol::{NotifyStep, Pull, confirmed_by, next_step, request, split};
 
 use crate::net::{Message, Reply, Request};
 use crate::node::{Asked, Call, Life, Pulling};
@@ -70,8 +69,7 @@ impl World {
                 let peer = self.index_of(peer);
                 return self.begin_pull(node, peer, operation);
             }
-            Action::Notify { peer, operation, examined, sent, include_events, due } => {
-                let wanted = NotifyRequest { examined, sent, include_events, due };
+            Action::Notify { peer, operation, wanted } => {
                 Internal::Notify { peer: self.index_of(peer), operation, wanted }
             }
             Action::ResetCheckpoint { peer, operation } => {

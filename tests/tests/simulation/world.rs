@@ -10,9 +10,8 @@ use thrum_api::{DaemonId, Token};
 use thrumd::config::Cadence;
 use thrumd::log::Batch;
 use thrumd::peer::{Pairing, Registry};
-use thrumd::sync::hub::{Hub, Input, MonotonicTime, OperationId, Timing};
+use thrumd::sync::hub::{Hub, Input, MonotonicTime, NotifyRequest, OperationId, Timing};
 use thrumd::sync::pairings::{KnownTokens, Pairings};
-use thrumd::sync::protocol::NotifyRequest;
 
 use crate::choices::Choices;
 use crate::log::{Ids, SimLog};

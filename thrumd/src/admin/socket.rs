@@ -11,22 +11,14 @@ use tokio::net::UnixListener;
 pub enum SocketError {
     /// Another daemon answers on the socket.
     #[error("another thrumd answers on {path}; stop it, or set THRUM_SOCKET to another path")]
-    Live {
-        /// The socket.
-        path: PathBuf,
-    },
+    Live { path: PathBuf },
     /// Another kind of file has that path.
     #[error("{path} exists and is not a socket; move it away, or set THRUM_SOCKET to another path")]
-    NotASocket {
-        /// The path.
-        path: PathBuf,
-    },
+    NotASocket { path: PathBuf },
     /// Its folder can't be created.
     #[error("can't create the folder {path} for the socket")]
     Folder {
-        /// The folder.
         path: PathBuf,
-        /// Why.
         #[source]
         cause: io::Error,
     },
@@ -38,17 +30,13 @@ pub enum SocketError {
     Elsewhere {
         /// The one that it holds.
         held: PathBuf,
-        /// The setting.
         path: PathBuf,
     },
     /// The system refused.
     #[error("can't {what} the socket {path}")]
     System {
-        /// What was tried.
         what: &'static str,
-        /// The socket.
         path: PathBuf,
-        /// Why.
         #[source]
         cause: io::Error,
     },

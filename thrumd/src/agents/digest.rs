@@ -72,14 +72,6 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-/// The result of a page.
-pub(super) struct Digested {
-    /// Events that could not be digested.
-    pub(super) skipped: u64,
-    /// Where to continue.
-    pub(super) cursor: Cursor,
-}
-
 /// The ids under which events were written here.
 #[derive(Clone, Copy)]
 struct Local<'a> {
@@ -121,17 +113,16 @@ struct PageTotals {
 }
 
 impl Store {
-    /// Digests a page and moves the cursor to its last event, in one transaction.
+    /// Digests a page and moves the cursor to its last event, in one transaction. Answers the cursor.
     pub(super) fn digest(
         &mut self,
         events: &[SequencedEvent],
         mut cursor: Cursor,
-    ) -> Result<Digested, AgentsError> {
+    ) -> Result<Cursor, AgentsError> {
         let doing = views("digest events");
         let local = Local { now: self.daemon, former: &self.former };
         let transaction = self.connection.transaction().map_err(&doing)?;
         let mut totals = PageTotals::default();
-        let mut skipped = 0;
         for event in events {
             let parsed = serde_json::from_str::<ParsedEvent<'_>>(event.event.get());
             cursor.place = Place {
@@ -156,14 +147,13 @@ impl Store {
                         )
                         .and_then(|mut skip| skip.execute(params![int(event.sequence.0), reason]))
                         .map_err(&doing)?;
-                    skipped += 1;
                 }
             }
         }
         totals.write(&transaction).map_err(&doing)?;
         put_cursor(&transaction, cursor).map_err(&doing)?;
         transaction.commit().map_err(&doing)?;
-        Ok(Digested { skipped, cursor })
+        Ok(cursor)
     }
 
     /// Stores the cursor of the same log with its new epoch.

@@ -24,17 +24,13 @@ pub enum AgentsError {
     AllAndSome,
     /// A message with too many recipients.
     #[error("the message names {count} recipients; at most {RECIPIENTS_MAX} are allowed")]
-    TooManyRecipients {
-        /// How many it names.
-        count: usize,
-    },
+    TooManyRecipients { count: usize },
     /// A message without text.
     #[error("the message has no text")]
     NoText,
     /// A message that doesn't fit into an event.
     #[error("the message has {bytes} bytes as an event; at most {max} are allowed")]
     TooLarge {
-        /// How large it is.
         bytes: usize,
         /// How large it may be.
         max: usize,
@@ -45,36 +41,28 @@ pub enum AgentsError {
     /// The log failed to store or read an event.
     #[error("could not {doing}")]
     Log {
-        /// What was tried.
         doing: &'static str,
-        /// Why it failed.
         #[source]
         source: Box<LogError>,
     },
     /// `views.db` can't be created, or its old file not be removed.
     #[error("could not open {}", path.display())]
     File {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// `views.db` can't be opened.
     #[error("could not open {}", path.display())]
     Open {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: rusqlite::Error,
     },
     /// A damaged `views.db` can't be moved aside.
     #[error("could not move the damaged {} aside", path.display())]
     MoveAside {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -84,9 +72,7 @@ pub enum AgentsError {
     /// A query or change in `views.db` failed.
     #[error("could not {doing} in views.db")]
     Views {
-        /// What was tried.
         doing: &'static str,
-        /// Why.
         #[source]
         source: rusqlite::Error,
     },

@@ -2,7 +2,7 @@
 //! It works at once while a reader waits for news, else when a burst is over or a reader asks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use thrum_api::local::EventListParams;
@@ -61,8 +61,6 @@ pub(super) struct FollowerSignals {
     waiting: AtomicUsize,
     /// The file is damaged: the next attempt replaces it first.
     pub(super) damaged: AtomicBool,
-    /// Events that the views could not digest.
-    pub(super) undigested: AtomicU64,
 }
 
 /// Until it is dropped, new events are digested at once.
@@ -217,10 +215,7 @@ impl Follower {
                 at.place =
                     if more { Place { sequence: page.next, event_id: None } } else { head.place };
             } else {
-                let digested =
-                    self.worker.call(move |store| store.digest(&page.events, at)).await?;
-                at = digested.cursor;
-                self.signals.undigested.fetch_add(digested.skipped, Ordering::Relaxed);
+                at = self.worker.call(move |store| store.digest(&page.events, at)).await?;
             }
             *cursor = Some(at);
             self.reached(at.place.sequence);
@@ -236,15 +231,12 @@ impl Follower {
             && stored.epoch == head.epoch
             && self.holds(stored.place).await?
         {
-            let undigested = self.worker.call(|store| store.undigested()).await?;
-            self.signals.undigested.store(undigested, Ordering::Relaxed);
             return Ok(stored);
         }
         if stored.is_some() {
             info!("the views were made from another log: they are rebuilt");
         }
         self.worker.call(|store| store.reset()).await?;
-        self.signals.undigested.store(0, Ordering::Relaxed);
         Ok(Cursor { epoch: head.epoch, place: Place::START })
     }
 

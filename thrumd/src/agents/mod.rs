@@ -186,11 +186,6 @@ impl Agents {
         self.call(move |store| store.agents(params.project.as_deref())).await
     }
 
-    /// How many events of a known type the views could not digest. They stay in the log.
-    pub fn undigested(&self) -> u64 {
-        self.inner.signals.undigested.load(Ordering::Relaxed)
-    }
-
     /// Stops following the log. Calls that wait end with [`AgentsError::Stopping`].
     pub async fn close(&self) {
         let Some(Running { follower, thread }) = self.inner.running.lock().await.take() else {

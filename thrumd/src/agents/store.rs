@@ -75,14 +75,6 @@ impl Store {
         self.moved_aside = false;
         Ok(())
     }
-
-    /// How many events could not be digested.
-    pub(super) fn undigested(&self) -> Result<u64, AgentsError> {
-        self.connection
-            .query_row("SELECT COUNT(*) FROM skipped", [], |row| row.get(0))
-            .map(column::uint)
-            .map_err(views("count what was skipped"))
-    }
 }
 
 type Job = Box<dyn FnOnce(&mut Store) + Send>;

@@ -39,14 +39,13 @@ use thrum_api::{DaemonId, Draft, Head, Place};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use environment::Environment;
-pub use error::{LogError, LogErrorKind, SqliteError};
+pub use error::LogError;
+pub(crate) use error::LogErrorKind;
 pub use incoming::Incoming;
-pub use lock::Lock;
+pub(crate) use lock::Lock;
 pub use store::LogStore;
-pub use types::{
-    Applied, Batch, Checkpoint, LogHead, LogStats, Missing, News, Opened, Page, PageAnswer,
-    PageRequest,
-};
+pub(crate) use types::LogStats;
+pub use types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
 
 use crate::report::Chain;
 
@@ -76,7 +75,8 @@ struct Inner {
 
 impl Log {
     /// Opens `log.db` in `state_dir` for `daemon`, creates or migrates it and starts the writer.
-    /// `expected` says that this daemon had a database before (from identity.json).
+    /// `expected` says that this daemon had a database before (from identity.json). Answers whether
+    /// it is gone: then a new epoch began.
     ///
     /// # Errors
     /// When another process has the directory (checked first), the database is damaged or of a
@@ -85,7 +85,7 @@ impl Log {
         state_dir: &Path,
         daemon: DaemonId,
         expected: bool,
-    ) -> Result<(Self, Opened), LogError> {
+    ) -> Result<(Self, bool), LogError> {
         Self::open_locked(Lock::take(state_dir)?, state_dir, daemon, expected)
     }
 
@@ -99,7 +99,7 @@ impl Log {
         state_dir: &Path,
         daemon: DaemonId,
         expected: bool,
-    ) -> Result<(Self, Opened), LogError> {
+    ) -> Result<(Self, bool), LogError> {
         let path = state_dir.join(schema::DATABASE);
         let is_there = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
         let (writer, head) = Writer::new(LogStore::open_file(&path, daemon)?);
@@ -121,7 +121,7 @@ impl Log {
         let writer = Mutex::new(Some(thread));
         let damaged_rows = watch::Sender::new(());
         let inner = Arc::new(Inner { daemon, path, jobs, head, readers, damaged_rows, writer });
-        Ok((Self { inner }, Opened { database_was_lost: expected && !is_there }))
+        Ok((Self { inner }, expected && !is_there))
     }
 
     /// The daemon whose log it is.

@@ -21,6 +21,7 @@ use thrum_api::{
     SequencedEvent,
 };
 
+use super::types::Page;
 use super::*;
 use crate::ids;
 
@@ -35,18 +36,18 @@ impl World {
     pub(super) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let daemon = ids::daemon();
-        let (log, opened) = Log::open(dir.path(), daemon, false).unwrap();
-        assert!(!opened.database_was_lost);
+        let (log, database_was_lost) = Log::open(dir.path(), daemon, false).unwrap();
+        assert!(!database_was_lost);
         Self { dir, daemon, log }
     }
 
     /// Closes and opens again, with `between` in between.
-    pub(super) async fn reopen(&mut self, between: impl FnOnce(&Path)) -> Opened {
+    pub(super) async fn reopen(&mut self, between: impl FnOnce(&Path)) -> bool {
         self.log.close().await.unwrap();
         between(self.dir.path());
-        let (log, opened) = Log::open(self.dir.path(), self.daemon, true).unwrap();
+        let (log, database_was_lost) = Log::open(self.dir.path(), self.daemon, true).unwrap();
         self.log = log;
-        opened
+        database_was_lost
     }
 
     pub(super) fn origin(&self) -> Origin {

@@ -13,13 +13,6 @@ pub struct LogHead {
     pub place: Place,
 }
 
-/// What `open` found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Opened {
-    /// This daemon had a database and it was gone: a new epoch began.
-    pub database_was_lost: bool,
-}
-
 /// Events of one peer, to be stored in one transaction with its checkpoint.
 pub struct Batch {
     /// The epoch of the peer's log, from its page; None keeps the known one.

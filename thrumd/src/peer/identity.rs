@@ -23,7 +23,6 @@ pub enum IdentityError {
         path.display()
     )]
     Damaged {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         #[source]
@@ -43,7 +42,6 @@ pub enum IdentityError {
     Machine {
         /// The file that identifies the machine.
         path: PathBuf,
-        /// Why.
         #[source]
         cause: io::Error,
     },

@@ -1,7 +1,7 @@
 //! Identity, peers and pairing.
 
 mod find;
-pub mod identity;
+pub(crate) mod identity;
 mod pairing;
 mod peers_file;
 mod pending;
@@ -12,9 +12,10 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub use identity::{Identity, IdentityError};
+pub(crate) use identity::{Identity, IdentityError};
 pub use pairing::Pairing;
-pub use pending::{PendingPairing, PendingPairings, Replaces};
-pub use policy::{DEFAULT_CAPABILITY, PairingPolicy, wrong_capability};
+pub(crate) use pending::{PendingPairing, PendingPairings, Replaces};
+pub(crate) use policy::{PairingPolicy, wrong_capability};
 pub use record::Peer;
-pub use registry::{RefusedToken, Registry, RegistryError};
+pub(crate) use registry::RegistryError;
+pub use registry::{RefusedToken, Registry};

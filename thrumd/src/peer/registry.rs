@@ -30,7 +30,6 @@ pub enum RegistryError {
     /// No peer has that name.
     #[error("no peer is called {typed:?}{}", suggestion(near, *alike))]
     Unknown {
-        /// What was typed.
         typed: String,
         /// Similar names, or else all of them.
         near: Vec<String>,
@@ -39,12 +38,7 @@ pub enum RegistryError {
     },
     /// Several peers have that name.
     #[error("{} peers are called {typed:?}; use the id of one: {}", ids.len(), ids.join(", "))]
-    Ambiguous {
-        /// What was typed.
-        typed: String,
-        /// Their daemon ids.
-        ids: Vec<String>,
-    },
+    Ambiguous { typed: String, ids: Vec<String> },
 }
 
 fn suggestion(near: &[String], alike: bool) -> String {

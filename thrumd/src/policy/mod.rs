@@ -12,4 +12,4 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use grants::{GrantStatus, Policy};
+pub use grants::Policy;

@@ -22,9 +22,7 @@ pub enum ServiceError {
     /// The state directory can't be created.
     #[error("can't create the state directory {path}")]
     StateDir {
-        /// The directory.
         path: PathBuf,
-        /// Why.
         #[source]
         cause: io::Error,
     },
@@ -33,10 +31,7 @@ pub enum ServiceError {
         "there is no daemon in {}; nothing was changed. `thrum daemon status` shows the state \
          directory of another one; set THRUM_STATE_DIR to it", path.display()
     )]
-    NoDaemon {
-        /// The directory.
-        path: PathBuf,
-    },
+    NoDaemon { path: PathBuf },
     /// The identity can't be loaded.
     #[error("can't load this daemon's identity")]
     Identity(#[source] Box<IdentityError>),

@@ -10,10 +10,10 @@ mod shutdown;
 mod signals;
 mod start;
 
-pub use error::ServiceError;
+pub(crate) use error::ServiceError;
 pub use logging::{log_to_stderr, to_journal};
 pub use reload::{Reload, Reread};
 pub use reset::reset_identity;
 pub use run::run;
 pub use shutdown::exit_on_panic;
-pub use start::Daemon;
+pub(crate) use start::Daemon;

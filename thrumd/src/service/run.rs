@@ -27,7 +27,7 @@ pub fn run(config: Config, reload: Reload) -> Result<(), ServiceError> {
         .map_err(ServiceError::Runtime)?;
     reload.warn_of_readable_secret();
     let ended = runtime.block_on(async {
-        let daemon = Daemon::start_with(config, socket).await?;
+        let daemon = Daemon::start(config, socket).await?;
         signals::listen(daemon.stopper(), reload)?;
         daemon.run().await;
         Ok(())

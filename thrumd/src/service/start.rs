@@ -32,18 +32,11 @@ pub struct Daemon {
 
 impl Daemon {
     /// Opens everything: state directory, identity, log, peers, messages, tailnet, socket, sync.
+    /// `inherited` is the socket that the service manager holds.
     ///
     /// # Errors
     /// The first part that could not be opened.
-    pub async fn start(config: Config) -> Result<Self, ServiceError> {
-        Self::start_with(config, None).await
-    }
-
-    /// As [`Daemon::start`], serving on a socket that the service manager holds.
-    ///
-    /// # Errors
-    /// As [`Daemon::start`].
-    pub async fn start_with(
+    pub async fn start(
         config: Config,
         inherited: Option<InheritedSocket>,
     ) -> Result<Self, ServiceError> {
@@ -53,9 +46,9 @@ impl Daemon {
         let lock = Lock::take(&config.state_dir)?;
         let mut identity = Identity::load(&config.state_dir, &config.machine_id_file)?;
         let daemon = identity.daemon_id;
-        let (log, opened) =
+        let (log, database_was_lost) =
             Log::open_locked(lock, &config.state_dir, daemon, identity.had_database)?;
-        if opened.database_was_lost {
+        if database_was_lost {
             tracing::warn!("the database is gone: a new epoch begins, peers send the old events");
         }
         identity.note_database(&config.state_dir)?;

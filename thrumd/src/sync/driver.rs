@@ -14,7 +14,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::hub::{Action, Hub, Input, MonotonicTime, Timing};
 use super::pairings::KnownTokens;
-use super::protocol::NotifyRequest;
 use super::shared::{Message, Shared, Snapshots, chain};
 use super::sleep::{self, Sleep};
 use super::{notify, pull};
@@ -201,10 +200,9 @@ impl Driver {
                 let result = pull::pull(&shared, peer, reason).await;
                 Some(Input::PullFinished { peer, operation, result })
             }),
-            Action::Notify { peer, operation, examined, sent, include_events, due } => {
+            Action::Notify { peer, operation, wanted } => {
                 let timing = self.timing;
                 self.spawn(async move {
-                    let wanted = NotifyRequest { examined, sent, include_events, due };
                     let result = notify::notify(&shared, peer, wanted, &timing).await;
                     Some(Input::NotifyFinished { peer, operation, result })
                 });

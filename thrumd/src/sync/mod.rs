@@ -4,7 +4,7 @@
 //! own. `driver` and its tasks carry it out.
 
 mod check;
-pub mod client;
+mod client;
 mod drain;
 mod driver;
 pub mod hub;

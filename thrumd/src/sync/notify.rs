@@ -6,8 +6,8 @@ use thrum_api::peer::{NotifyParams, SyncNotify};
 use thrum_api::{DaemonId, Place};
 
 use super::client::{Bounds, ClientError};
-use super::hub::{NotifyResult, Timing};
-use super::protocol::{NotifyRequest, NotifyStep, confirmed_by, next_step};
+use super::hub::{NotifyRequest, NotifyResult, Timing};
+use super::protocol::{NotifyStep, confirmed_by, next_step};
 use super::shared::{Shared, local_failure, no_peer};
 use crate::peer::Peer;
 

@@ -9,7 +9,6 @@ pub enum TailnetError {
     /// The typed text is not a name or address of a machine.
     #[error("{typed:?} is no machine: {reason}")]
     Address {
-        /// What was typed.
         typed: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -17,18 +16,13 @@ pub enum TailnetError {
     /// A name that can't be resolved.
     #[error("could not look up {host:?}")]
     Lookup {
-        /// The name.
         host: String,
-        /// Error of the resolver.
         #[source]
         cause: std::io::Error,
     },
     /// The loopback kind reaches no other machine.
     #[error("the loopback tailnet only reaches this machine, and {host} is another one")]
-    NotLoopback {
-        /// The machine.
-        host: String,
-    },
+    NotLoopback { host: String },
     /// We are not in the tailnet now.
     #[error("the tailnet is not ready: {reason}")]
     Waiting {
@@ -37,34 +31,23 @@ pub enum TailnetError {
     },
     /// No node has this address.
     #[error("{host} is no machine of the tailnet")]
-    NotInTailnet {
-        /// The address.
-        host: String,
-    },
+    NotInTailnet { host: String },
     /// No node has this name.
     #[error("no machine of the tailnet {tailnet} is called {name:?}")]
     NoSuchName {
-        /// What was typed.
         name: String,
         /// Suffix of its full names.
         tailnet: String,
-        /// Similar names.
         similar: Vec<String>,
     },
     /// Several nodes have this short name.
     #[error("several machines are called {name:?}")]
-    Ambiguous {
-        /// What was typed.
-        name: String,
-        /// The full names.
-        matches: Vec<String>,
-    },
+    Ambiguous { name: String, matches: Vec<String> },
     /// tailscaled does not identify a caller.
     #[error("tailscaled does not say who {remote} is")]
     Whois {
         /// Where the connection came from.
         remote: SocketAddr,
-        /// Cause.
         #[source]
         source: ApiError,
     },

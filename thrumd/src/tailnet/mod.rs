@@ -1,22 +1,22 @@
 //! The tailnet: our addresses and name, and the identity of callers. Three kinds behind one type.
 
-pub mod address;
+pub(crate) mod address;
 mod error;
 mod kinds;
-pub mod localapi;
-pub mod loopback;
-pub mod macos;
-pub mod private;
+pub(crate) mod localapi;
+pub(crate) mod loopback;
+pub(crate) mod macos;
+pub(crate) mod private;
 mod programs;
 mod settings;
-pub mod tailscaled;
+pub(crate) mod tailscaled;
 mod types;
 
 #[cfg(test)]
 mod tests;
 
-pub use error::TailnetError;
-pub use kinds::Tailnet;
-pub use localapi::{NodePath, Via};
+pub(crate) use error::TailnetError;
+pub(crate) use kinds::Tailnet;
 pub use settings::Settings;
-pub use types::{Caller, Connection, Node, Presence, Stream, Target};
+pub use types::Caller;
+pub(crate) use types::{Connection, Node, Presence, Target};

@@ -180,7 +180,7 @@ async fn shutdown_is_answered_and_ends_waits_and_the_daemon() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_disconnects_does_not_cancel_half_an_operation() {
     let dir = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(client::config(&dir, &[])).await.unwrap();
+    let daemon = Daemon::start(client::config(&dir, &[]), None).await.unwrap();
     let context = daemon.context();
     let running = tokio::spawn(daemon.run());
     let body = Body::from(r#"{"jsonrpc":"2.0","id":1,"method":"peer.add"}"#);

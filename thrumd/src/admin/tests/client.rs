@@ -58,7 +58,7 @@ impl Running {
     ) -> Result<Self, ServiceError> {
         let config = config(&dir, env);
         let socket = config.socket.clone();
-        let daemon = Daemon::start(config).await?;
+        let daemon = Daemon::start(config, None).await?;
         let context = daemon.context();
         Ok(Self { dir, socket, context, task: tokio::spawn(daemon.run()) })
     }

@@ -82,6 +82,11 @@ fn new_store() -> (TempDir, Store) {
     (directory, store)
 }
 
+/// How many events could not be digested.
+fn undigested(store: &Store) -> i64 {
+    store.connection.query_row("SELECT COUNT(*) FROM skipped", [], |row| row.get(0)).unwrap()
+}
+
 fn query(agent: &str, project: Option<&str>) -> InboxQuery {
     InboxQuery {
         agent: agent.to_owned(),

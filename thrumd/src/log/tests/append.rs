@@ -13,8 +13,8 @@ async fn an_append_answers_its_positions_and_survives_a_restart() {
     let head = world.log.head();
     assert_eq!(head.place, Place { sequence: Sequence(3), event_id: Some(written[2].event_id) });
 
-    let opened = world.reopen(|_| ()).await;
-    assert!(!opened.database_was_lost);
+    let database_was_lost = world.reopen(|_| ()).await;
+    assert!(!database_was_lost);
     assert_eq!(world.log.head(), head);
     assert_eq!(world.say("later").await.sequence, Sequence(4));
     check_invariants(&world);

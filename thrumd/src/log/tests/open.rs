@@ -71,8 +71,9 @@ async fn a_lost_database_is_noticed_and_begins_a_new_epoch() {
     let mut world = World::new();
     world.say("x").await;
     let epoch = epoch_of(&world);
-    let opened = world.reopen(|dir| std::fs::remove_file(dir.join("log.db")).unwrap()).await;
-    assert!(opened.database_was_lost);
+    let database_was_lost =
+        world.reopen(|dir| std::fs::remove_file(dir.join("log.db")).unwrap()).await;
+    assert!(database_was_lost);
     assert_ne!(epoch_of(&world), epoch);
     assert_eq!(world.say("y").await.sequence, Sequence(1));
 }
@@ -83,13 +84,13 @@ async fn leftover_files_of_a_lost_database_are_not_used_for_the_new_one() {
     world.say("x").await;
     let wal = std::fs::read(world.dir.path().join("log.db-wal")).unwrap();
     assert!(!wal.is_empty());
-    let opened = world
+    let database_was_lost = world
         .reopen(|dir| {
             std::fs::remove_file(dir.join("log.db")).unwrap();
             std::fs::write(dir.join("log.db-wal"), &wal).unwrap();
         })
         .await;
-    assert!(opened.database_was_lost);
+    assert!(database_was_lost);
     assert_eq!(world.log.head().place, Place::START);
     world.say("y").await;
     assert_eq!(world.all().await.len(), 1);
@@ -105,8 +106,8 @@ async fn acknowledged_events_survive_without_a_close() {
     for file in ["log.db", "log.db-wal"] {
         std::fs::copy(world.dir.path().join(file), copy.path().join(file)).unwrap();
     }
-    let (log, opened) = Log::open(copy.path(), world.daemon, true).unwrap();
-    assert!(!opened.database_was_lost);
+    let (log, database_was_lost) = Log::open(copy.path(), world.daemon, true).unwrap();
+    assert!(!database_was_lost);
     assert_eq!(log.head(), world.log.head());
     assert_eq!(log.head().place.event_id, Some(written[4].event_id));
     log.close().await.unwrap();
@@ -129,7 +130,7 @@ async fn another_identity_on_the_same_database_is_another_origin() {
     world.say("x").await;
     let old = world.origin();
     world.daemon = ids::daemon();
-    assert!(!world.reopen(|_| ()).await.database_was_lost);
+    assert!(!world.reopen(|_| ()).await);
     assert_ne!(world.origin().epoch, old.epoch);
     let written = world.say("y").await;
     assert_eq!((written.sequence.0, written.origin_sequence.0), (2, 1));

@@ -27,7 +27,6 @@ pub(in crate::sync) enum DialError {
     /// The first one's error.
     #[error("can't connect to {address}")]
     Connect {
-        /// The address.
         address: SocketAddr,
         /// Why it failed; None on a time-out ([`CONNECT`]).
         source: Option<Arc<io::Error>>,

@@ -18,80 +18,44 @@ pub enum ClientError {
     /// The tailnet could not say where the machine is.
     #[error("can't find {peer} in the tailnet")]
     Locate {
-        /// Its name.
         peer: String,
-        /// Why.
         #[source]
         source: TailnetError,
     },
     /// The tailnet doesn't know the machine (any more), or its policy hides it.
     #[error("{peer} is not in the tailnet, or the tailnet's policy hides it")]
-    NotThere {
-        /// Its name.
-        peer: String,
-    },
+    NotThere { peer: String },
     /// The connection failed.
     #[error("can't connect to {address}")]
     Connect {
-        /// Where.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: Arc<std::io::Error>,
     },
     /// The connection timed out.
     #[error("{address} did not accept a connection within {after:?}")]
-    ConnectTimeout {
-        /// Where.
-        address: SocketAddr,
-        /// How long we waited.
-        after: Duration,
-    },
+    ConnectTimeout { address: SocketAddr, after: Duration },
     /// The answer timed out.
     #[error("{address} did not answer {method} within {after:?}")]
-    Timeout {
-        /// Where.
-        address: SocketAddr,
-        /// What was asked.
-        method: &'static str,
-        /// How long we waited.
-        after: Duration,
-    },
+    Timeout { address: SocketAddr, method: &'static str, after: Duration },
     /// The connection broke, or the answer is not HTTP.
     #[error("the connection to {address} broke during {method}")]
     Broken {
-        /// Where.
         address: SocketAddr,
-        /// What was asked.
         method: &'static str,
-        /// Why.
         #[source]
         source: BoxError,
     },
     /// The answer exceeds the size limit.
     #[error("{address} answered {method} with more than {limit} bytes")]
-    TooLarge {
-        /// Where.
-        address: SocketAddr,
-        /// What was asked.
-        method: &'static str,
-        /// The limit.
-        limit: usize,
-    },
+    TooLarge { address: SocketAddr, method: &'static str, limit: usize },
     /// Another program answers at that address.
     #[error("{address} answers, but is not a thrumd: it sent {what}")]
-    NotAThrumd {
-        /// Where.
-        address: SocketAddr,
-        /// Status and content type.
-        what: String,
-    },
+    NotAThrumd { address: SocketAddr, what: String },
     /// A JSON answer, but not to this request.
     #[error("the answer of {address} to {method} can't be read")]
     Malformed {
-        /// Where.
         address: SocketAddr,
-        /// What was asked.
         method: &'static str,
         /// Why it is invalid.
         #[source]
@@ -99,20 +63,12 @@ pub enum ClientError {
     },
     /// Our token was refused.
     #[error("{address} does not accept our token{}", because(error))]
-    Refused {
-        /// Where.
-        address: SocketAddr,
-        /// The error of its answer.
-        error: RpcError,
-    },
+    Refused { address: SocketAddr, error: RpcError },
     /// A JSON-RPC error.
     #[error("{address} refused {method}")]
     Rpc {
-        /// Where.
         address: SocketAddr,
-        /// What was asked.
         method: &'static str,
-        /// The error of its answer.
         #[source]
         source: RpcError,
     },
@@ -121,16 +77,13 @@ pub enum ClientError {
     Params {
         /// What was to be asked.
         method: &'static str,
-        /// Why.
         #[source]
         source: serde_json::Error,
     },
     /// The request could not be composed.
     #[error("can't compose a request to {address}")]
     Compose {
-        /// Where.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: hyper::http::Error,
     },

@@ -155,6 +155,20 @@ pub enum NotifyResult {
     Failed(Failure),
 }
 
+/// Where a notification begins, and what it may carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotifyRequest {
+    /// News up to here was examined before.
+    pub examined: Place,
+    /// The peer was sent our log up to here.
+    pub sent: Place,
+    /// The notification may carry our own events after `sent`: that place and its event are known for
+    /// certain, and the last notification was answered.
+    pub include_events: bool,
+    /// Don't wait for more news.
+    pub due: bool,
+}
+
 /// An action: something that the driver has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -174,15 +188,8 @@ pub enum Action {
         peer: DaemonId,
         /// To be reported back.
         operation: OperationId,
-        /// News up to here was examined before.
-        examined: Place,
-        /// The peer was sent our log up to here.
-        sent: Place,
-        /// The notification may carry our own events after `sent`: that place and its event are known for
-        /// certain, and the last notification was answered.
-        include_events: bool,
-        /// Notify in any case.
-        due: bool,
+        /// What to read and to send.
+        wanted: NotifyRequest,
     },
     /// Set the checkpoint for this peer to the start, then report `CheckpointReset`.
     ResetCheckpoint {

@@ -23,9 +23,12 @@ mod timing;
 
 pub use coordinator::Hub;
 pub use failure::{Failure, FailureKind};
-pub use messages::{Action, Input, NotifyResult, OperationId, PairingState, PullReason};
-pub use notification::{Decision, Notification, decide, head_of_origin};
-pub use pull_pipeline::{PageError, PageHeader, PullPipeline, PullResult, Step};
+pub use messages::{
+    Action, Input, NotifyRequest, NotifyResult, OperationId, PairingState, PullReason,
+};
+pub(crate) use notification::{Decision, Notification, decide, head_of_origin};
+pub(crate) use pull_pipeline::PullPipeline;
+pub use pull_pipeline::{PageHeader, PullResult, Step};
 pub use snapshot::{DrainState, LinkSnapshot};
 pub use time::MonotonicTime;
 pub use timing::Timing;

@@ -4,7 +4,7 @@ use thrum_api::{Place, Sequence};
 
 use super::context::Context;
 use super::failure::{Failure, FailureKind};
-use super::messages::{Action, OperationId};
+use super::messages::{Action, NotifyRequest, OperationId};
 use super::position::PeerPosition;
 use super::reachability::Reachability;
 use super::time::MonotonicTime;
@@ -103,14 +103,8 @@ impl NotifyState {
         let sent = position.sent();
         let examined = if self.examined.sequence > sent.sequence { self.examined } else { sent };
         let include_events = position.is_certain() && !self.without_events;
-        context.actions.push(Action::Notify {
-            peer,
-            operation,
-            examined,
-            sent,
-            include_events,
-            due,
-        });
+        let wanted = NotifyRequest { examined, sent, include_events, due };
+        context.actions.push(Action::Notify { peer, operation, wanted });
     }
 
     pub(super) fn page_served(&mut self) {

@@ -22,50 +22,25 @@ pub struct PageHeader {
     pub epoch: Option<Epoch>,
 }
 
-/// Why a page is invalid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PageError {
-    /// The sequences don't rise.
-    #[error("place {place} comes after place {before} in its page")]
-    NotRising {
-        /// The sequence.
-        place: Sequence,
-        /// The one before it, or the one that the page was to follow.
-        before: Sequence,
-    },
-    /// Continuing from there would fetch the same page forever.
-    #[error("its page after place {after} ends at place {next}")]
-    NoProgress {
-        /// The page was to follow this.
-        after: Sequence,
-        /// It says to continue from here.
-        next: Sequence,
-    },
-    /// It goes beyond the end of the log.
-    #[error("its page goes to place {next} of a log that ends at place {head}")]
-    BeyondHead {
-        /// It says to continue from here.
-        next: Sequence,
-        /// The end of the log, according to the same page.
-        head: Sequence,
-    },
-}
-
 impl PageHeader {
-    fn check(&self, after: Place) -> Result<(), PageError> {
+    fn check(&self, after: Place) -> Result<(), Failure> {
+        let invalid = |text| Err(Failure::bad_answer(text));
         let mut before = after.sequence;
         for &place in &self.sequences {
             if place <= before {
-                return Err(PageError::NotRising { place, before });
+                return invalid(format!("place {place} comes after place {before} in its page"));
             }
             before = place;
         }
-        let (next, after) = (self.next.sequence, after.sequence);
+        let (next, after, head) = (self.next.sequence, after.sequence, self.head);
+        // Continuing from there would fetch the same page forever.
         if next < before || (self.more_available && next <= after) {
-            return Err(PageError::NoProgress { after, next });
+            return invalid(format!("its page after place {after} ends at place {next}"));
         }
-        if next > self.head {
-            return Err(PageError::BeyondHead { next, head: self.head });
+        if next > head {
+            return invalid(format!(
+                "its page goes to place {next} of a log that ends at place {head}"
+            ));
         }
         Ok(())
     }
@@ -142,8 +117,8 @@ impl<P> PullPipeline<P> {
     /// A page arrived.
     pub fn page(&mut self, header: &PageHeader, page: P) -> Vec<Step<P>> {
         self.fetching = false;
-        if let Err(error) = header.check(self.fetched) {
-            return self.failed(PullResult::Failed(Failure::bad_answer(error.to_string())));
+        if let Err(failure) = header.check(self.fetched) {
+            return self.failed(PullResult::Failed(failure));
         }
         // A log that was rolled back has another history before the checkpoint, even if the same event
         // happens to be there again. Its new epoch shows it, unless the peer never wrote an event. In that

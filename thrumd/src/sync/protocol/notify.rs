@@ -7,20 +7,7 @@ use thrum_api::{DaemonId, Place};
 
 use super::ReplicaLog;
 use crate::log::LogError;
-use crate::sync::hub::{NotifyResult, Timing};
-
-/// The hub's request for a notification (`Action::Notify`).
-#[derive(Debug, Clone, Copy)]
-pub struct NotifyRequest {
-    /// News up to here was examined before.
-    pub examined: Place,
-    /// The peer was sent our log up to here.
-    pub sent: Place,
-    /// The notification may carry our own events after `sent`.
-    pub include_events: bool,
-    /// Don't wait for more news.
-    pub due: bool,
-}
+use crate::sync::hub::{NotifyRequest, NotifyResult, Timing};
 
 /// What to do with our news.
 #[derive(Debug)]

@@ -12,111 +12,66 @@ pub enum ApiError {
     /// There is no socket: tailscaled is not installed, or not running.
     #[error("no tailscaled at {at}")]
     NoSocket {
-        /// The socket.
         at: String,
-        /// Cause.
         #[source]
         source: io::Error,
     },
     /// There is a socket, but no process listens on it.
     #[error("tailscaled is not running: nothing listens at {at}")]
     NotListening {
-        /// The socket.
         at: String,
-        /// Cause.
         #[source]
         source: io::Error,
     },
     /// The file system denies access to the socket.
     #[error("no permission to open {at}")]
     NoPermission {
-        /// The socket.
         at: String,
-        /// Cause.
         #[source]
         source: io::Error,
     },
     /// Any other failure to connect.
     #[error("connecting to tailscaled at {at}")]
     Connect {
-        /// The socket.
         at: String,
-        /// Cause.
         #[source]
         source: io::Error,
     },
     /// 403: tailscaled does not answer this user.
     #[error("tailscaled refuses {request} to this user: {message}")]
-    Forbidden {
-        /// The request.
-        request: &'static str,
-        /// tailscaled's text.
-        message: String,
-    },
+    Forbidden { request: &'static str, message: String },
     /// 404: no such node, or a tailscaled that does not know the request.
     #[error("tailscaled finds nothing for {request}: {message}")]
-    NotFound {
-        /// The request.
-        request: &'static str,
-        /// tailscaled's text.
-        message: String,
-    },
+    NotFound { request: &'static str, message: String },
     /// Any other status that is no success.
     #[error("tailscaled answered {request} with {status}: {message}")]
-    Refused {
-        /// The request.
-        request: &'static str,
-        /// The HTTP status.
-        status: StatusCode,
-        /// tailscaled's text.
-        message: String,
-    },
+    Refused { request: &'static str, status: StatusCode, message: String },
     /// The connection broke, or the answer was not HTTP.
     #[error("the request {request} to tailscaled failed")]
     Failed {
-        /// The request.
         request: &'static str,
-        /// Cause.
         #[source]
         source: reqwest::Error,
     },
     /// The answer is larger than any that is expected.
     #[error("tailscaled's answer to {request} is larger than {limit} bytes")]
-    TooLarge {
-        /// The request.
-        request: &'static str,
-        /// The limit.
-        limit: usize,
-    },
+    TooLarge { request: &'static str, limit: usize },
     /// The answer is not the expected JSON.
     #[error("tailscaled's answer to {request} is not understood")]
     InvalidJson {
-        /// The request.
         request: &'static str,
-        /// Cause.
         #[source]
         source: serde_json::Error,
     },
     /// No answer in time.
     #[error("tailscaled did not answer {request} in time")]
-    TimedOut {
-        /// The request.
-        request: &'static str,
-    },
+    TimedOut { request: &'static str },
     /// The ping failed.
     #[error("pinging {to} in the tailnet: {message}")]
-    Ping {
-        /// The address.
-        to: IpAddr,
-        /// tailscaled's text.
-        message: String,
-    },
+    Ping { to: IpAddr, message: String },
     /// The address to dial is outside the tailnet.
     #[error("{to} is not reached through the tailnet")]
-    NotTailnet {
-        /// The address.
-        to: SocketAddr,
-    },
+    NotTailnet { to: SocketAddr },
 }
 
 impl ApiError {

@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::client::ANSWER_LIMIT;
 use super::fake::Fake;
+use super::types::Via;
 use super::*;
 
 fn client(fake: &Fake) -> Client {

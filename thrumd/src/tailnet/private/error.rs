@@ -22,29 +22,19 @@ pub enum ChildError {
         "{} is too long for the path of a socket ({} bytes at most); set THRUM_TS_STATE_DIR to a \
          shorter one", path.display(), limit
     )]
-    LongPath {
-        /// The socket.
-        path: PathBuf,
-        /// The longest path.
-        limit: usize,
-    },
+    LongPath { path: PathBuf, limit: usize },
     /// Another daemon uses the directory.
     #[error(
         "another thrumd runs a tailscaled in {}; end it, or set THRUM_TS_STATE_DIR to another \
          directory", dir.display()
     )]
-    InUse {
-        /// The directory.
-        dir: PathBuf,
-    },
+    InUse { dir: PathBuf },
     /// Its directory can't be used.
     #[error("could not {step} {}", path.display())]
     File {
         /// What was done to it.
         step: &'static str,
-        /// The directory or file.
         path: PathBuf,
-        /// Cause.
         #[source]
         source: std::io::Error,
     },
@@ -54,16 +44,13 @@ pub enum ChildError {
     /// It could not be started.
     #[error("could not start {}", program.display())]
     Start {
-        /// The program.
         program: PathBuf,
-        /// Cause.
         #[source]
         source: std::io::Error,
     },
     /// It ended by itself.
     #[error("tailscaled ended ({status}){message}")]
     Ended {
-        /// Exit code or signal.
         status: String,
         /// Its last line after a colon, or nothing.
         message: String,

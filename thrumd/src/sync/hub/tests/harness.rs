@@ -136,7 +136,9 @@ pub(super) fn pulls(actions: &[Action]) -> Vec<(DaemonId, OperationId)> {
 /// Peer, operation, position that the peer was sent, and whether the notification is due.
 pub(super) fn notifications(actions: &[Action]) -> Vec<(DaemonId, OperationId, Place, bool)> {
     let notifications = actions.iter().filter_map(|action| match action {
-        Action::Notify { peer, operation, sent, due, .. } => Some((*peer, *operation, *sent, *due)),
+        Action::Notify { peer, operation, wanted } => {
+            Some((*peer, *operation, wanted.sent, wanted.due))
+        }
         _ => None,
     });
     notifications.collect()

@@ -56,11 +56,9 @@ fn own_news_does_not_wait_for_deferred_news() {
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
     harness.notified(peer(1), operation, later(ms(1000), 1));
     let actions = harness.give(Input::Head(Sequence(2)));
-    let [Action::Notify { examined, sent, due: false, .. }] = actions[..] else {
-        panic!("{actions:?}")
-    };
+    let [Action::Notify { wanted, .. }] = actions[..] else { panic!("{actions:?}") };
     // Only later news is examined; the window begins at the peer's position.
-    assert_eq!((examined, sent), (place(1), Place::START));
+    assert_eq!((wanted.examined, wanted.sent, wanted.due), (place(1), Place::START, false));
 }
 
 #[test]
@@ -145,7 +143,7 @@ fn a_failed_notification_backs_off_and_a_pull_is_tried_first() {
 fn after_an_unanswered_notification_the_next_carries_no_events() {
     let windows = |actions: &[Action]| -> Vec<bool> {
         let window = |action: &Action| match action {
-            Action::Notify { include_events, .. } => Some(*include_events),
+            Action::Notify { wanted, .. } => Some(wanted.include_events),
             _ => None,
         };
         actions.iter().filter_map(window).collect()
