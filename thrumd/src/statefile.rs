@@ -173,7 +173,7 @@ impl StateFile {
     ///
     /// # Errors
     /// When it can't be renamed.
-    pub fn set_aside(&self) -> Result<PathBuf, StateFileError> {
+    pub fn move_aside(&self) -> Result<PathBuf, StateFileError> {
         let moment = clock::now().to_string().replace(['-', ':'], "");
         let aside = self.beside(&format!("damaged-{moment}"));
         fs::rename(&self.path, &aside).map_err(|cause| StateFileError::Write {

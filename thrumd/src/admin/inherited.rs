@@ -34,7 +34,7 @@ impl LocalSocket {
         let address = listener.local_addr().map_err(failed)?;
         if address.as_pathname() != Some(path) {
             let held = address.as_pathname().unwrap_or(Path::new("(unnamed)")).to_owned();
-            return Err(SocketError::Elsewhere { held, path: path.to_owned() });
+            return Err(SocketError::PathMismatch { held, path: path.to_owned() });
         }
         listener.set_nonblocking(true).map_err(failed)?;
         Ok(Some(InheritedSocket { listener, path: path.to_owned() }))

@@ -27,7 +27,7 @@ pub enum SocketError {
         "the service manager holds the socket {held}, but thrumd is configured to use {path}; \
          change ListenStream= of thrumd.socket, or THRUM_SOCKET"
     )]
-    Elsewhere {
+    PathMismatch {
         /// The one that it holds.
         held: PathBuf,
         path: PathBuf,

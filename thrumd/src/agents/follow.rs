@@ -191,7 +191,7 @@ impl Follower {
             *cursor = None;
             self.progress.send_modify(|now| now.digested = None);
             if let Err(error) = self.worker.call(|store| store.replace_damaged()).await {
-                // There is no file now: only a new one helps.
+                // The file is gone: only a new one helps.
                 self.signals.damaged.store(true, Ordering::Relaxed);
                 return Err(error);
             }

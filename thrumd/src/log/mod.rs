@@ -193,7 +193,7 @@ impl Log {
     }
 
     /// Whether a peer's head names an event of ours that we never wrote: then our log was rolled
-    /// back. An event that we lost to damage is no sign of that.
+    /// back. A damaged event of ours does not show that.
     pub async fn shows_rollback(&self, head: Head) -> Result<bool, LogError> {
         let read = move |conn: &_| heads::shows_rollback(conn, &head);
         self.inner.readers.read("compare a head", read).await

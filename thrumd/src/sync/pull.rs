@@ -32,13 +32,13 @@ const BULK_WAIT: Duration = Duration::from_secs(30);
 type BulkPermit<'a> = Option<SemaphorePermit<'a>>;
 
 /// The events of a page while they are being parsed.
-type Parsing = JoinHandle<Vec<Incoming>>;
+type ParseTask = JoinHandle<Vec<Incoming>>;
 
 /// A page that was fetched.
 struct Fetched<'a> {
     header: PageHeader,
     heads: Option<Vec<Head>>,
-    events: Parsing,
+    events: ParseTask,
     permit: BulkPermit<'a>,
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, reason: PullReason) -> P
     let method = if reason == PullReason::Notified { "sync.notify" } else { "sync.pull" };
     shared.log_synced(method, id, pull.total());
     if reason == PullReason::Startup && matches!(result, PullResult::Done { .. }) {
-        introduce(shared, &peer).await;
+        fetch_peer_info(shared, &peer).await;
     }
     let mismatch = |is_missing| {
         let now = shared.now();
@@ -83,8 +83,8 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, reason: PullReason) -> P
 async fn run<'a>(
     shared: &'a Shared,
     peer: &'a Peer,
-    pull: &mut Pull<(Parsing, BulkPermit<'a>)>,
-    first: Step<(Parsing, BulkPermit<'a>)>,
+    pull: &mut Pull<(ParseTask, BulkPermit<'a>)>,
+    first: Step<(ParseTask, BulkPermit<'a>)>,
 ) -> PullResult {
     let mut fetching: Pending<'_, Result<Fetched<'_>, PullResult>> = None;
     let mut applying: Pending<'_, Result<Applied, Failure>> = None;
@@ -167,7 +167,7 @@ async fn fetch<'a>(
     shared.traffic(peer.daemon_id, |traffic| traffic.page.arrived(answer.round_trip));
     shared.answered(peer, &addresses, &answer).await;
     let (header, heads, events) = split(answer.result);
-    // Parsing runs in parallel with the next fetch and with the page that is being applied.
+    // ParseTask runs in parallel with the next fetch and with the page that is being applied.
     let parse = move || events.into_iter().map(Incoming::read).collect();
     Ok(Fetched { header, heads, events: tokio::task::spawn_blocking(parse), permit })
 }
@@ -177,7 +177,7 @@ async fn apply(
     shared: &Shared,
     peer: &Peer,
     batch: Batch,
-    page: Parsing,
+    page: ParseTask,
 ) -> Result<Applied, Failure> {
     let events = page.await.map_err(|_| local_failure(&LogError::Died { thread: "reader" }))?;
     if !shared.is_still(peer) {
@@ -191,7 +191,7 @@ async fn apply(
 }
 
 /// Asks a peer for its name and version. Nothing depends on the answer.
-async fn introduce(shared: &Shared, peer: &Peer) {
+async fn fetch_peer_info(shared: &Shared, peer: &Peer) {
     let Ok(addresses) = shared.locate(peer).await else { return };
     let params = PeerInfoParams::default();
     let token = Some(&peer.token);

@@ -35,7 +35,7 @@ impl FromStr for HostPort {
         if let Some(rest) = typed.strip_prefix('[') {
             let (inside, after) = rest.split_once(']').ok_or_else(|| wrong("a ] is missing"))?;
             let ip: Ipv6Addr =
-                inside.parse().map_err(|_| wrong("the text in [] is no IPv6 address"))?;
+                inside.parse().map_err(|_| wrong("the text in [] is not an IPv6 address"))?;
             let port = match after.strip_prefix(':') {
                 Some(port) => parse_port(port).ok_or_else(|| wrong(PORT))?,
                 None if after.is_empty() => DEFAULT_PORT,
@@ -43,7 +43,7 @@ impl FromStr for HostPort {
             };
             return Ok(Self { host: Host::Ip(ip.into()), port });
         }
-        // An IPv6 address has colons of its own, so it is tried as a whole first.
+        // An IPv6 address contains colons, so the whole text is tried first.
         if let Ok(ip) = typed.parse::<IpAddr>() {
             return Ok(Self { host: Host::Ip(ip), port: DEFAULT_PORT });
         }
@@ -63,7 +63,7 @@ impl FromStr for HostPort {
     }
 }
 
-const PORT: &str = "the port is no number from 1 to 65535";
+const PORT: &str = "the port is not a number from 1 to 65535";
 
 fn parse_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| *port != 0)

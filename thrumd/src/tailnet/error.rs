@@ -7,7 +7,7 @@ use super::private::ChildError;
 #[derive(Debug, thiserror::Error)]
 pub enum TailnetError {
     /// The typed text is not a name or address of a machine.
-    #[error("{typed:?} is no machine: {reason}")]
+    #[error("{typed:?} is not a machine: {reason}")]
     Address {
         typed: String,
         /// What is wrong with it.
@@ -30,7 +30,7 @@ pub enum TailnetError {
         reason: String,
     },
     /// No node has this address.
-    #[error("{host} is no machine of the tailnet")]
+    #[error("{host} is not a machine of the tailnet")]
     NotInTailnet { host: String },
     /// No node has this name.
     #[error("no machine of the tailnet {tailnet} is called {name:?}")]
@@ -44,15 +44,15 @@ pub enum TailnetError {
     #[error("several machines are called {name:?}")]
     Ambiguous { name: String, matches: Vec<String> },
     /// tailscaled does not identify a caller.
-    #[error("tailscaled does not say who {remote} is")]
+    #[error("tailscaled does not identify {remote}")]
     Whois {
         /// Where the connection came from.
         remote: SocketAddr,
         #[source]
         source: ApiError,
     },
-    /// A tailscaled of our own can't be run.
-    #[error("a tailscaled of our own can't be run")]
+    /// Our own tailscaled can't be run.
+    #[error("our own tailscaled can't be run")]
     Child(#[source] ChildError),
     /// A caller that the tailnet does not know.
     #[error("{remote} is not in the tailnet")]

@@ -32,8 +32,8 @@ pub enum Tailnet {
 }
 
 impl Tailnet {
-    /// Opens a tailnet as the settings say. Needs a tokio runtime. Problems that may pass show in the
-    /// presence and are no error.
+    /// Opens a tailnet as the settings say. Needs a tokio runtime. Temporary problems show in the presence
+    /// and are not an error.
     ///
     /// # Errors
     /// When the private kind has no program or no directory.
@@ -85,7 +85,7 @@ impl Tailnet {
         let mut presence = self.presence();
         let ready =
             presence.wait_for(|now| !matches!(now, Presence::Waiting { starting: true, .. }));
-        // Without effect on a timeout: the presence says why.
+        // A timeout is ignored: the presence says why.
         drop(timeout(limit, ready).await);
     }
 
@@ -165,7 +165,7 @@ impl Tailnet {
     /// port is 9100.
     ///
     /// # Errors
-    /// When it is no address, or not one of the tailnet.
+    /// When it is not an address, or not one of the tailnet.
     pub async fn resolve(&self, host: &str) -> Result<Target, TailnetError> {
         match self.tailscaled() {
             Err(loopback) => loopback.resolve(host).await,

@@ -28,17 +28,17 @@ impl Loopback {
         Self { presence, hints: watch::Sender::new(0) }
     }
 
-    /// Never changes.
+    /// The presence, which never changes.
     pub fn presence(&self) -> watch::Receiver<Presence> {
         self.presence.subscribe()
     }
 
-    /// Never counts up but in a test: nothing happens to the loopback interface.
+    /// Counts up only in tests: the loopback interface never changes.
     pub fn hints(&self) -> watch::Receiver<u64> {
         self.hints.subscribe()
     }
 
-    /// As if the network had changed.
+    /// Simulates a network change.
     #[cfg(test)]
     pub(crate) fn change_network(&self) {
         self.hints.send_modify(|count| *count += 1);
@@ -74,7 +74,7 @@ impl Loopback {
     /// for `localhost`, our own name and any name that the system resolves to this machine.
     ///
     /// # Errors
-    /// When it is no address, when the name is unknown, and when it means another machine.
+    /// When it is not an address, the name is unknown, or it means another machine.
     pub async fn resolve(&self, typed: &str) -> Result<Target, TailnetError> {
         let HostPort { host, port } = typed.parse()?;
         let ip = match host {

@@ -101,7 +101,7 @@ async fn where_sync_must_not_be_pairing_says_why() {
         assert!(message.contains("THRUM_TS_ENABLED"), "{message}");
     }
     let status = daemon.result("status", json!({})).await;
-    assert_eq!(status["problems"], json!([]), "forbidden by a person is no problem");
+    assert_eq!(status["problems"], json!([]), "sync that a person has forbidden is not a problem");
     daemon.stopped().await;
 }
 

@@ -53,10 +53,10 @@ async fn a_database_of_a_later_version_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+async fn a_file_that_is_not_a_database_is_refused_and_left_as_it_is() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("log.db");
-    let text = "this is no database. ".repeat(500);
+    let text = "this is not a database. ".repeat(500);
     std::fs::write(&path, &text).unwrap();
     let refused = Log::open(dir.path(), ids::daemon(), true).err().unwrap();
     assert!(matches!(refused, LogError::Damaged { .. }), "{refused}");

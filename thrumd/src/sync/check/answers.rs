@@ -10,7 +10,7 @@ use thrum_api::{ErrorCode, Method};
 use super::super::client::{Answer, Bounds, ClientError};
 use super::super::shared::{Shared, chain as chain_of};
 use super::super::status;
-use super::Chain;
+use super::CheckList;
 use crate::peer::Peer;
 
 async fn ask(
@@ -28,16 +28,16 @@ pub(super) async fn http(
     shared: &Shared,
     address: SocketAddr,
     name: &str,
-    chain: &mut Chain,
+    list: &mut CheckList,
 ) -> bool {
     match ask(shared, address, name, None).await {
         Err(ClientError::Refused { .. }) => {
-            chain.ok("peer_http", "a thrumd answers");
+            list.ok("peer_http", "a thrumd answers");
             true
         }
         Ok(_) => {
             let message = format!("{address} answers without a token: it is not a thrumd");
-            chain.add("peer_http", CheckState::Fail, message, None);
+            list.add("peer_http", CheckState::Fail, message, None);
             false
         }
         Err(error @ ClientError::Broken { .. }) => {
@@ -47,11 +47,11 @@ pub(super) async fn http(
                 error.text()
             );
             let next = "thrum doctor   (on that machine)";
-            chain.add("peer_http", CheckState::Fail, message, Some(next));
+            list.add("peer_http", CheckState::Fail, message, Some(next));
             false
         }
         Err(error) => {
-            chain.add("peer_http", CheckState::Fail, error.text(), None);
+            list.add("peer_http", CheckState::Fail, error.text(), None);
             false
         }
     }
@@ -62,16 +62,16 @@ pub(super) async fn token(
     peer: &Peer,
     address: SocketAddr,
     name: &str,
-    chain: &mut Chain,
+    list: &mut CheckList,
 ) -> Option<PeerInfo> {
     let error = match ask(shared, address, name, Some(peer)).await {
         Ok(Answer { result, .. }) if result.id == peer.daemon_id => {
-            chain.ok("peer_token", format!("{name} accepts our token"));
+            list.ok("peer_token", format!("{name} accepts our token"));
             return Some(result);
         }
         Ok(Answer { result, .. }) => {
             let message = format!("another daemon answers there: {}", result.id);
-            chain.add("peer_token", CheckState::Fail, message, Some("thrum peer add"));
+            list.add("peer_token", CheckState::Fail, message, Some("thrum peer add"));
             return None;
         }
         Err(error) => error,
@@ -97,7 +97,7 @@ pub(super) async fn token(
         ),
         _ => (error.text(), "thrum peer status".to_owned()),
     };
-    chain.add("peer_token", CheckState::Fail, message, Some(&next));
+    list.add("peer_token", CheckState::Fail, message, Some(&next));
     None
 }
 
@@ -107,13 +107,13 @@ pub(super) async fn checkpoint(
     peer: &Peer,
     address: SocketAddr,
     name: &str,
-    chain: &mut Chain,
+    list: &mut CheckList,
 ) {
     let id = "peer_checkpoint";
     let place = match shared.log.checkpoint(peer.daemon_id).await {
         Ok(checkpoint) => checkpoint.place,
         Err(error) => {
-            chain.add(id, CheckState::Fail, chain_of(&error), Some("thrum daemon logs"));
+            list.add(id, CheckState::Fail, chain_of(&error), Some("thrum daemon logs"));
             return;
         }
     };
@@ -125,33 +125,33 @@ pub(super) async fn checkpoint(
     };
     let (client, token) = (&shared.client, Some(&peer.token));
     match client.call::<SyncPull>(name, &[address], token, &params, Bounds::PULL).await {
-        Ok(_) => chain.ok(id, format!("its log holds our checkpoint, {}", place.sequence)),
+        Ok(_) => list.ok(id, format!("its log holds our checkpoint, {}", place.sequence)),
         Err(error) if error.rpc().is_some_and(|rpc| rpc.code == ErrorCode::OTHER_LOG) => {
             let message = format!(
                 "the log of {name} was replaced (restored or wiped): it is read again \
                  from its start automatically"
             );
-            chain.add(id, CheckState::Warn, message, Some(&format!("thrum peer sync {name}")));
+            list.add(id, CheckState::Warn, message, Some(&format!("thrum peer sync {name}")));
         }
         Err(error) => {
             let message = format!("{} fails: {}", SyncPull::NAME, error.text());
-            chain.add(id, CheckState::Fail, message, Some("thrum daemon logs"));
+            list.add(id, CheckState::Fail, message, Some("thrum daemon logs"));
         }
     }
 }
 
-pub(super) async fn lag(shared: &Arc<Shared>, peer: &Peer, name: &str, chain: &mut Chain) {
+pub(super) async fn lag(shared: &Arc<Shared>, peer: &Peer, name: &str, list: &mut CheckList) {
     let all = status::status(shared).await;
     let Some(status) = all.iter().find(|status| status.daemon_id == peer.daemon_id) else { return };
     let id = "peer_lag";
     let next = format!("thrum peer sync {name}");
     let behind = |lack: Option<u64>| lack.map_or_else(|| "?".to_owned(), |lack| lack.to_string());
     match (status.we_lack, status.they_lack) {
-        (Some(0), Some(0)) => chain.ok(id, "both logs hold the same events"),
+        (Some(0), Some(0)) => list.ok(id, "both logs hold the same events"),
         (ours, theirs) => {
             let message =
                 format!("we lack {} events, {name} lacks {}", behind(ours), behind(theirs));
-            chain.add(id, CheckState::Warn, message, Some(&next));
+            list.add(id, CheckState::Warn, message, Some(&next));
         }
     }
 }

@@ -7,7 +7,7 @@ use thrum_api::local::{CheckState, PathToPeer, TailnetKind};
 
 use super::super::client::{ClientError, DialError, dial};
 use super::super::shared::{Shared, chain as chain_of};
-use super::Chain;
+use super::CheckList;
 use crate::peer::Peer;
 
 /// Checks that the tailnet knows its node, and that it is online.
@@ -15,7 +15,7 @@ pub(super) async fn known(
     shared: &Shared,
     peer: &Peer,
     name: &str,
-    chain: &mut Chain,
+    list: &mut CheckList,
 ) -> Option<Vec<SocketAddr>> {
     let found = shared.locate(peer).await;
     let addresses = match found {
@@ -25,29 +25,29 @@ pub(super) async fn known(
                 "{name} is not in the tailnet: it was removed, or the tailnet's policy hides it; a \
                  machine that was added again must be paired again"
             );
-            chain.add("peer_known", CheckState::Fail, message, Some("tailscale status"));
+            list.add("peer_known", CheckState::Fail, message, Some("tailscale status"));
             return None;
         }
         Err(error) => {
-            chain.add("peer_known", CheckState::Fail, chain_of(&error), Some("thrum status"));
+            list.add("peer_known", CheckState::Fail, chain_of(&error), Some("thrum status"));
             return None;
         }
     };
     if shared.tailnet.kind() == TailnetKind::Loopback {
-        chain.ok("peer_known", format!("{name} is at {} on this machine", peer.address));
-        chain.add("peer_online", CheckState::Skipped, "the loopback tailnet doesn't know", None);
+        list.ok("peer_known", format!("{name} is at {} on this machine", peer.address));
+        list.add("peer_online", CheckState::Skipped, "the loopback tailnet doesn't know", None);
         return Some(addresses);
     }
     let node = peer.node.as_deref().unwrap_or_default();
     let entry = shared.tailnet.entry(node);
     let full = entry.as_ref().map_or(name, |entry| entry.name.as_str());
     let at: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    chain.ok("peer_known", format!("{name} is {full}, at {}", at.join(" and ")));
+    list.ok("peer_known", format!("{name} is {full}, at {}", at.join(" and ")));
     match entry {
         Some(entry) if entry.expired => {
             let message = format!("the key of {name} in the tailnet has expired");
             let next = Some("tailscale up --force-reauth   (on that machine)");
-            chain.add("peer_online", CheckState::Fail, message, next);
+            list.add("peer_online", CheckState::Fail, message, next);
             return None;
         }
         Some(entry) if !entry.online => {
@@ -55,9 +55,9 @@ pub(super) async fn known(
                 "the tailnet's control server has no connection to {name}: it is off, asleep or \
                  without network, or its tailscaled is not running"
             );
-            chain.add("peer_online", CheckState::Warn, message, None);
+            list.add("peer_online", CheckState::Warn, message, None);
         }
-        Some(_) => chain.ok("peer_online", "online, according to the tailnet's control server"),
+        Some(_) => list.ok("peer_online", "online, according to the tailnet's control server"),
         None => {}
     }
     Some(addresses)
@@ -82,10 +82,10 @@ pub(super) fn path(
     peer: &Peer,
     name: &str,
     path: Option<&PathToPeer>,
-    chain: &mut Chain,
+    list: &mut CheckList,
 ) {
     if peer.node.is_none() || shared.tailnet.kind() == TailnetKind::Loopback {
-        return chain.add(
+        return list.add(
             "peer_path",
             CheckState::Skipped,
             "the loopback tailnet has no paths",
@@ -94,18 +94,18 @@ pub(super) fn path(
     }
     match path {
         Some(PathToPeer { direct: true, via, round_trip_us }) => {
-            chain.ok("peer_path", format!("direct to {via}, {}", millis(*round_trip_us)));
+            list.ok("peer_path", format!("direct to {via}, {}", millis(*round_trip_us)));
         }
         Some(PathToPeer { via, round_trip_us, .. }) => {
             let message = format!(
                 "relayed via {via}, {}: it works, only slower than a direct path",
                 millis(*round_trip_us)
             );
-            chain.add("peer_path", CheckState::Warn, message, Some("tailscale netcheck"));
+            list.add("peer_path", CheckState::Warn, message, Some("tailscale netcheck"));
         }
         None => {
             let message = format!("{name} does not answer a ping through the tailnet");
-            chain.add("peer_path", CheckState::Warn, message, Some("tailscale status"));
+            list.add("peer_path", CheckState::Warn, message, Some("tailscale status"));
         }
     }
 }
@@ -119,11 +119,11 @@ pub(super) fn port(
     dialled: Result<SocketAddr, DialError>,
     name: &str,
     pinged: bool,
-    chain: &mut Chain,
+    list: &mut CheckList,
 ) -> Option<SocketAddr> {
     let (address, error) = match dialled {
         Ok(address) => {
-            chain.ok("peer_port", format!("{address} accepts connections"));
+            list.ok("peer_port", format!("{address} accepts connections"));
             return Some(address);
         }
         Err(DialError::Connect { address, source }) => (address, source),
@@ -155,6 +155,6 @@ pub(super) fn port(
             "check that the machine is on and its tailscaled runs".to_owned(),
         ),
     };
-    chain.add("peer_port", CheckState::Fail, message, Some(&next));
+    list.add("peer_port", CheckState::Fail, message, Some(&next));
     None
 }

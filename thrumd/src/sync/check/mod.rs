@@ -14,13 +14,13 @@ use crate::peer::Peer;
 use crate::tailnet::Presence;
 
 /// The results so far.
-struct Chain {
+struct CheckList {
     checks: Vec<Check>,
     /// The first check that failed.
     failed: Option<String>,
 }
 
-impl Chain {
+impl CheckList {
     fn add(&mut self, id: &str, state: CheckState, message: impl Into<String>, next: Option<&str>) {
         self.checks.push(Check {
             id: id.to_owned(),
@@ -60,13 +60,13 @@ impl Chain {
 
 pub(super) async fn check(shared: &Arc<Shared>, peer: &Peer) -> PeerCheckResult {
     let name = shared.name_of(peer);
-    let mut chain = Chain { checks: Vec::new(), failed: None };
+    let mut list = CheckList { checks: Vec::new(), failed: None };
     let mut path = None;
     let waiting = matches!(&*shared.tailnet.presence().borrow(), Presence::Waiting { .. });
     if !waiting {
-        path = run_checks(shared, peer, &name, &mut chain).await;
+        path = run_checks(shared, peer, &name, &mut list).await;
     }
-    let checks = chain.finish(waiting.then_some("tailnet"));
+    let checks = list.finish(waiting.then_some("tailnet"));
     PeerCheckResult { daemon_id: peer.daemon_id, name, checks, path }
 }
 
@@ -75,25 +75,25 @@ async fn run_checks(
     shared: &Arc<Shared>,
     peer: &Peer,
     name: &str,
-    chain: &mut Chain,
+    list: &mut CheckList,
 ) -> Option<PathToPeer> {
-    let addresses = known(shared, peer, name, chain).await?;
+    let addresses = known(shared, peer, name, list).await?;
     let (pinged, dialled) = probe(shared, peer, &addresses).await;
-    path(shared, peer, name, pinged.as_ref(), chain);
-    if let Some(address) = port(dialled, name, pinged.is_some(), chain)
-        && http(shared, address, name, chain).await
-        && let Some(info) = token(shared, peer, address, name, chain).await
+    path(shared, peer, name, pinged.as_ref(), list);
+    if let Some(address) = port(dialled, name, pinged.is_some(), list)
+        && http(shared, address, name, list).await
+        && let Some(info) = token(shared, peer, address, name, list).await
     {
         let ours = env!("CARGO_PKG_VERSION");
         match info.version == ours {
-            true => chain.ok("peer_version", format!("both run {ours}")),
+            true => list.ok("peer_version", format!("both run {ours}")),
             false => {
                 let message = format!("{name} runs {}, this machine {ours}", info.version);
-                chain.add("peer_version", CheckState::Warn, message, None);
+                list.add("peer_version", CheckState::Warn, message, None);
             }
         }
-        checkpoint(shared, peer, address, name, chain).await;
-        lag(shared, peer, name, chain).await;
+        checkpoint(shared, peer, address, name, list).await;
+        lag(shared, peer, name, list).await;
     }
     pinged
 }

@@ -107,7 +107,7 @@ fn because(error: &RpcError) -> &'static str {
 const TEXT_MAX: usize = 200;
 
 /// Sanitises another machine's text for the log or a terminal: shortened, and on one line.
-pub(super) fn tame(text: &str) -> String {
+pub(super) fn sanitize(text: &str) -> String {
     let mut tamed = String::new();
     for (number, c) in text.chars().enumerate() {
         match c {
@@ -167,7 +167,7 @@ impl ClientError {
         match self {
             // The causes may quote the answer.
             Self::Malformed { source, .. } => {
-                format!("{self}: {}", tame(&Chain(source).to_string()))
+                format!("{self}: {}", sanitize(&Chain(source).to_string()))
             }
             _ => Chain(self).to_string(),
         }

@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use connector::{HttpClient, PeerConnection, new_client, uri};
 pub(super) use dial::{DialError, dial};
-use error::{BoxError, tame};
+use error::{BoxError, sanitize};
 pub use error::{ClientError, known_reason};
 
 use crate::tailnet::Tailnet;
@@ -240,7 +240,7 @@ fn read<M: Method>(
     match envelope::answer::<M::Result>(bytes) {
         Ok(result) => Ok(result),
         Err(AnswerError::Refused(error)) => {
-            let error = RpcError { message: tame(&error.message), ..error };
+            let error = RpcError { message: sanitize(&error.message), ..error };
             Err(match error.code {
                 ErrorCode::NOT_AUTHENTICATED => ClientError::Refused { address, error },
                 _ => ClientError::Rpc { address, method: M::NAME, source: error },

@@ -28,18 +28,20 @@ impl PageHeader {
         let mut before = after.sequence;
         for &place in &self.sequences {
             if place <= before {
-                return invalid(format!("place {place} comes after place {before} in its page"));
+                return invalid(format!(
+                    "position {place} comes after position {before} in its page"
+                ));
             }
             before = place;
         }
         let (next, after, head) = (self.next.sequence, after.sequence, self.head);
         // Continuing from there would fetch the same page forever.
         if next < before || (self.more_available && next <= after) {
-            return invalid(format!("its page after place {after} ends at place {next}"));
+            return invalid(format!("its page after position {after} ends at position {next}"));
         }
         if next > head {
             return invalid(format!(
-                "its page goes to place {next} of a log that ends at place {head}"
+                "its page goes to position {next} of a log that ends at position {head}"
             ));
         }
         Ok(())

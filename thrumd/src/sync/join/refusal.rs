@@ -31,7 +31,7 @@ pub(super) fn unreachable(address: &str, error: &ClientError) -> RpcError {
         }
         ClientError::NotAThrumd { .. } | ClientError::Malformed { .. } => {
             hint = "check host and port: a thrumd listens on port 9100 unless told otherwise";
-            "there is no thrumd at"
+            "no thrumd answers at"
         }
         ClientError::Connect { .. } | ClientError::ConnectTimeout { .. } => "nobody answers at",
         _ => "can't reach",

@@ -20,18 +20,18 @@ fn clock() -> Duration {
 }
 
 #[derive(Default)]
-struct Seen {
+struct Recorded {
     /// Numbers of the connections that are open.
     open: Mutex<BTreeSet<usize>>,
     requests: AtomicUsize,
 }
 
 /// A peer with an empty log, which records its open connections and counts the requests.
-async fn counting_peer(daemon: &Daemon) -> Arc<Seen> {
+async fn counting_peer(daemon: &Daemon) -> Arc<Recorded> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let seen = Arc::new(Seen::default());
-    let counts = Arc::clone(&seen);
+    let recorded = Arc::new(Recorded::default());
+    let counts = Arc::clone(&recorded);
     tokio::spawn(async move {
         let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":0,\
                     \"more_available\":false,\"head_seq\":0,\"floor_seq\":0}}";
@@ -53,38 +53,38 @@ async fn counting_peer(daemon: &Daemon) -> Arc<Seen> {
         }
     });
     daemon.registry.put(fake_record(address)).await.unwrap();
-    seen
+    recorded
 }
 
 /// Makes a request and waits until it arrived.
-async fn ask(daemon: &Daemon, seen: &Seen) {
-    let before = seen.requests.load(Ordering::SeqCst);
+async fn ask(daemon: &Daemon, recorded: &Recorded) {
+    let before = recorded.requests.load(Ordering::SeqCst);
     daemon.sync.sync_now(None);
-    let asked = async || seen.requests.load(Ordering::SeqCst) > before;
+    let asked = async || recorded.requests.load(Ordering::SeqCst) > before;
     assert!(eventually(asked).await, "no request came");
 }
 
 /// Whether every connection that is open now is closed once `change` has happened.
-async fn closes_all(seen: &Seen, change: impl FnOnce()) -> bool {
-    let before = seen.open.lock().clone();
+async fn closes_all(recorded: &Recorded, change: impl FnOnce()) -> bool {
+    let before = recorded.open.lock().clone();
     assert!(!before.is_empty(), "nothing is connected");
     change();
-    eventually(async || seen.open.lock().is_disjoint(&before)).await
+    eventually(async || recorded.open.lock().is_disjoint(&before)).await
 }
 
 #[tokio::test]
 async fn a_network_change_and_a_sleep_close_connections() {
     let daemon = daemon_with_clock("a", clock).await;
-    let seen = counting_peer(&daemon).await;
-    ask(&daemon, &seen).await;
+    let recorded = counting_peer(&daemon).await;
+    ask(&daemon, &recorded).await;
     let change = || daemon.loopback.change_network();
-    assert!(closes_all(&seen, change).await, "a connection outlived a change of the network");
+    assert!(closes_all(&recorded, change).await, "a connection outlived a change of the network");
 
-    ask(&daemon, &seen).await;
+    ask(&daemon, &recorded).await;
     let sleep = || {
         SECONDS.fetch_add(3600, Ordering::SeqCst);
         // The sleep is detected with the next input.
         daemon.sync.heard_from(daemon.id);
     };
-    assert!(closes_all(&seen, sleep).await, "a connection outlived a sleep");
+    assert!(closes_all(&recorded, sleep).await, "a connection outlived a sleep");
 }

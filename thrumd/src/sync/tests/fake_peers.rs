@@ -124,7 +124,7 @@ async fn a_page_that_repeats_a_place_is_refused() {
          \"more_available\":false,\"head_seq\":2,\"floor_seq\":0}}}}"
     );
     let address = fake_peer(http("application/json", &body)).await;
-    status_shows(address, "place 1 comes after place 1 in its page").await;
+    status_shows(address, "position 1 comes after position 1 in its page").await;
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn resolving_tells_no_listener_from_another_program() {
     assert!(error.message.starts_with("nobody answers at"), "{error:?}");
     let other = fake_peer(http("text/html", "hello")).await;
     let error = a.sync.resolve(&other.to_string()).await.unwrap_err();
-    assert!(error.message.starts_with("there is no thrumd at"), "{error:?}");
+    assert!(error.message.starts_with("no thrumd answers at"), "{error:?}");
     assert!(error.member("hint").is_some());
 }
 

@@ -198,7 +198,7 @@ async fn read_body(
     Ok(body)
 }
 
-/// The error for a status that is no success.
+/// The error for a status other than success.
 async fn refusal(request: &'static str, response: Response) -> ApiError {
     let status = response.status();
     let message = match read_body(request, response, REFUSAL_LIMIT).await {

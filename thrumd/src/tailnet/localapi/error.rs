@@ -43,7 +43,7 @@ pub enum ApiError {
     /// 404: no such node, or a tailscaled that does not know the request.
     #[error("tailscaled finds nothing for {request}: {message}")]
     NotFound { request: &'static str, message: String },
-    /// Any other status that is no success.
+    /// Any other status that is not a success.
     #[error("tailscaled answered {request} with {status}: {message}")]
     Refused { request: &'static str, status: StatusCode, message: String },
     /// The connection broke, or the answer was not HTTP.
@@ -107,7 +107,7 @@ impl ApiError {
         let kind = match &self {
             Self::TimedOut { .. } => ErrorKind::TimedOut,
             Self::NotTailnet { .. } => ErrorKind::AddrNotAvailable,
-            // tailscaled passes on the texts of its own network stack.
+            // tailscaled returns the texts of its own network stack.
             Self::Refused { message, .. } if message.contains("refused") => {
                 ErrorKind::ConnectionRefused
             }

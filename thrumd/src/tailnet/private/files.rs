@@ -70,7 +70,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, ChildError> {
 ///
 /// # Errors
 /// When it can't be moved.
-pub fn set_node_state_aside(dir: &Path) -> Result<Option<PathBuf>, ChildError> {
+pub fn move_node_state_aside(dir: &Path) -> Result<Option<PathBuf>, ChildError> {
     let state = dir.join(STATE);
     let moment = crate::clock::now().to_string().replace(['-', ':'], "");
     let aside = dir.join(format!("{STATE}.before-reset-{moment}"));

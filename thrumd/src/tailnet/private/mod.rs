@@ -21,5 +21,5 @@ mod tests;
 
 pub use config::{PrivateConfig, environment};
 pub use error::ChildError;
-pub use files::set_node_state_aside;
+pub use files::move_node_state_aside;
 pub use kind::Private;

@@ -9,7 +9,7 @@ pub struct User {
     pub gid: u32,
 }
 
-/// Users to try, in order: our own, and the one that owns nothing.
+/// Users to try, in order: our own, and the unprivileged system user.
 const NAMES: &[&str] = &["thrum", "nobody"];
 
 impl User {

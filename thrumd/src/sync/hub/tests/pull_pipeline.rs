@@ -63,22 +63,31 @@ fn refused_page(after: u64, header: &PageHeader) -> String {
 
 #[test]
 fn a_page_that_repeats_or_goes_backwards_is_refused() {
-    assert_eq!(refused_page(0, &page(&[1, 1], 2, 2)), "place 1 comes after place 1 in its page");
-    assert_eq!(refused_page(0, &page(&[2, 1], 2, 2)), "place 1 comes after place 2 in its page");
-    assert_eq!(refused_page(5, &page(&[5], 6, 6)), "place 5 comes after place 5 in its page");
-    assert_eq!(refused_page(5, &page(&[4], 6, 6)), "place 4 comes after place 5 in its page");
+    assert_eq!(
+        refused_page(0, &page(&[1, 1], 2, 2)),
+        "position 1 comes after position 1 in its page"
+    );
+    assert_eq!(
+        refused_page(0, &page(&[2, 1], 2, 2)),
+        "position 1 comes after position 2 in its page"
+    );
+    assert_eq!(refused_page(5, &page(&[5], 6, 6)), "position 5 comes after position 5 in its page");
+    assert_eq!(refused_page(5, &page(&[4], 6, 6)), "position 4 comes after position 5 in its page");
 }
 
 #[test]
 fn a_page_that_does_not_move_on_is_refused() {
-    assert_eq!(refused_page(5, &page(&[], 5, 9)), "its page after place 5 ends at place 5");
-    assert_eq!(refused_page(5, &page(&[], 4, 9)), "its page after place 5 ends at place 4");
-    assert_eq!(refused_page(5, &page(&[6, 9], 8, 9)), "its page after place 5 ends at place 8");
+    assert_eq!(refused_page(5, &page(&[], 5, 9)), "its page after position 5 ends at position 5");
+    assert_eq!(refused_page(5, &page(&[], 4, 9)), "its page after position 5 ends at position 4");
+    assert_eq!(
+        refused_page(5, &page(&[6, 9], 8, 9)),
+        "its page after position 5 ends at position 8"
+    );
 }
 
 #[test]
 fn a_page_beyond_the_end_of_the_log_is_refused() {
-    let text = "its page goes to place 9 of a log that ends at place 7";
+    let text = "its page goes to position 9 of a log that ends at position 7";
     assert_eq!(refused_page(5, &page(&[6], 9, 7)), text);
 }
 
