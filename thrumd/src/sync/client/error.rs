@@ -22,7 +22,7 @@ pub enum ClientError {
         #[source]
         source: TailnetError,
     },
-    /// The tailnet doesn't know the machine (any more), or its policy hides it.
+    /// The tailnet doesn't know the machine, or its policy hides it.
     #[error("{peer} is not in the tailnet, or the tailnet's policy hides it")]
     NotThere { peer: String },
     /// The connection failed.
@@ -103,7 +103,7 @@ fn because(error: &RpcError) -> &'static str {
     }
 }
 
-/// How much of another machine's text is repeated, in characters.
+/// How many characters of another machine's text are shown.
 const TEXT_MAX: usize = 200;
 
 /// Sanitises another machine's text for the log or a terminal: shortened, and on one line.

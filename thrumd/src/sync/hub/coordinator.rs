@@ -35,7 +35,7 @@ impl Hub {
         }
     }
 
-    /// Processes an input and returns what is to be done. Inputs about unknown peers are ignored.
+    /// Processes an input and returns the actions. Inputs about unknown peers are ignored.
     pub fn handle(&mut self, now: MonotonicTime, input: Input) -> Vec<Action> {
         let Self { timing, seed, enabled, head, next_periodic, links, last_operation } = self;
         match &input {

@@ -171,7 +171,7 @@ impl Link {
             NotifyResult::Failed(failure) => {
                 self.notify.not_delivered(failure.kind);
                 match failure.kind {
-                    // As a pull would have failed.
+                    // Counts like a failed pull.
                     FailureKind::Unreachable | FailureKind::TokenRefused => {
                         self.pull_failed(failure, context);
                     }

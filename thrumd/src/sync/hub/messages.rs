@@ -34,8 +34,7 @@ pub enum PullReason {
     Requested,
 }
 
-/// Identifies one action that is under way. A result that belongs to an earlier pairing is recognised by
-/// it and ignored.
+/// The id of an action in flight. It identifies results of an earlier pairing, which are ignored.
 pub type OperationId = u64;
 
 /// An input: something that happened.
@@ -51,7 +50,7 @@ pub enum Input {
     RequestReceived(DaemonId),
     /// The peer notified us that it removed us.
     RemovedByPeer(DaemonId),
-    /// A notification was processed, and nothing up to this place of the peer's log is missing here.
+    /// A notification was processed, and nothing up to this position of the peer's log is missing here.
     Synced {
         /// The peer.
         peer: DaemonId,
@@ -101,7 +100,7 @@ pub enum Input {
         /// How it ended.
         result: NotifyResult,
     },
-    /// A person wants a sync now, with one peer or with all.
+    /// A person asked for a sync now, with one peer or with all.
     SyncNow(Option<DaemonId>),
     /// This daemon is about to exit: peers that have not confirmed our whole log are notified.
     Drain,

@@ -39,8 +39,8 @@ pub(super) struct NotifyState {
     examined: Place,
     /// The end of our log that was announced to the peer.
     announced: Sequence,
-    /// The last notification was not answered: the next carries no events, which may have been too much
-    /// for the line.
+    /// The last notification was not answered. The next carries no events, which may have been too large
+    /// for the connection.
     without_events: bool,
     /// Failures of notifications alone: bad answers, and failures of our own log.
     failures: Failures<MonotonicTime>,
@@ -150,7 +150,7 @@ impl NotifyState {
         context.record(&mut self.failures, failure.kind);
     }
 
-    /// The notification did not arrive, or its answer did not.
+    /// The notification or its answer was lost.
     pub(super) fn not_delivered(&mut self, kind: FailureKind) {
         self.needs_check = true;
         self.without_events |= kind == FailureKind::Unreachable;

@@ -39,7 +39,7 @@ impl PeerPosition {
         self.reading_until
     }
 
-    /// How many places of our log the peer lacks.
+    /// How many events of our log the peer lacks.
     pub(super) fn lacking(&self, head: Sequence) -> Option<u64> {
         // An empty log lacks nothing anywhere.
         let known = self.sent.is_some() || head == Sequence::ZERO;
@@ -56,7 +56,7 @@ impl PeerPosition {
     /// Records the peer's answer to a notification of our log up to `latest`. `page_served`: a page was
     /// served meanwhile, so the answer may be older than that.
     pub(super) fn answered(&mut self, latest: Place, confirmed: Sequence, page_served: bool) {
-        // Beyond our end there is no place of our log: the peer's checkpoint is of another one.
+        // A position beyond our end is not of our log: the peer's checkpoint is of another log.
         let valid = confirmed <= latest.sequence;
         self.confirmed = if valid { confirmed } else { Sequence::ZERO };
         let sent = self.sent();

@@ -170,7 +170,7 @@ impl PullState {
         self.failures.count()
     }
 
-    /// How many places of the peer's log we lack.
+    /// How many events of the peer's log we lack.
     pub(super) fn lacking(&self) -> Option<u64> {
         self.peer_head.zip(self.checkpoint).map(|(head, at)| head.0.saturating_sub(at.0))
     }

@@ -27,9 +27,9 @@ pub struct LinkSnapshot {
     pub since: MonotonicTime,
     /// When the peer's log was last pulled to its end.
     pub last_sync: Option<MonotonicTime>,
-    /// How many places of the peer's log we lack.
+    /// How many events of the peer's log we lack.
     pub we_lack: Option<u64>,
-    /// How many places of our log the peer was not sent.
+    /// How many events of our log the peer was not sent.
     pub they_lack: Option<u64>,
     /// How far the drain has come, once `Input::Drain` was given.
     pub drain: DrainState,

@@ -23,7 +23,7 @@ pub enum NotifyStep {
     },
 }
 
-/// Reads the news for a peer. `name` is what this daemon calls itself.
+/// Reads the news for a peer. `name` is the name of this daemon.
 ///
 /// # Errors
 /// When the log fails.
