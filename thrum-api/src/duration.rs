@@ -1,10 +1,10 @@
-//! Durations and ages as people read and write them.
+//! Parsing and formatting of durations and ages.
 
 use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// A hundred years: a longer duration is a typing error.
+/// The longest duration: 100 years. A longer one is a typing error.
 pub const DURATION_MAX_DAYS: u64 = 100 * 366;
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -20,7 +20,7 @@ pub enum ParseDurationError {
     TooLong,
 }
 
-/// Reads `10m`, `1h30m`, `500ms`.
+/// Parses a duration: `10m`, `1h30m`, `500ms`.
 ///
 /// # Errors
 /// When it is malformed or too long.
@@ -40,7 +40,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
         if number.is_empty() {
             return Err(Malformed);
         }
-        // Only digits are left: a number that can't be parsed has too many.
+        // It has only digits, so it is too large if it can't be parsed.
         let ms = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*unit_ms));
         total_ms = ms
             .and_then(|ms| ms.checked_add(total_ms))

@@ -1,4 +1,4 @@
-//! JSON-RPC 2.0 requests and responses. One at a time: a batch is refused.
+//! JSON-RPC 2.0 requests and responses. Batches are refused.
 
 use std::borrow::Cow;
 
@@ -10,16 +10,16 @@ use serde_json::value::RawValue;
 use crate::error::{ErrorCode, RpcError};
 use crate::method::Method;
 
-/// The version member: exactly `"2.0"`.
+/// The JSON-RPC version: exactly `"2.0"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Version {
-    /// The only one.
+    /// The only version.
     #[default]
     #[serde(rename = "2.0")]
     V2,
 }
 
-/// What a caller put on a request to know its answer again.
+/// The id of a request, which its response repeats.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum RequestId {
@@ -29,13 +29,13 @@ pub enum RequestId {
     Text(String),
 }
 
-/// A request whose params were not looked into yet.
+/// A request whose params have not been parsed yet.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Request<'a> {
     /// Always 2.0.
     #[allow(dead_code, reason = "parsing it is the check")]
     jsonrpc: Version,
-    /// Absent on a notification, which gets no answer of its own.
+    /// The request's id. Absent on a notification, which gets no response object.
     #[serde(default)]
     pub id: Option<RequestId>,
     /// The method's name.
@@ -47,10 +47,10 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a request.
+    /// Parses a request.
     ///
     /// # Errors
-    /// `PARSE` if it is no JSON, `INVALID_REQUEST` if it is a batch or no request.
+    /// `PARSE` if it is not JSON, `INVALID_REQUEST` if it is a batch or not a request.
     pub fn parse(body: &'a [u8]) -> Result<Self, RpcError> {
         match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'[') => {
@@ -71,10 +71,10 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// Reads the params of method `M`. Absent ones are an empty object.
+    /// Parses the params of method `M`. Absent params are an empty object.
     ///
     /// # Errors
-    /// `INVALID_PARAMS`, saying which member is wrong.
+    /// `INVALID_PARAMS` with the name of the wrong member.
     pub fn params<M: Method>(&self) -> Result<M::Params, RpcError> {
         let text = self.params.map_or("{}", RawValue::get);
         serde_json::from_str(text).map_err(|error| {
@@ -94,7 +94,7 @@ struct RequestBody<'a, P> {
 /// The bytes of a request for method `M`.
 ///
 /// # Errors
-/// Never for the types of this crate; a params type that can't be JSON would.
+/// When the params can't be JSON, which does not happen for the types of this crate.
 pub fn request<M: Method>(id: i64, params: &M::Params) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&RequestBody { jsonrpc: Version::V2, id, method: M::NAME, params })
 }
@@ -114,7 +114,7 @@ struct ResponseBody<'a, R> {
     outcome: Outcome<'a, R>,
 }
 
-/// The bytes of the answer to the request with this id.
+/// The bytes of the response to the request with this id.
 pub fn response<R: Serialize>(id: Option<&RequestId>, outcome: Result<&R, &RpcError>) -> Vec<u8> {
     let encode = |outcome| serde_json::to_vec(&ResponseBody { jsonrpc: Version::V2, id, outcome });
     let outcome = match outcome {
@@ -137,24 +137,24 @@ struct ResponseView<R> {
     error: Option<RpcError>,
 }
 
-/// Why an answer is none.
+/// Why a response has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
     /// The other side answered with an error.
     #[error("refused")]
     Refused(#[source] RpcError),
-    /// Not an answer to a JSON-RPC request.
+    /// It is not a JSON-RPC 2.0 response.
     #[error("not a JSON-RPC 2.0 answer")]
     Malformed(#[source] serde_json::Error),
-    /// An answer with neither result nor error.
+    /// It has neither result nor error.
     #[error("an answer with neither result nor error")]
     Empty,
 }
 
-/// Reads the answer to a call.
+/// Parses the response to a call.
 ///
 /// # Errors
-/// When the other side refused, and when the bytes are no answer.
+/// When the other side refused, and when the bytes are not a response.
 pub fn answer<R: DeserializeOwned>(body: &[u8]) -> Result<R, AnswerError> {
     let view: ResponseView<R> = serde_json::from_slice(body).map_err(AnswerError::Malformed)?;
     match (view.result, view.error) {

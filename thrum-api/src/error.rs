@@ -1,9 +1,9 @@
-//! Error codes of both surfaces. New ones only when a caller would act on them.
+//! The error codes of both interfaces. A new code is added only if callers act on it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A stable error number on the wire.
+/// A stable error code on the wire.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -15,62 +15,62 @@ macro_rules! codes {
         impl ErrorCode {
             $($(#[$doc])* pub const $name: Self = Self($number);)*
 
-            /// Every code with its word, for the docs.
+            /// All codes with their names, for the docs.
             pub const ALL: &[(Self, &'static str)] = &[$((Self::$name, $word)),*];
         }
     };
 }
 
 codes! {
-    /// The body is no JSON.
+    /// The body is not JSON.
     PARSE = -32700, "parse error";
-    /// JSON, but no JSON-RPC 2.0 request; or a batch.
+    /// The body is not a JSON-RPC 2.0 request, or is a batch.
     INVALID_REQUEST = -32600, "invalid request";
-    /// No such method on this surface.
+    /// This interface has no such method.
     METHOD_NOT_FOUND = -32601, "method not found";
-    /// The params are not those of the method.
+    /// The params do not match the method.
     INVALID_PARAMS = -32602, "invalid params";
-    /// Our fault.
+    /// An internal fault.
     INTERNAL = -32603, "internal error";
-    /// No token, or not one of a paired peer (HTTP 401).
+    /// There is no token, or it is not that of a paired peer (HTTP 401).
     NOT_AUTHENTICATED = -32001, "not authenticated";
-    /// Nobody ran `thrum peer add` there.
+    /// No pairing session is open on that machine.
     NO_PAIRING_SESSION = -32002, "no pairing session";
-    /// Wrong code; `data.attempts_left`.
+    /// The pairing code is wrong; `data.attempts_left`.
     WRONG_CODE = -32003, "wrong code";
-    /// Too many wrong codes, or the session is taken by another machine.
+    /// There were too many wrong codes, or another machine has used the session.
     PAIRING_LOCKED = -32004, "pairing locked";
-    /// The session's time is over.
+    /// The pairing session has expired.
     PAIRING_EXPIRED = -32005, "pairing expired";
-    /// The checkpoint was taken of another log; `data.epoch`, `data.head_seq`.
+    /// The checkpoint belongs to another log; `data.epoch`, `data.head_seq`.
     OTHER_LOG = -32006, "checkpoint is not of this log";
-    /// A body or an event over its limit (HTTP 413).
+    /// A body or an event is over its limit (HTTP 413).
     TOO_LARGE = -32007, "too large";
-    /// More at once than a peer may ask (HTTP 429).
+    /// The peer has too many requests open (HTTP 429).
     TOO_MANY_REQUESTS = -32008, "too many requests";
-    /// Local: what was named is not there (a peer, an agent, a session).
+    /// Local: what was named does not exist (a peer, an agent, a session).
     NOT_FOUND = -32020, "not found";
-    /// Local: refused in the present state; the message says what to do.
+    /// Local: refused in the current state; the message says what to do.
     REFUSED = -32021, "refused";
-    /// Local: the disk refused (full, read-only, failing).
+    /// Local: the disk is full, read-only or failing.
     STORAGE = -32022, "storage";
-    /// Local: another machine could not be reached or did not answer as a thrumd.
+    /// Local: another machine could not be reached, or its answer is not that of a thrumd.
     UNREACHABLE = -32023, "unreachable";
     /// Local: the daemon is stopping.
     STOPPING = -32024, "stopping";
-    /// Local: someone else is pairing on this daemon.
+    /// Local: another pairing session is open on this daemon.
     PAIRING_BUSY = -32025, "pairing busy";
 }
 
-/// A JSON-RPC error object. `message` is for the caller; causes stay in the log.
+/// A JSON-RPC error object. `message` is for the caller; causes are only logged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{message}")]
 pub struct RpcError {
     /// The stable number.
     pub code: ErrorCode,
-    /// What happened, to what.
+    /// What happened to what.
     pub message: String,
-    /// By code: what a program needs to act. `data.hint` is what a person can do next.
+    /// What a program needs to act, by code. `data.hint` says what a person can do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<serde_json::Value>,
 }
@@ -81,7 +81,7 @@ impl RpcError {
         Self { code, message: message.into(), data: None }
     }
 
-    /// The same with one more member of `data`.
+    /// Adds a member to `data`.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
         let data = self.data.get_or_insert_with(|| serde_json::Value::Object(Default::default()));
@@ -91,7 +91,7 @@ impl RpcError {
         self
     }
 
-    /// The same with what a person can do next (`data.hint`).
+    /// Adds what a person can do next (`data.hint`).
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         self.with("hint", hint.into())

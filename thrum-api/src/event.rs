@@ -1,4 +1,4 @@
-//! The event: what is written once, stored for ever and relayed byte for byte.
+//! Events: immutable, stored forever and relayed byte for byte.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,35 +7,34 @@ use serde_json::value::RawValue;
 use crate::ids::{DaemonId, Epoch, EventId, Origin, OriginSequence, Sequence};
 use crate::time::{Hlc, Timestamp};
 
-/// An immutable event, as its JSON object stands in every log that holds it.
-///
-/// A reader keeps members that it does not know: the bytes are the event, this type is a view.
+/// A view of an event. The event itself is the bytes of its JSON object, which include members that
+/// this version does not know.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
-    /// What is read without looking into the body.
+    /// All members except the body.
     #[serde(flatten)]
     pub header: EventHeader,
-    /// What happened, by type. Any JSON value.
+    /// The content: any JSON value, by type.
     #[serde(default)]
     pub body: serde_json::Value,
 }
 
-/// Everything of an event but its body.
+/// The header of an event: everything except its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventHeader {
-    /// Names the event everywhere.
+    /// The globally unique id of the event.
     pub event_id: EventId,
     /// The daemon that created it.
     pub origin_daemon: DaemonId,
-    /// The epoch that the daemon's log had.
+    /// The epoch of that daemon's log.
     pub origin_epoch: Epoch,
-    /// Its place among the events of that origin, from 1.
+    /// Its position among the events of that origin, from 1.
     pub origin_sequence: OriginSequence,
-    /// When it happened, by hybrid logical clock. For last-writer decisions.
+    /// The time by hybrid logical clock, which decides who wrote last.
     pub hlc: Hlc,
-    /// When it happened, by the origin's wall clock. For display.
+    /// The time by the origin's wall clock, for display.
     pub timestamp: Timestamp,
-    /// What happened: `message.sent`, `agent.joined` ... Unknown types are stored and relayed.
+    /// The type: `message.sent`, `agent.joined` ... Unknown types are stored and relayed.
     #[serde(rename = "type")]
     pub event_type: String,
     /// The project that it belongs to, if any.
@@ -44,30 +43,30 @@ pub struct EventHeader {
 }
 
 impl EventHeader {
-    /// Who created the event.
+    /// The origin of the event.
     pub const fn origin(&self) -> Origin {
         Origin { daemon: self.origin_daemon, epoch: self.origin_epoch }
     }
 }
 
-/// An event and its place in the log that serves it. The event's bytes are not looked into.
+/// An event and its position in the log that serves it. The event is not parsed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SequencedEvent {
-    /// The place in the serving daemon's log.
+    /// The position in the serving daemon's log.
     pub sequence: Sequence,
-    /// The event's own bytes.
+    /// The bytes of the event.
     #[schemars(with = "Event")]
     pub event: Box<RawValue>,
 }
 
-/// An event that someone on this machine wants written.
+/// A draft of an event, which a client asks to append.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {
-    /// Given by a caller who may have to try again: writing the same id twice writes it once.
+    /// An id given by a caller that may retry: a repeated id is written only once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<EventId>,
-    /// What happened: lower-case words with dots between.
+    /// The type: lower-case words separated by dots.
     #[serde(rename = "type")]
     pub event_type: String,
     /// The project that it belongs to, if any.
@@ -78,20 +77,20 @@ pub struct Draft {
     pub body: Box<RawValue>,
 }
 
-/// The type of an event by which an agent says something to others.
+/// The type of an event with a message of an agent.
 pub const MESSAGE_SENT: &str = "message.sent";
-/// The type of an event by which a daemon tells that an agent lives on it.
+/// The type of an event that announces an agent on a daemon.
 pub const AGENT_JOINED: &str = "agent.joined";
 
 /// Body of [`MESSAGE_SENT`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageSent {
-    /// The agent who says it.
+    /// The sender.
     pub from: String,
-    /// Whom it is for: agent names, without `@`. Empty with `all`.
+    /// The recipients: agent names without `@`. Empty with `all`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<String>,
-    /// It is for every agent of the project.
+    /// Whether every agent of the project is a recipient.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
     /// The message.

@@ -1,4 +1,4 @@
-//! Identities and positions, each a type of its own so that two kinds can't be mixed.
+//! Ids and positions, each with its own type so that they can't be confused.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ulid::Ulid;
 
-/// A text that should have been an id and isn't.
+/// The error for a text that is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {wanted}")]
 pub struct ParseIdError {
@@ -23,12 +23,12 @@ macro_rules! ulid_id {
         pub struct $name(Ulid);
 
         impl $name {
-            /// The id made of this ULID.
+            /// The id with this ULID.
             pub const fn from_ulid(ulid: Ulid) -> Self {
                 Self(ulid)
             }
 
-            /// The ULID inside.
+            /// The ULID of this id.
             pub const fn ulid(self) -> Ulid {
                 self.0
             }
@@ -56,8 +56,8 @@ macro_rules! ulid_id {
                 };
                 let digits = text.strip_prefix($prefix).ok_or_else(wrong)?;
                 let ulid = Ulid::from_string(digits).map_err(|_| wrong())?;
-                // One spelling an id: lower case or an overflowing first digit would make two
-                // texts equal here and different as bytes.
+                // Each id has one spelling: with lower case or an overflowing first digit, different
+                // texts would be the same id.
                 if ulid.to_string() != digits {
                     return Err(wrong());
                 }
@@ -81,16 +81,16 @@ macro_rules! ulid_id {
 }
 
 ulid_id! {
-    /// Names one daemon, that is one running `thrumd` with its state directory: `d_` and a ULID.
+    /// The id of a daemon, that is of a `thrumd` with its state directory: `d_` and a ULID.
     DaemonId, prefix "d_", wanted "a daemon id (d_ and 26 characters)"
 }
 ulid_id! {
-    /// Names one event, everywhere and for ever: a ULID.
+    /// The globally unique id of an event: a ULID.
     EventId, prefix "", wanted "an event id (26 characters)"
 }
 ulid_id! {
-    /// Names one incarnation of a log: a ULID. A wiped, restored or rolled-back database gets a
-    /// new one. It is no counter, because a restored database can't know what it counted to.
+    /// The epoch of a log: a ULID. A lost, restored or rolled-back database gets a new one. It is not a
+    /// counter, because a restored database can't know the last value.
     Epoch, prefix "", wanted "an epoch (26 characters)"
 }
 
@@ -105,7 +105,7 @@ macro_rules! position {
         pub struct $name(pub u64);
 
         impl $name {
-            /// Before the first position.
+            /// The position before the first one.
             pub const ZERO: Self = Self(0);
 
             /// The position after this one.
@@ -123,15 +123,15 @@ macro_rules! position {
 }
 
 position! {
-    /// Position in the log of the daemon that serves it: 1, 2, 3 ...; never reused.
+    /// Position in the log of the daemon that serves it: 1, 2, 3 ..., never reused.
     Sequence
 }
 position! {
-    /// Position among the events of one origin: 1, 2, 3 ... without a gap; never changes.
+    /// Position among the events of one origin: 1, 2, 3 ... without a gap, never changed.
     OriginSequence
 }
 
-/// Who created an event: a daemon and the epoch that its log had then.
+/// The origin of an event: the daemon that created it, and the epoch of its log at that time.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -144,32 +144,32 @@ pub struct Origin {
     pub epoch: Epoch,
 }
 
-/// For one origin, the highest contiguous place that is held, and the event there.
+/// The head of an origin: the highest position up to which all its events are held, and the event there.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 pub struct Head {
     /// The daemon that created the events.
     pub origin_daemon: DaemonId,
-    /// The epoch that it had.
+    /// The epoch of its log.
     pub origin_epoch: Epoch,
-    /// Everything of this origin up to here is held.
+    /// The position up to which all events of this origin are held.
     pub origin_sequence: OriginSequence,
-    /// The event at that place.
+    /// The event at that position.
     pub event_id: EventId,
 }
 
 impl Head {
-    /// The origin that this head is of.
+    /// The origin of this head.
     pub const fn origin(&self) -> Origin {
         Origin { daemon: self.origin_daemon, epoch: self.origin_epoch }
     }
 }
 
-/// A place in one daemon's log and the event there; no event at place 0.
+/// A position in a daemon's log and the event there; none at position 0.
 ///
-/// Two logs that hold the same event at the same place were the same log up to there as far as
-/// anyone can tell (log matching, as in Raft).
+/// Two logs that hold the same event at the same position are taken to be equal up to there (log
+/// matching, as in Raft).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// The position.

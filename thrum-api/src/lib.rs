@@ -1,6 +1,6 @@
-//! The contract of Thrum: events, ids, JSON-RPC, and every method that `thrumd` answers.
+//! The API of `thrumd`: events, ids, JSON-RPC and all methods.
 //!
-//! Types only, and what both say of names. Both programs depend on this crate; it depends on no I/O.
+//! Types and rules that both programs share, without I/O.
 
 pub mod duration;
 pub mod envelope;

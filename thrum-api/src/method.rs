@@ -1,32 +1,32 @@
-//! What ties a method's name, params and result together.
+//! Methods: the name, params and result of each.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// One method of a surface. Server and client both go through this type, so they can't disagree.
+/// A method of an interface. Server and client share this type, so they can't disagree.
 pub trait Method {
     /// Its name on the wire.
     const NAME: &'static str;
-    /// What is asked.
+    /// Its params.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
-    /// What is answered.
+    /// Its result.
     type Result: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
 }
 
-/// A method as the golden schema file and the docs list it.
+/// The description of a method for the golden schema and the docs.
 pub struct MethodDescription {
     /// Its name on the wire.
     pub name: &'static str,
-    /// Its documentation, one line an element.
+    /// Its documentation, line by line.
     pub doc: &'static [&'static str],
-    /// Schema of its params.
+    /// The schema of its params.
     pub params: fn(&mut SchemaGenerator) -> Schema,
-    /// Schema of its result.
+    /// The schema of its result.
     pub result: fn(&mut SchemaGenerator) -> Schema,
 }
 
-/// Declares the methods of one surface and the list `ALL` of them.
+/// Declares the methods of an interface and the list `ALL` of them.
 macro_rules! surface {
     ($($(#[doc = $doc:literal])+ $name:ident = $wire:literal: $params:ty => $result:ty;)*) => {
         $(
@@ -41,7 +41,7 @@ macro_rules! surface {
             }
         )*
 
-        /// Every method of this surface.
+        /// Every method of this interface.
         pub const ALL: &[$crate::method::MethodDescription] = &[$(
             $crate::method::MethodDescription {
                 name: $wire,

@@ -1,27 +1,27 @@
-//! What names of agents, projects, daemons and event types look like.
+//! The rules for names of agents, projects, daemons and event types.
 
 use crate::limits::{EVENT_TYPE_MAX_CHARS, NAME_MAX_CHARS};
 
-/// Why a name is none.
+/// Why a name is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing left of it.
+    /// It is empty.
     #[error("{what} must not be empty")]
     Empty {
         /// Which kind of name.
         what: &'static str,
     },
-    /// Too long.
+    /// It is too long.
     #[error("{what} has {chars} characters; at most {max} are allowed")]
     TooLong {
         /// Which kind of name.
         what: &'static str,
-        /// How long it is.
+        /// Its length.
         chars: usize,
-        /// How long it may be.
+        /// The maximum length.
         max: usize,
     },
-    /// A character that would confuse a terminal or an address.
+    /// It contains a character that is not allowed.
     #[error("{what} must not contain {character:?}")]
     Character {
         /// Which kind of name.
@@ -50,8 +50,8 @@ fn check(
     }
 }
 
-/// An agent's name: letters and digits of any script, `-`, `_`, `.`, `/`, `:`. A leading `@` is how people write
-/// it and not part of it.
+/// Checks an agent's name: letters and digits of any script, `-`, `_`, `.`, `/`, `:`. A leading `@` is
+/// removed.
 ///
 /// # Errors
 /// When it is empty, too long or has another character.
@@ -61,7 +61,7 @@ pub fn agent(text: &str) -> Result<&str, NameError> {
     Ok(name)
 }
 
-/// A project's name: anything that prints on one line.
+/// Checks a project's name: any text without control characters.
 ///
 /// # Errors
 /// When it is empty, too long or has a control character.
@@ -70,7 +70,7 @@ pub fn project(text: &str) -> Result<&str, NameError> {
     Ok(text)
 }
 
-/// What a daemon calls itself: anything that prints on one line.
+/// Checks a daemon's name: any text without control characters.
 ///
 /// # Errors
 /// When it is empty, too long or has a control character.
@@ -79,7 +79,7 @@ pub fn daemon(text: &str) -> Result<&str, NameError> {
     Ok(text)
 }
 
-/// The type of an event that is written here: lower-case words with dots between.
+/// Checks the type of a new event: lower-case words separated by dots.
 ///
 /// # Errors
 /// When it is empty, too long or has another character.

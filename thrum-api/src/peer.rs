@@ -1,4 +1,4 @@
-//! The peer surface: the four methods that a paired machine can call on `POST /rpc`.
+//! The peer interface: the four methods of `POST /rpc` for other machines.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,21 @@ use crate::method::surface;
 use crate::secret::{PairingCode, Token};
 
 surface! {
-    /// Asks to be paired, with the code that a person read on the other machine, or without one
-    /// where the tailnet's policy stands in for it. The only method that needs no token.
+    /// Asks to be paired, by the pairing code that the other machine shows or by the tailnet's policy.
+    /// The only method that needs no token.
     PairRequest = "pair.request": PairRequestParams => Paired;
-    /// The events of this log after a place.
+    /// Returns the events of this log after a position.
     SyncPull = "sync.pull": PullParams => PullPage;
-    /// News: the log of the caller has grown. Small windows carry their events.
+    /// Tells that the caller's log has grown. A small notification includes the new events.
     SyncNotify = "sync.notify": NotifyParams => Notified;
-    /// Who this daemon is and how far its log goes.
+    /// Identifies this daemon and the head of its log.
     SyncPeerInfo = "sync.peer_info": PeerInfoParams => PeerInfo;
 }
 
 /// Params of `pair.request`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PairRequestParams {
-    /// The code, 4 digits. Absent where the tailnet's policy stands in for it.
+    /// The pairing code, 4 digits. Absent when pairing by policy.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -34,16 +34,15 @@ pub struct PairRequestParams {
     pub code: Option<PairingCode>,
     /// The caller.
     pub id: DaemonId,
-    /// What the caller calls itself.
+    /// The caller's name.
     pub name: String,
-    /// Where the caller listens, `host:port`. Only the port is believed.
+    /// The address where the caller listens, `host:port`. Only the port is used.
     pub addr: String,
 }
 
-/// Words of `data.reason`: why a token or a request to be paired was refused. A later version may
-/// have more.
+/// Values of `data.reason`: why a token or a pairing request was refused. Later versions may have more.
 pub mod reason {
-    /// The token is of a peer, and came from another node than the one that it was given to.
+    /// The token belongs to a peer, but came from another node.
     pub const OTHER_NODE: &str = "other_node";
     /// The caller was paired by the tailnet's policy and has lost the grant.
     pub const GRANT_WITHDRAWN: &str = "grant_withdrawn";
@@ -53,11 +52,11 @@ pub mod reason {
     pub const NOT_GRANTED: &str = "not_granted";
 }
 
-/// The one status that `pair.request` answers with.
+/// The status in the result of `pair.request`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PairedStatus {
-    /// The code was right. The pairing counts with the first request that carries the token.
+    /// The request was accepted. The pairing takes effect with the first request that uses the token.
     Paired,
 }
 
@@ -66,28 +65,28 @@ pub enum PairedStatus {
 pub struct Paired {
     /// `paired`.
     pub status: PairedStatus,
-    /// What every later request of either side carries.
+    /// The token of every later request of both sides.
     #[serde(serialize_with = "Token::serialize_exposed")]
     pub token: Token,
     /// The accepting daemon.
     pub id: DaemonId,
-    /// What it calls itself.
+    /// Its name.
     pub name: String,
 }
 
 /// Params of `sync.pull`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PullParams {
-    /// Events after this place are asked for; 0 for all.
+    /// The position after which to return events; 0 for all.
     pub after_seq: Sequence,
-    /// The event at that place, so that a log which is not the same any more is noticed.
+    /// The event at that position, which detects a log that is no longer the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_id: Option<EventId>,
-    /// How many at most. The server's own limits hold too. 0 only asks whether the place is of this
-    /// log.
+    /// Maximum number of events; the server's own limits also apply. 0 only checks whether the position
+    /// belongs to this log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// What the caller holds already, so that it can be left out.
+    /// Heads of what the caller already holds, which is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub have: Option<Vec<Head>>,
     /// The token, for callers that can't set a header.
@@ -104,22 +103,22 @@ pub struct PullParams {
 pub struct PullPage {
     /// The events, in the order of this log.
     pub events: Vec<SequencedEvent>,
-    /// Ask for what comes after this place next. Beyond the last event if some were left out.
+    /// The position for the next request. After the last event if some were left out.
     pub next_seq: Sequence,
     /// The event at `next_seq`; absent at 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_id: Option<EventId>,
-    /// There is more after `next_seq`.
+    /// Whether there are more events after `next_seq`.
     pub more_available: bool,
-    /// The last place of this log.
+    /// The last position of this log.
     pub head_seq: Sequence,
-    /// The first place that this log still holds is the one after this.
+    /// The position before the first one that this log still holds.
     pub floor_seq: Sequence,
-    /// The epoch of this log. Another one than the checkpoint was taken in: start again at 0.
+    /// The epoch of this log. If it differs from the checkpoint's, start again at 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
-    /// With the last page, if the caller sent its own: heads of this log. If the caller still lacks what
-    /// they speak of, its checkpoint is of this log by chance: start again at 0.
+    /// Heads of this log, on the last page and if the caller sent its own. If the caller lacks events that
+    /// they cover, its checkpoint matches by chance: start again at 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heads: Option<Vec<Head>>,
 }
@@ -129,30 +128,30 @@ pub struct PullPage {
 pub struct NotifyParams {
     /// The caller.
     pub daemon_id: DaemonId,
-    /// What the caller calls itself now.
+    /// The caller's current name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The last place of the caller's log.
+    /// The last position of the caller's log.
     pub latest_seq: Sequence,
-    /// The event there.
+    /// The event at `latest_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_id: Option<EventId>,
-    /// The window that `events` covers begins after this place of the caller's log.
+    /// The position of the caller's log after which `events` begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_seq: Option<Sequence>,
-    /// The event there.
+    /// The event at `after_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_id: Option<EventId>,
-    /// Heads of the caller's log at `latest_seq`, if they say all of it (no fork, no hole).
+    /// Heads of the caller's log at `latest_seq`, if they cover all of it (no fork, no gap).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heads: Option<Vec<Head>>,
-    /// The caller's own events of the window. What it has from others is left out.
+    /// The caller's own events between `after_seq` and `latest_seq`, without those of other daemons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<SequencedEvent>>,
-    /// The caller has removed this peer and says goodbye.
+    /// Whether the caller has removed this peer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
-    /// Why, beside `removed`: a word of [`reason`].
+    /// The reason for `removed`: a value of [`reason`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The token, for callers that can't set a header.
@@ -164,10 +163,10 @@ pub struct NotifyParams {
     pub token: Option<Token>,
 }
 
-/// Result of `sync.notify`, sent when what the notification brought is on disk.
+/// Result of `sync.notify`, sent after the included events were written to disk.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Notified {
-    /// Up to here the receiver holds the caller's log.
+    /// The position up to which the receiver holds the caller's log.
     #[serde(default)]
     pub held_seq: Sequence,
 }
@@ -189,15 +188,15 @@ pub struct PeerInfoParams {
 pub struct PeerInfo {
     /// The daemon.
     pub id: DaemonId,
-    /// What it calls itself.
+    /// Its name.
     pub name: String,
     /// The version of its program.
     pub version: String,
     /// The epoch of its log.
     pub epoch: Epoch,
-    /// The last place of its log.
+    /// The last position of its log.
     pub head_seq: Sequence,
-    /// Members of later versions, so that a reader does not lose them.
+    /// Members of later versions.
     #[serde(flatten)]
     pub more: BTreeMap<String, serde_json::Value>,
 }

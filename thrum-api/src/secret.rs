@@ -1,4 +1,4 @@
-//! Secrets that can't print themselves. `expose` is the one word that hands a value out.
+//! Secrets, which are never printed by accident. Only `expose` returns a value.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,16 +10,16 @@ use subtle::ConstantTimeEq;
 
 use crate::limits::{PAIRING_CODE_DIGITS, TOKEN_BYTES};
 
-/// A text that is no token, code or key. Says nothing of the text itself.
+/// The error for a text that is not a token, code or key. It does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSecretError {
-    /// Not 64 lower-case hex characters.
+    /// It is not 64 lower-case hex characters.
     #[error("a token has 64 hex characters")]
     Token,
-    /// Not four digits.
+    /// It is not four digits.
     #[error("a pairing code has 4 digits")]
     Code,
-    /// Empty, or with blanks or characters that don't print.
+    /// It is empty, or has spaces or non-printable characters.
     #[error("an auth key is one word of printable ASCII characters")]
     AuthKey,
 }
@@ -32,23 +32,22 @@ macro_rules! secret {
         pub struct $name(SecretString);
 
         impl $name {
-            /// The value itself: for the wire, the state file or the terminal of the person who
-            /// asked for it.
+            /// The value, for the wire, the state file or the terminal of the person who asked for it.
             pub fn expose(&self) -> &str {
                 self.0.expose_secret()
             }
 
-            /// Whether both are the same, in a time that does not depend on where they differ.
+            /// Whether both are equal, compared in constant time.
             pub fn matches(&self, other: &str) -> bool {
                 bool::from(self.expose().as_bytes().ct_eq(other.as_bytes()))
             }
 
-            /// Writes the value. Only for fields that say so with `serialize_with`, hence greppable.
+            /// Serializes the value. A field must ask for it with `serialize_with`.
             pub fn serialize_exposed<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.expose())
             }
 
-            /// The same for a field that may be absent.
+            /// Serializes the value of an optional field.
             pub fn serialize_optional<S: Serializer>(
                 value: &Option<Self>,
                 serializer: S,
@@ -62,7 +61,7 @@ macro_rules! secret {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                // Serde's own error shows what was there instead: a code sent as a number, whole.
+                // Serde's own error would contain the value, for example a code sent as a number.
                 let text = SecretString::deserialize(deserializer)
                     .map_err(|_| serde::de::Error::custom("must be a text"))?;
                 text.expose_secret().parse().map_err(serde::de::Error::custom)
@@ -72,21 +71,21 @@ macro_rules! secret {
 }
 
 secret! {
-    /// What two paired daemons share: 32 random bytes as 64 hex characters.
+    /// The token that two paired daemons share: 32 random bytes as 64 hex characters.
     Token
 }
 secret! {
-    /// The four digits that a person carries from one machine to the other.
+    /// The pairing code: four digits that a person types on the other machine.
     PairingCode
 }
 
 secret! {
-    /// What lets a machine into a tailnet without a person: made by the tailnet's owner.
+    /// A Tailscale auth key, which adds a machine to a tailnet without a login.
     AuthKey
 }
 
 impl Token {
-    /// The token of these random bytes.
+    /// The token with these random bytes.
     pub fn from_bytes(bytes: &[u8; TOKEN_BYTES]) -> Self {
         use std::fmt::Write as _;
         let mut hex = String::with_capacity(2 * TOKEN_BYTES);
@@ -119,7 +118,7 @@ impl fmt::Debug for Token {
 }
 
 impl PairingCode {
-    /// The first digit and stars, as logs show it.
+    /// The code for logs: the first digit and asterisks.
     pub fn masked(&self) -> String {
         let first = self.expose().chars().next().unwrap_or('*');
         format!("{first}***")
@@ -129,7 +128,7 @@ impl PairingCode {
 impl FromStr for PairingCode {
     type Err = ParseSecretError;
 
-    /// Takes four digits; spaces and dashes between them are what people type.
+    /// Accepts four digits, with spaces and dashes between them.
     fn from_str(text: &str) -> Result<Self, ParseSecretError> {
         let digits: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
         if digits.len() != PAIRING_CODE_DIGITS || !digits.bytes().all(|c| c.is_ascii_digit()) {

@@ -1,10 +1,9 @@
 //! Suggestions for a name that does not exist.
 
-/// Shorter parts occur in too many names.
+/// Minimum length of a part of a name: shorter ones occur in too many names.
 const PART_MIN_CHARS: usize = 3;
 
-/// The names that `typed` probably stands for: each once, the nearest by edit distance first. Case is
-/// ignored.
+/// The names that are similar to `typed`, without duplicates, sorted by edit distance. Case is ignored.
 pub fn similar_names<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = typed.trim().to_lowercase();
     let letters = wanted.chars().count();

@@ -1,4 +1,4 @@
-//! Wall-clock times and hybrid logical clocks, as they travel.
+//! Wall-clock times and hybrid logical clocks in their wire formats.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,15 +6,14 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A moment in milliseconds since 1970, written as RFC 3339 in UTC.
-///
-/// Shown to people; nothing is ordered by a remote one.
+/// A wall-clock time in milliseconds since 1970, written as RFC 3339 in UTC. It is for display, and
+/// nothing is ordered by a remote one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
-    /// The moment this many milliseconds after 1970, clamped to what a calendar can say.
+    /// The time this many milliseconds after 1970, clamped to the supported range.
     pub fn from_millis(millis: i64) -> Self {
         let clamped = millis
             .clamp(jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MAX.as_millisecond());
@@ -26,7 +25,7 @@ impl Timestamp {
         self.0.as_millisecond()
     }
 
-    /// Milliseconds from `earlier` until this moment; zero if it lies before.
+    /// Milliseconds since `earlier`, or zero if that is later.
     pub fn millis_since(self, earlier: Self) -> u64 {
         u64::try_from(self.as_millis().saturating_sub(earlier.as_millis())).unwrap_or(0)
     }
@@ -59,14 +58,14 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// A hybrid logical clock value: 48 bits of milliseconds, 16 bits of counter.
 ///
-/// Written as `0192f3a1b2c3-0004`, so that the text sorts like the value. Decides between two
-/// writers together with origin and origin sequence.
+/// Written as `0192f3a1b2c3-0004`, so that the text sorts like the value. Together with origin and origin
+/// sequence, it decides which of two writers was last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Hlc(u64);
 
 impl Hlc {
-    /// The value of this time (milliseconds since 1970) and counter.
+    /// The value with this time (milliseconds since 1970) and counter.
     pub const fn new(millis: u64, counter: u16) -> Self {
         Self((millis << 16) | counter as u64)
     }
@@ -107,7 +106,7 @@ impl fmt::Debug for Hlc {
     }
 }
 
-/// A text that should have been a hybrid logical clock value.
+/// The error for a text that is not a hybrid logical clock value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a clock value (12 hex digits, a dash, 4 hex digits)")]
 pub struct ParseHlcError;
@@ -117,7 +116,7 @@ impl FromStr for Hlc {
 
     fn from_str(text: &str) -> Result<Self, ParseHlcError> {
         let (millis, counter) = text.split_once('-').ok_or(ParseHlcError)?;
-        // A number's own parser would take a sign.
+        // `from_str_radix` would accept a sign.
         let hex = |text: &str| text.bytes().all(|c| c.is_ascii_hexdigit());
         if millis.len() != 12 || counter.len() != 4 || !hex(millis) || !hex(counter) {
             return Err(ParseHlcError);

@@ -1,4 +1,4 @@
-//! The wire, frozen: schemas of every method, and what odd input is answered with.
+//! The wire format: schemas of all methods, and the errors for invalid input.
 
 #![expect(clippy::expect_used, reason = "a helper of tests may end the test")]
 use std::path::Path;
@@ -29,9 +29,9 @@ fn surface(methods: &[MethodDescription]) -> Value {
     json!({ "methods": listed, "definitions": generator.definitions() })
 }
 
-/// `THRUM_UPDATE=1 cargo test -p thrum-api` writes the file anew; the change is then reviewed.
+/// `THRUM_UPDATE=1 cargo test -p thrum-api` rewrites the file; review the change.
 #[test]
-fn the_schema_of_the_wire_is_the_golden_one() {
+fn the_schema_matches_the_golden_file() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/schema.json");
     let made = json!({ "peer": surface(peer::ALL), "local": surface(local::ALL) });
     let made = serde_json::to_string_pretty(&made).unwrap() + "\n";
@@ -48,7 +48,7 @@ fn the_schema_of_the_wire_is_the_golden_one() {
 }
 
 #[test]
-fn every_code_has_a_word_and_no_number_is_used_twice() {
+fn every_code_has_a_name_and_numbers_are_unique() {
     let mut numbers: Vec<i32> = ErrorCode::ALL.iter().map(|(code, _)| code.0).collect();
     numbers.sort_unstable();
     numbers.dedup();
@@ -61,7 +61,7 @@ fn refused(body: &str) -> ErrorCode {
 }
 
 #[test]
-fn odd_requests_are_told_apart() {
+fn each_kind_of_invalid_request_has_its_own_code() {
     assert_eq!(refused(""), ErrorCode::PARSE);
     assert_eq!(refused("{"), ErrorCode::PARSE);
     assert_eq!(refused("\u{0}"), ErrorCode::PARSE);
@@ -75,7 +75,7 @@ fn odd_requests_are_told_apart() {
 }
 
 #[test]
-fn nesting_without_end_is_refused_and_not_followed() {
+fn deep_nesting_is_refused() {
     let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
     let body = format!(r#"{{"jsonrpc":"2.0","method":"health","params":{open}{close}}}"#);
     let request = Request::parse(body.as_bytes()).unwrap();
@@ -104,7 +104,7 @@ fn absent_params_are_an_empty_object() {
 }
 
 #[test]
-fn a_call_and_its_answers_go_round() {
+fn calls_and_answers_round_trip() {
     let body = envelope::request::<SyncPull>(7, &PullParams::default()).unwrap();
     let request = Request::parse(&body).unwrap();
     assert_eq!((request.method.as_ref(), &request.id), ("sync.pull", &Some(RequestId::Number(7))));
@@ -150,7 +150,7 @@ fn ids_have_one_spelling() {
 }
 
 #[test]
-fn times_and_clocks_go_round() {
+fn times_and_clocks_round_trip() {
     let time = Timestamp::from_millis(1_700_000_000_123);
     assert_eq!(serde_json::to_string(&time).unwrap(), r#""2023-11-14T22:13:20.123Z""#);
     assert_eq!(serde_json::from_str::<Timestamp>(r#""2023-11-14T22:13:20.123Z""#).unwrap(), time);

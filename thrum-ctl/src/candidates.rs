@@ -1,4 +1,4 @@
-//! Names of peers and agents that a shell offers on Tab.
+//! Names of peers and agents for shell completion.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::project;
 
-/// A person who presses Tab waits no longer than this for names.
+/// Limit for the query, because a person who pressed Tab waits.
 const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Names of the paired machines.
@@ -43,7 +43,7 @@ fn names(asked: impl Future<Output = Result<Vec<String>, Error>>) -> Vec<Complet
     let Ok(runtime) = runtime else { return Vec::new() };
     let answer = runtime.block_on(async { tokio::time::timeout(TIMEOUT, asked).await });
     let mut names = answer.ok().and_then(Result::ok).unwrap_or_default();
-    // What a machine or an agent elsewhere calls itself goes through a shell: only plain names.
+    // The names come from other machines and go through a shell, so only plain ones are offered.
     let harmless = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
     names.retain(|name| !name.is_empty() && name.chars().all(harmless));
     names.sort();

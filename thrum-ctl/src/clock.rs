@@ -1,8 +1,8 @@
-//! The only place where the client asks what time it is.
+//! The clock of the client.
 
 use thrum_api::Timestamp;
 
-/// Now, by this machine's clock.
+/// The current time of this machine.
 pub fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }

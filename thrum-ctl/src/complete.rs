@@ -6,17 +6,18 @@ use clap_complete::env::CompleteEnv;
 
 use crate::cli;
 
-/// The variable in which a shell's script says that it wants to complete.
+/// The variable with which a completion script asks for completions.
 pub const VARIABLE: &str = "COMPLETE";
-/// Answers a shell that completes, if one asked. Never says what went wrong: that would land in the
-/// middle of the line that is being typed.
+
+/// Answers a completion request, if this is one. Prints no errors, because they would appear in the
+/// line that is being typed.
 pub fn answered(arguments: &[OsString]) -> bool {
     let wanted = std::env::var_os(VARIABLE);
     if wanted.is_none_or(|shell| shell.is_empty() || shell == "0") {
         return false;
     }
-    // Scripts put `--` before the line that is to be completed; without a line the script is asked for.
-    // Else somebody has that variable for something else, and wants the command.
+    // Scripts put `--` before the line to complete; without a line they ask for the script itself.
+    // Otherwise the variable has another purpose.
     if arguments.get(1).is_some_and(|word| word != "--") {
         return false;
     }

@@ -1,4 +1,4 @@
-//! What every command needs: where to print, whom to call, who is asking.
+//! The context of a command: printer, daemon, agent and project.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,9 @@ use crate::manager::Host;
 use crate::printer::Printer;
 use crate::project;
 
-/// The surroundings of one command.
+/// The context of one command.
 pub struct Context<'a> {
-    /// Where everything is said.
+    /// The output.
     pub printer: &'a mut Printer,
     socket: Option<PathBuf>,
     agent: Option<String>,
@@ -22,22 +22,22 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// As the flags say.
+    /// The context from the global options.
     pub fn new(global: Global, printer: &'a mut Printer) -> Self {
         // An empty variable counts as absent.
         let socket = global.socket.filter(|path| !path.is_empty()).map(PathBuf::from);
         Self { printer, socket, agent: global.agent, project: global.project }
     }
 
-    /// Where the daemon of this machine may be.
+    /// The endpoints where the daemon may be.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints::from_environment(self.socket.clone())
     }
 
-    /// The daemon of this machine. Whoever waits for it is told if it answers nobody.
+    /// A client of the daemon. It notifies the person if the daemon is unresponsive.
     ///
     /// # Errors
-    /// One of three for its three causes: not running, died, not permitted.
+    /// When the daemon is not running, has died, or may not be used.
     pub async fn daemon(&self) -> Result<Client, Error> {
         let endpoints = self.endpoints();
         let client = Client::find(&endpoints).await?;
@@ -46,24 +46,21 @@ impl<'a> Context<'a> {
         Ok(client.watched(self.printer.notice(), hint))
     }
 
-    /// Who is asking.
+    /// The caller's agent name.
     ///
     /// # Errors
-    /// When nobody said so, or the name is none.
+    /// When it is missing or invalid.
     pub fn agent(&self) -> Result<String, Error> {
         let name = self.agent.as_deref().filter(|name| !name.is_empty()).ok_or_else(|| {
-            Error::usage(
-                "who are you? No agent was named",
-                "add --as NAME, or export THRUM_AGENT=NAME",
-            )
+            Error::usage("your agent name is missing", "add --as NAME, or export THRUM_AGENT=NAME")
         })?;
         agent_name(name)
     }
 
-    /// The project that was named by flag or variable, if one was.
+    /// The project from the option or variable, if given.
     ///
     /// # Errors
-    /// When it is no name.
+    /// When it is invalid.
     pub fn named_project(&self) -> Result<Option<String>, Error> {
         let named = self.project.as_deref().filter(|name| !name.is_empty());
         let name = named.map(names::project).transpose();
@@ -72,17 +69,17 @@ impl<'a> Context<'a> {
         Ok(name.map(str::to_owned))
     }
 
-    /// The project in which names are meant.
+    /// The project of the agents and messages.
     ///
     /// # Errors
-    /// When it was named and is no name, and when there is no current folder.
+    /// When the name is invalid, and when the current folder is unknown.
     pub fn project(&self) -> Result<String, Error> {
         if let Some(name) = self.named_project()? {
             return Ok(name);
         }
         let folder = std::env::current_dir().map_err(|source| {
             Error::failed(
-                format!("can't tell the current folder: {source}"),
+                format!("can't read the current folder: {source}"),
                 "add --project NAME, or export THRUM_PROJECT=NAME",
             )
         })?;
@@ -90,23 +87,23 @@ impl<'a> Context<'a> {
         match names::project(&name) {
             Ok(name) => Ok(name.to_owned()),
             Err(error) => Err(Error::usage(
-                format!("{}: the folder {} can't name a project", error, folder.display()),
+                format!("the folder {} can't name a project: {error}", folder.display()),
                 "add --project NAME, or export THRUM_PROJECT=NAME",
             )),
         }
     }
 }
 
-/// An agent's name as a person writes it.
+/// The agent name in a text, with or without `@`.
 ///
 /// # Errors
-/// When it is none.
+/// When it is invalid.
 pub fn agent_name(text: &str) -> Result<String, Error> {
     match names::agent(text) {
         Ok(name) => Ok(name.to_owned()),
         Err(error) => Err(Error::usage(
-            format!("{text:?} is no agent: {error}"),
-            "names have letters, digits and - _ . / : (a message with spaces goes into quotes)",
+            format!("{text:?} is not an agent name: {error}"),
+            "names have letters, digits and - _ . / : (put quotes around a message with spaces)",
         )),
     }
 }

@@ -21,23 +21,23 @@ pub fn find_thrumd() -> Result<PathBuf, Error> {
         .filter(|path| path.is_file());
     beside.or_else(|| which::which("thrumd").ok()).ok_or_else(|| {
         Error::failed(
-            "there is no thrumd beside this thrum, nor in PATH",
-            "build it (cargo build --release), or say where it is: export THRUMD_BIN=PATH",
+            "can't find thrumd beside thrum or in PATH",
+            "build it (cargo build --release), or set its path: export THRUMD_BIN=PATH",
         )
     })
 }
 
-/// Whether the process lives. One that has ended and was not fetched by its parent doesn't.
+/// Whether the process is running. A zombie is not.
 pub fn is_running(pid: u32) -> bool {
     let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return false;
     };
-    // Not permitted to signal it means that it is there.
+    // A missing permission to signal it means that it exists.
     if test_kill_process(process) == Err(rustix::io::Errno::SRCH) {
         return false;
     }
     let ended = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        // The name of the program is in brackets and may have any character in it.
+        // The program's name is in parentheses and may contain any character.
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
     });
     !ended
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_nobody_fetched_has_ended() {
+    fn a_zombie_is_not_running() {
         assert!(is_running(std::process::id()));
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);

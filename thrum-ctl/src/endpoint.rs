@@ -1,5 +1,5 @@
-//! Where the socket of `thrumd` is: flag, `THRUM_SOCKET`, `THRUM_STATE_DIR`, the user's, the
-//! system's, Homebrew's, in that order.
+//! The endpoints of `thrumd`: flag, `THRUM_SOCKET`, `THRUM_STATE_DIR`, the user's, the system's and
+//! Homebrew's, in this order.
 
 use std::path::{Path, PathBuf};
 
@@ -11,58 +11,58 @@ const SYSTEM_STATE_DIR: &str = "/var/lib/thrum";
 const SYSTEM_SOCKET: &str = "/run/thrum/thrumd.sock";
 const HOMEBREW: [&str; 2] = ["/opt/homebrew/var/thrum", "/usr/local/var/thrum"];
 
-/// Where systemd's units are, below the root: the administrator's, then those of packages.
+/// The folders of systemd units below the root: the administrator's, then those of packages.
 const SYSTEM_UNIT_FOLDERS: [&str; 3] =
     ["etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
 
-/// Whose daemon a socket belongs to. Decides what a person can do when it doesn't answer.
+/// The owner of a daemon. It decides what a person can do when the daemon doesn't answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// The person at the terminal started it.
+    /// The user at the terminal.
     User,
-    /// systemd or launchd starts it.
+    /// The system: systemd or launchd.
     System,
-    /// `brew services` starts it.
+    /// `brew services`.
     Homebrew,
 }
 
-/// One endpoint to look for a socket.
+/// A place where the daemon's socket may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// The socket.
     pub path: PathBuf,
-    /// Whose it is.
+    /// The owner of its daemon.
     pub owner: Owner,
 }
 
-/// What was said about the endpoint, and by whom the command was started.
+/// The settings from which the endpoints follow.
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {
     /// `--socket` or `THRUM_SOCKET`.
     pub socket: Option<PathBuf>,
     /// `THRUM_STATE_DIR`.
     pub state_dir: Option<PathBuf>,
-    /// Where a daemon of this user keeps its state unless told otherwise.
+    /// The default state directory of a daemon of this user.
     pub user_state_dir: Option<PathBuf>,
-    /// Root's daemon is the system's.
+    /// Whether this user is root, whose daemon is the system's.
     pub root: bool,
-    /// A service manager may have the system's daemon. Without one, root's is root's own.
+    /// Whether a service manager may run the system's daemon. Otherwise root owns it.
     pub managed: bool,
-    /// What is said above was said by the file that this user's daemon reads unasked, so it is that
-    /// daemon's, not one's apart.
+    /// Whether socket and state directory come from the user's default configuration file. Then they
+    /// belong to the user's usual daemon, not to a separate one.
     pub from_default_file: bool,
 }
 
 impl Endpoints {
-    /// Of this process. Paths are made absolute: a daemon that is started here works elsewhere.
+    /// The endpoints of this process. Paths are made absolute, because a daemon runs in another directory.
     pub fn from_environment(socket: Option<PathBuf>) -> Self {
-        let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let named = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let user = directories::ProjectDirs::from("", "", "thrum")
             .map(|dirs| dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned());
         let endpoints = Self {
-            socket: socket.map(whole),
-            state_dir: named("THRUM_STATE_DIR").map(whole),
+            socket: socket.map(absolute),
+            state_dir: named("THRUM_STATE_DIR").map(absolute),
             user_state_dir: user,
             root: rustix::process::geteuid().is_root(),
             managed: cfg!(target_os = "macos") || unit_installed(),
@@ -71,31 +71,31 @@ impl Endpoints {
         if let Some(file) = named("THRUM_CONFIG") {
             return endpoints.or_from_file(&file);
         }
-        // The system's daemon has its endpoints from its unit, whatever its file says.
-        let usual = directories::BaseDirs::new().filter(|_| !endpoints.root).map(|dirs| {
+        // The system's daemon gets its endpoints from its unit, not from a file.
+        let default_file = directories::BaseDirs::new().filter(|_| !endpoints.root).map(|dirs| {
             let base = named("XDG_CONFIG_HOME").unwrap_or_else(|| dirs.home_dir().join(".config"));
             base.join("thrum/thrumd.toml")
         });
-        match usual.filter(|_| !endpoints.said()) {
+        match default_file.filter(|_| !endpoints.is_named()) {
             Some(file) => Self { from_default_file: true, ..endpoints.or_from_file(&file) },
             None => endpoints,
         }
     }
 
-    /// Whether a socket or a state directory was said.
-    pub fn said(&self) -> bool {
+    /// Whether a socket or a state directory was named.
+    pub fn is_named(&self) -> bool {
         self.socket.is_some() || self.state_dir.is_some()
     }
 
-    /// Whether a person named a daemon apart from the usual ones.
-    pub fn apart(&self) -> bool {
-        self.said() && !self.from_default_file
+    /// Whether a person named a daemon other than the usual ones.
+    pub fn is_separate(&self) -> bool {
+        self.is_named() && !self.from_default_file
     }
 
-    /// What `thrumd.toml` says where nothing else was said. A file that can't be read is thrumd's to
-    /// complain of.
+    /// The endpoints with those of a `thrumd.toml`, if none was named. A file that can't be read is
+    /// ignored, because thrumd reports it.
     fn or_from_file(mut self, file: &Path) -> Self {
-        if self.said() {
+        if self.is_named() {
             return self;
         }
         let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -105,8 +105,8 @@ impl Endpoints {
         self
     }
 
-    /// Where to look, in this order. One endpoint only if one was named: falling back to another daemon
-    /// would answer for the wrong one.
+    /// The endpoints to try, in this order. Only one if it was named, because falling back could reach
+    /// the wrong daemon.
     pub fn candidates(&self) -> Vec<Endpoint> {
         let system = if self.root && !self.managed { Owner::User } else { Owner::System };
         let endpoint = |path: &Path, owner| Endpoint { path: path.to_owned(), owner };
@@ -133,7 +133,7 @@ impl Endpoints {
         endpoints
     }
 
-    /// Where a daemon that this user starts keeps its state.
+    /// The state directory of a daemon that this user starts.
     pub fn own_state_dir(&self) -> PathBuf {
         let user = if self.root { None } else { self.user_state_dir.as_deref() };
         self.state_dir.as_deref().or(user).unwrap_or(Path::new(SYSTEM_STATE_DIR)).to_owned()
@@ -146,7 +146,7 @@ impl Endpoints {
 }
 
 impl Owner {
-    /// How a daemon that isn't running is started.
+    /// How to start a daemon that isn't running.
     pub fn how_to_start(self) -> &'static str {
         match self {
             Self::User => "start it: thrum daemon start",
@@ -158,7 +158,7 @@ impl Owner {
         }
     }
 
-    /// How to learn why it died.
+    /// How to see why a daemon died.
     pub fn how_to_see_why(self) -> &'static str {
         match self {
             Self::User => "see why: thrum daemon logs -n 50; start it again: thrum daemon start",
@@ -167,11 +167,11 @@ impl Owner {
         }
     }
 
-    /// What gives the permission to use it.
+    /// How to get the permission to use the daemon.
     pub fn how_to_get_access(self) -> String {
         match self {
             Self::System => {
-                // The line can be copied as it is, also into a terminal of root's.
+                // With the user's name, so that root can run the line as well.
                 let user = user_name().unwrap_or_else(|| "$USER".to_owned());
                 format!("sudo usermod -aG thrum {user}, then log in again")
             }
@@ -194,7 +194,7 @@ pub fn system_unit(root: &Path) -> Option<PathBuf> {
     folders.map(|folder| root.join(folder).join("thrumd.service")).find(|unit| unit.exists())
 }
 
-/// The name of the user that we run as.
+/// The name of the current user.
 fn user_name() -> Option<String> {
     let user = User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
     user.or_else(|| std::env::var("USER").ok().filter(|name| !name.is_empty()))
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_own_daemon_goes_before_the_systems() {
+    fn the_users_own_daemon_takes_precedence() {
         assert_eq!(
             paths(&of_user()),
             [
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_place_is_the_only_one() {
+    fn a_named_endpoint_is_the_only_one() {
         let by_state_dir = Endpoints { state_dir: Some("/tmp/a".into()), ..of_user() };
         assert_eq!(paths(&by_state_dir), ["/tmp/a/thrumd.sock"]);
         let by_socket = Endpoints { socket: Some("/tmp/s".into()), ..by_state_dir };
@@ -243,13 +243,13 @@ mod tests {
         let root = Endpoints { root: true, managed: true, ..of_user() };
         assert_eq!(root.candidates()[0].owner, Owner::System);
         assert_eq!(root.own_state_dir(), Path::new("/var/lib/thrum"));
-        // In a container nobody but root starts it.
+        // In a container, root starts it.
         let container = Endpoints { managed: false, ..root };
         assert_eq!(container.candidates()[0].owner, Owner::User);
     }
 
     #[test]
-    fn the_settings_file_names_the_places_where_nothing_else_does() {
+    fn the_configuration_file_names_the_endpoint_if_nothing_else_does() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("thrumd.toml");
         std::fs::write(&file, "state_dir = \"/data/thrum\"\nport = 9200\n").unwrap();

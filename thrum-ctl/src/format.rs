@@ -1,14 +1,14 @@
-//! Numbers, sizes and ids as people read them.
+//! Formats numbers, sizes and ids for people.
 
 use std::time::Duration;
 
 use thrum_api::duration::{DURATION_MAX_DAYS, ParseDurationError, parse_duration};
 use thrum_api::local::PeerState;
 
-/// A duration on the command line; `0` needs no unit.
+/// Parses a duration of the command line; `0` needs no unit.
 ///
 /// # Errors
-/// When it is no duration, with an example, and when it is too long.
+/// When it is invalid, with an example, and when it is too long.
 pub fn duration_argument(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         _ if text == "0" => Ok(Duration::ZERO),
@@ -22,7 +22,7 @@ pub fn duration_argument(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The state of a peer in words.
+/// The name of a peer's state.
 pub const fn peer_state(state: PeerState) -> &'static str {
     match state {
         PeerState::InSync => "in sync",
@@ -35,12 +35,12 @@ pub const fn peer_state(state: PeerState) -> &'static str {
     }
 }
 
-/// A number with its thousands set apart: `48,201`.
+/// A number with thousands separators: `48,201`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -77,7 +77,7 @@ pub fn micros(micros: u64) -> String {
     format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10)
 }
 
-/// An id short enough for a screen, still recognisable: `d_01K..7Q`.
+/// An abbreviated id: `d_01K..7Q`.
 pub fn short_id(id: &str) -> String {
     let keep = if id.starts_with("d_") { 5 } else { 3 };
     let chars: Vec<char> = id.chars().collect();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_set_for_reading() {
+    fn numbers_and_sizes_are_formatted() {
         assert_eq!(count(0), "0");
         assert_eq!(count(999), "999");
         assert_eq!(count(48_201), "48,201");

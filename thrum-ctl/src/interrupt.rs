@@ -4,8 +4,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Error;
 
-/// Runs a command until it ends or Ctrl-C comes. One listener for all of it: a Ctrl-C between two steps
-/// would be lost on a new one.
+/// Runs a command until it ends or is interrupted by Ctrl-C. One listener serves the whole command, so that
+/// no Ctrl-C is lost between two steps.
 ///
 /// # Errors
 /// Those of the work, and [`Error::Cancelled`] on Ctrl-C.

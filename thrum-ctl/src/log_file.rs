@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::Path;
 
-/// Lines are not longer; this bounds how much of a huge log is read.
+/// The assumed maximum length of a line, which limits how much of a large log is read.
 const LINE_MAX_BYTES: u64 = 4096;
 
-/// The last lines of a file; it is left at its end.
+/// The last lines of a file. The file's position is then at its end.
 pub fn last_lines(file: &mut File, lines: usize) -> std::io::Result<Vec<String>> {
     let length = file.metadata()?.len();
     let wanted = u64::try_from(lines).unwrap_or(u64::MAX).saturating_mul(LINE_MAX_BYTES);
@@ -26,7 +26,7 @@ pub fn last_lines(file: &mut File, lines: usize) -> std::io::Result<Vec<String>>
     Ok(last.into())
 }
 
-/// The end of a log, for an error that has to show it.
+/// The last lines of a log, or none if it can't be read.
 pub fn tail(path: &Path, lines: usize) -> Vec<String> {
     File::open(path).and_then(|mut file| last_lines(&mut file, lines)).unwrap_or_default()
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_lines_are_the_last_ones() {
+    fn tail_returns_the_last_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, "one\ntwo\nthree\n").unwrap();

@@ -29,7 +29,6 @@ use crate::printer::Printer;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    // A shell asks how a word can go on.
     if complete::answered(&arguments) {
         return ExitCode::SUCCESS;
     }
@@ -49,7 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: cli::Cli, printer: &mut Printer) -> Result<ExitCode, Error> {
-    // One thread: a call is one round trip, and starting threads would cost more than the call.
+    // One thread, because starting more would cost more than a call.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

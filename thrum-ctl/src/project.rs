@@ -1,11 +1,11 @@
-//! Which project the caller stands in: its origin URL, else its folder's name.
+//! The project of a folder: its origin URL, or else its name.
 //!
-//! Read from `.git/config` without starting git, because `thrum send` must stay as quick as a call.
+//! Read from `.git/config` without starting git, because `thrum send` must be fast.
 
 use std::path::{Path, PathBuf};
 
-/// The project of a folder: the normalised origin URL of the git checkout context it, else the name
-/// of the checkout's folder, else of the folder itself.
+/// The project of a folder: the normalised origin URL of its git checkout, or else the name of the
+/// checkout's folder, or else of the folder itself.
 pub fn of(folder: &Path) -> String {
     let (root, config) = match checkout(folder) {
         Some((root, git_dir)) => (root, std::fs::read_to_string(git_dir.join("config")).ok()),
@@ -17,17 +17,17 @@ pub fn of(folder: &Path) -> String {
     })
 }
 
-/// The root of the checkout context a folder, and the git directory that has its `config`.
+/// The root of the checkout that contains a folder, and the git directory with its `config`.
 fn checkout(folder: &Path) -> Option<(PathBuf, PathBuf)> {
     for root in folder.ancestors() {
         let dot_git = root.join(".git");
         if dot_git.is_dir() {
             return Some((root.to_owned(), dot_git));
         }
-        // A worktree or submodule: `.git` is a file that says where the git directory is.
+        // In a worktree or submodule, `.git` is a file that names the git directory.
         if let Ok(text) = std::fs::read_to_string(&dot_git) {
-            let place = text.lines().find_map(|line| line.strip_prefix("gitdir:"))?.trim();
-            let git_dir = root.join(place);
+            let path = text.lines().find_map(|line| line.strip_prefix("gitdir:"))?.trim();
+            let git_dir = root.join(path);
             // A worktree shares the config of the main checkout.
             let common = match std::fs::read_to_string(git_dir.join("commondir")) {
                 Ok(common) => git_dir.join(common.trim()),
@@ -49,7 +49,7 @@ fn origin_url(config: &str) -> Option<String> {
         if line.trim_start().starts_with('[') {
             let (header, tail) = line.split_once(']').unwrap_or((line, ""));
             in_origin = header.replace(char::is_whitespace, "") == "[remote\"origin\"";
-            // A value may stand behind it, in git's eyes.
+            // git allows a value on the same line.
             here = rest.get(line.len() - tail.len()..).unwrap_or_default();
         }
         if in_origin
@@ -63,11 +63,11 @@ fn origin_url(config: &str) -> Option<String> {
     None
 }
 
-/// A value of a git configuration, which begins the text: up to the end of its line or to a comment,
-/// without quotes and escapes.
+/// The value at the beginning of the text, up to the end of its line or a comment, without quotes and
+/// escapes.
 fn value(text: &str) -> String {
     let (mut value, mut quoted) = (String::new(), false);
-    // What is not yet known to be followed by something is dropped at the end.
+    // Spaces are kept back, because trailing ones are dropped.
     let mut blanks = String::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -100,19 +100,19 @@ fn value(text: &str) -> String {
     value
 }
 
-/// `git@GitHub.com:acme/app.git` and `https://me@github.com/acme/app/` are both
-/// `github.com/acme/app`. User, password and what follows a `?` are dropped, for they may be secret. None
-/// for what names no host: a path means something else on each machine.
+/// Normalises a URL: `git@GitHub.com:acme/app.git` and `https://me@github.com/acme/app/` are both
+/// `github.com/acme/app`. User, password and query are dropped, because they may be secret. None
+/// without a host: a path means something else on each machine.
 fn normalise(url: &str) -> Option<String> {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = match url.split_once("://") {
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("file") => return None,
         Some((_, rest)) => rest.split_once('/')?,
-        // scp's form. A path with a colon in it has a slash before.
+        // scp's form. In a path, a slash precedes the first colon.
         None => url.split_once(':').filter(|(host, _)| !host.contains('/'))?,
     };
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    // The port says how one machine reaches the host, not which project it is.
+    // The port does not identify the project.
     let host = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_secret_or_differs_from_clone_to_clone_is_no_part_of_the_name() {
+    fn query_and_fragment_are_not_part_of_the_name() {
         for url in [
             "https://github.com/acme/app.git?token=SECRET",
             "https://github.com/acme/app?token=SE/CRET.git",
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_no_project_of_two_machines() {
+    fn a_path_is_not_a_project_name() {
         for url in
             ["/srv/git/app.git", "../app", "file:///srv/app", "./a:b", "C:\\work", "https://", ""]
         {
@@ -221,7 +221,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plain = folder.path().join("notes");
         std::fs::create_dir(&plain).unwrap();
-        // A temporary directory lies in no checkout; otherwise this test could not run.
+        // The temporary directory must not be in a checkout.
         assert_eq!(of(&plain), "notes");
     }
 }

@@ -1,4 +1,4 @@
-//! What may be sent to a terminal, and what a person types there.
+//! Terminal input, and sanitizing of terminal output.
 
 use std::borrow::Cow;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
@@ -29,19 +29,19 @@ fn escape<'a>(text: &'a str, allowed: &[char]) -> Cow<'a, str> {
     Cow::Owned(clean)
 }
 
-/// A text of one line from elsewhere (a name, an error): what could steer a terminal is spelled out.
+/// Sanitizes a foreign line (a name, an error): characters that could control a terminal are escaped.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
     escape(text, &[])
 }
 
-/// A text of several lines from elsewhere (a message). Later lines are indented, so that no
-/// message can look like the beginning of another one.
+/// Sanitizes a foreign text of several lines (a message). Later lines are indented, so that they can't
+/// look like another message.
 pub fn sanitize_lines(text: &str, indent: &str) -> String {
     let text = text.replace("\r\n", "\n");
     escape(text.trim_end_matches('\n'), &['\n', '\t']).replace('\n', &format!("\n{indent}"))
 }
 
-/// JSON on one line in which nothing could steer a terminal. It is the same to whoever parses it.
+/// Sanitizes JSON and puts it on one line. Its value does not change.
 pub fn json(text: String) -> String {
     if !text.contains(is_unsafe) {
         return text;
@@ -49,7 +49,7 @@ pub fn json(text: String) -> String {
     let mut clean = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {
-            // Between two words: in a string they are never bare.
+            // Only between tokens: inside strings they are always escaped.
             '\n' | '\r' | '\t' => clean.push(' '),
             c if is_unsafe(c) => clean.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => clean.push(c),
@@ -58,22 +58,22 @@ pub fn json(text: String) -> String {
     clean
 }
 
-/// Whether a person can be asked: questions go to stderr and answers come from stdin.
+/// Whether stdin and stderr are terminals, so that a person can answer a question.
 pub fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Reads one line of stdin; none at its end. Leaves the I/O loop free, so that Ctrl-C counts.
+/// Reads one line of stdin; none at its end. Does not block the I/O loop, so that Ctrl-C works.
 ///
 /// # Errors
 /// When stdin can't be read.
 pub async fn read_line() -> Result<Option<String>, Error> {
     let (answer, line) = oneshot::channel();
-    // A thread of its own and not of the runtime's pool: the runtime would wait for it at the end.
+    // Not a thread of the runtime's pool, because the runtime would wait for it at the end.
     std::thread::spawn(move || {
         let mut text = String::new();
         let read = std::io::stdin().lock().take(4096).read_line(&mut text);
-        // Nobody listens any more after Ctrl-C.
+        // The receiver is gone after Ctrl-C.
         drop(answer.send(read.map(|bytes| (bytes > 0).then_some(text))));
     });
     match line.await {
@@ -85,7 +85,7 @@ pub async fn read_line() -> Result<Option<String>, Error> {
 /// Reads all of stdin as a message.
 ///
 /// # Errors
-/// When it can't be read or is no UTF-8 text.
+/// When it can't be read, is not UTF-8, or is too large.
 pub fn read_all(max_bytes: usize) -> Result<String, Error> {
     let mut text = String::new();
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
@@ -97,7 +97,7 @@ pub fn read_all(max_bytes: usize) -> Result<String, Error> {
     if text.len() > max_bytes {
         return Err(Error::usage(
             format!("the message on stdin has more than {max_bytes} bytes"),
-            "put the text into a file and send where it is",
+            "put the text into a file and send its path",
         ));
     }
     Ok(text)
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_remote_text_can_not_steer_the_terminal() {
+    fn foreign_text_cannot_control_the_terminal() {
         assert_eq!(sanitize("coder"), "coder");
         assert_eq!(sanitize("\u{1b}[2Jx\r\n\u{9b}1m"), "\\u{1b}[2Jx\\r\\n\\u{9b}1m");
         assert_eq!(sanitize("a\u{202e}b\u{61c}"), "a\\u{202e}b\\u{61c}");

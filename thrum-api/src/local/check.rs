@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::DaemonId;
 
-/// A peer as a person names it. Params of `peer.check`, `peer.find`, `peer.path` and `peer.remove`.
+/// A peer named by a person. Params of `peer.check`, `peer.find`, `peer.path` and `peer.remove`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerCheckParams {
     /// Its name or daemon id.
@@ -15,32 +15,31 @@ pub struct PeerCheckParams {
 pub struct PeerCheckResult {
     /// The peer.
     pub daemon_id: DaemonId,
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// The chain from the tailnet to the log, in the order in which each link needs the one before.
-    /// The ids are `peer_known`, `peer_online`, `peer_path`, `peer_port`, `peer_http`, `peer_token`,
+    /// The checks from the tailnet to the log, each after the ones it depends on. The ids are `peer_known`, `peer_online`, `peer_path`, `peer_port`, `peer_http`, `peer_token`,
     /// `peer_version`, `peer_checkpoint` and `peer_lag`. Later versions may have more.
     pub checks: Vec<Check>,
-    /// How packets get there; absent when that can't be known.
+    /// The path of packets to the peer; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathToPeer>,
 }
 
-/// How a check ended.
+/// The state of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckState {
-    /// As it should be.
+    /// It works.
     Ok,
-    /// It works, and something is worth knowing.
+    /// It works, but something is worth knowing.
     Warn,
     /// It does not work.
     Fail,
-    /// It was not looked at; `because` says which failed check is to blame, if one is.
+    /// It was skipped; `because` names the failed check that is the cause, if any.
     Skipped,
 }
 
-/// The ids of the links on the way to a peer, in the order in which `peer.check` looks at them.
+/// The ids of the checks of `peer.check`, in order.
 pub const PEER_CHECKS: [&str; 9] = [
     "peer_known",
     "peer_online",
@@ -53,29 +52,29 @@ pub const PEER_CHECKS: [&str; 9] = [
     "peer_lag",
 ];
 
-/// One link of a chain, looked at.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// Stable id.
     pub id: String,
-    /// How it ended.
+    /// Its state.
     pub state: CheckState,
     /// What was found.
     pub message: String,
     /// The command that helps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// The id of the earlier check that this one follows from.
+    /// The id of the earlier check because of which this one was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }
 
-/// How packets get to a machine of the tailnet at the moment.
+/// The current path of packets to a machine of the tailnet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PathToPeer {
-    /// Straight to it, and not through a relay.
+    /// Whether the path is direct, not through a relay.
     pub direct: bool,
-    /// Its endpoint if direct, else the name of the relay.
+    /// The peer's endpoint if direct, or else the name of the relay.
     pub via: String,
     /// Round-trip time below the tunnel, in microseconds.
     pub round_trip_us: u64,
@@ -89,31 +88,30 @@ pub type PeerPathParams = PeerCheckParams;
 pub struct PeerPathResult {
     /// The peer.
     pub daemon_id: DaemonId,
-    /// Absent when it did not answer, is not known to the tailnet, or the tailnet kind knows no
-    /// paths.
+    /// The path; absent if the peer did not answer or is unknown, or if the tailnet kind has no paths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathToPeer>,
 }
 
-/// Params of `peer.policy`: what to change. Empty changes nothing.
+/// Params of `peer.policy`: what to change, if anything.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PeerPolicyParams {
-    /// Whether the tailnet's policy may stand in for the code.
+    /// Whether the tailnet's policy replaces the pairing code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<bool>,
-    /// The application capability that a caller must have been granted.
+    /// The application capability that the policy must grant to a caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capability: Option<String>,
 }
 
-/// Result of `peer.policy`: how it is now.
+/// Result of `peer.policy`: the current setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerPolicyResult {
-    /// Whether the tailnet's policy may stand in for the code.
+    /// Whether the tailnet's policy replaces the pairing code.
     pub on: bool,
-    /// The application capability that a caller must have been granted.
+    /// The application capability that the policy must grant to a caller.
     pub capability: String,
-    /// How many peers were paired that way.
+    /// The number of peers that were paired by policy.
     #[serde(default)]
     pub peers: usize,
 }

@@ -7,18 +7,18 @@ use crate::ids::{EventId, OriginSequence, Sequence};
 /// Params of `event.append`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AppendParams {
-    /// At most 1000.
+    /// The events to write, at most 1000.
     pub events: Vec<Draft>,
 }
 
-/// Where an event was written.
+/// The positions of an event that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Appended {
     /// The event.
     pub event_id: EventId,
-    /// Its place in this log.
+    /// Its position in this log.
     pub sequence: Sequence,
-    /// Its place among this daemon's own events.
+    /// Its position among this daemon's own events.
     pub origin_sequence: OriginSequence,
 }
 
@@ -29,22 +29,22 @@ pub struct AppendResult {
     pub appended: Vec<Appended>,
 }
 
-/// Params of `event.list`. Also the query of `GET /events`, which then goes on for ever.
+/// Params of `event.list`, and the query of `GET /events`, which goes on with new events.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct EventListParams {
-    /// Events after this place of this log.
+    /// The position of this log after which to return events.
     #[serde(default)]
     pub after: Sequence,
-    /// At most this many (default 100, at most 1000). The newest ones if `newest`.
+    /// Maximum number of events (default 100, at most 1000).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// The last `limit` events instead of the first ones after `after`; still in log order.
+    /// Whether to return the last `limit` events instead of the first ones after `after`, in log order.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub newest: bool,
-    /// Only of this type.
+    /// Only events of this type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
-    /// Only of this project.
+    /// Only events of this project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
 }
@@ -52,10 +52,10 @@ pub struct EventListParams {
 /// Result of `event.list`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct EventListResult {
-    /// In log order.
+    /// The events, in log order.
     pub events: Vec<SequencedEvent>,
-    /// Ask for what comes after this place next.
+    /// The position for the next request.
     pub next: Sequence,
-    /// There is more after `next`.
+    /// Whether there are more events after `next`.
     pub more_available: bool,
 }

@@ -7,19 +7,19 @@ use crate::time::Timestamp;
 /// Params of `message.send`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MessageSendParams {
-    /// The agent who says it.
+    /// The sender.
     pub from: String,
-    /// Whom it is for. Empty only with `all`.
+    /// The recipients. Empty only with `all`.
     #[serde(default)]
     pub to: Vec<String>,
-    /// Everyone in the project.
+    /// Whether every agent of the project is a recipient.
     #[serde(default)]
     pub all: bool,
     /// The message.
     pub text: String,
-    /// The project in which the names are meant.
+    /// The project of sender and recipients.
     pub project: String,
-    /// Given by a caller who may have to try again: sending the same id twice sends it once.
+    /// An id given by a caller that may retry: a repeated id is sent only once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<EventId>,
 }
@@ -29,31 +29,31 @@ pub struct MessageSendParams {
 pub struct MessageSendResult {
     /// The message's event.
     pub event_id: EventId,
-    /// Its place in this log.
+    /// Its position in this log.
     pub sequence: Sequence,
-    /// Recipients that no daemon has ever seen in this project. The message waits for them.
+    /// Recipients that have not been seen in this project yet. The message waits for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
 }
 
-/// A message as it is read.
+/// A message in an inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// The message's event.
     pub event_id: EventId,
-    /// Its place in this log: arrival order.
+    /// Its position in this log, which is the arrival order.
     pub sequence: Sequence,
-    /// The agent who said it.
+    /// The sender.
     pub from: String,
-    /// The daemon on which that agent lives.
+    /// The daemon of the sender.
     pub origin_daemon: DaemonId,
-    /// What that daemon calls itself, if it is this one or a peer.
+    /// The name of that daemon, if it is this one or a peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// Whom it is for.
+    /// The recipients.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<String>,
-    /// It is for everyone in the project.
+    /// Whether every agent of the project is a recipient.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
     /// The message.
@@ -63,7 +63,7 @@ pub struct Message {
     pub project: Option<String>,
     /// When it was sent, by the sender's clock.
     pub timestamp: Timestamp,
-    /// Whether the reader had it before.
+    /// Whether the reader has read it.
     pub read: bool,
 }
 
@@ -75,11 +75,11 @@ pub struct InboxParams {
     /// The reader's project; absent for all projects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// Only what was not read yet.
+    /// Only unread messages.
     #[serde(default)]
     pub unread_only: bool,
-    /// At most this many (default 20, at most 1000): the oldest unread ones first, and read ones
-    /// before them while there is room.
+    /// Maximum number of messages (default 20, at most 1000): the oldest unread ones, and earlier read
+    /// ones if there is room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
@@ -87,11 +87,11 @@ pub struct InboxParams {
 /// Result of `message.inbox`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct InboxResult {
-    /// In arrival order.
+    /// The messages, in arrival order.
     pub messages: Vec<Message>,
-    /// All that is unread in this project, those in `messages` included.
+    /// The number of unread messages in this project, including those in `messages`.
     pub unread: u64,
-    /// What is unread for this name in other projects.
+    /// The number of unread messages for this name in other projects.
     pub unread_elsewhere: u64,
 }
 
@@ -103,14 +103,14 @@ pub struct WaitParams {
     /// The reader's project; absent for all projects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// How long, in milliseconds; at most an hour, then call again.
+    /// How long to wait in milliseconds, at most an hour.
     pub timeout_ms: u64,
 }
 
 /// Result of `message.wait`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct WaitResult {
-    /// The oldest unread message; absent when the time is over.
+    /// The oldest unread message; absent after the time-out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
 }
@@ -120,14 +120,14 @@ pub struct WaitResult {
 pub struct MarkReadParams {
     /// The reader.
     pub agent: String,
-    /// The messages that the reader has.
+    /// The messages to mark as read.
     pub event_ids: Vec<EventId>,
 }
 
 /// Params of `agent.list`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct AgentListParams {
-    /// Only of this project.
+    /// Only agents of this project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
 }
@@ -135,7 +135,7 @@ pub struct AgentListParams {
 /// Result of `agent.list`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AgentListResult {
-    /// By project, then name.
+    /// The agents, sorted by project, then by name.
     pub agents: Vec<Agent>,
 }
 
@@ -147,11 +147,11 @@ pub struct Agent {
     /// Its project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// The daemon on which it lives.
+    /// The daemon of the agent.
     pub daemon_id: DaemonId,
-    /// What that daemon calls itself, if it is this one or a peer.
+    /// The name of that daemon, if it is this one or a peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// When an event of it was last seen, by its daemon's clock.
+    /// The time of its last event, by its daemon's clock.
     pub last_seen: Timestamp,
 }

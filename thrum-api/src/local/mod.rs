@@ -1,4 +1,4 @@
-//! The local surface: what `thrum` and other programs on this machine call over the Unix socket.
+//! The local interface: the methods for `thrum` and other programs on this machine, over a Unix socket.
 //!
 //! `POST /rpc` takes one JSON-RPC request; `GET /events?after=N` streams events as server-sent
 //! events; `GET /metrics` is for Prometheus.
@@ -19,49 +19,49 @@ pub use service::*;
 use crate::method::{Empty, surface};
 
 surface! {
-    /// That the daemon answers, who it is, and the shape that users of the earlier program know.
+    /// Tells that the daemon answers, and identifies it.
     Health = "health": Empty => HealthResult;
-    /// Everything that `thrum status` shows.
+    /// Returns everything that `thrum status` shows.
     Status = "status": Empty => StatusResult;
-    /// Stops the daemon: what was queued is written first.
+    /// Stops the daemon; queued events are written first.
     Shutdown = "daemon.shutdown": Empty => Empty;
-    /// Writes events. All or none; on disk when answered.
+    /// Writes events, all or none. They are on disk when the answer is sent.
     EventAppend = "event.append": AppendParams => AppendResult;
-    /// Events of this log after a place.
+    /// Returns the events of this log after a position.
     EventList = "event.list": EventListParams => EventListResult;
-    /// Says something to agents, wherever they run.
+    /// Sends a message to agents on any machine.
     MessageSend = "message.send": MessageSendParams => MessageSendResult;
-    /// Messages for an agent, in the order in which they arrived here.
+    /// Returns the messages for an agent, in arrival order.
     MessageInbox = "message.inbox": InboxParams => InboxResult;
-    /// Waits for the next message that an agent has not read. Answers with none when the time is
-    /// over. The caller marks it read once it has it.
+    /// Waits for the oldest unread message of an agent, or for the time-out. The caller then marks the
+    /// message as read.
     MessageWait = "message.wait": WaitParams => WaitResult;
-    /// Marks messages of an agent read, by the ids of their events.
+    /// Marks messages of an agent as read, by the ids of their events.
     MessageMarkRead = "message.mark_read": MarkReadParams => Empty;
-    /// Agents that were ever seen, here or on a peer.
+    /// Returns the agents seen on this machine or a peer.
     AgentList = "agent.list": AgentListParams => AgentListResult;
-    /// Opens a pairing session and answers with its code.
+    /// Opens a pairing session and returns its code.
     PeerAdd = "peer.add": PeerAddParams => PeerAddResult;
-    /// Waits for the next thing that happens in a pairing session. Hanging up ends the session.
+    /// Waits for the next news of a pairing session. Closing the connection ends the session.
     PeerWait = "peer.wait": PeerWaitParams => PairingNews;
     /// Ends a pairing session.
     PeerCancel = "peer.cancel": PeerCancelParams => Empty;
-    /// Finds out who a host is, before its code is asked for.
+    /// Identifies a host before its code is asked for.
     PeerResolve = "peer.resolve": PeerResolveParams => PeerResolveResult;
-    /// Pairs with the host that shows this code.
+    /// Pairs with the host that shows the code.
     PeerJoin = "peer.join": PeerJoinParams => PeerJoinResult;
-    /// The paired machines, and who is pairing.
+    /// Returns the paired machines and the open pairing session.
     PeerList = "peer.list": Empty => PeerListResult;
-    /// The peer that a person means by a name or daemon id.
+    /// Finds a peer by its name or daemon id.
     PeerFind = "peer.find": PeerFindParams => PeerEntry;
-    /// Forgets a peer and tells it.
+    /// Removes a peer and tells it.
     PeerRemove = "peer.remove": PeerRemoveParams => PeerRemoveResult;
-    /// Pulls from peers now and tells them our news, without waiting for a back-off.
+    /// Pulls from peers and notifies them now, without waiting for the back-off.
     PeerSync = "peer.sync": PeerSyncParams => Empty;
-    /// Looks at every link of the way to a peer. Takes up to 20 s when it doesn't answer.
+    /// Checks the connection to a peer step by step. Takes up to 20 s if the peer doesn't answer.
     PeerCheck = "peer.check": PeerCheckParams => PeerCheckResult;
-    /// How packets get to a peer at the moment. Takes up to 6 s when it doesn't answer.
+    /// Returns the current path of packets to a peer. Takes up to 6 s if the peer doesn't answer.
     PeerPath = "peer.path": PeerPathParams => PeerPathResult;
-    /// Whether the tailnet's policy may stand in for the code; changes what is given.
+    /// Returns, and optionally changes, whether the tailnet's policy replaces the pairing code.
     PeerPolicy = "peer.policy": PeerPolicyParams => PeerPolicyResult;
 }

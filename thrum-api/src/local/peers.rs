@@ -13,9 +13,9 @@ pub type PeerAddParams = Empty;
 /// Result of `peer.add`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerAddResult {
-    /// Names the session in later calls.
+    /// The id of the session for later calls.
     pub session: u64,
-    /// The code, for the person at this terminal.
+    /// The pairing code.
     #[serde(serialize_with = "PairingCode::serialize_exposed")]
     pub code: PairingCode,
     /// How long the session lasts, in milliseconds.
@@ -29,7 +29,7 @@ pub struct PeerAddResult {
 pub struct PeerWaitParams {
     /// The session.
     pub session: u64,
-    /// How many pieces of news the caller has; the next one is answered.
+    /// The number of news that the caller has; the next one is returned.
     #[serde(default)]
     pub seen: u64,
 }
@@ -40,28 +40,28 @@ pub struct PeerWaitParams {
 pub enum PairingNews {
     /// A machine tried a wrong code.
     WrongCode {
-        /// The caller as observed: address, and on a tailnet its name and owner.
+        /// The caller: its address, and on a tailnet its name and owner.
         caller: String,
-        /// Tries left before the session locks.
+        /// Attempts left before the session locks.
         attempts_left: u32,
     },
-    /// Done. The session is over.
+    /// A machine was paired. The session has ended.
     Paired {
         /// The new peer.
         daemon_id: DaemonId,
-        /// What it calls itself.
+        /// Its name.
         name: String,
         /// Its address, `ip:port`.
         address: String,
     },
-    /// Too many wrong codes. The session is over.
+    /// There were too many wrong codes. The session has ended.
     Locked {
-        /// The caller of the last one.
+        /// The caller with the last one.
         caller: String,
     },
-    /// The time is over. So is the session.
+    /// The session has expired.
     Expired,
-    /// The session was ended from this machine.
+    /// The session was cancelled on this machine.
     Cancelled,
 }
 
@@ -75,26 +75,26 @@ pub struct PeerCancelParams {
 /// Params of `peer.resolve`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerResolveParams {
-    /// A name or address, with or without port.
+    /// A name or address, with or without a port.
     pub address: String,
 }
 
 /// Result of `peer.resolve`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerResolveResult {
-    /// `ip:port` that answered.
+    /// The address that answered, `ip:port`.
     pub address: String,
     /// Its name in the tailnet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
-    /// Who owns it.
+    /// Its owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// Its owner is this machine's owner.
+    /// Whether its owner also owns this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_owner: Option<bool>,
-    /// Whether it pairs with this machine without a code: the tailnet's policy would allow it, or
-    /// would not. Absent where no person allowed pairing by policy there.
+    /// Whether the tailnet's policy allows this machine to pair with it. Absent if pairing by policy is
+    /// off there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_policy: Option<bool>,
 }
@@ -102,9 +102,9 @@ pub struct PeerResolveResult {
 /// Params of `peer.join`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerJoinParams {
-    /// A name or address, with or without port.
+    /// A name or address, with or without a port.
     pub address: String,
-    /// The code that the other machine shows; absent where the tailnet's policy stands in for it.
+    /// The code that the other machine shows; absent when pairing by policy.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -118,20 +118,20 @@ pub struct PeerJoinParams {
 pub struct PeerJoinResult {
     /// The new peer.
     pub daemon_id: DaemonId,
-    /// What it calls itself.
+    /// Its name.
     pub name: String,
     /// Its address, `ip:port`.
     pub address: String,
-    /// It was a peer already; its token was replaced and nothing else.
+    /// Whether it was already a peer; then only its token was replaced.
     pub renewed: bool,
 }
 
 /// Result of `peer.list`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerListResult {
-    /// By name.
+    /// The peers, sorted by name.
     pub peers: Vec<PeerEntry>,
-    /// The pairing session that is open, if one is.
+    /// The open pairing session, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairing: Option<OpenPairing>,
     /// How the last pairing session ended, if that was within the last hour and none is open.
@@ -139,12 +139,12 @@ pub struct PeerListResult {
     pub last_pairing: Option<PairingNews>,
 }
 
-/// A pairing session that is open. Its code is not shown again.
+/// An open pairing session. Its code is not shown again.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct OpenPairing {
-    /// When its time is over.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// Tries left.
+    /// Attempts left.
     pub attempts_left: u32,
 }
 
@@ -153,7 +153,7 @@ pub struct OpenPairing {
 pub struct PeerEntry {
     /// The peer.
     pub daemon_id: DaemonId,
-    /// What it calls itself.
+    /// Its name.
     pub name: String,
     /// Its address, `host:port`.
     pub address: String,
@@ -167,35 +167,35 @@ pub struct PeerEntry {
     pub by_policy: Option<String>,
 }
 
-/// How it stands with a peer.
+/// The sync state of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PeerState {
-    /// It answers, and both hold everything of the other.
+    /// It answers, and both daemons hold all events of the other.
     InSync,
-    /// It answers, and one of us has still to take something over.
+    /// It answers, and one of the daemons still lacks events of the other.
     CatchingUp,
-    /// It did not answer, or something failed (`trouble`); we try again at `next_try_at`.
+    /// It did not answer, or something failed (`trouble`); the next attempt is at `next_try_at`.
     BackingOff,
     /// It has not answered since it was paired or since this daemon started.
     NeverReached,
-    /// It does not know our token any more: it was removed there.
+    /// It no longer accepts our token: this machine was removed there.
     RemovedUs,
-    /// Its log is not the one that our checkpoint was taken of; we are starting again at 0.
+    /// Its log is not the one of our checkpoint; the pull starts again at 0.
     LogChanged,
     /// Sync is off on this machine, or waits for the tailnet.
     Off,
 }
 
-/// What keeps events from flowing between this machine and a peer.
+/// The kind of a sync failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncFailureKind {
-    /// It is not reached.
+    /// The peer can't be reached.
     Unreachable,
-    /// It is reached, and answers with an error or with something that can't be.
+    /// The peer answers with an error or with invalid data.
     Refusing,
-    /// The log of this machine can't be written or read.
+    /// The log of this machine can't be read or written.
     Own,
 }
 
@@ -204,52 +204,52 @@ pub enum SyncFailureKind {
 pub struct PeerStatus {
     /// The peer.
     pub daemon_id: DaemonId,
-    /// What it calls itself.
+    /// Its name.
     pub name: String,
     /// Its address, `host:port`.
     pub address: String,
-    /// How it stands.
+    /// Its state.
     pub state: PeerState,
-    /// Since when.
+    /// Since when it has this state.
     pub since: Timestamp,
     /// When something last came from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync: Option<Timestamp>,
-    /// Places of its log that we have not taken over; absent while unknown.
+    /// Number of positions of its log that we lack; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub we_lack: Option<u64>,
-    /// Places of our log that it has not taken over; absent while unknown.
+    /// Number of positions of our log that it lacks; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub they_lack: Option<u64>,
-    /// Up to here we took its log over.
+    /// The position up to which we hold its log.
     pub checkpoint: Sequence,
     /// Round-trip time of the last request, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round_trip_us: Option<u64>,
-    /// When we try again.
+    /// When the next attempt is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<Timestamp>,
     /// Failures since the last success.
     pub failures: u32,
-    /// What they are of; absent without failures.
+    /// The kind of the failures; absent without failures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<SyncFailureKind>,
-    /// What the last failure was.
+    /// The last failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
     /// Version of its program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Events that came from it over the wire since start.
+    /// Events received from it since start.
     pub events_received: u64,
-    /// How often its token came from another machine since start, and was refused.
+    /// How often its token was refused since start because it came from another machine.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refused_elsewhere: u64,
-    /// Which machine sent it last.
+    /// The machine that sent it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_caller: Option<String>,
-    /// Why it refuses our token, where it said so: `other_node` (to the tailnet this machine is
-    /// another one than when it was paired), `grant_withdrawn` (it was paired by policy).
+    /// Why it refuses our token, if it gave a reason: `other_node` (this machine is another node of the
+    /// tailnet than when it was paired), `grant_withdrawn` (it was paired by policy).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
     /// The capability by which it was paired without a code; it is a peer as long as it has that.
@@ -271,11 +271,11 @@ pub type PeerRemoveParams = PeerCheckParams;
 /// Result of `peer.remove`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerRemoveResult {
-    /// The peer that was.
+    /// The removed peer.
     pub daemon_id: DaemonId,
-    /// What it called itself.
+    /// Its name.
     pub name: String,
-    /// It was told. If not, its side shows that its token is refused.
+    /// Whether it was notified. If not, it notices that its token is refused.
     pub told: bool,
 }
 

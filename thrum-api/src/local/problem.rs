@@ -3,15 +3,14 @@ use crate::peer::reason;
 use crate::time::Timestamp;
 
 impl Problem {
-    /// A problem of this id.
+    /// A problem with this id.
     pub fn new(id: &str, message: String, since: Option<Timestamp>, next: Option<&str>) -> Self {
         Self { id: id.to_owned(), message, since, next: next.map(str::to_owned) }
     }
 }
 
 impl PeerStatus {
-    /// What keeps events from flowing to and from this peer, in the words of `status` and
-    /// `thrum doctor`; none if nothing does.
+    /// The problem that keeps events from being synced with this peer, if there is one.
     pub fn problem(&self) -> Option<Problem> {
         let name = &self.name;
         let (id, message, next) = match self.state {

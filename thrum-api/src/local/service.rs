@@ -8,13 +8,13 @@ use crate::time::Timestamp;
 /// Result of `health`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HealthResult {
-    /// `ok`, or `degraded` when `status` has a problem to tell.
+    /// `ok`, or `degraded` if `status` lists a problem.
     pub status: HealthState,
     /// Version of the program.
     pub version: String,
     /// The daemon.
     pub daemon_id: DaemonId,
-    /// What it calls itself.
+    /// Its name.
     pub name: String,
     /// Its process.
     pub pid: u32,
@@ -26,44 +26,44 @@ pub struct HealthResult {
     pub head_seq: Sequence,
     /// The state directory.
     pub state_dir: String,
-    /// Where stderr goes, if it was started with a log file.
+    /// The log file, if it was started with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_path: Option<String>,
-    /// The shape that users of the earlier program know.
+    /// Sync in the format that users of the earlier program know.
     pub tailscale_sync: TailscaleSync,
 }
 
-/// One word for scripts.
+/// The health of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthState {
-    /// Nothing to tell.
+    /// There is no problem.
     Ok,
-    /// It serves, and `status` lists a problem.
+    /// It serves, but `status` lists a problem.
     Degraded,
 }
 
-/// Sync in short.
+/// A summary of sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TailscaleSync {
     /// Whether this daemon syncs with peers.
     pub enabled: bool,
-    /// What this machine is called.
+    /// The name of this machine.
     pub hostname: String,
-    /// How many machines are paired.
+    /// The number of paired machines.
     pub peer_count: usize,
-    /// They.
+    /// The paired machines.
     pub peers: Vec<PeerSummary>,
 }
 
-/// A peer in short.
+/// A summary of a peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerSummary {
     /// The peer.
     pub daemon_id: DaemonId,
-    /// What it calls itself.
+    /// Its name.
     pub name: String,
-    /// How long ago, in words (`30s ago`, `never`).
+    /// When something last came from it, in words (`30s ago`, `never`).
     pub last_sync: String,
 }
 
@@ -72,7 +72,7 @@ pub struct PeerSummary {
 pub struct StatusResult {
     /// The daemon.
     pub daemon_id: DaemonId,
-    /// What it calls itself.
+    /// Its name.
     pub name: String,
     /// Version of the program.
     pub version: String,
@@ -84,14 +84,13 @@ pub struct StatusResult {
     pub state_dir: String,
     /// The log.
     pub log: LogStatus,
-    /// Where peers reach us.
+    /// The tailnet.
     pub tailnet: TailnetStatus,
-    /// Whether and how we sync.
+    /// Sync.
     pub sync: SyncStatus,
-    /// Every peer.
+    /// The peers.
     pub peers: Vec<PeerStatus>,
-    /// What a person should know, most important first. What follows from an earlier one is left
-    /// out.
+    /// The problems, most important first. Consequences of an earlier problem are left out.
     pub problems: Vec<Problem>,
 }
 
@@ -100,25 +99,25 @@ pub struct StatusResult {
 pub struct LogStatus {
     /// Its epoch.
     pub epoch: Epoch,
-    /// Its last place.
+    /// Its last position.
     pub head_seq: Sequence,
-    /// Events in it.
+    /// Number of events.
     pub events: u64,
     /// Size of its files, in bytes.
     pub size_bytes: u64,
-    /// Events that were set aside because they could not be taken or understood.
+    /// Events that were quarantined because they could not be stored or interpreted.
     pub quarantined: u64,
 }
 
-/// Which tailnet kind.
+/// How peers are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TailnetKind {
     /// The machine's own tailscaled.
     Tailscaled,
-    /// A tailscaled child of our own.
+    /// A tailscaled that thrumd runs.
     Private,
-    /// 127.0.0.0/8 only, no identity: tests and the demo.
+    /// Only 127.0.0.0/8, without identities, for tests and the demo.
     Loopback,
 }
 
@@ -127,17 +126,17 @@ pub enum TailnetKind {
 pub struct TailnetStatus {
     /// The kind in use.
     pub kind: TailnetKind,
-    /// One word or sentence: `up`, `off`, `waiting: ...`.
+    /// The state in words: `up`, `off`, `waiting: ...`.
     pub state: String,
-    /// What this machine is called there.
+    /// The name of this machine in the tailnet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// Addresses on which peers are served, `ip:port`.
     pub listening: Vec<String>,
-    /// What a person should know of this kind of tailnet, though nothing is broken.
+    /// A warning about this kind of tailnet, although nothing is broken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
-    /// The socket of the machine's tailscaled, where the settings name one.
+    /// The socket of the machine's tailscaled, if the settings name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tailscaled_socket: Option<String>,
 }
@@ -147,32 +146,32 @@ pub struct TailnetStatus {
 pub struct SyncStatus {
     /// Whether this daemon syncs with peers.
     pub enabled: bool,
-    /// Peers that work and of which something was heard lately: between two looks at an idle peer are
-    /// at most `sync_interval` and `sync_recent` together.
+    /// Peers without a failure from which something came recently: within `sync_interval` plus
+    /// `sync_recent`, the longest time between two checks of an idle peer.
     pub connected: usize,
-    /// Peers of which we hold all, and which hold all of ours.
+    /// Peers that are in sync in both directions.
     pub in_sync: usize,
     /// When something last came from any peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync: Option<Timestamp>,
-    /// Requests for events sent since start.
+    /// Pulls sent since start.
     pub pulls_sent: u64,
     /// Notifications sent since start.
     pub notifies_sent: u64,
-    /// Events that came over the wire since start, whether we had them or not.
+    /// Events received since start, including known ones.
     pub events_received: u64,
-    /// Of those, how many we had.
+    /// Events received since start that were already known.
     pub events_duplicate: u64,
 }
 
-/// Something that a person should know.
+/// A problem that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// Stable id, as in `thrum doctor`.
     pub id: String,
-    /// What is wrong, with what.
+    /// What is wrong with what.
     pub message: String,
-    /// Since when, if that is known.
+    /// Since when, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// The command that helps.

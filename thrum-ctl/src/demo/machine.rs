@@ -1,4 +1,4 @@
-//! A real daemon in a directory of its own, which ends with this value.
+//! A daemon of the demo in its own directory.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -16,17 +16,17 @@ use crate::error::{Error, ExitOutput};
 use crate::log_file::tail;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Its own, so that the machine's or the user's isn't read.
+/// A configuration file of its own, so that the user's or the machine's is not read.
 const CONFIG: &str = "thrumd.toml";
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// One of the two machines of the demo.
+/// One of the two machines of the demo. Its daemon ends when the value is dropped.
 pub struct Machine {
-    /// What it calls itself.
+    /// Its name.
     pub name: &'static str,
     state_dir: PathBuf,
     thrumd: PathBuf,
-    /// Where peers reach it. Free at first, then kept, as a machine keeps its port.
+    /// The port for peers: 0 for any free port at the first start, then always the same.
     port: u16,
     child: Option<Child>,
 }
@@ -36,10 +36,10 @@ impl Machine {
     pub fn new(name: &'static str, folder: &Path, thrumd: &Path) -> Result<Self, Error> {
         let state_dir = folder.join(name);
         std::fs::DirBuilder::new().mode(0o700).create(&state_dir).map_err(|source| {
-            Error::io(format!("can't make the directory {}", state_dir.display()), source)
+            Error::io(format!("can't create the directory {}", state_dir.display()), source)
         })?;
         let config = state_dir.join(CONFIG);
-        std::fs::write(&config, "# Nothing: the demo says all in the environment.\n")
+        std::fs::write(&config, "# Empty: the demo sets everything in the environment.\n")
             .map_err(|source| Error::io(format!("can't write {}", config.display()), source))?;
         Ok(Self { name, state_dir, thrumd: thrumd.to_owned(), port: 0, child: None })
     }
@@ -58,23 +58,23 @@ impl Machine {
         self.state_dir.join("thrumd.sock")
     }
 
-    /// Comes back with the same port next time.
+    /// Sets the port for the next start.
     pub fn keep_port(&mut self, port: u16) {
         self.port = port;
     }
 
     /// Starts the daemon and waits until it answers.
     pub async fn start(&mut self) -> Result<HealthResult, Error> {
-        // Ours at once: who gives up while it starts must leave none behind.
+        // Stored at once, so that the process ends even if this future is dropped.
         self.child = Some(self.spawn()?);
         let begin = Instant::now();
         loop {
             let ended = self.child.as_mut().map(Child::try_wait).transpose().map_err(|source| {
-                Error::io(format!("can't tell whether the daemon {} runs", self.name), source)
+                Error::io(format!("can't see whether the daemon {} is running", self.name), source)
             })?;
             if let Some(status) = ended.flatten() {
-                let words = ExitOutput::of(&tail(&self.log(), 10).join("\n"));
-                return Err(Error::EndedAtOnce { status, source: words });
+                let source = ExitOutput::of(&tail(&self.log(), 10).join("\n"));
+                return Err(Error::EndedAtOnce { status, source });
             }
             if let Ok(mut client) = self.client().await
                 && let Ok(health) = client.call::<Health>(&Empty {}).await
@@ -95,7 +95,7 @@ impl Machine {
             Error::io(format!("can't write the log {}", path.display()), source)
         })?;
         let mut command = Command::new(&self.thrumd);
-        // Nothing of the user's own daemon may reach this one, nor the other way round.
+        // Settings of the user's own daemon must not affect this one.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("THRUM") {
                 command.env_remove(name);
@@ -124,7 +124,7 @@ impl Machine {
         Client::open(&self.socket()).await
     }
 
-    /// Kills it as a power cut would: SIGKILL.
+    /// Kills the daemon with SIGKILL.
     pub fn kill(&mut self) -> Result<(), Error> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         child
@@ -134,17 +134,17 @@ impl Machine {
             .map_err(|source| Error::io(format!("can't kill the daemon {}", self.name), source))
     }
 
-    /// Lets it run on when this value is gone.
+    /// Keeps the daemon running when this value is dropped.
     pub fn leave_running(&mut self) {
         self.child = None;
     }
 
-    /// Its process.
+    /// The daemon's process id.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Memory that it holds now, in bytes; none where the system doesn't tell.
+    /// The resident memory of the daemon in bytes, if the system reports it.
     pub fn resident_bytes(&self) -> Option<u64> {
         let pid = self.pid()?;
         let kib = match std::fs::read_to_string(format!("/proc/{pid}/status")) {
@@ -164,12 +164,12 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Best effort: nobody is left to tell, and the next start of the demo does not care.
+        // Best effort: an error can't be reported here, and does not affect the next demo.
         drop(self.kill());
     }
 }
 
-/// A failure of the demo. What to look at is told with its folder, see [`Error::Demo`].
+/// A failure of the demo. [`Error::Demo`] adds the hint.
 pub fn failed(message: impl Into<String>) -> Error {
     Error::failed(message, "")
 }

@@ -1,4 +1,4 @@
-//! Messages from one to the other, timed one by one.
+//! Sends messages between the machines and measures their delays.
 
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ use crate::error::Error;
 const PROJECT: &str = "demo";
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What became of the messages of one direction.
+/// The results of the messages in one direction.
 pub struct Direction {
-    /// Acknowledged where they were sent.
+    /// Messages that the sending daemon acknowledged.
     pub sent: u32,
-    /// Read where they were meant to go.
+    /// Messages that the receiver read.
     pub received: u32,
-    /// From acknowledged there to readable here, sorted.
+    /// Delays from acknowledged at the sender to readable at the receiver, sorted.
     pub delays: Vec<Duration>,
 }
 
 impl Direction {
-    /// The delay that so many of a hundred messages did not exceed.
+    /// The percentile of the delays, by nearest rank.
     pub fn percentile(&self, percent: usize) -> Duration {
-        let place = (self.delays.len() * percent).div_ceil(100).saturating_sub(1);
-        self.delays.get(place).copied().unwrap_or_default()
+        let index = (self.delays.len() * percent).div_ceil(100).saturating_sub(1);
+        self.delays.get(index).copied().unwrap_or_default()
     }
 }
 
-/// Sends messages one after the other, each when the one before was read.
+/// Sends messages one after the other, each after the previous one was read.
 pub async fn send(
     from: &Machine,
     to: &Machine,
@@ -72,11 +72,11 @@ pub async fn send(
         let message = read.message.ok_or_else(|| missing(count, from, to))?;
         if message.event_id != sent.event_id {
             return Err(failed(format!(
-                "{} read {:?} where message {count} was due",
+                "{} read {:?} instead of message {count}",
                 to.name, message.text
             )));
         }
-        // It may well be readable there before the sender has its answer.
+        // The message may be readable before the sender has its answer.
         direction.delays.push(readable.saturating_duration_since(acknowledged));
         let mark = MarkReadParams { agent: agent.clone(), event_ids: vec![message.event_id] };
         reader.call::<MessageMarkRead>(&mark).await?;
@@ -92,7 +92,7 @@ pub async fn send(
     let inbox = reader.call::<MessageInbox>(&inbox).await?;
     direction.received = u32::try_from(inbox.messages.len()).unwrap_or(u32::MAX);
     if number > 1000 {
-        // More than an inbox shows at once; each was read above.
+        // An inbox page holds at most 1000, but each message was read above.
         direction.received = direction.sent;
     }
     Ok(direction)
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_those_of_the_nearest_rank() {
+    fn percentiles_use_the_nearest_rank() {
         let delays = (1..=200).map(Duration::from_micros).collect();
         let direction = Direction { sent: 200, received: 200, delays };
         assert_eq!(direction.percentile(50), Duration::from_micros(100));

@@ -1,4 +1,4 @@
-//! `thrum demo`: the main job on two real daemons, and whether it held.
+//! `thrum demo`: runs two real daemons through messages, a crash and recovery, and checks the result.
 
 mod machine;
 mod messages;
@@ -30,7 +30,7 @@ pub async fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<ExitCode,
     let folder = tempfile::Builder::new()
         .prefix("thrum-demo-")
         .tempdir()
-        .map_err(|source| Error::io("can't make a temporary directory", source))?;
+        .map_err(|source| Error::io("can't create a temporary directory", source))?;
     // Declared after the folder, so that both daemons end before it is removed.
     let mut a = Machine::new("laptop", folder.path(), &thrumd)?;
     let mut b = Machine::new("server", folder.path(), &thrumd)?;
@@ -67,7 +67,7 @@ pub async fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<ExitCode,
         b.leave_running();
         let kept = folder.keep();
         context.printer.note(&format!(
-            "Both go on. To end them: thrum daemon stop with each; then rm -r {}",
+            "Both daemons keep running. To stop them: thrum daemon stop with each; then rm -r {}",
             kept.display()
         ));
     }
@@ -92,15 +92,15 @@ async fn play(
     let answers = messages::send(b, a, args.messages, bar).await?;
     let messages =
         vec![Messages::of(a.name, b.name, &there), Messages::of(b.name, a.name, &answers)];
-    if let Some(way) = messages.iter().find(|way| !way.complete()) {
-        return Err(failed(format!("messages are lost or doubled: {way:?}")));
+    if let Some(direction) = messages.iter().find(|direction| !direction.complete()) {
+        return Err(failed(format!("messages were lost or duplicated: {direction:?}")));
     }
 
-    bar.set_message(format!("{} is dead, {} writes", b.name, a.name));
+    bar.set_message(format!("{} was killed, {} keeps writing", b.name, a.name));
     b.kill()?;
     let acknowledged = outage::write(a, args.events, bar).await?;
 
-    bar.set_message(format!("{} is back and catches up", b.name));
+    bar.set_message(format!("{} was restarted and catches up", b.name));
     let back = Instant::now();
     b.start().await?;
     outage::converge(a, b, bar).await?;

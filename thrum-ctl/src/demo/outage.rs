@@ -1,4 +1,4 @@
-//! One is dead while the other writes on; then it comes back and catches up.
+//! The outage: one daemon is dead while the other writes; then it is restarted and catches up.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::error::Error;
 const BATCH: u32 = 500;
 const PAGE: u32 = 1000;
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// Without a single new event for this long it has not converged.
+/// Limit for the time without a new event, after which the logs count as not converging.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Writes events, many at a time, and says which ids were acknowledged.
+/// Writes events in batches, and returns the acknowledged ids.
 pub async fn write(
     machine: &Machine,
     number: u32,
@@ -42,7 +42,7 @@ pub async fn write(
 }
 
 fn draft(count: u32) -> Result<Draft, serde_json::Error> {
-    let body = serde_json::json!({ "count": count, "text": "written while the other was dead ".repeat(8) });
+    let body = serde_json::json!({ "count": count, "text": "written while the other daemon was dead ".repeat(8) });
     Ok(Draft {
         event_id: None,
         event_type: "demo.note".to_owned(),
@@ -51,7 +51,7 @@ fn draft(count: u32) -> Result<Draft, serde_json::Error> {
     })
 }
 
-/// Waits until both hold as many events as either.
+/// Waits until both logs have the same number of events.
 pub async fn converge(a: &Machine, b: &Machine, bar: &ProgressBar) -> Result<(), Error> {
     let (mut on_a, mut on_b) = (a.client().await?, b.client().await?);
     let mut last_progress = Instant::now();
@@ -71,7 +71,7 @@ pub async fn converge(a: &Machine, b: &Machine, bar: &ProgressBar) -> Result<(),
         before = Some(of_b);
         if last_progress.elapsed() > TIMEOUT {
             return Err(failed(format!(
-                "{} holds {of_a} events and {} {of_b}, and nothing moves",
+                "{} has {of_a} events and {} has {of_b}, and syncing has stopped",
                 a.name, b.name
             )));
         }
@@ -79,10 +79,10 @@ pub async fn converge(a: &Machine, b: &Machine, bar: &ProgressBar) -> Result<(),
     }
 }
 
-/// All events of a log: id and bytes.
+/// All events of a log by id, with their bytes.
 ///
 /// # Errors
-/// When one is there twice.
+/// When an event occurs twice.
 pub async fn log_of(machine: &Machine) -> Result<BTreeMap<EventId, Box<str>>, Error> {
     let mut client = machine.client().await?;
     let mut events = BTreeMap::new();
@@ -97,7 +97,7 @@ pub async fn log_of(machine: &Machine) -> Result<BTreeMap<EventId, Box<str>>, Er
             })?;
             if events.insert(header.event_id, text).is_some() {
                 return Err(failed(format!(
-                    "event {} stands twice in the log of {}",
+                    "event {} is twice in the log of {}",
                     header.event_id, machine.name
                 )));
             }
@@ -109,10 +109,10 @@ pub async fn log_of(machine: &Machine) -> Result<BTreeMap<EventId, Box<str>>, Er
     }
 }
 
-/// Checks that both logs hold the same events, byte for byte, and all that were acknowledged.
+/// Checks that both logs hold the same events, byte for byte, and all acknowledged ones.
 ///
 /// # Errors
-/// When they don't.
+/// When a log differs or an acknowledged event is missing.
 pub async fn compare(a: &Machine, b: &Machine, acknowledged: &[EventId]) -> Result<u64, Error> {
     let (log_a, log_b) = (log_of(a).await?, log_of(b).await?);
     for (one, other, name) in [(&log_a, &log_b, b.name), (&log_b, &log_a, a.name)] {
@@ -121,7 +121,7 @@ pub async fn compare(a: &Machine, b: &Machine, acknowledged: &[EventId]) -> Resu
         }
     }
     if let Some(id) = acknowledged.iter().find(|id| !log_a.contains_key(id)) {
-        return Err(failed(format!("event {id} was acknowledged and is lost")));
+        return Err(failed(format!("event {id} was acknowledged but is lost")));
     }
     Ok(u64::try_from(log_a.len()).unwrap_or(u64::MAX))
 }

@@ -1,4 +1,4 @@
-//! Pairs the two by the very calls that `peer add` and `peer join` make.
+//! Pairs the two machines with the calls of `peer add` and `peer join`.
 
 use thrum_api::local::{
     PairingNews, PeerAdd, PeerJoin, PeerJoinParams, PeerResolve, PeerResolveParams, PeerWait,
@@ -10,11 +10,11 @@ use super::machine::{Machine, failed};
 use crate::client::Client;
 use crate::error::Error;
 
-/// Pairs them; both know each other's address then, and keep their own.
+/// Pairs the machines. Both keep their port from then on.
 pub async fn pair(a: &mut Machine, b: &mut Machine) -> Result<(), Error> {
     let (mut on_a, mut on_b) = (a.client().await?, b.client().await?);
     let session = on_a.call::<PeerAdd>(&Empty {}).await?;
-    // By its address: nobody gave these two machines names that could be looked up.
+    // By address, because these machines have no names that can be resolved.
     let address = address(&mut on_a).await?;
     on_b.call::<PeerResolve>(&PeerResolveParams { address: address.clone() }).await?;
     let joining = PeerJoinParams { address, code: Some(session.code) };
@@ -24,7 +24,7 @@ pub async fn pair(a: &mut Machine, b: &mut Machine) -> Result<(), Error> {
     match news {
         PairingNews::Paired { name, .. } if name == b.name && joined.name == a.name => {}
         other => {
-            return Err(failed(format!("pairing ended otherwise on {}: {other:?}", a.name)));
+            return Err(failed(format!("pairing on {} ended unexpectedly: {other:?}", a.name)));
         }
     }
     a.keep_port(port(&mut on_a).await?);
@@ -32,10 +32,10 @@ pub async fn pair(a: &mut Machine, b: &mut Machine) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where it listens for peers.
+/// The address on which a daemon listens for peers.
 async fn address(client: &mut Client) -> Result<String, Error> {
     let listening = client.call::<Status>(&Empty {}).await?.tailnet.listening;
-    listening.into_iter().next().ok_or_else(|| failed("a daemon listens nowhere for peers"))
+    listening.into_iter().next().ok_or_else(|| failed("a daemon does not listen for peers"))
 }
 
 async fn port(client: &mut Client) -> Result<u16, Error> {

@@ -1,4 +1,4 @@
-//! What came out, as a table and as JSON.
+//! The report of the demo, as a table and as JSON.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use super::messages::Direction;
 use crate::format::{count, micros, size};
 use crate::render::table::Table;
 
-/// All figures of one demo.
+/// The results of one demo.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// From the first machine to the second, then back.
     pub messages: Vec<Messages>,
-    /// Events that were written while one was dead.
+    /// Events that were written while one daemon was dead.
     pub outage_events: u64,
-    /// How long it took to catch up, from the start of its process on.
+    /// How long it took to catch up, from the start of the process.
     pub catch_up_ms: u64,
-    /// The same as a rate.
+    /// Events per second while it caught up.
     pub catch_up_events_per_second: u64,
     /// Events that both logs hold, each exactly once.
     pub events_in_both_logs: u64,
     /// Memory of each daemon.
     pub daemons: Vec<Daemon>,
-    /// How long all of it took.
+    /// How long the demo took.
     pub took_ms: u64,
 }
 
@@ -41,18 +41,18 @@ pub struct Messages {
 /// One daemon.
 #[derive(Debug, Serialize)]
 pub struct Daemon {
-    /// What it calls itself.
+    /// Its name.
     pub name: &'static str,
-    /// Its state directory, if it goes on.
+    /// Its state directory, if it keeps running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<String>,
-    /// Memory that it holds, in bytes.
+    /// Its resident memory in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident_bytes: Option<u64>,
 }
 
 impl Messages {
-    /// The figures of one direction.
+    /// The results of one direction.
     pub fn of(from: &'static str, to: &'static str, direction: &Direction) -> Self {
         Self {
             from,
@@ -64,7 +64,7 @@ impl Messages {
         }
     }
 
-    /// Whether each arrived once.
+    /// Whether every message arrived once.
     pub const fn complete(&self) -> bool {
         self.sent == self.received
     }
@@ -75,17 +75,16 @@ fn as_micros(duration: Duration) -> u64 {
 }
 
 impl Report {
-    /// A short table.
+    /// The report as a table.
     pub fn lines(&self) -> Vec<String> {
         let mut table = Table::new(&["WHAT", "RESULT"]);
         let mut row = |what: String, result: String| table.row(vec![what, result]);
-        for way in &self.messages {
-            let what = format!("messages {} to {}", way.from, way.to);
-            row(
-                what,
-                format!("{} sent, {} received", count(way.sent.into()), count(way.received.into())),
-            );
-            let delay = format!("{} p50, {} p99", micros(way.p50_us), micros(way.p99_us));
+        for messages in &self.messages {
+            let Messages { from, to, sent, received, p50_us, p99_us } = messages;
+            let counts =
+                format!("{} sent, {} received", count((*sent).into()), count((*received).into()));
+            row(format!("messages {from} to {to}"), counts);
+            let delay = format!("{} p50, {} p99", micros(*p50_us), micros(*p99_us));
             row("  acknowledged to readable".to_owned(), delay);
         }
         row(
@@ -120,11 +119,11 @@ mod tests {
 
     #[test]
     fn the_report_is_a_short_table() {
-        let way =
+        let messages =
             |from, to| Messages { from, to, sent: 200, received: 200, p50_us: 840, p99_us: 2100 };
         let daemon = |name| Daemon { name, state_dir: None, resident_bytes: Some(11 << 20) };
         let report = Report {
-            messages: vec![way("laptop", "server"), way("server", "laptop")],
+            messages: vec![messages("laptop", "server"), messages("server", "laptop")],
             outage_events: 10_000,
             catch_up_ms: 430,
             catch_up_events_per_second: 23_255,

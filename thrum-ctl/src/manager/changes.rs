@@ -7,17 +7,16 @@ use super::host::MARKER;
 use super::run::run;
 use crate::error::Error;
 
-/// A file that is written.
+/// A file to write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileToWrite {
-    /// Where.
+    /// Its path.
     pub path: PathBuf,
-    /// All of it.
+    /// Its content.
     pub text: String,
 }
 
-/// What an install or uninstall does, in this order: commands before, files removed, files written,
-/// commands after.
+/// The changes of an install or uninstall, made in the order of the members.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
     /// Commands that are run first.
@@ -31,7 +30,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// As a person reads it.
+    /// The changes as text for people.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for words in &self.before {
@@ -53,7 +52,8 @@ impl Changes {
         text
     }
 
-    /// Does all of it. A command of `before` that fails is no obstacle: what it undoes may be undone.
+    /// Makes the changes. Failures of the `before` commands are ignored, because what they undo may
+    /// already be undone.
     ///
     /// # Errors
     /// The first step that failed.
@@ -97,18 +97,15 @@ pub fn ours(path: &Path) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| text.contains(MARKER))
 }
 
-/// Refuses to write over what somebody else wrote.
+/// Refuses to overwrite a file that `thrum daemon install` did not write.
 ///
 /// # Errors
-/// When the file is there and not ours.
+/// When there is such a file.
 pub fn free(path: &Path) -> Result<(), Error> {
     if path.symlink_metadata().is_ok() && !ours(path) {
         return Err(Error::failed(
-            format!(
-                "{} is there and was not written by thrum; nothing was changed",
-                path.display()
-            ),
-            "move it away, or go on using it: thrum daemon start",
+            format!("{} exists and was not written by thrum; nothing was changed", path.display()),
+            "move it away, or keep using it: thrum daemon start",
         ));
     }
     Ok(())

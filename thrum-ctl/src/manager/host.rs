@@ -1,11 +1,11 @@
-//! The machine, its service managers, and what they are told.
+//! The machine, its service managers and their actions.
 
 use std::path::PathBuf;
 
-/// The first line of every file that `thrum daemon install` writes; it removes no other.
+/// The first line of every file that `thrum daemon install` writes. Only such files are removed.
 pub const MARKER: &str = "Written by `thrum daemon install`; `thrum daemon uninstall` removes it.";
 
-/// Who starts and stops the daemon.
+/// A service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manager {
     /// systemd, for the whole machine.
@@ -18,16 +18,16 @@ pub enum Manager {
     LaunchdSystem,
 }
 
-/// Where on this machine things are; another root in tests.
+/// The machine as the service managers see it. Tests use another root.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// `/`.
     pub root: PathBuf,
     /// The user's home directory.
     pub home: Option<PathBuf>,
-    /// We are root.
+    /// Whether this user is root.
     pub is_root: bool,
-    /// This is macOS.
+    /// Whether this is macOS.
     pub macos: bool,
 }
 
@@ -52,21 +52,21 @@ impl Host {
         self.home.as_ref().map(|home| home.join(path))
     }
 
-    /// systemd runs this machine.
+    /// Whether systemd runs this machine.
     pub fn has_systemd(&self) -> bool {
         self.at("/run/systemd/system").is_dir()
     }
 }
 
-/// What the manager is told.
+/// An action of a service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Start it.
+    /// Start the daemon.
     Start,
-    /// Stop it.
+    /// Stop the daemon.
     Stop,
-    /// Stop and start it.
+    /// Stop and start the daemon.
     Restart,
-    /// Nothing; tell how it stands.
+    /// Show the state of the daemon.
     Status,
 }

@@ -6,11 +6,11 @@ use crate::error::Error;
 
 const PLIST: &str = include_str!("../../units/launchd.plist");
 const LABEL: &str = "dev.thrum.thrumd";
-/// What the plist names, to be replaced by what is here.
+/// Paths in the plist that are replaced by those of this machine.
 const PROGRAM: &str = "/usr/local/bin/thrumd";
 const LOG: &str = "/usr/local/var/log/thrumd.log";
 
-/// Where the plist is.
+/// The path of the plist.
 pub fn path(host: &Host, manager: Manager) -> Option<PathBuf> {
     let name = format!("{LABEL}.plist");
     match manager {
@@ -50,7 +50,7 @@ pub fn install(manager: Manager, host: &Host, thrumd: &Path) -> Result<Changes, 
     let text = PLIST
         .replace(PROGRAM, &xml(&thrumd.display().to_string()))
         .replace(LOG, &xml(&log.display().to_string()))
-        // Nothing may stand before the first line of an XML file.
+        // The XML declaration must remain the first line.
         .replacen("<plist", &format!("<!-- {MARKER} -->\n<plist"), 1);
     let shown = path.display().to_string();
     let mut before = Vec::new();
@@ -70,7 +70,7 @@ pub fn uninstall(manager: Manager, host: &Host) -> Result<Changes, Error> {
     if !ours(&path) {
         return Err(Error::failed(
             "`thrum daemon install` has installed nothing here",
-            "Homebrew's service: brew services stop thrum",
+            "for Homebrew's service: brew services stop thrum",
         ));
     }
     Ok(Changes {
@@ -85,5 +85,5 @@ fn xml(text: &str) -> String {
 }
 
 fn no_home() -> Error {
-    Error::failed("no home directory is known", "set HOME")
+    Error::failed("the home directory is unknown", "set HOME")
 }

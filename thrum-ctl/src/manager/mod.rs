@@ -1,5 +1,5 @@
-//! The service manager that has this machine's daemon: systemd or launchd. Without one the daemon is
-//! a plain process that `thrum daemon start` starts.
+//! The service manager of the daemon: systemd or launchd. Without one, the daemon is a plain process
+//! that `thrum daemon start` starts.
 
 mod changes;
 mod host;
@@ -27,36 +27,37 @@ impl Host {
         }
     }
 
-    /// The manager that has the daemon of these endpoints. None when a person named the socket or the
-    /// state directory: then a daemon apart is meant, which is a plain process.
+    /// The manager of the daemon of these endpoints. None if a person named a socket or state directory,
+    /// because that means a separate daemon, which is a plain process.
     pub fn manager(&self, endpoints: &Endpoints) -> Option<Manager> {
-        if endpoints.apart() {
+        if endpoints.is_separate() {
             return None;
         }
-        let (own, machines) = match self.macos {
+        let (own, system) = match self.macos {
             true => (Manager::LaunchdUser, Manager::LaunchdSystem),
             false => (Manager::SystemdUser, Manager::SystemdSystem),
         };
         if !self.is_root && self.has(own) {
             return Some(own);
         }
-        // The machine's is not where this user's file says, and a daemon that this user has started
-        // by hand answers before it does.
-        if !self.is_root && (endpoints.said() || endpoints.own_socket().exists()) {
+        // The system's daemon is not at the endpoint that this user's file names, and a daemon that this
+        // user started by hand takes precedence.
+        if !self.is_root && (endpoints.is_named() || endpoints.own_socket().exists()) {
             return None;
         }
-        Some(machines).filter(|manager| self.has(*manager))
+        Some(system).filter(|manager| self.has(*manager))
     }
 
-    /// The command that tells why the daemon behind this socket, found in these endpoints, does not
-    /// answer, if one is known. It does not need that daemon.
+    /// The command that shows why the daemon behind this socket does not answer, if one is known. It
+    /// works without the daemon.
     pub fn how_to_see_why(&self, endpoints: &Endpoints, socket: &Path) -> Option<String> {
-        let found = endpoints.candidates().into_iter().find(|place| place.path == socket);
-        let owner = found.map_or(Owner::User, |place| place.owner);
-        let named = endpoints.apart();
+        let found = endpoints.candidates().into_iter().find(|endpoint| endpoint.path == socket);
+        let owner = found.map_or(Owner::User, |endpoint| endpoint.owner);
         let managers: &[Manager] = match owner {
             Owner::System => &[Manager::SystemdSystem, Manager::LaunchdSystem],
-            Owner::User if !named => &[Manager::SystemdUser, Manager::LaunchdUser],
+            Owner::User if !endpoints.is_separate() => {
+                &[Manager::SystemdUser, Manager::LaunchdUser]
+            }
             Owner::User => &[],
             Owner::Homebrew => return Some("brew services info thrum".to_owned()),
         };
@@ -67,7 +68,7 @@ impl Host {
         log.exists().then(|| format!("tail -n 50 {}", log.display()))
     }
 
-    /// This manager is here and has a thrumd.
+    /// Whether this manager exists here and manages a thrumd.
     fn has(&self, manager: Manager) -> bool {
         let systemd = !self.macos && self.has_systemd();
         match manager {
@@ -81,7 +82,7 @@ impl Host {
 }
 
 impl Manager {
-    /// The command for this.
+    /// The command for an action.
     pub fn command(self, action: Action) -> Vec<String> {
         match self {
             Self::SystemdSystem | Self::SystemdUser => systemd::command(self, action),
@@ -89,7 +90,7 @@ impl Manager {
         }
     }
 
-    /// The command that shows the last lines of its log, if the manager keeps it.
+    /// The command that shows the last lines of the daemon's log, if the manager keeps it.
     pub fn journal(self, lines: usize, follow: bool) -> Option<Vec<String>> {
         let user = match self {
             Self::SystemdSystem => None,
@@ -104,10 +105,10 @@ impl Manager {
         Some(words)
     }
 
-    /// What `thrum daemon install` does here, for this `thrumd`.
+    /// The changes that `thrum daemon install` makes for this `thrumd`.
     ///
     /// # Errors
-    /// Why it can't be done, and what to do instead.
+    /// When it can't be installed here, with what to do instead.
     pub fn install(self, host: &Host, thrumd: &Path) -> Result<Changes, crate::error::Error> {
         match self {
             Self::SystemdSystem | Self::SystemdUser => systemd::install(self, host, thrumd),
@@ -115,10 +116,10 @@ impl Manager {
         }
     }
 
-    /// What `thrum daemon uninstall` does here.
+    /// The changes that `thrum daemon uninstall` makes.
     ///
     /// # Errors
-    /// When nothing is installed, or not by `thrum daemon install`.
+    /// When `thrum daemon install` has installed nothing.
     pub fn uninstall(self, host: &Host) -> Result<Changes, crate::error::Error> {
         match self {
             Self::SystemdSystem | Self::SystemdUser => systemd::uninstall(self, host),

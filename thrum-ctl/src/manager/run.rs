@@ -5,7 +5,7 @@ use crate::error::Error;
 /// Runs a command of the service manager.
 ///
 /// # Errors
-/// When it can't be started or fails, with what it said.
+/// When it can't be started or fails, with its error output.
 pub fn run(words: &[String]) -> Result<(), Error> {
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
     let shown = words.join(" ");
@@ -19,11 +19,13 @@ pub fn run(words: &[String]) -> Result<(), Error> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.trim();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let stderr = stderr.trim();
     let hint = if words.first().is_some_and(|word| word == "launchctl") {
         "see ~/Library/Logs/thrumd.log".to_owned()
-    } else if ["uthentication", "ccess denied", "ermission denied"].iter().any(|w| said.contains(w))
+    } else if ["uthentication", "ccess denied", "ermission denied"]
+        .iter()
+        .any(|w| stderr.contains(w))
     {
         format!("sudo {shown}")
     } else if words.iter().any(|word| word == "--user") {
@@ -31,16 +33,16 @@ pub fn run(words: &[String]) -> Result<(), Error> {
     } else {
         "see why: journalctl -u thrumd -n 50".to_owned()
     };
-    let why = match one_line(said) {
+    let why = match one_line(stderr) {
         line if line.is_empty() => output.status.to_string(),
         line => line,
     };
     Err(Error::failed(format!("{shown} failed: {why}"), hint))
 }
 
-/// What systemctl says, without its pointers to where more is said: the hint has a better one.
-fn one_line(said: &str) -> String {
-    let lines = said.lines().map(str::trim);
+/// The error output as one line, without systemctl's "See ..." lines: the hint is more helpful.
+fn one_line(stderr: &str) -> String {
+    let lines = stderr.lines().map(str::trim);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("See "));
     lines.collect::<Vec<_>>().join(" ")
 }
@@ -50,11 +52,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_manager_says_becomes_one_line() {
-        let said = "Failed to stop a.socket: Access denied\nSee system logs and 'systemctl status \
+    fn the_error_output_becomes_one_line() {
+        let stderr = "Failed to stop a.socket: Access denied\nSee system logs and 'systemctl status \
                     a.socket' for details.\nFailed to stop a.service: Access denied\n";
         let line = "Failed to stop a.socket: Access denied Failed to stop a.service: Access denied";
-        assert_eq!(one_line(said), line);
+        assert_eq!(one_line(stderr), line);
     }
 
     #[test]

@@ -9,15 +9,14 @@ const SERVICE: &str = include_str!("../../units/system.service");
 const SOCKET: &str = include_str!("../../units/system.socket");
 const SYSUSERS: &str = include_str!("../../units/sysusers.conf");
 const USER_SERVICE: &str = include_str!("../../units/user.service");
-/// What the units name, to be replaced by where the program really is.
+/// The path of the program in the units, which is replaced by the real one.
 const PACKAGED: &str = "/usr/bin/thrumd";
 
 const SYSTEM_FOLDER: &str = "/etc/systemd/system";
 const PACKAGE_FOLDERS: [&str; 2] = ["/usr/lib/systemd/system", "/lib/systemd/system"];
 const USER_FOLDER: &str = ".config/systemd/user";
 
-/// This user has a unit of their own. The one in the package alone doesn't count: it is for those who
-/// enable it.
+/// Whether this user has a unit of their own. The package's user unit counts only if it is enabled.
 pub fn user_unit_in_use(host: &Host) -> bool {
     let names = ["thrumd.service", "default.target.wants/thrumd.service"];
     let Some(folder) = host.in_home(USER_FOLDER) else { return false };
@@ -37,7 +36,7 @@ pub fn command(manager: Manager, action: Action) -> Vec<String> {
     let words: &[&str] = match (manager, action) {
         (Manager::SystemdUser, Action::Start) => &["start", "thrumd.service"],
         (Manager::SystemdUser, Action::Stop) => &["stop", "thrumd.service"],
-        // With the socket: the next client would start it again.
+        // The socket, too: otherwise the next client would start the daemon again.
         (_, Action::Stop) => &["stop", "thrumd.socket", "thrumd.service"],
         (_, Action::Start) => &["start", "thrumd.socket", "thrumd.service"],
         (_, Action::Restart) => &["restart", "thrumd.service"],
@@ -50,8 +49,8 @@ pub fn install(manager: Manager, host: &Host, thrumd: &Path) -> Result<Changes, 
     let program = thrumd.display().to_string();
     if program.contains(|c: char| c.is_whitespace() || "%\"'\\$".contains(c)) {
         return Err(Error::failed(
-            format!("systemd would misread the path {program:?}; nothing was changed"),
-            "move the programs to a folder with a plain name",
+            format!("systemd can't use the path {program:?}; nothing was changed"),
+            "move the programs to a folder without special characters in its name",
         ));
     }
     let file = |path: PathBuf, text: &str| FileToWrite {
@@ -66,7 +65,7 @@ pub fn install(manager: Manager, host: &Host, thrumd: &Path) -> Result<Changes, 
         if let Some(unit) = packaged.into_iter().find(|unit| unit.exists()) {
             return Err(Error::failed(
                 format!(
-                    "the package has installed {} already; nothing was changed",
+                    "the package has already installed {}; nothing was changed",
                     unit.display()
                 ),
                 "systemctl enable --now thrumd",
@@ -74,7 +73,7 @@ pub fn install(manager: Manager, host: &Host, thrumd: &Path) -> Result<Changes, 
         }
         if ["/home/", "/root/", "/run/user/", "/tmp/"].iter().any(|at| program.starts_with(at)) {
             return Err(Error::failed(
-                format!("the service runs as its own user, who can't reach {program}"),
+                format!("the service runs as its own user, which can't reach {program}"),
                 format!(
                     "first: sudo install -t /usr/local/bin {program} {}",
                     thrumd.with_file_name("thrum").display()
@@ -111,8 +110,8 @@ pub fn uninstall(manager: Manager, host: &Host) -> Result<Changes, Error> {
     let remove: Vec<PathBuf> = files.into_iter().filter(|path| ours(path)).collect();
     if remove.is_empty() {
         let hint = match system_unit(&host.root) {
-            Some(_) => "the package's service: sudo apt remove thrum, or dnf remove thrum",
-            None => "thrum daemon stop ends one that runs",
+            Some(_) => "for the package's service: sudo apt remove thrum, or dnf remove thrum",
+            None => "to stop a running daemon: thrum daemon stop",
         };
         return Err(Error::failed("`thrum daemon install` has installed nothing here", hint));
     }
@@ -129,5 +128,5 @@ pub fn uninstall(manager: Manager, host: &Host) -> Result<Changes, Error> {
 }
 
 fn no_home() -> Error {
-    Error::failed("no home directory is known", "set HOME")
+    Error::failed("the home directory is unknown", "set HOME")
 }

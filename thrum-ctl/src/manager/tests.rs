@@ -36,7 +36,7 @@ fn uninstalling_removes_exactly_what_installing_wrote() {
 }
 
 #[test]
-fn what_is_written_names_the_real_program_and_nothing_else() {
+fn installed_files_name_only_the_real_program() {
     for manager in ALL {
         let folder = tempfile::tempdir().unwrap();
         let changes =
@@ -48,7 +48,7 @@ fn what_is_written_names_the_real_program_and_nothing_else() {
 }
 
 #[test]
-fn what_somebody_else_wrote_is_left_alone() {
+fn files_that_thrum_did_not_write_are_not_changed() {
     for manager in ALL {
         let folder = tempfile::tempdir().unwrap();
         let host = host(folder.path(), true, false);
@@ -90,21 +90,21 @@ fn a_named_socket_or_state_directory_means_a_plain_process() {
     std::fs::create_dir_all(&own_state).unwrap();
     std::fs::write(own_state.join("thrumd.sock"), "").unwrap();
     assert_eq!(host.manager(&unnamed), None, "a daemon started by hand");
-    // A unit of the user's own goes before the machine's.
+    // The user's own unit takes precedence over the system's.
     let own = folder.path().join("home/u/.config/systemd/user/thrumd.service");
     std::fs::create_dir_all(own.parent().unwrap()).unwrap();
     std::fs::write(&own, "").unwrap();
     assert_eq!(host.manager(&unnamed), Some(Manager::SystemdUser));
     assert_eq!(host.manager(&named), None);
-    // The unit's daemon reads the user's file, so that one is what the file speaks of.
+    // The unit's daemon reads the user's file, so the file's endpoint is that daemon's.
     let of_file = Endpoints { from_default_file: true, ..named };
     assert_eq!(host.manager(&of_file), Some(Manager::SystemdUser));
     std::fs::remove_file(&own).unwrap();
-    assert_eq!(host.manager(&of_file), None, "not the machine's");
+    assert_eq!(host.manager(&of_file), None, "not the system's");
 }
 
 #[test]
-fn why_a_daemon_does_not_answer_is_asked_of_whoever_has_it() {
+fn the_command_that_shows_why_a_daemon_does_not_answer_depends_on_its_manager() {
     let folder = tempfile::tempdir().unwrap();
     let linux = host(folder.path(), false, false);
     let own_state = folder.path().join("home/u/.local/state/thrum");
@@ -123,7 +123,7 @@ fn why_a_daemon_does_not_answer_is_asked_of_whoever_has_it() {
     assert_eq!(why(&linux, &unnamed, system).unwrap(), "systemctl status thrumd.service");
     put("home/u/.config/systemd/user/thrumd.service");
     assert_eq!(why(&linux, &unnamed, &own).unwrap(), "systemctl --user status thrumd.service");
-    // The machine's answers; that the user has a unit as well says nothing of it.
+    // The socket is the system's, so the user's unit does not matter.
     assert_eq!(why(&linux, &unnamed, system).unwrap(), "systemctl status thrumd.service");
     let named = Endpoints { socket: Some(system.to_owned()), ..Endpoints::default() };
     assert_eq!(why(&linux, &named, system).unwrap(), "systemctl status thrumd.service");
@@ -133,14 +133,14 @@ fn why_a_daemon_does_not_answer_is_asked_of_whoever_has_it() {
     assert_eq!(why(&linux, &named, &own).unwrap(), format!("tail -n 50 {}", log.display()));
     let mac = Host { macos: true, ..linux };
     put("home/u/Library/LaunchAgents/dev.thrum.thrumd.plist");
-    let said = why(&mac, &unnamed, &own).unwrap();
-    assert!(said.starts_with("launchctl print gui/"), "{said}");
+    let command = why(&mac, &unnamed, &own).unwrap();
+    assert!(command.starts_with("launchctl print gui/"), "{command}");
     let brewed = Path::new("/opt/homebrew/var/thrum/thrumd.sock");
     assert_eq!(why(&mac, &unnamed, brewed).unwrap(), "brew services info thrum");
 }
 
 #[test]
-fn stopping_the_machines_service_stops_its_socket_too() {
+fn stopping_the_system_service_stops_its_socket_too() {
     let stop = Manager::SystemdSystem.command(Action::Stop).join(" ");
     assert_eq!(stop, "systemctl stop thrumd.socket thrumd.service");
     let restart = Manager::SystemdSystem.command(Action::Restart).join(" ");

@@ -1,4 +1,4 @@
-//! Everything that the client says goes through here: data on stdout, the rest on stderr.
+//! All output of the client: data on stdout, the rest on stderr.
 
 mod notice;
 mod wrap;
@@ -19,18 +19,18 @@ use crate::terminal::{self, sanitize, sanitize_lines};
 
 pub use notice::Notice;
 
-/// Headings of tables.
+/// The style of headings.
 pub const BOLD: Style = Style::new().bold();
-/// Less important things.
+/// The style of less important text.
 pub const DIM: Style = Style::new().dimmed();
-/// Something good.
+/// The style of success.
 pub const GREEN: Style = AnsiColor::Green.on_default();
-/// Something to look at.
+/// The style of warnings.
 pub const YELLOW: Style = AnsiColor::Yellow.on_default();
-/// Something broken.
+/// The style of failures.
 pub const RED: Style = AnsiColor::Red.on_default().bold();
 
-/// The version of `--json`. Members are added, never renamed.
+/// The version of the `--json` format. Members are added, but never renamed.
 const SCHEMA: u32 = 1;
 
 #[derive(Serialize)]
@@ -53,7 +53,7 @@ struct FailureBody<'a> {
     hint: Option<String>,
 }
 
-/// Text in a style. Streams that show no colour drop it again.
+/// Text in a style. Streams without colour remove it.
 pub fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
@@ -70,7 +70,7 @@ pub enum Color {
     Never,
 }
 
-/// How to print, as the flags say.
+/// How to print, from the flags.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OutputOptions {
     /// `--json`
@@ -95,7 +95,7 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// As the flags say.
+    /// A printer with these options.
     pub fn new(options: OutputOptions) -> Self {
         let choice = match options.color {
             Color::Auto => ColorChoice::Auto,
@@ -113,36 +113,36 @@ impl Printer {
         }
     }
 
-    /// Whether programs read the output.
+    /// Whether `--json` was given.
     pub const fn json(&self) -> bool {
         self.json
     }
 
-    /// Whether a person asked for more.
+    /// Whether `--verbose` was given.
     pub const fn verbose(&self) -> bool {
         self.verbose
     }
 
-    /// Whether notes were declined.
+    /// Whether `--quiet` was given.
     pub const fn quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Whether a person looks at stdout.
+    /// Whether stdout is a terminal.
     pub const fn out_is_terminal(&self) -> bool {
         self.out_is_terminal
     }
 
-    /// One line of data on stdout.
+    /// Prints a line of data on stdout.
     ///
     /// # Errors
-    /// When it can't be written; [`Error::PipeClosed`] if its reader is gone.
+    /// When it can't be written; [`Error::PipeClosed`] if the reader has closed the pipe.
     pub fn line(&mut self, text: &str) -> Result<(), Error> {
         writeln!(self.out, "{text}").map_err(write_error)
     }
 
-    /// A line of data with a text from elsewhere in it. On a terminal it is broken here and goes on behind
-    /// the indent: broken by the terminal, its rest could look like another line of ours.
+    /// Prints a line that contains foreign text. On a terminal it is wrapped with an indent, because the
+    /// rest of a line that the terminal wraps could look like another line of ours.
     ///
     /// # Errors
     /// As [`Printer::line`].
@@ -153,8 +153,7 @@ impl Printer {
         self.line(&wrap::wrap(text, wrap::columns(), indent))
     }
 
-    /// A JSON object on stdout, with the version of its schema. One line, whether it is a document
-    /// or one of a stream.
+    /// Prints a JSON object with the version of its schema on one line of stdout.
     ///
     /// # Errors
     /// As [`Printer::line`].
@@ -164,7 +163,7 @@ impl Printer {
         self.line(&terminal::json(text))
     }
 
-    /// The line that says that a change was made: for the person at the terminal alone.
+    /// Prints the confirmation of a change, only on a terminal.
     ///
     /// # Errors
     /// As [`Printer::line`].
@@ -172,26 +171,26 @@ impl Printer {
         if self.out_is_terminal && !self.quiet { self.line(text) } else { Ok(()) }
     }
 
-    /// A remark on stderr. Not with `--quiet`, and not with `--json`, whose stderr is for errors and
-    /// the [`Notice`].
+    /// Prints a note on stderr, except with `--quiet` or `--json`: then stderr has only errors and the
+    /// [`Notice`].
     pub fn note(&mut self, text: &str) {
         if !self.quiet && !self.json {
-            self.say(text);
+            self.error_line(text);
         }
     }
 
-    /// What is said of a daemon that doesn't answer, to hand to those who wait for it.
+    /// The notice about an unresponsive daemon, for calls that wait for it.
     pub fn notice(&self) -> Notice {
         self.notice.clone()
     }
 
-    /// A question on stderr; the answer is typed behind it.
+    /// Prints a question on stderr, without a line break.
     pub fn ask(&mut self, text: &str) {
-        // Without stderr nobody can be asked, and reading the answer will show it.
+        // If stderr is closed, reading the answer will fail.
         drop(write!(self.err, "{text}").and_then(|()| self.err.flush()));
     }
 
-    /// Empties the screen before it is drawn again; one that can't be emptied gets a blank line.
+    /// Clears the screen; a terminal that can't do that gets a blank line.
     ///
     /// # Errors
     /// As [`Printer::line`].
@@ -199,11 +198,11 @@ impl Printer {
         if std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb") {
             return self.line("");
         }
-        // Past the filter for colours, which would drop it where there are none.
+        // Written to stdout directly, because the colour filter could remove it.
         write!(io::stdout(), "\u{1b}[H\u{1b}[2J").map_err(write_error)
     }
 
-    /// A progress bar; an invisible one unless a person looks.
+    /// A progress bar, hidden unless stdout is a terminal.
     pub fn progress(&self, total: u64) -> ProgressBar {
         let wanted = self.out_is_terminal
             && !self.json
@@ -220,13 +219,13 @@ impl Printer {
         bar
     }
 
-    /// Prints a page of help.
+    /// Prints a help page.
     pub fn help(&mut self, text: &StyledStr) -> ExitCode {
         let written = write!(self.out, "{}", text.ansi()).map_err(write_error);
         self.finish(written.map(|()| ExitCode::SUCCESS))
     }
 
-    /// Prints a mistake in the command line: what the parser says, or for programs message and hint.
+    /// Prints an error in the command line: the parser's text, or message and hint as JSON.
     pub fn usage_error(
         &mut self,
         text: &StyledStr,
@@ -236,12 +235,12 @@ impl Printer {
         if self.json {
             self.failure(FailureBody { code: "usage", message, hint });
         } else {
-            self.say(text.ansi().to_string().trim_end());
+            self.error_line(text.ansi().to_string().trim_end());
         }
         ExitCode::from(Kind::Usage.exit_code())
     }
 
-    /// Tells how it went; the process ends with what is returned.
+    /// Prints the error, if there is one, and returns the exit code of the process.
     pub fn finish(&mut self, result: Result<ExitCode, Error>) -> ExitCode {
         let error = match result.and_then(|code| {
             self.out.flush().map_err(write_error)?;
@@ -268,18 +267,17 @@ impl Printer {
             });
             return;
         }
-        let text = render(error);
-        self.say(&text);
+        self.error_line(&render(error));
     }
 
     fn failure(&mut self, error: FailureBody<'_>) {
         if let Ok(text) = serde_json::to_string(&Failure { error }) {
-            self.say(&terminal::json(text));
+            self.error_line(&terminal::json(text));
         }
     }
 
-    fn say(&mut self, text: &str) {
-        // A closed stderr leaves nobody to tell.
+    fn error_line(&mut self, text: &str) {
+        // If stderr is closed, there is nowhere to report it.
         drop(writeln!(self.err, "{text}"));
     }
 }
@@ -292,7 +290,7 @@ fn write_error(error: io::Error) -> Error {
     }
 }
 
-/// An error as a person reads it: what, why, what next.
+/// An error for people: what, why, what next.
 fn render(error: &Error) -> String {
     if matches!(error, Error::Cancelled) {
         return "Cancelled.".to_owned();
@@ -330,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_from_a_peer_can_not_steer_the_terminal() {
+    fn an_error_from_a_peer_cannot_control_the_terminal() {
         let error = Error::failed("told: \u{1b}]0;x\u{7}", "a\nb");
         let text = anstream::adapter::strip_str(&render(&error)).to_string();
         assert_eq!(text, "Error: told: \\u{1b}]0;x\\u{7}\nHint: a\n  b");

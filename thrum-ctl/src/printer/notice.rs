@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::terminal::{json, sanitize};
 
-/// A remark on stderr that is made once, by whichever of its clones comes upon it first. It needs no
-/// printer, which whoever waits for an answer may have lent to somebody else.
+/// A note on stderr that is given at most once, by whichever of its clones is first. It needs no
+/// printer, because the printer may be borrowed while a call waits.
 #[derive(Debug, Clone)]
 pub struct Notice {
     json: bool,
@@ -27,25 +27,25 @@ struct Body<'a> {
 }
 
 impl Notice {
-    /// One that is still to be given; never to those who want to hear only what they asked for.
+    /// A new notice. With `--quiet` it counts as given.
     pub(super) fn new(json: bool, quiet: bool) -> Self {
         Self { json, settled: Arc::new(AtomicBool::new(quiet)) }
     }
 
-    /// Whether nothing is to be said any more.
+    /// Whether it was given.
     pub fn is_settled(&self) -> bool {
         self.settled.load(Ordering::Relaxed)
     }
 
-    /// Says it, unless it was said. `code` is a stable word for programs.
+    /// Prints it, unless it was given. `code` is a stable identifier for programs.
     pub fn give(&self, code: &str, message: &str, hint: &str) {
         if self.settle() {
-            // A closed stderr leaves nobody to tell.
+            // If stderr is closed, there is nowhere to report it.
             drop(writeln!(io::stderr(), "{}", self.text(code, message, hint)));
         }
     }
 
-    /// Whether this is the first time.
+    /// Marks it as given, and returns whether this is the first time.
     fn settle(&self) -> bool {
         !self.settled.swap(true, Ordering::Relaxed)
     }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_get_a_line_of_json_and_people_a_sentence() {
+    fn a_notice_is_a_line_of_json_or_a_sentence() {
         let text = |json| Notice::new(json, false).text("waiting", "it sleeps\u{7}", "wake it");
         assert_eq!(text(false), "it sleeps\\u{7}; wake it");
         let line: serde_json::Value = serde_json::from_str(&text(true)).unwrap();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_given_once_and_to_the_quiet_never() {
+    fn a_notice_is_given_once_and_never_with_quiet() {
         let notice = Notice::new(false, false);
         assert!(!notice.is_settled() && notice.clone().settle());
         assert!(notice.is_settled() && !notice.settle());

@@ -2,20 +2,20 @@ use std::io;
 
 use textwrap::{Options, WordSplitter, WrapAlgorithm};
 
-/// Of a terminal that does not tell.
+/// The width of a terminal that does not report it.
 const COLUMNS: usize = 80;
-/// Columns beside the indent that a line has at least, however narrow the terminal is.
+/// The minimum width beside the indent.
 const COLUMNS_MIN: usize = 8;
 const TAB: usize = 8;
 
-/// How wide the terminal on stdout is.
+/// The width of the terminal on stdout.
 pub fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col));
     size.ok().filter(|columns| *columns > 0).unwrap_or(COLUMNS)
 }
 
-/// Breaks lines that are wider than the terminal, at a blank if there is one; the rest is indented. The
-/// text may have our own colours in it, which take no columns. Tabs become blanks, whose width is known.
+/// Wraps lines that are wider than the terminal, at a space if possible, and indents the rest. Colours
+/// take no columns, and tabs become spaces.
 pub fn wrap(text: &str, columns: usize, indent: &str) -> String {
     let options = Options::new(columns.max(indent.len() + COLUMNS_MIN))
         .subsequent_indent(indent)
@@ -36,7 +36,7 @@ mod tests {
     use crate::printer::{BOLD, styled};
 
     #[test]
-    fn a_row_ends_at_a_blank_and_goes_on_behind_the_indent() {
+    fn a_row_is_wrapped_at_a_space_and_continued_after_the_indent() {
         let wrapped = |text: &str| wrap(text, 20, "    ");
         assert_eq!(wrapped("short"), "short");
         assert_eq!(wrapped("a word and another one here"), "a word and another\n    one here");
