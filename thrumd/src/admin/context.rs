@@ -20,7 +20,6 @@ use crate::peer::{Pairing, Peer, Registry};
 pub struct AdminContext {
     /// The settings.
     pub config: Config,
-    /// The id of this daemon.
     pub daemon: DaemonId,
     /// The name of this daemon.
     pub name: Arc<str>,

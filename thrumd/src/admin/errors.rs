@@ -9,7 +9,6 @@ use crate::log::{LogError, LogErrorKind};
 use crate::peer::RegistryError;
 use crate::report::Chain;
 
-/// An error of the log.
 pub fn log(error: LogError) -> RpcError {
     let code = match error.kind() {
         LogErrorKind::Invalid => ErrorCode::INVALID_PARAMS,
@@ -31,7 +30,6 @@ pub fn agents(error: AgentsError) -> RpcError {
     answer
 }
 
-/// An error of the registry.
 pub fn registry(error: RegistryError) -> RpcError {
     match error {
         RegistryError::File(_) => answer(ErrorCode::STORAGE, &error),

@@ -101,7 +101,6 @@ impl PeerNetwork {
         &self.parts.api.sync
     }
 
-    /// The tailnet.
     pub fn tailnet(&self) -> &Tailnet {
         &self.parts.api.tailnet
     }

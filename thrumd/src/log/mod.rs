@@ -58,7 +58,7 @@ use writer::{ClosureTask, Job, Priority, Writer};
 /// The log. Clones share it. Every call that can fail does so when the disk fails or the log is closed;
 /// other reasons are in its documentation.
 #[derive(Clone)]
-pub struct Log {
+pub(crate) struct Log {
     inner: Arc<Inner>,
 }
 
@@ -74,13 +74,7 @@ struct Inner {
 }
 
 impl Log {
-    /// Opens `log.db` in `state_dir` for `daemon`, creates or migrates it and starts the writer.
-    /// `expected` says that this daemon had a database before (from identity.json). Answers whether
-    /// it is gone: then a new epoch began.
-    ///
-    /// # Errors
-    /// When another process has the directory (checked first), the database is damaged or of a
-    /// later version, or the disk fails. Nothing is ever replaced.
+    #[cfg(test)]
     pub fn open(
         state_dir: &Path,
         daemon: DaemonId,
@@ -89,11 +83,13 @@ impl Log {
         Self::open_locked(Lock::take(state_dir)?, state_dir, daemon, expected)
     }
 
-    /// The same for a directory that the caller has locked already, before it read any other file
-    /// there.
+    /// Opens `log.db` in `state_dir` for `daemon`, creates or migrates it and starts the writer. The
+    /// caller has locked the directory before it read any other file there. `expected` says that this
+    /// daemon had a database before (from identity.json). Answers whether it is gone: then a new epoch
+    /// began.
     ///
     /// # Errors
-    /// As for [`Log::open`].
+    /// When the database is damaged or of a later version, or the disk fails. Nothing is ever replaced.
     pub fn open_locked(
         lock: Lock,
         state_dir: &Path,

@@ -25,7 +25,6 @@ pub(super) struct WriteTransaction<'a> {
 /// The result of storing an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stored {
-    /// New here.
     New {
         /// Another event has the same position in the same origin.
         forked: bool,

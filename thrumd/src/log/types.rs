@@ -54,7 +54,6 @@ pub struct PageRequest {
 /// A page of the log for a peer.
 #[derive(Debug)]
 pub struct Page {
-    /// The events.
     pub events: Vec<SequencedEvent>,
     /// The position to continue from.
     pub next: Place,

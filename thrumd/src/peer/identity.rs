@@ -50,7 +50,6 @@ pub enum IdentityError {
 /// The identity of this daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The daemon.
     pub daemon_id: DaemonId,
     /// Its ids before each reset: the log still has events that were written here under them.
     pub former: Vec<DaemonId>,

@@ -184,7 +184,6 @@ impl Session {
         self.attempts_left
     }
 
-    /// Time that is left.
     pub(super) fn time_left(&self, now: Instant) -> Duration {
         self.ends_at.saturating_duration_since(now)
     }

@@ -16,9 +16,7 @@ use crate::tailnet::{Caller, Tailnet, TailnetError};
 /// What the peer API needs from the rest of the daemon.
 #[derive(Clone)]
 pub struct PeerApi {
-    /// Our id.
     pub daemon: DaemonId,
-    /// Our name.
     pub name: std::sync::Arc<str>,
     /// For `sync.peer_info`.
     pub log: Log,

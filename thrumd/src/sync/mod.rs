@@ -45,13 +45,13 @@ const QUEUE: usize = 1024;
 
 /// The running sync. Clones share it.
 #[derive(Clone)]
-pub struct Sync {
+pub(crate) struct Sync {
     shared: Arc<Shared>,
 }
 
 /// Counters since start, for `status` and metrics.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SyncCounters {
+pub(crate) struct SyncCounters {
     /// `sync.pull` requests sent.
     pub pulls_sent: u64,
     /// `sync.notify` requests sent.
@@ -63,12 +63,9 @@ pub struct SyncCounters {
 }
 
 /// What sync needs from the rest of the daemon.
-pub struct SyncParts {
-    /// The log.
+pub(crate) struct SyncParts {
     pub log: crate::log::Log,
-    /// The peers.
     pub registry: crate::peer::Registry,
-    /// The tailnet.
     pub tailnet: crate::tailnet::Tailnet,
     /// How often to pull without a notification.
     pub cadence: crate::config::Cadence,

@@ -234,7 +234,6 @@ impl Shared {
     }
 }
 
-/// A failure of our own log.
 pub(super) fn local_failure(error: &LogError) -> Failure {
     Failure::local(chain(error))
 }

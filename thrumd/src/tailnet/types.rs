@@ -28,7 +28,6 @@ pub enum Presence {
 pub struct Node {
     /// Its stable id, which survives renames and new addresses.
     pub stable_id: String,
-    /// Its name.
     pub name: String,
     /// Who owns it (display only).
     pub owner: Option<String>,

@@ -122,7 +122,6 @@ pub(super) fn sanitize(text: &str) -> String {
     tamed
 }
 
-/// The known reasons.
 pub fn known_reason(word: &str) -> Option<&'static str> {
     [reason::OTHER_NODE, reason::GRANT_WITHDRAWN].into_iter().find(|known| *known == word)
 }

@@ -59,7 +59,6 @@ impl Bounds {
 /// An answer with its address and round trip.
 #[derive(Debug)]
 pub struct Answer<R> {
-    /// The result.
     pub result: R,
     /// The address that answered.
     pub address: SocketAddr,

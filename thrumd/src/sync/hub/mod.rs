@@ -26,7 +26,7 @@ pub use failure::{Failure, FailureKind};
 pub use messages::{
     Action, Input, NotifyRequest, NotifyResult, OperationId, PairingState, PullReason,
 };
-pub(crate) use notification::{Decision, Notification, decide, head_of_origin};
+pub(crate) use notification::{Decision, Notification, decide};
 pub(crate) use pull_pipeline::PullPipeline;
 pub use pull_pipeline::{PageHeader, PullResult, Step};
 pub use snapshot::{DrainState, LinkSnapshot};

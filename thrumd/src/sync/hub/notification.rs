@@ -9,7 +9,6 @@ pub struct Notification<'a> {
     pub latest: Place,
     /// Where its window of events begins; None if it has none, or one that is applied already.
     pub after: Option<Place>,
-    /// The events of the window.
     pub window: &'a [EventId],
     /// The heads of the sender's log, if they are complete.
     pub heads: Option<&'a [Head]>,
@@ -19,15 +18,11 @@ pub struct Notification<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Apply the window. With a checkpoint that is all; without one, decide again without the window.
-    Apply {
-        /// The new checkpoint.
-        checkpoint: Option<Place>,
-    },
+    Apply { checkpoint: Option<Place> },
     /// Nothing is missing: only move the checkpoint.
     AdvanceCheckpoint(Place),
     /// Nothing is missing, and the checkpoint is at the end already.
     UpToDate,
-    /// Pull.
     Pull {
         /// Which daemons created the missing events, as far as the heads show. The triangle rule needs it.
         creators: Vec<DaemonId>,
@@ -69,10 +64,4 @@ pub fn decide(
         }
         None => Decision::Pull { creators: Vec::new() },
     }
-}
-
-/// The head of `own`, our origin in the current epoch, among a peer's heads. If we never wrote that event,
-/// then our log was rolled back after the peer got it.
-pub fn head_of_origin(own: Origin, heads: &[Head]) -> Option<Head> {
-    heads.iter().find(|head| head.origin() == own).copied()
 }

@@ -4,13 +4,12 @@ use thrum_api::{Head, Origin};
 
 use super::ReplicaLog;
 use crate::log::LogError;
-use crate::sync::hub::head_of_origin;
 
 /// Begins a new epoch if a peer's heads show that our log was rolled back.
 pub(super) async fn check_heads(log: &impl ReplicaLog, heads: &[Head]) -> Result<(), LogError> {
     let own = Origin { daemon: log.daemon(), epoch: log.head().epoch };
-    if let Some(head) = head_of_origin(own, heads)
-        && log.shows_rollback(head).await?
+    if let Some(head) = heads.iter().find(|head| head.origin() == own)
+        && log.shows_rollback(*head).await?
     {
         rolled_back(log).await?;
     }

@@ -17,7 +17,6 @@ pub enum Endpoint {
     Unix(PathBuf),
     /// A port on 127.0.0.1 with a password: the macOS apps.
     Tcp {
-        /// The port.
         port: u16,
         /// The password; the user name is empty.
         password: String,

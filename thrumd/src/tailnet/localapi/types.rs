@@ -99,10 +99,8 @@ pub struct Status {
     /// This node's addresses. Kept while stopped, although the interface has lost them.
     #[serde(rename = "TailscaleIPs", deserialize_with = "or_default")]
     pub tailscale_ips: Vec<IpAddr>,
-    /// This node.
     #[serde(rename = "Self", deserialize_with = "or_default")]
     pub me: StatusNode,
-    /// The tailnet.
     #[serde(deserialize_with = "or_default")]
     pub current_tailnet: CurrentTailnet,
     /// tailscaled's own health warnings.
@@ -174,7 +172,6 @@ pub struct Profile {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Whois {
-    /// The node.
     #[serde(deserialize_with = "or_default")]
     pub node: WhoisNode,
     /// Its owner.
@@ -189,7 +186,6 @@ pub struct Whois {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct WhoisNode {
-    /// Its stable id.
     #[serde(rename = "StableID", deserialize_with = "or_default")]
     pub stable_id: String,
     /// Its full name with a dot at the end.
@@ -198,7 +194,6 @@ pub struct WhoisNode {
     /// Its addresses as prefixes, `100.64.0.1/32`.
     #[serde(deserialize_with = "or_default")]
     pub addresses: Vec<String>,
-    /// Its tags.
     #[serde(deserialize_with = "or_default")]
     pub tags: Vec<String>,
 }

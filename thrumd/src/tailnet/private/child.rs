@@ -114,7 +114,6 @@ pub(super) fn setpriv_works(setpriv: &Path, user: Option<&User>) -> bool {
 pub(super) struct ChildHandle(Arc<Mutex<Option<Child>>>);
 
 impl ChildHandle {
-    /// Kills it.
     pub(super) fn kill(&self) {
         self.signal(Signal::KILL);
     }

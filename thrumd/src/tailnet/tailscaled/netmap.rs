@@ -9,7 +9,6 @@ use crate::tailnet::types::Node;
 /// A node in the network map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NetMapEntry {
-    /// Its stable id.
     pub stable_id: String,
     /// Its number on the IPN bus; 0 where that isn't known.
     pub number: i64,
@@ -19,7 +18,6 @@ pub struct NetMapEntry {
     pub addresses: Vec<IpAddr>,
     /// Its owner's id; meaningless if it has tags.
     pub user: i64,
-    /// Its tags.
     pub tags: Vec<String>,
     /// It is connected to the control server.
     pub online: bool,

@@ -24,10 +24,7 @@ pub enum State {
     /// No socket, and no program either.
     NotInstalled,
     /// The program exists, but no socket or nothing that listens on it.
-    NotRunning {
-        /// The socket.
-        socket: String,
-    },
+    NotRunning { socket: String },
     /// We may not use the socket.
     NoPermission {
         /// The socket, or what was refused.
@@ -62,10 +59,7 @@ pub enum State {
     /// In use by another user of the machine.
     InUse,
     /// Up, but this machine's interfaces have none of the addresses.
-    NoAddress {
-        /// The addresses.
-        addresses: Vec<IpAddr>,
-    },
+    NoAddress { addresses: Vec<IpAddr> },
     /// A state of a newer version.
     Unknown(String),
 }
@@ -156,26 +150,6 @@ impl State {
         match self.remedy(instance) {
             Some(remedy) => format!("{}; {remedy}", self.problem(instance)),
             None => self.problem(instance),
-        }
-    }
-
-    /// A stable identifier for scripts.
-    pub fn id(&self) -> &'static str {
-        match self {
-            Self::Up { .. } => "up",
-            Self::NotInstalled => "not_installed",
-            Self::NotRunning { .. } => "not_running",
-            Self::NoPermission { .. } => "no_permission",
-            Self::NoAnswer { .. } => "no_answer",
-            Self::Starting => "starting",
-            Self::LoggedOut { .. } => "logged_out",
-            Self::LoginFailed { .. } => "login_fails",
-            Self::KeyExpired { .. } => "key_expired",
-            Self::NeedsApproval => "needs_approval",
-            Self::Stopped => "stopped",
-            Self::InUse => "in_use",
-            Self::NoAddress { .. } => "no_address",
-            Self::Unknown(_) => "unknown",
         }
     }
 }
