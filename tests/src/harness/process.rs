@@ -94,7 +94,7 @@ pub fn everything_public() -> String {
 }
 
 /// Whether a process runs. One that has ended and that its parent didn't ask about doesn't, even
-/// though it is listed; in a container whose first process asks about none that is for ever.
+/// though it is listed; in a container whose first process asks about none that lasts forever.
 pub fn runs(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The state comes after the name, which may have any character in it.

@@ -1,7 +1,7 @@
 use std::io::Write as _;
 
 /// Says why a test can't run on this machine. With `CI=true` that is a failure, so that nothing is
-/// skipped for ever without anyone noticing.
+/// skipped forever without anyone noticing.
 ///
 /// # Panics
 /// With `CI=true`.

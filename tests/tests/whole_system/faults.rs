@@ -120,8 +120,8 @@ fn a_daemon_that_pulls_onto_a_full_disk_goes_on_when_there_is_space() {
             holds(said, || format!("{problems:?}"))
         });
     };
-    says(&server, "can't take over what laptop has");
-    says(&laptop, "server answers, but not as it should");
+    says(&server, "can't store the events of laptop");
+    says(&laptop, "server answers with an error");
     std::fs::remove_file(filler).unwrap();
     assert_eq!(converge(LONG, &[&laptop, &server]), 20);
 }

@@ -41,11 +41,11 @@ impl PeerStatus {
                 let why = self.last_error.as_deref().unwrap_or("no answer");
                 let (message, next) = match self.trouble {
                     Some(SyncFailureKind::Own) => (
-                        format!("can't take over what {name} has: {why}"),
+                        format!("can't store the events of {name}: {why}"),
                         "thrum daemon logs".to_owned(),
                     ),
                     Some(SyncFailureKind::Refusing) => (
-                        format!("{name} answers, but not as it should: {why}"),
+                        format!("{name} answers with an error: {why}"),
                         format!("thrum status   (on {name})"),
                     ),
                     Some(SyncFailureKind::Unreachable) | None => {

@@ -36,7 +36,7 @@ impl Follower {
             let message = format!("the log ends at {head}, before {}", params.after);
             return Err(RpcError::new(ErrorCode::OTHER_LOG, message)
                 .with("head_seq", head.0)
-                .hint("begin again at 0, or at the end"));
+                .hint("start again at 0, or at the end"));
         }
         Ok(Self {
             head: context.log.watch(),
