@@ -31,7 +31,7 @@ impl PeerStatus {
                         "join",
                     ),
                     _ => (
-                        format!("{name} does not know this machine any more: it was removed there"),
+                        format!("{name} no longer knows this machine: it was removed there"),
                         "remove",
                     ),
                 };
