@@ -196,7 +196,7 @@ impl World {
 
     fn apply(&mut self, node: usize, operation: OperationId, batch: &Batch) {
         let outcome = match self.is_still(node, operation) {
-            true => self.nodes[node].log.store().apply(batch).map_err(|error| local(&error)),
+            true => self.nodes[node].log.apply(batch).map_err(|error| local(&error)),
             false => Err(no_peer()),
         };
         self.trace.note(self.now, node, &outcome);

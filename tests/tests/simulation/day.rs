@@ -14,6 +14,9 @@ use crate::world::{World, millis, seconds};
 /// schedule and the longest back-off.
 const BOUND: u64 = seconds(15 * 60);
 
+/// Within this much virtual time news is everywhere while nothing fails.
+const PROMPT: u64 = seconds(10);
+
 /// Phase 1: faults. Phase 2: healing. An error says what was lost or who still waits.
 pub fn bad_day(world: &mut World) -> Result<(), String> {
     for _ in 0..20 + world.choices.up_to(60) {
@@ -47,7 +50,19 @@ pub fn bad_day(world: &mut World) -> Result<(), String> {
     pair_again(world)?;
     converge(world, &least)?;
     marks_of_logs(world);
-    Ok(())
+    write_everywhere(world)
+}
+
+/// Phase 3: new events are everywhere at once, by notifications and not by the schedule.
+fn write_everywhere(world: &mut World) -> Result<(), String> {
+    for node in 0..world.nodes.len() {
+        world.write(node, 1 + node as u64);
+    }
+    if !world.run_until(PROMPT, all_in_sync) {
+        return Err("new events are not everywhere, or not every peer is in sync".to_owned());
+    }
+    invariants(world)?;
+    heads_are_true(world)
 }
 
 /// Writes, one after the other, on every machine in turn.
@@ -106,18 +121,25 @@ fn pairing(world: &World, node: usize, peer: usize) -> Pairing {
 
 /// All logs come to hold the same, at least these events, and every hub says so.
 fn converge(world: &mut World, least: &BTreeSet<EventId>) -> Result<(), String> {
-    let same = |world: &World| {
-        let all = world.nodes[0].log.held();
-        world.nodes.iter().all(|node| node.log.held() == all) && all.is_superset(least)
-    };
-    if !world.run_until(BOUND, same) {
+    let all = |world: &World| same(world) && world.nodes[0].log.held().is_superset(least);
+    if !world.run_until(BOUND, all) {
         return Err("the logs don't hold the same events".to_owned());
     }
-    if !world.run_until(BOUND, |world| same(world) && everyone_says_so(world)) {
+    if !world.run_until(BOUND, |world| all(world) && everyone_says_so(world)) {
         return Err("the logs hold the same events, and not every peer is in sync".to_owned());
     }
     invariants(world)?;
     heads_are_true(world)
+}
+
+fn same(world: &World) -> bool {
+    let all = world.nodes[0].log.held();
+    world.nodes.iter().all(|node| node.log.held() == all)
+}
+
+/// All logs hold the same, and every hub says so.
+pub fn all_in_sync(world: &World) -> bool {
+    same(world) && everyone_says_so(world)
 }
 
 fn everyone_says_so(world: &World) -> bool {
@@ -132,6 +154,14 @@ fn everyone_says_so(world: &World) -> bool {
 
 fn invariants(world: &World) -> Result<(), String> {
     for (n, node) in world.nodes.iter().enumerate() {
+        if let Some(fault) = node.log.fault.lock().unwrap().take() {
+            return Err(format!("node {n}: {fault}"));
+        }
+        let safe = "SELECT min(1000, count(*)) FROM origins WHERE NOT forked AND head > 0";
+        let (sent, safe) = (node.log.heads_sent(), node.log.count(safe));
+        if sent != safe {
+            return Err(format!("node {n} sends a head of an origin that forked"));
+        }
         let held = node.log.held();
         if let Some(id) = node.acknowledged.difference(&held).next() {
             return Err(format!("node {n} acknowledged {id} and does not hold it"));
@@ -165,9 +195,14 @@ fn heads_are_true(world: &World) -> Result<(), String> {
          OR head != (SELECT count(*) FROM (SELECT DISTINCT origin_sequence AS place FROM events
              WHERE origin = origins.id) WHERE place <= head)
          OR EXISTS (SELECT 1 FROM events WHERE origin = origins.id AND origin_sequence = head + 1))";
+    // An origin begins at 1 and has no holes but those that damage left.
+    let holes = "SELECT count(*) FROM origins WHERE NOT forked AND head != top";
     for (n, node) in world.nodes.iter().enumerate() {
         if node.log.count(wrong) > 0 {
             return Err(format!("node {n} has a head of an origin that is not true"));
+        }
+        if !world.marks.has("a row was damaged") && node.log.count(holes) > 0 {
+            return Err(format!("node {n} has an origin with a hole"));
         }
     }
     Ok(())

@@ -63,6 +63,8 @@ pub struct SimLog {
     store: Mutex<LogStore>,
     /// What is held, and the database's count of changes at that time.
     held: Mutex<(u64, Arc<BTreeSet<EventId>>)>,
+    /// A checkpoint that moved where it must not.
+    pub fault: Mutex<Option<String>>,
 }
 
 impl SimLog {
@@ -76,7 +78,8 @@ impl SimLog {
     }
 
     fn of(store: LogStore) -> Self {
-        Self { store: Mutex::new(store), held: Mutex::new((u64::MAX, Arc::default())) }
+        let held = Mutex::new((u64::MAX, Arc::default()));
+        Self { store: Mutex::new(store), held, fault: Mutex::default() }
     }
 
     pub fn store(&self) -> MutexGuard<'_, LogStore> {
@@ -117,6 +120,24 @@ impl SimLog {
         let event_type = "test.happened".to_owned();
         let draft = Draft { event_id: None, event_type, project: None, body };
         Ok(self.store().append(&[draft])?[0].event_id)
+    }
+
+    /// Applies a batch. The checkpoint must not move if it was reset since the batch was asked for, and
+    /// moves back only in a log of another epoch.
+    pub fn apply(&self, batch: &Batch) -> Result<Applied, LogError> {
+        let mut store = self.store();
+        let before = store.checkpoint(batch.peer)?;
+        let applied = store.apply(batch)?;
+        let after = store.checkpoint(batch.peer)?.place;
+        let was_reset = before.place.sequence < batch.from.place.sequence;
+        let other_log =
+            batch.epoch.is_some() && before.epoch.is_some_and(|it| batch.epoch != Some(it));
+        let moves_back = after.sequence < before.place.sequence && !other_log;
+        if after != before.place && (was_reset || moves_back) {
+            let text = format!("a checkpoint moved from {:?} to {after:?}", before.place);
+            *self.fault.lock().unwrap() = Some(text);
+        }
+        Ok(applied)
     }
 
     /// Events of so many origins, as they came from a machine that is no peer any more.
@@ -173,6 +194,11 @@ impl SimLog {
         store.connection().query_row(&sql, [], |_| Ok(())).unwrap();
     }
 
+    /// How many heads this log sends.
+    pub fn heads_sent(&self) -> u64 {
+        self.store().heads().unwrap().len() as u64
+    }
+
     pub fn count(&self, sql: &str) -> u64 {
         let count: i64 = self.store().connection().query_row(sql, [], |row| row.get(0)).unwrap();
         u64::try_from(count).unwrap()
@@ -223,6 +249,6 @@ impl ReplicaLog for SimLog {
     }
 
     async fn apply(&self, batch: Batch) -> Answer<Applied> {
-        self.store().apply(&batch)
+        Self::apply(self, &batch)
     }
 }

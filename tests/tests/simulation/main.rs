@@ -56,6 +56,19 @@ fn everything_converges_after_a_bad_day() {
     bad_days(first, number("THRUM_SIM_CASES").unwrap_or(CASES));
 }
 
+/// Seeds that showed a fault once, of the daemon or of a check here.
+const FAILED_ONCE: &[u64] = &[
+    // One of two events at the same position of a forked origin was lost.
+    133_063,
+];
+
+#[test]
+fn what_failed_once_does_not_fail_again() {
+    for seed in FAILED_ONCE {
+        bad_days(*seed, 1);
+    }
+}
+
 #[test]
 fn every_rare_path_is_reached() {
     bad_days(0, FIXED).all_reached();
@@ -98,6 +111,34 @@ fn along_a_line_everything_is_relayed_and_nothing_comes_back() {
     day::quiet_day(&mut world, 60).expect("converges");
     assert_eq!(world.duplicates, 0, "{}", world.report());
     assert_eq!(world.received, world.written * 2, "{}", world.report());
+}
+
+/// All of it before the first periodic pull.
+#[test]
+fn news_that_a_cut_swallowed_is_told_again() {
+    let mut world = World::quiet(2, &[(0, 1)]);
+    world.run_for(world::seconds(5));
+    world.net.cut.insert((0, 1));
+    world.write(0, 1);
+    world.run_for(world::seconds(5));
+    world.net.cut.clear();
+    // The notification times out after 10 seconds, and the first back-off is one of a second.
+    assert!(world.run_until(world::seconds(10), day::all_in_sync), "{}", world.report());
+}
+
+/// All of it before the first periodic pull.
+#[test]
+fn once_a_full_disk_has_space_again_the_rest_is_pulled_within_30_seconds() {
+    let mut world = World::quiet(2, &[(0, 1)]);
+    world.run_for(world::seconds(5));
+    world.nodes[1].log.set_full(true);
+    while world.nodes[1].log.append().is_ok() {}
+    world.log_grew(1);
+    world.write(0, 1);
+    world.run_for(world::seconds(140));
+    assert!(!world.nodes[1].log.held().is_superset(&world.nodes[0].acknowledged));
+    world.nodes[1].log.set_full(false);
+    assert!(world.run_until(world::seconds(31), day::all_in_sync), "{}", world.report());
 }
 
 #[test]

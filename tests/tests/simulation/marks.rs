@@ -22,7 +22,8 @@ const PATHS: &[&str] = &[
     "a checkpoint was reset",
     "an epoch began by a page",
     "an epoch began by a checkpoint",
-    "an epoch began by a head",
+    "an epoch began by a head of a pull",
+    "an epoch began by a head of a notification",
     "an origin forked",
     "a database was lost",
     "a database was restored",
@@ -58,6 +59,10 @@ impl Marks {
     pub fn hit(&mut self, path: &'static str) {
         assert!(PATHS.contains(&path), "{path:?} is not in the list");
         *self.0.entry(path).or_default() += 1;
+    }
+
+    pub fn has(&self, path: &str) -> bool {
+        self.0.contains_key(path)
     }
 
     pub fn add(&mut self, other: &Self) {

@@ -1,7 +1,7 @@
 //! What a daemon does when it is called, as `rpc` and `sync::serve` do it.
 
 use thrum_api::peer::{NotifyParams, PullParams};
-use thrum_api::{DaemonId, ErrorCode, RpcError};
+use thrum_api::{DaemonId, ErrorCode, RpcError, Sequence};
 use thrumd::peer::RefusedToken;
 use thrumd::sync::hub::Input;
 use thrumd::sync::protocol::{receive, serve};
@@ -62,7 +62,7 @@ impl World {
         if began {
             let by_head = answer.is_ok();
             self.marks.hit(if by_head {
-                "an epoch began by a head"
+                "an epoch began by a head of a pull"
             } else {
                 "an epoch began by a checkpoint"
             });
@@ -99,7 +99,7 @@ impl World {
             (events > 0 && applied.applied > 0, "a window was applied"),
             (events > 0 && applied.applied > 0 && synced, "a window and the checkpoint in one"),
             (moved && synced && events == 0, "a checkpoint moved without a pull"),
-            (began && !applied.new_epoch, "an epoch began by a head"),
+            (began && !applied.new_epoch, "an epoch began by a head of a notification"),
             (removed, "a peer was told of its removal"),
         ] {
             if happened {
@@ -117,6 +117,22 @@ impl World {
         if !log_first {
             self.count(node, &applied);
         }
+        if let Ok(answer) = &received.answer {
+            self.check_confirmed(node, peer, answer.held_seq);
+        }
         received.answer.map_or_else(Reply::Refused, Reply::Notified)
+    }
+
+    /// Whoever confirms a position of the peer's log holds all events up to it.
+    fn check_confirmed(&mut self, node: usize, peer: DaemonId, position: Sequence) {
+        if self.nodes.iter().any(|node| node.disk_changed) {
+            return;
+        }
+        let held = self.nodes[node].log.held();
+        let confirmed = self.nodes[self.index_of(peer)].log.up_to(position);
+        if let Some(id) = confirmed.iter().find(|id| !held.contains(id)) {
+            let text = format!("node {node} confirmed {id} and does not hold it");
+            *self.nodes[node].log.fault.lock().unwrap() = Some(text);
+        }
     }
 }

@@ -118,3 +118,66 @@ async fn take(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use thrum_api::{Draft, OriginSequence};
+
+    use super::*;
+    use crate::ids;
+    use crate::log::Log;
+
+    fn open(dir: &tempfile::TempDir) -> Log {
+        Log::open(dir.path(), ids::daemon(), false).unwrap().0
+    }
+
+    /// What a log with one event tells, with the head of another origin of which it relays an event.
+    async fn notification(of: &Log) -> NotifyParams {
+        let body = RawValue::from_string("{}".to_owned()).unwrap();
+        let event_type = "test.happened".to_owned();
+        let draft = Draft { event_id: None, event_type, project: None, body };
+        of.append(vec![draft]).await.unwrap();
+        let news = of.news(ids::daemon(), Place::START).await.unwrap();
+        let mut heads = news.heads.unwrap();
+        let relayed = Head { origin_daemon: ids::daemon(), event_id: ids::event(), ..heads[0] };
+        heads.push(Head { origin_sequence: OriginSequence(3), ..relayed });
+        NotifyParams {
+            daemon_id: of.daemon(),
+            name: None,
+            latest_seq: Sequence(4),
+            latest_id: Some(relayed.event_id),
+            after_seq: Some(Sequence::ZERO),
+            after_id: None,
+            heads: Some(heads),
+            events: news.window,
+            removed: false,
+            reason: None,
+            token: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_window_leaves_out_is_pulled_and_not_confirmed() {
+        let dirs = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
+        let [theirs, ours] = dirs.each_ref().map(open);
+        let params = notification(&theirs).await;
+        let received = receive(&ours, theirs.daemon(), params).await;
+        assert_eq!(received.applied.applied, 1);
+        assert_eq!(received.answer.unwrap().held_seq, Sequence::ZERO);
+        let needed = matches!(received.input, Some(Input::PullNeeded { latest: Sequence(4), .. }));
+        assert!(needed, "{:?}", received.input);
+    }
+
+    #[tokio::test]
+    async fn a_notification_that_our_log_failed_is_pulled_later() {
+        let dirs = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
+        let [theirs, ours] = dirs.each_ref().map(open);
+        let params = notification(&theirs).await;
+        ours.close().await.unwrap();
+        let received = receive(&ours, theirs.daemon(), params).await;
+        assert_eq!(received.answer.unwrap_err().code, ErrorCode::INTERNAL);
+        let needed = matches!(received.input, Some(Input::PullNeeded { .. }));
+        assert!(needed, "{:?}", received.input);
+    }
+}

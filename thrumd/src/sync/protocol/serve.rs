@@ -85,14 +85,41 @@ mod tests {
     use super::*;
     use crate::log::Log;
 
-    #[tokio::test]
-    async fn heads_beyond_the_maximum_are_not_honoured() {
+    async fn log_of(events: usize) -> (tempfile::TempDir, Log) {
         let dir = tempfile::TempDir::new().unwrap();
         let (log, _) = Log::open(dir.path(), crate::ids::daemon(), false).unwrap();
-        let body = RawValue::from_string("{}".to_owned()).unwrap();
-        let event_type = "test.happened".to_owned();
-        let draft = Draft { event_id: None, event_type, project: None, body };
-        log.append(vec![draft]).await.unwrap();
+        for _ in 0..events {
+            let body = RawValue::from_string("{}".to_owned()).unwrap();
+            let event_type = "test.happened".to_owned();
+            let draft = Draft { event_id: None, event_type, project: None, body };
+            log.append(vec![draft]).await.unwrap();
+        }
+        (dir, log)
+    }
+
+    #[tokio::test]
+    async fn a_page_names_the_epoch_and_the_hub_learns_where_the_reader_continues() {
+        let (_dir, log) = log_of(5).await;
+        let params = PullParams { limit: Some(2), ..PullParams::default() };
+        let (page, input) = serve(&log, crate::ids::daemon(), params).await;
+        assert_eq!(page.unwrap().epoch, Some(log.head().epoch));
+        let Some(Input::PageServed { next, more: true, .. }) = input else { panic!("{input:?}") };
+        assert_eq!(next.sequence.0, 2);
+    }
+
+    #[tokio::test]
+    async fn a_head_of_ours_that_we_never_wrote_begins_an_epoch() {
+        let (_dir, log) = log_of(2).await;
+        let (before, mut have) = (log.head().epoch, log.heads().await.unwrap());
+        have[0].origin_sequence = OriginSequence(9);
+        let params = PullParams { have: Some(have), ..PullParams::default() };
+        serve(&log, crate::ids::daemon(), params).await.0.unwrap();
+        assert_ne!(log.head().epoch, before);
+    }
+
+    #[tokio::test]
+    async fn heads_beyond_the_maximum_are_not_honoured() {
+        let (_dir, log) = log_of(1).await;
         let unknown = |n: usize| Head {
             origin_daemon: DaemonId::from_ulid(Ulid::from(n as u128)),
             origin_epoch: Epoch::from_ulid(Ulid::from(n as u128)),
