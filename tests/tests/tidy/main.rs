@@ -170,6 +170,18 @@ fn every_test_that_the_architecture_names_is_there() {
     }
 }
 
+/// reqwest takes proxies from the environment by itself. Our HTTP never leaves this machine, and carries secrets.
+#[test]
+fn no_http_client_uses_a_proxy() {
+    for path in ["thrumd/src", "thrum-ctl/src"].into_iter().flat_map(sources_below) {
+        let text = fs::read_to_string(&path).unwrap();
+        let made =
+            text.matches("Client::builder()").count() + text.matches("Client::new()").count();
+        let without = text.matches(".no_proxy()").count();
+        assert!(!text.contains("reqwest") || made == without, "{}: add no_proxy()", path.display());
+    }
+}
+
 /// A link that leads nowhere stops a new reader.
 #[test]
 fn links_between_documents_lead_somewhere() {

@@ -42,7 +42,8 @@ impl Client {
     /// The most helpful one if no endpoint accepts connections.
     pub async fn find(endpoints: &Endpoints) -> Result<Self, Error> {
         let endpoint = connect::first(&endpoints.candidates()).await?;
-        let http = reqwest::Client::builder().unix_socket(endpoint.path.as_path()).build();
+        let http =
+            reqwest::Client::builder().no_proxy().unix_socket(endpoint.path.as_path()).build();
         let http = http.map_err(|error| Error::io("can't make an HTTP client", root(error)))?;
         Ok(Self { endpoint, http, watch: None })
     }

@@ -122,7 +122,10 @@ async fn wait_for_exit(pid: u32) -> Result<(), Error> {
     while is_running(pid) {
         if begin.elapsed() > TIMEOUT {
             return Err(Error::failed(
-                format!("thrumd (pid {pid}) is still running 90s after it was told to stop"),
+                format!(
+                    "thrumd (pid {pid}) is still running {}s after it was told to stop",
+                    TIMEOUT.as_secs()
+                ),
                 format!(
                     "see what it does: thrum daemon logs; kill -9 {pid} loses nothing acknowledged"
                 ),

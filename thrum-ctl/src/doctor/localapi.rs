@@ -76,7 +76,7 @@ fn parse(body: &[u8]) -> Tailscaled {
 async fn status_at(socket: &Path) -> io::Result<Vec<u8>> {
     // tailscaled refuses any other host.
     let url = "http://local-tailscaled.sock/localapi/v0/status?peers=false";
-    let http = reqwest::Client::builder().unix_socket(socket).timeout(LIMIT).build();
+    let http = reqwest::Client::builder().no_proxy().unix_socket(socket).timeout(LIMIT).build();
     let response = http.map_err(io_error)?.get(url).send().await.map_err(io_error)?;
     match response.status() {
         status if status.is_success() => Ok(response.bytes().await.map_err(io_error)?.to_vec()),

@@ -9,21 +9,14 @@ use super::state::OWN_SOURCE;
 use super::transaction::{QuarantineEntry, WriteTransaction};
 
 /// Completes "can't ..." in errors.
-pub(super) const ACTION: &str = "move damaged events to quarantine";
+pub(super) const ACTION: &str = "move a damaged event to quarantine";
 
-/// Moves damaged rows to quarantine. Their positions stay empty. The peers' logs are pulled from their
-/// start again (cheap, because of `have`), so that good copies come back, at new positions.
+/// Moves a damaged row to quarantine. Its position stays empty. The peers' logs are pulled from their
+/// start again (cheap, because of `have`), so that a good copy comes back, at a new position.
 pub(super) fn quarantine(
     write: &mut WriteTransaction<'_>,
-    sequences: &[Sequence],
+    sequence: Sequence,
 ) -> rusqlite::Result<()> {
-    for sequence in sequences {
-        quarantine_row(write, *sequence)?;
-    }
-    Ok(())
-}
-
-fn quarantine_row(write: &mut WriteTransaction<'_>, sequence: Sequence) -> rusqlite::Result<()> {
     let found = write
         .conn
         .prepare_cached(

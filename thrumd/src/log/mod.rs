@@ -270,15 +270,20 @@ impl Log {
         read: impl FnOnce(&Connection) -> rusqlite::Result<ReadResult<T>> + Send + 'static,
     ) -> Result<T, LogError> {
         let ReadResult { answer, damaged } = self.inner.readers.read(action, read).await?;
-        if !damaged.is_empty() {
+        let mut moved = false;
+        // A transaction for each: one that the disk has no space for holds up neither the others nor appends.
+        for sequence in damaged {
             let work =
-                move |write: &mut WriteTransaction<'_>| Ok(damage::quarantine(write, &damaged)?);
+                move |write: &mut WriteTransaction<'_>| Ok(damage::quarantine(write, sequence)?);
             match self.write(Priority::Peer, damage::ACTION, 0, work).await {
-                Ok(()) => self.inner.damaged_rows.send_replace(()),
+                Ok(()) => moved = true,
                 Err(error) => {
-                    tracing::error!(error = %Chain(&error), "damaged events stay in the log")
+                    tracing::error!(%sequence, error = %Chain(&error), "a damaged event stays in the log");
                 }
             }
+        }
+        if moved {
+            self.inner.damaged_rows.send_replace(());
         }
         Ok(answer)
     }

@@ -196,11 +196,10 @@ impl LogStore {
         read: impl FnOnce(&Connection) -> rusqlite::Result<ReadResult<T>>,
     ) -> Result<T, LogError> {
         let found = self.read(action, read)?;
-        if !found.damaged.is_empty() {
-            let work =
-                |write: &mut WriteTransaction<'_>| Ok(damage::quarantine(write, &found.damaged)?);
+        for sequence in found.damaged {
+            let work = |write: &mut WriteTransaction<'_>| Ok(damage::quarantine(write, sequence)?);
             if let Err(error) = self.write(damage::ACTION, work) {
-                tracing::error!(error = %Chain(&error), "damaged events stay in the log");
+                tracing::error!(%sequence, error = %Chain(&error), "a damaged event stays in the log");
             }
         }
         Ok(found.answer)

@@ -3,8 +3,6 @@
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +16,7 @@ use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connecti
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::dial::{DialError, dial};
@@ -81,21 +80,21 @@ impl Service<Uri> for Connector {
         let tailnet = self.tailnet.clone();
         Box::pin(async move {
             let (address, stream) = dial(&tailnet, &addresses(&uri)).await?;
-            Ok(TokioIo::new(PeerStream { stream, info: PeerConnection::to(address) }))
+            Ok(TokioIo::new(PeerStream { stream, connection: PeerConnection::to(address) }))
         })
     }
 }
 
 /// Which connection carried a request.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) struct PeerConnection {
     pub(super) address: SocketAddr,
-    answered: Arc<AtomicBool>,
+    opened: Instant,
 }
 
 impl PeerConnection {
     fn to(address: SocketAddr) -> Self {
-        Self { address, answered: Arc::default() }
+        Self { address, opened: Instant::now() }
     }
 
     /// The connection that carries the request, once there is one.
@@ -105,26 +104,21 @@ impl PeerConnection {
         extensions.remove()
     }
 
-    /// Marks that a complete answer was received over it.
-    pub(super) fn set_answered(&self) {
-        self.answered.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a complete answer was received over it before: then it was reused.
-    pub(super) fn was_kept(&self) -> bool {
-        self.answered.load(Ordering::Relaxed)
+    /// Whether it was opened before this moment and kept since.
+    pub(super) fn was_kept_since(&self, moment: Instant) -> bool {
+        self.opened < moment
     }
 }
 
 /// A stream to a peer, with the address that it is connected to.
 pub(super) struct PeerStream {
     stream: tailnet::Connection,
-    info: PeerConnection,
+    connection: PeerConnection,
 }
 
 impl Connection for PeerStream {
     fn connected(&self) -> Connected {
-        Connected::new().extra(self.info.clone())
+        Connected::new().extra(self.connection)
     }
 }
 

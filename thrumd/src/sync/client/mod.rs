@@ -80,15 +80,15 @@ struct Exchange {
     bytes: Bytes,
 }
 
-/// Why there was no answer, and whether a retry over another connection may get one.
+/// Why there was no answer, and the connection that broke, if one did.
 struct Failed {
     error: ClientError,
-    again: bool,
+    connection: Option<PeerConnection>,
 }
 
 impl From<ClientError> for Failed {
     fn from(error: ClientError) -> Self {
-        Self { error, again: false }
+        Self { error, connection: None }
     }
 }
 
@@ -128,7 +128,7 @@ impl Client {
                 match self.exchange::<M>(peer, addresses, first, token, &body, bounds).await {
                     // The other side closed the kept connection at the same time. Every method may be
                     // called twice.
-                    Err(Failed { again: true, .. }) => {}
+                    Err(Failed { connection: Some(kept), .. }) if kept.was_kept_since(begun) => {}
                     ended => return ended.map_err(|failed| failed.error),
                 }
             }
@@ -179,15 +179,14 @@ impl Client {
         };
         let connection = PeerConnection::of(&captured);
         let broken = |source: BoxError| {
-            let again = connection.as_ref().is_some_and(PeerConnection::was_kept);
-            let address = connection.as_ref().map_or(first, |it| it.address);
-            Failed { error: ClientError::Broken { address, method: M::NAME, source }, again }
+            let address = connection.map_or(first, |it| it.address);
+            Failed { error: ClientError::Broken { address, method: M::NAME, source }, connection }
         };
         let response = response.map_err(|error| match dial_error(&error) {
             Some(error) => error.of(peer).into(),
             None => broken(error.into()),
         })?;
-        let Some(connection) = connection.clone() else {
+        let Some(connection) = connection else {
             return Err(broken("it arrived over an unknown connection".into()));
         };
         let address = connection.address;
@@ -208,7 +207,6 @@ impl Client {
                 bytes.extend_from_slice(&data);
             }
         }
-        connection.set_answered();
         Ok(Exchange { connection, status, bytes: bytes.freeze() })
     }
 }

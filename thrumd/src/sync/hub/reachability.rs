@@ -82,6 +82,8 @@ impl Reachability {
     pub(super) fn not_reached(&mut self, context: &mut Context<'_>) {
         let mut failures = match self.obstacle {
             Obstacle::Unreachable(failures) => failures,
+            // The other request that was under way failed, too: that makes no sooner retry.
+            Obstacle::TokenRefused { retry_at } if retry_at > context.now => return,
             Obstacle::None | Obstacle::TokenRefused { .. } => Failures::default(),
         };
         context.record(&mut failures, FailureKind::Unreachable);

@@ -137,7 +137,8 @@ impl Client {
         name: &'static str,
         query: &[(&str, &str)],
     ) -> Result<RequestBuilder, ApiError> {
-        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let builder =
+            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let (builder, authority) = match &self.endpoint {
             Endpoint::Unix(path) => (builder.unix_socket(path.as_path()), LOCAL_HOST.to_owned()),
             Endpoint::Tcp { port, .. } => (builder, format!("127.0.0.1:{port}")),

@@ -181,6 +181,17 @@ fn a_refused_token_is_tried_every_5_minutes_and_is_no_failure() {
 }
 
 #[test]
+fn another_request_that_breaks_does_not_shorten_the_wait_after_a_refused_token() {
+    let mut harness = Harness::settled(&[peer(1)]);
+    let (_, notify, ..) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
+    let (_, pull) = only(pulls(&harness.give(Input::SyncNow(None))));
+    harness.pulled(peer(1), pull, PullResult::Failed(token_refused()));
+    harness.notified(peer(1), notify, NotifyResult::Failed(unreachable()));
+    assert_eq!(harness.give(Input::NetworkChanged), []);
+    assert_eq!(harness.pass(Duration::from_secs(299)), []);
+}
+
+#[test]
 fn a_removal_by_the_peer_counts_as_a_refused_token() {
     let mut harness = Harness::settled(&[peer(1)]);
     let actions = harness.give(Input::RemovedByPeer(peer(1)));
