@@ -182,6 +182,33 @@ fn no_http_client_uses_a_proxy() {
     }
 }
 
+#[test]
+fn every_message_that_the_operations_page_quotes_is_in_the_sources() {
+    let mut sources = String::new();
+    for path in ["thrumd/src", "thrum-ctl/src", "thrum-api/src"].into_iter().flat_map(sources_below)
+    {
+        for line in fs::read_to_string(path).unwrap().lines() {
+            // A text that goes on in the next line.
+            let line = line.trim_start();
+            sources += line.strip_suffix('\\').unwrap_or(line);
+            if !line.ends_with('\\') {
+                sources.push('\n');
+            }
+        }
+    }
+    let page = read("docs/operations.md");
+    let (_, table) = page.split_once("## Troubleshooting by message").unwrap();
+    let quoted: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(message, _)| message)
+        .collect();
+    assert!(quoted.len() > 10, "{quoted:?}");
+    for part in quoted.iter().flat_map(|message| message.split("...")).map(str::trim) {
+        assert!(part.len() < 4 || sources.contains(part), "no program says {part:?}");
+    }
+}
+
 /// A link that leads nowhere stops a new reader.
 #[test]
 fn links_between_documents_lead_somewhere() {
