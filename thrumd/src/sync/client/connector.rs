@@ -13,7 +13,7 @@ use hyper::Uri;
 use hyper::http::Extensions;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -27,14 +27,14 @@ pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
 
 /// Idle connections kept for each peer.
 const MAX_IDLE: usize = 2;
-/// Idle connections are closed after this: they may be dead, and finding out costs a time-out.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Idle connections are not used after this: they may be dead, and finding out costs a time-out.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A client without any connections.
-pub(super) fn new_client(tailnet: &Tailnet) -> HttpClient {
+/// A client without any connections. Its pool has no timer, which would wake an idle daemon: how long a connection
+/// was idle is checked when one is wanted.
+pub(super) fn new_client(tailnet: &Tailnet, idle_timeout: Duration) -> HttpClient {
     Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_idle_timeout(idle_timeout)
         .pool_max_idle_per_host(MAX_IDLE)
         .build(Connector { tailnet: tailnet.clone() })
 }

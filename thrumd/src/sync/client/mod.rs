@@ -23,7 +23,7 @@ use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PULL_ANSWER_MAX_BYTES};
 use thrum_api::{ErrorCode, Method, RpcError, Token};
 use tokio::time::{Instant, sleep, timeout};
 
-use connector::{HttpClient, PeerConnection, new_client, uri};
+use connector::{HttpClient, IDLE_TIMEOUT, PeerConnection, new_client, uri};
 pub(super) use dial::{DialError, dial};
 use error::{BoxError, sanitize};
 pub use error::{ClientError, known_reason};
@@ -70,6 +70,7 @@ pub struct Answer<R> {
 #[derive(Clone)]
 pub struct Client {
     tailnet: Tailnet,
+    idle_timeout: Duration,
     http: Arc<Mutex<HttpClient>>,
 }
 
@@ -95,13 +96,17 @@ impl From<ClientError> for Failed {
 impl Client {
     /// Creates a client that dials through this tailnet.
     pub fn new(tailnet: Tailnet) -> Self {
-        let http = Arc::new(Mutex::new(new_client(&tailnet)));
-        Self { tailnet, http }
+        Self::with_idle_timeout(tailnet, IDLE_TIMEOUT)
+    }
+
+    fn with_idle_timeout(tailnet: Tailnet, idle_timeout: Duration) -> Self {
+        let http = Arc::new(Mutex::new(new_client(&tailnet, idle_timeout)));
+        Self { tailnet, idle_timeout, http }
     }
 
     /// Closes idle connections now, and connections in use after their request.
     pub fn forget_connections(&self) {
-        *self.http.lock() = new_client(&self.tailnet);
+        *self.http.lock() = new_client(&self.tailnet, self.idle_timeout);
     }
 
     /// Calls `M` at the first of these addresses that accepts a connection.

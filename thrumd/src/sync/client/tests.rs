@@ -87,7 +87,11 @@ impl Peer {
 }
 
 fn client() -> Client {
-    Client::new(Tailnet::Loopback(Loopback::new("here".into())))
+    Client::new(tailnet())
+}
+
+fn tailnet() -> Tailnet {
+    Tailnet::Loopback(Loopback::new("here".into()))
 }
 
 async fn ask(
@@ -107,22 +111,15 @@ async fn until(mut done: impl FnMut() -> bool) {
     timeout(Duration::from_secs(30), waiting).await.expect("in time");
 }
 
-async fn advance(time: Duration) {
-    tokio::time::pause();
-    tokio::time::advance(time).await;
-    tokio::time::resume();
-}
-
 #[tokio::test]
-async fn a_connection_is_kept_for_30_seconds_and_no_longer() {
-    let (client, peer) = (client(), Peer::start(usize::MAX).await);
-    ask(&client, "peer", &[peer.address]).await.unwrap();
-    advance(Duration::from_secs(25)).await;
-    ask(&client, "peer", &[peer.address]).await.unwrap();
-    assert_eq!(peer.accepted(), 1);
-    advance(Duration::from_secs(31)).await;
-    ask(&client, "peer", &[peer.address]).await.unwrap();
-    assert_eq!(peer.accepted(), 2);
+async fn a_connection_is_used_again_unless_it_was_idle_for_too_long() {
+    let peer = Peer::start(usize::MAX).await;
+    let brief = Client::with_idle_timeout(tailnet(), Duration::from_nanos(1));
+    for (client, connections) in [(client(), 1), (brief, 3)] {
+        ask(&client, "peer", &[peer.address]).await.unwrap();
+        ask(&client, "peer", &[peer.address]).await.unwrap();
+        assert_eq!(peer.accepted(), connections);
+    }
 }
 
 #[tokio::test]
