@@ -1,8 +1,9 @@
 //! Pairing and removing, as the joining side (`sync::join`) does it.
 
-use thrum_api::peer::{NotifyParams, PairRequestParams, Paired};
+use thrum_api::peer::{PairRequestParams, Paired};
 use thrum_api::{ErrorCode, Token};
 use thrumd::sync::hub::Input;
+use thrumd::sync::protocol::removal_notice;
 
 use crate::net::{Message, Reply, Request};
 use crate::node::Asked;
@@ -36,20 +37,8 @@ impl World {
         life.pairings.forget_replaced(id);
         // What a full disk refuses a person tries again.
         drop(self.nodes[node].log.store().reset_checkpoint(id));
-        let head = self.nodes[node].log.store().head().place;
-        let params = NotifyParams {
-            daemon_id: self.nodes[node].id,
-            name: None,
-            latest_seq: head.sequence,
-            latest_id: head.event_id,
-            after_seq: None,
-            after_id: None,
-            heads: None,
-            events: None,
-            removed: true,
-            reason: None,
-            token: None,
-        };
+        let latest = self.nodes[node].log.store().head().place;
+        let params = removal_notice(self.nodes[node].id, latest, None);
         let request = Request::Notify(Box::new(params));
         let message = Message { token: Some(removed.token), request };
         self.call(node, peer, Asked::Goodbye, message, seconds(2));

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use thrum_api::local::{PeerJoinResult, PeerRemoveResult, PeerResolveResult};
 use thrum_api::peer::{
-    NotifyParams, PairRequest, PairRequestParams, Paired, PeerInfo, PeerInfoParams, SyncNotify,
-    SyncPeerInfo,
+    PairRequest, PairRequestParams, Paired, PeerInfo, PeerInfoParams, SyncNotify, SyncPeerInfo,
 };
 use thrum_api::{ErrorCode, PairingCode, RpcError, names};
 use tokio::time::{Instant, sleep, timeout};
@@ -17,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use refusal::{is_itself, refused, unreachable};
 
 use super::client::{Answer, Bounds, ClientError};
+use super::protocol::removal_notice;
 use super::shared::{Message, Shared, chain};
 use crate::clock;
 use crate::peer::{Peer, RegistryError};
@@ -261,20 +261,7 @@ async fn notify_removed(
     peer: &Peer,
     why: Option<&'static str>,
 ) -> Result<(), ClientError> {
-    let head = shared.log.head().place;
-    let params = NotifyParams {
-        daemon_id: shared.log.daemon(),
-        name: None,
-        latest_seq: head.sequence,
-        latest_id: head.event_id,
-        after_seq: None,
-        after_id: None,
-        heads: None,
-        events: None,
-        removed: true,
-        reason: why.map(str::to_owned),
-        token: None,
-    };
+    let params = removal_notice(shared.log.daemon(), shared.log.head().place, why);
     let addresses = shared.locate(peer).await?;
     let token = Some(&peer.token);
     let client = &shared.client;

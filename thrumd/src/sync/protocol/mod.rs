@@ -12,7 +12,7 @@ mod rollback;
 mod serve;
 
 pub use mismatch::CheckpointMismatch;
-pub use notify::{NotifyStep, confirmed_by, next_step};
+pub use notify::{NotifyStep, confirmed_by, next_step, removal_notice};
 pub use pull::{Pull, request, split};
 pub use receive::{Received, receive};
 pub use replica::ReplicaLog;

@@ -23,6 +23,23 @@ pub enum NotifyStep {
     },
 }
 
+/// The notification that tells a peer that it was removed. `latest` is the end of our log.
+pub fn removal_notice(daemon: DaemonId, latest: Place, reason: Option<&str>) -> NotifyParams {
+    NotifyParams {
+        daemon_id: daemon,
+        name: None,
+        latest_seq: latest.sequence,
+        latest_id: latest.event_id,
+        after_seq: None,
+        after_id: None,
+        heads: None,
+        events: None,
+        removed: true,
+        reason: reason.map(str::to_owned),
+        token: None,
+    }
+}
+
 /// Reads the news for a peer. `name` is the name of this daemon.
 ///
 /// # Errors
