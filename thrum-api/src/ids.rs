@@ -171,14 +171,14 @@ impl Head {
 /// Two logs that hold the same event at the same position are taken to be equal up to there (log
 /// matching, as in Raft).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Place {
+pub struct LogPosition {
     /// The position.
     pub sequence: Sequence,
     /// The event there.
     pub event_id: Option<EventId>,
 }
 
-impl Place {
+impl LogPosition {
     /// Before the first event of any log.
     pub const START: Self = Self { sequence: Sequence::ZERO, event_id: None };
 }

@@ -210,8 +210,8 @@ mod tests {
         std::fs::write(git.join("config"), "[remote \"origin\"]\n\turl = git@h.org:a/b.git\n")
             .unwrap();
         std::fs::write(git.join("worktrees/tree/commondir"), "../..\n").unwrap();
-        let place = format!("gitdir: {}\n", git.join("worktrees/tree").display());
-        std::fs::write(tree.join(".git"), place).unwrap();
+        let pointer = format!("gitdir: {}\n", git.join("worktrees/tree").display());
+        std::fs::write(tree.join(".git"), pointer).unwrap();
         assert_eq!(of(&inside), "h.org/a/b");
         assert_eq!(of(&tree), "h.org/a/b");
     }

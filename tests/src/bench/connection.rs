@@ -42,12 +42,12 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Everything that comes after this place.
-    pub(super) fn after(daemon: &Daemon, place: Sequence) -> Self {
+    /// Everything that comes after this position.
+    pub(super) fn after(daemon: &Daemon, position: Sequence) -> Self {
         let mut stream = connect_unix(&daemon.socket()).expect("the daemon's socket");
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream
-            .write_all(&http::request("GET", &format!("/events?after={place}"), &[], b""))
+            .write_all(&http::request("GET", &format!("/events?after={position}"), &[], b""))
             .unwrap();
         Self { lines: BufReader::new(stream) }
     }

@@ -96,7 +96,7 @@ pub(super) fn travel(
     ours
 }
 
-/// The same row at another place, so that it can be inserted again.
+/// The same row at another position, so that it can be inserted again.
 pub(super) fn renumbered(
     row: &[Vec<rusqlite::types::Value>],
     number: usize,

@@ -2,7 +2,7 @@
 //! its tasks do.
 
 use thrum_api::peer::{Notified, PullPage};
-use thrum_api::{ErrorCode, Place, SequencedEvent};
+use thrum_api::{ErrorCode, LogPosition, SequencedEvent};
 use thrumd::log::{Applied, Batch, Incoming, LogError};
 use thrumd::sync::hub::{
     Action, Failure, FailureKind, Input, NotifyRequest, NotifyResult, OperationId, PullReason,
@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    fn fetch(&mut self, node: usize, operation: OperationId, after: Place) {
+    fn fetch(&mut self, node: usize, operation: OperationId, after: LogPosition) {
         let is_still = self.is_still(node, operation);
         let have = self.nodes[node].log.store().heads();
         let have = have.map_err(|error| local(&error));
@@ -266,7 +266,8 @@ impl World {
                     (params.heads, params.events) = (None, None);
                     (params.after_seq, params.after_id) = (None, None);
                 }
-                let latest = Place { sequence: params.latest_seq, event_id: params.latest_id };
+                let latest =
+                    LogPosition { sequence: params.latest_seq, event_id: params.latest_id };
                 let asked = Asked::Notified(operation, latest);
                 let message =
                     Message { token: Some(entry.token), request: Request::Notify(params) };

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use thrum_api::local::EventListParams;
 use thrum_api::{
-    DaemonId, Draft, Epoch, EventId, Head, Place, Sequence, SequencedEvent, Timestamp,
+    DaemonId, Draft, Epoch, EventId, Head, LogPosition, Sequence, SequencedEvent, Timestamp,
 };
 use thrumd::log::{
     Applied, Batch, Checkpoint, Environment, Incoming, LogError, LogHead, LogStore, Missing, News,
@@ -109,9 +109,9 @@ impl SimLog {
         Arc::clone(&held.1)
     }
 
-    /// The events up to a place.
-    pub fn up_to(&self, place: Sequence) -> Vec<EventId> {
-        let sql = format!("SELECT event_id FROM events WHERE sequence <= {}", place.0);
+    /// The events up to a position.
+    pub fn up_to(&self, position: Sequence) -> Vec<EventId> {
+        let sql = format!("SELECT event_id FROM events WHERE sequence <= {}", position.0);
         select(self.store().connection(), &sql).into_iter().map(|(id, _)| id).collect()
     }
 
@@ -128,13 +128,13 @@ impl SimLog {
         let mut store = self.store();
         let before = store.checkpoint(batch.peer)?;
         let applied = store.apply(batch)?;
-        let after = store.checkpoint(batch.peer)?.place;
-        let was_reset = before.place.sequence < batch.from.place.sequence;
+        let after = store.checkpoint(batch.peer)?.position;
+        let was_reset = before.position.sequence < batch.from.position.sequence;
         let other_log =
             batch.epoch.is_some() && before.epoch.is_some_and(|it| batch.epoch != Some(it));
-        let moves_back = after.sequence < before.place.sequence && !other_log;
-        if after != before.place && (was_reset || moves_back) {
-            let text = format!("a checkpoint moved from {:?} to {after:?}", before.place);
+        let moves_back = after.sequence < before.position.sequence && !other_log;
+        if after != before.position && (was_reset || moves_back) {
+            let text = format!("a checkpoint moved from {:?} to {after:?}", before.position);
             *self.fault.lock().unwrap() = Some(text);
         }
         Ok(applied)
@@ -228,7 +228,7 @@ impl ReplicaLog for SimLog {
         self.store().page(&request)
     }
 
-    async fn news(&self, peer: DaemonId, after: Place) -> Answer<News> {
+    async fn news(&self, peer: DaemonId, after: LogPosition) -> Answer<News> {
         self.store().news(peer, after)
     }
 

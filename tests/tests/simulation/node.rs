@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use rusqlite::Connection;
-use thrum_api::{DaemonId, EventId, Place, SequencedEvent, Token};
+use thrum_api::{DaemonId, EventId, LogPosition, SequencedEvent, Token};
 use thrumd::peer::{Pairing, Peer, Registry};
 use thrumd::sync::hub::{Hub, OperationId};
 use thrumd::sync::pairings::{KnownTokens, Pairings};
@@ -70,7 +70,7 @@ pub struct Call {
 #[derive(Debug, Clone)]
 pub enum Asked {
     Page(OperationId),
-    Notified(OperationId, Place),
+    Notified(OperationId, LogPosition),
     Goodbye,
     Pair,
     /// The first request with a new token, and how often it was tried.

@@ -37,7 +37,7 @@ impl World {
         life.pairings.forget_replaced(id);
         // What a full disk refuses a person tries again.
         drop(self.nodes[node].log.store().reset_checkpoint(id));
-        let latest = self.nodes[node].log.store().head().place;
+        let latest = self.nodes[node].log.store().head().position;
         let params = removal_notice(self.nodes[node].id, latest, None);
         let request = Request::Notify(Box::new(params));
         let message = Message { token: Some(removed.token), request };

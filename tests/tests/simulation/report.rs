@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use thrum_api::Place;
+use thrum_api::LogPosition;
 
 use crate::world::World;
 
 impl World {
-    pub fn checkpoint(&self, node: usize, peer: usize) -> Place {
-        self.nodes[node].log.store().checkpoint(self.nodes[peer].id).unwrap().place
+    pub fn checkpoint(&self, node: usize, peer: usize) -> LogPosition {
+        self.nodes[node].log.store().checkpoint(self.nodes[peer].id).unwrap().position
     }
 
     /// Who waits for what, and what happened last.
@@ -32,7 +32,7 @@ impl World {
                 let peer_id = self.nodes[*peer].id;
                 let view = node.life.as_ref().and_then(|life| life.hub.snapshot(peer_id));
                 let at = self.checkpoint(n, *peer).sequence;
-                let end = self.nodes[*peer].log.store().head().place.sequence;
+                let end = self.nodes[*peer].log.store().head().position.sequence;
                 text += &format!("  of node {peer}: checkpoint {at} of {end}, {view:?}\n");
             }
         }

@@ -86,13 +86,13 @@ impl World {
     fn take_notification(&mut self, node: usize, peer: DaemonId, params: NotifyParams) -> Reply {
         let (events, removed) = (params.events.as_ref().map_or(0, Vec::len), params.removed);
         let log = &self.nodes[node].log;
-        let before = log.store().checkpoint(peer).unwrap().place;
+        let before = log.store().checkpoint(peer).unwrap().position;
         let epoch = log.store().head().epoch;
         let received = ready(receive(log, peer, params));
         let applied = received.applied;
         self.trace.note(self.now, node, &applied);
         let log = &self.nodes[node].log;
-        let moved = log.store().checkpoint(peer).unwrap().place != before;
+        let moved = log.store().checkpoint(peer).unwrap().position != before;
         let began = log.store().head().epoch != epoch;
         let synced = matches!(received.input, Some(Input::Synced { .. }));
         for (happened, mark) in [

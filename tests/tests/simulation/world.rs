@@ -280,7 +280,7 @@ impl World {
     }
 
     pub fn log_grew(&mut self, node: usize) {
-        let head = self.nodes[node].log.store().head().place.sequence;
+        let head = self.nodes[node].log.store().head().position.sequence;
         self.input(node, Input::Head(head));
     }
 

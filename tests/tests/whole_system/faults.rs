@@ -36,8 +36,8 @@ fn every_acknowledged_append_survives_kill_9() {
         daemon.ended();
         daemon.start_again();
         let events = daemon.events();
-        for (place, event) in events.iter().enumerate() {
-            assert_eq!(event.sequence, Sequence(place as u64 + 1), "a gap in the log");
+        for (position, event) in events.iter().enumerate() {
+            assert_eq!(event.sequence, Sequence(position as u64 + 1), "a gap in the log");
         }
         let texts = daemon.texts();
         let held: BTreeSet<_> = texts.iter().cloned().collect();

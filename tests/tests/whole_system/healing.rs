@@ -57,7 +57,7 @@ fn a_database_deleted_while_the_peer_is_away_loses_nothing() {
     laptop.stop();
     laptop.delete_database();
     laptop.start_again();
-    // More than it had before, so that its places lie beyond the peer's checkpoint.
+    // More than it had before, so that its positions lie beyond the peer's checkpoint.
     laptop.append((0..40).map(|n| format!("new {n}")));
     server.start_again();
     assert_eq!(converge(SHORT, &[&laptop, &server]), 60);
@@ -103,7 +103,7 @@ fn both_histories_survive_when_a_restored_database_went_further_than_before() {
     restored(15);
 }
 
-/// The hub loses two events of others and gets the last of them back at its old place, behind one that
+/// The hub loses two events of others and gets the last of them back at its old position, behind one that
 /// is new: the checkpoint of a peer that was away matches by chance.
 #[test]
 fn a_restored_hub_whose_log_matches_by_chance_hides_nothing() {

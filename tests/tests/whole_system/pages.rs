@@ -27,7 +27,7 @@ fn page(events: Vec<Value>, next: u64, more: bool) -> Answer {
     let events: Vec<_> = events
         .into_iter()
         .enumerate()
-        .map(|(place, event)| json!({"sequence": place + 1, "event": event}))
+        .map(|(position, event)| json!({"sequence": position + 1, "event": event}))
         .collect();
     Answer::Result(json!({
         "events": events, "next_seq": next, "next_id": (next > 0).then(|| id(next)),

@@ -142,8 +142,8 @@ fn heads_leave_out_what_the_caller_holds_and_only_that() {
     daemon.append(0..10);
     let peer = Peer::of(&daemon);
     let all = events_of(&peer.result("sync.pull", &json!({"after_seq": 0})));
-    let head_at = |place: usize, id: &Value| {
-        let event = &all[place - 1]["event"];
+    let head_at = |position: usize, id: &Value| {
+        let event = &all[position - 1]["event"];
         json!([{"origin_daemon": event["origin_daemon"], "origin_epoch": event["origin_epoch"],
             "origin_sequence": event["origin_sequence"], "event_id": id}])
     };

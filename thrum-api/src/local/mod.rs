@@ -43,7 +43,7 @@ surface! {
     /// Opens a pairing session and returns its code.
     PeerAdd = "peer.add": PeerAddParams => PeerAddResult;
     /// Waits for the next news of a pairing session. Closing the connection ends the session.
-    PeerWait = "peer.wait": PeerWaitParams => PairingNews;
+    PeerWait = "peer.wait": PeerWaitParams => PairingUpdate;
     /// Ends a pairing session.
     PeerCancel = "peer.cancel": PeerCancelParams => Empty;
     /// Identifies a host before its code is asked for.

@@ -37,7 +37,7 @@ pub struct PeerWaitParams {
 /// What happened in a pairing session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "news", rename_all = "snake_case")]
-pub enum PairingNews {
+pub enum PairingUpdate {
     /// A machine tried a wrong code.
     WrongCode {
         /// The caller: its address, and on a tailnet its name and owner.
@@ -136,7 +136,7 @@ pub struct PeerListResult {
     pub pairing: Option<OpenPairing>,
     /// How the last pairing session ended, if that was within the last hour and none is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_pairing: Option<PairingNews>,
+    pub last_pairing: Option<PairingUpdate>,
 }
 
 /// An open pairing session. Its code is not shown again.

@@ -22,7 +22,7 @@ pub struct HealthResult {
     pub uptime_ms: u64,
     /// Epoch of its log.
     pub epoch: Epoch,
-    /// Last place of its log.
+    /// Last position of its log.
     pub head_seq: Sequence,
     /// The state directory.
     pub state_dir: String,

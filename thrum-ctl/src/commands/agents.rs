@@ -24,8 +24,8 @@ pub async fn run(args: &AgentsArgs, context: &mut Context<'_>) -> Result<(), Err
         return Ok(());
     }
     if list.agents.is_empty() {
-        let place = project.map_or_else(String::new, |project| format!(" in {project}"));
-        printer.note(&format!("No agents seen{place} yet."));
+        let scope = project.map_or_else(String::new, |project| format!(" in {project}"));
+        printer.note(&format!("No agents seen{scope} yet."));
         return Ok(());
     }
     let now = clock::now();

@@ -2,7 +2,7 @@ use serde_json::json;
 use thrum_api::duration::rounded;
 use thrum_api::limits::{DEFAULT_PORT, PAIRING_ATTEMPTS};
 use thrum_api::local::{
-    PairingNews, PeerAdd, PeerAddResult, PeerCancel, PeerCancelParams, PeerJoin, PeerJoinParams,
+    PairingUpdate, PeerAdd, PeerAddResult, PeerCancel, PeerCancelParams, PeerJoin, PeerJoinParams,
     PeerList, PeerResolve, PeerResolveParams, PeerResolveResult, PeerWait, PeerWaitParams,
 };
 use thrum_api::method::Empty;
@@ -76,12 +76,12 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
         let news = client.call::<PeerWait>(&PeerWaitParams { session, seen }).await?;
         seen += 1;
         if printer.json()
-            && matches!(news, PairingNews::WrongCode { .. } | PairingNews::Paired { .. })
+            && matches!(news, PairingUpdate::WrongCode { .. } | PairingUpdate::Paired { .. })
         {
             printer.object(&news)?;
         }
         match news {
-            PairingNews::WrongCode { caller, attempts_left } => {
+            PairingUpdate::WrongCode { caller, attempts_left } => {
                 if !printer.json() {
                     let tries = if attempts_left == 1 { "try" } else { "tries" };
                     let caller = sanitize(&caller);
@@ -89,19 +89,19 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
                         .note(&format!("Wrong code from {caller}, {attempts_left} {tries} left."));
                 }
             }
-            PairingNews::Paired { name, address, .. } => {
+            PairingUpdate::Paired { name, address, .. } => {
                 return paired(&format!("{} ({})", quoted(&name), sanitize(&address)), printer);
             }
-            PairingNews::Locked { caller } => {
+            PairingUpdate::Locked { caller } => {
                 return Err(Error::failed(
                     format!("locked after {PAIRING_ATTEMPTS} wrong codes, the last from {caller}"),
                     format!("the code was mistyped or guessed; {AGAIN}"),
                 ));
             }
-            PairingNews::Expired => {
+            PairingUpdate::Expired => {
                 return Err(Error::failed("the pairing session has expired", AGAIN));
             }
-            PairingNews::Cancelled => {
+            PairingUpdate::Cancelled => {
                 return Err(Error::failed("another client cancelled the pairing session", AGAIN));
             }
         }

@@ -81,8 +81,8 @@ pub async fn status(args: &PeerStatusArgs, context: &mut Context<'_>) -> Result<
         render::peers::table(&peers, now).iter().try_for_each(|line| printer.line(line))?;
     }
     if args.peer.is_some() || printer.verbose() {
-        for (place, peer) in peers.iter().enumerate() {
-            if place > 0 || args.peer.is_none() {
+        for (index, peer) in peers.iter().enumerate() {
+            if index > 0 || args.peer.is_none() {
                 printer.line("")?;
             }
             render::peers::details(peer, path.as_ref(), now)

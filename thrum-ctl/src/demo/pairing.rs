@@ -1,7 +1,7 @@
 //! Pairs the two machines with the calls of `peer add` and `peer join`.
 
 use thrum_api::local::{
-    PairingNews, PeerAdd, PeerJoin, PeerJoinParams, PeerResolve, PeerResolveParams, PeerWait,
+    PairingUpdate, PeerAdd, PeerJoin, PeerJoinParams, PeerResolve, PeerResolveParams, PeerWait,
     PeerWaitParams, Status,
 };
 use thrum_api::method::Empty;
@@ -22,7 +22,7 @@ pub async fn pair(a: &mut Machine, b: &mut Machine) -> Result<(), Error> {
     let (joined, news) =
         tokio::try_join!(on_b.call::<PeerJoin>(&joining), on_a.call::<PeerWait>(&waiting))?;
     match news {
-        PairingNews::Paired { name, .. } if name == b.name && joined.name == a.name => {}
+        PairingUpdate::Paired { name, .. } if name == b.name && joined.name == a.name => {}
         other => {
             return Err(failed(format!("pairing on {} ended unexpectedly: {other:?}", a.name)));
         }

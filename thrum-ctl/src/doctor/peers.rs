@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use thrum_api::duration::{ago_or_never, rounded};
 use thrum_api::local::{
-    CheckState, OpenPairing, PairingNews, PeerCheck, PeerCheckParams, PeerCheckResult, PeerState,
+    CheckState, OpenPairing, PairingUpdate, PeerCheck, PeerCheckParams, PeerCheckResult, PeerState,
     PeerStatus,
 };
 use tokio::task::JoinSet;
@@ -77,10 +77,10 @@ fn pairing(daemon: &Daemon, found: &Findings) -> Finding {
         };
     }
     let text = match &list.last_pairing {
-        Some(PairingNews::Locked { caller }) => format!(
+        Some(PairingUpdate::Locked { caller }) => format!(
             "the last pairing session was locked after too many wrong codes, the last from {caller}"
         ),
-        Some(PairingNews::Expired) => "the last pairing session has expired".to_owned(),
+        Some(PairingUpdate::Expired) => "the last pairing session has expired".to_owned(),
         Some(_) | None => return found.ok(id, "no pairing session is open"),
     };
     found.warn(id, text).next("thrum peer add (shows a new code)")

@@ -31,7 +31,7 @@ impl Follower {
     /// # Errors
     /// When `after` lies beyond the end of the log.
     pub fn new(context: Arc<AdminContext>, params: EventListParams) -> Result<Self, RpcError> {
-        let head = context.log.head().place.sequence;
+        let head = context.log.head().position.sequence;
         if params.after > head {
             let message = format!("the log ends at {head}, before {}", params.after);
             return Err(RpcError::new(ErrorCode::OTHER_LOG, message)
@@ -62,7 +62,7 @@ impl Follower {
             }
             if let Some(read_up_to) = self.read_up_to {
                 tokio::select! {
-                    grown = self.head.wait_for(|head| head.place.sequence > read_up_to) => {
+                    grown = self.head.wait_for(|head| head.position.sequence > read_up_to) => {
                         grown.ok()?;
                     }
                     () = self.context.stop.cancelled() => return None,
@@ -81,7 +81,7 @@ impl Follower {
 
     async fn read(&mut self) -> Result<(), RpcError> {
         // Taken before the page is read, so that a commit meanwhile leads to another read.
-        let before = self.head.borrow_and_update().place.sequence;
+        let before = self.head.borrow_and_update().position.sequence;
         let mut params = self.params.clone();
         if !params.newest {
             params.limit = Some(PAGE_EVENTS);

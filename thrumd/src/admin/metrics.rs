@@ -28,7 +28,7 @@ pub async fn text(context: &AdminContext) -> Result<String, RpcError> {
     page.family("thrumd_build_info", "gauge", "The version of the program.");
     page.sample("thrumd_build_info", &[("version", version)], 1);
     page.one("thrumd_uptime_seconds", "gauge", "Time since the start.", context.uptime_ms() / 1000);
-    page.one("thrumd_log_head", "gauge", "Last sequence of the log.", head.place.sequence.0);
+    page.one("thrumd_log_head", "gauge", "Last sequence of the log.", head.position.sequence.0);
     page.one("thrumd_log_events", "gauge", "Events in the log.", stats.events);
     page.one("thrumd_log_size_bytes", "gauge", "Size of the log's files.", stats.size_bytes);
     page.one("thrumd_log_quarantined", "gauge", "Events in quarantine.", stats.quarantined);

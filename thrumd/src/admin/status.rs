@@ -34,7 +34,7 @@ pub async fn health(context: &AdminContext) -> Result<HealthResult, RpcError> {
         pid: std::process::id(),
         uptime_ms: context.uptime_ms(),
         epoch: head.epoch,
-        head_seq: head.place.sequence,
+        head_seq: head.position.sequence,
         state_dir: context.config.state_dir.display().to_string(),
         log_path: context.config.log_path.as_ref().map(|path| path.display().to_string()),
         tailscale_sync: TailscaleSync {
@@ -63,7 +63,7 @@ pub async fn status(context: &AdminContext) -> Result<StatusResult, RpcError> {
         state_dir: context.config.state_dir.display().to_string(),
         log: LogStatus {
             epoch: head.epoch,
-            head_seq: head.place.sequence,
+            head_seq: head.position.sequence,
             events: stats.events,
             size_bytes: stats.size_bytes,
             quarantined: stats.quarantined,
@@ -92,7 +92,8 @@ pub async fn peers(context: &AdminContext) -> Vec<PeerStatus> {
             last_sync: checkpoint.and_then(|checkpoint| checkpoint.last_sync),
             we_lack: None,
             they_lack: None,
-            checkpoint: checkpoint.map_or(Sequence::ZERO, |checkpoint| checkpoint.place.sequence),
+            checkpoint: checkpoint
+                .map_or(Sequence::ZERO, |checkpoint| checkpoint.position.sequence),
             round_trip_us: None,
             next_try_at: None,
             failures: 0,

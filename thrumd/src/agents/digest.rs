@@ -10,7 +10,7 @@ use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT, MessageSent};
 use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::names::NameError;
 use thrum_api::{
-    DaemonId, EventHeader, EventId, Place, Sequence, SequencedEvent, Timestamp, names,
+    DaemonId, EventHeader, EventId, LogPosition, Sequence, SequencedEvent, Timestamp, names,
 };
 use tracing::warn;
 
@@ -125,7 +125,7 @@ impl Store {
         let mut totals = PageTotals::default();
         for event in events {
             let parsed = serde_json::from_str::<ParsedEvent<'_>>(event.event.get());
-            cursor.place = Place {
+            cursor.position = LogPosition {
                 sequence: event.sequence,
                 event_id: match &parsed {
                     Ok(parsed) => Some(parsed.event_id),
@@ -133,7 +133,7 @@ impl Store {
                 },
             };
             let outcome = match &parsed {
-                Ok(event) => digest_event(&transaction, &mut totals, local, cursor.place, event),
+                Ok(event) => digest_event(&transaction, &mut totals, local, cursor.position, event),
                 Err(error) => Err(Failure::undigestible(error)),
             };
             match outcome {
@@ -176,8 +176,8 @@ fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {
         )?
         .execute(params![
             cursor.epoch.ulid().to_bytes(),
-            int(cursor.place.sequence.0),
-            cursor.place.event_id.map(|id| id.ulid().to_bytes()),
+            int(cursor.position.sequence.0),
+            cursor.position.event_id.map(|id| id.ulid().to_bytes()),
         ])?;
     Ok(())
 }
@@ -186,7 +186,7 @@ fn digest_event(
     connection: &Connection,
     totals: &mut PageTotals,
     local: Local<'_>,
-    place: Place,
+    position: LogPosition,
     parsed: &ParsedEvent<'_>,
 ) -> Result<(), Failure> {
     match parsed.event_type.as_ref() {
@@ -199,7 +199,7 @@ fn digest_event(
             let message = checked(parsed.body()?)?;
             let project = parsed.project()?;
             totals.note_seen(connection, parsed, project, &message.from)?;
-            deliver(connection, totals, local, place.sequence, parsed, project, &message)
+            deliver(connection, totals, local, position.sequence, parsed, project, &message)
         }
         _ => Ok(()),
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use thrum_api::local::EventListParams;
-use thrum_api::{Place, Sequence};
+use thrum_api::{LogPosition, Sequence};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
@@ -206,19 +206,22 @@ impl Follower {
             self.worker.call(move |store| store.move_cursor(at)).await?;
         }
         *cursor = Some(at);
-        self.reached(at.place.sequence);
-        while at.place.sequence < head.place.sequence {
-            let page = self.page(at.place.sequence, PAGE_EVENTS).await?;
+        self.reached(at.position.sequence);
+        while at.position.sequence < head.position.sequence {
+            let page = self.page(at.position.sequence, PAGE_EVENTS).await?;
             if page.events.is_empty() {
                 // The remaining positions no longer hold events.
-                let more = page.more_available && page.next > at.place.sequence;
-                at.place =
-                    if more { Place { sequence: page.next, event_id: None } } else { head.place };
+                let more = page.more_available && page.next > at.position.sequence;
+                at.position = if more {
+                    LogPosition { sequence: page.next, event_id: None }
+                } else {
+                    head.position
+                };
             } else {
                 at = self.worker.call(move |store| store.digest(&page.events, at)).await?;
             }
             *cursor = Some(at);
-            self.reached(at.place.sequence);
+            self.reached(at.position.sequence);
         }
         Ok(())
     }
@@ -229,7 +232,7 @@ impl Follower {
         let stored = self.worker.call(|store| store.cursor()).await?;
         if let Some(stored) = stored
             && stored.epoch == head.epoch
-            && self.holds(stored.place).await?
+            && self.holds(stored.position).await?
         {
             return Ok(stored);
         }
@@ -237,13 +240,13 @@ impl Follower {
             info!("the views were made from another log: they are rebuilt");
         }
         self.worker.call(|store| store.reset()).await?;
-        Ok(Cursor { epoch: head.epoch, place: Place::START })
+        Ok(Cursor { epoch: head.epoch, position: LogPosition::START })
     }
 
     /// Whether the log holds that event at that position.
-    async fn holds(&self, place: Place) -> Result<bool, AgentsError> {
-        let known = place == Place::START || place.event_id.is_some();
-        Ok(known && self.log.holds(place).await.map_err(refused)?)
+    async fn holds(&self, position: LogPosition) -> Result<bool, AgentsError> {
+        let known = position == LogPosition::START || position.event_id.is_some();
+        Ok(known && self.log.holds(position).await.map_err(refused)?)
     }
 
     async fn page(

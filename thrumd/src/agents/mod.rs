@@ -107,7 +107,7 @@ impl Agents {
         let (mut known, mut unknown) = look(project.clone(), from.clone(), to.clone()).await?;
         if !known || !unknown.is_empty() {
             // The views may not have digested it yet.
-            self.digested(self.inner.log.head().place.sequence).await?;
+            self.digested(self.inner.log.head().position.sequence).await?;
             (known, unknown) = look(project.clone(), from.clone(), to).await?;
         }
         let appended = if known {
@@ -170,7 +170,7 @@ impl Agents {
     /// When the reader's name is invalid, and when the views can't be brought up to the log.
     pub async fn mark_read(&self, params: MarkReadParams) -> Result<(), AgentsError> {
         let agent = names::agent(&params.agent)?.to_owned();
-        self.digested(self.inner.log.head().place.sequence).await?;
+        self.digested(self.inner.log.head().position.sequence).await?;
         self.call(move |store| store.mark_read(&agent, &params.event_ids)).await
     }
 
@@ -182,7 +182,7 @@ impl Agents {
         if let Some(project) = &params.project {
             names::project(project)?;
         }
-        self.digested(self.inner.log.head().place.sequence).await?;
+        self.digested(self.inner.log.head().position.sequence).await?;
         self.call(move |store| store.agents(params.project.as_deref())).await
     }
 
@@ -202,7 +202,7 @@ impl Agents {
 
     /// Waits until the views hold everything up to now, and joins the reader if it is new.
     async fn present(&self, agent: &str, project: Option<&str>) -> Result<(), AgentsError> {
-        self.digested(self.inner.log.head().place.sequence).await?;
+        self.digested(self.inner.log.head().position.sequence).await?;
         let Some(project) = project else { return Ok(()) };
         names::project(project)?;
         let (within, name) = (project.to_owned(), agent.to_owned());
@@ -222,7 +222,7 @@ impl Agents {
         then: Option<Draft>,
     ) -> Result<Vec<Appended>, AgentsError> {
         let _held = self.inner.joining.lock().await;
-        self.digested(self.inner.log.head().place.sequence).await?;
+        self.digested(self.inner.log.head().position.sequence).await?;
         let (within, name) = (project.to_owned(), agent.to_owned());
         let mut drafts = Vec::new();
         if !self.call(move |store| store.knows(&within, &name)).await? {

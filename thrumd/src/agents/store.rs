@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OptionalExtension};
-use thrum_api::{DaemonId, Epoch, Place};
+use thrum_api::{DaemonId, Epoch, LogPosition};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{AgentsError, views};
@@ -30,7 +30,7 @@ pub(super) struct Store {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub(super) epoch: Epoch,
-    pub(super) place: Place,
+    pub(super) position: LogPosition,
 }
 
 impl Store {
@@ -49,7 +49,7 @@ impl Store {
             .query_row("SELECT epoch, sequence, event_id FROM cursor", [], |row| {
                 Ok(Cursor {
                     epoch: column::epoch(row.get(0)?),
-                    place: column::place(row.get(1)?, row.get(2)?),
+                    position: column::position(row.get(1)?, row.get(2)?),
                 })
             })
             .optional()

@@ -60,7 +60,7 @@ pub(super) fn append(
     let mut appended = Vec::with_capacity(drafts.len());
     for (draft, held) in drafts.iter().zip(held) {
         appended.push(match held {
-            Some(place) => place,
+            Some(position) => position,
             None => append_one(write, draft)?,
         });
     }

@@ -79,10 +79,10 @@ fn observe(write: &mut WriteTransaction<'_>, remote: Hlc) {
 fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     let peer = batch.peer.ulid().to_bytes();
     let now = write.now.as_millis();
-    if let Some(place) = batch.checkpoint
-        && moves(write, batch, place.sequence)?
+    if let Some(position) = batch.checkpoint
+        && moves(write, batch, position.sequence)?
     {
-        let id: Option<Id> = place.event_id.map(|id| id.ulid().to_bytes());
+        let id: Option<Id> = position.event_id.map(|id| id.ulid().to_bytes());
         let epoch: Option<Id> = batch.epoch.map(|epoch| epoch.ulid().to_bytes());
         write
             .conn
@@ -92,7 +92,7 @@ fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Res
                  sequence = excluded.sequence, event_id = excluded.event_id,
                  last_sync = excluded.last_sync, epoch = coalesce(excluded.epoch, epoch)",
             )?
-            .execute(params![peer, int(place.sequence.0), id, now, epoch])?;
+            .execute(params![peer, int(position.sequence.0), id, now, epoch])?;
     } else {
         write
             .conn
@@ -106,10 +106,14 @@ fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Res
     Ok(())
 }
 
-/// Whether the checkpoint moves to `place`. It doesn't if it was reset since the peer was asked: that
+/// Whether the checkpoint moves to `position`. It doesn't if it was reset since the peer was asked: that
 /// would undo the reset. Nor does it move back, as when a notification advanced it while a pull
 /// fetched this batch; only a log of another epoch starts from its beginning.
-fn moves(write: &WriteTransaction<'_>, batch: &Batch, place: Sequence) -> rusqlite::Result<bool> {
+fn moves(
+    write: &WriteTransaction<'_>,
+    batch: &Batch,
+    position: Sequence,
+) -> rusqlite::Result<bool> {
     let held = write
         .conn
         .prepare_cached("SELECT sequence, epoch FROM checkpoints WHERE peer = ?1")?
@@ -119,9 +123,9 @@ fn moves(write: &WriteTransaction<'_>, batch: &Batch, place: Sequence) -> rusqli
         .optional()?;
     let (held, epoch) = held.unwrap_or((Sequence::ZERO, None));
     let was_reset =
-        write.state.damaged_rows != batch.from.damaged_rows || held < batch.from.place.sequence;
+        write.state.damaged_rows != batch.from.damaged_rows || held < batch.from.position.sequence;
     let same_log = batch.epoch.is_none() || epoch.is_none() || batch.epoch == epoch;
-    let moves_back = same_log && place < held;
+    let moves_back = same_log && position < held;
     Ok(!was_reset && !moves_back)
 }
 

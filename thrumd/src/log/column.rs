@@ -1,6 +1,6 @@
 //! Ids and positions as database columns: 16 bytes, and SQLite's signed 64 bits.
 
-use thrum_api::{DaemonId, Epoch, EventId, Place, Sequence};
+use thrum_api::{DaemonId, Epoch, EventId, LogPosition, Sequence};
 use ulid::Ulid;
 
 pub(crate) type Id = [u8; 16];
@@ -27,6 +27,6 @@ pub(crate) fn epoch(column: Id) -> Epoch {
     Epoch::from_ulid(Ulid::from_bytes(column))
 }
 
-pub(crate) fn place(sequence: i64, id: Option<Id>) -> Place {
-    Place { sequence: Sequence(uint(sequence)), event_id: id.map(event_id) }
+pub(crate) fn position(sequence: i64, id: Option<Id>) -> LogPosition {
+    LogPosition { sequence: Sequence(uint(sequence)), event_id: id.map(event_id) }
 }

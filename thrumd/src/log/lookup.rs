@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
-use thrum_api::{DaemonId, EventId, Head, Place, Sequence, Timestamp};
+use thrum_api::{DaemonId, EventId, Head, LogPosition, Sequence, Timestamp};
 
 use super::column::{self, Id, int};
 use super::state::{Meta, count_gaps};
@@ -24,19 +24,23 @@ pub(super) fn raw(bytes: &[u8]) -> Option<Box<RawValue>> {
 }
 
 /// Whether this log holds that event at that position (log matching).
-pub(super) fn holds(conn: &Connection, meta: &Meta, place: Place) -> rusqlite::Result<bool> {
-    if place.sequence == Sequence::ZERO {
+pub(super) fn holds(
+    conn: &Connection,
+    meta: &Meta,
+    position: LogPosition,
+) -> rusqlite::Result<bool> {
+    if position.sequence == Sequence::ZERO {
         return Ok(true);
     }
-    if place.sequence > meta.head.sequence {
+    if position.sequence > meta.head.sequence {
         return Ok(false);
     }
-    let Some(event_id) = place.event_id else { return Ok(true) };
+    let Some(event_id) = position.event_id else { return Ok(true) };
     conn.prepare_cached(
         "SELECT 1 FROM events WHERE sequence = ?1 AND event_id = ?2
          UNION ALL SELECT 1 FROM gaps WHERE sequence = ?1 AND event_id = ?2",
     )?
-    .exists(params![int(place.sequence.0), event_id.ulid().to_bytes()])
+    .exists(params![int(position.sequence.0), event_id.ulid().to_bytes()])
 }
 
 /// Whether this log holds that event at that position of its origin.
@@ -63,7 +67,7 @@ pub(super) fn checkpoint(conn: &Connection, peer: DaemonId) -> rusqlite::Result<
             let last_sync: Option<i64> = row.get(2)?;
             Ok(Checkpoint {
                 epoch: row.get::<_, Option<Id>>(3)?.map(column::epoch),
-                place: column::place(row.get(0)?, row.get(1)?),
+                position: column::position(row.get(0)?, row.get(1)?),
                 last_sync: last_sync.map(Timestamp::from_millis),
                 damaged_rows,
             })

@@ -35,7 +35,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use thrum_api::local::{Appended, EventListParams, EventListResult};
-use thrum_api::{DaemonId, Draft, Head, Place};
+use thrum_api::{DaemonId, Draft, Head, LogPosition};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use environment::Environment;
@@ -178,7 +178,7 @@ impl Log {
     }
 
     /// The news for a peer that holds our log up to `after`.
-    pub async fn news(&self, peer: DaemonId, after: Place) -> Result<News, LogError> {
+    pub async fn news(&self, peer: DaemonId, after: LogPosition) -> Result<News, LogError> {
         self.scan("read the news", move |conn| news::news(conn, peer, after)).await
     }
 
@@ -223,8 +223,8 @@ impl Log {
     }
 
     /// Whether this log holds that event at that position, or held it before its row was damaged.
-    pub async fn holds(&self, place: Place) -> Result<bool, LogError> {
-        let read = move |conn: &_| lookup::holds(conn, &state::Meta::expect(conn)?, place);
+    pub async fn holds(&self, position: LogPosition) -> Result<bool, LogError> {
+        let read = move |conn: &_| lookup::holds(conn, &state::Meta::expect(conn)?, position);
         self.inner.readers.read("look for an event", read).await
     }
 

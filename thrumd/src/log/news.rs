@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 use thrum_api::limits::{HEADS_MAX, NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
-use thrum_api::{DaemonId, Head, Origin, Place, Sequence, SequencedEvent};
+use thrum_api::{DaemonId, Head, LogPosition, Origin, Sequence, SequencedEvent};
 
 use super::column::{Id, int, uint};
 use super::heads::with_events;
@@ -16,7 +16,7 @@ use super::types::News;
 pub(super) fn news(
     conn: &Connection,
     peer: DaemonId,
-    after: Place,
+    after: LogPosition,
 ) -> rusqlite::Result<ReadResult<News>> {
     let meta = Meta::expect(conn)?;
     let origins = read_origins(conn)?;
@@ -61,7 +61,7 @@ fn complete_heads(
 fn window(
     conn: &Connection,
     own: Option<i64>,
-    after: Place,
+    after: LogPosition,
     damaged: &mut Vec<Sequence>,
 ) -> rusqlite::Result<Option<Vec<SequencedEvent>>> {
     let Some(own) = own else { return Ok(Some(Vec::new())) };
@@ -96,7 +96,7 @@ fn window(
 
 /// Whether an event of this origin whose row was damaged stands after a position again, out of the
 /// order of its origin. Costs nothing in a log without damage: `gaps` is empty then.
-fn reappeared(conn: &Connection, origin: i64, after: Place) -> rusqlite::Result<bool> {
+fn reappeared(conn: &Connection, origin: i64, after: LogPosition) -> rusqlite::Result<bool> {
     conn.prepare_cached(
         "SELECT 1 FROM gaps CROSS JOIN events ON events.event_id = gaps.event_id
          WHERE events.origin = ?1 AND events.sequence > ?2",

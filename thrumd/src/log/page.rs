@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
-use thrum_api::{Head, Origin, Place, Sequence};
+use thrum_api::{Head, LogPosition, Origin, Sequence};
 
 use super::column::{self, Id, int, uint};
 use super::heads::heads;
@@ -75,14 +75,14 @@ pub(super) fn page(
         let mut rows = statement.query([int(request.after.sequence.0)])?;
         let mut budget = ScanBudget::new();
         while let Some(row) = rows.next()? {
-            let place = column::place(row.get(0)?, Some(row.get(1)?));
+            let position = column::position(row.get(0)?, Some(row.get(1)?));
             let held = coverage.holds(row.get(2)?, row.get(3)?);
             let body = row.get_ref(4)?.as_blob()?;
-            if !budget.take(body) || (!held && !collector.add(place.sequence, body)) {
+            if !budget.take(body) || (!held && !collector.add(position.sequence, body)) {
                 more_available = true;
                 break;
             }
-            next = place;
+            next = position;
         }
     }
     if !more_available {
@@ -105,19 +105,19 @@ pub(super) fn page(
 }
 
 /// The position with the id of its event, if the caller named only the sequence.
-fn with_id(conn: &Connection, place: Place) -> rusqlite::Result<Place> {
-    if place.sequence == Sequence::ZERO {
-        return Ok(Place::START);
+fn with_id(conn: &Connection, position: LogPosition) -> rusqlite::Result<LogPosition> {
+    if position.sequence == Sequence::ZERO {
+        return Ok(LogPosition::START);
     }
-    if place.event_id.is_some() {
-        return Ok(place);
+    if position.event_id.is_some() {
+        return Ok(position);
     }
     let id: Option<Id> = conn
         .prepare_cached(
             "SELECT event_id FROM events WHERE sequence = ?1
              UNION ALL SELECT event_id FROM gaps WHERE sequence = ?1",
         )?
-        .query_row([int(place.sequence.0)], |row| row.get(0))
+        .query_row([int(position.sequence.0)], |row| row.get(0))
         .optional()?;
-    Ok(Place { event_id: id.map(column::event_id), ..place })
+    Ok(LogPosition { event_id: id.map(column::event_id), ..position })
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use thrum_api::{DaemonId, Epoch, EventId, Hlc, Origin, Place, Sequence};
+use thrum_api::{DaemonId, Epoch, EventId, Hlc, LogPosition, Origin, Sequence};
 
 use super::column::{self, Id, int, uint};
 use super::environment::Environment;
@@ -20,7 +20,7 @@ pub(super) struct Meta {
     pub(super) epoch: Epoch,
     /// Last `origin_sequence` given in this epoch.
     pub(super) own_sequence: u64,
-    pub(super) head: Place,
+    pub(super) head: LogPosition,
     /// Sequence of the last event that was written here. It is in this row because each append
     /// writes the row anyway.
     pub(super) own_last: Sequence,
@@ -38,7 +38,7 @@ impl Meta {
                 daemon: column::daemon_id(row.get(0)?),
                 epoch: column::epoch(row.get(1)?),
                 own_sequence: uint(row.get(2)?),
-                head: column::place(row.get(3)?, row.get(4)?),
+                head: column::position(row.get(3)?, row.get(4)?),
                 own_last: Sequence(uint(row.get(5)?)),
                 floor: Sequence(uint(row.get(6)?)),
                 hlc: Hlc::from_bits(uint(row.get(7)?)),
@@ -72,7 +72,7 @@ impl Meta {
     }
 
     pub(super) fn log_head(&self) -> LogHead {
-        LogHead { epoch: self.epoch, place: self.head }
+        LogHead { epoch: self.epoch, position: self.head }
     }
 
     /// The origin of events that are written here now.
@@ -159,7 +159,7 @@ impl State {
                 daemon,
                 epoch: environment.epoch(),
                 own_sequence: 0,
-                head: Place::START,
+                head: LogPosition::START,
                 own_last: Sequence::ZERO,
                 floor: Sequence::ZERO,
                 hlc: Hlc::default(),
@@ -275,7 +275,7 @@ impl State {
     pub(super) fn advance(&mut self, event_id: EventId, source: Option<DaemonId>) {
         let meta = self.meta_mut();
         let sequence = meta.head.sequence.next();
-        meta.head = Place { sequence, event_id: Some(event_id) };
+        meta.head = LogPosition { sequence, event_id: Some(event_id) };
         let Some(source) = source else {
             meta.own_last = sequence;
             return;

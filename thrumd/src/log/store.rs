@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use thrum_api::local::{Appended, EventListParams, EventListResult};
-use thrum_api::{DaemonId, Draft, Head, Place};
+use thrum_api::{DaemonId, Draft, Head, LogPosition};
 
 use super::append;
 use super::apply;
@@ -137,7 +137,7 @@ impl LogStore {
     }
 
     /// As [`super::Log::news`], with its errors.
-    pub fn news(&mut self, peer: DaemonId, after: Place) -> Result<News, LogError> {
+    pub fn news(&mut self, peer: DaemonId, after: LogPosition) -> Result<News, LogError> {
         self.scan("read the news", |conn| news::news(conn, peer, after))
     }
 

@@ -17,7 +17,7 @@ use std::path::Path;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use thrum_api::{
-    DaemonId, Draft, Epoch, Event, EventId, Head, Origin, OriginSequence, Place, Sequence,
+    DaemonId, Draft, Epoch, Event, EventId, Head, LogPosition, Origin, OriginSequence, Sequence,
     SequencedEvent,
 };
 
@@ -70,7 +70,7 @@ impl World {
 
     pub(super) async fn all(&self) -> Vec<SequencedEvent> {
         let mut events = Vec::new();
-        let mut after = Place::START;
+        let mut after = LogPosition::START;
         loop {
             let page = page(self, after, 1000, vec![]).await;
             events.extend(page.events);
@@ -96,7 +96,7 @@ impl World {
         loop {
             let from = self.log.checkpoint(peer.daemon).await.unwrap();
             let have = self.log.heads().await.unwrap();
-            let request = PageRequest { after: from.place, limit: 7, have };
+            let request = PageRequest { after: from.position, limit: 7, have };
             let page = match peer.log.page(request).await.unwrap() {
                 PageAnswer::Page(page) => page,
                 PageAnswer::OtherLog(_) => {
@@ -130,7 +130,7 @@ pub(super) fn draft(text: &str) -> Draft {
 pub(super) fn batch(
     peer: DaemonId,
     events: Vec<SequencedEvent>,
-    checkpoint: Option<Place>,
+    checkpoint: Option<LogPosition>,
 ) -> Batch {
     let events = events.into_iter().map(Incoming::read).collect();
     Batch { peer, epoch: None, events, from: Checkpoint::default(), checkpoint }
@@ -150,13 +150,13 @@ pub(super) fn new_origin() -> Origin {
 }
 
 /// An event as another daemon might write it.
-pub(super) fn foreign(origin: Origin, place: u64) -> String {
-    foreign_with_id(origin, place, ids::event())
+pub(super) fn foreign(origin: Origin, position: u64) -> String {
+    foreign_with_id(origin, position, ids::event())
 }
 
-pub(super) fn foreign_with_id(origin: Origin, place: u64, id: EventId) -> String {
+pub(super) fn foreign_with_id(origin: Origin, position: u64, id: EventId) -> String {
     format!(
-        r#"{{"event_id":"{id}","origin_daemon":"{}","origin_epoch":"{}","origin_sequence":{place},"hlc":"0192f3a1b2c3-0004","timestamp":"2026-11-24T16:00:00.123Z","type":"some.type","body":{{"n":{place}}}}}"#,
+        r#"{{"event_id":"{id}","origin_daemon":"{}","origin_epoch":"{}","origin_sequence":{position},"hlc":"0192f3a1b2c3-0004","timestamp":"2026-11-24T16:00:00.123Z","type":"some.type","body":{{"n":{position}}}}}"#,
         origin.daemon, origin.epoch
     )
 }
@@ -165,7 +165,7 @@ pub(super) fn parse(event: &RawValue) -> Event {
     serde_json::from_str(event.get()).unwrap()
 }
 
-pub(super) async fn page(world: &World, after: Place, limit: usize, have: Vec<Head>) -> Page {
+pub(super) async fn page(world: &World, after: LogPosition, limit: usize, have: Vec<Head>) -> Page {
     match world.log.page(PageRequest { after, limit, have }).await.unwrap() {
         PageAnswer::Page(page) => page,
         PageAnswer::OtherLog(head) => panic!("other log: {head:?}"),

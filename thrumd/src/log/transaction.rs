@@ -56,9 +56,9 @@ impl WriteTransaction<'_> {
         let mut row = self.state.origin(self.conn, origin)?;
         let source_id = self.state.source(self.conn, source)?;
         let id = header.event_id.ulid().to_bytes();
-        let place = header.origin_sequence.0;
+        let position = header.origin_sequence.0;
         // Only a position up to `top` can be taken already.
-        let forked = place <= row.top && self.is_taken(row.id, place)?;
+        let forked = position <= row.top && self.is_taken(row.id, position)?;
         let inserted = self
             .conn
             .prepare_cached(
@@ -71,7 +71,7 @@ impl WriteTransaction<'_> {
                 int(self.state.meta.head.sequence.next().0),
                 id,
                 row.id,
-                int(place),
+                int(position),
                 source_id,
                 header.timestamp.as_millis(),
                 header.event_type,
@@ -89,9 +89,9 @@ impl WriteTransaction<'_> {
         self.state.advance(header.event_id, source);
         let was_whole = row.head == row.top;
         row.forked |= forked;
-        row.top = row.top.max(place);
-        if place == row.head.saturating_add(1) {
-            row.head = place;
+        row.top = row.top.max(position);
+        if position == row.head.saturating_add(1) {
+            row.head = position;
             // Later events of the origin that had arrived before this one.
             while !was_whole && row.head < row.top && self.is_taken(row.id, row.head + 1)? {
                 row.head += 1;
@@ -101,10 +101,10 @@ impl WriteTransaction<'_> {
         Ok(Stored::New { forked })
     }
 
-    fn is_taken(&self, origin: i64, place: u64) -> rusqlite::Result<bool> {
+    fn is_taken(&self, origin: i64, position: u64) -> rusqlite::Result<bool> {
         self.conn
             .prepare_cached("SELECT 1 FROM events WHERE origin = ?1 AND origin_sequence = ?2")?
-            .exists(params![origin, int(place)])
+            .exists(params![origin, int(position)])
     }
 
     /// Begins a new epoch: events written from now on are of a new origin.

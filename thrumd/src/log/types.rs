@@ -1,6 +1,6 @@
 //! Requests to the log and its answers.
 
-use thrum_api::{DaemonId, Epoch, Head, Origin, Place, Sequence, SequencedEvent, Timestamp};
+use thrum_api::{DaemonId, Epoch, Head, LogPosition, Origin, Sequence, SequencedEvent, Timestamp};
 
 use super::incoming::Incoming;
 
@@ -10,7 +10,7 @@ pub struct LogHead {
     /// Its epoch.
     pub epoch: Epoch,
     /// The position of its last event (START if empty).
-    pub place: Place,
+    pub position: LogPosition,
 }
 
 /// Events of one peer, to be stored in one transaction with its checkpoint.
@@ -25,7 +25,7 @@ pub struct Batch {
     /// reset since, this batch doesn't move it: it was requested with heads that are outdated now.
     pub from: Checkpoint,
     /// The new checkpoint; None keeps the old one.
-    pub checkpoint: Option<Place>,
+    pub checkpoint: Option<LogPosition>,
 }
 
 /// The result of a batch.
@@ -44,7 +44,7 @@ pub struct Applied {
 /// A puller's request for a page.
 pub struct PageRequest {
     /// Events after this position.
-    pub after: Place,
+    pub after: LogPosition,
     /// At most this many.
     pub limit: usize,
     /// What the puller holds.
@@ -56,11 +56,11 @@ pub struct PageRequest {
 pub struct Page {
     pub events: Vec<SequencedEvent>,
     /// The position to continue from.
-    pub next: Place,
+    pub next: LogPosition,
     /// There is more.
     pub more_available: bool,
     /// The end of the log when the page was read.
-    pub head: Place,
+    pub head: LogPosition,
     /// Everything up to here was dropped by retention.
     pub floor: Sequence,
     /// Heads of the log, with the last page, if the puller may miss something.
@@ -82,7 +82,7 @@ pub struct Checkpoint {
     /// The epoch of the peer's log at that time, if known.
     pub epoch: Option<Epoch>,
     /// The position.
-    pub place: Place,
+    pub position: LogPosition,
     /// When something last came from that peer.
     pub last_sync: Option<Timestamp>,
     /// How many damaged rows had been found when the checkpoint was read. Each further one resets all
@@ -94,7 +94,7 @@ pub struct Checkpoint {
 #[derive(Debug)]
 pub struct News {
     /// The end of the log.
-    pub head: Place,
+    pub head: LogPosition,
     /// Heads, if they describe the whole log up to `head` (no fork, no gap, not too many).
     pub heads: Option<Vec<Head>>,
     /// Our own events after the given position, if they are few and small enough, the position

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use thrum_api::local::{OpenPairing, PairingNews, PeerAddResult};
+use thrum_api::local::{OpenPairing, PairingUpdate, PeerAddResult};
 use thrum_api::peer::{PairRequestParams, Paired, PairedStatus};
 use thrum_api::{DaemonId, ErrorCode, RpcError, Timestamp};
 use tokio::sync::watch;
@@ -85,17 +85,17 @@ impl ActiveSession {
     }
 }
 
-fn log_end(news: &PairingNews) {
+fn log_end(news: &PairingUpdate) {
     match news {
-        PairingNews::Paired { daemon_id, name, address } => {
+        PairingUpdate::Paired { daemon_id, name, address } => {
             tracing::info!("[pairing] Paired with {name} ({daemon_id}) at {address}");
         }
-        PairingNews::Locked { caller } => {
+        PairingUpdate::Locked { caller } => {
             tracing::warn!("[pairing] Session locked: too many wrong codes, last from {caller}");
         }
-        PairingNews::Expired => tracing::info!("[pairing] Session expired"),
-        PairingNews::Cancelled => tracing::info!("[pairing] Session ended from this machine"),
-        PairingNews::WrongCode { .. } => {}
+        PairingUpdate::Expired => tracing::info!("[pairing] Session expired"),
+        PairingUpdate::Cancelled => tracing::info!("[pairing] Session ended from this machine"),
+        PairingUpdate::WrongCode { .. } => {}
     }
 }
 
@@ -174,7 +174,7 @@ impl Pairing {
     ///
     /// # Errors
     /// `NOT_FOUND` if there is no such session, or it is over and all its news were seen.
-    pub async fn wait(&self, session: u64, seen: u64) -> Result<PairingNews, RpcError> {
+    pub async fn wait(&self, session: u64, seen: u64) -> Result<PairingUpdate, RpcError> {
         let active = self.session(session)?;
         let mut changed = active.changed.subscribe();
         let guard = WaitGuard::new(Arc::clone(&active));
@@ -214,7 +214,7 @@ impl Pairing {
     }
 
     /// How the last session ended, for an hour.
-    pub fn last(&self) -> Option<PairingNews> {
+    pub fn last(&self) -> Option<PairingUpdate> {
         let active = self.shared.latest.lock().clone()?;
         let session = active.session.lock();
         let recent = clock::now().millis_since(active.expires_at) < REMEMBERED_MS;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use thrum_api::limits::PAIRING_ATTEMPTS;
-use thrum_api::local::PairingNews;
+use thrum_api::local::PairingUpdate;
 use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError};
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ pub(super) struct Session {
     storing: bool,
     waiters: u32,
     unattended_since: Instant,
-    news: Vec<PairingNews>,
+    news: Vec<PairingUpdate>,
     over_since: Option<Instant>,
 }
 
@@ -53,9 +53,9 @@ impl Session {
     pub(super) fn tick(&mut self, now: Instant) {
         if self.is_over() || self.storing {
         } else if now >= self.ends_at {
-            self.end(now, PairingNews::Expired);
+            self.end(now, PairingUpdate::Expired);
         } else if self.waiters == 0 && now >= self.unattended_since + UNATTENDED {
-            self.end(now, PairingNews::Cancelled);
+            self.end(now, PairingUpdate::Cancelled);
         }
     }
 
@@ -100,12 +100,12 @@ impl Session {
         let attempts_left = self.attempts_left;
         let caller = caller.describe();
         if attempts_left == 0 {
-            let news = PairingNews::Locked { caller };
+            let news = PairingUpdate::Locked { caller };
             let error = refusal(Some(&news));
             self.end(now, news);
             return Err(error.with("attempts_left", 0));
         }
-        self.news.push(PairingNews::WrongCode { caller, attempts_left });
+        self.news.push(PairingUpdate::WrongCode { caller, attempts_left });
         let tries = if attempts_left == 1 { "try" } else { "tries" };
         let message = format!("wrong code, {attempts_left} {tries} left");
         Err(RpcError::new(ErrorCode::WRONG_CODE, message)
@@ -138,14 +138,14 @@ impl Session {
         if success {
             let Peer { daemon_id, name, address, .. } = pending.peer;
             let name = pending.node_name.unwrap_or(name);
-            self.end(now, PairingNews::Paired { daemon_id, name, address });
+            self.end(now, PairingUpdate::Paired { daemon_id, name, address });
         }
     }
 
     /// Ends the session for the person at this machine.
     pub(super) fn cancel(&mut self, now: Instant) {
         if !self.is_over() && !self.storing {
-            self.end(now, PairingNews::Cancelled);
+            self.end(now, PairingUpdate::Cancelled);
         }
     }
 
@@ -165,12 +165,12 @@ impl Session {
     }
 
     /// The piece of news with this number, from 0.
-    pub(super) fn news(&self, number: u64) -> Option<&PairingNews> {
+    pub(super) fn news(&self, number: u64) -> Option<&PairingUpdate> {
         self.news.get(usize::try_from(number).ok()?)
     }
 
     /// The last piece of news.
-    pub(super) fn last_news(&self) -> Option<&PairingNews> {
+    pub(super) fn last_news(&self) -> Option<&PairingUpdate> {
         self.news.last()
     }
 
@@ -188,7 +188,7 @@ impl Session {
         self.ends_at.saturating_duration_since(now)
     }
 
-    fn end(&mut self, now: Instant, news: PairingNews) {
+    fn end(&mut self, now: Instant, news: PairingUpdate) {
         self.news.push(news);
         self.over_since = Some(now);
         self.pending.clear();
@@ -196,15 +196,15 @@ impl Session {
 }
 
 /// The answer to a caller when no session is open, by how the last one ended.
-pub(super) fn refusal(last: Option<&PairingNews>) -> RpcError {
+pub(super) fn refusal(last: Option<&PairingUpdate>) -> RpcError {
     const AGAIN: &str = "run `thrum peer add` there again and use the new code";
     match last {
-        Some(PairingNews::Locked { .. }) => RpcError::new(
+        Some(PairingUpdate::Locked { .. }) => RpcError::new(
             ErrorCode::PAIRING_LOCKED,
             "too many wrong codes: the pairing session there is locked",
         )
         .hint(AGAIN),
-        Some(PairingNews::Expired) => {
+        Some(PairingUpdate::Expired) => {
             RpcError::new(ErrorCode::PAIRING_EXPIRED, "the pairing session there has expired")
                 .hint(AGAIN)
         }

@@ -161,7 +161,7 @@ impl Handler for PeerApi {
                     name: self.name.to_string(),
                     version: env!("CARGO_PKG_VERSION").to_owned(),
                     epoch: head.epoch,
-                    head_seq: head.place.sequence,
+                    head_seq: head.position.sequence,
                     more: Default::default(),
                 };
                 Ok(reply::<SyncPeerInfo>(request, &info))

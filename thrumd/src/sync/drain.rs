@@ -47,7 +47,7 @@ fn warn(shared: &Shared, peer: DaemonId, lack: Option<u64>) {
 
 async fn snapshots(shared: &Arc<Shared>, begin: bool) -> BTreeMap<DaemonId, LinkSnapshot> {
     // The driver may not have seen the last events yet.
-    let head = Input::Head(shared.log.head().place.sequence);
+    let head = Input::Head(shared.log.head().position.sequence);
     let (answer, snapshots) = oneshot::channel();
     let inputs = begin.then_some(Input::Drain).into_iter().chain([head]).map(Message::Input);
     for message in inputs.chain([Message::Snapshots(answer)]) {

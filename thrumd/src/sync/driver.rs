@@ -60,7 +60,7 @@ impl Driver {
         let mut presence = shared.tailnet.presence();
         let mut enabled = shared.enabled.subscribe();
         self.peers();
-        self.input(Input::Head(log.borrow_and_update().place.sequence));
+        self.input(Input::Head(log.borrow_and_update().position.sequence));
         self.enable(&enabled, &presence);
         loop {
             let wake = self.hub.next_wake().map(|moment| self.begun + moment.0);
@@ -79,7 +79,7 @@ impl Driver {
                     Message::Snapshots(answer) => drop(answer.send(self.snapshots())),
                 },
                 Ok(()) = log.changed() => {
-                    let head = log.borrow_and_update().place.sequence;
+                    let head = log.borrow_and_update().position.sequence;
                     self.input(Input::Head(head));
                 }
                 Ok(()) = damaged_rows.changed() => {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use thrum_api::peer::{NotifyParams, SyncNotify};
-use thrum_api::{DaemonId, Place};
+use thrum_api::{DaemonId, LogPosition};
 
 use super::client::{Bounds, ClientError};
 use super::hub::{NotifyRequest, NotifyResult, Timing};
@@ -43,6 +43,6 @@ async fn send(
         .await
         .inspect_err(|error| shared.note_refusal(peer.daemon_id, error))?;
     shared.answered(peer, &addresses, &answer).await;
-    let latest = Place { sequence: params.latest_seq, event_id: params.latest_id };
+    let latest = LogPosition { sequence: params.latest_seq, event_id: params.latest_id };
     Ok(confirmed_by(&answer.result, latest))
 }

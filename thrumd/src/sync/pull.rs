@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use thrum_api::peer::{PeerInfoParams, SyncPeerInfo, SyncPull};
-use thrum_api::{DaemonId, ErrorCode, Head, Place};
+use thrum_api::{DaemonId, ErrorCode, Head, LogPosition};
 use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -137,7 +137,7 @@ async fn run<'a>(
 async fn fetch<'a>(
     shared: &Shared,
     peer: &Peer,
-    after: Place,
+    after: LogPosition,
     permit: BulkPermit<'a>,
 ) -> Result<Fetched<'a>, PullResult> {
     let local = |error: LogError| PullResult::Failed(local_failure(&error));

@@ -82,7 +82,7 @@ fn one(
         last_sync: stored.max(seen),
         we_lack: snapshot.and_then(|snapshot| snapshot.we_lack),
         they_lack: snapshot.and_then(|snapshot| snapshot.they_lack),
-        checkpoint: checkpoint.map_or(Sequence::ZERO, |checkpoint| checkpoint.place.sequence),
+        checkpoint: checkpoint.map_or(Sequence::ZERO, |checkpoint| checkpoint.position.sequence),
         round_trip_us: traffic
             .round_trip
             .map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),

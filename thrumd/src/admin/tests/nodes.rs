@@ -8,8 +8,8 @@ use super::tailnet::Machine;
 /// Two machines that were paired with a code.
 async fn paired() -> (Machine, Machine) {
     let (mut a, mut b) = (Machine::start(2, "alpha").await, Machine::start(3, "beta").await);
-    a.sees(&b.place, json!(null));
-    b.sees(&a.place, json!(null));
+    a.sees(&b.node, json!(null));
+    b.sees(&a.node, json!(null));
     let session = eventually("the tailnet is up", async || {
         a.call("peer.add", json!({})).await.get("result").cloned()
     })
@@ -30,10 +30,10 @@ async fn paired() -> (Machine, Machine) {
 #[tokio::test]
 async fn a_machine_that_was_added_again_is_another_one_and_both_sides_say_so() {
     let (mut a, mut b) = paired().await;
-    let old = b.place.clone();
+    let old = b.node.clone();
     b.becomes(5);
     a.loses(&old);
-    a.sees(&b.place, json!(null));
+    a.sees(&b.node, json!(null));
     b.result("peer.sync", json!({})).await;
     eventually("its token is refused", async || {
         let peer = a.peer().await?;
@@ -60,7 +60,7 @@ async fn a_machine_that_was_added_again_is_another_one_and_both_sides_say_so() {
 #[tokio::test]
 async fn names_and_addresses_follow_the_tailnet() {
     let (mut a, mut b) = paired().await;
-    let mut renamed = b.place.clone();
+    let mut renamed = b.node.clone();
     renamed.name = "gamma";
     a.sees(&renamed, json!(null));
     eventually("the new name", async || (a.peer().await?["name"] == "gamma").then_some(())).await;

@@ -12,8 +12,8 @@ fn grant() -> Value {
 /// A daemon that pairs by policy, and a runner with this grant.
 async fn hub_and_runner(grants: Value) -> (Machine, Machine) {
     let (mut hub, mut runner) = (Machine::start(2, "hub").await, Machine::start(3, "runner").await);
-    hub.sees(&runner.place, grants);
-    runner.sees(&hub.place, json!(null));
+    hub.sees(&runner.node, grants);
+    runner.sees(&hub.node, json!(null));
     let on = hub.result("peer.policy", json!({"on": true})).await;
     assert_eq!(on, json!({"on": true, "capability": CAPABILITY, "peers": 0}));
     (hub, runner)
@@ -87,7 +87,7 @@ async fn a_capability_that_the_caller_claims_counts_for_nothing() {
     let (hub, runner) = hub_and_runner(json!({})).await;
     let address: std::net::SocketAddr = hub.address().await.parse().unwrap();
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind(format!("{}:0", runner.place.ip()).parse().unwrap()).unwrap();
+    socket.bind(format!("{}:0", runner.node.ip()).parse().unwrap()).unwrap();
     let stream = socket.connect(address).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
@@ -114,7 +114,7 @@ async fn gone(hub: &Machine) {
 #[tokio::test]
 async fn a_withdrawn_grant_removes_the_peer_and_tells_it_why() {
     let (mut hub, runner) = paired().await;
-    hub.sees(&runner.place, json!({}));
+    hub.sees(&runner.node, json!({}));
     gone(&hub).await;
     eventually("the runner knows", async || {
         (runner.peer().await?["state"] == "removed_us").then_some(())
@@ -123,7 +123,7 @@ async fn a_withdrawn_grant_removes_the_peer_and_tells_it_why() {
     let (state, words) = runner.check("hub", "peer_token").await;
     assert_eq!(state, "fail");
     assert!(words.contains("by the tailnet's policy, which no longer allows it"), "{words}");
-    hub.sees(&runner.place, grant());
+    hub.sees(&runner.node, grant());
     let again = join(&hub, &runner).await;
     assert_eq!(again["result"]["renewed"], true, "{again}");
 }
@@ -131,7 +131,7 @@ async fn a_withdrawn_grant_removes_the_peer_and_tells_it_why() {
 #[tokio::test]
 async fn a_peer_paired_again_with_a_code_is_not_told_of_its_old_grant() {
     let (mut hub, runner) = paired().await;
-    hub.sees(&runner.place, json!({}));
+    hub.sees(&runner.node, json!({}));
     gone(&hub).await;
     let session = hub.result("peer.add", json!({})).await;
     let params = json!({"address": hub.address().await, "code": session["code"]});
@@ -156,7 +156,7 @@ async fn another_node_with_the_grant_does_not_get_the_place_of_a_peer() {
     let (mut hub, mut runner) = paired().await;
     // The same daemon id, from another node.
     runner.becomes(5);
-    hub.sees(&runner.place, grant());
+    hub.sees(&runner.node, grant());
     eventually("it has moved", async || {
         (runner.address().await.starts_with("127.0.0.5")).then_some(())
     })

@@ -12,13 +12,13 @@ use crate::tailnet::localapi::fake::Fake;
 
 /// A node: its stable id, the end of its address, and its name.
 #[derive(Clone)]
-pub struct Place {
+pub struct TestNode {
     pub id: u8,
     pub at: u8,
     pub name: &'static str,
 }
 
-impl Place {
+impl TestNode {
     pub fn ip(&self) -> String {
         format!("127.0.0.{}", self.at)
     }
@@ -40,16 +40,16 @@ impl Place {
 
 /// A daemon on a node, and what its tailscaled reports of the others.
 pub struct Machine {
-    pub place: Place,
+    pub node: TestNode,
     pub fake: Fake,
     pub daemon: Running,
-    others: BTreeMap<u8, (Place, Value)>,
+    others: BTreeMap<u8, (TestNode, Value)>,
 }
 
 impl Machine {
     pub async fn start(id: u8, name: &'static str) -> Self {
-        let (fake, place) = (Fake::start(), Place { id, at: id, name });
-        set(&fake, &place, &BTreeMap::new());
+        let (fake, node) = (Fake::start(), TestNode { id, at: id, name });
+        set(&fake, &node, &BTreeMap::new());
         let socket = fake.socket();
         let daemon = Running::start(&[
             ("THRUM_TAILNET", "tailscaled"),
@@ -58,32 +58,32 @@ impl Machine {
             ("THRUM_TS_HOSTNAME", &format!("own-{name}")),
         ])
         .await;
-        Self { place, fake, daemon, others: BTreeMap::new() }
+        Self { node, fake, daemon, others: BTreeMap::new() }
     }
 
     /// Makes its tailscaled report this node and its grants.
-    pub fn sees(&mut self, place: &Place, grants: Value) {
-        self.others.insert(place.id, (place.clone(), grants));
-        set(&self.fake, &self.place, &self.others);
+    pub fn sees(&mut self, node: &TestNode, grants: Value) {
+        self.others.insert(node.id, (node.clone(), grants));
+        set(&self.fake, &self.node, &self.others);
     }
 
     /// Makes its tailscaled forget this node.
-    pub fn loses(&mut self, place: &Place) {
-        self.others.remove(&place.id);
-        self.fake.set(&format!("whois {}", place.ip()), 404, "no match for IP:port\n");
-        set(&self.fake, &self.place, &self.others);
+    pub fn loses(&mut self, node: &TestNode) {
+        self.others.remove(&node.id);
+        self.fake.set(&format!("whois {}", node.ip()), 404, "no match for IP:port\n");
+        set(&self.fake, &self.node, &self.others);
     }
 
     /// Removes the machine from the tailnet and adds it again.
     pub fn becomes(&mut self, id: u8) {
-        self.place.id = id;
+        self.node.id = id;
         self.moves(id);
     }
 
     /// Gives the node another address.
     pub fn moves(&mut self, at: u8) {
-        self.place.at = at;
-        set(&self.fake, &self.place, &self.others);
+        self.node.at = at;
+        set(&self.fake, &self.node, &self.others);
     }
 
     pub async fn call(&self, method: &str, params: Value) -> Value {
@@ -136,15 +136,15 @@ fn free_port() -> u16 {
     }
 }
 
-fn set(fake: &Fake, place: &Place, others: &BTreeMap<u8, (Place, Value)>) {
+fn set(fake: &Fake, node: &TestNode, others: &BTreeMap<u8, (TestNode, Value)>) {
     let peers: BTreeMap<String, Value> =
-        others.iter().map(|(id, (place, _))| (format!("key:{id}"), place.status())).collect();
+        others.iter().map(|(id, (node, _))| (format!("key:{id}"), node.status())).collect();
     for (other, grants) in others.values() {
         fake.set(&format!("whois {}", other.ip()), 200, other.whois(grants).to_string());
     }
     fake.status(&json!({
-        "TUN": true, "BackendState": "Running", "TailscaleIPs": [place.ip()],
-        "Self": place.status(), "Peer": peers,
+        "TUN": true, "BackendState": "Running", "TailscaleIPs": [node.ip()],
+        "Self": node.status(), "Peer": peers,
         "CurrentTailnet": {"MagicDNSSuffix": "tail.test"},
         "User": {"7": {"ID": 7, "LoginName": "al@example.com"}},
     }));

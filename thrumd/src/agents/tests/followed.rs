@@ -57,7 +57,7 @@ async fn waiting(home: &Home) -> tokio::task::JoinHandle<Result<Option<Message>,
     let agents = home.agents.clone();
     let wait = tokio::spawn(async move { agents.wait(waiter("coder", LIMIT)).await });
     let mut heads = home.log.watch();
-    within(heads.wait_for(|head| head.place.sequence == Sequence(1))).await.unwrap();
+    within(heads.wait_for(|head| head.position.sequence == Sequence(1))).await.unwrap();
     wait
 }
 
@@ -130,7 +130,7 @@ async fn a_bad_message_is_refused_and_says_why() {
         assert_eq!(error.code, code, "{error}");
         assert!(error.message.contains(words), "{error}");
     }
-    assert_eq!(home.log.head().place, Place::START, "nothing was written");
+    assert_eq!(home.log.head().position, LogPosition::START, "nothing was written");
     home.close().await;
 }
 
@@ -140,7 +140,7 @@ async fn without_readers_events_are_digested_when_the_log_is_quiet() {
     for number in 0..5 {
         home.apply(vec![message_to(number + 1, there(), "planner", &["coder"])]).await;
     }
-    let head = home.log.head().place.sequence;
+    let head = home.log.head().position.sequence;
     let mut progress = home.agents.inner.progress.clone();
     within(progress.wait_for(|now| now.has(head))).await.unwrap();
     home.close().await;
@@ -179,7 +179,7 @@ async fn a_burst_without_end_is_digested_after_a_limit() {
     let (grow, heads) = tokio::sync::watch::channel(home.log.head());
     let growing = async {
         loop {
-            grow.send_modify(|head| head.place.sequence = head.place.sequence.next());
+            grow.send_modify(|head| head.position.sequence = head.position.sequence.next());
             sleep(QUIET / 2).await;
         }
     };

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 use tempfile::TempDir;
-use thrum_api::{DaemonId, Epoch, EventId, Place, Sequence, SequencedEvent};
+use thrum_api::{DaemonId, Epoch, EventId, LogPosition, Sequence, SequencedEvent};
 use ulid::Ulid;
 
 use super::inbox::InboxQuery;
@@ -69,7 +69,7 @@ fn message_to_all(sequence: u64, origin: DaemonId, from: &str) -> SequencedEvent
 }
 
 fn start() -> Cursor {
-    Cursor { epoch: Epoch::from_ulid(Ulid::from(9_u128)), place: Place::START }
+    Cursor { epoch: Epoch::from_ulid(Ulid::from(9_u128)), position: LogPosition::START }
 }
 
 fn store(directory: &Path) -> Store {

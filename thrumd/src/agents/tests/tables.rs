@@ -170,7 +170,7 @@ fn undigestible_events_are_skipped_and_counted() {
         message_to(8, there(), "a", &["x"]),
     ];
     let cursor = store.digest(&events, start()).unwrap();
-    assert_eq!((undigested(&store), cursor.place.sequence), (6, Sequence(8)));
+    assert_eq!((undigested(&store), cursor.position.sequence), (6, Sequence(8)));
     assert_eq!(places(&store, "x").0, [8]);
 }
 

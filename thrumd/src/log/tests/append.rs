@@ -11,7 +11,10 @@ async fn an_append_answers_its_positions_and_survives_a_restart() {
     assert_eq!(places, [1, 2, 3]);
     assert_eq!(written[2].origin_sequence, OriginSequence(3));
     let head = world.log.head();
-    assert_eq!(head.place, Place { sequence: Sequence(3), event_id: Some(written[2].event_id) });
+    assert_eq!(
+        head.position,
+        LogPosition { sequence: Sequence(3), event_id: Some(written[2].event_id) }
+    );
 
     let database_was_lost = world.reopen(|_| ()).await;
     assert!(!database_was_lost);
@@ -86,7 +89,7 @@ async fn an_id_of_another_event_is_refused_and_nothing_is_written() {
     let refused = world.log.append(vec![draft("new"), other.clone()]).await.unwrap_err();
     assert_eq!(refused.kind(), LogErrorKind::Invalid);
     assert!(refused.to_string().contains(&id.to_string()), "{refused}");
-    assert_eq!(world.log.head().place.sequence, Sequence(1));
+    assert_eq!(world.log.head().position.sequence, Sequence(1));
 
     let (a, b) = (ids::event(), ids::event());
     let mut pair = [draft("a"), draft("b")];
@@ -132,7 +135,7 @@ async fn an_invalid_event_is_refused_when_it_is_written() {
     let too_many = world.log.append(vec![draft("x"); 1001]).await.unwrap_err();
     assert_eq!(too_many.kind(), LogErrorKind::Invalid);
     assert_eq!(world.log.append(vec![]).await.unwrap(), vec![]);
-    assert_eq!(world.log.head().place, Place::START);
+    assert_eq!(world.log.head().position, LogPosition::START);
 
     let fits = json(&format!("\"{}\"", "x".repeat(EVENT_MAX_BYTES - 400)));
     world.log.append(vec![with(&|d| d.body = fits.clone())]).await.unwrap();

@@ -22,9 +22,13 @@ async fn a_damaged_row_goes_to_quarantine_and_reappears_from_a_peer() {
     damage(&a, 4, "[]");
     damage(&a, 6, "\u{0}");
 
-    let page = page(&a, Place::START, 100, vec![]).await;
+    let page = page(&a, LogPosition::START, 100, vec![]).await;
     assert_eq!(sequences(&page.events), [1, 2, 5]);
-    assert_eq!(page.next, a.log.head().place, "b's checkpoint at the damaged head still matches");
+    assert_eq!(
+        page.next,
+        a.log.head().position,
+        "b's checkpoint at the damaged head still matches"
+    );
     assert_eq!(
         a.log.stats().await.unwrap(),
         LogStats { events: 3, quarantined: 3, size_bytes: a.log.stats().await.unwrap().size_bytes }
@@ -51,11 +55,11 @@ async fn no_window_skips_an_event_that_reappeared_at_a_later_position() {
     a.say_many(7).await;
     b.pull_from(&a).await;
     damage(&a, 3, "");
-    page(&a, Place::START, 100, vec![]).await;
+    page(&a, LogPosition::START, 100, vec![]).await;
     assert_eq!(c.pull_from(&a).await.applied, 6);
-    let at_seven = c.log.checkpoint(a.daemon).await.unwrap().place;
+    let at_seven = c.log.checkpoint(a.daemon).await.unwrap().position;
     assert_eq!(a.pull_from(&b).await.applied, 1);
-    let at_eight = a.log.head().place;
+    let at_eight = a.log.head().position;
     assert_eq!((at_seven.sequence.0, at_eight.sequence.0), (7, 8));
     a.say("at nine").await;
 
@@ -74,32 +78,32 @@ async fn a_page_from_before_a_damaged_row_was_found_does_not_undo_the_reset() {
     let (a, b) = (World::new(), World::new());
     a.say_many(6).await;
     b.pull_from(&a).await;
-    let end = a.log.head().place;
+    let end = a.log.head().position;
     let apply_late = async |from| {
         b.log.apply(Batch { from, ..batch(a.daemon, vec![], Some(end)) }).await.unwrap();
-        b.log.checkpoint(a.daemon).await.unwrap().place
+        b.log.checkpoint(a.daemon).await.unwrap().position
     };
     let find_damage = async |sequence| {
         damage(&b, sequence, "");
-        page(&b, Place::START, 100, vec![]).await;
+        page(&b, LogPosition::START, 100, vec![]).await;
     };
     // A pull begins; its page is empty, because nothing is missing, and arrives after the reset.
     let from = b.log.checkpoint(a.daemon).await.unwrap();
-    assert_eq!(from.place, end);
+    assert_eq!(from.position, end);
     find_damage(3).await;
-    assert_eq!(apply_late(from).await, Place::START);
+    assert_eq!(apply_late(from).await, LogPosition::START);
     // The same for a pull that began at 0 already.
     let from = b.log.checkpoint(a.daemon).await.unwrap();
     find_damage(5).await;
-    assert_eq!(apply_late(from).await, Place::START);
+    assert_eq!(apply_late(from).await, LogPosition::START);
     assert_eq!(b.pull_from(&a).await.applied, 2);
     assert_eq!(b.contents().await, a.contents().await);
 
     // Nor does it undo a reset because the peer has another log.
     let from = b.log.checkpoint(a.daemon).await.unwrap();
-    assert_eq!(from.place, end);
+    assert_eq!(from.position, end);
     b.log.reset_checkpoint(a.daemon).await.unwrap();
-    assert_eq!(apply_late(from).await, Place::START);
+    assert_eq!(apply_late(from).await, LogPosition::START);
     check_gaps(&b, 2);
 }
 
@@ -121,7 +125,7 @@ async fn damage_is_told_from_a_rollback_by_the_event_at_a_lost_position() {
         .collect();
     damage(&world, 3, "");
     damage(&world, 5, "");
-    page(&world, Place::START, 100, vec![]).await;
+    page(&world, LogPosition::START, 100, vec![]).await;
     for head in &heads {
         assert!(!world.log.shows_rollback(*head).await.unwrap(), "{head:?}");
         let other = Head { event_id: ids::event(), ..*head };
@@ -150,7 +154,7 @@ async fn a_damaged_row_is_kept_whole_even_if_the_quarantine_is_full() {
     damage(&world, 1, &rest);
     // Two rows with the same bytes are two rows.
     damage(&world, 2, &rest);
-    page(&world, Place::START, 100, vec![]).await;
+    page(&world, LogPosition::START, 100, vec![]).await;
     let kept: Vec<(i64, i64, String)> = world
         .sql()
         .prepare(
@@ -180,7 +184,7 @@ async fn lists_and_news_skip_a_damaged_row() {
     let list = world.log.list(EventListParams::default()).await.unwrap();
     assert_eq!(list.events.len(), 2);
     damage(&world, 3, "null");
-    let news = world.log.news(ids::daemon(), Place::START).await.unwrap();
+    let news = world.log.news(ids::daemon(), LogPosition::START).await.unwrap();
     assert_eq!(news.window.unwrap().len(), 1);
     assert_eq!(world.log.stats().await.unwrap().quarantined, 2);
 }
@@ -205,10 +209,10 @@ async fn a_full_database_refuses_appends_and_continues_when_there_is_space() {
     let full = world.log.append(vec![large()]).await.unwrap_err();
     assert_eq!(full.kind(), LogErrorKind::StorageFull);
     assert!(full.to_string().contains("disk") && full.to_string().contains("log.db"), "{full}");
-    let batch = batch(peer.daemon, peer.all().await, Some(peer.log.head().place));
+    let batch = batch(peer.daemon, peer.all().await, Some(peer.log.head().position));
     assert_eq!(world.log.apply(batch).await.unwrap_err().kind(), LogErrorKind::StorageFull);
-    assert_eq!(world.log.checkpoint(peer.daemon).await.unwrap().place, Place::START);
-    assert_eq!(world.log.head().place.sequence, Sequence(3));
+    assert_eq!(world.log.checkpoint(peer.daemon).await.unwrap().position, LogPosition::START);
+    assert_eq!(world.log.head().position.sequence, Sequence(3));
 
     // In one group with a job that fails on a full disk, the others are done.
     let (failed, done) = tokio::join!(world.log.append(vec![large()]), world.log.pulse());

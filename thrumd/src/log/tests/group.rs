@@ -57,7 +57,7 @@ async fn queued_jobs_are_one_commit_with_local_appends_first() {
     assert_eq!(places, (1..=20).collect::<Vec<_>>());
     assert_eq!(applied.await.unwrap().applied, 2);
     watch.changed().await.unwrap();
-    assert_eq!(watch.borrow_and_update().place.sequence, Sequence(22), "told once for all");
+    assert_eq!(watch.borrow_and_update().position.sequence, Sequence(22), "told once for all");
     check_invariants(&world);
 }
 
@@ -85,8 +85,8 @@ async fn megabytes_of_local_appends_do_not_delay_a_peer() {
         append.await.unwrap();
     }
     let of_the_peer = "SELECT sequence FROM events WHERE source != 0";
-    let place: i64 = world.sql().query_row(of_the_peer, [], |row| row.get(0)).unwrap();
-    assert_eq!(place, 9, "after the first group's local appends, before the others");
+    let position: i64 = world.sql().query_row(of_the_peer, [], |row| row.get(0)).unwrap();
+    assert_eq!(position, 9, "after the first group's local appends, before the others");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,7 +114,7 @@ async fn one_failing_job_does_not_fail_its_group() {
         failed += usize::from(asked.await.unwrap().is_err());
     }
     assert_eq!(failed, 1);
-    assert_eq!(world.log.head().place.sequence, Sequence(5));
+    assert_eq!(world.log.head().position.sequence, Sequence(5));
     let texts = world.contents().await.concat();
     assert!(!texts.contains("\"text\":\"3\"") && texts.contains("\"text\":\"4\""));
     check_invariants(&world);
@@ -128,7 +128,7 @@ async fn readers_never_see_a_gap_while_many_write() {
         .map(|_| {
             let (world, stop) = (Arc::clone(&world), Arc::clone(&stop));
             tokio::spawn(async move {
-                let mut after = Place::START;
+                let mut after = LogPosition::START;
                 let mut seen = 0;
                 loop {
                     let last = stop.load(Ordering::SeqCst);
@@ -156,11 +156,14 @@ async fn readers_never_see_a_gap_while_many_write() {
                         world.log.apply(raw_batch(origin.daemon, &events)).await.unwrap();
                     } else {
                         let written = world.say("x").await;
-                        let head = world.log.head().place.sequence;
+                        let head = world.log.head().position.sequence;
                         assert!(head >= written.sequence, "the head is told before the answer");
                         let own = page(
                             &world,
-                            Place { sequence: Sequence(written.sequence.0 - 1), event_id: None },
+                            LogPosition {
+                                sequence: Sequence(written.sequence.0 - 1),
+                                event_id: None,
+                            },
                             1,
                             vec![],
                         )

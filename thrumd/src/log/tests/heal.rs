@@ -42,7 +42,7 @@ async fn a_restored_database_with_nothing_new_takes_a_new_epoch_at_the_first_con
     let old = a.origin();
     a.reopen(|dir| copy_database(backup.path(), dir)).await;
     assert_eq!(a.origin(), old, "nothing to tell it by yet");
-    assert_eq!(a.log.head().place.sequence, Sequence(10));
+    assert_eq!(a.log.head().position.sequence, Sequence(10));
     // b's heads name events of ours beyond ours.
     assert_eq!(a.log.missing(b.log.heads().await.unwrap()).await.unwrap().origins, [old]);
     let applied = a.pull_from(&b).await;

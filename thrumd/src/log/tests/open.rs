@@ -91,7 +91,7 @@ async fn leftover_files_of_a_lost_database_are_not_used_for_the_new_one() {
         })
         .await;
     assert!(database_was_lost);
-    assert_eq!(world.log.head().place, Place::START);
+    assert_eq!(world.log.head().position, LogPosition::START);
     world.say("y").await;
     assert_eq!(world.all().await.len(), 1);
     check_invariants(&world);
@@ -109,7 +109,7 @@ async fn acknowledged_events_survive_without_a_close() {
     let (log, database_was_lost) = Log::open(copy.path(), world.daemon, true).unwrap();
     assert!(!database_was_lost);
     assert_eq!(log.head(), world.log.head());
-    assert_eq!(log.head().place.event_id, Some(written[4].event_id));
+    assert_eq!(log.head().position.event_id, Some(written[4].event_id));
     log.close().await.unwrap();
 }
 

@@ -2,21 +2,21 @@ use thrum_api::limits::PULL_MAX_BYTES;
 
 use super::*;
 
-fn place(event: &SequencedEvent) -> Place {
-    Place { sequence: event.sequence, event_id: Some(parse(&event.event).header.event_id) }
+fn position(event: &SequencedEvent) -> LogPosition {
+    LogPosition { sequence: event.sequence, event_id: Some(parse(&event.event).header.event_id) }
 }
 
 #[tokio::test]
 async fn pages_are_cut_by_count_and_continue_where_they_ended() {
     let world = World::new();
     let written = world.say_many(25).await;
-    let mut after = Place::START;
+    let mut after = LogPosition::START;
     let mut seen = Vec::new();
     for more in [true, true, false] {
         let page = page(&world, after, 10, vec![]).await;
         assert_eq!(page.more_available, more);
-        assert_eq!(page.next, place(page.events.last().unwrap()));
-        assert_eq!(page.head, world.log.head().place);
+        assert_eq!(page.next, position(page.events.last().unwrap()));
+        assert_eq!(page.head, world.log.head().position);
         seen.extend(page.events.iter().map(|event| event.sequence));
         after = page.next;
     }
@@ -25,10 +25,10 @@ async fn pages_are_cut_by_count_and_continue_where_they_ended() {
     let end = page(&world, after, 10, vec![]).await;
     assert!(end.events.is_empty() && !end.more_available && end.next == after);
     // Exactly as many as there are: nothing more.
-    assert!(!page(&world, Place::START, 25, vec![]).await.more_available);
-    assert_eq!(page(&world, Place::START, 0, vec![]).await.events.len(), 1);
+    assert!(!page(&world, LogPosition::START, 25, vec![]).await.more_available);
+    assert_eq!(page(&world, LogPosition::START, 0, vec![]).await.events.len(), 1);
     // A caller that names only the sequence gets the event there, too.
-    let bare = Place { sequence: Sequence(25), event_id: None };
+    let bare = LogPosition { sequence: Sequence(25), event_id: None };
     assert_eq!(page(&world, bare, 10, vec![]).await.next, after);
 }
 
@@ -43,7 +43,7 @@ async fn pages_are_cut_by_bytes_but_always_hold_one() {
     for n in 0..3 {
         world.log.append((0..10).map(|m| large(n * 10 + m)).collect()).await.unwrap();
     }
-    let first = page(&world, Place::START, 1000, vec![]).await;
+    let first = page(&world, LogPosition::START, 1000, vec![]).await;
     let bytes: usize = first.events.iter().map(|event| event.event.get().len()).sum();
     assert!(first.more_available && bytes <= PULL_MAX_BYTES && bytes > PULL_MAX_BYTES - 210_000);
     assert_eq!(world.all().await.len(), 30);
@@ -54,7 +54,7 @@ async fn a_position_of_another_log_is_refused() {
     let world = World::new();
     let written = world.say_many(3).await;
     let ask = async |sequence, event_id| {
-        let after = Place { sequence: Sequence(sequence), event_id };
+        let after = LogPosition { sequence: Sequence(sequence), event_id };
         let request = PageRequest { after, limit: 10, have: vec![] };
         matches!(world.log.page(request).await.unwrap(), PageAnswer::OtherLog(head)
             if head == world.log.head())
@@ -77,20 +77,20 @@ async fn events_that_the_puller_holds_are_left_out() {
     a.say("last").await;
     // c holds a's 12 events from elsewhere; it asks a from the start.
     let have = c.log.heads().await.unwrap();
-    let asked = page(&a, Place::START, 3, have.clone()).await;
+    let asked = page(&a, LogPosition::START, 3, have.clone()).await;
     assert_eq!(sequences(&asked.events), [13, 14, 15]);
     assert!(asked.more_available);
     // What follows is left out too: `next` moves over it.
-    let full = page(&a, Place::START, 6, have.clone()).await;
+    let full = page(&a, LogPosition::START, 6, have.clone()).await;
     assert_eq!((full.events.len(), full.more_available, full.next), (6, false, full.head));
-    let all = page(&a, Place::START, 10, a.log.heads().await.unwrap()).await;
-    assert!(all.events.is_empty() && !all.more_available && all.next == a.log.head().place);
+    let all = page(&a, LogPosition::START, 10, a.log.heads().await.unwrap()).await;
+    assert!(all.events.is_empty() && !all.more_available && all.next == a.log.head().position);
 
     // A head with another event than ours is ignored.
     let lie = vec![Head { event_id: ids::event(), ..have[0] }];
-    assert_eq!(page(&a, Place::START, 100, lie).await.events.len(), 18);
+    assert_eq!(page(&a, LogPosition::START, 100, lie).await.events.len(), 18);
     let too_far = vec![Head { origin_sequence: thrum_api::OriginSequence(99), ..have[0] }];
-    assert_eq!(page(&a, Place::START, 100, too_far).await.events.len(), 18);
+    assert_eq!(page(&a, LogPosition::START, 100, too_far).await.events.len(), 18);
 }
 
 #[tokio::test]
@@ -106,10 +106,10 @@ async fn a_head_of_a_forked_origin_is_ignored() {
         event_id: id,
     }];
     world.log.apply(raw_batch(ids::daemon(), &events[..1])).await.unwrap();
-    assert_eq!(page(&world, Place::START, 10, have.clone()).await.events.len(), 0);
+    assert_eq!(page(&world, LogPosition::START, 10, have.clone()).await.events.len(), 0);
     assert_eq!(world.log.heads().await.unwrap(), have);
     world.log.apply(raw_batch(ids::daemon(), &events[1..])).await.unwrap();
-    assert_eq!(page(&world, Place::START, 10, have.clone()).await.events.len(), 2);
+    assert_eq!(page(&world, LogPosition::START, 10, have.clone()).await.events.len(), 2);
     assert_eq!(world.log.heads().await.unwrap(), []);
     assert_eq!(world.log.missing(have).await.unwrap().origins, [origin]);
 }
@@ -122,7 +122,7 @@ async fn a_page_reads_a_limited_number_of_rows() {
     }
     let have = world.log.heads().await.unwrap();
     world.say("one more").await;
-    let first = page(&world, Place::START, 10, have.clone()).await;
+    let first = page(&world, LogPosition::START, 10, have.clone()).await;
     assert!(first.events.is_empty() && first.more_available);
     assert_eq!(first.next.sequence, Sequence(20_000));
     let second = page(&world, first.next, 10, have).await;

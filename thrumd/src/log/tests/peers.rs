@@ -21,15 +21,15 @@ async fn events_and_the_checkpoint_arrive_together_and_once() {
     assert_eq!((applied.applied, applied.skipped), (20, 0));
     assert_eq!(b.contents().await, a.contents().await);
     let checkpoint = b.log.checkpoint(a.daemon).await.unwrap();
-    assert_eq!(checkpoint.place, a.log.head().place);
+    assert_eq!(checkpoint.position, a.log.head().position);
     assert!(checkpoint.last_sync.is_some());
 
     let again = b.log.apply(batch(a.daemon, a.all().await, None)).await.unwrap();
     assert_eq!(again, Applied { skipped: 20, ..Applied::default() });
-    assert_eq!(b.log.checkpoint(a.daemon).await.unwrap().place, checkpoint.place);
+    assert_eq!(b.log.checkpoint(a.daemon).await.unwrap().position, checkpoint.position);
 
     b.log.reset_checkpoint(a.daemon).await.unwrap();
-    assert_eq!(b.log.checkpoint(a.daemon).await.unwrap().place, Place::START);
+    assert_eq!(b.log.checkpoint(a.daemon).await.unwrap().position, LogPosition::START);
     assert_eq!(b.pull_from(&a).await, Applied::default(), "`have` makes starting again cheap");
     check_invariants(&b);
 }
@@ -39,30 +39,34 @@ async fn a_page_that_a_notification_has_overtaken_does_not_set_the_checkpoint_ba
     let (a, b) = (World::new(), World::new());
     a.say_many(9).await;
     let (events, epoch) = (a.all().await, a.log.head().epoch);
-    let place = |n: usize| Place {
+    let position = |n: usize| LogPosition {
         sequence: events[n - 1].sequence,
         event_id: Some(parse(&events[n - 1].event).header.event_id),
     };
     let take = async |range: std::ops::Range<usize>, epoch| {
-        let batch = batch(a.daemon, events[range.clone()].to_vec(), Some(place(range.end)));
+        let batch = batch(a.daemon, events[range.clone()].to_vec(), Some(position(range.end)));
         b.log.apply(Batch { epoch, ..batch }).await.unwrap();
         b.log.checkpoint(a.daemon).await.unwrap()
     };
-    assert_eq!(take(0..3, Some(epoch)).await.place, place(3));
-    assert_eq!(take(3..9, None).await.place, place(9), "a notification");
+    assert_eq!(take(0..3, Some(epoch)).await.position, position(3));
+    assert_eq!(take(3..9, None).await.position, position(9), "a notification");
     let late = take(3..6, Some(epoch)).await;
-    assert_eq!((late.place, late.epoch), (place(9), Some(epoch)), "the page under way meanwhile");
-    assert_eq!(take(3..5, None).await.place, place(9), "an older notification");
+    assert_eq!(
+        (late.position, late.epoch),
+        (position(9), Some(epoch)),
+        "the page under way meanwhile"
+    );
+    assert_eq!(take(3..5, None).await.position, position(9), "an older notification");
     // A log of a new epoch is another one.
     let other = ids::epoch();
     let again = take(0..3, Some(other)).await;
-    assert_eq!((again.place, again.epoch), (place(3), Some(other)));
+    assert_eq!((again.position, again.epoch), (position(3), Some(other)));
     b.log.reset_checkpoint(a.daemon).await.unwrap();
-    assert_eq!(take(0..2, Some(other)).await.place, place(2));
+    assert_eq!(take(0..2, Some(other)).await.position, position(2));
     // A notification has no epoch, so a checkpoint may have none.
     b.log.reset_checkpoint(a.daemon).await.unwrap();
     assert_eq!(take(0..9, None).await.epoch, None);
-    assert_eq!(take(0..3, Some(other)).await.place, place(9));
+    assert_eq!(take(0..3, Some(other)).await.position, position(9));
     check_invariants(&b);
 }
 
@@ -165,10 +169,11 @@ async fn the_quarantine_is_bounded() {
 async fn heads_are_the_highest_contiguous_positions_and_gaps_close() {
     let world = World::new();
     let origin = new_origin();
-    let events: Vec<String> = (1..=7).map(|place| foreign(origin, place)).collect();
+    let events: Vec<String> = (1..=7).map(|position| foreign(origin, position)).collect();
     let peer = ids::daemon();
     let take = async |places: &[usize]| {
-        let some: Vec<String> = places.iter().map(|place| events[place - 1].clone()).collect();
+        let some: Vec<String> =
+            places.iter().map(|position| events[position - 1].clone()).collect();
         assert_eq!(world.log.apply(raw_batch(peer, &some)).await.unwrap().applied, places.len());
         check_invariants(&world);
         world.log.heads().await.unwrap().first().map_or(0, |head| head.origin_sequence.0)
@@ -176,11 +181,11 @@ async fn heads_are_the_highest_contiguous_positions_and_gaps_close() {
     assert_eq!(take(&[3]).await, 0);
     assert_eq!(take(&[1]).await, 1);
     assert_eq!(take(&[5, 4]).await, 1);
-    assert!(world.log.news(peer, Place::START).await.unwrap().heads.is_none(), "a hole");
+    assert!(world.log.news(peer, LogPosition::START).await.unwrap().heads.is_none(), "a hole");
     assert_eq!(take(&[2]).await, 5);
     assert_eq!(take(&[7]).await, 5);
     assert_eq!(take(&[6]).await, 7);
-    assert!(world.log.news(peer, Place::START).await.unwrap().heads.is_some());
+    assert!(world.log.news(peer, LogPosition::START).await.unwrap().heads.is_some());
     // Log order is arrival order.
     let order: Vec<u64> = world
         .all()

@@ -66,7 +66,7 @@ fn appended_events_survive_and_a_copy_is_a_separate_log() {
     let mut copy = reopen(copy, 2000);
     assert_eq!(copy.head(), head);
     copy.append(&[draft("other")]).unwrap();
-    assert_eq!(copy.head().place.sequence, store.head().place.sequence);
+    assert_eq!(copy.head().position.sequence, store.head().position.sequence);
     assert_ne!(texts(&mut copy), texts(&mut store));
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thrum_api::local::PairingNews;
+use thrum_api::local::PairingUpdate;
 use thrum_api::peer::PairRequestParams;
 use thrum_api::{DaemonId, ErrorCode, PairingCode};
 
@@ -71,7 +71,7 @@ async fn a_pairing_counts_with_the_first_request_that_carries_the_token() {
     assert_eq!((held.address.as_str(), held.node.as_deref()), ("100.64.0.7:9101", Some("n1")));
     let news = soon(it.pairing.wait(open.session, 0)).await.unwrap();
     let address = "100.64.0.7:9101".to_owned();
-    assert_eq!(news, PairingNews::Paired { daemon_id: id, name: "n1".into(), address });
+    assert_eq!(news, PairingUpdate::Paired { daemon_id: id, name: "n1".into(), address });
     assert!(it.pairing.current().is_none());
     let late = it.pairing.request(&from, params(&open.code, id)).await.unwrap_err();
     assert_eq!(late.code, ErrorCode::NO_PAIRING_SESSION);
@@ -121,8 +121,8 @@ async fn waiting_callers_are_notified_of_wrong_codes_and_of_the_lock() {
         let news = soon(waiting).await.unwrap().unwrap();
         let who = "n7.ts.net".to_owned();
         match seen {
-            3 => assert_eq!(news, PairingNews::Locked { caller: who }),
-            _ => assert!(matches!(news, PairingNews::WrongCode { caller, .. } if caller == who)),
+            3 => assert_eq!(news, PairingUpdate::Locked { caller: who }),
+            _ => assert!(matches!(news, PairingUpdate::WrongCode { caller, .. } if caller == who)),
         }
         waiting = wait(seen);
     }
@@ -157,7 +157,7 @@ async fn waiting_callers_are_notified_of_a_cancellation() {
     let wait = it.pairing.wait(open.session, 0);
     let cancel = async { it.pairing.cancel(open.session) };
     let (news, cancelled) = soon(async { tokio::join!(wait, cancel) }).await;
-    assert_eq!(news.unwrap(), PairingNews::Cancelled);
+    assert_eq!(news.unwrap(), PairingUpdate::Cancelled);
     cancelled.unwrap();
     assert_eq!(it.pairing.cancel(77).unwrap_err().code, ErrorCode::NOT_FOUND);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thrum_api::local::PairingNews;
+use thrum_api::local::PairingUpdate;
 use thrum_api::{ErrorCode, PairingCode};
 use tokio::time::Instant;
 
@@ -37,9 +37,9 @@ fn the_third_wrong_code_locks_the_session_and_says_who_it_was() {
     assert_eq!(attempt("0001").member("attempts_left").unwrap(), 1);
     assert_eq!(attempt("0002").code, ErrorCode::PAIRING_LOCKED);
     assert_eq!(attempt("7392").code, ErrorCode::PAIRING_LOCKED);
-    let wrong = PairingNews::WrongCode { caller: "127.0.0.1".into(), attempts_left: 2 };
+    let wrong = PairingUpdate::WrongCode { caller: "127.0.0.1".into(), attempts_left: 2 };
     assert_eq!(session.news(0), Some(&wrong));
-    assert_eq!(session.news(2), Some(&PairingNews::Locked { caller: "127.0.0.1".into() }));
+    assert_eq!(session.news(2), Some(&PairingUpdate::Locked { caller: "127.0.0.1".into() }));
     assert_eq!(session.news(3), None);
 }
 
@@ -52,7 +52,7 @@ fn a_session_expires_when_its_time_is_over() {
     assert!(!session.is_over());
     let refused = session.attempt(late, &code("7392"), ids::daemon(), &caller("127.0.0.1"));
     assert_eq!(refused.unwrap_err().code, ErrorCode::PAIRING_EXPIRED);
-    assert_eq!(session.last_news(), Some(&PairingNews::Expired));
+    assert_eq!(session.last_news(), Some(&PairingUpdate::Expired));
     // Much later the answer no longer says how the session ended.
     let refused =
         session.attempt(late + 9 * TIMEOUT, &code("7392"), ids::daemon(), &caller("127.0.0.1"));
@@ -71,7 +71,7 @@ fn a_session_ends_when_nobody_waits_for_it() {
     session.tick(start + 3 * UNATTENDED - Duration::from_millis(1));
     assert!(!session.is_over());
     session.tick(start + 3 * UNATTENDED);
-    assert_eq!(session.last_news(), Some(&PairingNews::Cancelled));
+    assert_eq!(session.last_news(), Some(&PairingUpdate::Cancelled));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn nothing_ends_a_session_whose_peer_is_being_stored() {
     session.stored(start, pending.clone(), false);
     assert!(session.begin_storing(start, peer.token.expose(), &from).is_some());
     session.stored(start, pending, true);
-    assert!(matches!(session.last_news(), Some(PairingNews::Paired { .. })));
+    assert!(matches!(session.last_news(), Some(PairingUpdate::Paired { .. })));
 }
 
 #[test]

@@ -110,22 +110,22 @@ pub(super) async fn checkpoint(
     list: &mut CheckList,
 ) {
     let id = "peer_checkpoint";
-    let place = match shared.log.checkpoint(peer.daemon_id).await {
-        Ok(checkpoint) => checkpoint.place,
+    let position = match shared.log.checkpoint(peer.daemon_id).await {
+        Ok(checkpoint) => checkpoint.position,
         Err(error) => {
             list.add(id, CheckState::Fail, chain_of(&error), Some("thrum daemon logs"));
             return;
         }
     };
     let params = PullParams {
-        after_seq: place.sequence,
-        after_id: place.event_id,
+        after_seq: position.sequence,
+        after_id: position.event_id,
         limit: Some(0),
         ..PullParams::default()
     };
     let (client, token) = (&shared.client, Some(&peer.token));
     match client.call::<SyncPull>(name, &[address], token, &params, Bounds::PULL).await {
-        Ok(_) => list.ok(id, format!("its log holds our checkpoint, {}", place.sequence)),
+        Ok(_) => list.ok(id, format!("its log holds our checkpoint, {}", position.sequence)),
         Err(error) if error.rpc().is_some_and(|rpc| rpc.code == ErrorCode::OTHER_LOG) => {
             let message = format!(
                 "the log of {name} was replaced (restored or wiped): it is read again \

@@ -52,8 +52,8 @@ impl CheckList {
                 });
             }
         }
-        let place = |check: &Check| PEER_CHECKS.iter().position(|id| *id == check.id);
-        self.checks.sort_by_key(place);
+        let position = |check: &Check| PEER_CHECKS.iter().position(|id| *id == check.id);
+        self.checks.sort_by_key(position);
         self.checks
     }
 }

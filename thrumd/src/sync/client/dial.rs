@@ -79,7 +79,7 @@ async fn race<T, F: Future<Output = io::Result<T>>>(
         }
     }
     let first = addresses.iter().find_map(|address| {
-        failed.iter().position(|(of, _)| of == address).map(|place| failed.swap_remove(place))
+        failed.iter().position(|(of, _)| of == address).map(|position| failed.swap_remove(position))
     });
     let Some((address, source)) = first else { return Err(DialError::NoAddress) };
     Err(DialError::Connect { address, source })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use thrum_api::{DaemonId, Place, Sequence};
+use thrum_api::{DaemonId, LogPosition, Sequence};
 
 use super::failure::Failure;
 use super::pull_pipeline::PullResult;
@@ -71,7 +71,7 @@ pub enum Input {
         /// The peer.
         peer: DaemonId,
         /// Where it continues.
-        next: Place,
+        next: LogPosition,
         /// More pages follow.
         more: bool,
     },
@@ -139,7 +139,7 @@ pub enum NotifyResult {
     /// The peer answered.
     Answered {
         /// The end of our log that was announced.
-        latest: Place,
+        latest: LogPosition,
         /// The position in our log that the peer confirmed.
         confirmed: Sequence,
     },
@@ -148,7 +148,7 @@ pub enum NotifyResult {
         /// How long it may wait.
         delay: Duration,
         /// News up to here was examined.
-        examined: Place,
+        examined: LogPosition,
     },
     /// It failed.
     Failed(Failure),
@@ -158,10 +158,10 @@ pub enum NotifyResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotifyRequest {
     /// News up to here was examined before.
-    pub examined: Place,
+    pub examined: LogPosition,
     /// The peer was sent our log up to here.
-    pub sent: Place,
-    /// The notification may carry our own events after `sent`: that place and its event are known for
+    pub sent: LogPosition,
+    /// The notification may carry our own events after `sent`: that position and its event are known for
     /// certain, and the last notification was answered.
     pub include_events: bool,
     /// Don't wait for more news.

@@ -1,14 +1,14 @@
 //! What to do with a notification that a peer sent.
 
-use thrum_api::{DaemonId, EventId, Head, Origin, Place};
+use thrum_api::{DaemonId, EventId, Head, LogPosition, Origin};
 
 /// The parts of a notification that the decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Notification<'a> {
     /// The end of the sender's log.
-    pub latest: Place,
+    pub latest: LogPosition,
     /// Where its window of events begins; None if it has none, or one that is applied already.
-    pub after: Option<Place>,
+    pub after: Option<LogPosition>,
     pub window: &'a [EventId],
     /// The heads of the sender's log, if they are complete.
     pub heads: Option<&'a [Head]>,
@@ -18,9 +18,9 @@ pub struct Notification<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Apply the window. With a checkpoint that is all; without one, decide again without the window.
-    Apply { checkpoint: Option<Place> },
+    Apply { checkpoint: Option<LogPosition> },
     /// Nothing is missing: only move the checkpoint.
-    AdvanceCheckpoint(Place),
+    AdvanceCheckpoint(LogPosition),
     /// Nothing is missing, and the checkpoint is at the end already.
     UpToDate,
     Pull {
@@ -32,7 +32,7 @@ pub enum Decision {
 /// Decides by our checkpoint for the sender and by the origins of its heads of which we lack events
 /// (docs/protocol.md, "The receiver"). `missing` is None exactly if there are no heads.
 pub fn decide(
-    checkpoint: Place,
+    checkpoint: LogPosition,
     notification: &Notification<'_>,
     missing: Option<&[Origin]>,
 ) -> Decision {

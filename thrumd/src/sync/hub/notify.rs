@@ -1,6 +1,6 @@
 //! When to notify a peer of our news: one notification at a time.
 
-use thrum_api::{Place, Sequence};
+use thrum_api::{LogPosition, Sequence};
 
 use super::context::Context;
 use super::failure::{Failure, FailureKind};
@@ -36,7 +36,7 @@ pub(super) struct NotifyState {
     /// News that was examined may wait until then.
     deferred_until: Option<MonotonicTime>,
     /// News up to here was examined.
-    examined: Place,
+    examined: LogPosition,
     /// The end of our log that was announced to the peer.
     announced: Sequence,
     /// The last notification was not answered. The next carries no events, which may have been too large
@@ -54,7 +54,7 @@ impl NotifyState {
             in_flight: None,
             needs_check: true,
             deferred_until: None,
-            examined: Place::START,
+            examined: LogPosition::START,
             announced: Sequence::ZERO,
             without_events: false,
             failures: Failures::default(),
@@ -125,7 +125,7 @@ impl NotifyState {
         self.in_flight = None;
     }
 
-    pub(super) fn answered(&mut self, latest: Place, context: &Context<'_>) {
+    pub(super) fn answered(&mut self, latest: LogPosition, context: &Context<'_>) {
         self.failures.clear();
         self.last_failure = None;
         self.without_events = false;
@@ -139,7 +139,7 @@ impl NotifyState {
         }
     }
 
-    pub(super) fn deferred(&mut self, until: MonotonicTime, examined: Place) {
+    pub(super) fn deferred(&mut self, until: MonotonicTime, examined: LogPosition) {
         self.examined = examined;
         self.deferred_until = Some(self.deferred_until.map_or(until, |at| at.min(until)));
     }

@@ -1,6 +1,6 @@
 //! The position of a peer in our log.
 
-use thrum_api::{Place, Sequence};
+use thrum_api::{LogPosition, Sequence};
 
 use super::context::Context;
 use super::time::MonotonicTime;
@@ -8,7 +8,7 @@ use super::time::MonotonicTime;
 #[derive(Debug)]
 pub(super) struct PeerPosition {
     /// The peer was sent our log up to here, in pages or by notifications. None: unknown.
-    sent: Option<Place>,
+    sent: Option<LogPosition>,
     /// The peer confirmed our log up to here. It confirms only what is on its disk.
     confirmed: Sequence,
     /// The peer is reading our log page by page, and will pull the rest itself.
@@ -21,14 +21,14 @@ impl PeerPosition {
     }
 
     /// Where the next notification begins; the start if unknown.
-    pub(super) fn sent(&self) -> Place {
-        self.sent.unwrap_or(Place::START)
+    pub(super) fn sent(&self) -> LogPosition {
+        self.sent.unwrap_or(LogPosition::START)
     }
 
-    /// Whether a notification can carry events after that place: a peer of which we don't know what it has
+    /// Whether a notification can carry events after that position: a peer of which we don't know what it has
     /// may be pulling the same events at this moment.
     pub(super) fn is_certain(&self) -> bool {
-        self.sent.is_some_and(|sent| sent == Place::START || sent.event_id.is_some())
+        self.sent.is_some_and(|sent| sent == LogPosition::START || sent.event_id.is_some())
     }
 
     pub(super) fn confirmed(&self) -> Sequence {
@@ -46,7 +46,7 @@ impl PeerPosition {
         known.then(|| head.0.saturating_sub(self.sent().sequence.0))
     }
 
-    pub(super) fn page_served(&mut self, next: Place, more: bool, context: &Context<'_>) {
+    pub(super) fn page_served(&mut self, next: LogPosition, more: bool, context: &Context<'_>) {
         self.sent = Some(next);
         // A peer that reads confirmed events again has lost them.
         self.confirmed = self.confirmed.min(next.sequence);
@@ -55,7 +55,7 @@ impl PeerPosition {
 
     /// Records the peer's answer to a notification of our log up to `latest`. `page_served`: a page was
     /// served meanwhile, so the answer may be older than that.
-    pub(super) fn answered(&mut self, latest: Place, confirmed: Sequence, page_served: bool) {
+    pub(super) fn answered(&mut self, latest: LogPosition, confirmed: Sequence, page_served: bool) {
         // A position beyond our end is not of our log: the peer's checkpoint is of another log.
         let valid = confirmed <= latest.sequence;
         self.confirmed = if valid { confirmed } else { Sequence::ZERO };
@@ -67,7 +67,7 @@ impl PeerPosition {
             sent
         } else {
             // The event there is unknown.
-            Place { sequence: confirmed.min(latest.sequence), event_id: None }
+            LogPosition { sequence: confirmed.min(latest.sequence), event_id: None }
         });
     }
 

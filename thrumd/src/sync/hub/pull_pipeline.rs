@@ -3,7 +3,7 @@
 //! While a page is being applied, the next one is fetched; a third is not fetched before the first is on
 //! disk. So a peer can make us hold two pages in memory, never more.
 
-use thrum_api::{Epoch, Place, Sequence};
+use thrum_api::{Epoch, LogPosition, Sequence};
 
 use super::failure::Failure;
 
@@ -13,7 +13,7 @@ pub struct PageHeader {
     /// The sequences of its events.
     pub sequences: Vec<Sequence>,
     /// Where the next page begins.
-    pub next: Place,
+    pub next: LogPosition,
     /// More pages follow.
     pub more_available: bool,
     /// The end of the peer's log.
@@ -23,16 +23,16 @@ pub struct PageHeader {
 }
 
 impl PageHeader {
-    fn check(&self, after: Place) -> Result<(), Failure> {
+    fn check(&self, after: LogPosition) -> Result<(), Failure> {
         let invalid = |text| Err(Failure::bad_answer(text));
         let mut before = after.sequence;
-        for &place in &self.sequences {
-            if place <= before {
+        for &position in &self.sequences {
+            if position <= before {
                 return invalid(format!(
-                    "position {place} comes after position {before} in its page"
+                    "position {position} comes after position {before} in its page"
                 ));
             }
-            before = place;
+            before = position;
         }
         let (next, after, head) = (self.next.sequence, after.sequence, self.head);
         // Continuing from there would fetch the same page forever.
@@ -67,14 +67,14 @@ pub enum PullResult {
 /// What to do next in a pull.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<P> {
-    /// Fetch the page after this place.
-    Fetch(Place),
+    /// Fetch the page after this position.
+    Fetch(LogPosition),
     /// Apply these events and move the checkpoint, in one transaction.
     Apply {
         /// The events.
         page: P,
         /// The new checkpoint.
-        checkpoint: Place,
+        checkpoint: LogPosition,
     },
     /// The pull ended.
     End(PullResult),
@@ -84,16 +84,16 @@ pub enum Step<P> {
 #[derive(Debug)]
 pub struct PullPipeline<P> {
     /// Everything up to here was fetched.
-    fetched: Place,
+    fetched: LogPosition,
     /// Everything up to here is on disk.
-    on_disk: Place,
+    on_disk: LogPosition,
     head: Sequence,
     epoch: Option<Epoch>,
     fetching: bool,
     /// The checkpoint once the page that is being applied is on disk.
-    applying: Option<Place>,
+    applying: Option<LogPosition>,
     /// Fetched while another page was being applied.
-    waiting: Option<(P, Place)>,
+    waiting: Option<(P, LogPosition)>,
     more: bool,
     failed: Option<PullResult>,
 }
@@ -101,7 +101,7 @@ pub struct PullPipeline<P> {
 impl<P> PullPipeline<P> {
     /// A pull from this checkpoint, and its first step.
     /// `epoch` is the epoch of the peer's log when the checkpoint was taken.
-    pub fn begin(checkpoint: Place, epoch: Option<Epoch>) -> (Self, Step<P>) {
+    pub fn begin(checkpoint: LogPosition, epoch: Option<Epoch>) -> (Self, Step<P>) {
         let pipeline = Self {
             fetched: checkpoint,
             on_disk: checkpoint,
@@ -125,7 +125,7 @@ impl<P> PullPipeline<P> {
         // A log that was rolled back has another history before the checkpoint, even if the same event
         // happens to be there again. Its new epoch shows it, unless the peer never wrote an event. In that
         // case its heads show it after the pull.
-        let known = self.epoch.filter(|_| self.fetched != Place::START);
+        let known = self.epoch.filter(|_| self.fetched != LogPosition::START);
         if known.is_some_and(|known| header.epoch.is_some_and(|now| now != known)) {
             return self.failed(PullResult::OtherLog);
         }
@@ -156,8 +156,8 @@ impl<P> PullPipeline<P> {
     pub fn applied(&mut self, result: Result<(), Failure>) -> Vec<Step<P>> {
         match (self.applying.take(), result) {
             (_, Err(failure)) => self.failed(PullResult::Failed(failure)),
-            (Some(place), Ok(())) => {
-                self.on_disk = place;
+            (Some(position), Ok(())) => {
+                self.on_disk = position;
                 self.next_steps()
             }
             (None, Ok(())) => self.next_steps(),

@@ -261,7 +261,7 @@ async fn notify_removed(
     peer: &Peer,
     why: Option<&'static str>,
 ) -> Result<(), ClientError> {
-    let params = removal_notice(shared.log.daemon(), shared.log.head().place, why);
+    let params = removal_notice(shared.log.daemon(), shared.log.head().position, why);
     let addresses = shared.locate(peer).await?;
     let token = Some(&peer.token);
     let client = &shared.client;

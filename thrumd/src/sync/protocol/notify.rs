@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use thrum_api::peer::{Notified, NotifyParams};
-use thrum_api::{DaemonId, Place};
+use thrum_api::{DaemonId, LogPosition};
 
 use super::ReplicaLog;
 use crate::log::LogError;
@@ -19,12 +19,12 @@ pub enum NotifyStep {
         /// How long to wait.
         delay: Duration,
         /// The end of what was examined.
-        examined: Place,
+        examined: LogPosition,
     },
 }
 
 /// The notification that tells a peer that it was removed. `latest` is the end of our log.
-pub fn removal_notice(daemon: DaemonId, latest: Place, reason: Option<&str>) -> NotifyParams {
+pub fn removal_notice(daemon: DaemonId, latest: LogPosition, reason: Option<&str>) -> NotifyParams {
     NotifyParams {
         daemon_id: daemon,
         name: None,
@@ -79,6 +79,6 @@ pub async fn next_step(
 }
 
 /// The result of an answer to a notification that ended at `latest`.
-pub fn confirmed_by(answer: &Notified, latest: Place) -> NotifyResult {
+pub fn confirmed_by(answer: &Notified, latest: LogPosition) -> NotifyResult {
     NotifyResult::Answered { latest, confirmed: answer.held_seq }
 }

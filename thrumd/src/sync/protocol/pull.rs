@@ -1,7 +1,7 @@
 //! One pull, from the request for its first page to its result.
 
 use thrum_api::peer::{PullPage, PullParams};
-use thrum_api::{DaemonId, Head, Place, Sequence, SequencedEvent};
+use thrum_api::{DaemonId, Head, LogPosition, Sequence, SequencedEvent};
 
 use super::ReplicaLog;
 use super::replica::add;
@@ -19,8 +19,8 @@ pub struct Pull<P> {
     total: Applied,
 }
 
-/// The request for the page after a place.
-pub fn request(after: Place, have: Vec<Head>, limit: Option<u32>) -> PullParams {
+/// The request for the page after a position.
+pub fn request(after: LogPosition, have: Vec<Head>, limit: Option<u32>) -> PullParams {
     PullParams {
         after_seq: after.sequence,
         after_id: after.event_id,
@@ -35,7 +35,7 @@ pub fn split(page: PullPage) -> (PageHeader, Option<Vec<Head>>, Vec<SequencedEve
     let sequences: Vec<Sequence> = page.events.iter().map(|event| event.sequence).collect();
     let header = PageHeader {
         sequences,
-        next: Place { sequence: page.next_seq, event_id: page.next_id },
+        next: LogPosition { sequence: page.next_seq, event_id: page.next_id },
         more_available: page.more_available,
         head: page.head_seq,
         epoch: page.epoch,
@@ -46,7 +46,7 @@ pub fn split(page: PullPage) -> (PageHeader, Option<Vec<Head>>, Vec<SequencedEve
 impl<P> Pull<P> {
     /// Begins a pull from this checkpoint; returns its first step.
     pub fn begin(peer: DaemonId, from: Checkpoint) -> (Self, Step<P>) {
-        let (pipeline, first) = PullPipeline::begin(from.place, from.epoch);
+        let (pipeline, first) = PullPipeline::begin(from.position, from.epoch);
         (Self { peer, from, pipeline, heads: None, total: Applied::default() }, first)
     }
 
@@ -62,7 +62,7 @@ impl<P> Pull<P> {
     }
 
     /// The batch for the page to apply, without its events.
-    pub fn batch(&self, checkpoint: Place) -> Batch {
+    pub fn batch(&self, checkpoint: LogPosition) -> Batch {
         Batch {
             peer: self.peer,
             epoch: self.pipeline.epoch(),
@@ -94,7 +94,7 @@ impl<P> Pull<P> {
         mismatch: impl FnOnce(bool) -> bool,
     ) -> PullResult {
         if let PullResult::Done { .. } = result
-            && self.from.place != Place::START
+            && self.from.position != LogPosition::START
             && let Some(heads) = self.heads
             // If the log fails, the next pull compares.
             && let Ok(missing) = log.missing(heads).await

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use thrum_api::peer::{Notified, NotifyParams};
-use thrum_api::{DaemonId, ErrorCode, EventId, Head, Place, RpcError, Sequence};
+use thrum_api::{DaemonId, ErrorCode, EventId, Head, LogPosition, RpcError, Sequence};
 
 use super::ReplicaLog;
 use super::replica::{add, log_failed};
@@ -47,8 +47,8 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
 
 /// A parsed notification.
 struct News {
-    latest: Place,
-    after: Option<Place>,
+    latest: LogPosition,
+    after: Option<LogPosition>,
     heads: Option<Vec<Head>>,
     ids: Vec<EventId>,
     events: Vec<Incoming>,
@@ -63,8 +63,10 @@ impl News {
         let events = params.events.take().unwrap_or_default();
         let id = |bytes: &str| serde_json::from_str::<Named>(bytes).map(|named| named.event_id);
         Self {
-            latest: Place { sequence: params.latest_seq, event_id: params.latest_id },
-            after: params.after_seq.map(|sequence| Place { sequence, event_id: params.after_id }),
+            latest: LogPosition { sequence: params.latest_seq, event_id: params.latest_id },
+            after: params
+                .after_seq
+                .map(|sequence| LogPosition { sequence, event_id: params.after_id }),
             heads: params.heads.take(),
             ids: events.iter().filter_map(|event| id(event.event.get()).ok()).collect(),
             events: events.into_iter().map(Incoming::read).collect(),
@@ -99,16 +101,16 @@ async fn take(
             None => None,
         };
         let (events, checkpoint) =
-            match decide(from.place, &news.notification(), missing.as_deref()) {
+            match decide(from.position, &news.notification(), missing.as_deref()) {
                 Decision::Apply { checkpoint } => {
                     news.ids.clear();
                     (std::mem::take(&mut news.events), checkpoint)
                 }
-                Decision::AdvanceCheckpoint(place) => (Vec::new(), Some(place)),
+                Decision::AdvanceCheckpoint(position) => (Vec::new(), Some(position)),
                 Decision::UpToDate => return Ok((latest, Input::Synced { peer, latest })),
                 Decision::Pull { creators } => {
                     let input = Input::PullNeeded { peer, latest, creators };
-                    return Ok((from.place.sequence, input));
+                    return Ok((from.position.sequence, input));
                 }
             };
         let applied = log.apply(Batch { peer, epoch: None, from, events, checkpoint }).await?;
@@ -138,7 +140,7 @@ mod tests {
         let event_type = "test.happened".to_owned();
         let draft = Draft { event_id: None, event_type, project: None, body };
         of.append(vec![draft]).await.unwrap();
-        let news = of.news(ids::daemon(), Place::START).await.unwrap();
+        let news = of.news(ids::daemon(), LogPosition::START).await.unwrap();
         let mut heads = news.heads.unwrap();
         let relayed = Head { origin_daemon: ids::daemon(), event_id: ids::event(), ..heads[0] };
         heads.push(Head { origin_sequence: OriginSequence(3), ..relayed });

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use thrum_api::{DaemonId, Head, Place, RpcError};
+use thrum_api::{DaemonId, Head, LogPosition, RpcError};
 
 use crate::log::{
     Applied, Batch, Checkpoint, Log, LogError, LogHead, Missing, News, PageAnswer, PageRequest,
@@ -21,7 +21,8 @@ pub trait ReplicaLog: Sync {
     /// See [`Log::page`].
     fn page(&self, request: PageRequest) -> impl Future<Output = Answer<PageAnswer>> + Send;
     /// See [`Log::news`].
-    fn news(&self, peer: DaemonId, after: Place) -> impl Future<Output = Answer<News>> + Send;
+    fn news(&self, peer: DaemonId, after: LogPosition)
+    -> impl Future<Output = Answer<News>> + Send;
     /// See [`Log::missing`].
     fn missing(&self, heads: Vec<Head>) -> impl Future<Output = Answer<Missing>> + Send;
     /// See [`Log::shows_rollback`].
@@ -47,7 +48,7 @@ impl ReplicaLog for Log {
         self.page(request).await
     }
 
-    async fn news(&self, peer: DaemonId, after: Place) -> Answer<News> {
+    async fn news(&self, peer: DaemonId, after: LogPosition) -> Answer<News> {
         self.news(peer, after).await
     }
 

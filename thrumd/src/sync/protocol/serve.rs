@@ -2,7 +2,7 @@
 
 use thrum_api::limits::{HEADS_MAX, PULL_MAX_EVENTS};
 use thrum_api::peer::{PullPage, PullParams};
-use thrum_api::{DaemonId, ErrorCode, Place, RpcError};
+use thrum_api::{DaemonId, ErrorCode, LogPosition, RpcError};
 
 use super::ReplicaLog;
 use super::replica::log_failed;
@@ -24,7 +24,7 @@ async fn answer(
     peer: DaemonId,
     params: PullParams,
 ) -> Result<Served, LogError> {
-    let after = Place { sequence: params.after_seq, event_id: params.after_id };
+    let after = LogPosition { sequence: params.after_seq, event_id: params.after_id };
     let mut have = params.have.unwrap_or_default();
     have.truncate(HEADS_MAX);
     check_heads(log, &have).await?;
@@ -64,13 +64,13 @@ async fn answer(
             if !only_checks {
                 rolled_back(log).await?;
                 // The peer starts again at 0, and its next `have` tells what it holds.
-                input = Some(Input::PageServed { peer, next: Place::START, more: true });
+                input = Some(Input::PageServed { peer, next: LogPosition::START, more: true });
             }
             let head = log.head();
-            let message = "this log does not hold that event at that place: start again at 0";
+            let message = "this log does not hold that event at that position: start again at 0";
             let error = RpcError::new(ErrorCode::OTHER_LOG, message)
                 .with("epoch", head.epoch.to_string())
-                .with("head_seq", head.place.sequence.0);
+                .with("head_seq", head.position.sequence.0);
             Ok((Err(error), input))
         }
     }

@@ -239,7 +239,7 @@ async fn an_endless_pull_ends_when_the_peer_is_removed() {
     }
     // The request that was under way, and the message that it was removed.
     assert!(asked.load(Ordering::SeqCst) <= at_removal + 2, "it is still asked");
-    assert_eq!(a.log.checkpoint(peer).await.unwrap().place, thrum_api::Place::START);
+    assert_eq!(a.log.checkpoint(peer).await.unwrap().position, thrum_api::LogPosition::START);
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ async fn pairing_again_replaces_the_token_and_keeps_the_checkpoint() {
     pair(&a, &b).await;
     converge(&[&a, &b], 4).await;
     let old = b.registry.get(a.id).unwrap().token;
-    let checkpoint = || async { b.log.checkpoint(a.id).await.unwrap().place };
+    let checkpoint = || async { b.log.checkpoint(a.id).await.unwrap().position };
     let before = checkpoint().await;
     let joined = b.sync.join(&a.at(), a.code()).await.unwrap();
     assert!(joined.renewed);

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use thrum_api::Sequence;
 
-use super::harness::{Harness, done, ms, notifications, only, peer, place, pulls, unreachable};
+use super::harness::{Harness, done, ms, notifications, only, peer, position, pulls, unreachable};
 use crate::sync::hub::{DrainState, Failure, Input, NotifyResult, PullResult};
 
 fn drain_state(harness: &Harness) -> DrainState {
@@ -10,13 +10,13 @@ fn drain_state(harness: &Harness) -> DrainState {
 }
 
 fn answered(latest: u64, confirmed: u64) -> NotifyResult {
-    NotifyResult::Answered { latest: place(latest), confirmed: Sequence(confirmed) }
+    NotifyResult::Answered { latest: position(latest), confirmed: Sequence(confirmed) }
 }
 
 #[test]
 fn a_served_page_does_not_count_as_confirmed() {
     let mut harness = Harness::settled(&[peer(1)]);
-    harness.give(Input::PageServed { peer: peer(1), next: place(9), more: false });
+    harness.give(Input::PageServed { peer: peer(1), next: position(9), more: false });
     assert_eq!(harness.give(Input::Head(Sequence(9))), []);
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().they_lack, Some(0));
     let (_, operation, _, due) = only(notifications(&harness.give(Input::Drain)));
@@ -34,7 +34,7 @@ fn a_served_page_does_not_count_as_confirmed() {
 #[test]
 fn a_drain_notifies_a_peer_that_reads_page_by_page() {
     let mut harness = Harness::settled(&[peer(1)]);
-    harness.give(Input::PageServed { peer: peer(1), next: place(5), more: true });
+    harness.give(Input::PageServed { peer: peer(1), next: position(5), more: true });
     assert_eq!(harness.give(Input::Head(Sequence(9))), []);
     assert_eq!(notifications(&harness.give(Input::Drain)).len(), 1);
 }
@@ -70,7 +70,7 @@ fn a_drain_tries_a_peer_that_answered_badly_once() {
     assert_eq!(drain_state(&harness), DrainState::Waiting);
     // A peer that reads on meanwhile is notified again.
     harness.notified(peer(1), operation, answered(2, 0));
-    harness.give(Input::PageServed { peer: peer(1), next: place(1), more: true });
+    harness.give(Input::PageServed { peer: peer(1), next: position(1), more: true });
     assert_eq!(notifications(&harness.pass(ms(50))).len(), 1);
 }
 
@@ -101,7 +101,7 @@ fn reading_from_an_earlier_position_revokes_a_confirmation() {
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
     harness.notified(peer(1), operation, answered(2, 2));
     assert_eq!(drain_state(&harness), DrainState::Confirmed);
-    harness.give(Input::PageServed { peer: peer(1), next: place(1), more: true });
+    harness.give(Input::PageServed { peer: peer(1), next: position(1), more: true });
     assert_eq!(notifications(&harness.give(Input::Drain)).len(), 1);
     assert_eq!(drain_state(&harness), DrainState::Waiting);
 }

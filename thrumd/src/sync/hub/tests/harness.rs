@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use thrum_api::{DaemonId, Epoch, EventId, Head, Origin, OriginSequence, Place, Sequence};
+use thrum_api::{DaemonId, Epoch, EventId, Head, LogPosition, Origin, OriginSequence, Sequence};
 use ulid::Ulid;
 
 use crate::config::Cadence;
@@ -18,10 +18,10 @@ pub(super) fn event(n: u128) -> EventId {
     EventId::from_ulid(Ulid(n))
 }
 
-pub(super) fn place(sequence: u64) -> Place {
+pub(super) fn position(sequence: u64) -> LogPosition {
     match sequence {
-        0 => Place::START,
-        n => Place { sequence: Sequence(n), event_id: Some(event(n.into())) },
+        0 => LogPosition::START,
+        n => LogPosition { sequence: Sequence(n), event_id: Some(event(n.into())) },
     }
 }
 
@@ -134,7 +134,7 @@ pub(super) fn pulls(actions: &[Action]) -> Vec<(DaemonId, OperationId)> {
 }
 
 /// Peer, operation, position that the peer was sent, and whether the notification is due.
-pub(super) fn notifications(actions: &[Action]) -> Vec<(DaemonId, OperationId, Place, bool)> {
+pub(super) fn notifications(actions: &[Action]) -> Vec<(DaemonId, OperationId, LogPosition, bool)> {
     let notifications = actions.iter().filter_map(|action| match action {
         Action::Notify { peer, operation, wanted } => {
             Some((*peer, *operation, wanted.sent, wanted.due))

@@ -5,7 +5,8 @@ use thrum_api::Sequence;
 use thrum_api::local::PeerState;
 
 use super::harness::{
-    Harness, done, ms, notifications, only, pairing, peer, place, pulls, token_refused, unreachable,
+    Harness, done, ms, notifications, only, pairing, peer, position, pulls, token_refused,
+    unreachable,
 };
 use crate::sync::hub::{Action, Failure, Input, NotifyResult, PairingState, PullResult};
 
@@ -315,10 +316,10 @@ fn in_sync_means_that_both_logs_hold_everything() {
     harness.notified(
         peer(1),
         operation,
-        NotifyResult::Answered { latest: place(3), confirmed: Sequence(2) },
+        NotifyResult::Answered { latest: position(3), confirmed: Sequence(2) },
     );
     assert_eq!(state(&harness), PeerState::CatchingUp);
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().they_lack, Some(1));
-    harness.give(Input::PageServed { peer: peer(1), next: place(3), more: false });
+    harness.give(Input::PageServed { peer: peer(1), next: position(3), more: false });
     assert_eq!(state(&harness), PeerState::InSync);
 }

@@ -1,17 +1,17 @@
 use std::time::Duration;
 
 use thrum_api::local::PeerState;
-use thrum_api::{Place, Sequence};
+use thrum_api::{LogPosition, Sequence};
 
-use super::harness::{Harness, ms, notifications, only, peer, place, pulls};
+use super::harness::{Harness, ms, notifications, only, peer, position, pulls};
 use crate::sync::hub::{Action, Failure, Input, NotifyResult};
 
 fn later(delay: Duration, seen: u64) -> NotifyResult {
-    NotifyResult::Deferred { delay, examined: place(seen) }
+    NotifyResult::Deferred { delay, examined: position(seen) }
 }
 
 fn answered(latest: u64) -> NotifyResult {
-    NotifyResult::Answered { latest: place(latest), confirmed: Sequence(latest) }
+    NotifyResult::Answered { latest: position(latest), confirmed: Sequence(latest) }
 }
 
 #[test]
@@ -26,14 +26,14 @@ fn news_is_examined_at_once_and_every_peer_is_notified() {
 fn one_notification_at_a_time_and_the_newest_wins() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, sent, _) = only(notifications(&harness.give(Input::Head(Sequence(1)))));
-    assert_eq!(sent, Place::START);
+    assert_eq!(sent, LogPosition::START);
     for n in 2..300 {
         assert_eq!(harness.give(Input::Head(Sequence(n))), []);
     }
     let (_, operation, sent, _) =
         only(notifications(&harness.notified(peer(1), operation, answered(1))));
     // One notification for 298 events, from the peer's position.
-    assert_eq!(sent, place(1));
+    assert_eq!(sent, position(1));
     assert_eq!(harness.notified(peer(1), operation, answered(299)), []);
     assert_eq!(harness.sleeps(), Duration::from_secs(300));
 }
@@ -58,7 +58,10 @@ fn own_news_does_not_wait_for_deferred_news() {
     let actions = harness.give(Input::Head(Sequence(2)));
     let [Action::Notify { wanted, .. }] = actions[..] else { panic!("{actions:?}") };
     // Only later news is examined; the window begins at the peer's position.
-    assert_eq!((wanted.examined, wanted.sent, wanted.due), (place(1), Place::START, false));
+    assert_eq!(
+        (wanted.examined, wanted.sent, wanted.due),
+        (position(1), LogPosition::START, false)
+    );
 }
 
 #[test]
@@ -91,18 +94,18 @@ fn more_news_of_the_same_kind_does_not_extend_the_delay() {
 #[test]
 fn a_peer_that_holds_everything_is_not_notified() {
     let mut harness = Harness::settled(&[peer(1)]);
-    harness.give(Input::PageServed { peer: peer(1), next: place(5), more: false });
+    harness.give(Input::PageServed { peer: peer(1), next: position(5), more: false });
     assert_eq!(harness.give(Input::Head(Sequence(5))), []);
 }
 
 #[test]
 fn a_peer_that_reads_our_log_is_not_notified_before_its_last_page() {
     let mut harness = Harness::settled(&[peer(1)]);
-    harness.give(Input::PageServed { peer: peer(1), next: place(5), more: true });
+    harness.give(Input::PageServed { peer: peer(1), next: position(5), more: true });
     assert_eq!(harness.give(Input::Head(Sequence(9))), []);
     assert_eq!(harness.sleeps(), Duration::from_secs(30));
-    let served = harness.give(Input::PageServed { peer: peer(1), next: place(8), more: false });
-    assert_eq!(only(notifications(&served)).2, place(8));
+    let served = harness.give(Input::PageServed { peer: peer(1), next: position(8), more: false });
+    assert_eq!(only(notifications(&served)).2, position(8));
 }
 
 #[test]
@@ -110,8 +113,8 @@ fn an_answer_older_than_a_served_page_does_not_move_the_position_back() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
     // The peer was notified, confirmed nothing, and pulled before we read its answer.
-    harness.give(Input::PageServed { peer: peer(1), next: place(2), more: false });
-    let answer = NotifyResult::Answered { latest: place(2), confirmed: Sequence::ZERO };
+    harness.give(Input::PageServed { peer: peer(1), next: position(2), more: false });
+    let answer = NotifyResult::Answered { latest: position(2), confirmed: Sequence::ZERO };
     assert_eq!(harness.notified(peer(1), operation, answer), []);
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().they_lack, Some(0));
     // Without a served page in between, a lower confirmation means that the peer lost its log.
@@ -119,7 +122,7 @@ fn an_answer_older_than_a_served_page_does_not_move_the_position_back() {
     harness.notified(
         peer(1),
         operation,
-        NotifyResult::Answered { latest: place(3), confirmed: Sequence::ZERO },
+        NotifyResult::Answered { latest: position(3), confirmed: Sequence::ZERO },
     );
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().they_lack, Some(3));
 }
@@ -149,7 +152,7 @@ fn after_an_unanswered_notification_the_next_carries_no_events() {
         actions.iter().filter_map(window).collect()
     };
     let mut harness = Harness::settled(&[peer(1)]);
-    harness.give(Input::PageServed { peer: peer(1), next: place(1), more: false });
+    harness.give(Input::PageServed { peer: peer(1), next: position(1), more: false });
     let actions = harness.give(Input::Head(Sequence(2)));
     assert_eq!(windows(&actions), [true]);
     harness.notified(
@@ -189,7 +192,7 @@ fn a_peer_that_refuses_our_news_is_not_healthy_although_it_can_be_pulled() {
     assert_eq!(view.last_failure, Some(failure));
     assert!(view.next_try.is_some_and(|at| at.since(harness.now) >= ms(1000)), "{view:?}");
     // The peer pulled the news itself, so no refused news is left.
-    harness.give(Input::PageServed { peer: peer(1), next: place(1), more: false });
+    harness.give(Input::PageServed { peer: peer(1), next: position(1), more: false });
     let view = harness.hub.snapshot(peer(1)).unwrap();
     assert_eq!((view.state, view.failures, view.next_try), (PeerState::InSync, 0, None));
 }
@@ -201,10 +204,10 @@ fn a_peer_without_a_known_event_gets_no_window_from_there() {
     harness.notified(
         peer(1),
         operation,
-        NotifyResult::Answered { latest: place(9), confirmed: Sequence(4) },
+        NotifyResult::Answered { latest: position(9), confirmed: Sequence(4) },
     );
     let (.., sent, _) = only(notifications(&harness.give(Input::Head(Sequence(10)))));
-    assert_eq!(sent, Place { sequence: Sequence(4), event_id: None });
+    assert_eq!(sent, LogPosition { sequence: Sequence(4), event_id: None });
 }
 
 #[test]
@@ -214,7 +217,7 @@ fn a_peer_that_claims_more_than_we_have_is_notified_of_later_news() {
     harness.notified(
         peer(1),
         operation,
-        NotifyResult::Answered { latest: place(9), confirmed: Sequence(400) },
+        NotifyResult::Answered { latest: position(9), confirmed: Sequence(400) },
     );
     assert_eq!(notifications(&harness.give(Input::Head(Sequence(10)))).len(), 1);
 }

@@ -1,13 +1,13 @@
-use thrum_api::{Epoch, Place, Sequence};
+use thrum_api::{Epoch, LogPosition, Sequence};
 use ulid::Ulid;
 
-use super::harness::place;
+use super::harness::position;
 use crate::sync::hub::{Failure, FailureKind, PageHeader, PullPipeline, PullResult, Step};
 
 fn page(sequences: &[u64], next: u64, head: u64) -> PageHeader {
     PageHeader {
         sequences: sequences.iter().map(|n| Sequence(*n)).collect(),
-        next: place(next),
+        next: position(next),
         more_available: next < head,
         head: Sequence(head),
         epoch: None,
@@ -15,7 +15,7 @@ fn page(sequences: &[u64], next: u64, head: u64) -> PageHeader {
 }
 
 fn apply(page: &'static str, checkpoint: u64) -> Step<&'static str> {
-    Step::Apply { page, checkpoint: place(checkpoint) }
+    Step::Apply { page, checkpoint: position(checkpoint) }
 }
 
 fn end(taken: u64, head: u64) -> Step<&'static str> {
@@ -24,12 +24,12 @@ fn end(taken: u64, head: u64) -> Step<&'static str> {
 
 #[test]
 fn the_next_page_is_asked_for_while_one_is_applied_and_never_a_third() {
-    let (mut pipeline, first) = PullPipeline::begin(Place::START, None);
-    assert_eq!(first, Step::Fetch(Place::START));
-    assert_eq!(pipeline.page(&page(&[1, 2], 2, 6), "a"), [apply("a", 2), Step::Fetch(place(2))]);
+    let (mut pipeline, first) = PullPipeline::begin(LogPosition::START, None);
+    assert_eq!(first, Step::Fetch(LogPosition::START));
+    assert_eq!(pipeline.page(&page(&[1, 2], 2, 6), "a"), [apply("a", 2), Step::Fetch(position(2))]);
     // Two pages are in memory: the third waits until the first is on disk.
     assert_eq!(pipeline.page(&page(&[3, 4], 4, 6), "b"), []);
-    assert_eq!(pipeline.applied(Ok(())), [apply("b", 4), Step::Fetch(place(4))]);
+    assert_eq!(pipeline.applied(Ok(())), [apply("b", 4), Step::Fetch(position(4))]);
     assert_eq!(pipeline.applied(Ok(())), []);
     assert_eq!(pipeline.page(&page(&[5, 6], 6, 6), "c"), [apply("c", 6)]);
     assert_eq!(pipeline.applied(Ok(())), [end(6, 6)]);
@@ -37,21 +37,21 @@ fn the_next_page_is_asked_for_while_one_is_applied_and_never_a_third() {
 
 #[test]
 fn an_empty_page_moves_the_checkpoint_over_what_was_left_out() {
-    let (mut pipeline, _) = PullPipeline::begin(place(3), None);
+    let (mut pipeline, _) = PullPipeline::begin(position(3), None);
     assert_eq!(pipeline.page(&page(&[], 9, 9), "none"), [apply("none", 9)]);
     assert_eq!(pipeline.applied(Ok(())), [end(9, 9)]);
 }
 
 #[test]
 fn a_page_of_a_log_that_did_not_grow_keeps_the_checkpoint() {
-    let (mut pipeline, _) = PullPipeline::begin(place(3), None);
+    let (mut pipeline, _) = PullPipeline::begin(position(3), None);
     let mut same = page(&[], 3, 3);
     same.next.event_id = None;
     assert_eq!(pipeline.page(&same, "none"), [apply("none", 3)]);
 }
 
 fn refused_page(after: u64, header: &PageHeader) -> String {
-    let (mut pipeline, _) = PullPipeline::begin(place(after), None);
+    let (mut pipeline, _) = PullPipeline::begin(position(after), None);
     let steps = pipeline.page(header, "bad");
     let [Step::End(PullResult::Failed(Failure { kind: FailureKind::BadAnswer, text }))] =
         &steps[..]
@@ -93,7 +93,7 @@ fn a_page_beyond_the_end_of_the_log_is_refused() {
 
 #[test]
 fn pages_applied_before_a_failure_stay_and_later_ones_are_dropped() {
-    let (mut pipeline, _) = PullPipeline::begin(Place::START, None);
+    let (mut pipeline, _) = PullPipeline::begin(LogPosition::START, None);
     pipeline.page(&page(&[1, 2], 2, 6), "a");
     assert_eq!(pipeline.page(&page(&[2, 3], 3, 6), "bad"), []);
     let steps = pipeline.applied(Ok(()));
@@ -102,7 +102,7 @@ fn pages_applied_before_a_failure_stay_and_later_ones_are_dropped() {
 
 #[test]
 fn a_page_that_can_t_be_applied_ends_the_pull_while_the_next_is_fetched() {
-    let (mut pipeline, _) = PullPipeline::begin(Place::START, None);
+    let (mut pipeline, _) = PullPipeline::begin(LogPosition::START, None);
     pipeline.page(&page(&[1, 2], 2, 6), "a");
     let failure = Failure::local("no space left".to_owned());
     let steps = pipeline.applied(Err(failure.clone()));
@@ -111,7 +111,7 @@ fn a_page_that_can_t_be_applied_ends_the_pull_while_the_next_is_fetched() {
 
 #[test]
 fn another_log_in_the_middle_of_a_pull_ends_it() {
-    let (mut pipeline, _) = PullPipeline::begin(Place::START, None);
+    let (mut pipeline, _) = PullPipeline::begin(LogPosition::START, None);
     pipeline.page(&page(&[1, 2], 2, 6), "a");
     assert_eq!(pipeline.refused(PullResult::OtherLog), []);
     assert_eq!(pipeline.applied(Ok(())), [Step::End(PullResult::OtherLog)]);
@@ -121,14 +121,14 @@ fn another_log_in_the_middle_of_a_pull_ends_it() {
 fn a_page_of_another_epoch_is_of_another_log_even_if_its_place_matches() {
     let epoch = |n| Some(Epoch::from_ulid(Ulid(n)));
     let header = |n| PageHeader { epoch: epoch(n), ..page(&[6], 6, 6) };
-    let (mut pipeline, _) = PullPipeline::begin(place(5), epoch(1));
+    let (mut pipeline, _) = PullPipeline::begin(position(5), epoch(1));
     assert_eq!(pipeline.page(&header(2), "other"), [Step::End(PullResult::OtherLog)]);
-    let (mut pipeline, _) = PullPipeline::begin(place(5), epoch(1));
+    let (mut pipeline, _) = PullPipeline::begin(position(5), epoch(1));
     assert_eq!(pipeline.page(&header(1), "same"), [apply("same", 6)]);
     // A pull from the start has no epoch to compare; nor has a checkpoint without one.
-    let (mut pipeline, _) = PullPipeline::begin(Place::START, epoch(1));
+    let (mut pipeline, _) = PullPipeline::begin(LogPosition::START, epoch(1));
     assert_eq!(pipeline.page(&header(2), "new"), [apply("new", 6)]);
     assert_eq!(pipeline.epoch(), epoch(2));
-    let (mut pipeline, _) = PullPipeline::begin(place(5), None);
+    let (mut pipeline, _) = PullPipeline::begin(position(5), None);
     assert_eq!(pipeline.page(&header(2), "first"), [apply("first", 6)]);
 }
