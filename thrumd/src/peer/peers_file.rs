@@ -26,9 +26,11 @@ pub(super) struct PeersFile {
 }
 
 /// One peer, and the members that a later version wrote.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
+    #[serde(flatten, with = "StoredPeer")]
     pub(super) peer: Peer,
+    #[serde(flatten)]
     more: More,
 }
 
@@ -55,8 +57,10 @@ impl PeersFile {
     }
 }
 
+/// The form of a [`Peer`] in the file, the only one that shows the token.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+#[serde(remote = "Peer")]
+struct StoredPeer {
     daemon_id: DaemonId,
     name: String,
     address: String,
@@ -71,43 +75,13 @@ struct Stored {
     removed_us: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by_policy: Option<String>,
-    #[serde(flatten)]
-    more: More,
 }
 
 fn write_list<S: Serializer>(peers: &BTreeMap<DaemonId, Entry>, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(peers.values().map(|Entry { peer, more }| {
-        let peer = peer.clone();
-        Stored {
-            daemon_id: peer.daemon_id,
-            name: peer.name,
-            address: peer.address,
-            node: peer.node,
-            token: peer.token,
-            paired_at: peer.paired_at,
-            unconfirmed: peer.unconfirmed,
-            removed_us: peer.removed_us,
-            by_policy: peer.by_policy,
-            more: more.clone(),
-        }
-    }))
+    to.collect_seq(peers.values())
 }
 
 fn read_list<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<DaemonId, Entry>, D::Error> {
-    let list = Vec::<Stored>::deserialize(from)?;
-    let entry = |stored: Stored| {
-        let peer = Peer {
-            daemon_id: stored.daemon_id,
-            name: stored.name,
-            address: stored.address,
-            node: stored.node,
-            token: stored.token,
-            paired_at: stored.paired_at,
-            unconfirmed: stored.unconfirmed,
-            removed_us: stored.removed_us,
-            by_policy: stored.by_policy,
-        };
-        (stored.daemon_id, Entry { peer, more: stored.more })
-    };
-    Ok(list.into_iter().map(entry).collect())
+    let list = Vec::<Entry>::deserialize(from)?;
+    Ok(list.into_iter().map(|entry| (entry.peer.daemon_id, entry)).collect())
 }
