@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 
 /// Whether we are in the tailnet, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,15 @@ pub struct Target {
     pub node: Option<Node>,
     /// It has our owner; None if that can't be known.
     pub same_owner: Option<bool>,
+}
+
+/// Sends a value, unless the receivers have the same one already.
+pub(super) fn replace_if_changed<T: PartialEq>(sender: &watch::Sender<T>, new: T) {
+    sender.send_if_modified(|old| {
+        let changed = *old != new;
+        *old = new;
+        changed
+    });
 }
 
 /// A byte stream to a peer. TCP, or a dial through our child.

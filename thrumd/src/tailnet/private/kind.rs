@@ -11,7 +11,7 @@ use super::files;
 use super::supervise::{Lifecycle, Prepared, supervise};
 use crate::tailnet::error::TailnetError;
 use crate::tailnet::tailscaled::{Instance, Tailscaled, TailscaledConfig};
-use crate::tailnet::types::Presence;
+use crate::tailnet::types::{Presence, replace_if_changed};
 
 /// The private kind. Clones share one child, which [`Private::start`] starts and which ends with the
 /// last of them.
@@ -102,11 +102,7 @@ async fn publish_presence(
             (_, Some(reason)) => Presence::Waiting { reason: reason.clone(), starting: false },
             (waiting, None) => waiting.clone(),
         };
-        presence.send_if_modified(|old| {
-            let changed = *old != now;
-            *old = now;
-            changed
-        });
+        replace_if_changed(&presence, now);
         tokio::select! {
             () = stop.cancelled() => return,
             changed = followed.changed() => if changed.is_err() { return },

@@ -12,7 +12,7 @@ use super::state::{Instance, State};
 use crate::tailnet::error::TailnetError;
 use crate::tailnet::localapi::{Client, DEFAULT_SOCKET, Endpoint};
 use crate::tailnet::macos;
-use crate::tailnet::types::Presence;
+use crate::tailnet::types::{Presence, replace_if_changed};
 
 /// How many located nodes are watched for hints. Changes of others are found later.
 pub(super) const LOCATED_MAX: usize = 1024;
@@ -107,8 +107,8 @@ impl Shared {
                 starting: *waiting == State::Starting,
             },
         };
-        replace(&self.state, state);
-        replace(&self.presence, presence);
+        replace_if_changed(&self.state, state);
+        replace_if_changed(&self.presence, presence);
     }
 
     /// Makes changes of this node a hint.
@@ -130,13 +130,4 @@ impl Shared {
     pub(super) fn hint(&self) {
         self.hints.send_modify(|count| *count = count.wrapping_add(1));
     }
-}
-
-/// Notifies the receivers only of a change.
-fn replace<T: PartialEq>(sender: &watch::Sender<T>, new: T) {
-    sender.send_if_modified(|old| {
-        let changed = *old != new;
-        *old = new;
-        changed
-    });
 }
