@@ -46,22 +46,21 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let client = Client::new(shared.config.endpoint().await);
         shared.api.send_replace(client.clone());
-        let refreshed = match client.watch().await {
+        let mut refreshed = false;
+        match client.watch().await {
             Ok(bus) => {
-                let (refreshed, error) = follow(&shared, &client, bus).await;
+                let error = follow(&shared, &client, bus, &mut refreshed).await;
+                // A restart takes a moment. The loss is published if the next attempt fails.
                 tracing::debug!(
                     error = error.map(|e| Chain(&e).to_string()),
                     "lost the connection to tailscaled"
                 );
-                // A restart takes a moment. The loss is published if the next attempt fails.
-                refreshed
             }
             Err(error) => {
                 tracing::debug!(error = %Chain(&error), "tailscaled can't be followed");
                 shared.publish(state_of(&error, &shared.config));
-                false
             }
-        };
+        }
         let pause = next_pause(&mut failures, refreshed, shared.config.is_searched());
         tokio::select! {
             () = sleep(pause) => {}
@@ -78,15 +77,9 @@ pub(super) fn next_pause(failures: &mut u32, refreshed: bool, searched: bool) ->
     backoff.delay(failures.saturating_add(1), 0)
 }
 
-/// Follows one stream of updates to its end, or to the first `status` that fails. Returns whether one
-/// `status` was read, and why the last was not.
-async fn follow(shared: &Shared, client: &Client, bus: IpnBus) -> (bool, Option<ApiError>) {
-    let mut refreshed = false;
-    let error = refresh_on(shared, client, bus, &mut refreshed).await;
-    (refreshed, error)
-}
-
-async fn refresh_on(
+/// Follows one stream of updates to its end, or to the first `status` that fails, and returns why that
+/// failed. Sets `refreshed` once a `status` was read.
+async fn follow(
     shared: &Shared,
     client: &Client,
     mut bus: IpnBus,
