@@ -16,9 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[tokio::test]
 async fn a_peer_is_served_beside_2000_idle_unauthenticated_connections() {
     let harness = harness(patient()).await;
-    let mut friend = harness.connect().await;
-    friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-    assert_eq!(reply(&mut friend).await.status, 200);
+    let mut friend = harness.connect_peer().await;
     let mut idle = Vec::new();
     for number in 0..2000 {
         idle.push(harness.connect().await);
@@ -32,8 +30,7 @@ async fn a_peer_is_served_beside_2000_idle_unauthenticated_connections() {
     }
     assert_eq!(harness.call_as_peer("sync.peer_info").await.status, 200);
     // The peer's connection, older than all of them, was not closed.
-    friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-    assert_eq!(reply(&mut friend).await.status, 200);
+    harness.ask_on(&mut friend).await;
 }
 
 #[tokio::test]
@@ -45,8 +42,7 @@ async fn the_oldest_unauthenticated_connection_is_closed_when_slots_run_out() {
     }
     closed(&mut idle[0]).await;
     closed(&mut idle[1]).await;
-    idle[4].write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-    assert_eq!(reply(&mut idle[4]).await.status, 200);
+    harness.ask_on(&mut idle[4]).await;
 }
 
 #[tokio::test]
@@ -73,15 +69,11 @@ async fn no_peer_loses_its_slot_to_another() {
     let harness = harness(Limits { connections: 2, ..patient() }).await;
     let mut friends = Vec::new();
     for _ in 0..2 {
-        let mut friend = harness.connect().await;
-        friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-        assert_eq!(reply(&mut friend).await.status, 200);
-        friends.push(friend);
+        friends.push(harness.connect_peer().await);
     }
     closed(&mut harness.connect().await).await;
     for friend in &mut friends {
-        friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-        assert_eq!(reply(friend).await.status, 200);
+        harness.ask_on(friend).await;
     }
 }
 
@@ -90,22 +82,16 @@ async fn a_peer_that_opens_too_many_connections_loses_its_oldest() {
     let harness = harness(Limits { connections_per_peer: 2, ..patient() }).await;
     let mut friends = Vec::new();
     for _ in 0..3 {
-        let mut friend = harness.connect().await;
-        friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-        assert_eq!(reply(&mut friend).await.status, 200);
-        friends.push(friend);
+        friends.push(harness.connect_peer().await);
     }
     closed(&mut friends[0]).await;
-    friends[1].write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-    assert_eq!(reply(&mut friends[1]).await.status, 200);
+    harness.ask_on(&mut friends[1]).await;
 }
 
 #[tokio::test]
 async fn idle_unauthenticated_connections_are_closed_and_idle_peers_are_not() {
     let harness = harness(patient()).await;
-    let mut friend = harness.connect().await;
-    friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-    assert_eq!(reply(&mut friend).await.status, 200);
+    let mut friend = harness.connect_peer().await;
     // Silent from the start, and silent after a request.
     let mut silent = harness.connect().await;
     let mut asked = harness.connect().await;
@@ -114,16 +100,13 @@ async fn idle_unauthenticated_connections_are_closed_and_idle_peers_are_not() {
     advance(patient().unauthenticated_idle + SECOND).await;
     closed(&mut silent).await;
     closed(&mut asked).await;
-    friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-    assert_eq!(reply(&mut friend).await.status, 200);
+    harness.ask_on(&mut friend).await;
 }
 
 #[tokio::test]
 async fn a_peer_is_cut_when_it_is_idle_for_long() {
     let harness = harness(patient()).await;
-    let mut friend = harness.connect().await;
-    friend.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-    assert_eq!(reply(&mut friend).await.status, 200);
+    let mut friend = harness.connect_peer().await;
     advance(patient().peer_idle + SECOND).await;
     closed(&mut friend).await;
 }
@@ -142,9 +125,7 @@ async fn the_fifth_request_at_once_is_refused_and_other_peers_go_on() {
     let harness = harness(patient()).await;
     let mut busy = Vec::new();
     for _ in 0..4 {
-        let mut stream = harness.connect().await;
-        stream.write_all(harness.peer_post("sync.pull").as_bytes()).await.unwrap();
-        busy.push(stream);
+        busy.push(harness.begin_pull().await);
     }
     until(|| harness.handler.started.load(Ordering::SeqCst) == 4).await;
     let fifth = harness.call_as_peer("sync.peer_info").await;

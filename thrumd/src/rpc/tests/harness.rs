@@ -232,6 +232,26 @@ impl Harness {
         self.send(self.peer_post(method)).await
     }
 
+    /// Asks on this connection with the token, and is answered.
+    pub(super) async fn ask_on(&self, stream: &mut TcpStream) {
+        stream.write_all(self.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+        assert_eq!(reply(stream).await.status, 200);
+    }
+
+    /// A connection on which a peer was answered.
+    pub(super) async fn connect_peer(&self) -> TcpStream {
+        let mut stream = self.connect().await;
+        self.ask_on(&mut stream).await;
+        stream
+    }
+
+    /// A connection with a request of a peer, which is answered when `go_on` permits.
+    pub(super) async fn begin_pull(&self) -> TcpStream {
+        let mut stream = self.connect().await;
+        stream.write_all(self.peer_post("sync.pull").as_bytes()).await.unwrap();
+        stream
+    }
+
     pub(super) fn peer_post(&self, method: &str) -> String {
         post(&bearer(self.token()), &body(method, "{}"))
     }

@@ -12,8 +12,7 @@ use crate::tailnet::Presence;
 #[tokio::test]
 async fn a_caller_that_disconnects_does_not_cancel_its_request() {
     let harness = harness(patient()).await;
-    let mut stream = harness.connect().await;
-    stream.write_all(harness.peer_post("sync.pull").as_bytes()).await.unwrap();
+    let stream = harness.begin_pull().await;
     until(|| harness.handler.started.load(Ordering::SeqCst) == 1).await;
     drop(stream);
     // The server has seen it, and has closed its side, too.
@@ -40,11 +39,8 @@ async fn a_peer_that_is_removed_while_its_body_comes_is_refused() {
 async fn stopping_finishes_the_requests_under_way() {
     let mut harness = harness(patient()).await;
     let mut fresh = harness.connect().await;
-    let mut idle = harness.connect().await;
-    idle.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-    assert_eq!(reply(&mut idle).await.status, 200);
-    let mut busy = harness.connect().await;
-    busy.write_all(harness.peer_post("sync.pull").as_bytes()).await.unwrap();
+    let mut idle = harness.connect_peer().await;
+    let mut busy = harness.begin_pull().await;
     until(|| harness.handler.started.load(Ordering::SeqCst) == 1).await;
     harness.stop.cancel();
     soon(harness.bound.wait_for(Vec::is_empty)).await.unwrap();
@@ -63,9 +59,7 @@ async fn a_caller_that_keeps_an_idle_connection_does_not_hold_up_the_end() {
     let hour = Duration::from_secs(3600);
     let harness =
         harness(super::super::limits::Limits { linger: hour, grace: hour, ..patient() }).await;
-    let mut idle = harness.connect().await;
-    idle.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
-    assert_eq!(reply(&mut idle).await.status, 200);
+    let mut idle = harness.connect_peer().await;
     harness.stop.cancel();
     soon(harness.task).await.unwrap();
     closed(&mut idle).await;
@@ -75,8 +69,7 @@ async fn a_caller_that_keeps_an_idle_connection_does_not_hold_up_the_end() {
 async fn a_request_that_does_not_end_is_cut_off_at_last() {
     let limits = super::super::limits::Limits { grace: Duration::from_millis(50), ..patient() };
     let harness = harness(limits).await;
-    let mut busy = harness.connect().await;
-    busy.write_all(harness.peer_post("sync.pull").as_bytes()).await.unwrap();
+    let mut busy = harness.begin_pull().await;
     until(|| harness.handler.started.load(Ordering::SeqCst) == 1).await;
     harness.stop.cancel();
     soon(harness.task).await.unwrap();
