@@ -169,13 +169,13 @@ impl StateFile {
         Ok(())
     }
 
-    /// Moves a damaged file aside, to `NAME.damaged-TIMESTAMP`, and returns its new path.
+    /// Moves the file aside, to `NAME.WHY-TIMESTAMP`, and returns its new path.
     ///
     /// # Errors
     /// When it can't be renamed.
-    pub fn move_aside(&self) -> Result<PathBuf, StateFileError> {
+    pub fn move_aside(&self, why: &str) -> Result<PathBuf, StateFileError> {
         let moment = clock::now().to_string().replace(['-', ':'], "");
-        let aside = self.beside(&format!("damaged-{moment}"));
+        let aside = self.beside(&format!("{why}-{moment}"));
         fs::rename(&self.path, &aside).map_err(|cause| StateFileError::Write {
             path: self.path.clone(),
             step: "move aside",

@@ -147,7 +147,7 @@ impl Identity {
             Ok(None) => (false, Vec::new(), BTreeMap::new()),
             // Claiming a database that was never there costs a warning; hiding a loss costs events.
             Err(IdentityError::Damaged { .. }) => {
-                file.move_aside().map_err(IdentityError::File)?;
+                file.move_aside("damaged").map_err(IdentityError::File)?;
                 (true, Vec::new(), BTreeMap::new())
             }
             Err(error) => return Err(error),

@@ -92,7 +92,7 @@ impl Registry {
         let (contents, warning) = match file.read() {
             Ok(contents) => (contents.unwrap_or_default(), None),
             Err(error @ StateFileError::Damaged { .. }) => {
-                let aside = file.move_aside().map_err(RegistryError::File)?;
+                let aside = file.move_aside("damaged").map_err(RegistryError::File)?;
                 let warning = format!(
                     "{}; it was moved aside to {} and no machine is paired now: put a backup in its \
                      place and restart, or pair again with `thrum peer add`",
@@ -346,7 +346,7 @@ pub(super) fn forget_all(state_dir: &Path) -> Result<(), RegistryError> {
         Ok(None) => return Ok(()),
         Ok(Some(contents)) => contents,
         Err(StateFileError::Damaged { .. }) => {
-            return file.move_aside().map(|_| ()).map_err(RegistryError::File);
+            return file.move_aside("damaged").map(|_| ()).map_err(RegistryError::File);
         }
         Err(error) => return Err(RegistryError::File(error)),
     };

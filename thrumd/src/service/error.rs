@@ -67,7 +67,7 @@ macro_rules! boxed {
 
 boxed! {
     Identity(IdentityError), Log(LogError), Registry(RegistryError), Agents(AgentsError),
-    Tailnet(TailnetError), Socket(SocketError)
+    Tailnet(TailnetError), Node(ChildError), Socket(SocketError)
 }
 
 impl ServiceError {

@@ -17,8 +17,7 @@ pub fn reset_identity(config: &Config) -> Result<String, ServiceError> {
     }
     let _lock = Lock::take(&config.state_dir)?;
     // Before the identity: a crash between the two leaves a copy that still refuses to sync.
-    let node = private::move_node_state_aside(&config.tailscale_state_dir)
-        .map_err(|error| ServiceError::Node(Box::new(error)))?;
+    let node = private::move_node_state_aside(&config.tailscale_state_dir)?;
     let identity = Identity::reset(&config.state_dir, &config.machine_id_file)?;
     let daemon = identity.daemon_id;
     let mut text = format!(

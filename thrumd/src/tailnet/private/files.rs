@@ -71,13 +71,11 @@ pub(super) fn lock(dir: &Path) -> Result<File, ChildError> {
 /// # Errors
 /// When it can't be moved.
 pub fn move_node_state_aside(dir: &Path) -> Result<Option<PathBuf>, ChildError> {
-    let state = dir.join(STATE);
-    let moment = crate::clock::now().to_string().replace(['-', ':'], "");
-    let aside = dir.join(format!("{STATE}.before-reset-{moment}"));
-    match std::fs::rename(&state, &aside) {
-        Ok(()) => Ok(Some(aside)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("move aside", &state)(error)),
+    match StateFile::new(dir, STATE).move_aside("before-reset") {
+        Err(StateFileError::Write { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        moved => Ok(Some(moved?)),
     }
 }
 
