@@ -60,6 +60,17 @@ impl FakeChild {
     }
 }
 
+const UP: &str = r#"{"TUN":false,"BackendState":"Running","TailscaleIPs":["127.0.0.2"],
+    "Self":{"ID":"1","DNSName":"ci-1.tail.test."}}"#;
+
+/// A tailscaled that is up, whose socket a child of another user can link to.
+fn fake_tailscaled() -> Fake {
+    let fake = Fake::start();
+    fake.set("status", 200, UP);
+    std::fs::set_permissions(fake.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    fake
+}
+
 fn running(config: PrivateConfig) -> Private {
     let kind = Private::open(config).unwrap();
     kind.start();
@@ -160,14 +171,10 @@ async fn a_child_left_by_an_earlier_run_is_killed_and_no_other_process_is() {
 
 #[tokio::test]
 async fn once_up_the_key_is_removed() {
-    let fake = Fake::start();
-    let up = r#"{"TUN":false,"BackendState":"Running","TailscaleIPs":["127.0.0.2"],
-        "Self":{"ID":"1","DNSName":"ci-1.tail.test."}}"#;
-    fake.set("status", 200, up);
+    let fake = fake_tailscaled();
     // The child's socket is that of the fake tailscaled.
     let fake_child =
         FakeChild::new(&format!("ln -s {} ts.sock; exec sleep 600", fake.socket().display()));
-    std::fs::set_permissions(fake.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let kind = running(fake_child.config());
     let mut presence = kind.presence();
     let up = presence.wait_for(|it| matches!(it, Presence::Up { .. }));

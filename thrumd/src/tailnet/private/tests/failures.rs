@@ -110,11 +110,7 @@ async fn a_child_without_a_pid_file_is_killed() {
 
 #[tokio::test]
 async fn a_full_disk_does_not_end_a_running_child() {
-    let fake = Fake::start();
-    let up = r#"{"TUN":false,"BackendState":"Running","TailscaleIPs":["127.0.0.2"],
-        "Self":{"ID":"1","DNSName":"ci-1.tail.test."}}"#;
-    fake.set("status", 200, up);
-    std::fs::set_permissions(fake.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let fake = fake_tailscaled();
     // Its configuration can't be written again while this directory is there.
     let script = format!(
         "echo $$ >> pids; mkdir conf.json.new; ln -s {} ts.sock; exec sleep 600",
@@ -126,7 +122,7 @@ async fn a_full_disk_does_not_end_a_running_child() {
     until(async || fake_child.read("authkey").is_none()).await;
     // The same child is still supervised: its configuration is written with the next change.
     std::fs::remove_dir(fake_child.state().join("conf.json.new")).unwrap();
-    fake.set("status", 200, up.replace("ci-1", "ci-2"));
+    fake.set("status", 200, UP.replace("ci-1", "ci-2"));
     fake.update("{}\n");
     until(async || !fake_child.read("conf.json").unwrap().contains("authKey")).await;
     assert!(fake_child.pid().is_some_and(lives), "a healthy child was ended");
