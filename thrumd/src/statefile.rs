@@ -72,11 +72,6 @@ impl StateFile {
         Self { path: dir.join(name) }
     }
 
-    /// The file at this path. Touches nothing.
-    pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned() }
-    }
-
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

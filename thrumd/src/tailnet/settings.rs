@@ -1,6 +1,7 @@
 use super::private::{self, PrivateConfig};
 use super::tailscaled::TailscaledConfig;
 use crate::config::Config;
+use crate::statefile::StateFile;
 use thrum_api::local::TailnetKind;
 
 /// The kind of tailnet with its settings.
@@ -36,7 +37,7 @@ impl Settings {
                 binary: None,
                 environment: private::environment(std::env::vars_os()),
                 port: config.port,
-                pid_file: config.state_dir.join("tailscaled.process"),
+                pid_file: StateFile::new(&config.state_dir, "tailscaled.process"),
             }),
         }
     }

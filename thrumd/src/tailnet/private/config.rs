@@ -3,6 +3,8 @@ use std::path::PathBuf;
 
 use thrum_api::AuthKey;
 
+use crate::statefile::StateFile;
+
 /// Settings of the child.
 #[derive(Debug, Clone)]
 pub struct PrivateConfig {
@@ -24,7 +26,7 @@ pub struct PrivateConfig {
     /// Our port for peers.
     pub port: u16,
     /// File that names the child's process. In our own state directory, out of the child's reach.
-    pub pid_file: PathBuf,
+    pub pid_file: StateFile,
 }
 
 /// The variables of our environment that the child gets: paths of programs and certificates, proxies,

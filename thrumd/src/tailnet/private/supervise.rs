@@ -18,7 +18,6 @@ use super::files;
 use super::user::User;
 use crate::backoff::ExponentialBackoff;
 use crate::report::Chain;
-use crate::statefile::StateFile;
 use crate::tailnet::programs;
 use crate::tailnet::tailscaled::{State, Tailscaled};
 
@@ -141,12 +140,12 @@ async fn run_once(
     failure: &watch::Sender<Option<String>>,
     lifecycle: &Lifecycle,
 ) -> Result<(), ChildError> {
-    let (pid_file, handle) = (StateFile::at(&config.pid_file), &lifecycle.child);
-    kill_leftover(&pid_file).await?;
+    let (pid_file, handle) = (&config.pid_file, &lifecycle.child);
+    kill_leftover(pid_file).await?;
     files::write(&spec.dir, config, true)?;
     files::remove_socket(&spec.dir)?;
     let mut child = RunningChild::start(spec, handle).await?;
-    if let Err(error) = write_pid_file(&pid_file, child.pid) {
+    if let Err(error) = write_pid_file(pid_file, child.pid) {
         // The next start could not kill it, and would be the second on one state directory.
         handle.kill();
         child.ended().await;

@@ -39,7 +39,7 @@ impl FakeChild {
             binary: Some(self.dir.path().join("tailscaled")),
             environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
             port: 9100,
-            pid_file: self.pid_file().path().to_owned(),
+            pid_file: self.pid_file(),
         }
     }
 

@@ -98,7 +98,7 @@ fn a_key_that_was_half_written_is_removed_too() {
 async fn a_child_without_a_pid_file_is_killed() {
     let fake_child = FakeChild::new("exec sleep 600");
     let config = PrivateConfig {
-        pid_file: fake_child.dir.path().join("none/process"),
+        pid_file: StateFile::new(&fake_child.dir.path().join("none"), "process"),
         ..fake_child.config()
     };
     let kind = running(config);
@@ -171,7 +171,7 @@ fn the_pid_file_is_out_of_the_child_s_reach() {
     let layers = Layers::collect(&Flags::default(), &get, &machine).unwrap();
     let settings = Settings::of(&Config::parse(&layers).unwrap());
     let Settings::Private(config) = settings else { panic!("{settings:?}") };
-    assert!(!config.pid_file.starts_with(&config.state_dir), "{config:?}");
+    assert!(!config.pid_file.path().starts_with(&config.state_dir), "{config:?}");
 }
 
 #[test]
