@@ -71,14 +71,8 @@ impl ActiveSession {
             if over {
                 return;
             }
-            let time = async {
-                match next {
-                    Some(next) => tokio::time::sleep_until(next).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                () = time => self.update(Session::tick),
+                () = clock::sleep_until(next) => self.update(Session::tick),
                 changed = changed.changed() => if changed.is_err() { return },
             }
         }

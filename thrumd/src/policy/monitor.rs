@@ -9,10 +9,11 @@ use futures_util::future::join_all;
 use thrum_api::DaemonId;
 use thrum_api::local::TailnetKind;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::grants::{GrantStatus, Policy};
+use crate::clock::sleep_until;
 use crate::peer::Peer;
 use crate::report::Chain;
 use crate::sync::Sync;
@@ -67,14 +68,8 @@ impl Policy {
             let next = self.check_all(&mut monitor, sync).await;
             // Changes of the tailnet matter only while there are such peers.
             let any = next.is_some();
-            let time = async {
-                match next {
-                    Some(next) => sleep_until(next).await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
-                () = time => {}
+                () = sleep_until(next) => {}
                 changed = registry.changed() => if changed.is_err() { return },
                 () = changed(&mut nodes), if any => {}
                 () = self.shared.recheck.notified() => {}

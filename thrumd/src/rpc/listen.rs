@@ -16,6 +16,7 @@ use super::limits::Limits;
 use super::methods::Handler;
 use super::state::{AcceptPermit, ServerState};
 use crate::backoff::Failures;
+use crate::clock::sleep_until;
 use crate::tailnet::Presence;
 
 type Accepted = io::Result<(TcpStream, SocketAddr)>;
@@ -58,7 +59,7 @@ pub(super) async fn run<H: Handler>(handler: H, limits: Limits, config: Listener
             tokio::select! {
                 () = stop.cancelled() => break 'serving,
                 () = changed(&mut presence) => break,
-                () = until(failures.until()) => break,
+                () = sleep_until(failures.until()) => break,
                 (permit, accepted) = next(&server, &listeners) => match accepted {
                     Ok((stream, remote)) => connection::accept(&server, stream, remote, permit),
                     Err(error) => pause_after(&error).await,
@@ -168,13 +169,6 @@ async fn changed(presence: &mut watch::Receiver<Presence>) {
     if presence.changed().await.is_err() {
         // The tailnet has ended, so nothing changes any further.
         std::future::pending::<()>().await;
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
 

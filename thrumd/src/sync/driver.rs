@@ -4,13 +4,12 @@
 //! is the hub's next wake-up.
 
 use std::collections::BTreeMap;
-use std::future::pending;
 use std::sync::Arc;
 
 use thrum_api::local::PeerState;
 use thrum_api::{DaemonId, Token};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::hub::{Action, Hub, Input, MonotonicTime, Timing};
 use super::pairings::KnownTokens;
@@ -64,12 +63,6 @@ impl Driver {
         self.enable(&enabled, &presence);
         loop {
             let wake = self.hub.next_wake().map(|moment| self.begun + moment.0);
-            let timer = async {
-                match wake {
-                    Some(at) => sleep_until(at).await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
                 () = shared.stop.cancelled() => return,
                 Some(message) = inputs.recv() => match message {
@@ -102,7 +95,7 @@ impl Driver {
                     enabled.mark_unchanged();
                     self.enable(&enabled, &presence);
                 }
-                () = timer => self.input(Input::Tick),
+                () = clock::sleep_until(wake) => self.input(Input::Tick),
             }
             if self.sleep.woke(self.begun.elapsed()) {
                 self.connections_are_stale(Input::SyncNow(None));

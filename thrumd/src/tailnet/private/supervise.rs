@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::child::{
@@ -17,6 +17,7 @@ use super::error::ChildError;
 use super::files;
 use super::user::User;
 use crate::backoff::ExponentialBackoff;
+use crate::clock::sleep_until;
 use crate::report::Chain;
 use crate::tailnet::programs;
 use crate::tailnet::tailscaled::{State, Tailscaled};
@@ -179,7 +180,7 @@ async fn monitor(
             () = stop.cancelled() => return None,
             error = child.ended() => return Some(error),
             changed = state.changed() => if changed.is_err() { return None },
-            () = until(retry) => {}
+            () = sleep_until(retry) => {}
         }
         let now = state.borrow_and_update().clone();
         match now {
@@ -200,12 +201,5 @@ async fn monitor(
             }
             _ => {}
         }
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
