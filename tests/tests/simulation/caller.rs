@@ -3,24 +3,16 @@
 
 use thrum_api::peer::{Notified, PullPage};
 use thrum_api::{ErrorCode, LogPosition, SequencedEvent};
-use thrumd::log::{Applied, Batch, Incoming, LogError};
+use thrumd::log::{Applied, Batch, Incoming};
 use thrumd::sync::hub::{
     Action, Failure, FailureKind, Input, NotifyRequest, NotifyResult, OperationId, PullReason,
-    PullResult, Step,
+    PullResult,
 };
-use thrumd::sync::protocol::{NotifyStep, Pull, confirmed_by, next_step, request, split};
+use thrumd::sync::protocol::{Pull, Step, notification, request, split};
 
 use crate::net::{Message, Reply, Request};
 use crate::node::{Asked, Call, Life, Pulling};
 use crate::world::{Coming, Internal, Micros, World, millis, ready, seconds};
-
-fn local(error: &LogError) -> Failure {
-    Failure::local(error.to_string())
-}
-
-fn no_peer() -> Failure {
-    Failure::local("it is no longer a peer".to_owned())
-}
 
 impl World {
     /// Gives the hub of a living node an input and does what it says.
@@ -118,7 +110,7 @@ impl World {
     fn begin_pull(&mut self, node: usize, peer: usize, operation: OperationId) {
         let id = self.nodes[peer].id;
         let Some(entry) = self.nodes[node].registry.get(id) else {
-            let result = PullResult::Failed(no_peer());
+            let result = PullResult::Failed(Failure::no_peer());
             return self.input(node, Input::PullFinished { peer: id, operation, result });
         };
         let from = self.nodes[node].log.store().checkpoint(id).unwrap();
@@ -176,8 +168,8 @@ impl World {
     fn fetch(&mut self, node: usize, operation: OperationId, after: LogPosition) {
         let is_still = self.is_still(node, operation);
         let have = self.nodes[node].log.store().heads();
-        let have = have.map_err(|error| local(&error));
-        let have = have.and_then(|have| if is_still { Ok(have) } else { Err(no_peer()) });
+        let have = have.map_err(Failure::from);
+        let have = have.and_then(|have| if is_still { Ok(have) } else { Err(Failure::no_peer()) });
         let mut params = match have {
             Ok(have) => request(after, have, self.page_limit),
             Err(failure) => {
@@ -196,8 +188,8 @@ impl World {
 
     fn apply(&mut self, node: usize, operation: OperationId, batch: &Batch) {
         let outcome = match self.is_still(node, operation) {
-            true => self.nodes[node].log.apply(batch).map_err(|error| local(&error)),
-            false => Err(no_peer()),
+            true => self.nodes[node].log.apply(batch).map_err(Failure::from),
+            false => Err(Failure::no_peer()),
         };
         self.trace.note(self.now, node, &outcome);
         match &outcome {
@@ -254,14 +246,14 @@ impl World {
     fn notify(&mut self, node: usize, peer: usize, operation: OperationId, wanted: NotifyRequest) {
         let id = self.nodes[peer].id;
         let Some(entry) = self.nodes[node].registry.get(id) else {
-            let result = NotifyResult::Failed(no_peer());
+            let result = NotifyResult::Failed(Failure::no_peer());
             return self.input(node, Input::NotifyFinished { peer: id, operation, result });
         };
         let name = format!("node-{node}");
-        let step = ready(next_step(&self.nodes[node].log, id, &name, wanted, &self.timing));
+        let composed = ready(notification(&self.nodes[node].log, id, &name, wanted, &self.timing));
         self.after_read(node);
-        let result = match step {
-            Ok(NotifyStep::Send(mut params)) => {
+        let result = match composed {
+            Ok(mut params) => {
                 if self.nodes[node].old {
                     (params.heads, params.events) = (None, None);
                     (params.after_seq, params.after_id) = (None, None);
@@ -269,17 +261,18 @@ impl World {
                 let latest =
                     LogPosition { sequence: params.latest_seq, event_id: params.latest_id };
                 let asked = Asked::Notified(operation, latest);
-                let message =
-                    Message { token: Some(entry.token), request: Request::Notify(params) };
+                let message = Message {
+                    token: Some(entry.token),
+                    request: Request::Notify(Box::new(params)),
+                };
                 return self.call(node, peer, asked, message, seconds(10));
             }
-            Ok(NotifyStep::Defer { delay, examined }) => {
-                let relay = delay == self.timing.relay_delay;
-                self.marks.hit(if relay { "relayed news waited" } else { "an echo waited" });
-                NotifyResult::Deferred { delay, examined }
-            }
-            Err(error) => NotifyResult::Failed(local(&error)),
+            Err(result) => result,
         };
+        if let NotifyResult::Deferred { delay, .. } = &result {
+            let relay = *delay == self.timing.relay_delay;
+            self.marks.hit(if relay { "relayed news waited" } else { "an echo waited" });
+        }
         self.input(node, Input::NotifyFinished { peer: id, operation, result });
     }
 
@@ -317,15 +310,17 @@ impl World {
                 };
                 self.pull_goes_on(node, operation, |pull| match page {
                     Ok(page) => {
-                        let (header, heads, events) = split(*page);
-                        pull.page(&header, heads, events)
+                        let (header, events) = split(*page);
+                        pull.page(header, events)
                     }
                     Err(result) => pull.refused(result),
                 });
             }
             Asked::Notified(operation, latest) => {
                 let result = match reply {
-                    Some(Reply::Notified(answer)) => confirmed_by(&answer, latest),
+                    Some(Reply::Notified(answer)) => {
+                        NotifyResult::Answered { latest, confirmed: answer.held_seq }
+                    }
                     other => NotifyResult::Failed(failure(other)),
                 };
                 self.input(node, Input::NotifyFinished { peer, operation, result });

@@ -6,9 +6,9 @@ use thrum_api::peer::{NotifyParams, SyncNotify};
 use thrum_api::{DaemonId, LogPosition};
 
 use super::client::{Bounds, ClientError};
-use super::hub::{NotifyRequest, NotifyResult, Timing};
-use super::protocol::{NotifyStep, confirmed_by, next_step};
-use super::shared::{Shared, local_failure, no_peer};
+use super::hub::{Failure, NotifyRequest, NotifyResult, Timing};
+use super::protocol::notification;
+use super::shared::Shared;
 use crate::peer::Peer;
 
 pub(super) async fn notify(
@@ -18,14 +18,13 @@ pub(super) async fn notify(
     timing: &Timing,
 ) -> NotifyResult {
     let Some(peer) = shared.registry.get(id) else {
-        return NotifyResult::Failed(no_peer());
+        return NotifyResult::Failed(Failure::no_peer());
     };
-    match next_step(&shared.log, id, &shared.name, wanted, timing).await {
-        Ok(NotifyStep::Defer { delay, examined }) => NotifyResult::Deferred { delay, examined },
-        Ok(NotifyStep::Send(params)) => send(shared, &peer, &params)
+    match notification(&shared.log, id, &shared.name, wanted, timing).await {
+        Ok(params) => send(shared, &peer, &params)
             .await
             .unwrap_or_else(|error| NotifyResult::Failed(error.failure())),
-        Err(error) => NotifyResult::Failed(local_failure(&error)),
+        Err(result) => result,
     }
 }
 
@@ -44,5 +43,5 @@ async fn send(
         .inspect_err(|error| shared.note_refusal(peer.daemon_id, error))?;
     shared.answered(peer, &addresses, &answer).await;
     let latest = LogPosition { sequence: params.latest_seq, event_id: params.latest_id };
-    Ok(confirmed_by(&answer.result, latest))
+    Ok(NotifyResult::Answered { latest, confirmed: answer.result.held_seq })
 }

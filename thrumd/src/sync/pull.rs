@@ -6,15 +6,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use thrum_api::peer::{PeerInfoParams, SyncPeerInfo, SyncPull};
-use thrum_api::{DaemonId, ErrorCode, Head, LogPosition};
+use thrum_api::{DaemonId, ErrorCode, LogPosition};
 use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::client::{Bounds, ClientError};
-use super::hub::{Failure, PageHeader, PullReason, PullResult, Step};
-use super::protocol::{Pull, request, split};
-use super::shared::{Shared, local_failure, no_peer};
+use super::hub::{Failure, PullReason, PullResult};
+use super::protocol::{PageHeader, Pull, Step, request, split};
+use super::shared::Shared;
 use crate::log::{Applied, Batch, Incoming, LogError};
 use crate::peer::Peer;
 
@@ -37,7 +37,6 @@ type ParseTask = JoinHandle<Vec<Incoming>>;
 /// A page that was fetched.
 struct Fetched<'a> {
     header: PageHeader,
-    heads: Option<Vec<Head>>,
     events: ParseTask,
     permit: BulkPermit<'a>,
 }
@@ -57,11 +56,11 @@ async fn wait<T>(work: &mut Pending<'_, T>) -> T {
 /// Pulls everything that the peer has and we lack.
 pub(super) async fn pull(shared: &Shared, id: DaemonId, reason: PullReason) -> PullResult {
     let Some(peer) = shared.registry.get(id) else {
-        return PullResult::Failed(no_peer());
+        return PullResult::Failed(Failure::no_peer());
     };
     let from = match shared.log.checkpoint(id).await {
         Ok(from) => from,
-        Err(error) => return PullResult::Failed(local_failure(&error)),
+        Err(error) => return PullResult::Failed(error.into()),
     };
     let (mut pull, first) = Pull::begin(id, from);
     let result = run(shared, &peer, &mut pull, first).await;
@@ -117,8 +116,8 @@ async fn run<'a>(
             page = wait(&mut fetching) => {
                 fetching = None;
                 match page {
-                    Ok(Fetched { header, heads, events, permit }) => {
-                        pull.page(&header, heads, (events, permit))
+                    Ok(Fetched { header, events, permit }) => {
+                        pull.page(header, (events, permit))
                     }
                     Err(result) => pull.refused(result),
                 }
@@ -140,10 +139,10 @@ async fn fetch<'a>(
     after: LogPosition,
     permit: BulkPermit<'a>,
 ) -> Result<Fetched<'a>, PullResult> {
-    let local = |error: LogError| PullResult::Failed(local_failure(&error));
+    let local = |error: LogError| PullResult::Failed(error.into());
     let have = shared.log.heads().await.map_err(local)?;
     if !shared.is_still(peer) {
-        return Err(PullResult::Failed(no_peer()));
+        return Err(PullResult::Failed(Failure::no_peer()));
     }
     let limit = shared.traffic.lock().get(&peer.daemon_id).and_then(|it| it.page.limit());
     let params = request(after, have, limit);
@@ -166,10 +165,10 @@ async fn fetch<'a>(
         .map_err(failed)?;
     shared.traffic(peer.daemon_id, |traffic| traffic.page.arrived(answer.round_trip));
     shared.answered(peer, &addresses, &answer).await;
-    let (header, heads, events) = split(answer.result);
+    let (header, events) = split(answer.result);
     // ParseTask runs in parallel with the next fetch and with the page that is being applied.
     let parse = move || events.into_iter().map(Incoming::read).collect();
-    Ok(Fetched { header, heads, events: tokio::task::spawn_blocking(parse), permit })
+    Ok(Fetched { header, events: tokio::task::spawn_blocking(parse), permit })
 }
 
 /// Applies a page once its events are parsed, unless the peer was removed meanwhile.
@@ -179,14 +178,14 @@ async fn apply(
     batch: Batch,
     page: ParseTask,
 ) -> Result<Applied, Failure> {
-    let events = page.await.map_err(|_| local_failure(&LogError::Died { thread: "reader" }))?;
+    let events = page.await.map_err(|_| LogError::Died { thread: "reader" })?;
     if !shared.is_still(peer) {
-        return Err(no_peer());
+        return Err(Failure::no_peer());
     }
     shared.log.apply(Batch { events, ..batch }).await.map_err(|error| {
         // Smaller pages don't help while the disk is full.
         shared.traffic(peer.daemon_id, |traffic| traffic.page.shrink());
-        local_failure(&error)
+        error.into()
     })
 }
 

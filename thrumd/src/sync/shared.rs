@@ -16,11 +16,11 @@ use tokio_util::task::TaskTracker;
 
 use super::SyncCounters;
 use super::client::{Answer, Client, ClientError};
-use super::hub::{Failure, Input, LinkSnapshot, MonotonicTime};
+use super::hub::{Input, LinkSnapshot, MonotonicTime};
 use super::page_size::PageSize;
 use super::pairings::Pairings;
 use super::protocol::CheckpointMismatch;
-use crate::log::{Applied, Log, LogError};
+use crate::log::{Applied, Log};
 use crate::peer::{Peer, Registry, RegistryError};
 use crate::tailnet::Tailnet;
 
@@ -232,16 +232,6 @@ impl Shared {
             tracing::warn!("can't store the new name of {}: {}", peer.name, chain(&error));
         }
     }
-}
-
-pub(super) fn local_failure(error: &LogError) -> Failure {
-    Failure::local(chain(error))
-}
-
-/// The failure of a request to a peer that was removed or paired again meanwhile.
-pub(super) fn no_peer() -> Failure {
-    // Not caused by an answer of the peer.
-    Failure::local("it is no longer a peer".to_owned())
 }
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {

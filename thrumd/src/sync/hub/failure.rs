@@ -34,4 +34,9 @@ impl Failure {
     pub fn local(text: String) -> Self {
         Self { kind: FailureKind::Local, text }
     }
+
+    /// The peer was removed or paired again meanwhile. No answer of the peer caused that.
+    pub fn no_peer() -> Self {
+        Self::local("it is no longer a peer".to_owned())
+    }
 }

@@ -5,11 +5,10 @@ use thrum_api::local::PeerState;
 
 use super::context::Context;
 use super::failure::{Failure, FailureKind};
-use super::messages::{Input, NotifyResult, PairingState, PullReason};
+use super::messages::{Input, NotifyResult, PairingState, PullReason, PullResult};
 use super::notify::{Draining, NotifyState};
 use super::position::PeerPosition;
 use super::pull::PullState;
-use super::pull_pipeline::PullResult;
 use super::reachability::Reachability;
 use super::snapshot::{DrainState, LinkSnapshot};
 use super::time::MonotonicTime;

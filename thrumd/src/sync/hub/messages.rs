@@ -6,7 +6,6 @@ use std::time::Duration;
 use thrum_api::{DaemonId, LogPosition, Sequence};
 
 use super::failure::Failure;
-use super::pull_pipeline::PullResult;
 
 /// What the registry knows of the pairing with a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +132,22 @@ impl Input {
     }
 }
 
+/// How a pull ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PullResult {
+    /// Everything was applied.
+    Done {
+        /// The new checkpoint.
+        checkpoint: Sequence,
+        /// The end of the peer's log when the last page was read.
+        head: Sequence,
+    },
+    /// The checkpoint is not, or no longer, of the peer's log.
+    OtherLog,
+    /// It failed. What was applied before stays applied.
+    Failed(Failure),
+}
+
 /// How a notification ended.
 #[derive(Debug, Clone)]
 pub enum NotifyResult {
@@ -171,7 +186,7 @@ pub struct NotifyRequest {
 /// An action: something that the driver has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Pull from the checkpoint to the end (`PullPipeline`), then report `PullFinished`.
+    /// Pull from the checkpoint to the end (`protocol::Pull`), then report `PullFinished`.
     Pull {
         /// The peer.
         peer: DaemonId,

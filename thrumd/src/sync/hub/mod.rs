@@ -9,26 +9,21 @@ mod coordinator;
 mod failure;
 mod link;
 mod messages;
-mod notification;
 mod notify;
 mod position;
 mod pull;
-mod pull_pipeline;
 mod reachability;
 mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod time;
 mod timing;
 
 pub use coordinator::Hub;
 pub use failure::{Failure, FailureKind};
 pub use messages::{
-    Action, Input, NotifyRequest, NotifyResult, OperationId, PairingState, PullReason,
+    Action, Input, NotifyRequest, NotifyResult, OperationId, PairingState, PullReason, PullResult,
 };
-pub(crate) use notification::{Decision, Notification, decide};
-pub(crate) use pull_pipeline::PullPipeline;
-pub use pull_pipeline::{PageHeader, PullResult, Step};
 pub use snapshot::{DrainState, LinkSnapshot};
 pub use time::MonotonicTime;
 pub use timing::Timing;

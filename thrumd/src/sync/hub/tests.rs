@@ -1,8 +1,6 @@
 //! Each rule of docs/protocol.md, "When a daemon calls", literally.
 
 mod drain;
-mod harness;
+pub(in crate::sync) mod harness;
 mod links;
 mod news;
-mod notification;
-mod pull_pipeline;

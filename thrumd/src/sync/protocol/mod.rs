@@ -12,8 +12,8 @@ mod rollback;
 mod serve;
 
 pub use mismatch::CheckpointMismatch;
-pub use notify::{NotifyStep, confirmed_by, next_step, removal_notice};
-pub use pull::{Pull, request, split};
+pub use notify::{notification, removal_notice};
+pub use pull::{PageHeader, Pull, Step, request, split};
 pub use receive::{Received, receive};
 pub use replica::ReplicaLog;
 pub use serve::serve;

@@ -1,27 +1,11 @@
 //! What a notification to a peer contains, and whether it can wait.
 
-use std::time::Duration;
-
-use thrum_api::peer::{Notified, NotifyParams};
+use thrum_api::peer::NotifyParams;
 use thrum_api::{DaemonId, LogPosition};
 
 use super::ReplicaLog;
 use crate::log::LogError;
 use crate::sync::hub::{NotifyRequest, NotifyResult, Timing};
-
-/// What to do with our news.
-#[derive(Debug)]
-pub enum NotifyStep {
-    /// Send this notification.
-    Send(Box<NotifyParams>),
-    /// Wait for more news.
-    Defer {
-        /// How long to wait.
-        delay: Duration,
-        /// The end of what was examined.
-        examined: LogPosition,
-    },
-}
 
 /// The notification that tells a peer that it was removed. `latest` is the end of our log.
 pub fn removal_notice(daemon: DaemonId, latest: LogPosition, reason: Option<&str>) -> NotifyParams {
@@ -40,30 +24,31 @@ pub fn removal_notice(daemon: DaemonId, latest: LogPosition, reason: Option<&str
     }
 }
 
-/// Reads the news for a peer. `name` is the name of this daemon.
+/// Composes the notification of our news for a peer. `name` is the name of this daemon.
 ///
 /// # Errors
-/// When the log fails.
-pub async fn next_step(
+/// The result if nothing is to be sent: the news may wait for more, or the log failed.
+pub async fn notification(
     log: &impl ReplicaLog,
     peer: DaemonId,
     name: &str,
     wanted: NotifyRequest,
     timing: &Timing,
-) -> Result<NotifyStep, LogError> {
+) -> Result<NotifyParams, NotifyResult> {
+    let failed = |error: LogError| NotifyResult::Failed(error.into());
     let NotifyRequest { examined, sent, include_events, due } = wanted;
-    let mut news = log.news(peer, if due { sent } else { examined }).await?;
+    let mut news = log.news(peer, if due { sent } else { examined }).await.map_err(failed)?;
     if !due {
         let delay = timing.notify_delay(news.own, news.concerns_peer);
         if !delay.is_zero() {
-            return Ok(NotifyStep::Defer { delay, examined: news.head });
+            return Err(NotifyResult::Deferred { delay, examined: news.head });
         }
         if examined != sent {
-            news = log.news(peer, sent).await?;
+            news = log.news(peer, sent).await.map_err(failed)?;
         }
     }
     let events = news.window.filter(|events| include_events && !events.is_empty());
-    Ok(NotifyStep::Send(Box::new(NotifyParams {
+    Ok(NotifyParams {
         daemon_id: log.daemon(),
         name: Some(name.to_owned()),
         latest_seq: news.head.sequence,
@@ -75,10 +60,5 @@ pub async fn next_step(
         removed: false,
         reason: None,
         token: None,
-    })))
-}
-
-/// The result of an answer to a notification that ended at `latest`.
-pub fn confirmed_by(answer: &Notified, latest: LogPosition) -> NotifyResult {
-    NotifyResult::Answered { latest, confirmed: answer.held_seq }
+    })
 }

@@ -1,23 +1,18 @@
-//! One pull, from the request for its first page to its result.
+//! One pull: pipelined pages, from the checkpoint to the end of the peer's log.
+//!
+//! While a page is being applied, the next one is fetched; a third is not fetched before the first is on
+//! disk. So a peer can make us hold two pages in memory, never more.
+
+#[cfg(test)]
+mod tests;
 
 use thrum_api::peer::{PullPage, PullParams};
-use thrum_api::{DaemonId, Head, LogPosition, Sequence, SequencedEvent};
+use thrum_api::{DaemonId, Epoch, Head, LogPosition, Sequence, SequencedEvent};
 
 use super::ReplicaLog;
 use super::replica::add;
 use crate::log::{Applied, Batch, Checkpoint};
-use crate::sync::hub::{Failure, PageHeader, PullPipeline, PullResult, Step};
-
-/// The state of one pull. `P` stands for the events of a page.
-#[derive(Debug)]
-pub struct Pull<P> {
-    peer: DaemonId,
-    from: Checkpoint,
-    pipeline: PullPipeline<P>,
-    /// The heads of the last page.
-    heads: Option<Vec<Head>>,
-    total: Applied,
-}
+use crate::sync::hub::{Failure, PullResult};
 
 /// The request for the page after a position.
 pub fn request(after: LogPosition, have: Vec<Head>, limit: Option<u32>) -> PullParams {
@@ -30,52 +25,208 @@ pub fn request(after: LogPosition, have: Vec<Head>, limit: Option<u32>) -> PullP
     }
 }
 
-/// Splits a page into its header, the peer's heads and the events.
-pub fn split(page: PullPage) -> (PageHeader, Option<Vec<Head>>, Vec<SequencedEvent>) {
-    let sequences: Vec<Sequence> = page.events.iter().map(|event| event.sequence).collect();
+/// Splits a page into its header and its events.
+pub fn split(page: PullPage) -> (PageHeader, Vec<SequencedEvent>) {
     let header = PageHeader {
-        sequences,
+        sequences: page.events.iter().map(|event| event.sequence).collect(),
         next: LogPosition { sequence: page.next_seq, event_id: page.next_id },
         more_available: page.more_available,
         head: page.head_seq,
         epoch: page.epoch,
+        heads: page.heads,
     };
-    (header, page.heads, page.events)
+    (header, page.events)
+}
+
+/// The header of a page. Its events are passed on as `P`.
+#[derive(Debug, Clone)]
+pub struct PageHeader {
+    /// The sequences of its events.
+    pub sequences: Vec<Sequence>,
+    /// Where the next page begins.
+    pub next: LogPosition,
+    /// More pages follow.
+    pub more_available: bool,
+    /// The end of the peer's log.
+    pub head: Sequence,
+    /// The epoch of the peer's log, if the page has it.
+    pub epoch: Option<Epoch>,
+    /// The heads of the peer's log, with its last page.
+    pub heads: Option<Vec<Head>>,
+}
+
+impl PageHeader {
+    fn check(&self, after: LogPosition) -> Result<(), Failure> {
+        let invalid = |text| Err(Failure::bad_answer(text));
+        let mut before = after.sequence;
+        for &position in &self.sequences {
+            if position <= before {
+                return invalid(format!(
+                    "position {position} comes after position {before} in its page"
+                ));
+            }
+            before = position;
+        }
+        let (next, after, head) = (self.next.sequence, after.sequence, self.head);
+        // Continuing from there would fetch the same page forever.
+        if next < before || (self.more_available && next <= after) {
+            return invalid(format!("its page after position {after} ends at position {next}"));
+        }
+        if next > head {
+            return invalid(format!(
+                "its page goes to position {next} of a log that ends at position {head}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What to do next in a pull.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<P> {
+    /// Fetch the page after this position.
+    Fetch(LogPosition),
+    /// Apply these events and move the checkpoint, in one transaction.
+    Apply {
+        /// The events.
+        page: P,
+        /// The new checkpoint.
+        checkpoint: LogPosition,
+    },
+    /// The pull ended.
+    End(PullResult),
+}
+
+/// The state of one pull. `P` stands for the events of a page.
+#[derive(Debug)]
+pub struct Pull<P> {
+    peer: DaemonId,
+    from: Checkpoint,
+    /// Everything up to here was fetched.
+    fetched: LogPosition,
+    /// Everything up to here is on disk.
+    on_disk: Sequence,
+    /// The end of the peer's log.
+    head: Sequence,
+    epoch: Option<Epoch>,
+    /// The heads of the last page.
+    heads: Option<Vec<Head>>,
+    fetching: bool,
+    /// The checkpoint once the page that is being applied is on disk.
+    applying: Option<Sequence>,
+    /// Fetched while another page was being applied.
+    waiting: Option<(P, LogPosition)>,
+    more: bool,
+    failed: Option<PullResult>,
+    total: Applied,
 }
 
 impl<P> Pull<P> {
     /// Begins a pull from this checkpoint; returns its first step.
     pub fn begin(peer: DaemonId, from: Checkpoint) -> (Self, Step<P>) {
-        let (pipeline, first) = PullPipeline::begin(from.position, from.epoch);
-        (Self { peer, from, pipeline, heads: None, total: Applied::default() }, first)
+        let pull = Self {
+            peer,
+            from,
+            fetched: from.position,
+            on_disk: from.position.sequence,
+            head: Sequence::ZERO,
+            epoch: from.epoch,
+            heads: None,
+            fetching: true,
+            applying: None,
+            waiting: None,
+            more: true,
+            failed: None,
+            total: Applied::default(),
+        };
+        (pull, Step::Fetch(from.position))
     }
 
-    /// A page was fetched.
-    pub fn page(&mut self, header: &PageHeader, heads: Option<Vec<Head>>, page: P) -> Vec<Step<P>> {
-        self.heads = heads;
-        self.pipeline.page(header, page)
-    }
-
-    /// A page could not be fetched.
-    pub fn refused(&mut self, result: PullResult) -> Vec<Step<P>> {
-        self.pipeline.refused(result)
+    /// A page arrived.
+    pub fn page(&mut self, header: PageHeader, page: P) -> Vec<Step<P>> {
+        self.fetching = false;
+        if let Err(failure) = header.check(self.fetched) {
+            return self.failed(PullResult::Failed(failure));
+        }
+        // A log that was rolled back has another history before the checkpoint, even if the same event
+        // happens to be there again. Its new epoch shows it, unless the peer never wrote an event. In that
+        // case its heads show it after the pull.
+        let known = self.epoch.filter(|_| self.fetched != LogPosition::START);
+        if known.is_some_and(|known| header.epoch.is_some_and(|now| now != known)) {
+            return self.failed(PullResult::OtherLog);
+        }
+        self.epoch = header.epoch.or(self.epoch);
+        let next = match header.next.sequence == self.fetched.sequence {
+            true => self.fetched,
+            false => header.next,
+        };
+        self.fetched = next;
+        self.head = header.head;
+        self.heads = header.heads;
+        self.more = header.more_available;
+        self.waiting = Some((page, next));
+        self.next_steps()
     }
 
     /// The batch for the page to apply, without its events.
     pub fn batch(&self, checkpoint: LogPosition) -> Batch {
         Batch {
             peer: self.peer,
-            epoch: self.pipeline.epoch(),
+            epoch: self.epoch,
             from: self.from,
             events: Vec::new(),
             checkpoint: Some(checkpoint),
         }
     }
 
-    /// A page is on disk, or could not be applied.
+    /// The page could not be fetched.
+    pub fn refused(&mut self, end: PullResult) -> Vec<Step<P>> {
+        self.fetching = false;
+        self.failed(end)
+    }
+
+    /// The page that was being applied is on disk, or could not be applied.
     pub fn applied(&mut self, outcome: Result<Applied, Failure>) -> Vec<Step<P>> {
-        let outcome = outcome.map(|applied| add(&mut self.total, &applied));
-        self.pipeline.applied(outcome)
+        let checkpoint = self.applying.take();
+        match outcome {
+            Ok(applied) => {
+                add(&mut self.total, &applied);
+                self.on_disk = checkpoint.unwrap_or(self.on_disk);
+                self.next_steps()
+            }
+            Err(failure) => self.failed(PullResult::Failed(failure)),
+        }
+    }
+
+    fn failed(&mut self, end: PullResult) -> Vec<Step<P>> {
+        // The first failure is the cause of the others.
+        self.failed.get_or_insert(end);
+        self.waiting = None;
+        self.more = false;
+        self.next_steps()
+    }
+
+    fn next_steps(&mut self) -> Vec<Step<P>> {
+        let mut steps = Vec::new();
+        if self.applying.is_none()
+            && let Some((page, checkpoint)) = self.waiting.take()
+        {
+            self.applying = Some(checkpoint.sequence);
+            steps.push(Step::Apply { page, checkpoint });
+        }
+        if self.more && !self.fetching && self.waiting.is_none() {
+            self.fetching = true;
+            steps.push(Step::Fetch(self.fetched));
+        }
+        // After a failure the page that is still being fetched doesn't matter.
+        if self.applying.is_none() && (!self.fetching || self.failed.is_some()) {
+            steps.push(Step::End(
+                self.failed
+                    .take()
+                    .unwrap_or(PullResult::Done { checkpoint: self.on_disk, head: self.head }),
+            ));
+        }
+        steps
     }
 
     /// The totals of the events so far.

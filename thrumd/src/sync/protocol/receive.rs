@@ -1,14 +1,17 @@
 //! Receives a `sync.notify`: applies its events, and decides whether a pull is needed for the rest.
 
+#[cfg(test)]
+mod tests;
+
 use serde::Deserialize;
 use thrum_api::peer::{Notified, NotifyParams};
-use thrum_api::{DaemonId, ErrorCode, EventId, Head, LogPosition, RpcError, Sequence};
+use thrum_api::{DaemonId, ErrorCode, EventId, Head, LogPosition, Origin, RpcError, Sequence};
 
 use super::ReplicaLog;
 use super::replica::{add, log_failed};
 use super::rollback::check_heads;
 use crate::log::{Applied, Batch, Incoming, LogError};
-use crate::sync::hub::{Decision, Input, Notification, decide};
+use crate::sync::hub::Input;
 
 /// The result of a received notification.
 pub struct Received {
@@ -32,9 +35,9 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
         let input = Some(Input::RemovedByPeer(peer));
         return Received { answer: Ok(Notified::default()), input, applied };
     }
-    let news = News::of(&mut params);
-    let latest = news.latest.sequence;
-    let (answer, input) = match take(log, peer, news, &mut applied).await {
+    let notification = Notification::of(&mut params);
+    let latest = notification.latest.sequence;
+    let (answer, input) = match take(log, peer, notification, &mut applied).await {
         Ok((held_seq, input)) => (Ok(Notified { held_seq }), input),
         // The hub pulls once our log works again. The peer only learns that something failed.
         Err(error) => (
@@ -46,15 +49,19 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
 }
 
 /// A parsed notification.
-struct News {
+struct Notification {
+    /// The end of the sender's log.
     latest: LogPosition,
+    /// Where its window of events begins; None if it has none.
     after: Option<LogPosition>,
-    heads: Option<Vec<Head>>,
-    ids: Vec<EventId>,
+    /// The ids of the events in the window; empty once they are applied.
+    window: Vec<EventId>,
     events: Vec<Incoming>,
+    /// The heads of the sender's log, if they are complete.
+    heads: Option<Vec<Head>>,
 }
 
-impl News {
+impl Notification {
     fn of(params: &mut NotifyParams) -> Self {
         #[derive(Deserialize)]
         struct Named {
@@ -67,18 +74,9 @@ impl News {
             after: params
                 .after_seq
                 .map(|sequence| LogPosition { sequence, event_id: params.after_id }),
-            heads: params.heads.take(),
-            ids: events.iter().filter_map(|event| id(event.event.get()).ok()).collect(),
+            window: events.iter().filter_map(|event| id(event.event.get()).ok()).collect(),
             events: events.into_iter().map(Incoming::read).collect(),
-        }
-    }
-
-    fn notification(&self) -> Notification<'_> {
-        Notification {
-            latest: self.latest,
-            after: self.after,
-            window: &self.ids,
-            heads: self.heads.as_deref(),
+            heads: params.heads.take(),
         }
     }
 }
@@ -87,32 +85,31 @@ impl News {
 async fn take(
     log: &impl ReplicaLog,
     peer: DaemonId,
-    mut news: News,
+    mut notification: Notification,
     total: &mut Applied,
 ) -> Result<(Sequence, Input), LogError> {
-    let latest = news.latest.sequence;
-    if let Some(heads) = &news.heads {
+    let latest = notification.latest.sequence;
+    if let Some(heads) = &notification.heads {
         check_heads(log, heads).await?;
     }
     loop {
         let from = log.checkpoint(peer).await?;
-        let missing = match &news.heads {
+        let missing = match &notification.heads {
             Some(heads) => Some(log.missing(heads.clone()).await?.origins),
             None => None,
         };
-        let (events, checkpoint) =
-            match decide(from.position, &news.notification(), missing.as_deref()) {
-                Decision::Apply { checkpoint } => {
-                    news.ids.clear();
-                    (std::mem::take(&mut news.events), checkpoint)
-                }
-                Decision::AdvanceCheckpoint(position) => (Vec::new(), Some(position)),
-                Decision::UpToDate => return Ok((latest, Input::Synced { peer, latest })),
-                Decision::Pull { creators } => {
-                    let input = Input::PullNeeded { peer, latest, creators };
-                    return Ok((from.position.sequence, input));
-                }
-            };
+        let (events, checkpoint) = match decide(from.position, &notification, missing.as_deref()) {
+            Decision::Apply { checkpoint } => {
+                notification.window.clear();
+                (std::mem::take(&mut notification.events), checkpoint)
+            }
+            Decision::AdvanceCheckpoint(position) => (Vec::new(), Some(position)),
+            Decision::UpToDate => return Ok((latest, Input::Synced { peer, latest })),
+            Decision::Pull { creators } => {
+                let input = Input::PullNeeded { peer, latest, creators };
+                return Ok((from.position.sequence, input));
+            }
+        };
         let applied = log.apply(Batch { peer, epoch: None, from, events, checkpoint }).await?;
         add(total, &applied);
         if checkpoint.is_some() {
@@ -121,65 +118,54 @@ async fn take(
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::value::RawValue;
-    use thrum_api::{Draft, OriginSequence};
+/// What a notification asks of us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Decision {
+    /// Apply the window. With a checkpoint that is all; without one, decide again without the window.
+    Apply { checkpoint: Option<LogPosition> },
+    /// Nothing is missing: only move the checkpoint.
+    AdvanceCheckpoint(LogPosition),
+    /// Nothing is missing, and the checkpoint is at the end already.
+    UpToDate,
+    Pull {
+        /// Which daemons created the missing events, as far as the heads show. The triangle rule needs it.
+        creators: Vec<DaemonId>,
+    },
+}
 
-    use super::*;
-    use crate::ids;
-    use crate::log::Log;
-
-    fn open(dir: &tempfile::TempDir) -> Log {
-        Log::open(dir.path(), ids::daemon(), false).unwrap().0
+/// Decides by our checkpoint for the sender and by the origins of its heads of which we lack events
+/// (docs/protocol.md, "The receiver"). `missing` is None exactly if there are no heads.
+fn decide(
+    checkpoint: LogPosition,
+    notification: &Notification,
+    missing: Option<&[Origin]>,
+) -> Decision {
+    if !notification.window.is_empty() && notification.after == Some(checkpoint) {
+        // We hold everything before the window. If nothing beyond the window is missing either, then we
+        // hold the sender's whole log, and one transaction is enough.
+        let covered = match (&notification.heads, missing) {
+            (Some(heads), Some(missing)) => missing.iter().all(|origin| {
+                heads.iter().any(|head| {
+                    head.origin() == *origin && notification.window.contains(&head.event_id)
+                })
+            }),
+            _ => false,
+        };
+        return Decision::Apply { checkpoint: covered.then_some(notification.latest) };
     }
-
-    /// What a log with one event tells, with the head of another origin of which it relays an event.
-    async fn notification(of: &Log) -> NotifyParams {
-        let body = RawValue::from_string("{}".to_owned()).unwrap();
-        let event_type = "test.happened".to_owned();
-        let draft = Draft { event_id: None, event_type, project: None, body };
-        of.append(vec![draft]).await.unwrap();
-        let news = of.news(ids::daemon(), LogPosition::START).await.unwrap();
-        let mut heads = news.heads.unwrap();
-        let relayed = Head { origin_daemon: ids::daemon(), event_id: ids::event(), ..heads[0] };
-        heads.push(Head { origin_sequence: OriginSequence(3), ..relayed });
-        NotifyParams {
-            daemon_id: of.daemon(),
-            name: None,
-            latest_seq: Sequence(4),
-            latest_id: Some(relayed.event_id),
-            after_seq: Some(Sequence::ZERO),
-            after_id: None,
-            heads: Some(heads),
-            events: news.window,
-            removed: false,
-            reason: None,
-            token: None,
+    match missing {
+        Some([]) if notification.latest == checkpoint => Decision::UpToDate,
+        Some([]) if notification.latest.sequence > checkpoint.sequence => {
+            Decision::AdvanceCheckpoint(notification.latest)
         }
-    }
-
-    #[tokio::test]
-    async fn what_a_window_leaves_out_is_pulled_and_not_confirmed() {
-        let dirs = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
-        let [theirs, ours] = dirs.each_ref().map(open);
-        let params = notification(&theirs).await;
-        let received = receive(&ours, theirs.daemon(), params).await;
-        assert_eq!(received.applied.applied, 1);
-        assert_eq!(received.answer.unwrap().held_seq, Sequence::ZERO);
-        let needed = matches!(received.input, Some(Input::PullNeeded { latest: Sequence(4), .. }));
-        assert!(needed, "{:?}", received.input);
-    }
-
-    #[tokio::test]
-    async fn a_notification_that_our_log_failed_is_pulled_later() {
-        let dirs = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
-        let [theirs, ours] = dirs.each_ref().map(open);
-        let params = notification(&theirs).await;
-        ours.close().await.unwrap();
-        let received = receive(&ours, theirs.daemon(), params).await;
-        assert_eq!(received.answer.unwrap_err().code, ErrorCode::INTERNAL);
-        let needed = matches!(received.input, Some(Input::PullNeeded { .. }));
-        assert!(needed, "{:?}", received.input);
+        // If nothing is missing: the sender's log ends before our checkpoint, or with another event there.
+        // Either the notification is old, or the log was rolled back. A pull tells which.
+        Some(origins) => {
+            let mut creators: Vec<DaemonId> = origins.iter().map(|origin| origin.daemon).collect();
+            creators.sort_unstable();
+            creators.dedup();
+            Decision::Pull { creators }
+        }
+        None => Decision::Pull { creators: Vec::new() },
     }
 }

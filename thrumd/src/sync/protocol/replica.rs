@@ -8,6 +8,7 @@ use crate::log::{
     Applied, Batch, Checkpoint, Log, LogError, LogHead, Missing, News, PageAnswer, PageRequest,
 };
 use crate::report::Chain;
+use crate::sync::hub::Failure;
 
 type Answer<T> = Result<T, LogError>;
 
@@ -70,6 +71,12 @@ impl ReplicaLog for Log {
 
     async fn apply(&self, batch: Batch) -> Answer<Applied> {
         self.apply(batch).await
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        Self::local(Chain(&error).to_string())
     }
 }
 

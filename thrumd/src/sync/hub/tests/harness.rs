@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use thrum_api::{DaemonId, Epoch, EventId, Head, LogPosition, Origin, OriginSequence, Sequence};
+use thrum_api::{DaemonId, EventId, LogPosition, Sequence};
 use ulid::Ulid;
 
 use crate::config::Cadence;
@@ -10,31 +10,17 @@ use crate::sync::hub::{
     PairingState, PullResult, Timing,
 };
 
-pub(super) fn peer(n: u128) -> DaemonId {
+pub(in crate::sync) fn peer(n: u128) -> DaemonId {
     DaemonId::from_ulid(Ulid(n))
 }
 
-pub(super) fn event(n: u128) -> EventId {
-    EventId::from_ulid(Ulid(n))
-}
-
-pub(super) fn position(sequence: u64) -> LogPosition {
+pub(in crate::sync) fn position(sequence: u64) -> LogPosition {
     match sequence {
         0 => LogPosition::START,
-        n => LogPosition { sequence: Sequence(n), event_id: Some(event(n.into())) },
-    }
-}
-
-pub(super) fn origin(n: u128) -> Origin {
-    Origin { daemon: peer(n), epoch: Epoch::from_ulid(Ulid(n)) }
-}
-
-pub(super) fn head(n: u128, sequence: u64, id: u128) -> Head {
-    Head {
-        origin_daemon: peer(n),
-        origin_epoch: origin(n).epoch,
-        origin_sequence: OriginSequence(sequence),
-        event_id: event(id),
+        n => LogPosition {
+            sequence: Sequence(n),
+            event_id: Some(EventId::from_ulid(Ulid(n.into()))),
+        },
     }
 }
 
@@ -58,6 +44,10 @@ pub(super) fn done(taken: u64) -> PullResult {
     PullResult::Done { checkpoint: Sequence(taken), head: Sequence(taken) }
 }
 
+pub(super) fn timing() -> Timing {
+    Timing::new(Cadence { interval: Duration::from_secs(300), recent: Duration::from_secs(120) })
+}
+
 /// A hub and its clock.
 pub(super) struct Harness {
     pub(super) hub: Hub,
@@ -67,10 +57,7 @@ pub(super) struct Harness {
 impl Harness {
     /// A hub with these peers and sync off.
     pub(super) fn off(peers: &[DaemonId]) -> Self {
-        let cadence =
-            Cadence { interval: Duration::from_secs(300), recent: Duration::from_secs(120) };
-        let mut harness =
-            Self { hub: Hub::new(Timing::new(cadence), 7), now: MonotonicTime::default() };
+        let mut harness = Self { hub: Hub::new(timing(), 7), now: MonotonicTime::default() };
         let peers: BTreeMap<_, _> = peers.iter().map(|peer| (*peer, pairing())).collect();
         assert_eq!(harness.give(Input::Peers(peers)), []);
         harness

@@ -3,7 +3,7 @@ use std::time::Duration;
 use thrum_api::local::PeerState;
 use thrum_api::{LogPosition, Sequence};
 
-use super::harness::{Harness, ms, notifications, only, peer, position, pulls};
+use super::harness::{Harness, ms, notifications, only, peer, position, pulls, timing};
 use crate::sync::hub::{Action, Failure, Input, NotifyResult};
 
 fn later(delay: Duration, seen: u64) -> NotifyResult {
@@ -36,6 +36,14 @@ fn one_notification_at_a_time_and_the_newest_wins() {
     assert_eq!(sent, position(1));
     assert_eq!(harness.notified(peer(1), operation, answered(299)), []);
     assert_eq!(harness.sleeps(), Duration::from_secs(300));
+}
+
+#[test]
+fn own_news_goes_at_once_relayed_news_after_50_ms_and_an_echo_after_1_s() {
+    let timing = timing();
+    assert_eq!(timing.notify_delay(true, true), Duration::ZERO);
+    assert_eq!(timing.notify_delay(false, true), ms(50));
+    assert_eq!(timing.notify_delay(false, false), ms(1000));
 }
 
 #[test]

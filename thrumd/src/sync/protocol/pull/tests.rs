@@ -1,0 +1,143 @@
+use thrum_api::{Epoch, LogPosition, Sequence};
+use ulid::Ulid;
+
+use super::{PageHeader, Pull, Step};
+use crate::log::{Applied, Checkpoint};
+use crate::sync::hub::tests::harness::{peer, position};
+use crate::sync::hub::{Failure, FailureKind, PullResult};
+
+fn begin(position: LogPosition, epoch: Option<Epoch>) -> (Pull<&'static str>, Step<&'static str>) {
+    let mut from = Checkpoint::default();
+    (from.position, from.epoch) = (position, epoch);
+    Pull::begin(peer(1), from)
+}
+
+fn page(sequences: &[u64], next: u64, head: u64) -> PageHeader {
+    PageHeader {
+        sequences: sequences.iter().map(|n| Sequence(*n)).collect(),
+        next: position(next),
+        more_available: next < head,
+        head: Sequence(head),
+        epoch: None,
+        heads: None,
+    }
+}
+
+fn apply(page: &'static str, checkpoint: u64) -> Step<&'static str> {
+    Step::Apply { page, checkpoint: position(checkpoint) }
+}
+
+fn end(taken: u64, head: u64) -> Step<&'static str> {
+    Step::End(PullResult::Done { checkpoint: Sequence(taken), head: Sequence(head) })
+}
+
+#[test]
+fn the_next_page_is_asked_for_while_one_is_applied_and_never_a_third() {
+    let (mut pull, first) = begin(LogPosition::START, None);
+    assert_eq!(first, Step::Fetch(LogPosition::START));
+    assert_eq!(pull.page(page(&[1, 2], 2, 6), "a"), [apply("a", 2), Step::Fetch(position(2))]);
+    // Two pages are in memory: the third waits until the first is on disk.
+    assert_eq!(pull.page(page(&[3, 4], 4, 6), "b"), []);
+    assert_eq!(pull.applied(Ok(Applied::default())), [apply("b", 4), Step::Fetch(position(4))]);
+    assert_eq!(pull.applied(Ok(Applied::default())), []);
+    assert_eq!(pull.page(page(&[5, 6], 6, 6), "c"), [apply("c", 6)]);
+    assert_eq!(pull.applied(Ok(Applied::default())), [end(6, 6)]);
+}
+
+#[test]
+fn an_empty_page_moves_the_checkpoint_over_what_was_left_out() {
+    let (mut pull, _) = begin(position(3), None);
+    assert_eq!(pull.page(page(&[], 9, 9), "none"), [apply("none", 9)]);
+    assert_eq!(pull.applied(Ok(Applied::default())), [end(9, 9)]);
+}
+
+#[test]
+fn a_page_of_a_log_that_did_not_grow_keeps_the_checkpoint() {
+    let (mut pull, _) = begin(position(3), None);
+    let mut same = page(&[], 3, 3);
+    same.next.event_id = None;
+    assert_eq!(pull.page(same, "none"), [apply("none", 3)]);
+}
+
+fn refused_page(after: u64, header: PageHeader) -> String {
+    let (mut pull, _) = begin(position(after), None);
+    let steps = pull.page(header, "bad");
+    let [Step::End(PullResult::Failed(Failure { kind: FailureKind::BadAnswer, text }))] =
+        &steps[..]
+    else {
+        panic!("{steps:?}");
+    };
+    text.clone()
+}
+
+#[test]
+fn a_page_that_repeats_or_goes_backwards_is_refused() {
+    assert_eq!(
+        refused_page(0, page(&[1, 1], 2, 2)),
+        "position 1 comes after position 1 in its page"
+    );
+    assert_eq!(
+        refused_page(0, page(&[2, 1], 2, 2)),
+        "position 1 comes after position 2 in its page"
+    );
+    assert_eq!(refused_page(5, page(&[5], 6, 6)), "position 5 comes after position 5 in its page");
+    assert_eq!(refused_page(5, page(&[4], 6, 6)), "position 4 comes after position 5 in its page");
+}
+
+#[test]
+fn a_page_that_does_not_move_on_is_refused() {
+    assert_eq!(refused_page(5, page(&[], 5, 9)), "its page after position 5 ends at position 5");
+    assert_eq!(refused_page(5, page(&[], 4, 9)), "its page after position 5 ends at position 4");
+    assert_eq!(
+        refused_page(5, page(&[6, 9], 8, 9)),
+        "its page after position 5 ends at position 8"
+    );
+}
+
+#[test]
+fn a_page_beyond_the_end_of_the_log_is_refused() {
+    let text = "its page goes to position 9 of a log that ends at position 7";
+    assert_eq!(refused_page(5, page(&[6], 9, 7)), text);
+}
+
+#[test]
+fn pages_applied_before_a_failure_stay_and_later_ones_are_dropped() {
+    let (mut pull, _) = begin(LogPosition::START, None);
+    pull.page(page(&[1, 2], 2, 6), "a");
+    assert_eq!(pull.page(page(&[2, 3], 3, 6), "bad"), []);
+    let steps = pull.applied(Ok(Applied::default()));
+    assert!(matches!(steps[..], [Step::End(PullResult::Failed(_))]), "{steps:?}");
+}
+
+#[test]
+fn a_page_that_can_t_be_applied_ends_the_pull_while_the_next_is_fetched() {
+    let (mut pull, _) = begin(LogPosition::START, None);
+    pull.page(page(&[1, 2], 2, 6), "a");
+    let failure = Failure::local("no space left".to_owned());
+    let steps = pull.applied(Err(failure.clone()));
+    assert_eq!(steps, [Step::End(PullResult::Failed(failure))]);
+}
+
+#[test]
+fn another_log_in_the_middle_of_a_pull_ends_it() {
+    let (mut pull, _) = begin(LogPosition::START, None);
+    pull.page(page(&[1, 2], 2, 6), "a");
+    assert_eq!(pull.refused(PullResult::OtherLog), []);
+    assert_eq!(pull.applied(Ok(Applied::default())), [Step::End(PullResult::OtherLog)]);
+}
+
+#[test]
+fn a_page_of_another_epoch_is_of_another_log_even_if_its_place_matches() {
+    let epoch = |n| Some(Epoch::from_ulid(Ulid(n)));
+    let header = |n| PageHeader { epoch: epoch(n), ..page(&[6], 6, 6) };
+    let (mut pull, _) = begin(position(5), epoch(1));
+    assert_eq!(pull.page(header(2), "other"), [Step::End(PullResult::OtherLog)]);
+    let (mut pull, _) = begin(position(5), epoch(1));
+    assert_eq!(pull.page(header(1), "same"), [apply("same", 6)]);
+    // A pull from the start has no epoch to compare; nor has a checkpoint without one.
+    let (mut pull, _) = begin(LogPosition::START, epoch(1));
+    assert_eq!(pull.page(header(2), "new"), [apply("new", 6)]);
+    assert_eq!(pull.batch(position(6)).epoch, epoch(2));
+    let (mut pull, _) = begin(position(5), None);
+    assert_eq!(pull.page(header(2), "first"), [apply("first", 6)]);
+}

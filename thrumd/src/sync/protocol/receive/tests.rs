@@ -1,0 +1,143 @@
+use serde_json::value::RawValue;
+use thrum_api::{Draft, Epoch, OriginSequence};
+use ulid::Ulid;
+
+use super::*;
+use crate::ids;
+use crate::log::Log;
+use crate::sync::hub::tests::harness::{peer, position};
+
+fn event(n: u128) -> EventId {
+    EventId::from_ulid(Ulid(n))
+}
+
+fn origin(n: u128) -> Origin {
+    Origin { daemon: peer(n), epoch: Epoch::from_ulid(Ulid(n)) }
+}
+
+fn head(n: u128, sequence: u64, id: u128) -> Head {
+    Head {
+        origin_daemon: peer(n),
+        origin_epoch: origin(n).epoch,
+        origin_sequence: OriginSequence(sequence),
+        event_id: event(id),
+    }
+}
+
+/// A notification of a log that ends at `latest`.
+fn notified(
+    latest: u64,
+    after: Option<u64>,
+    window: &[u128],
+    heads: Option<&[Head]>,
+) -> Notification {
+    Notification {
+        latest: position(latest),
+        after: after.map(position),
+        window: window.iter().map(|id| event(*id)).collect(),
+        events: Vec::new(),
+        heads: heads.map(<[Head]>::to_vec),
+    }
+}
+
+#[test]
+fn a_window_from_our_checkpoint_with_nothing_else_missing_is_all_in_one_transaction() {
+    let heads = [head(1, 6, 6), head(2, 3, 30)];
+    let notification = notified(6, Some(4), &[5, 6], Some(&heads));
+    let decision = decide(position(4), &notification, Some(&[origin(1)]));
+    assert_eq!(decision, Decision::Apply { checkpoint: Some(position(6)) });
+}
+
+#[test]
+fn a_window_is_applied_without_moving_the_checkpoint_if_relayed_news_is_missing() {
+    let heads = [head(1, 6, 6), head(2, 3, 30)];
+    let notification = notified(9, Some(4), &[5, 6], Some(&heads));
+    let decision = decide(position(4), &notification, Some(&[origin(1), origin(2)]));
+    assert_eq!(decision, Decision::Apply { checkpoint: None });
+}
+
+#[test]
+fn a_window_without_heads_says_nothing_of_the_rest() {
+    let window = notified(5, Some(4), &[5], None);
+    assert_eq!(decide(position(4), &window, None), Decision::Apply { checkpoint: None });
+    let rest = notified(5, Some(4), &[], None);
+    assert_eq!(decide(position(4), &rest, None), Decision::Pull { creators: vec![] });
+}
+
+#[test]
+fn a_window_from_another_place_is_not_applied() {
+    let notification = notified(6, Some(5), &[6], Some(&[head(1, 6, 6)]));
+    let decision = decide(position(4), &notification, Some(&[origin(1)]));
+    assert_eq!(decision, Decision::Pull { creators: vec![peer(1)] });
+}
+
+#[test]
+fn with_every_head_held_only_the_checkpoint_moves() {
+    let notification = notified(6, None, &[], Some(&[head(2, 3, 30)]));
+    assert_eq!(
+        decide(position(4), &notification, Some(&[])),
+        Decision::AdvanceCheckpoint(position(6))
+    );
+    assert_eq!(decide(position(6), &notification, Some(&[])), Decision::UpToDate);
+}
+
+#[test]
+fn a_log_that_ends_before_our_checkpoint_or_otherwise_is_pulled() {
+    let notification = notified(6, None, &[], Some(&[]));
+    assert_eq!(decide(position(8), &notification, Some(&[])), Decision::Pull { creators: vec![] });
+    let other = LogPosition { event_id: Some(event(77)), ..position(6) };
+    assert_eq!(decide(other, &notification, Some(&[])), Decision::Pull { creators: vec![] });
+}
+
+fn open(dir: &tempfile::TempDir) -> Log {
+    Log::open(dir.path(), ids::daemon(), false).unwrap().0
+}
+
+/// What a log with one event tells, with the head of another origin of which it relays an event.
+async fn notification(of: &Log) -> NotifyParams {
+    let body = RawValue::from_string("{}".to_owned()).unwrap();
+    let event_type = "test.happened".to_owned();
+    let draft = Draft { event_id: None, event_type, project: None, body };
+    of.append(vec![draft]).await.unwrap();
+    let news = of.news(ids::daemon(), LogPosition::START).await.unwrap();
+    let mut heads = news.heads.unwrap();
+    let relayed = Head { origin_daemon: ids::daemon(), event_id: ids::event(), ..heads[0] };
+    heads.push(Head { origin_sequence: OriginSequence(3), ..relayed });
+    NotifyParams {
+        daemon_id: of.daemon(),
+        name: None,
+        latest_seq: Sequence(4),
+        latest_id: Some(relayed.event_id),
+        after_seq: Some(Sequence::ZERO),
+        after_id: None,
+        heads: Some(heads),
+        events: news.window,
+        removed: false,
+        reason: None,
+        token: None,
+    }
+}
+
+#[tokio::test]
+async fn what_a_window_leaves_out_is_pulled_and_not_confirmed() {
+    let dirs = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
+    let [theirs, ours] = dirs.each_ref().map(open);
+    let params = notification(&theirs).await;
+    let received = receive(&ours, theirs.daemon(), params).await;
+    assert_eq!(received.applied.applied, 1);
+    assert_eq!(received.answer.unwrap().held_seq, Sequence::ZERO);
+    let needed = matches!(received.input, Some(Input::PullNeeded { latest: Sequence(4), .. }));
+    assert!(needed, "{:?}", received.input);
+}
+
+#[tokio::test]
+async fn a_notification_that_our_log_failed_is_pulled_later() {
+    let dirs = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
+    let [theirs, ours] = dirs.each_ref().map(open);
+    let params = notification(&theirs).await;
+    ours.close().await.unwrap();
+    let received = receive(&ours, theirs.daemon(), params).await;
+    assert_eq!(received.answer.unwrap_err().code, ErrorCode::INTERNAL);
+    let needed = matches!(received.input, Some(Input::PullNeeded { .. }));
+    assert!(needed, "{:?}", received.input);
+}
