@@ -14,6 +14,7 @@ pub mod names;
 pub mod peer;
 pub mod secret;
 pub mod similar;
+mod text_form;
 pub mod time;
 
 pub use error::{ErrorCode, RpcError};

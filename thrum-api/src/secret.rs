@@ -59,6 +59,12 @@ macro_rules! secret {
             }
         }
 
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(hidden)"))
+            }
+        }
+
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 // Serde's own error would contain the value, for example a code sent as a number.
@@ -111,12 +117,6 @@ impl FromStr for Token {
     }
 }
 
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(hidden)")
-    }
-}
-
 impl PairingCode {
     /// The code for logs: the first digit and asterisks.
     pub fn masked(&self) -> String {
@@ -138,12 +138,6 @@ impl FromStr for PairingCode {
     }
 }
 
-impl fmt::Debug for PairingCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PairingCode(hidden)")
-    }
-}
-
 impl FromStr for AuthKey {
     type Err = ParseSecretError;
 
@@ -152,11 +146,5 @@ impl FromStr for AuthKey {
             return Err(ParseSecretError::AuthKey);
         }
         Ok(Self(SecretString::from(text)))
-    }
-}
-
-impl fmt::Debug for AuthKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AuthKey(hidden)")
     }
 }

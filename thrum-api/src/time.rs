@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::text_form::text_form;
 
 /// A wall-clock time in milliseconds since 1970, written as RFC 3339 in UTC. It is for display, and
 /// nothing is ordered by a remote one.
@@ -37,24 +38,15 @@ impl fmt::Display for Timestamp {
     }
 }
 
-impl fmt::Debug for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+impl FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        text.parse().map(Self)
     }
 }
 
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse::<jiff::Timestamp>().map(Self).map_err(serde::de::Error::custom)
-    }
-}
+text_form!(Timestamp);
 
 /// A hybrid logical clock value: 48 bits of milliseconds, 16 bits of counter.
 ///
@@ -100,12 +92,6 @@ impl fmt::Display for Hlc {
     }
 }
 
-impl fmt::Debug for Hlc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 /// The error for a text that is not a hybrid logical clock value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a clock value (12 hex digits, a dash, 4 hex digits)")]
@@ -127,15 +113,4 @@ impl FromStr for Hlc {
     }
 }
 
-impl Serialize for Hlc {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Hlc {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+text_form!(Hlc);
