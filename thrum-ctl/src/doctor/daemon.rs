@@ -39,7 +39,7 @@ impl Daemon {
     /// # Errors
     /// When none answers.
     pub async fn query(endpoints: &Endpoints) -> Result<Self, Error> {
-        let mut client = within("connecting", Client::find(endpoints)).await?;
+        let mut client = within(LIMIT, "connecting", Client::find(endpoints)).await?;
         let health = call::<Health>(&mut client, &Empty {}).await?;
         let one = EventListParams { limit: Some(1), newest: true, ..EventListParams::default() };
         Ok(Self {
@@ -54,25 +54,14 @@ impl Daemon {
 }
 
 async fn call<M: Method>(client: &mut Client, params: &M::Params) -> Result<M::Result, Error> {
-    within(M::NAME, client.call::<M>(params)).await
-}
-
-/// Runs an operation with a time limit of 10 s.
-///
-/// # Errors
-/// Those of the operation, and when the time limit passes.
-pub async fn within<T>(
-    what: &str,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    within_limit(LIMIT, what, work).await
+    within(LIMIT, M::NAME, client.call::<M>(params)).await
 }
 
 /// Runs an operation with a time limit.
 ///
 /// # Errors
 /// Those of the operation, and when the time limit passes.
-pub async fn within_limit<T>(
+pub async fn within<T>(
     limit: Duration,
     what: &str,
     work: impl Future<Output = Result<T, Error>>,

@@ -3,14 +3,13 @@ use std::time::Duration;
 
 use thrum_api::duration::{ago_or_never, rounded};
 use thrum_api::local::{
-    CheckState, OpenPairing, PairingUpdate, PeerCheck, PeerCheckParams, PeerCheckResult, PeerState,
-    PeerStatus,
+    OpenPairing, PairingUpdate, PeerCheck, PeerCheckParams, PeerCheckResult, PeerState, PeerStatus,
 };
-use tokio::task::JoinSet;
+use tokio::task::JoinError;
 
 use super::context::CheckContext;
-use super::daemon::{Daemon, within_limit};
-use super::finding::{Finding, Findings, Section};
+use super::daemon::{Daemon, within};
+use super::finding::{Finding, Findings, Section, first_broken};
 use super::service;
 use crate::client::Client;
 use crate::clock;
@@ -44,9 +43,12 @@ pub async fn check(context: &CheckContext) -> Vec<Finding> {
         return found.all;
     }
     found.add(found.ok("peers", format!("{number} paired with this one")).fact(number));
-    let mut results = check_all(&daemon.socket, &status.peers).await;
-    for (index, peer) in status.peers.iter().enumerate() {
-        let result = results.remove(&index);
+    // All at once, so that a slow one does not delay the others.
+    let check = |peer: &PeerStatus| check_peer(daemon.socket.clone(), peer.daemon_id.to_string());
+    let checks: Vec<_> = status.peers.iter().map(|peer| tokio::spawn(check(peer))).collect();
+    for (peer, check) in status.peers.iter().zip(checks) {
+        let failed = |error: JoinError| Err(Error::io("the check ended early", error.into()));
+        let result = check.await.unwrap_or_else(failed);
         for mut finding in of_peer(context, &found, peer, result) {
             finding.peer = Some(peer.name.clone());
             found.add(finding);
@@ -88,32 +90,19 @@ fn pairing(daemon: &Daemon, found: &Findings) -> Finding {
 
 pub(super) type PeerResult = Result<PeerCheckResult, Error>;
 
-/// Checks all peers at once, so that a slow one does not delay the others.
-async fn check_all(
-    socket: &std::path::Path,
-    peers: &[PeerStatus],
-) -> std::collections::BTreeMap<usize, PeerResult> {
-    let mut all = JoinSet::new();
-    for (index, peer) in peers.iter().enumerate() {
-        let (socket, id) = (socket.to_owned(), peer.daemon_id.to_string());
-        all.spawn(async move { (index, check_peer(socket, id).await) });
-    }
-    all.join_all().await.into_iter().collect()
-}
-
 async fn check_peer(socket: PathBuf, peer: String) -> PeerResult {
     let work = async {
         let mut client = Client::open(&socket).await?;
         client.call::<PeerCheck>(&PeerCheckParams { peer }).await
     };
-    within_limit(CHECK_LIMIT, "peer.check", work).await
+    within(CHECK_LIMIT, "peer.check", work).await
 }
 
 fn of_peer(
     context: &CheckContext,
     found: &Findings,
     peer: &PeerStatus,
-    result: Option<PeerResult>,
+    result: PeerResult,
 ) -> Vec<Finding> {
     let off = context.status().and_then(|status| {
         let causes = ["identity", "sync_setting", "tailnet_kind", "tailnet_up"];
@@ -122,9 +111,8 @@ fn of_peer(
     if let Some(cause) = off {
         return vec![found.because(SYNC, &cause.id, "this machine can't reach any peer")];
     }
-    let mut findings = result.map_or_else(Vec::new, |result| connection(found, result));
-    let failed = findings.iter().find(|finding| finding.check.state == CheckState::Fail);
-    let cause = failed.map(|finding| finding.check.id.clone());
+    let mut findings = connection(found, result);
+    let cause = first_broken(&findings).map(|cause| cause.check.id.clone());
     findings.push(token_use(found, peer));
     findings.push(sync(found, peer, cause.as_deref()));
     findings

@@ -5,7 +5,7 @@ use thrum_api::Timestamp;
 
 use super::command::{output, output_with_env};
 use super::context::CheckContext;
-use super::finding::{Finding, Findings, Section};
+use super::finding::{Finding, Findings, Section, first_broken};
 use crate::daemon_process::is_running;
 use crate::endpoint::Owner;
 use crate::error::Error;
@@ -33,20 +33,10 @@ pub enum Process {
 /// Checks the process and its service manager.
 pub async fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Service);
-    let unit = unit(context, &found).await;
-    let unit_failed = unit.check.state == thrum_api::local::CheckState::Fail;
-    found.add(unit);
-    let settings = settings(context, &found).await;
-    let settings_failed = settings.check.state == thrum_api::local::CheckState::Fail;
-    found.add(settings);
-    let cause = if unit_failed {
-        Some("service_unit")
-    } else if settings_failed {
-        Some("service_settings")
-    } else {
-        None
-    };
-    found.add(process_finding(context, &found, cause));
+    found.add(unit(context, &found).await);
+    found.add(settings(context, &found).await);
+    let cause = first_broken(&found.all).map(|cause| cause.check.id.clone());
+    found.add(process_finding(context, &found, cause.as_deref()));
     found.add(version(context, &found));
     found.add(last_error(context, &found).await);
     found.all
@@ -248,9 +238,9 @@ async fn journal(context: &CheckContext) -> Vec<String> {
     // The format is "2026-11-25T16:00:00.123456+00:00 host thrumd[1]: text".
     let strip = |line: &str| {
         let (time, rest) = line.split_once(' ')?;
-        let time: jiff::Timestamp = time.parse().ok()?;
+        let time: Timestamp = time.parse().ok()?;
         let text = rest.split_once(": ").map_or(rest, |(_, text)| text);
-        Some(format!("{} ERROR {text}", Timestamp::from_millis(time.as_millisecond())))
+        Some(format!("{time} ERROR {text}"))
     };
     lines.lines().filter_map(strip).collect()
 }
@@ -265,8 +255,7 @@ pub fn last_error_of(lines: &[String], since: Option<Timestamp>) -> Option<Strin
         }
         let (time, rest) = line.split_once(' ')?;
         let text = rest.trim_start().strip_prefix("ERROR ")?;
-        let time: jiff::Timestamp = time.parse().ok()?;
-        let time = Timestamp::from_millis(time.as_millisecond());
+        let time: Timestamp = time.parse().ok()?;
         since.is_none_or(|since| time >= since).then(|| one_line(text))
     })
 }

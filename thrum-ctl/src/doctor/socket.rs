@@ -12,67 +12,66 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
     let endpoint = context.endpoint();
     let path = endpoint.path.display();
     let shown = format!("{path} ({})", reason(context, &endpoint));
-    let error = match &context.daemon {
-        Ok(daemon) => {
-            found.add(found.ok("socket_found", format!("the socket is {shown}")));
-            found.add(found.ok("socket_permission", "you may use it"));
-            let text = format!("thrumd answers, running for {}", rounded(daemon.health.uptime_ms));
-            found.add(found.ok("socket_answers", text));
-            return found.all;
-        }
-        Err(error) => error,
-    };
-    match error {
-        Error::NotRunning { endpoints, .. } => {
+    match &context.daemon {
+        Err(Error::NotRunning { endpoints, .. }) => {
             let text = format!("there is no socket at {endpoints}");
-            found.add(found.because("socket_found", "service_process", text));
+            found.add(found.because("socket_found", PROCESS, text));
             found.add(found.because("socket_permission", "socket_found", "no socket"));
             found.add(found.because("socket_answers", "socket_found", "no socket"));
+            return found.all;
         }
-        Error::NotPermitted { path, hint, .. } => {
+        Err(Error::NotPermitted { path, hint, .. }) => {
             let path = path.display();
             found.add(found.ok("socket_found", format!("the socket is {path}")));
             let text = format!("you are not allowed to use {path}");
             found.add(found.fail("socket_permission", text).next(hint.as_str()));
             found.add(found.because("socket_answers", "socket_permission", "not checked"));
+            return found.all;
         }
-        Error::Died { .. } => {
-            found.add(found.ok("socket_found", format!("the socket is {shown}")));
-            found.add(found.ok("socket_permission", "you may use it"));
+        _ => {}
+    }
+    found.add(found.ok("socket_found", format!("the socket is {shown}")));
+    found.add(found.ok("socket_permission", "you may use it"));
+    found.add(answers(context, &found));
+    found.all
+}
+
+/// Whether thrumd answers on the socket.
+fn answers(context: &CheckContext, found: &Findings) -> Finding {
+    let id = "socket_answers";
+    match &context.daemon {
+        Ok(daemon) => {
+            let up = rounded(daemon.health.uptime_ms);
+            found.ok(id, format!("thrumd answers, running for {up}"))
+        }
+        Err(Error::Died { .. }) => {
             let text = "nothing listens on the socket";
-            found.add(match process(context) {
-                Process::Gone => found.because("socket_answers", PROCESS, text),
-                _ => found.fail("socket_answers", text).next("thrum daemon restart"),
-            });
+            match process(context) {
+                Process::Gone => found.because(id, PROCESS, text),
+                _ => found.fail(id, text).next("thrum daemon restart"),
+            }
         }
-        Error::TimedOut { .. } => {
-            found.add(found.ok("socket_found", format!("the socket is {shown}")));
-            found.add(found.ok("socket_permission", "you may use it"));
+        Err(error @ Error::TimedOut { .. }) => {
             let text = "the socket is open, but thrumd does not answer";
-            found.add(match process(context) {
-                Process::Gone => found.because("socket_answers", PROCESS, text),
-                process => {
-                    let next = context.how_to_see_why().unwrap_or_else(|| match process {
-                        Process::Unresponsive(pid) => format!("ps -o stat,wchan,etime -p {pid}"),
-                        _ => "thrum daemon restart".to_owned(),
-                    });
-                    found.fail("socket_answers", text).next(next).fact(error.word())
-                }
+            let process = process(context);
+            if process == Process::Gone {
+                return found.because(id, PROCESS, text);
+            }
+            let next = context.how_to_see_why().unwrap_or_else(|| match process {
+                Process::Unresponsive(pid) => format!("ps -o stat,wchan,etime -p {pid}"),
+                _ => "thrum daemon restart".to_owned(),
             });
+            found.fail(id, text).next(next).fact(error.word())
         }
-        other => {
-            found.add(found.ok("socket_found", format!("the socket is {shown}")));
-            found.add(found.ok("socket_permission", "you may use it"));
+        Err(other) => {
             let mut text = format!("no proper answer: {other}");
             for cause in other.causes() {
                 text.push_str(&format!(": {cause}"));
             }
             let next = other.hint().unwrap_or_else(|| "thrum daemon restart".to_owned());
-            let finding = found.fail("socket_answers", text).next(next);
-            found.add(finding.fact(other.word()));
+            found.fail(id, text).next(next).fact(other.word())
         }
     }
-    found.all
 }
 
 /// Why this endpoint is used.

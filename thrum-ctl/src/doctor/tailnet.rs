@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
-use thrum_api::local::{CheckState, StatusResult, TailnetKind};
+use thrum_api::local::TailnetKind;
 
 use super::command::output_with_env;
 use super::context::CheckContext;
-use super::finding::{Finding, Findings, Section};
+use super::finding::{Finding, Findings, Section, first_broken};
 use super::localapi::{Tailscaled, tailscaled};
 use super::service;
 use crate::endpoint::Owner;
@@ -15,13 +15,10 @@ pub async fn check(context: &CheckContext) -> Vec<Finding> {
     let settings = TailnetSettings::of(context).await;
     found.add(allowed(context, &found));
     found.add(kind(context, &found, &settings));
-    for finding in of_tailscaled(&found, &settings).await {
-        found.add(finding);
-    }
+    found.all.extend(of_tailscaled(&found, &settings).await);
     let up = up(context, &found);
     // thrumd's message only repeats what an earlier check found.
-    let cause = found.all.iter().find(|finding| finding.check.state == CheckState::Fail);
-    let up = match cause.filter(|_| up.is_bad()) {
+    let up = match first_broken(&found.all).filter(|_| up.is_bad()) {
         Some(cause) => found.because("tailnet_up", &cause.check.id, up.check.message),
         None => up,
     };
@@ -117,11 +114,8 @@ fn kind(context: &CheckContext, found: &Findings, settings: &TailnetSettings) ->
 async fn of_tailscaled(found: &Findings, settings: &TailnetSettings) -> [Finding; 3] {
     let ids @ [installed, running, login] =
         ["tailscale_installed", "tailscale_running", "tailscale_login"];
-    match settings.kind {
-        Some(TailnetKind::Tailscaled) | None => {}
-        Some(_) => {
-            return ids.map(|id| found.skipped(id, "this machine's tailscaled is not needed"));
-        }
+    if !matches!(settings.kind, Some(TailnetKind::Tailscaled) | None) {
+        return ids.map(|id| found.skipped(id, "this machine's tailscaled is not needed"));
     }
     // Without peers it is not needed yet.
     let bad = |id: &str, text: String, next: &str| {
@@ -199,7 +193,11 @@ fn up(context: &CheckContext, found: &Findings) -> Finding {
     if !status.sync.enabled {
         return match context.problem("identity").or_else(|| context.problem("sync_setting")) {
             Some(cause) => found.because(id, &cause.id, status.tailnet.state.as_str()),
-            None => found.ok(id, off(status)).fact("off"),
+            None => {
+                let state = &status.tailnet.state;
+                let text = format!("peers can't reach this machine, and need not: {state}");
+                found.ok(id, text).fact("off")
+            }
         };
     }
     if status.tailnet.listening.is_empty() {
@@ -209,10 +207,6 @@ fn up(context: &CheckContext, found: &Findings) -> Finding {
     let addresses = status.tailnet.listening.join(", ");
     let name = status.tailnet.hostname.as_deref().unwrap_or(&status.name);
     found.ok(id, format!("peers reach this machine as {name}, on {addresses}")).fact("up")
-}
-
-fn off(status: &StatusResult) -> String {
-    format!("peers can't reach this machine, and need not: {}", status.tailnet.state)
 }
 
 /// Whether peers can reach other ports than thrumd's, which is possible with the private kind.
