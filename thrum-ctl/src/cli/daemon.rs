@@ -27,15 +27,15 @@ pub enum DaemonCommand {
         thrum daemon install                show the changes, ask, and make them\n  \
         sudo thrum daemon install --yes     for the whole machine\n  \
         thrum daemon install --dry-run      only show the changes")]
-    Install(InstallArgs),
+    Install(ConfirmArgs),
     /// Undo the installation; the state is kept
     #[command(before_help = "Examples:\n  thrum daemon uninstall")]
-    Uninstall(InstallArgs),
+    Uninstall(ConfirmArgs),
     /// Give a copied state directory a new daemon id and remove its peers
     #[command(before_help = "Examples:\n  \
         thrum daemon reset-identity --dry-run\n  \
         thrum daemon reset-identity --yes")]
-    ResetIdentity(ResetArgs),
+    ResetIdentity(ConfirmArgs),
 }
 
 /// Options of `thrum daemon logs`.
@@ -49,20 +49,9 @@ pub struct LogsArgs {
     pub lines: usize,
 }
 
-/// Options of `thrum daemon install` and `uninstall`.
+/// Options of a command that asks for confirmation.
 #[derive(Debug, Args)]
-pub struct InstallArgs {
-    /// Don't ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Only show what would change
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// Options of `thrum daemon reset-identity`.
-#[derive(Debug, Args)]
-pub struct ResetArgs {
+pub struct ConfirmArgs {
     /// Don't ask
     #[arg(short, long)]
     pub yes: bool,

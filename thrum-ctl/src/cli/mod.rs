@@ -16,9 +16,7 @@ use clap_complete::engine::ArgValueCandidates;
 use crate::candidates;
 use crate::printer::{Color, OutputOptions};
 
-pub use daemon::{
-    DaemonCommand, DemoArgs, DoctorArgs, InstallArgs, LogsArgs, ResetArgs, StatusArgs,
-};
+pub use daemon::{ConfirmArgs, DaemonCommand, DemoArgs, DoctorArgs, LogsArgs, StatusArgs};
 pub use generate::{GenerateCommand, Shell};
 pub use messages::{AgentsArgs, EventsArgs, InboxArgs, SendArgs, WaitArgs};
 pub use peers::{JoinArgs, PeerCommand, PeerStatusArgs, PolicyArgs, RemoveArgs, Switch, SyncArgs};

@@ -1,6 +1,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
+use super::daemon::ConfirmArgs;
 use crate::candidates;
 
 /// `thrum peer ...`
@@ -60,12 +61,9 @@ pub struct RemoveArgs {
     /// Name or daemon id of the peer
     #[arg(value_name = "NAME", add = ArgValueCandidates::new(candidates::peers))]
     pub peer: String,
-    /// Don't ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Only show what would change
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Whether to ask.
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
 }
 
 /// Arguments of `thrum peer status`.

@@ -1,6 +1,6 @@
 use super::peers::confirm;
 use super::start::answers_at;
-use crate::cli::InstallArgs;
+use crate::cli::ConfirmArgs;
 use crate::client::Client;
 use crate::context::Context;
 use crate::daemon_process::find_thrumd;
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::manager::{Changes, Host, Manager};
 
 /// `thrum daemon install`
-pub async fn install(args: &InstallArgs, context: &mut Context<'_>) -> Result<(), Error> {
+pub async fn install(args: &ConfirmArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let host = Host::here();
     let manager = usable(&host)?;
     let thrumd = find_thrumd()?;
@@ -48,7 +48,7 @@ pub async fn install(args: &InstallArgs, context: &mut Context<'_>) -> Result<()
 }
 
 /// `thrum daemon uninstall`
-pub async fn uninstall(args: &InstallArgs, context: &mut Context<'_>) -> Result<(), Error> {
+pub async fn uninstall(args: &ConfirmArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let host = Host::here();
     let changes = usable(&host)?.uninstall(&host)?;
     if !agreed(&changes, args, "Uninstall it? The state is kept.", context).await? {
@@ -73,7 +73,7 @@ fn usable(host: &Host) -> Result<Manager, Error> {
 /// Shows the changes, and asks for confirmation without `--yes`.
 async fn agreed(
     changes: &Changes,
-    args: &InstallArgs,
+    args: &ConfirmArgs,
     question: &str,
     context: &mut Context<'_>,
 ) -> Result<bool, Error> {

@@ -112,13 +112,13 @@ pub async fn remove(args: &RemoveArgs, context: &mut Context<'_>) -> Result<(), 
     let peer = client.call::<PeerFind>(&PeerFindParams { peer: args.peer.clone() }).await?;
     let who = format!("{:?} ({}, {})", peer.name, peer.address, peer.daemon_id);
     let printer = &mut *context.printer;
-    if args.dry_run {
+    if args.confirm.dry_run {
         if printer.json() {
             return printer.object(&serde_json::json!({ "would_remove": peer }));
         }
         return printer.line(&format!("Would remove {}. Nothing was changed.", sanitize(&who)));
     }
-    if !args.yes {
+    if !args.confirm.yes {
         let question =
             format!("Remove {}? Synced events are kept, but syncing stops. [y/N] ", sanitize(&who));
         confirm(&question, printer).await?;

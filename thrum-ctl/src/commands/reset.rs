@@ -2,13 +2,13 @@ use std::process::Command;
 
 use super::peers::confirm;
 use super::start::ask;
-use crate::cli::ResetArgs;
+use crate::cli::ConfirmArgs;
 use crate::context::Context;
 use crate::daemon_process::find_thrumd;
 use crate::error::{Error, ExitOutput};
 
 /// `thrum daemon reset-identity`
-pub async fn run(args: &ResetArgs, context: &mut Context<'_>) -> Result<(), Error> {
+pub async fn run(args: &ConfirmArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let endpoints = context.endpoints();
     let state_dir = endpoints.own_state_dir();
     if let Ok(health) = ask(&endpoints.own_socket()).await {

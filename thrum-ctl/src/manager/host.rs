@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::error::Error;
+
 /// The first line of every file that `thrum daemon install` writes. Only such files are removed.
 pub const MARKER: &str = "Written by `thrum daemon install`; `thrum daemon uninstall` removes it.";
 
@@ -48,8 +50,14 @@ impl Host {
     }
 
     /// A path in the user's home directory.
-    pub fn in_home(&self, path: &str) -> Option<PathBuf> {
-        self.home.as_ref().map(|home| home.join(path))
+    ///
+    /// # Errors
+    /// When that is unknown.
+    pub fn in_home(&self, path: &str) -> Result<PathBuf, Error> {
+        let home = self.home.as_ref();
+        let home =
+            home.ok_or_else(|| Error::failed("the home directory is unknown", "set HOME"))?;
+        Ok(home.join(path))
     }
 
     /// Whether systemd runs this machine.

@@ -11,11 +11,11 @@ const PROGRAM: &str = "/usr/local/bin/thrumd";
 const LOG: &str = "/usr/local/var/log/thrumd.log";
 
 /// The path of the plist.
-pub fn path(host: &Host, manager: Manager) -> Option<PathBuf> {
+pub fn path(host: &Host, manager: Manager) -> Result<PathBuf, Error> {
     let name = format!("{LABEL}.plist");
     match manager {
-        Manager::LaunchdSystem => Some(host.at("/Library/LaunchDaemons").join(name)),
-        _ => Some(host.in_home("Library/LaunchAgents")?.join(name)),
+        Manager::LaunchdSystem => Ok(host.at("/Library/LaunchDaemons").join(name)),
+        _ => Ok(host.in_home("Library/LaunchAgents")?.join(name)),
     }
 }
 
@@ -41,11 +41,11 @@ pub fn command(manager: Manager, action: Action) -> Vec<String> {
 }
 
 pub fn install(manager: Manager, host: &Host, thrumd: &Path) -> Result<Changes, Error> {
-    let path = path(host, manager).ok_or_else(no_home)?;
+    let path = path(host, manager)?;
     free(&path)?;
     let log = match manager {
         Manager::LaunchdSystem => host.at("/Library/Logs/thrumd.log"),
-        _ => host.in_home("Library/Logs/thrumd.log").ok_or_else(no_home)?,
+        _ => host.in_home("Library/Logs/thrumd.log")?,
     };
     let text = PLIST
         .replace(PROGRAM, &xml(&thrumd.display().to_string()))
@@ -66,7 +66,7 @@ pub fn install(manager: Manager, host: &Host, thrumd: &Path) -> Result<Changes, 
 }
 
 pub fn uninstall(manager: Manager, host: &Host) -> Result<Changes, Error> {
-    let path = path(host, manager).ok_or_else(no_home)?;
+    let path = path(host, manager)?;
     if !ours(&path) {
         return Err(Error::failed(
             "`thrum daemon install` has installed nothing here",
@@ -82,8 +82,4 @@ pub fn uninstall(manager: Manager, host: &Host) -> Result<Changes, Error> {
 
 fn xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-fn no_home() -> Error {
-    Error::failed("the home directory is unknown", "set HOME")
 }

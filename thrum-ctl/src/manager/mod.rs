@@ -10,6 +10,7 @@ mod systemd;
 use std::path::Path;
 
 use crate::endpoint::{Endpoints, Owner, system_unit};
+use crate::error::Error;
 
 pub use changes::Changes;
 pub use host::{Action, Host, Manager};
@@ -75,7 +76,7 @@ impl Host {
             Manager::SystemdSystem => systemd && system_unit(&self.root).is_some(),
             Manager::SystemdUser => systemd && systemd::user_unit_in_use(self),
             Manager::LaunchdUser | Manager::LaunchdSystem => {
-                self.macos && launchd::path(self, manager).is_some_and(|path| path.exists())
+                self.macos && launchd::path(self, manager).is_ok_and(|path| path.exists())
             }
         }
     }
@@ -109,7 +110,7 @@ impl Manager {
     ///
     /// # Errors
     /// When it can't be installed here, with what to do instead.
-    pub fn install(self, host: &Host, thrumd: &Path) -> Result<Changes, crate::error::Error> {
+    pub fn install(self, host: &Host, thrumd: &Path) -> Result<Changes, Error> {
         match self {
             Self::SystemdSystem | Self::SystemdUser => systemd::install(self, host, thrumd),
             Self::LaunchdUser | Self::LaunchdSystem => launchd::install(self, host, thrumd),
@@ -120,7 +121,7 @@ impl Manager {
     ///
     /// # Errors
     /// When `thrum daemon install` has installed nothing.
-    pub fn uninstall(self, host: &Host) -> Result<Changes, crate::error::Error> {
+    pub fn uninstall(self, host: &Host) -> Result<Changes, Error> {
         match self {
             Self::SystemdSystem | Self::SystemdUser => systemd::uninstall(self, host),
             Self::LaunchdUser | Self::LaunchdSystem => launchd::uninstall(self, host),

@@ -19,7 +19,7 @@ const USER_FOLDER: &str = ".config/systemd/user";
 /// Whether this user has a unit of their own. The package's user unit counts only if it is enabled.
 pub fn user_unit_in_use(host: &Host) -> bool {
     let names = ["thrumd.service", "default.target.wants/thrumd.service"];
-    let Some(folder) = host.in_home(USER_FOLDER) else { return false };
+    let Ok(folder) = host.in_home(USER_FOLDER) else { return false };
     names.iter().any(|name| folder.join(name).symlink_metadata().is_ok())
 }
 
@@ -58,7 +58,7 @@ pub fn install(manager: Manager, host: &Host, thrumd: &Path) -> Result<Changes, 
         text: format!("# {MARKER}\n{}", text.replace(PACKAGED, &program)),
     };
     let write = if manager == Manager::SystemdUser {
-        let folder = host.in_home(USER_FOLDER).ok_or_else(no_home)?;
+        let folder = host.in_home(USER_FOLDER)?;
         vec![file(folder.join("thrumd.service"), USER_SERVICE)]
     } else {
         let packaged = PACKAGE_FOLDERS.iter().map(|folder| host.at(folder).join("thrumd.service"));
@@ -101,7 +101,7 @@ pub fn install(manager: Manager, host: &Host, thrumd: &Path) -> Result<Changes, 
 
 pub fn uninstall(manager: Manager, host: &Host) -> Result<Changes, Error> {
     let files: Vec<PathBuf> = if manager == Manager::SystemdUser {
-        vec![host.in_home(USER_FOLDER).ok_or_else(no_home)?.join("thrumd.service")]
+        vec![host.in_home(USER_FOLDER)?.join("thrumd.service")]
     } else {
         let folder = host.at(SYSTEM_FOLDER);
         let unit = |name: &str| folder.join(name);
@@ -125,8 +125,4 @@ pub fn uninstall(manager: Manager, host: &Host) -> Result<Changes, Error> {
         write: Vec::new(),
         after: vec![systemctl(manager, &["daemon-reload"])],
     })
-}
-
-fn no_home() -> Error {
-    Error::failed("the home directory is unknown", "set HOME")
 }

@@ -7,13 +7,15 @@ fn host(folder: &Path, is_root: bool, macos: bool) -> Host {
     Host { root: folder.to_owned(), home: Some(folder.join("home/u")), is_root, macos }
 }
 
-fn write_files(changes: &Changes) {
-    for file in &changes.write {
-        std::fs::create_dir_all(file.path.parent().unwrap()).unwrap();
-        std::fs::write(&file.path, &file.text).unwrap();
-    }
+/// Writes a file below this folder.
+fn put(folder: &Path, path: impl AsRef<Path>, text: &str) {
+    let path = folder.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
 }
 
+const UNIT: &str = "usr/lib/systemd/system/thrumd.service";
+const USER_UNIT: &str = "home/u/.config/systemd/user/thrumd.service";
 const ALL: [Manager; 4] =
     [Manager::SystemdSystem, Manager::SystemdUser, Manager::LaunchdUser, Manager::LaunchdSystem];
 
@@ -25,7 +27,9 @@ fn uninstalling_removes_exactly_what_installing_wrote() {
         let host = host(folder.path(), true, macos);
         assert!(manager.uninstall(&host).is_err(), "{manager:?}: nothing is installed");
         let changes = manager.install(&host, Path::new("/opt/t/thrumd")).unwrap();
-        write_files(&changes);
+        for file in &changes.write {
+            put(folder.path(), &file.path, &file.text);
+        }
         let undo = manager.uninstall(&host).unwrap();
         let mut written: Vec<_> = changes.write.iter().map(|file| file.path.clone()).collect();
         let mut removed = undo.remove.clone();
@@ -53,9 +57,7 @@ fn files_that_thrum_did_not_write_are_not_changed() {
         let folder = tempfile::tempdir().unwrap();
         let host = host(folder.path(), true, false);
         let changes = manager.install(&host, Path::new("/opt/t/thrumd")).unwrap();
-        let theirs = &changes.write.last().unwrap().path;
-        std::fs::create_dir_all(theirs.parent().unwrap()).unwrap();
-        std::fs::write(theirs, "theirs").unwrap();
+        put(folder.path(), &changes.write.last().unwrap().path, "theirs");
         assert!(manager.install(&host, Path::new("/opt/t/thrumd")).is_err(), "{manager:?}");
         assert!(manager.uninstall(&host).is_err(), "{manager:?}");
     }
@@ -67,9 +69,7 @@ fn the_packages_unit_and_unreachable_programs_are_refused() {
     let host = host(folder.path(), true, false);
     let error = Manager::SystemdSystem.install(&host, Path::new("/home/u/bin/thrumd")).unwrap_err();
     assert!(error.hint().unwrap().contains("/usr/local/bin"), "{error:?}");
-    let unit = folder.path().join("usr/lib/systemd/system/thrumd.service");
-    std::fs::create_dir_all(unit.parent().unwrap()).unwrap();
-    std::fs::write(&unit, "").unwrap();
+    put(folder.path(), UNIT, "");
     let error = Manager::SystemdSystem.install(&host, Path::new("/opt/thrumd")).unwrap_err();
     assert!(error.to_string().contains("the package"), "{error}");
 }
@@ -81,25 +81,20 @@ fn a_named_socket_or_state_directory_means_a_plain_process() {
     let own_state = folder.path().join("home/u/.local/state/thrum");
     let unnamed = Endpoints { user_state_dir: Some(own_state.clone()), ..Endpoints::default() };
     assert_eq!(host.manager(&unnamed), None);
-    let unit = folder.path().join("usr/lib/systemd/system/thrumd.service");
-    std::fs::create_dir_all(unit.parent().unwrap()).unwrap();
-    std::fs::write(&unit, "").unwrap();
+    put(folder.path(), UNIT, "");
     assert_eq!(host.manager(&unnamed), Some(Manager::SystemdSystem));
     let named = Endpoints { state_dir: Some("/tmp/x".into()), ..Endpoints::default() };
     assert_eq!(host.manager(&named), None);
-    std::fs::create_dir_all(&own_state).unwrap();
-    std::fs::write(own_state.join("thrumd.sock"), "").unwrap();
+    put(folder.path(), own_state.join("thrumd.sock"), "");
     assert_eq!(host.manager(&unnamed), None, "a daemon started by hand");
     // The user's own unit takes precedence over the system's.
-    let own = folder.path().join("home/u/.config/systemd/user/thrumd.service");
-    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
-    std::fs::write(&own, "").unwrap();
+    put(folder.path(), USER_UNIT, "");
     assert_eq!(host.manager(&unnamed), Some(Manager::SystemdUser));
     assert_eq!(host.manager(&named), None);
     // The unit's daemon reads the user's file, so the file's endpoint is that daemon's.
     let of_file = Endpoints { from_default_file: true, ..named };
     assert_eq!(host.manager(&of_file), Some(Manager::SystemdUser));
-    std::fs::remove_file(&own).unwrap();
+    std::fs::remove_file(folder.path().join(USER_UNIT)).unwrap();
     assert_eq!(host.manager(&of_file), None, "not the system's");
 }
 
@@ -110,18 +105,14 @@ fn the_command_that_shows_why_a_daemon_does_not_answer_depends_on_its_manager() 
     let own_state = folder.path().join("home/u/.local/state/thrum");
     let unnamed = Endpoints { user_state_dir: Some(own_state.clone()), ..Endpoints::default() };
     let (own, system) = (own_state.join("thrumd.sock"), Path::new("/run/thrum/thrumd.sock"));
-    let put = |path: &str| {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "").unwrap();
-    };
+    let put = |path: &str| put(folder.path(), path, "");
     let why =
         |host: &Host, endpoints: &Endpoints, socket: &Path| host.how_to_see_why(endpoints, socket);
     assert_eq!(why(&linux, &unnamed, &own), None);
     assert_eq!(why(&linux, &unnamed, system), None);
-    put("usr/lib/systemd/system/thrumd.service");
+    put(UNIT);
     assert_eq!(why(&linux, &unnamed, system).unwrap(), "systemctl status thrumd.service");
-    put("home/u/.config/systemd/user/thrumd.service");
+    put(USER_UNIT);
     assert_eq!(why(&linux, &unnamed, &own).unwrap(), "systemctl --user status thrumd.service");
     // The socket is the system's, so the user's unit does not matter.
     assert_eq!(why(&linux, &unnamed, system).unwrap(), "systemctl status thrumd.service");
