@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use thrum_api::DaemonId;
 use thrum_api::local::PeerState;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::hub::{DrainState, Input, LinkSnapshot};
@@ -48,12 +47,9 @@ fn warn(shared: &Shared, peer: DaemonId, lack: Option<u64>) {
 async fn snapshots(shared: &Arc<Shared>, begin: bool) -> BTreeMap<DaemonId, LinkSnapshot> {
     // The driver may not have seen the last events yet.
     let head = Input::Head(shared.log.head().position.sequence);
-    let (answer, snapshots) = oneshot::channel();
-    let inputs = begin.then_some(Input::Drain).into_iter().chain([head]).map(Message::Input);
-    for message in inputs.chain([Message::Snapshots(answer)]) {
-        if shared.inputs.send(message).await.is_err() {
-            return BTreeMap::new();
-        }
+    for input in begin.then_some(Input::Drain).into_iter().chain([head]) {
+        // Fails only if the driver has ended.
+        shared.inputs.send(Message::Input(input)).await.unwrap_or_default();
     }
-    snapshots.await.map(|snapshots| snapshots.links).unwrap_or_default()
+    shared.snapshots().await.links
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use thrum_api::peer::{PeerInfoParams, SyncPeerInfo, SyncPull};
+use thrum_api::peer::SyncPull;
 use thrum_api::{DaemonId, ErrorCode, LogPosition};
 use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
@@ -192,11 +192,7 @@ async fn apply(
 /// Asks a peer for its name and version. Nothing depends on the answer.
 async fn fetch_peer_info(shared: &Shared, peer: &Peer) {
     let Ok(addresses) = shared.locate(peer).await else { return };
-    let params = PeerInfoParams::default();
-    let token = Some(&peer.token);
-    let client = &shared.client;
-    let asked =
-        client.call::<SyncPeerInfo>(&peer.name, &addresses, token, &params, Bounds::SMALL).await;
+    let asked = shared.peer_info(&peer.name, &addresses, Some(&peer.token)).await;
     if let Ok(answer) = asked {
         shared.traffic(peer.daemon_id, |traffic| {
             traffic.round_trip = Some(answer.round_trip);

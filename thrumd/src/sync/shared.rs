@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use thrum_api::local::PeerState;
-use thrum_api::{DaemonId, names};
+use thrum_api::peer::{PeerInfo, PeerInfoParams, SyncPeerInfo};
+use thrum_api::{DaemonId, Token, names};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::SyncCounters;
-use super::client::{Answer, Client, ClientError};
+use super::client::{Answer, Bounds, Client, ClientError};
 use super::hub::{Input, LinkSnapshot, MonotonicTime};
 use super::page_size::PageSize;
 use super::pairings::Pairings;
@@ -35,6 +36,7 @@ pub(super) enum Message {
 }
 
 /// Snapshots of the hub's links, and the time since its clock began.
+#[derive(Default)]
 pub(super) struct Snapshots {
     pub(super) elapsed: Duration,
     pub(super) links: BTreeMap<DaemonId, LinkSnapshot>,
@@ -192,6 +194,25 @@ impl Shared {
         let port = peer.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         let port = port.unwrap_or(thrum_api::limits::DEFAULT_PORT);
         Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+    }
+
+    /// Asks a daemon for its name and version; without a token it refuses.
+    pub(super) async fn peer_info(
+        &self,
+        name: &str,
+        addresses: &[SocketAddr],
+        token: Option<&Token>,
+    ) -> Result<Answer<PeerInfo>, ClientError> {
+        let params = PeerInfoParams::default();
+        self.client.call::<SyncPeerInfo>(name, addresses, token, &params, Bounds::SMALL).await
+    }
+
+    /// Snapshots of the links. When the driver has stopped there are none: then sync is off.
+    pub(super) async fn snapshots(&self) -> Snapshots {
+        let (answer, snapshots) = oneshot::channel();
+        // Fails only if the driver has ended, which drops the answer.
+        self.inputs.send(Message::Snapshots(answer)).await.unwrap_or_default();
+        snapshots.await.unwrap_or_default()
     }
 
     /// The display name of a peer: its name in the tailnet, else the name that it reports.

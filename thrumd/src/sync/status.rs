@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use thrum_api::local::{PeerState, PeerStatus, SyncFailureKind};
 use thrum_api::{Sequence, Timestamp};
-use tokio::sync::oneshot;
 
 use super::hub::{FailureKind, LinkSnapshot, MonotonicTime};
-use super::shared::{Message, Shared, Snapshots};
+use super::shared::Shared;
 use crate::log::Checkpoint;
 use crate::peer::Peer;
 
@@ -41,15 +40,7 @@ impl From<FailureKind> for SyncFailureKind {
 
 /// The status of every peer, by name.
 pub(super) async fn status(shared: &Arc<Shared>) -> Vec<PeerStatus> {
-    let (answer, snapshots) = oneshot::channel();
-    // A driver that has stopped doesn't answer: then sync is off.
-    let asked = shared.inputs.send(Message::Snapshots(answer)).await.is_ok();
-    let snapshots = match asked {
-        true => snapshots.await.ok(),
-        false => None,
-    };
-    let snapshots =
-        snapshots.unwrap_or(Snapshots { elapsed: Duration::ZERO, links: Default::default() });
+    let snapshots = shared.snapshots().await;
     let clock =
         ClockConverter { now: crate::clock::now(), elapsed: MonotonicTime(snapshots.elapsed) };
     let mut peers = Vec::new();

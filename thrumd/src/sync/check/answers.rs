@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use thrum_api::local::CheckState;
-use thrum_api::peer::{PeerInfo, PeerInfoParams, PullParams, SyncPeerInfo, SyncPull, reason};
+use thrum_api::peer::{PeerInfo, PullParams, SyncPull, reason};
 use thrum_api::{ErrorCode, Method};
 
 use super::super::client::{Answer, Bounds, ClientError};
@@ -13,16 +13,6 @@ use super::super::status;
 use super::CheckList;
 use crate::peer::Peer;
 
-async fn ask(
-    shared: &Shared,
-    address: SocketAddr,
-    name: &str,
-    peer: Option<&Peer>,
-) -> Result<Answer<PeerInfo>, ClientError> {
-    let (params, token) = (PeerInfoParams::default(), peer.map(|peer| &peer.token));
-    shared.client.call::<SyncPeerInfo>(name, &[address], token, &params, Bounds::SMALL).await
-}
-
 /// Checks that a thrumd answers: it refuses a request without a token.
 pub(super) async fn http(
     shared: &Shared,
@@ -30,7 +20,7 @@ pub(super) async fn http(
     name: &str,
     list: &mut CheckList,
 ) -> bool {
-    match ask(shared, address, name, None).await {
+    match shared.peer_info(name, &[address], None).await {
         Err(ClientError::Refused { .. }) => {
             list.ok("peer_http", "a thrumd answers");
             true
@@ -64,7 +54,7 @@ pub(super) async fn token(
     name: &str,
     list: &mut CheckList,
 ) -> Option<PeerInfo> {
-    let error = match ask(shared, address, name, Some(peer)).await {
+    let error = match shared.peer_info(name, &[address], Some(&peer.token)).await {
         Ok(Answer { result, .. }) if result.id == peer.daemon_id => {
             list.ok("peer_token", format!("{name} accepts our token"));
             return Some(result);

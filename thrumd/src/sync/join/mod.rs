@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thrum_api::local::{PeerJoinResult, PeerRemoveResult, PeerResolveResult};
-use thrum_api::peer::{
-    PairRequest, PairRequestParams, Paired, PeerInfo, PeerInfoParams, SyncNotify, SyncPeerInfo,
-};
+use thrum_api::peer::{PairRequest, PairRequestParams, Paired, PeerInfo, SyncNotify};
 use thrum_api::{ErrorCode, PairingCode, RpcError, names};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -89,13 +87,8 @@ async fn probe(
     address: &str,
     target: &Target,
 ) -> Result<(SocketAddr, Option<bool>), RpcError> {
-    let params = PeerInfoParams::default();
-    let probe = shared
-        .client
-        .call::<SyncPeerInfo>(address, &target.addresses, None, &params, Bounds::SMALL)
-        .await;
     // A thrumd refuses a request without a token, with an error that no other program uses.
-    match probe {
+    match shared.peer_info(address, &target.addresses, None).await {
         Err(ClientError::Refused { address, error }) => {
             Ok((address, error.member("policy").and_then(serde_json::Value::as_bool)))
         }
@@ -221,13 +214,8 @@ async fn first_request(
     address: SocketAddr,
 ) -> Result<Answer<PeerInfo>, ClientError> {
     let mut tries = 0;
-    let at = [address];
     loop {
-        let params = PeerInfoParams::default();
-        let token = Some(&peer.token);
-        let client = &shared.client;
-        let asked = client.call::<SyncPeerInfo>(&peer.name, &at, token, &params, Bounds::SMALL);
-        match asked.await {
+        match shared.peer_info(&peer.name, &[address], Some(&peer.token)).await {
             Err(error) if error.counts_for_backoff() && tries + 1 < CONFIRM_TRIES => {
                 tries += 1;
                 sleep(Duration::from_millis(200)).await;
