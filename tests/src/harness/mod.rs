@@ -40,7 +40,7 @@ pub use programs::program;
 pub use retry::{connect_unix, read_some, uninterrupted};
 pub use rpc::{CallError, PeerCaller};
 pub use setup::Setup;
-pub use skip::{note, skip};
+pub use skip::skip;
 pub use terminal::Terminal;
 pub use tmpfs::Tmpfs;
 pub use wait::{LONG, SHORT, eventually, holds};

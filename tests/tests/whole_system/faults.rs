@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::mpsc;
 
 use tests::harness::{
     Daemon, LONG, SHORT, Setup, Tmpfs, converge, eventually, holds, pair, process, skip,
@@ -14,25 +13,30 @@ use thrum_api::{ErrorCode, Sequence};
 #[test]
 fn every_acknowledged_append_survives_kill_9() {
     let mut daemon = Daemon::start("laptop");
-    let acknowledged = Mutex::new(BTreeSet::new());
+    let mut acknowledged = BTreeSet::new();
     for round in 0..12 {
+        let before = acknowledged.len();
+        let (sender, receiver) = mpsc::channel();
         std::thread::scope(|scope| {
             for writer in 0..4 {
-                let (daemon, acknowledged) = (&daemon, &acknowledged);
+                let (daemon, sender) = (&daemon, sender.clone());
                 scope.spawn(move || {
                     for n in 0.. {
                         let text = format!("{round} {writer} {n}");
                         if daemon.try_append([&text]).is_err() {
                             return;
                         }
-                        acknowledged.lock().unwrap().insert(text);
+                        sender.send(text).unwrap();
                     }
                 });
             }
-            // Another moment each round: in the first commits, and with a long log.
-            std::thread::sleep(Duration::from_millis(3 + round * 17));
+            drop(sender);
+            // At another one each round: in the first commits, and with a long log.
+            acknowledged.extend(receiver.iter().take(round * 8 + 1));
             process::signal(daemon.pid(), rustix::process::Signal::KILL);
         });
+        assert!(acknowledged.len() > before + round * 8, "appends were refused before the kill");
+        acknowledged.extend(receiver);
         daemon.ended();
         daemon.start_again();
         let events = daemon.events();
@@ -42,12 +46,9 @@ fn every_acknowledged_append_survives_kill_9() {
         let texts = daemon.texts();
         let held: BTreeSet<_> = texts.iter().cloned().collect();
         assert_eq!(texts.len(), held.len(), "an append is there twice");
-        let acknowledged = acknowledged.lock().unwrap();
         let lost: Vec<_> = acknowledged.difference(&held).collect();
         assert!(lost.is_empty(), "round {round}: acknowledged and lost: {lost:?}");
     }
-    let acknowledged = acknowledged.into_inner().unwrap().len();
-    assert!(acknowledged > 12, "only {acknowledged} appends were under way");
 }
 
 #[test]
@@ -58,8 +59,13 @@ fn kill_9_while_pulling_leaves_no_half_batch() {
         laptop.append((0..1000).map(|n| part * 1000 + n));
     }
     pair(&laptop, &server);
-    for round in 0..6 {
-        std::thread::sleep(Duration::from_millis(5 + round * 13));
+    let mut held = Sequence::ZERO;
+    while held < Sequence(8000) {
+        // One page has come, and the next is being written.
+        held = eventually(SHORT, || {
+            let here = server.health().head_seq;
+            holds(here > held, || format!("nothing came after {held}")).map(|()| here)
+        });
         server.kill();
         server.start_again();
     }

@@ -4,10 +4,9 @@ use std::fs::File;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tests::harness::{Client, Daemon, SHORT, Setup, eventually, holds, note, process};
+use tests::harness::{Client, Daemon, LONG, SHORT, Setup, eventually, holds, process};
 use thrum_api::local::{AgentList, AgentListParams};
 
 const WAITING: &str = "waiting for thrumd: its socket is open, but it does not answer";
@@ -104,24 +103,11 @@ fn a_held_socket_without_a_daemon_is_told_with_the_place_of_the_log() {
 #[test]
 fn a_long_call_to_a_healthy_daemon_is_no_silence() {
     let daemon = Daemon::start("laptop");
-    for _ in 0..5 {
-        let words = ["wait", "--as", "coder", "--timeout", "5s"];
-        let mut wait = Running::start(&Client::new(&daemon), "wait", &words);
-        let mut longest = Duration::ZERO;
-        while wait.child.try_wait().unwrap().is_none() {
-            let begun = Instant::now();
-            daemon.health();
-            std::thread::sleep(Duration::from_millis(20));
-            longest = longest.max(begun.elapsed());
-        }
-        assert_eq!(wait.ends(), Some(5), "{}", wait.stderr());
-        if !wait.stderr().contains("thrumd") {
-            return;
-        }
-        // What takes a second is silence; a busy machine can take it from a healthy daemon.
-        assert!(longest > Duration::from_millis(500), "{longest:?}: {}", wait.stderr());
-    }
-    note("not judged: this machine was too busy for a daemon to answer at once");
+    // Again, because a healthy daemon on a machine that is busy for a second looks silent.
+    eventually(LONG, || {
+        let wait = daemon.thrum(&["wait", "--as", "coder", "--timeout", "5s"]).exits(5);
+        holds(!wait.stderr.contains("thrumd"), || wait.stderr)
+    });
 }
 
 #[test]
