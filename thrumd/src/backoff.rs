@@ -3,20 +3,6 @@
 use std::ops::Add;
 use std::time::Duration;
 
-/// Why these numbers are not a valid back-off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidBackoff {
-    /// The first delay is zero.
-    #[error("the first delay of a back-off must not be zero")]
-    Zero,
-    /// The first delay is longer than the longest.
-    #[error("the first delay of a back-off must not exceed its longest delay")]
-    Order,
-    /// The random share is more than the whole.
-    #[error("the jitter of a back-off must be between 0 and 100 percent")]
-    Jitter,
-}
-
 /// Delays that double from `first` to `max`. A share of each may be random, so that daemons which lost
 /// the same peer at the same time don't retry at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,34 +13,15 @@ pub struct ExponentialBackoff {
 }
 
 impl ExponentialBackoff {
-    /// Creates a back-off.
+    /// Creates a back-off. Every one is a `const`, so that invalid numbers don't compile.
     ///
-    /// # Errors
+    /// # Panics
     /// When `first` is zero or exceeds `max`, or the jitter exceeds 100 percent.
-    pub const fn new(
-        first: Duration,
-        max: Duration,
-        jitter_percent: u8,
-    ) -> Result<Self, InvalidBackoff> {
-        if first.is_zero() {
-            return Err(InvalidBackoff::Zero);
-        }
-        if first.as_nanos() > max.as_nanos() {
-            return Err(InvalidBackoff::Order);
-        }
-        if jitter_percent > 100 {
-            return Err(InvalidBackoff::Jitter);
-        }
-        Ok(Self { first, max, jitter_percent })
-    }
-
-    /// A back-off for a `const`: invalid numbers don't compile.
-    #[expect(clippy::panic, reason = "evaluated by the compiler")]
-    pub const fn constant(first: Duration, max: Duration, jitter_percent: u8) -> Self {
-        match Self::new(first, max, jitter_percent) {
-            Ok(backoff) => backoff,
-            Err(_) => panic!("not a valid back-off"),
-        }
+    pub const fn new(first: Duration, max: Duration, jitter_percent: u8) -> Self {
+        assert!(!first.is_zero(), "the first delay must not be zero");
+        assert!(first.as_nanos() <= max.as_nanos(), "the first delay must not exceed the longest");
+        assert!(jitter_percent <= 100, "the jitter must be between 0 and 100 percent");
+        Self { first, max, jitter_percent }
     }
 
     /// The delay after this many failures in a row (from 1). `draw` is any random number.
@@ -118,14 +85,17 @@ mod tests {
 
     #[test]
     fn invalid_numbers_are_refused() {
-        assert_eq!(ExponentialBackoff::new(Duration::ZERO, MINUTE, 0), Err(InvalidBackoff::Zero));
-        assert_eq!(ExponentialBackoff::new(MINUTE, SECOND, 0), Err(InvalidBackoff::Order));
-        assert_eq!(ExponentialBackoff::new(SECOND, MINUTE, 101), Err(InvalidBackoff::Jitter));
+        for (first, max, jitter) in
+            [(Duration::ZERO, MINUTE, 0), (MINUTE, SECOND, 0), (SECOND, MINUTE, 101)]
+        {
+            let created = std::panic::catch_unwind(|| ExponentialBackoff::new(first, max, jitter));
+            assert!(created.is_err(), "{first:?} {max:?} {jitter}");
+        }
     }
 
     #[test]
     fn every_delay_is_between_the_first_and_the_longest() {
-        let backoff = ExponentialBackoff::constant(SECOND, 5 * MINUTE, 25);
+        let backoff = ExponentialBackoff::new(SECOND, 5 * MINUTE, 25);
         for failures in [1, 2, 3, 9, 10, 33, u32::MAX] {
             for draw in [0, 1, 500, 999, u64::MAX] {
                 let delay = backoff.delay(failures, draw);
@@ -138,14 +108,14 @@ mod tests {
 
     #[test]
     fn without_jitter_delays_double_to_the_longest() {
-        let backoff = ExponentialBackoff::constant(SECOND, 5 * SECOND, 0);
+        let backoff = ExponentialBackoff::new(SECOND, 5 * SECOND, 0);
         let delays = [1, 2, 3, 4, 5].map(|failures| backoff.delay(failures, 999).as_secs());
         assert_eq!(delays, [1, 2, 4, 5, 5]);
     }
 
     #[test]
     fn failures_during_the_wait_are_not_counted() {
-        let backoff = ExponentialBackoff::constant(SECOND, MINUTE, 0);
+        let backoff = ExponentialBackoff::new(SECOND, MINUTE, 0);
         let mut failures = Failures::default();
         assert!(failures.record(Duration::ZERO, &backoff, 0));
         for early in [0, 1, 500, 999] {

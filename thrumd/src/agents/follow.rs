@@ -26,7 +26,7 @@ pub(super) const QUIET: Duration = Duration::from_millis(100);
 pub(super) const BURST_MAX: Duration = Duration::from_secs(2);
 /// Between failures, while a reader waits for news.
 const RETRY: ExponentialBackoff =
-    ExponentialBackoff::constant(Duration::from_millis(250), Duration::from_secs(30), 0);
+    ExponentialBackoff::new(Duration::from_millis(250), Duration::from_secs(30), 0);
 
 /// How far the views have followed the log.
 #[derive(Debug, Clone, Default)]

@@ -9,7 +9,7 @@ use crate::stop_limits::PEER_REQUESTS;
 
 /// From 1 s to 30 s.
 const REBIND: ExponentialBackoff =
-    ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(30), 0);
+    ExponentialBackoff::new(Duration::from_secs(1), Duration::from_secs(30), 0);
 
 /// The limits of the peer API. A connection is unauthenticated until it has presented a valid token.
 #[derive(Debug, Clone, Copy)]

@@ -111,8 +111,7 @@ pub(super) fn up(addresses: &[&str]) -> Presence {
 
 /// Limits that a test does not run into unless it sets them.
 pub(super) fn patient() -> Limits {
-    let rebind =
-        ExponentialBackoff::constant(Duration::from_millis(10), Duration::from_millis(10), 0);
+    let rebind = ExponentialBackoff::new(Duration::from_millis(10), Duration::from_millis(10), 0);
     Limits { rebind, ..Limits::default() }
 }
 

@@ -5,11 +5,11 @@ use crate::config::Cadence;
 
 /// 1 s to 5 min, a quarter of it random: see docs/protocol.md.
 const BACKOFF: ExponentialBackoff =
-    ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(300), 25);
+    ExponentialBackoff::new(Duration::from_secs(1), Duration::from_secs(300), 25);
 
 /// At most 30 s, because nothing notifies us when a full disk has space again.
 const LOCAL_BACKOFF: ExponentialBackoff =
-    ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(30), 25);
+    ExponentialBackoff::new(Duration::from_secs(1), Duration::from_secs(30), 25);
 
 /// All intervals and delays of the hub.
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,7 @@ use crate::sync::hub::MonotonicTime;
 /// Back-off between reads of a log from its start. Events in our quarantine stay missing whatever is read,
 /// so each read without effect doubles the delay.
 const PAUSE: ExponentialBackoff =
-    ExponentialBackoff::constant(Duration::from_secs(600), Duration::from_secs(24 * 3600), 0);
+    ExponentialBackoff::new(Duration::from_secs(600), Duration::from_secs(24 * 3600), 0);
 
 /// When a peer's log was last read from its start because of a mismatch.
 #[derive(Debug, Clone, Copy, Default)]

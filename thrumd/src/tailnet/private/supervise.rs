@@ -24,7 +24,7 @@ use crate::tailnet::tailscaled::{State, Tailscaled};
 
 /// Between runs of the child.
 const RESTART: ExponentialBackoff =
-    ExponentialBackoff::constant(Duration::from_secs(1), Duration::from_secs(60), 0);
+    ExponentialBackoff::new(Duration::from_secs(1), Duration::from_secs(60), 0);
 /// After a run of this length the next pause is the first again.
 const GOOD_RUN: Duration = Duration::from_secs(60);
 

@@ -27,14 +27,13 @@ const LONGEST_SETTLE: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// At most 5 s between attempts: peers should be in sync seconds after tailscaled is there, and an attempt
 /// on a missing socket costs next to nothing.
-const RETRY: ExponentialBackoff =
-    ExponentialBackoff::constant(FIRST_RETRY, Duration::from_secs(5), 0);
+const RETRY: ExponentialBackoff = ExponentialBackoff::new(FIRST_RETRY, Duration::from_secs(5), 0);
 /// The same where each attempt starts programs (see [`macos`](crate::tailnet::macos)).
 const SEARCH_RETRY: ExponentialBackoff =
-    ExponentialBackoff::constant(FIRST_RETRY, Duration::from_secs(30), 0);
+    ExponentialBackoff::new(FIRST_RETRY, Duration::from_secs(30), 0);
 /// Between checks of an address that the kernel doesn't have yet.
 const ADDRESS_RETRY: ExponentialBackoff =
-    ExponentialBackoff::constant(Duration::from_millis(100), Duration::from_secs(10), 0);
+    ExponentialBackoff::new(Duration::from_millis(100), Duration::from_secs(10), 0);
 
 /// Follows tailscaled forever.
 pub(super) async fn run(shared: Arc<Shared>) {
