@@ -1,6 +1,4 @@
-use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -9,9 +7,6 @@ use crate::context::Context;
 use crate::doctor::{self, CheckContext, Finding};
 use crate::error::{Error, PROBLEM_FOUND};
 use crate::render;
-
-/// Time after which a note says that the checks are still running.
-const SLOW: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -26,13 +21,13 @@ pub async fn run(args: &DoctorArgs, context: &mut Context<'_>) -> Result<ExitCod
         if context.printer.json() {
             context.printer.object(&report)?;
         } else {
-            report.lines().iter().try_for_each(|line| context.printer.line(line))?;
+            context.printer.lines(&report.lines())?;
         }
     } else if context.printer.json() {
         context.printer.object(&Document { checks: &all })?;
     } else {
         let lines = render::doctor::lines(&all, context.printer.quiet());
-        lines.iter().try_for_each(|line| context.printer.line(line))?;
+        context.printer.lines(&lines)?;
     }
     let broken = doctor::first_broken(&all).is_some();
     Ok(if broken { ExitCode::from(PROBLEM_FOUND) } else { ExitCode::SUCCESS })
@@ -40,16 +35,10 @@ pub async fn run(args: &DoctorArgs, context: &mut Context<'_>) -> Result<ExitCod
 
 async fn examine(context: &mut Context<'_>) -> (CheckContext, Vec<Finding>) {
     let gathering = CheckContext::gather(context.endpoints(), context.agent(), context.project());
-    let mut examining = pin!(async {
+    let examining = async {
         let gathered = gathering.await;
         let findings = doctor::examine(&gathered).await;
         (gathered, findings)
-    });
-    tokio::select! {
-        all = &mut examining => all,
-        () = tokio::time::sleep(SLOW) => {
-            context.printer.note("Some checks take longer; waiting for them.");
-            examining.await
-        }
-    }
+    };
+    context.printer.note_if_slow("Some checks take longer; waiting for them.", examining).await
 }

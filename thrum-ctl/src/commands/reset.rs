@@ -1,17 +1,16 @@
 use std::process::Command;
 
 use super::peers::confirm;
-use super::start::ask;
 use crate::cli::ConfirmArgs;
 use crate::context::Context;
-use crate::daemon_process::find_thrumd;
+use crate::daemon_process::{find_thrumd, health};
 use crate::error::{Error, ExitOutput};
 
 /// `thrum daemon reset-identity`
 pub async fn run(args: &ConfirmArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let endpoints = context.endpoints();
     let state_dir = endpoints.own_state_dir();
-    if let Ok(health) = ask(&endpoints.own_socket()).await {
+    if let Ok(health) = health(&endpoints.own_socket()).await {
         return Err(Error::failed(
             format!("thrumd (pid {}) is running; nothing was changed", health.pid),
             "stop it first: thrum daemon stop",

@@ -1,24 +1,20 @@
 //! A daemon of the demo in its own directory.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
-use thrum_api::local::{Health, HealthResult};
-use thrum_api::method::Empty;
-use tokio::time::{Instant, sleep};
+use thrum_api::local::HealthResult;
+use tokio::time::timeout;
 
 use crate::client::Client;
-use crate::error::{Error, ExitOutput};
-use crate::log_file::tail;
+use crate::daemon_process::{spawn_detached, wait_for_answer};
+use crate::error::Error;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// A configuration file of its own, so that the user's or the machine's is not read.
 const CONFIG: &str = "thrumd.toml";
-const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// One of the two machines of the demo. Its daemon ends when the value is dropped.
 pub struct Machine {
@@ -65,35 +61,16 @@ impl Machine {
 
     /// Starts the daemon and waits until it answers.
     pub async fn start(&mut self) -> Result<HealthResult, Error> {
+        let (socket, log) = (self.socket(), self.log());
+        let (child, log_start) = spawn_detached(&mut self.command(), &log)?;
         // Stored at once, so that the process ends even if this future is dropped.
-        self.child = Some(self.spawn()?);
-        let begin = Instant::now();
-        loop {
-            let ended = self.child.as_mut().map(Child::try_wait).transpose().map_err(|source| {
-                Error::io(format!("can't see whether the daemon {} is running", self.name), source)
-            })?;
-            if let Some(status) = ended.flatten() {
-                let source = ExitOutput::of(&tail(&self.log(), 10).join("\n"));
-                return Err(Error::EndedAtOnce { status, source });
-            }
-            if let Ok(mut client) = self.client().await
-                && let Ok(health) = client.call::<Health>(&Empty {}).await
-            {
-                return Ok(health);
-            }
-            if begin.elapsed() > TIMEOUT {
-                return Err(failed(format!("the daemon {} does not answer", self.name)));
-            }
-            sleep(POLL_INTERVAL).await;
-        }
+        let child = self.child.insert(child);
+        let silent = |_| Err(failed(format!("the daemon {} does not answer", self.name)));
+        let starting = timeout(TIMEOUT, wait_for_answer(child, &socket, &log, log_start));
+        starting.await.unwrap_or_else(silent)
     }
 
-    fn spawn(&self) -> Result<Child, Error> {
-        let path = self.log();
-        let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-        let log = log.map_err(|source| {
-            Error::io(format!("can't write the log {}", path.display()), source)
-        })?;
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.thrumd);
         // Settings of the user's own daemon must not affect this one.
         for (name, _) in std::env::vars_os() {
@@ -103,20 +80,13 @@ impl Machine {
         }
         command
             .env("THRUM_CONFIG", self.state_dir.join(CONFIG))
-            .env_remove("NOTIFY_SOCKET")
             .env("THRUM_STATE_DIR", &self.state_dir)
-            .env("THRUM_LOG_PATH", &path)
             .env("THRUM_TAILNET", "loopback")
             .env("THRUM_TS_ENABLED", "true")
             .env("THRUM_TS_HOSTNAME", self.name)
             .env("THRUM_TS_PORT", self.port.to_string())
-            .process_group(0)
-            .current_dir(&self.state_dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .map_err(|source| Error::io(format!("can't start {}", self.thrumd.display()), source))
+            .current_dir(&self.state_dir);
+        command
     }
 
     /// A connection to it.

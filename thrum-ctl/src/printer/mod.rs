@@ -4,6 +4,7 @@ mod notice;
 mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub const RED: Style = AnsiColor::Red.on_default().bold();
 
 /// The version of the `--json` format. Members are added, but never renamed.
 const SCHEMA: u32 = 1;
+
+/// Time after which a note says that a command takes longer.
+const SLOW: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Document<'a, T> {
@@ -141,6 +145,14 @@ impl Printer {
         writeln!(self.out, "{text}").map_err(write_error)
     }
 
+    /// Prints lines of data on stdout.
+    ///
+    /// # Errors
+    /// As [`Printer::line`].
+    pub fn lines(&mut self, lines: &[String]) -> Result<(), Error> {
+        lines.iter().try_for_each(|line| self.line(line))
+    }
+
     /// Prints a line that contains foreign text. On a terminal it is wrapped with an indent, because the
     /// rest of a line that the terminal wraps could look like another line of ours.
     ///
@@ -169,6 +181,18 @@ impl Printer {
     /// As [`Printer::line`].
     pub fn done(&mut self, text: &str) -> Result<(), Error> {
         if self.out_is_terminal && !self.quiet { self.line(text) } else { Ok(()) }
+    }
+
+    /// Waits for the work, with a note if it takes longer than 2 s.
+    pub async fn note_if_slow<T>(&mut self, note: &str, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        tokio::select! {
+            result = &mut work => result,
+            () = tokio::time::sleep(SLOW) => {
+                self.note(note);
+                work.await
+            }
+        }
     }
 
     /// Prints a note on stderr, except with `--quiet` or `--json`: then stderr has only errors and the
