@@ -54,9 +54,15 @@ pub fn count_or_unknown(number: Option<u64>) -> String {
 }
 
 /// A number of things: `1 event`, `2 events`.
-pub fn counted(number: u64, thing: &str) -> String {
+pub fn counted(number: impl TryInto<u64>, thing: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", count(number))
+}
+
+/// A number of tries: `1 try`, `2 tries`.
+pub fn tries(number: u32) -> String {
+    format!("{number} {}", if number == 1 { "try" } else { "tries" })
 }
 
 /// A size in binary units: `71 MiB`.
@@ -108,6 +114,7 @@ mod tests {
         assert_eq!(count(48_201), "48,201");
         assert_eq!(count(1_000_000), "1,000,000");
         assert_eq!(counted(1, "event"), "1 event");
+        assert_eq!((tries(1).as_str(), tries(3).as_str()), ("1 try", "3 tries"));
         assert_eq!(size(74_448_896), "71 MiB");
         assert_eq!(size(3 << 29), "1.5 GiB");
         assert_eq!(micros(840), "0.84 ms");

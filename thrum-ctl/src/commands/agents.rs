@@ -42,5 +42,5 @@ pub async fn run(args: &AgentsArgs, context: &mut Context<'_>) -> Result<(), Err
         }
         table.row(cells);
     }
-    table.lines().iter().try_for_each(|line| printer.line(line))
+    printer.lines(&table.lines())
 }

@@ -14,6 +14,7 @@ use crate::cli::JoinArgs;
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::Error;
+use crate::format::tries;
 use crate::printer::Printer;
 use crate::terminal::{is_interactive, read_line, sanitize};
 
@@ -83,10 +84,8 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
         match news {
             PairingUpdate::WrongCode { caller, attempts_left } => {
                 if !printer.json() {
-                    let tries = if attempts_left == 1 { "try" } else { "tries" };
-                    let caller = sanitize(&caller);
-                    printer
-                        .note(&format!("Wrong code from {caller}, {attempts_left} {tries} left."));
+                    let (caller, tries) = (sanitize(&caller), tries(attempts_left));
+                    printer.note(&format!("Wrong code from {caller}, {tries} left."));
                 }
             }
             PairingUpdate::Paired { name, address, .. } => {

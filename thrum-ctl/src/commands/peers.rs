@@ -9,7 +9,7 @@ use crate::cli::{PeerStatusArgs, RemoveArgs, SyncArgs};
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
-use crate::format::short_id;
+use crate::format::{short_id, tries};
 use crate::render;
 use crate::render::table::Table;
 use crate::terminal::{is_interactive, read_line, sanitize};
@@ -41,14 +41,13 @@ pub async fn list(context: &mut Context<'_>) -> Result<(), Error> {
                 short_id(&peer.daemon_id.to_string()),
             ]);
         }
-        table.lines().iter().try_for_each(|line| printer.line(line))?;
+        printer.lines(&table.lines())?;
     }
     if let Some(open) = &list.pairing {
-        let tries = if open.attempts_left == 1 { "try" } else { "tries" };
         printer.note(&format!(
-            "A pairing session is open for {} more, {} {tries} left.",
+            "A pairing session is open for {} more, {} left.",
             rounded(open.expires_at.millis_since(now)),
-            open.attempts_left
+            tries(open.attempts_left)
         ));
     }
     Ok(())
@@ -78,16 +77,14 @@ pub async fn status(args: &PeerStatusArgs, context: &mut Context<'_>) -> Result<
     }
     let now = clock::now();
     if args.peer.is_none() {
-        render::peers::table(&peers, now).iter().try_for_each(|line| printer.line(line))?;
+        printer.lines(&render::peers::table(&peers, now))?;
     }
     if args.peer.is_some() || printer.verbose() {
         for (index, peer) in peers.iter().enumerate() {
             if index > 0 || args.peer.is_none() {
                 printer.line("")?;
             }
-            render::peers::details(peer, path.as_ref(), now)
-                .iter()
-                .try_for_each(|line| printer.line(line))?;
+            printer.lines(&render::peers::details(peer, path.as_ref(), now))?;
         }
         return Ok(());
     }

@@ -17,7 +17,7 @@ pub async fn run(args: PolicyArgs, context: &mut Context<'_>) -> Result<(), Erro
     }
     let PeerPolicyResult { on, capability, peers } = now;
     let capability = sanitize(&capability);
-    let paired = counted(u64::try_from(peers).unwrap_or(u64::MAX), "peer");
+    let paired = counted(peers, "peer");
     if on {
         printer.line(&format!(
             "Pairing by the tailnet's policy is on: machines with the grant {capability} for this \

@@ -35,8 +35,7 @@ fn show(status: &StatusResult, context: &mut Context<'_>) -> Result<(), Error> {
     if printer.json() {
         return printer.object(status);
     }
-    let lines = render::status::lines(status, clock::now(), printer.verbose());
-    lines.iter().try_for_each(|line| printer.line(line))
+    printer.lines(&render::status::lines(status, clock::now(), printer.verbose()))
 }
 
 async fn watch(context: &mut Context<'_>) -> Result<ExitCode, Error> {

@@ -132,7 +132,7 @@ fn show(report: &Report, context: &mut Context<'_>) -> Result<(), Error> {
     if printer.json() {
         return printer.object(report);
     }
-    report.lines().iter().try_for_each(|line| printer.line(line))?;
+    printer.lines(&report.lines())?;
     printer.line("")?;
     printer.line(&styled(GREEN, "Every event is exactly once in both logs."))?;
     for daemon in &report.daemons {

@@ -10,7 +10,7 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
         Err(_) => found.because("agents", super::service::PROCESS, "not checked"),
         Ok(daemon) => match &daemon.agents {
             Ok(list) => {
-                let text = counted(u64::try_from(list.agents.len()).unwrap_or(0), "agent");
+                let text = counted(list.agents.len(), "agent");
                 found.ok("agents", format!("{text} seen on this machine and its peers")).fact(text)
             }
             Err(error) => {

@@ -14,7 +14,7 @@ use super::service;
 use crate::client::Client;
 use crate::clock;
 use crate::error::Error;
-use crate::format::{counted, peer_state};
+use crate::format::{counted, peer_state, tries};
 
 /// The id of the last check of every peer: whether events are synced.
 const SYNC: &str = "peer_sync";
@@ -36,7 +36,7 @@ pub async fn check(context: &CheckContext) -> Vec<Finding> {
         found.add(found.because("peers", "service_version", "not checked"));
         return found.all;
     };
-    let number = counted(u64::try_from(status.peers.len()).unwrap_or(0), "machine");
+    let number = counted(status.peers.len(), "machine");
     if status.peers.is_empty() {
         let text = "no machine is paired yet";
         found.add(found.ok("peers", text).next("thrum peer add").fact(number));
@@ -66,10 +66,7 @@ fn pairing(daemon: &Daemon, found: &Findings) -> Finding {
     };
     if let Some(OpenPairing { expires_at, attempts_left, .. }) = list.pairing {
         let left = rounded(expires_at.millis_since(clock::now()));
-        let tries = match attempts_left {
-            1 => "1 try".to_owned(),
-            n => format!("{n} tries"),
-        };
+        let tries = tries(attempts_left);
         let text = format!("`thrum peer add` waits on this machine for {left} more, {tries} left");
         return if attempts_left >= thrum_api::limits::PAIRING_ATTEMPTS {
             found.ok(id, text)

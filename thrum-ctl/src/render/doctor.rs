@@ -100,7 +100,7 @@ fn summary(all: &[Finding]) -> Vec<String> {
             lines.push(format!("  {}", sanitize(next)));
         }
     }
-    let checks = counted(u64::try_from(all.len()).unwrap_or(0), "check");
+    let checks = counted(all.len(), "check");
     let mut counts = Vec::new();
     for (state, word) in [
         (CheckState::Fail, "failed"),

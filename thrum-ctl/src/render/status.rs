@@ -60,14 +60,10 @@ fn head(status: &StatusResult) -> Vec<String> {
         let paired = status.peers.len();
         lines.push(match paired {
             0 => "sync     no peers yet: thrum peer add".to_owned(),
-            _ => format!("sync     {} of {} in sync", status.sync.in_sync, peers_word(paired)),
+            _ => format!("sync     {} of {} in sync", status.sync.in_sync, counted(paired, "peer")),
         });
     }
     lines
-}
-
-fn peers_word(number: usize) -> String {
-    counted(u64::try_from(number).unwrap_or(u64::MAX), "peer")
 }
 
 fn tailnet(tailnet: &TailnetStatus) -> String {
