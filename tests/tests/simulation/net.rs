@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use thrum_api::peer::{Notified, NotifyParams, PairRequestParams, Paired, PullPage, PullParams};
+use thrum_api::peer::{Notified, NotifyParams, PairRequestParams, PullPage, PullParams};
 use thrum_api::{DaemonId, RpcError, Token};
 
 use crate::choices::Choices;
@@ -28,7 +28,7 @@ pub enum Reply {
     Page(Box<PullPage>),
     Notified(Notified),
     PeerInfo(DaemonId),
-    Paired(Paired),
+    Paired(Token),
     Refused(RpcError),
     /// Nobody listens there.
     ConnectionRefused,

@@ -1,6 +1,6 @@
 //! Pairing and removing, as the joining side (`sync::join`) does it.
 
-use thrum_api::peer::{PairRequestParams, Paired};
+use thrum_api::peer::PairRequestParams;
 use thrum_api::{ErrorCode, Token};
 use thrumd::sync::hub::Input;
 use thrumd::sync::protocol::removal_notice;
@@ -75,11 +75,11 @@ impl World {
     }
 
     pub fn pair_answered(&mut self, node: usize, peer: usize, reply: Option<Reply>) {
-        let Some(Reply::Paired(Paired { token, id, .. })) = reply else {
+        let Some(Reply::Paired(token)) = reply else {
             return self.end_join(node, peer);
         };
         let Some(life) = &self.nodes[node].life else { return };
-        life.pairings.begin_join(id);
+        life.pairings.begin_join(self.nodes[peer].id);
         let entry = self.nodes[peer].as_peer(token.clone(), true);
         let renewed = self.wait(life.pairings.store(entry)).unwrap();
         if renewed {

@@ -2,7 +2,7 @@
 
 use thrum_api::peer::{NotifyParams, PullParams};
 use thrum_api::{DaemonId, ErrorCode, RpcError, Sequence};
-use thrumd::peer::RefusedToken;
+use thrumd::peer::{Peer, RefusedToken};
 use thrumd::sync::hub::Input;
 use thrumd::sync::protocol::{receive, serve};
 
@@ -14,7 +14,12 @@ impl World {
         let caller = self.nodes[from].caller();
         if let Request::Pair(params) = message.request {
             let Some(life) = &self.nodes[node].life else { return Reply::ConnectionRefused };
-            let paired = self.wait(life.pairing.request(&caller, params));
+            let paired = self.wait(async {
+                let peer = Peer::requested(self.nodes[node].id, &caller, &params)?;
+                let token = peer.token.clone();
+                life.pairing.request(&caller, peer, &params.code.unwrap())?;
+                Ok(token)
+            });
             return paired.map_or_else(Reply::Refused, Reply::Paired);
         }
         let Some(peer) = self.authenticate(node, from, &message) else {

@@ -237,14 +237,14 @@ impl World {
         let seed = self.seed ^ self.nodes[node].lives;
         let it = &mut self.nodes[node];
         it.lives += 1;
-        let (registry, name) = (it.registry.clone(), format!("node-{node}"));
+        let registry = it.registry.clone();
         it.life = Some(Life {
             hub: Hub::new(self.timing, seed),
             pulls: BTreeMap::new(),
             calls: BTreeMap::new(),
             tokens: KnownTokens::default(),
             pairings: Pairings::new(registry.clone()),
-            pairing: Pairing::new(registry, it.id, name, Duration::from_secs(300)),
+            pairing: Pairing::new(registry, Duration::from_secs(300)),
             session: None,
             joining: false,
             mismatches: BTreeMap::new(),

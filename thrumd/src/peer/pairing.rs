@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use thrum_api::local::{OpenPairing, PairingUpdate, PeerAddResult};
-use thrum_api::peer::{PairRequestParams, Paired, PairedStatus};
-use thrum_api::{DaemonId, ErrorCode, RpcError, Timestamp};
+use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -28,8 +27,6 @@ pub struct Pairing {
 
 struct Shared {
     registry: Registry,
-    daemon: DaemonId,
-    name: String,
     // How long a session lasts.
     timeout: Duration,
     // The session that is open, or the last one: late callers are told how it ended.
@@ -120,9 +117,9 @@ impl Drop for WaitGuard {
 
 impl Pairing {
     /// No session yet. Each will last for `timeout`.
-    pub fn new(registry: Registry, daemon: DaemonId, name: String, timeout: Duration) -> Self {
+    pub fn new(registry: Registry, timeout: Duration) -> Self {
         let (latest, confirming) = (Mutex::new(None), tokio::sync::Mutex::new(()));
-        Self { shared: Arc::new(Shared { registry, daemon, name, timeout, latest, confirming }) }
+        Self { shared: Arc::new(Shared { registry, timeout, latest, confirming }) }
     }
 
     /// Opens a session. `join` is the command for the other machine. A session without a waiting client
@@ -215,32 +212,22 @@ impl Pairing {
         (session.is_over() && recent).then(|| session.last_news().cloned())?
     }
 
-    /// `pair.request` with a code. The caller becomes pending; its first authenticated request
-    /// makes it a peer.
+    /// `pair.request` with a code. The caller becomes pending as this peer; its first authenticated
+    /// request makes it a peer.
     ///
     /// # Errors
-    /// What to answer the caller: no session, wrong code, locked, expired, or invalid params.
-    pub async fn request(
-        &self,
-        caller: &Caller,
-        params: PairRequestParams,
-    ) -> Result<Paired, RpcError> {
-        let peer = Peer::requested(self.shared.daemon, caller, &params)?;
-        let code =
-            params.code.ok_or_else(|| RpcError::new(ErrorCode::INVALID_PARAMS, "code: missing"))?;
+    /// What to answer the caller: no session, wrong code, locked or expired.
+    pub fn request(&self, caller: &Caller, peer: Peer, code: &PairingCode) -> Result<(), RpcError> {
         let active = self.shared.latest.lock().clone().ok_or_else(|| session::refusal(None))?;
-        let token = peer.token.clone();
         active.update(|session, now| {
-            let result = session.attempt(now, &code, params.id, caller);
+            let result = session.attempt(now, code, peer.daemon_id, caller);
             if let Err(RpcError { code: ErrorCode::WRONG_CODE, message, .. }) = &result {
                 tracing::warn!("[pairing] {message}: {}", caller.describe());
             }
             result?;
             session.set_pending(now, peer, caller);
             Ok(())
-        })?;
-        let (id, name) = (self.shared.daemon, self.shared.name.clone());
-        Ok(Paired { status: PairedStatus::Paired, token, id, name })
+        })
     }
 
     /// If this token is a pending peer's (and the caller is the machine that got it), stores the

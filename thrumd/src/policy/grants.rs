@@ -32,8 +32,6 @@ pub struct Policy {
 pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) tailnet: Tailnet,
-    pub(super) daemon: DaemonId,
-    pub(super) name: Arc<str>,
     pub(super) pending: Mutex<PendingPairings>,
     /// When each peer was last seen to have its grant.
     pub(super) granted_at: Mutex<BTreeMap<DaemonId, Instant>>,
@@ -56,13 +54,11 @@ pub enum GrantStatus {
 
 impl Policy {
     /// Pairing by policy as the registry has it, which may be off.
-    pub fn new(registry: Registry, tailnet: Tailnet, daemon: DaemonId, name: Arc<str>) -> Self {
+    pub fn new(registry: Registry, tailnet: Tailnet) -> Self {
         Self {
             shared: Arc::new(Shared {
                 registry,
                 tailnet,
-                daemon,
-                name,
                 pending: Mutex::new(PendingPairings::new(PENDING_LIFETIME)),
                 granted_at: Mutex::default(),
                 withdrawn: Mutex::default(),

@@ -1,6 +1,6 @@
 //! Pairing by policy: `pair.request` without a code, and the first request with the resulting token.
 
-use thrum_api::peer::{PairRequestParams, Paired, PairedStatus, reason};
+use thrum_api::peer::reason;
 use thrum_api::{DaemonId, ErrorCode, RpcError};
 use tokio::time::Instant;
 
@@ -10,17 +10,12 @@ use crate::report::Chain;
 use crate::tailnet::{Caller, Node};
 
 impl Policy {
-    /// `pair.request` without a code: the caller becomes pending if the tailnet's policy grants it
-    /// the capability. Its first request with the token makes it a peer.
+    /// `pair.request` without a code: the caller becomes pending as this peer if the tailnet's policy
+    /// grants it the capability. Its first request with the token makes it a peer.
     ///
     /// # Errors
-    /// The answer to the caller: off, not granted, another machine's daemon id, or invalid params.
-    pub async fn request(
-        &self,
-        caller: &Caller,
-        params: PairRequestParams,
-    ) -> Result<Paired, RpcError> {
-        let peer = Peer::requested(self.shared.daemon, caller, &params)?;
+    /// The answer to the caller: off, not granted, or another machine's daemon id.
+    pub async fn request(&self, caller: &Caller, peer: Peer) -> Result<(), RpcError> {
         let refuse = |reason: &'static str, message: String| {
             tracing::info!("[pairing] {} without a code refused: {message}", caller.describe());
             RpcError::new(ErrorCode::NO_PAIRING_SESSION, message)
@@ -44,16 +39,15 @@ impl Policy {
             }
             Err(error) => return Err(unavailable(caller, &error)),
         };
-        let current = self.shared.registry.get(params.id);
+        let current = self.shared.registry.get(peer.daemon_id);
         let Some(by_policy) = self.marking(current.as_ref(), node, capability).await else {
             let message = "a code is needed: that daemon is paired as another machine";
             return Err(refuse(reason::OTHER_NODE, message.to_owned()));
         };
-        let (token, peer) = (peer.token.clone(), Peer { by_policy, ..peer });
+        let peer = Peer { by_policy, ..peer };
         let replaces = Replaces::Only(current.map(|current| current.token));
         self.shared.pending.lock().insert(Instant::now(), peer, caller, replaces);
-        let (id, name) = (self.shared.daemon, self.shared.name.to_string());
-        Ok(Paired { status: PairedStatus::Paired, token, id, name })
+        Ok(())
     }
 
     /// If this token is of a pending machine, stores it as a peer and returns its id. None if it is

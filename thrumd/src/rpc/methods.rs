@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 
 use thrum_api::envelope::{self, Request};
-use thrum_api::peer::{PairRequest, PeerInfo, SyncNotify, SyncPeerInfo, SyncPull, reason};
+use thrum_api::peer::{
+    PairRequest, Paired, PairedStatus, PeerInfo, SyncNotify, SyncPeerInfo, SyncPull, reason,
+};
 use thrum_api::{DaemonId, ErrorCode, Method, RpcError};
 use tokio::sync::watch;
 
 use crate::log::Log;
-use crate::peer::{Pairing, RefusedToken, Registry};
+use crate::peer::{Pairing, Peer, RefusedToken, Registry};
 use crate::policy::Policy;
 use crate::sync::Sync;
 use crate::tailnet::{Caller, Tailnet, TailnetError};
@@ -136,10 +138,14 @@ impl Handler for PeerApi {
     ) -> Result<Vec<u8>, RpcError> {
         if request.method == PairRequest::NAME {
             let params = request.params::<PairRequest>()?;
-            let paired = match params.code {
-                Some(_) => self.pairing.request(caller, params).await?,
-                None => self.policy.request(caller, params).await?,
-            };
+            let peer = Peer::requested(self.daemon, caller, &params)?;
+            let token = peer.token.clone();
+            match params.code {
+                Some(code) => self.pairing.request(caller, peer, &code)?,
+                None => self.policy.request(caller, peer).await?,
+            }
+            let (id, name) = (self.daemon, self.name.to_string());
+            let paired = Paired { status: PairedStatus::Paired, token, id, name };
             return Ok(reply::<PairRequest>(request, &paired));
         }
         let peer = peer.ok_or_else(not_authenticated)?;

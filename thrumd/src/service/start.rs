@@ -55,8 +55,7 @@ impl Daemon {
         let (registry, damaged) = Registry::open(&config.state_dir)?;
         let agents = Agents::open(&config.state_dir, log.clone(), identity.former.clone())?;
         let name: Arc<str> = config.hostname.as_str().into();
-        let pairing =
-            Pairing::new(registry.clone(), daemon, config.hostname.clone(), config.pairing_timeout);
+        let pairing = Pairing::new(registry.clone(), config.pairing_timeout);
         // Not opened where sync is forbidden: a copied directory may hold another machine's node.
         let tailnet = match forbidden(&config, identity.foreign) {
             Some(why) => Err(why),
@@ -88,7 +87,7 @@ impl Daemon {
                     listening_port: port,
                     wanted_port: config.port,
                 });
-                let policy = Policy::new(registry.clone(), tailnet.clone(), daemon, name.clone());
+                let policy = Policy::new(registry.clone(), tailnet.clone());
                 let api = rpc::PeerApi {
                     policy,
                     daemon,

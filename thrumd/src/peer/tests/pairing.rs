@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use thrum_api::local::PairingUpdate;
 use thrum_api::peer::PairRequestParams;
-use thrum_api::{DaemonId, ErrorCode, PairingCode};
+use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, Token};
 
-use super::super::{Pairing, Registry};
+use super::super::{Pairing, Peer, Registry};
 use super::{caller, node, peer};
 use crate::ids;
+use crate::tailnet::Caller;
 
 struct Fixture {
     dir: tempfile::TempDir,
@@ -21,9 +22,18 @@ fn fixture() -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
     let us = ids::daemon();
-    let pairing =
-        Pairing::new(registry.clone(), us, "my-laptop".to_owned(), Duration::from_secs(300));
+    let pairing = Pairing::new(registry.clone(), Duration::from_secs(300));
     Fixture { dir, registry, pairing, us }
+}
+
+impl Fixture {
+    /// `pair.request` with a code. Returns the token that the caller gets.
+    fn request(&self, from: &Caller, params: &PairRequestParams) -> Result<Token, RpcError> {
+        let peer = Peer::requested(self.us, from, params)?;
+        let token = peer.token.clone();
+        self.pairing.request(from, peer, params.code.as_ref().unwrap())?;
+        Ok(token)
+    }
 }
 
 fn params(code: &PairingCode, id: DaemonId) -> PairRequestParams {
@@ -59,13 +69,12 @@ async fn a_pairing_counts_with_the_first_request_that_carries_the_token() {
     assert_eq!(open.timeout_ms, 300_000);
     let id = ids::daemon();
     let from = node("n1");
-    let paired = it.pairing.request(&from, params(&open.code, id)).await.unwrap();
-    assert_eq!((paired.id, paired.name.as_str()), (it.us, "my-laptop"));
+    let token = it.request(&from, &params(&open.code, id)).unwrap();
     assert!(it.registry.all().is_empty(), "pending is kept in memory only");
     assert!(!it.dir.path().join("peers.json").exists());
-    assert_eq!(it.pairing.confirm(paired.token.expose(), &node("n2")).await, None);
+    assert_eq!(it.pairing.confirm(token.expose(), &node("n2")).await, None);
     assert_eq!(it.pairing.confirm(other_token().as_str(), &from).await, None);
-    assert_eq!(it.pairing.confirm(paired.token.expose(), &from).await, Some(id));
+    assert_eq!(it.pairing.confirm(token.expose(), &from).await, Some(id));
     let held = it.registry.get(id).unwrap();
     // The address as observed, the port as declared.
     assert_eq!((held.address.as_str(), held.node.as_deref()), ("100.64.0.7:9101", Some("n1")));
@@ -73,7 +82,7 @@ async fn a_pairing_counts_with_the_first_request_that_carries_the_token() {
     let address = "100.64.0.7:9101".to_owned();
     assert_eq!(news, PairingUpdate::Paired { daemon_id: id, name: "n1".into(), address });
     assert!(it.pairing.current().is_none());
-    let late = it.pairing.request(&from, params(&open.code, id)).await.unwrap_err();
+    let late = it.request(&from, &params(&open.code, id)).unwrap_err();
     assert_eq!(late.code, ErrorCode::NO_PAIRING_SESSION);
 }
 
@@ -86,7 +95,7 @@ async fn two_first_requests_at_once_are_both_accepted() {
     let it = fixture();
     let open = it.pairing.open("x:1".into()).unwrap();
     let (id, from) = (ids::daemon(), caller("127.0.0.1"));
-    let token = it.pairing.request(&from, params(&open.code, id)).await.unwrap().token;
+    let token = it.request(&from, &params(&open.code, id)).unwrap();
     let (one, two) = tokio::join!(
         it.pairing.confirm(token.expose(), &from),
         it.pairing.confirm(token.expose(), &from)
@@ -100,8 +109,8 @@ async fn a_repeated_request_gets_a_new_token_and_voids_the_old_one() {
     let it = fixture();
     let open = it.pairing.open("x:1".into()).unwrap();
     let (id, from) = (ids::daemon(), caller("127.0.0.1"));
-    let lost = it.pairing.request(&from, params(&open.code, id)).await.unwrap().token;
-    let held = it.pairing.request(&from, params(&open.code, id)).await.unwrap().token;
+    let lost = it.request(&from, &params(&open.code, id)).unwrap();
+    let held = it.request(&from, &params(&open.code, id)).unwrap();
     assert_eq!(it.pairing.confirm(lost.expose(), &from).await, None);
     assert_eq!(it.pairing.confirm(held.expose(), &from).await, Some(id));
 }
@@ -117,7 +126,7 @@ async fn waiting_callers_are_notified_of_wrong_codes_and_of_the_lock() {
     };
     let mut waiting = wait(0);
     for seen in 1..=3 {
-        it.pairing.request(&node("n7"), params(&wrong, ids::daemon())).await.unwrap_err();
+        it.request(&node("n7"), &params(&wrong, ids::daemon())).unwrap_err();
         let news = soon(waiting).await.unwrap().unwrap();
         let who = "n7.ts.net".to_owned();
         match seen {
@@ -143,7 +152,7 @@ async fn dropping_the_wait_ends_the_session_and_another_may_open() {
     tokio::task::yield_now().await;
     waiting.abort();
     until(|| it.pairing.current().is_none()).await;
-    let refused = it.pairing.request(&caller("127.0.0.1"), params(&open.code, ids::daemon())).await;
+    let refused = it.request(&caller("127.0.0.1"), &params(&open.code, ids::daemon()));
     assert_eq!(refused.unwrap_err().code, ErrorCode::NO_PAIRING_SESSION);
     let second = it.pairing.open("x:1".into()).unwrap();
     assert_ne!(second.session, open.session);
@@ -167,15 +176,15 @@ async fn a_request_that_makes_no_sense_uses_up_no_try() {
     let it = fixture();
     let open = it.pairing.open("x:1".into()).unwrap();
     let from = caller("127.0.0.1");
-    let itself = it.pairing.request(&from, params(&open.code, it.us)).await.unwrap_err();
+    let itself = it.request(&from, &params(&open.code, it.us)).unwrap_err();
     assert!(itself.message.contains("itself"), "{}", itself.message);
     for addr in ["", "host", "host:", "host:0", "host:99999"] {
         let params = PairRequestParams { addr: addr.into(), ..params(&open.code, ids::daemon()) };
-        let refused = it.pairing.request(&from, params).await.unwrap_err();
+        let refused = it.request(&from, &params).unwrap_err();
         assert_eq!(refused.code, ErrorCode::INVALID_PARAMS);
     }
     let name = PairRequestParams { name: "a\nb".into(), ..params(&open.code, ids::daemon()) };
-    let refused = it.pairing.request(&from, name).await.unwrap_err();
+    let refused = it.request(&from, &name).unwrap_err();
     assert_eq!(refused.code, ErrorCode::INVALID_PARAMS);
     assert_eq!(it.pairing.current().unwrap().attempts_left, 3);
 }
@@ -185,7 +194,7 @@ async fn a_peer_that_can_t_be_stored_is_not_paired_and_may_retry() {
     let it = fixture();
     let open = it.pairing.open("x:1".into()).unwrap();
     let (id, from) = (ids::daemon(), caller("127.0.0.1"));
-    let token = it.pairing.request(&from, params(&open.code, id)).await.unwrap().token;
+    let token = it.request(&from, &params(&open.code, id)).unwrap();
     let blocker = it.dir.path().join("peers.json/x");
     std::fs::create_dir_all(&blocker).unwrap();
     assert_eq!(it.pairing.confirm(token.expose(), &from).await, None);
@@ -201,7 +210,7 @@ async fn pairing_again_replaces_the_token() {
     it.registry.put(old.clone()).await.unwrap();
     let open = it.pairing.open("x:1".into()).unwrap();
     let from = caller("127.0.0.1");
-    let token = it.pairing.request(&from, params(&open.code, old.daemon_id)).await.unwrap().token;
+    let token = it.request(&from, &params(&open.code, old.daemon_id)).unwrap();
     // Until the new token is used, the old one counts.
     assert_eq!(it.registry.authenticate(old.token.expose(), &from), Ok(old.daemon_id));
     assert_eq!(it.pairing.confirm(token.expose(), &from).await, Some(old.daemon_id));

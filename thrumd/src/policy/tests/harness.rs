@@ -50,7 +50,7 @@ impl Hub {
         presence.wait_for(|it| matches!(it, Presence::Up { .. })).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let (registry, _) = Registry::open(dir.path()).unwrap();
-        let policy = Policy::new(registry.clone(), tailnet.clone(), ids::daemon(), "hub".into());
+        let policy = Policy::new(registry.clone(), tailnet.clone());
         let hub = Self { dir, fake, registry, policy, tailnet };
         for node in [3, 4, 5] {
             hub.grants(node, true);
@@ -77,7 +77,10 @@ impl Hub {
 
     /// The token that this node gets under this daemon id.
     pub async fn asks(&self, node: u8, id: DaemonId) -> Token {
-        self.policy.request(&caller(node), params(node, id)).await.unwrap().token
+        let peer = by_code(node, id);
+        let token = peer.token.clone();
+        self.policy.request(&caller(node), peer).await.unwrap();
+        token
     }
 
     pub async fn uses(&self, node: u8, token: &Token) -> Option<DaemonId> {
@@ -114,9 +117,7 @@ pub fn caller(node: u8) -> Caller {
 
 /// A peer that a person paired with a code.
 pub fn by_code(node: u8, id: DaemonId) -> Peer {
-    Peer::requested(ids::daemon(), &caller(node), &params(node, id)).unwrap()
-}
-
-fn params(node: u8, id: DaemonId) -> PairRequestParams {
-    PairRequestParams { id, name: format!("n{node}"), addr: format!("n{node}:9100"), code: None }
+    let (name, addr) = (format!("n{node}"), format!("n{node}:9100"));
+    let params = PairRequestParams { id, name, addr, code: None };
+    Peer::requested(ids::daemon(), &caller(node), &params).unwrap()
 }

@@ -56,7 +56,7 @@ async fn start(
     let (registry, _) = Registry::open(dir.path()).unwrap();
     let loopback = Loopback::new(name.to_owned());
     let tailnet = Tailnet::Loopback(loopback.clone());
-    let pairing = Pairing::new(registry.clone(), id, name.to_owned(), Duration::from_secs(300));
+    let pairing = Pairing::new(registry.clone(), Duration::from_secs(300));
     let (listening, listening_port) = watch::channel(0);
     let parts = SyncParts {
         log: log.clone(),
@@ -74,7 +74,7 @@ async fn start(
         log: log.clone(),
         registry: registry.clone(),
         pairing: pairing.clone(),
-        policy: Policy::new(registry.clone(), tailnet.clone(), id, name.into()),
+        policy: Policy::new(registry.clone(), tailnet.clone()),
         sync: sync.clone(),
         tailnet,
         problem: watch::Sender::new(None),
