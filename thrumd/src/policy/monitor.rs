@@ -89,32 +89,29 @@ impl Policy {
         if self.shared.tailnet.kind() == TailnetKind::Loopback {
             return None;
         }
-        let (mut next, mut removals) = (None, Vec::new());
+        let (mut checks, mut removals) = (Vec::new(), Vec::new());
         let mut peers = self.shared.registry.all();
         peers.retain(|peer| peer.by_policy.is_some());
         monitor.absent.retain(|id, _| peers.iter().any(|peer| peer.daemon_id == *id));
         monitor.revoked.retain(|id, _| peers.iter().any(|peer| peer.daemon_id == *id));
         for peer in peers {
             let observation = self.observe(&peer).await;
-            let at = match monitor.decide(peer.daemon_id, &observation, Instant::now()) {
-                Decision::Keep(at) => at,
+            match monitor.decide(peer.daemon_id, &observation, Instant::now()) {
+                Decision::Keep(at) => checks.push(at),
                 Decision::Remove => {
                     let why = match observation {
                         Observation::Revoked(why) => why,
                         _ => "it has left the tailnet".to_owned(),
                     };
                     removals.push(self.remove(peer, why, sync));
-                    continue;
                 }
-            };
-            next = Some(next.map_or(at, |next: Instant| next.min(at)));
+            }
         }
         // In parallel: notifying a peer may take seconds and must not delay the others.
         if join_all(removals).await.contains(&false) {
-            let at = Instant::now() + RETRY;
-            next = Some(next.map_or(at, |next| next.min(at)));
+            checks.push(Instant::now() + RETRY);
         }
-        next
+        checks.into_iter().min()
     }
 
     async fn observe(&self, peer: &Peer) -> Observation {
