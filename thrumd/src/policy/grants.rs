@@ -86,21 +86,26 @@ impl Policy {
         })
     }
 
+    /// What the node of a caller is granted now.
+    ///
+    /// # Errors
+    /// The answer while the tailnet can't be asked (fail closed).
+    pub(super) async fn grant_status_of(&self, caller: &Caller) -> Result<GrantStatus, RpcError> {
+        let node = caller.node.as_ref().map(|node| node.stable_id.as_str()).unwrap_or_default();
+        self.grant_status(node).await.map_err(|error| {
+            tracing::warn!("can't look up the grants of {}: {}", caller.describe(), Chain(&error));
+            let message = "what the tailnet's policy grants can't be determined at the moment";
+            RpcError::new(ErrorCode::INTERNAL, message)
+        })
+    }
+
     /// The answer to a caller without a token: whether it may pair by policy, or nothing while that is off.
     pub async fn offer(&self, caller: &Caller) -> Option<bool> {
-        let node = caller.node.as_ref()?;
-        match self.grant_status(&node.stable_id).await {
-            Ok(GrantStatus::Granted(_)) => Some(true),
-            Ok(GrantStatus::NotGranted(_)) => Some(false),
-            Ok(GrantStatus::Off) => None,
-            Err(error) => {
-                tracing::warn!(
-                    "can't look up the grants of {}: {}",
-                    caller.describe(),
-                    Chain(&error)
-                );
-                None
-            }
+        caller.node.as_ref()?;
+        match self.grant_status_of(caller).await.ok()? {
+            GrantStatus::Granted(_) => Some(true),
+            GrantStatus::NotGranted(_) => Some(false),
+            GrantStatus::Off => None,
         }
     }
 
@@ -118,13 +123,12 @@ impl Policy {
         if granted_at.is_some_and(|at| at.elapsed() < GRANT_TTL) {
             return Ok(());
         }
-        let node = caller.node.as_ref().map(|node| node.stable_id.as_str()).unwrap_or_default();
-        match self.grant_status(node).await {
-            Ok(GrantStatus::Granted(_)) => {
+        match self.grant_status_of(caller).await? {
+            GrantStatus::Granted(_) => {
                 self.shared.granted_at.lock().insert(id, Instant::now());
                 Ok(())
             }
-            Ok(GrantStatus::NotGranted(_) | GrantStatus::Off) => {
+            GrantStatus::NotGranted(_) | GrantStatus::Off => {
                 self.shared.recheck.notify_one();
                 let message = format!(
                     "the tailnet's policy does not grant this machine {capability} at the moment; \
@@ -132,7 +136,6 @@ impl Policy {
                 );
                 Err(RpcError::new(ErrorCode::INTERNAL, message))
             }
-            Err(error) => Err(unavailable(caller, &error)),
         }
     }
 
@@ -166,11 +169,4 @@ impl Policy {
         }
         withdrawn.insert(node, why);
     }
-}
-
-/// The answer while the tailnet can't be asked for the caller's grants.
-pub(super) fn unavailable(caller: &Caller, error: &TailnetError) -> RpcError {
-    tracing::warn!("can't look up the grants of {}: {}", caller.describe(), Chain(error));
-    let message = "what the tailnet's policy grants can't be determined at the moment";
-    RpcError::new(ErrorCode::INTERNAL, message)
 }

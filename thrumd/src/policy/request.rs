@@ -4,7 +4,7 @@ use thrum_api::peer::reason;
 use thrum_api::{DaemonId, ErrorCode, RpcError};
 use tokio::time::Instant;
 
-use super::grants::{GrantStatus, Policy, unavailable};
+use super::grants::{GrantStatus, Policy};
 use crate::peer::{Peer, Replaces};
 use crate::report::Chain;
 use crate::tailnet::{Caller, Node};
@@ -27,17 +27,16 @@ impl Policy {
             refuse(reason::POLICY_OFF, message.to_owned())
         };
         let node = caller.node.as_ref().ok_or_else(off)?;
-        let capability = match self.grant_status(&node.stable_id).await {
-            Ok(GrantStatus::Granted(capability)) => capability,
-            Ok(GrantStatus::Off) => return Err(off()),
-            Ok(GrantStatus::NotGranted(capability)) => {
+        let capability = match self.grant_status_of(caller).await? {
+            GrantStatus::Granted(capability) => capability,
+            GrantStatus::Off => return Err(off()),
+            GrantStatus::NotGranted(capability) => {
                 let message = format!(
                     "a code is needed: the tailnet's policy does not grant {} {capability}",
                     node.name
                 );
                 return Err(refuse(reason::NOT_GRANTED, message).with("capability", capability));
             }
-            Err(error) => return Err(unavailable(caller, &error)),
         };
         let current = self.shared.registry.get(peer.daemon_id);
         let Some(by_policy) = self.marking(current.as_ref(), node, capability).await else {
@@ -66,12 +65,11 @@ impl Policy {
         let Some(mut pending) = pending else { return Ok(None) };
         let id = pending.peer.daemon_id;
         let current = self.shared.registry.get(id);
-        let by_policy = match self.grant_status(&node.stable_id).await {
-            Ok(GrantStatus::Granted(capability)) => {
+        let by_policy = match self.grant_status_of(caller).await? {
+            GrantStatus::Granted(capability) => {
                 self.marking(current.as_ref(), node, capability).await
             }
-            Ok(GrantStatus::Off | GrantStatus::NotGranted(_)) => None,
-            Err(error) => return Err(unavailable(caller, &error)),
+            GrantStatus::Off | GrantStatus::NotGranted(_) => None,
         };
         let (who, address) = (caller.describe(), pending.peer.address.clone());
         let stored = match by_policy {
