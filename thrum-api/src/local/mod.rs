@@ -14,6 +14,7 @@ pub use check::*;
 pub use events::*;
 pub use messages::*;
 pub use peers::*;
+pub use problem::token_refusal;
 pub use service::*;
 
 use crate::method::{Empty, surface};

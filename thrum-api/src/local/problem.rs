@@ -9,31 +9,33 @@ impl Problem {
     }
 }
 
+/// Why a peer refuses our token, for the known values of [`reason`].
+pub fn token_refusal(name: &str, refusal: Option<&str>) -> String {
+    match refusal {
+        Some(reason::OTHER_NODE) => format!(
+            "{name} takes this machine for another one: it was removed from the tailnet and added \
+             again since it was paired; run `thrum peer add` on {name} and pair again"
+        ),
+        Some(reason::GRANT_WITHDRAWN) => {
+            format!("{name} was paired by the tailnet's policy, which no longer allows it")
+        }
+        _ => format!(
+            "{name} no longer knows this machine: it was removed there; to pair again, run \
+             `thrum peer add` on {name}"
+        ),
+    }
+}
+
 impl PeerStatus {
     /// The problem that keeps events from being synced with this peer, if there is one.
     pub fn problem(&self) -> Option<Problem> {
         let name = &self.name;
         let (id, message, next) = match self.state {
             PeerState::RemovedUs => {
-                let (message, command) = match self.refusal.as_deref() {
-                    Some(reason::OTHER_NODE) => (
-                        format!(
-                            "{name} takes this machine for another one: it was removed from the \
-                             tailnet and added again since it was paired; run `thrum peer add` on \
-                             {name} and pair again"
-                        ),
-                        "join",
-                    ),
-                    Some(reason::GRANT_WITHDRAWN) => (
-                        format!(
-                            "{name} was paired by the tailnet's policy, which no longer allows it"
-                        ),
-                        "join",
-                    ),
-                    _ => (
-                        format!("{name} no longer knows this machine: it was removed there"),
-                        "remove",
-                    ),
+                let message = token_refusal(name, self.refusal.as_deref());
+                let command = match self.refusal.as_deref() {
+                    Some(reason::OTHER_NODE | reason::GRANT_WITHDRAWN) => "join",
+                    _ => "remove",
                 };
                 ("peer_token", message, format!("thrum peer {command} {name}"))
             }

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use thrum_api::local::CheckState;
-use thrum_api::peer::{PeerInfo, PullParams, SyncPull, reason};
+use thrum_api::local::{CheckState, token_refusal};
+use thrum_api::peer::{PeerInfo, PullParams, SyncPull};
 use thrum_api::{ErrorCode, Method};
 
 use super::super::client::{Answer, Bounds, ClientError};
@@ -66,25 +66,10 @@ pub(super) async fn token(
         }
         Err(error) => error,
     };
-    let (message, next) = match (&error, error.refusal()) {
-        (_, Some(reason::OTHER_NODE)) => (
-            format!(
-                "{name} knows this machine as another one: it was removed from the tailnet and \
-                 added again since it was paired; run `thrum peer add` on {name} and pair again"
-            ),
-            format!("thrum peer join {name}"),
-        ),
-        (_, Some(reason::GRANT_WITHDRAWN)) => (
-            format!("{name} was paired by the tailnet's policy, which no longer allows it"),
-            format!("thrum peer join {name}"),
-        ),
-        (ClientError::Refused { .. }, _) => (
-            format!(
-                "{name} no longer knows this machine: it was removed there; run \
-                 `thrum peer add` on {name} and pair again"
-            ),
-            format!("thrum peer join {name}"),
-        ),
+    let (message, next) = match error {
+        ClientError::Refused { .. } => {
+            (token_refusal(name, error.refusal()), format!("thrum peer join {name}"))
+        }
         _ => (error.text(), "thrum peer status".to_owned()),
     };
     list.add("peer_token", CheckState::Fail, message, Some(&next));
