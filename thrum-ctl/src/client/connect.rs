@@ -14,20 +14,16 @@ use crate::error::Error;
 /// When none does. The most helpful error is returned: a missing permission, then a daemon that died,
 /// then a missing socket.
 pub async fn first(endpoints: &[Endpoint]) -> Result<Endpoint, Error> {
-    let mut best: Option<Error> = None;
+    let mut errors = Vec::new();
     for endpoint in endpoints {
         match UnixStream::connect(&endpoint.path).await {
             Ok(_) => return Ok(endpoint.clone()),
             Err(source) if missing(&source) => {}
-            Err(source) => {
-                let error = refused(endpoint, source);
-                let denied = matches!(error, Error::NotPermitted { .. });
-                if best.is_none() || (denied && !matches!(best, Some(Error::NotPermitted { .. }))) {
-                    best = Some(error);
-                }
-            }
+            Err(source) => errors.push(refused(endpoint, source)),
         }
     }
+    // The first of the most helpful ones.
+    let best = errors.into_iter().min_by_key(|error| !matches!(error, Error::NotPermitted { .. }));
     Err(best.unwrap_or_else(|| not_running(endpoints)))
 }
 

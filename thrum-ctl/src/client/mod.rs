@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, StatusCode};
 use thrum_api::Method;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::local::Health;
@@ -90,13 +90,9 @@ impl Client {
         let request = self.http.post("http://thrumd/rpc");
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         let response = self.send(request.build(), M::NAME).await?;
-        let status = response.status().as_u16();
+        let status = response.status();
         let body = response.bytes().await.map_err(|error| broken(M::NAME, error))?;
-        match envelope::answer::<M::Result>(&body) {
-            Ok(result) => Ok(result),
-            Err(AnswerError::Refused(error)) => Err(Error::Refused(error)),
-            Err(source) => Err(Error::Answer { method: M::NAME, status, source }),
-        }
+        envelope::answer(&body).map_err(|source| no_result(M::NAME, status, source))
     }
 
     /// Sends a request, and sends it again if the daemon ended without reading it.
@@ -136,6 +132,14 @@ async fn is_unresponsive(socket: &Path) -> bool {
         Ok(Err(Error::Connect { source, .. })) => source.kind() == io::ErrorKind::WouldBlock,
         // It answers, or the socket is closed, which the call itself reports.
         Ok(_) => false,
+    }
+}
+
+/// The error of an answer without a result.
+fn no_result(method: &'static str, status: StatusCode, source: AnswerError) -> Error {
+    match source {
+        AnswerError::Refused(error) => Error::Refused(error),
+        source => Error::Answer { method, status: status.as_u16(), source },
     }
 }
 

@@ -1,13 +1,13 @@
 //! The stream of events: server-sent events of `GET /events`.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::Response;
 use reqwest::header::ACCEPT;
+use reqwest::{Response, StatusCode};
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::local::EventListParams;
 use thrum_api::{Empty, SequencedEvent};
 
-use super::{Client, broken};
+use super::{Client, broken, no_result};
 use crate::error::Error;
 
 const STREAM: &str = "GET /events";
@@ -36,15 +36,8 @@ impl Client {
         let status = response.status();
         if !status.is_success() {
             let body = response.bytes().await.map_err(|error| broken(STREAM, error))?;
-            return Err(match envelope::answer::<Empty>(&body) {
-                Err(AnswerError::Refused(error)) => Error::Refused(error),
-                Err(source) => Error::Answer { method: STREAM, status: status.as_u16(), source },
-                Ok(Empty {}) => Error::Answer {
-                    method: STREAM,
-                    status: status.as_u16(),
-                    source: AnswerError::Empty,
-                },
-            });
+            let source = envelope::answer::<Empty>(&body).err().unwrap_or(AnswerError::Empty);
+            return Err(no_result(STREAM, status, source));
         }
         Ok(Events { response, lines: Lines::default() })
     }
@@ -58,10 +51,8 @@ impl Events {
     pub async fn next(&mut self) -> Result<Option<SequencedEvent>, Error> {
         loop {
             if let Some(data) = self.lines.next_data() {
-                return serde_json::from_str(&data).map(Some).map_err(|error| Error::Answer {
-                    method: STREAM,
-                    status: 200,
-                    source: AnswerError::Malformed(error),
+                return serde_json::from_str(&data).map(Some).map_err(|error| {
+                    no_result(STREAM, StatusCode::OK, AnswerError::Malformed(error))
                 });
             }
             match self.response.chunk().await {
