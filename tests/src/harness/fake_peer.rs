@@ -192,12 +192,8 @@ impl Shared {
                 }
                 Answer::Raw(status, kind, body) => (status, kind, body),
                 Answer::Endless => return flood(stream),
-                Answer::Never => {
-                    while !self.stop.load(Ordering::Relaxed) {
-                        std::thread::sleep(Duration::from_millis(50));
-                    }
-                    return Ok(());
-                }
+                // Until the other side closes.
+                Answer::Never => return std::io::copy(stream, &mut std::io::sink()).map(drop),
             };
             let head = format!(
                 "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
