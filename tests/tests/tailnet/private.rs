@@ -9,11 +9,6 @@ use tests::tailnet::{
 };
 use thrum_api::local::TailnetKind;
 
-fn lives(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-}
-
 fn user_of(pid: u32) -> String {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("Uid:")).unwrap_or_default();
@@ -78,7 +73,7 @@ fn an_auth_key_is_enough_once_and_the_child_is_kept_running() {
         process::signal(first, rustix::process::Signal::KILL);
         eventually(TAILNET_LIMIT, || {
             let now = child(cluster.daemon("runner"))?;
-            holds(now != first && lives(now), || format!("{now} is the child"))
+            holds(now != first && process::runs(now), || format!("{now} is the child"))
         });
         comes_up(cluster.daemon("runner"));
         cluster.talk(&["runner", "a"]);
@@ -86,7 +81,7 @@ fn an_auth_key_is_enough_once_and_the_child_is_kept_running() {
         // The daemon dies: the child with it.
         let second = child(cluster.daemon("runner")).unwrap();
         cluster.daemon_mut("runner").kill();
-        eventually(SHORT, || holds(!lives(second), || "the child outlives us".to_owned()));
+        eventually(SHORT, || holds(!process::runs(second), || "the child outlives us".to_owned()));
         cluster.daemon("a").append(["while it is away"]);
 
         // It needs no key any more.
@@ -96,7 +91,7 @@ fn an_auth_key_is_enough_once_and_the_child_is_kept_running() {
         cluster.talk(&["runner", "a"]);
         let third = child(cluster.daemon("runner")).unwrap();
         assert!(cluster.daemon_mut("runner").stop().success());
-        assert!(!lives(third), "a stopped daemon leaves its child");
+        assert!(!process::runs(third), "a stopped daemon leaves its child");
     });
 }
 
@@ -195,7 +190,7 @@ fn a_stop_that_nobody_answers_still_ends_the_child() {
         process::signal(stuck, rustix::process::Signal::STOP);
         cluster.daemon("runner").append(["nobody hears this"]);
         assert!(cluster.daemon_mut("runner").stop().success());
-        assert!(!lives(stuck), "a stopped daemon leaves its child");
+        assert!(!process::runs(stuck), "a stopped daemon leaves its child");
     });
 }
 

@@ -86,6 +86,7 @@ fn three_daemons_whose_links_fail_at_random_end_with_one_log() {
         while begun.elapsed() < span {
             let what = fail(&cluster.tailnet, &mut dice);
             println!("{:5.1} s: {what}", begun.elapsed().as_secs_f32());
+            // Random spans, here and after the mending: links fail and heal at any point of an exchange.
             for _ in 0..dice.below(4) + 1 {
                 let writer = cluster.daemon(NAMES[dice.below(3) as usize]);
                 let count = dice.below(40) + 1;

@@ -220,6 +220,7 @@ fn killing_the_joining_daemon_leaves_a_pairing_whole_or_absent() {
         let code = laptop.open_pairing().code;
         std::thread::scope(|scope| {
             let joining = scope.spawn(|| server.join(&laptop, code.expose()));
+            // A random moment: before, within or after the exchange.
             std::thread::sleep(std::time::Duration::from_millis(4 * round));
             tests::harness::process::signal(server.pid(), rustix::process::Signal::KILL);
             let _either = joining.join().unwrap();
