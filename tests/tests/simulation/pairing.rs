@@ -28,9 +28,8 @@ impl World {
     /// A person removes a peer.
     pub fn remove(&mut self, node: usize, peer: usize) {
         let id = self.nodes[peer].id;
-        let Some(removed) = self.wait(self.nodes[node].registry.remove(id)).unwrap() else {
-            return;
-        };
+        let Some(removed) = self.nodes[node].registry.get(id) else { return };
+        self.wait(self.nodes[node].registry.remove(id)).unwrap();
         self.marks.hit("a peer was removed");
         self.update_peers(node);
         let Some(life) = &self.nodes[node].life else { return };

@@ -35,17 +35,13 @@ pub(super) struct Entry {
 }
 
 impl PeersFile {
-    /// Adds a peer or replaces it; true if it was there.
-    pub(super) fn put(&mut self, peer: Peer) -> bool {
+    /// Adds a peer or replaces it.
+    pub(super) fn put(&mut self, peer: Peer) {
         let peer = Peer { removed_us: false, ..peer };
         match self.peers.get_mut(&peer.daemon_id) {
-            Some(entry) => {
-                entry.peer = Peer { paired_at: entry.peer.paired_at, ..peer };
-                true
-            }
+            Some(entry) => entry.peer = Peer { paired_at: entry.peer.paired_at, ..peer },
             None => {
                 self.peers.insert(peer.daemon_id, Entry { peer, more: More::new() });
-                false
             }
         }
     }

@@ -155,16 +155,12 @@ impl Registry {
         self.shared.contents.lock().peers.get(&id).map(|entry| entry.peer.clone())
     }
 
-    /// Adds a peer or replaces its token, address, name and node; `removed_us` becomes false. True
-    /// if it was there.
+    /// Adds a peer or replaces its token, address, name and node; `removed_us` becomes false.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub async fn put(&self, peer: Peer) -> Result<bool, RegistryError> {
-        let id = peer.daemon_id;
-        let known = self.change(move |contents| contents.put(peer)).await?;
-        self.shared.misused.lock().remove(&id);
-        Ok(known)
+    pub async fn put(&self, peer: Peer) -> Result<(), RegistryError> {
+        self.put_if(peer, |_| true).await.map(drop)
     }
 
     /// As [`Self::put`], if `may` accepts the peer that has this id now. Returns whether it did; no other
@@ -218,14 +214,12 @@ impl Registry {
         .await
     }
 
-    /// Forgets a peer and its token.
+    /// Forgets a peer and its token. Returns whether it was there.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub async fn remove(&self, id: DaemonId) -> Result<Option<Peer>, RegistryError> {
-        let gone = self.change(move |contents| contents.peers.remove(&id)).await?;
-        self.shared.misused.lock().remove(&id);
-        Ok(gone.map(|entry| entry.peer))
+    pub async fn remove(&self, id: DaemonId) -> Result<bool, RegistryError> {
+        self.remove_if(id, |_| true).await
     }
 
     /// As [`Self::remove`], if `may` accepts the peer. Returns whether it was removed; no other change

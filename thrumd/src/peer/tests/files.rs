@@ -97,7 +97,7 @@ async fn peers_survive_a_restart_in_a_private_file() {
     let (registry, warning) = Registry::open(dir.path()).unwrap();
     assert!(warning.is_none() && names(dir.path()).is_empty());
     let vm = peer("vm-1");
-    assert!(!registry.put(vm.clone()).await.unwrap());
+    registry.put(vm.clone()).await.unwrap();
     registry.want_sync().await.unwrap();
     let mode = std::fs::metadata(dir.path().join("peers.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -109,8 +109,9 @@ async fn peers_survive_a_restart_in_a_private_file() {
     assert_eq!((held.name.as_str(), held.address.as_str()), ("vm-1", "127.0.0.1:9101"));
     assert!(held.token.matches(vm.token.expose()));
     assert_eq!(again.address_of(vm.daemon_id), Some("127.0.0.1:9101".parse().unwrap()));
-    assert_eq!(again.remove(vm.daemon_id).await.unwrap().unwrap().name, "vm-1");
-    assert!(again.remove(vm.daemon_id).await.unwrap().is_none());
+    assert!(again.remove(vm.daemon_id).await.unwrap());
+    assert!(!again.remove(vm.daemon_id).await.unwrap());
+    assert!(again.all().is_empty());
 }
 
 #[tokio::test]
@@ -122,7 +123,8 @@ async fn pairing_again_replaces_the_token_and_keeps_when_it_was_paired() {
     registry.put(first.clone()).await.unwrap();
     registry.update(first.daemon_id, |peer| peer.removed_us = true).await.unwrap();
     let again = super::Peer { daemon_id: first.daemon_id, ..peer("renamed") };
-    assert!(registry.put(again.clone()).await.unwrap());
+    registry.put(again.clone()).await.unwrap();
+    assert_eq!(registry.all().len(), 1);
     let held = registry.get(first.daemon_id).unwrap();
     assert_eq!((held.name.as_str(), held.removed_us), ("renamed", false));
     assert_eq!(held.paired_at, first.paired_at);
