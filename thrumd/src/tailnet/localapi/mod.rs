@@ -18,4 +18,4 @@ pub use bus::{BusUpdate, IpnBus};
 pub use client::Client;
 pub use endpoint::{DEFAULT_SOCKET, Endpoint};
 pub use error::ApiError;
-pub use types::{BackendState, NodePath, Status, StatusNode};
+pub use types::{BackendState, NodePath, Status, StatusNode, Whois};

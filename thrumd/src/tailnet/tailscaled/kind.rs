@@ -15,7 +15,7 @@ use super::netmap::{NetMap, full_name};
 use super::shared::{Shared, TailscaledConfig};
 use super::state::State;
 use crate::tailnet::error::TailnetError;
-use crate::tailnet::localapi::{ApiError, Client, NodePath};
+use crate::tailnet::localapi::{ApiError, Client, NodePath, Whois};
 use crate::tailnet::types::{Caller, Connection, Node, Presence, Target};
 
 /// The machine's tailscaled. Clones share one follower, which ends with the last of them.
@@ -83,11 +83,7 @@ impl Tailscaled {
     /// When no node is there, and when there is no answer. The caller must be refused in both cases.
     pub async fn whois(&self, remote: SocketAddr) -> Result<Caller, TailnetError> {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-        let answer = match self.shared.api().whois(remote).await {
-            Ok(answer) => answer,
-            Err(ApiError::NotFound { .. }) => return Err(TailnetError::UnknownCaller { remote }),
-            Err(source) => return Err(TailnetError::Whois { remote, source }),
-        };
+        let answer = self.node_at(remote).await?.ok_or(TailnetError::UnknownCaller { remote })?;
         let found = &answer.node;
         if found.stable_id.is_empty() {
             return Err(TailnetError::UnknownCaller { remote });
@@ -108,6 +104,15 @@ impl Tailscaled {
         Ok(Caller { address: SocketAddr::new(ip, remote.port()), node: Some(node) })
     }
 
+    /// Asks which node has this address; None if none has.
+    async fn node_at(&self, remote: SocketAddr) -> Result<Option<Whois>, TailnetError> {
+        match self.shared.api().whois(remote).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(ApiError::NotFound { .. }) => Ok(None),
+            Err(source) => Err(TailnetError::Whois { remote, source }),
+        }
+    }
+
     /// What the tailnet's policy currently grants the node on us under the name `capability`. None
     /// when the policy has no such grant; otherwise the grant's values, which may be empty.
     ///
@@ -122,12 +127,7 @@ impl Tailscaled {
         let netmap = self.shared.up()?;
         let Some(entry) = netmap.get(stable_id) else { return Ok(None) };
         let Some(ip) = entry.addresses.first() else { return Ok(None) };
-        let remote = SocketAddr::new(*ip, 0);
-        let answer = match self.shared.api().whois(remote).await {
-            Ok(answer) => answer,
-            Err(ApiError::NotFound { .. }) => return Ok(None),
-            Err(source) => return Err(TailnetError::Whois { remote, source }),
-        };
+        let Some(answer) = self.node_at(SocketAddr::new(*ip, 0)).await? else { return Ok(None) };
         // The address may have gone to another node since the network map was read.
         if answer.node.stable_id != stable_id {
             return Ok(None);
