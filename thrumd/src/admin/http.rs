@@ -24,7 +24,7 @@ pub async fn serve(context: Arc<AdminContext>, socket: LocalSocket) {
         .route("/events", get(follow))
         .route("/metrics", get(prometheus))
         .with_state(context.clone());
-    let (listener, file) = socket.into_parts();
+    let LocalSocket { listener, file } = socket;
     let (inherited, stop) = (file.is_none(), CancellationToken::new());
     let stopping = async {
         context.stop.cancelled().await;

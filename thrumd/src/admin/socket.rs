@@ -99,11 +99,6 @@ impl LocalSocket {
         std::fs::set_permissions(path, mode).map_err(failed("set the mode of"))?;
         Ok(Self { listener, file: Some(file) })
     }
-
-    /// The listener, and its file.
-    pub fn into_parts(self) -> (UnixListener, Option<SocketFile>) {
-        (self.listener, self.file)
-    }
 }
 
 /// Removes a socket on which nothing listens.
