@@ -1,6 +1,9 @@
 //! Prints the table of settings.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+
+use textwrap::{Options, WordSplitter};
 
 use super::layers::Layers;
 use super::settings::{Fallback, SETTINGS, Setting};
@@ -94,16 +97,6 @@ fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
     text.write_fmt(line).unwrap_or_default();
 }
 
-fn wrapped(words: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
+fn wrapped(words: &str, width: usize) -> Vec<Cow<'_, str>> {
+    textwrap::wrap(words, Options::new(width).word_splitter(WordSplitter::NoHyphenation))
 }
