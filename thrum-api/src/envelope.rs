@@ -100,28 +100,20 @@ pub fn request<M: Method>(id: i64, params: &M::Params) -> Result<Vec<u8>, serde_
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome<'a, R> {
-    Result(&'a R),
-    Error(&'a RpcError),
-}
-
-#[derive(Serialize)]
 struct ResponseBody<'a, R> {
     jsonrpc: Version,
     id: Option<&'a RequestId>,
-    #[serde(flatten)]
-    outcome: Outcome<'a, R>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a R>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a RpcError>,
 }
 
 /// The bytes of the response to the request with this id.
 pub fn response<R: Serialize>(id: Option<&RequestId>, outcome: Result<&R, &RpcError>) -> Vec<u8> {
-    let encode = |outcome| serde_json::to_vec(&ResponseBody { jsonrpc: Version::V2, id, outcome });
-    let outcome = match outcome {
-        Ok(result) => Outcome::Result(result),
-        Err(error) => Outcome::Error(error),
-    };
-    encode(outcome).unwrap_or_else(|_| {
+    let (result, error) = (outcome.ok(), outcome.err());
+    let body = ResponseBody { jsonrpc: Version::V2, id, result, error };
+    serde_json::to_vec(&body).unwrap_or_else(|_| {
         br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}"#
             .to_vec()
     })

@@ -31,12 +31,12 @@ pub enum NameError {
     },
 }
 
-fn check(
+fn check<'a>(
     what: &'static str,
-    text: &str,
+    text: &'a str,
     max: usize,
     allowed: impl Fn(char) -> bool,
-) -> Result<(), NameError> {
+) -> Result<&'a str, NameError> {
     let chars = text.chars().count();
     if chars == 0 {
         return Err(NameError::Empty { what });
@@ -46,7 +46,7 @@ fn check(
     }
     match text.chars().find(|c| !allowed(*c)) {
         Some(character) => Err(NameError::Character { what, character }),
-        None => Ok(()),
+        None => Ok(text),
     }
 }
 
@@ -57,8 +57,7 @@ fn check(
 /// When it is empty, too long or has another character.
 pub fn agent(text: &str) -> Result<&str, NameError> {
     let name = text.strip_prefix('@').unwrap_or(text);
-    check("an agent's name", name, NAME_MAX_CHARS, |c| c.is_alphanumeric() || "-_./:".contains(c))?;
-    Ok(name)
+    check("an agent's name", name, NAME_MAX_CHARS, |c| c.is_alphanumeric() || "-_./:".contains(c))
 }
 
 /// Checks a project's name: any text without control characters.
@@ -66,8 +65,7 @@ pub fn agent(text: &str) -> Result<&str, NameError> {
 /// # Errors
 /// When it is empty, too long or has a control character.
 pub fn project(text: &str) -> Result<&str, NameError> {
-    check("a project's name", text, NAME_MAX_CHARS, |c| !c.is_control())?;
-    Ok(text)
+    check("a project's name", text, NAME_MAX_CHARS, |c| !c.is_control())
 }
 
 /// Checks a daemon's name: any text without control characters.
@@ -75,8 +73,7 @@ pub fn project(text: &str) -> Result<&str, NameError> {
 /// # Errors
 /// When it is empty, too long or has a control character.
 pub fn daemon(text: &str) -> Result<&str, NameError> {
-    check("a machine's name", text, NAME_MAX_CHARS, |c| !c.is_control())?;
-    Ok(text)
+    check("a machine's name", text, NAME_MAX_CHARS, |c| !c.is_control())
 }
 
 /// Checks the type of a new event: lower-case words separated by dots.
@@ -85,6 +82,5 @@ pub fn daemon(text: &str) -> Result<&str, NameError> {
 /// When it is empty, too long or has another character.
 pub fn event_type(text: &str) -> Result<&str, NameError> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-    check("an event's type", text, EVENT_TYPE_MAX_CHARS, allowed)?;
-    Ok(text)
+    check("an event's type", text, EVENT_TYPE_MAX_CHARS, allowed)
 }
