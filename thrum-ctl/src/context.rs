@@ -84,13 +84,12 @@ impl<'a> Context<'a> {
             )
         })?;
         let name = project::of(&folder);
-        match names::project(&name) {
-            Ok(name) => Ok(name.to_owned()),
-            Err(error) => Err(Error::usage(
+        names::project(&name).map(str::to_owned).map_err(|error| {
+            Error::usage(
                 format!("the folder {} can't name a project: {error}", folder.display()),
                 "add --project NAME, or export THRUM_PROJECT=NAME",
-            )),
-        }
+            )
+        })
     }
 }
 
@@ -99,11 +98,10 @@ impl<'a> Context<'a> {
 /// # Errors
 /// When it is invalid.
 pub fn agent_name(text: &str) -> Result<String, Error> {
-    match names::agent(text) {
-        Ok(name) => Ok(name.to_owned()),
-        Err(error) => Err(Error::usage(
+    names::agent(text).map(str::to_owned).map_err(|error| {
+        Error::usage(
             format!("{text:?} is not an agent name: {error}"),
             "names have letters, digits and - _ . / : (put quotes around a message with spaces)",
-        )),
-    }
+        )
+    })
 }

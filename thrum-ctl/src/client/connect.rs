@@ -7,8 +7,8 @@ use tokio::net::UnixStream;
 use crate::endpoint::{Endpoint, Owner, unit_installed};
 use crate::error::Error;
 
-/// The first endpoint that accepts a connection. Connecting separately from the request tells why it
-/// failed.
+/// The first endpoint that accepts a connection. It is found before the request, because an HTTP client
+/// has one socket.
 ///
 /// # Errors
 /// When none does. The most helpful error is returned: a missing permission, then a daemon that died,

@@ -68,25 +68,25 @@ async fn stops_answering<F: Future<Output = bool>>(
 mod tests {
     use super::*;
 
-    fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-    }
-
     const SOON: [Duration; 4] = [Duration::from_millis(1); 4];
 
-    #[test]
-    fn probing_ends_when_the_daemon_is_unresponsive_and_after_the_last_pause() {
-        let probed = |unresponsive_at: usize| {
+    #[tokio::test]
+    async fn probing_ends_when_the_daemon_is_unresponsive_and_after_the_last_pause() {
+        let probed = async |unresponsive_at: usize| {
             let mut probes = 0;
-            let found = runtime().block_on(stops_answering(&SOON, || {
+            let found = stops_answering(&SOON, || {
                 probes += 1;
                 std::future::ready(probes == unresponsive_at)
-            }));
-            (found, probes)
+            });
+            (found.await, probes)
         };
-        assert_eq!(probed(1), (true, 1));
-        assert_eq!(probed(3), (true, 3));
-        assert_eq!(probed(99), (false, SOON.len()), "a daemon that answers is not probed forever");
+        assert_eq!(probed(1).await, (true, 1));
+        assert_eq!(probed(3).await, (true, 3));
+        assert_eq!(
+            probed(99).await,
+            (false, SOON.len()),
+            "a daemon that answers is not probed forever"
+        );
     }
 
     #[test]

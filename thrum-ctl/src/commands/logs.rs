@@ -99,31 +99,26 @@ async fn log_path(context: &Context<'_>) -> Result<PathBuf, Error> {
         Err(error @ Error::NotPermitted { .. }) => return Err(error),
         Err(_) => {
             let beside = endpoints.own_socket().with_file_name(LOG);
-            let text =
-                || format!("thrumd is not running, and there is no log at {}", own.display());
-            return [beside, own.clone()]
-                .into_iter()
-                .find(|log| log.exists())
-                .ok_or_else(|| none(text()));
+            return existing([Some(beside), Some(own.clone())], "thrumd is not running", &own);
         }
     };
-    let socket = client.path().to_owned();
+    let beside = client.path().with_file_name(LOG);
     let Ok(health) = timeout(ANSWER_TIMEOUT, client.call::<Health>(&Empty {})).await else {
         // The log may tell why. It is beside the socket or in the named state directory.
-        let beside = socket.with_file_name(LOG);
-        let text = format!("thrumd does not answer, and there is no log at {}", beside.display());
         let named = endpoints.state_dir.is_some().then_some(own);
-        return [Some(beside), named]
-            .into_iter()
-            .flatten()
-            .find(|log| log.exists())
-            .ok_or_else(|| none(text));
+        return existing([Some(beside.clone()), named], "thrumd does not answer", &beside);
     };
     let health = health?;
     match health.log_path {
         Some(path) => Ok(PathBuf::from(path)),
         None => Err(none(format!("thrumd (pid {}) was not started with a log file", health.pid))),
     }
+}
+
+/// The first of these logs that exists.
+fn existing(logs: [Option<PathBuf>; 2], why: &str, shown: &Path) -> Result<PathBuf, Error> {
+    let found = logs.into_iter().flatten().find(|log| log.exists());
+    found.ok_or_else(|| none(format!("{why}, and there is no log at {}", shown.display())))
 }
 
 fn none(message: String) -> Error {

@@ -72,7 +72,7 @@ fn written_at(event: &str) -> Option<Timestamp> {
 
 async fn synchronized(found: &Findings) -> Finding {
     let id = "clock_synchronized";
-    let answer = output("timedatectl", &["show", "-p", "NTPSynchronized", "--value"]).await;
+    let answer = output("timedatectl", &["show", "-p", "NTPSynchronized", "--value"], &[]).await;
     match answer.filter(|answer| answer.ok).as_ref().map(|answer| answer.stdout.trim()) {
         Some("yes") => found.ok(id, "the clock is synchronized with a time server"),
         Some("no") => found

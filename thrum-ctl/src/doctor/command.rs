@@ -21,13 +21,9 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// Runs a program. None if it does not exist or does not end in time.
-pub async fn output(program: impl AsRef<OsStr>, words: &[&str]) -> Option<Output> {
-    output_with_env(program, words, &[]).await
-}
-
-/// Runs a program with environment variables.
-pub async fn output_with_env(
+/// Runs a program with these environment variables added. None if it does not exist or does not end in
+/// time.
+pub async fn output(
     program: impl AsRef<OsStr>,
     words: &[&str],
     variables: &[(&str, &OsStr)],

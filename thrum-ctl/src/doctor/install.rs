@@ -22,7 +22,7 @@ pub async fn check(context: &CheckContext) -> Vec<Finding> {
         }
     };
     let shown = path.display();
-    let version = output(path, &["--version"]).await.filter(|answer| answer.ok);
+    let version = output(path, &["--version"], &[]).await.filter(|answer| answer.ok);
     let version = version.as_ref().and_then(|answer| answer.stdout.trim().strip_prefix("thrumd "));
     let Some(version) = version else {
         let text = format!("{shown} can't be started, or is not thrumd");

@@ -53,7 +53,7 @@ pub async fn tailscaled(socket: Option<&Path>) -> Tailscaled {
     // The macOS apps have no socket, but their program can ask them.
     if socket.is_none()
         && gone
-        && let Some(answer) = output("tailscale", &["status", "--json"]).await
+        && let Some(answer) = output("tailscale", &["status", "--json"], &[]).await
         && answer.ok
     {
         return parse(answer.stdout.as_bytes());

@@ -96,7 +96,7 @@ fn version_only(text: &str) -> String {
 
 /// Operating system, release and processor, without the machine's name.
 async fn system() -> String {
-    let uname = output("uname", &["-srm"]).await.filter(|answer| answer.ok);
+    let uname = output("uname", &["-srm"], &[]).await.filter(|answer| answer.ok);
     let kernel = uname.map_or_else(
         || format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         |answer| answer.stdout.trim().to_owned(),

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use thrum_api::Timestamp;
 
-use super::command::{output, output_with_env};
+use super::command::output;
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section, first_broken};
 use crate::daemon_process::is_running;
@@ -50,7 +50,7 @@ async fn unit(context: &CheckContext, found: &Findings) -> Finding {
         return found.ok(id, text).fact("no unit");
     }
     let words = ["show", "thrumd.service", "-p", "LoadState,ActiveState,SubState,Result,NRestarts"];
-    let Some(answer) = output("systemctl", &words).await.filter(|answer| answer.ok) else {
+    let Some(answer) = output("systemctl", &words, &[]).await.filter(|answer| answer.ok) else {
         return found.skipped(id, "thrumd.service is installed, but systemd is not running");
     };
     let values: BTreeMap<&str, &str> =
@@ -102,7 +102,7 @@ async fn settings(context: &CheckContext, found: &Findings) -> Finding {
     }
     let state_dir = context.state_dir();
     let variables = [("THRUM_STATE_DIR", state_dir.as_os_str())];
-    match output_with_env(thrumd, &["--check-config"], &variables).await {
+    match output(thrumd, &["--check-config"], &variables).await {
         None => found.because(id, "install_thrumd", "thrumd does not start"),
         Some(answer) if answer.ok => found.ok(id, "thrumd accepts its settings"),
         Some(answer) => {
@@ -233,7 +233,7 @@ async fn journal(context: &CheckContext) -> Vec<String> {
         return Vec::new();
     }
     let words = ["-u", "thrumd", "-b", "-p", "err", "-n", "20", "-q", "-o", "short-iso-precise"];
-    let answer = output("journalctl", &words).await;
+    let answer = output("journalctl", &words, &[]).await;
     let lines = answer.map(|answer| answer.stdout).unwrap_or_default();
     // The format is "2026-11-25T16:00:00.123456+00:00 host thrumd[1]: text".
     let strip = |line: &str| {

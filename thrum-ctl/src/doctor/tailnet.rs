@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use thrum_api::local::TailnetKind;
 
-use super::command::output_with_env;
+use super::command::output;
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section, first_broken};
 use super::localapi::{Tailscaled, tailscaled};
@@ -56,7 +56,7 @@ impl TailnetSettings {
         if context.owner() == Owner::System && std::fs::File::open(&file).is_ok() {
             variables.push(("THRUM_CONFIG", file.as_os_str()));
         }
-        let answer = output_with_env(thrumd, &["--print-config"], &variables).await;
+        let answer = output(thrumd, &["--print-config"], &variables).await;
         let text = answer.map(|answer| answer.stdout).unwrap_or_default();
         let setting = |name: &str| {
             let mut words = text.lines().map(str::split_whitespace);
