@@ -1,7 +1,5 @@
 //! `GET /metrics`, in Prometheus's text format.
 
-use std::fmt::Write as _;
-
 use thrum_api::RpcError;
 use thrum_api::local::{PeerState, PeerStatus};
 
@@ -78,17 +76,17 @@ struct Exposition(String);
 
 impl Exposition {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
-        self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        self.0.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
-        self.push(format_args!("{name}"));
+        self.0.push_str(name);
         for (index, (label, text)) in labels.iter().enumerate() {
             let open = if index == 0 { '{' } else { ',' };
-            self.push(format_args!("{open}{label}=\"{}\"", escaped(text)));
+            self.0.push_str(&format!("{open}{label}=\"{}\"", escaped(text)));
         }
         let close = if labels.is_empty() { "" } else { "}" };
-        self.push(format_args!("{close} {value}\n"));
+        self.0.push_str(&format!("{close} {value}\n"));
     }
 
     fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
@@ -110,11 +108,6 @@ impl Exposition {
                 self.sample(name, &[("peer", &peer.name), ("daemon_id", &id)], value);
             }
         }
-    }
-
-    fn push(&mut self, text: std::fmt::Arguments<'_>) {
-        // Writing to a String can't fail.
-        self.0.write_fmt(text).unwrap_or_default();
     }
 }
 

@@ -1,7 +1,6 @@
 //! Prints the table of settings.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use textwrap::{Options, WordSplitter};
 
@@ -36,13 +35,13 @@ pub fn default_file() -> String {
     for setting in SETTINGS {
         text.push('\n');
         for line in wrapped(setting.doc, 96) {
-            push(&mut text, format_args!("# {line}\n"));
+            text.push_str(&format!("# {line}\n"));
         }
         let default = format!("Default: {}.", default_text(setting).replace('`', ""));
         for line in wrapped(&default, 96) {
-            push(&mut text, format_args!("# {line}\n"));
+            text.push_str(&format!("# {line}\n"));
         }
-        push(&mut text, format_args!("#{} = {}\n", setting.name, setting.sample));
+        text.push_str(&format!("#{} = {}\n", setting.name, setting.sample));
     }
     text
 }
@@ -72,15 +71,15 @@ pub fn markdown() -> String {
         let flag = setting.flag.map_or("none".to_owned(), |flag| format!("`--{flag}`"));
         let (name, env) = (setting.name, setting.env);
         let default = default_text(setting);
-        push(&mut text, format_args!("| `{name}` | `{env}` | {flag} | {default} |\n"));
+        text.push_str(&format!("| `{name}` | `{env}` | {flag} | {default} |\n"));
     }
     for setting in SETTINGS {
-        push(&mut text, format_args!("\n## `{}`\n\n", setting.name));
+        text.push_str(&format!("\n## `{}`\n\n", setting.name));
         for line in wrapped(setting.doc, 100) {
-            push(&mut text, format_args!("{line}\n"));
+            text.push_str(&format!("{line}\n"));
         }
         let (name, sample) = (setting.name, setting.sample);
-        push(&mut text, format_args!("\n```toml\n{name} = {sample}\n```\n"));
+        text.push_str(&format!("\n```toml\n{name} = {sample}\n```\n"));
     }
     text
 }
@@ -90,11 +89,6 @@ fn default_text(setting: &Setting) -> String {
         Fallback::Value(text) => format!("`{text}`"),
         Fallback::Computed(words) | Fallback::Unset(words) => words.to_owned(),
     }
-}
-
-fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing to a String can't fail.
-    text.write_fmt(line).unwrap_or_default();
 }
 
 fn wrapped(words: &str, width: usize) -> Vec<Cow<'_, str>> {
