@@ -20,6 +20,17 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
+fn mode(dir: &Path, name: &str) -> u32 {
+    std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777
+}
+
+/// A registry in a new directory.
+fn registry() -> (tempfile::TempDir, Registry) {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, _) = Registry::open(dir.path()).unwrap();
+    (dir, registry)
+}
+
 #[test]
 fn an_identity_is_made_once_and_kept() {
     let dir = tempfile::tempdir().unwrap();
@@ -30,8 +41,7 @@ fn an_identity_is_made_once_and_kept() {
     let second = Identity::load(dir.path(), &machine).unwrap();
     assert_eq!(second.daemon_id, first.daemon_id);
     assert!(second.had_database && !second.foreign);
-    let mode = std::fs::metadata(dir.path().join("identity.json")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(mode(dir.path(), "identity.json"), 0o600);
 }
 
 #[test]
@@ -53,8 +63,7 @@ fn a_directory_copied_to_another_machine_is_foreign_until_reset() {
 
 #[tokio::test]
 async fn a_reset_forgets_the_peers_and_keeps_sync_turned_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let (dir, registry) = registry();
     registry.put(peer("vm-1")).await.unwrap();
     registry.want_sync().await.unwrap();
     Identity::reset(dir.path(), &dir.path().join("absent")).unwrap();
@@ -99,8 +108,7 @@ async fn peers_survive_a_restart_in_a_private_file() {
     let vm = peer("vm-1");
     registry.put(vm.clone()).await.unwrap();
     registry.want_sync().await.unwrap();
-    let mode = std::fs::metadata(dir.path().join("peers.json")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(mode(dir.path(), "peers.json"), 0o600);
     assert_eq!(names(dir.path()), ["peers.json"]);
 
     let (again, _) = Registry::open(dir.path()).unwrap();
@@ -116,8 +124,7 @@ async fn peers_survive_a_restart_in_a_private_file() {
 
 #[tokio::test]
 async fn pairing_again_replaces_the_token_and_keeps_when_it_was_paired() {
-    let dir = tempfile::tempdir().unwrap();
-    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let (_dir, registry) = registry();
     let mut first = peer("vm-1");
     first.paired_at = thrum_api::Timestamp::from_millis(1000);
     registry.put(first.clone()).await.unwrap();
@@ -135,8 +142,7 @@ async fn pairing_again_replaces_the_token_and_keeps_when_it_was_paired() {
 
 #[tokio::test]
 async fn the_file_is_written_only_when_something_changed() {
-    let dir = tempfile::tempdir().unwrap();
-    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let (dir, registry) = registry();
     let vm = peer("vm-1");
     registry.put(vm.clone()).await.unwrap();
     let changes = registry.watch();
@@ -150,8 +156,7 @@ async fn the_file_is_written_only_when_something_changed() {
 
 #[tokio::test]
 async fn a_failed_write_changes_nothing_and_names_the_path() {
-    let dir = tempfile::tempdir().unwrap();
-    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let (dir, registry) = registry();
     // A directory in place of the file can't be replaced, not even by root.
     std::fs::create_dir_all(dir.path().join("peers.json/x")).unwrap();
     let error = registry.put(peer("vm-1")).await.unwrap_err();
@@ -162,8 +167,7 @@ async fn a_failed_write_changes_nothing_and_names_the_path() {
 
 #[tokio::test]
 async fn a_change_that_is_in_the_file_counts_although_it_is_reported_as_unsafe() {
-    let dir = tempfile::tempdir().unwrap();
-    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let (dir, registry) = registry();
     let peer = peer("alpha");
     registry.put(peer.clone()).await.unwrap();
     let changes = registry.watch();
@@ -208,14 +212,12 @@ async fn members_of_later_versions_are_kept() {
     assert_eq!(kept["peers"][0]["colour"], "red");
     assert_eq!(kept["sync_wanted"], true);
     // It was readable by others, and holds a token.
-    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(mode(dir.path(), "peers.json"), 0o600);
 }
 
 #[tokio::test]
 async fn a_token_is_valid_only_from_the_node_it_was_issued_to() {
-    let dir = tempfile::tempdir().unwrap();
-    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let (_dir, registry) = registry();
     let vm = super::Peer { node: Some("n1".into()), ..peer("vm-1") };
     registry.put(peer("other")).await.unwrap();
     registry.put(vm.clone()).await.unwrap();
@@ -239,8 +241,7 @@ async fn a_token_is_valid_only_from_the_node_it_was_issued_to() {
 
 #[tokio::test]
 async fn peers_are_found_by_name_or_id_and_similar_names_are_listed() {
-    let dir = tempfile::tempdir().unwrap();
-    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let (_dir, registry) = registry();
     let text = |typed: &str| registry.find(typed).map(|peer| peer.name).map_err(|e| e.to_string());
     assert!(text("x").unwrap_err().contains("thrum peer add"));
     let (a, b, c) = (peer("Office-Server"), peer("twin"), peer("twin"));
@@ -263,8 +264,7 @@ async fn peers_are_found_by_name_or_id_and_similar_names_are_listed() {
 
 #[tokio::test]
 async fn changes_that_come_at_once_are_all_kept() {
-    let dir = tempfile::tempdir().unwrap();
-    let (registry, _) = Registry::open(dir.path()).unwrap();
+    let (dir, registry) = registry();
     let puts = (0..20).map(|n| {
         let registry = registry.clone();
         tokio::spawn(async move { registry.put(peer(&format!("vm-{n}"))).await })
