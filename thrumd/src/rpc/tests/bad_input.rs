@@ -8,6 +8,11 @@ use super::harness::{bearer, body, closed, harness, patient, post, reply};
 
 const MIB: usize = 1024 * 1024;
 
+/// The head of a request with these headers besides.
+fn head(headers: &str) -> String {
+    format!("POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{headers}\r\n")
+}
+
 #[tokio::test]
 async fn without_a_token_every_method_but_pairing_is_answered_alike() {
     let harness = harness(patient()).await;
@@ -48,11 +53,7 @@ async fn a_wrong_header_is_answered_before_the_body_is_read() {
         format!("{right}{right}"),
     ];
     for header in wrong {
-        let head = format!(
-            "POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
-             Content-Length: 500\r\n{header}\r\n"
-        );
-        let reply = harness.send(head).await;
+        let reply = harness.send(head(&format!("Content-Length: 500\r\n{header}"))).await;
         assert_eq!((reply.status, reply.code()), (401, -32001), "{header}");
     }
 }
@@ -99,14 +100,8 @@ async fn other_paths_methods_and_content_types_are_refused() {
 #[tokio::test]
 async fn a_declared_length_over_the_limit_is_refused_before_it_is_read() {
     let harness = harness(patient()).await;
-    let head = |length: usize, header: &str| {
-        format!(
-            "POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
-             Content-Length: {length}\r\n{header}\r\n"
-        )
-    };
     for (length, header) in [(64 * 1024 + 1, String::new()), (MIB + 1, bearer(harness.token()))] {
-        let reply = harness.send(head(length, &header)).await;
+        let reply = harness.send(head(&format!("Content-Length: {length}\r\n{header}"))).await;
         assert_eq!((reply.status, reply.code()), (413, -32007));
     }
 }
@@ -116,9 +111,9 @@ async fn a_body_of_10_mib_is_answered_although_the_caller_goes_on_sending() {
     let harness = harness(patient()).await;
     let mut stream = harness.connect().await;
     let (mut input, mut output) = stream.split();
-    let head = "POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let head = head(&format!("Content-Length: {}\r\n", 10 * MIB));
     let sending = async {
-        output.write_all(format!("{head}Content-Length: {}\r\n\r\n", 10 * MIB).as_bytes()).await?;
+        output.write_all(head.as_bytes()).await?;
         for _ in 0..10 {
             output.write_all(&vec![b' '; MIB]).await?;
         }
@@ -137,9 +132,7 @@ async fn a_body_of_10_mib_is_answered_although_the_caller_goes_on_sending() {
 async fn a_body_without_a_length_is_refused_where_it_grows_too_large() {
     let harness = harness(patient()).await;
     let mut stream = harness.connect().await;
-    let head = "POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
-                Transfer-Encoding: chunked\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(head("Transfer-Encoding: chunked\r\n").as_bytes()).await.unwrap();
     let chunk = format!("1000\r\n{}\r\n", " ".repeat(4096));
     for _ in 0..17 {
         stream.write_all(chunk.as_bytes()).await.unwrap();
