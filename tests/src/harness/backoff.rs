@@ -18,8 +18,7 @@ const FAILURES: u32 = 4;
 pub fn backs_off(daemon: &Daemon, from: DaemonId) {
     let mut tries = BTreeMap::new();
     eventually(LONG, || {
-        let peers = daemon.status().peers;
-        let peer = peers.iter().find(|peer| peer.daemon_id == from).ok_or("no such peer")?;
+        let peer = daemon.peer(from)?;
         let next = peer.next_try_at.ok_or_else(|| format!("no next try: {peer:?}"))?;
         tries.entry(peer.failures).or_insert(next);
         super::holds(peer.failures >= FAILURES, || format!("{peer:?}"))

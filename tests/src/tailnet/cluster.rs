@@ -76,7 +76,7 @@ impl Cluster {
     /// # Errors
     /// When it has no such peer or doesn't answer.
     pub fn look(&self, from: &str, at: &str) -> Result<PeerStatus, String> {
-        peer_status(self.daemon(from), self.daemon(at))
+        self.daemon(from).peer(self.daemon(at).id())
     }
 
     /// Something is written on each of these nodes and read on all of them.
@@ -88,14 +88,6 @@ impl Cluster {
         let daemons: Vec<_> = names.iter().map(|name| self.daemon(name)).collect();
         talk(&daemons);
     }
-}
-
-/// What one daemon says of another in `status`.
-pub(super) fn peer_status(from: &Daemon, at: &Daemon) -> Result<PeerStatus, String> {
-    let id = at.id();
-    let status = from.call::<thrum_api::local::Status>(Empty {}).map_err(|e| e.to_string())?;
-    let found = status.peers.into_iter().find(|peer| peer.daemon_id == id);
-    found.ok_or_else(|| format!("{} has no peer {}", from.name(), at.name()))
 }
 
 /// Something is written at each of these daemons and read at all of them.

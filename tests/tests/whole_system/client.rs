@@ -29,12 +29,7 @@ fn waiting_ends_when_a_message_arrives_from_a_peer() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    eventually(SHORT, || {
-        let agents = server
-            .ask::<thrum_api::local::AgentList>(thrum_api::local::AgentListParams::default())
-            .agents;
-        holds(agents.iter().any(|agent| agent.name == "coder"), || format!("{agents:?}"))
-    });
+    eventually(SHORT, || server.has_agent("coder"));
     laptop.thrum(&["send", "--as", "planner", "coder", "wake up"]).exits(0);
     let status =
         eventually(SHORT, || waiting.try_wait().unwrap().ok_or_else(|| "still waiting".to_owned()));
@@ -187,11 +182,7 @@ fn ctrl_c_ends_a_wait_with_130() {
     let words = ["wait", "--as", "coder", "--timeout", "1m"];
     let terminal_of = |words: &[&str]| Terminal::open(Client::new(&daemon).command(words));
     let mut terminal = terminal_of(&words);
-    eventually(SHORT, || {
-        let params = thrum_api::local::AgentListParams::default();
-        let agents = daemon.ask::<thrum_api::local::AgentList>(params).agents;
-        holds(!agents.is_empty(), || "nobody waits".to_owned())
-    });
+    eventually(SHORT, || daemon.has_agent("coder"));
     terminal.interrupts();
     assert_eq!(terminal.ends().0, 130);
 }

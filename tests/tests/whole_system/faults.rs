@@ -119,15 +119,8 @@ fn a_daemon_that_pulls_onto_a_full_disk_goes_on_when_there_is_space() {
         let own = |peer: &PeerStatus| peer.trouble == Some(SyncFailureKind::Own);
         holds(peers.iter().any(own), || format!("{peers:?}"))
     });
-    let says = |daemon: &Daemon, words: &str| {
-        eventually(SHORT, || {
-            let problems = daemon.status().problems;
-            let said = problems.iter().any(|problem| problem.message.contains(words));
-            holds(said, || format!("{problems:?}"))
-        });
-    };
-    says(&server, "can't store the events of laptop");
-    says(&laptop, "server answers with an error");
+    eventually(SHORT, || server.reports("can't store the events of laptop"));
+    eventually(SHORT, || laptop.reports("server answers with an error"));
     std::fs::remove_file(filler).unwrap();
     assert_eq!(converge(LONG, &[&laptop, &server]), 20);
 }

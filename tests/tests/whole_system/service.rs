@@ -4,7 +4,9 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 
 use rustix::process::Signal;
-use tests::harness::{Client, Daemon, SHORT, Setup, converge, holds, pair, process, uninterrupted};
+use tests::harness::{
+    Client, Daemon, SHORT, Setup, converge, eventually, pair, process, uninterrupted,
+};
 
 #[test]
 fn readiness_is_told_when_the_socket_answers_and_stopping_when_it_ends() {
@@ -56,22 +58,17 @@ fn stopping_does_not_wait_for_those_who_wait() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    tests::harness::eventually(SHORT, || {
-        let params = thrum_api::local::AgentListParams::default();
-        let agents = daemon.ask::<thrum_api::local::AgentList>(params).agents;
-        holds(!agents.is_empty(), || "nobody waits".to_owned())
-    });
+    eventually(SHORT, || daemon.has_agent("coder"));
     assert!(daemon.stop().success());
-    let ended = tests::harness::eventually(SHORT, || {
+    let ended = eventually(SHORT, || {
         following.try_wait().unwrap().ok_or_else(|| "a follower goes on".to_owned())
     });
     assert_eq!(ended.code(), Some(3));
     // Who waits for a message waits a restart out.
     daemon.start_again();
     daemon.thrum(&["send", "--as", "planner", "coder", "after the restart"]).exits(0);
-    let ended = tests::harness::eventually(SHORT, || {
-        waiting.try_wait().unwrap().ok_or_else(|| "still waiting".to_owned())
-    });
+    let ended =
+        eventually(SHORT, || waiting.try_wait().unwrap().ok_or_else(|| "still waiting".to_owned()));
     assert!(ended.success(), "{ended:?}");
 }
 
@@ -93,12 +90,11 @@ fn a_port_that_is_taken_is_named_and_no_reason_to_die() {
     let (taken, daemon) = (Daemon::start("first"), Daemon::start("second"));
     pair(&taken, &daemon);
     let third = Setup::new("third").env("THRUM_TS_PORT", taken.peer_address().port()).start();
-    let error = third.call::<thrum_api::local::PeerAdd>(thrum_api::Empty {}).unwrap_err();
-    assert!(error.to_string().contains(&taken.peer_address().port().to_string()), "{error}");
-    third.append(["still serves this machine"]);
-    let problems = third.status().problems;
     let port = taken.peer_address().port().to_string();
-    assert!(problems.iter().any(|problem| problem.message.contains(&port)), "{problems:?}");
+    let error = third.call::<thrum_api::local::PeerAdd>(thrum_api::Empty {}).unwrap_err();
+    assert!(error.to_string().contains(&port), "{error}");
+    third.append(["still serves this machine"]);
+    third.reports(&port).unwrap();
 }
 
 #[test]

@@ -1,32 +1,10 @@
 //! Daemons that reach each other converge, and nothing crosses a wire that need not.
 
 use tests::harness::{
-    Daemon, LONG, SHORT, Setup, converge, eventually, holds, pair, pair_line, paired_daemons,
+    Daemon, LONG, SHORT, Setup, converge, eventually, holds, in_sync, pair, pair_line,
+    paired_daemons,
 };
 use thrum_api::local::{PeerRemove, PeerRemoveParams, PeerState, SyncStatus};
-
-/// Waits until each holds all of its peers' logs, and knows that they hold all of its own.
-#[track_caller]
-fn in_sync(daemons: &[&Daemon]) {
-    eventually(SHORT, || {
-        for daemon in daemons {
-            let peers = daemon.status().peers;
-            let good = peers.iter().all(|peer| peer.state == PeerState::InSync);
-            holds(good, || format!("{}: {peers:?}", daemon.name()))?;
-        }
-        Ok(())
-    });
-}
-
-#[test]
-fn two_daemons_exchange_both_ways() {
-    let (laptop, server) = paired_daemons();
-    for round in 0..20 {
-        laptop.append([format!("laptop {round}")]);
-        server.append([format!("server {round}")]);
-    }
-    assert_eq!(converge(SHORT, &[&laptop, &server]), 40);
-}
 
 #[test]
 fn what_was_written_before_the_pairing_arrives() {

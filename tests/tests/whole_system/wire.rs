@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 use tests::harness::{
-    Daemon, LONG, SHORT, Setup, Wire, WireState, backs_off, converge, eventually, holds, pair,
-    process,
+    Daemon, LONG, SHORT, Setup, Wire, WireState, backs_off, converge, eventually, holds, in_sync,
+    pair, process,
 };
 use thrum_api::local::{PeerState, PeerSync, PeerSyncParams};
 
@@ -79,18 +79,11 @@ fn a_dead_peer_is_tried_less_and_less_and_the_first_word_from_it_ends_that() {
     assert_eq!(converge(LONG, &[&laptop, &server]), 3);
 }
 
-fn in_sync(daemon: &Daemon) {
-    eventually(SHORT, || {
-        let peer = daemon.status().peers.remove(0);
-        holds(peer.state == PeerState::InSync, || format!("{peer:?}"))
-    });
-}
-
 #[test]
 fn what_was_acknowledged_goes_out_before_the_end() {
     let (mut laptop, server, wires) = wired();
     for round in 0..3 {
-        in_sync(&laptop);
+        in_sync(&[&laptop]);
         wires[0].set(WireState::Slow(40));
         // The first is under way for longer than the others take to be written.
         for part in ["under way", "waiting for it", "last words"] {
@@ -107,7 +100,7 @@ fn what_was_acknowledged_goes_out_before_the_end() {
 #[test]
 fn a_peer_that_went_silent_is_given_up_at_the_end() {
     let (mut laptop, server, _wires) = wired();
-    in_sync(&laptop);
+    in_sync(&[&laptop]);
     process::signal(server.pid(), Signal::STOP);
     laptop.append(["nobody answers"]);
     assert!(laptop.stop().success());
@@ -121,8 +114,7 @@ fn a_peer_that_went_silent_is_given_up_at_the_end() {
 #[test]
 fn what_is_still_being_read_at_the_end_is_waited_for() {
     let (mut laptop, server, wires) = wired();
-    in_sync(&laptop);
-    in_sync(&server);
+    in_sync(&[&laptop, &server]);
     wires[1].set(WireState::Slow(4));
     // Too much for a notification: the server reads it as a page, 100 pieces long.
     let many = |n: usize| format!("{n} {}", "x".repeat(50_000));
@@ -135,7 +127,7 @@ fn what_is_still_being_read_at_the_end_is_waited_for() {
 #[test]
 fn a_peer_that_can_t_be_reached_at_the_end_is_named() {
     let (mut laptop, server, wires) = wired();
-    in_sync(&laptop);
+    in_sync(&[&laptop]);
     for wire in &wires {
         wire.set(WireState::Dead);
     }
