@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::peers::confirm;
 use super::start::answers_at;
 use crate::cli::ConfirmArgs;
@@ -34,17 +36,13 @@ pub async fn install(args: &ConfirmArgs, context: &mut Context<'_>) -> Result<()
     }
     changes.apply()?;
     let health = answers_at(&endpoints).await?;
-    if context.printer.json() {
-        return context
-            .printer
-            .object(&serde_json::json!({ "installed": changes, "health": health }));
-    }
     if manager == Manager::SystemdUser {
         context.printer.note(
             "thrumd runs while you are logged in. To keep it running: loginctl enable-linger",
         );
     }
-    context.printer.done(&format!("thrumd installed and started: pid {}", health.pid))
+    let text = format!("thrumd installed and started: pid {}", health.pid);
+    context.printer.done(&json!({ "installed": changes, "health": health }), &text)
 }
 
 /// `thrum daemon uninstall`
@@ -55,10 +53,8 @@ pub async fn uninstall(args: &ConfirmArgs, context: &mut Context<'_>) -> Result<
         return Ok(());
     }
     changes.apply()?;
-    if context.printer.json() {
-        return context.printer.object(&serde_json::json!({ "uninstalled": changes }));
-    }
-    context.printer.done("thrumd stopped and uninstalled. Its state is kept.")
+    let text = "thrumd stopped and uninstalled. Its state is kept.";
+    context.printer.done(&json!({ "uninstalled": changes }), text)
 }
 
 fn usable(host: &Host) -> Result<Manager, Error> {
@@ -78,7 +74,7 @@ async fn agreed(
     context: &mut Context<'_>,
 ) -> Result<bool, Error> {
     if args.dry_run && context.printer.json() {
-        context.printer.object(&serde_json::json!({ "would": changes }))?;
+        context.printer.object(&json!({ "would": changes }))?;
         return Ok(false);
     }
     if args.dry_run {

@@ -122,16 +122,13 @@ pub async fn remove(args: &RemoveArgs, context: &mut Context<'_>) -> Result<(), 
     }
     let params = PeerRemoveParams { peer: peer.daemon_id.to_string() };
     let removed = client.call::<PeerRemove>(&params).await?;
-    if printer.json() {
-        return printer.object(&removed);
-    }
     if !removed.told {
         printer.note(&format!(
             "{} could not be notified; it will notice when its token is refused.",
             sanitize(&removed.name)
         ));
     }
-    printer.done(&format!("Removed {:?}.", removed.name))
+    printer.done(&removed, &format!("Removed {:?}.", removed.name))
 }
 
 /// Asks for confirmation on a terminal. "No" is an error, because the command then does nothing.
@@ -154,8 +151,5 @@ pub async fn confirm(question: &str, printer: &mut crate::printer::Printer) -> R
 pub async fn sync(args: SyncArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let mut client = context.daemon().await?;
     client.call::<PeerSync>(&PeerSyncParams { peer: args.peer }).await?;
-    if context.printer.json() {
-        return context.printer.object(&Empty {});
-    }
-    context.printer.done("Syncing now. To see the state: thrum peer status")
+    context.printer.done(&Empty {}, "Syncing now. To see the state: thrum peer status")
 }

@@ -38,8 +38,6 @@ pub async fn run(args: &ConfirmArgs, context: &mut Context<'_>) -> Result<(), Er
         return Err(Error::EndedAtOnce { status: output.status, source });
     }
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if context.printer.json() {
-        return context.printer.object(&serde_json::json!({ "reset": true, "said": text }));
-    }
-    context.printer.done(if text.is_empty() { "Done. Start it: thrum daemon start" } else { &text })
+    let shown = if text.is_empty() { "Done. Start it: thrum daemon start" } else { &text };
+    context.printer.done(&serde_json::json!({ "reset": true, "said": text }), shown)
 }

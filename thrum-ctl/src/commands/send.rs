@@ -36,22 +36,16 @@ pub async fn run(args: SendArgs, context: &mut Context<'_>) -> Result<(), Error>
     let result = context.daemon().await?.call::<MessageSend>(&params).await?;
 
     let MessageSendParams { from, to, project, .. } = params;
-    if context.printer.json() {
-        return context.printer.object(&Sent {
-            result: &result,
-            from: &from,
-            to: &to,
-            project: &project,
-        });
-    }
     if !result.unknown.is_empty() {
         let names = result.unknown.join(", ");
         context.printer.note(&format!(
             "{names} not seen in {project} yet; the message will wait (known agents: thrum agents)."
         ));
     }
-    let to = if all { "everyone".to_owned() } else { to.join(", ") };
-    context.printer.done(&format!("Sent to {to} in {project}."))
+    let shown = if all { "everyone".to_owned() } else { to.join(", ") };
+    let text = format!("Sent to {shown} in {project}.");
+    let sent = Sent { result: &result, from: &from, to: &to, project: &project };
+    context.printer.done(&sent, &text)
 }
 
 /// Splits the arguments into recipients and message: the last word is the message.

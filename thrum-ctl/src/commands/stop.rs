@@ -33,10 +33,7 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
         if let Some(pid) = pid {
             wait_for_exit(pid).await?;
         }
-        if context.printer.json() {
-            return context.printer.object(&json!({ "stopped": true }));
-        }
-        return context.printer.done("thrumd stopped.");
+        return context.printer.done(&json!({ "stopped": true }), "thrumd stopped.");
     }
     let client = match context.daemon().await {
         Ok(client) if context.endpoints().root => client,
@@ -51,10 +48,8 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
         Err(error) => return Err(error),
     };
     let pid = stop(client).await?;
-    if context.printer.json() {
-        return context.printer.object(&json!({ "stopped": true, "pid": pid }));
-    }
-    context.printer.done(&format!("thrumd (pid {pid}) stopped."))
+    let text = format!("thrumd (pid {pid}) stopped.");
+    context.printer.done(&json!({ "stopped": true, "pid": pid }), &text)
 }
 
 /// `thrum daemon restart`

@@ -175,11 +175,14 @@ impl Printer {
         self.line(&terminal::json(text))
     }
 
-    /// Prints the confirmation of a change, only on a terminal.
+    /// Confirms a change: with an object if JSON was asked for, or else with a line, only on a terminal.
     ///
     /// # Errors
     /// As [`Printer::line`].
-    pub fn done(&mut self, text: &str) -> Result<(), Error> {
+    pub fn done<T: Serialize>(&mut self, content: &T, text: &str) -> Result<(), Error> {
+        if self.json {
+            return self.object(content);
+        }
         if self.out_is_terminal && !self.quiet { self.line(text) } else { Ok(()) }
     }
 
