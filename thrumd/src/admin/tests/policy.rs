@@ -161,6 +161,10 @@ async fn another_node_with_the_grant_does_not_get_the_place_of_a_peer() {
         (runner.address().await.starts_with("127.0.0.5")).then_some(())
     })
     .await;
+    eventually("the hub knows the new node", async || {
+        (offered(&hub, &runner).await == true).then_some(())
+    })
+    .await;
     let refused = join(&hub, &runner).await;
     assert_eq!(refused["error"]["code"], -32002, "{refused}");
     assert!(refused["error"]["message"].as_str().unwrap().contains("another machine"), "{refused}");
