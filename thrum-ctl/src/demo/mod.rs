@@ -48,12 +48,10 @@ pub async fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<ExitCode,
     bar.finish_and_clear();
     let mut report = match outcome {
         Ok(report) => report,
+        Err(Error::Cancelled) => return Err(Error::Cancelled),
         Err(error) => {
-            if !matches!(error, Error::Cancelled) {
-                show_logs(&[&a, &b], context);
-                return Err(Error::Demo { error: Box::new(error), folder: folder.keep() });
-            }
-            return Err(error);
+            show_logs(&[&a, &b], context);
+            return Err(Error::Demo { error: Box::new(error), folder: folder.keep() });
         }
     };
     if args.keep {
