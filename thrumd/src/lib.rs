@@ -17,3 +17,5 @@ pub(crate) mod statefile;
 pub(crate) mod stop_limits;
 pub mod sync;
 pub mod tailnet;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -10,6 +10,7 @@ use super::super::{Pairing, Peer, Registry};
 use super::{caller, node, peer};
 use crate::ids;
 use crate::tailnet::Caller;
+use crate::testing::{soon, until};
 
 struct Fixture {
     dir: tempfile::TempDir,
@@ -47,19 +48,6 @@ fn params(code: &PairingCode, id: DaemonId) -> PairRequestParams {
 
 fn other_code(code: &PairingCode) -> PairingCode {
     if code.expose() == "0000" { "0001".parse().unwrap() } else { "0000".parse().unwrap() }
-}
-
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), what).await.expect("in time")
-}
-
-async fn until(mut done: impl FnMut() -> bool) {
-    soon(async {
-        while !done() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -151,7 +139,7 @@ async fn dropping_the_wait_ends_the_session_and_another_may_open() {
     let waiting = tokio::spawn(async move { pairing.wait(open.session, 0).await });
     tokio::task::yield_now().await;
     waiting.abort();
-    until(|| it.pairing.current().is_none()).await;
+    until(async || it.pairing.current().is_none()).await;
     let refused = it.request(&caller("127.0.0.1"), &params(&open.code, ids::daemon()));
     assert_eq!(refused.unwrap_err().code, ErrorCode::NO_PAIRING_SESSION);
     let second = it.pairing.open("x:1".into()).unwrap();

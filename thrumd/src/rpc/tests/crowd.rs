@@ -58,7 +58,7 @@ async fn a_burst_of_connections_never_has_more_files_open_than_slots_and_accept_
     let burst: Vec<_> =
         (0..30).map(|_| std::net::TcpStream::connect(harness.address).unwrap()).collect();
     // The newest three keep their slots, the others are closed.
-    until(|| accepted(port) == 3 && waiting(port) == 0).await;
+    until(async || accepted(port) == 3 && waiting(port) == 0).await;
     let most = most.load(Ordering::SeqCst);
     assert!((3..=5).contains(&most), "{most} were open at once");
     drop(burst);
@@ -127,7 +127,7 @@ async fn the_fifth_request_at_once_is_refused_and_other_peers_go_on() {
     for _ in 0..4 {
         busy.push(harness.begin_pull().await);
     }
-    until(|| harness.handler.started.load(Ordering::SeqCst) == 4).await;
+    until(async || harness.handler.started.load(Ordering::SeqCst) == 4).await;
     let fifth = harness.call_as_peer("sync.peer_info").await;
     assert_eq!((fifth.status, fifth.code()), (429, -32008));
     let params = format!(r#"{{"token":"{}"}}"#, harness.token());

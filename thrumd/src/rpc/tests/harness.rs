@@ -17,6 +17,7 @@ use super::super::methods::{Handler, not_authenticated};
 use crate::backoff::ExponentialBackoff;
 use crate::ids;
 use crate::tailnet::{Caller, Presence, TailnetError};
+pub(super) use crate::testing::{soon, until};
 
 /// Knows one peer for each of two tokens, and answers `sync.pull` when it may go on.
 pub(super) struct FakeHandler {
@@ -147,19 +148,6 @@ pub(super) async fn harness(limits: Limits) -> Harness {
     let mut harness = start(limits, 0);
     harness.address = soon(harness.bound.wait_for(|bound| !bound.is_empty())).await.unwrap()[0];
     harness
-}
-
-pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), what).await.expect("in time")
-}
-
-pub(super) async fn until(mut done: impl FnMut() -> bool) {
-    soon(async {
-        while !done() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
 }
 
 /// Advances the clock of timers without waiting.

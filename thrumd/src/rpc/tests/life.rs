@@ -13,12 +13,12 @@ use crate::tailnet::Presence;
 async fn a_caller_that_disconnects_does_not_cancel_its_request() {
     let harness = harness(patient()).await;
     let stream = harness.begin_pull().await;
-    until(|| harness.handler.started.load(Ordering::SeqCst) == 1).await;
+    until(async || harness.handler.started.load(Ordering::SeqCst) == 1).await;
     drop(stream);
     // The server has seen it, and has closed its side, too.
-    until(|| accepted(harness.address.port()) == 0).await;
+    until(async || accepted(harness.address.port()) == 0).await;
     harness.handler.go_on.add_permits(1);
-    until(|| harness.handler.finished.load(Ordering::SeqCst) == 1).await;
+    until(async || harness.handler.finished.load(Ordering::SeqCst) == 1).await;
 }
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_peer_that_is_removed_while_its_body_comes_is_refused() {
     let (begin, rest) = text.split_at(text.len() - 5);
     let mut stream = harness.connect().await;
     stream.write_all(begin.as_bytes()).await.unwrap();
-    until(|| harness.handler.authenticated.load(Ordering::SeqCst) == 1).await;
+    until(async || harness.handler.authenticated.load(Ordering::SeqCst) == 1).await;
     harness.handler.removed.store(true, Ordering::SeqCst);
     stream.write_all(rest.as_bytes()).await.unwrap();
     let refused = reply(&mut stream).await;
@@ -41,7 +41,7 @@ async fn stopping_finishes_the_requests_under_way() {
     let mut fresh = harness.connect().await;
     let mut idle = harness.connect_peer().await;
     let mut busy = harness.begin_pull().await;
-    until(|| harness.handler.started.load(Ordering::SeqCst) == 1).await;
+    until(async || harness.handler.started.load(Ordering::SeqCst) == 1).await;
     harness.stop.cancel();
     soon(harness.bound.wait_for(Vec::is_empty)).await.unwrap();
     assert!(TcpStream::connect(harness.address).await.is_err(), "nothing listens any more");
@@ -70,7 +70,7 @@ async fn a_request_that_does_not_end_is_cut_off_at_last() {
     let limits = super::super::limits::Limits { grace: Duration::from_millis(50), ..patient() };
     let harness = harness(limits).await;
     let mut busy = harness.begin_pull().await;
-    until(|| harness.handler.started.load(Ordering::SeqCst) == 1).await;
+    until(async || harness.handler.started.load(Ordering::SeqCst) == 1).await;
     harness.stop.cancel();
     soon(harness.task).await.unwrap();
     assert!(soon(try_reply(&mut busy)).await.is_none());

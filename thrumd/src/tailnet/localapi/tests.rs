@@ -72,7 +72,7 @@ async fn a_missing_socket_and_one_that_refuses_are_told_apart() {
     let mut fake = Fake::start();
     let client = client(&fake);
     fake.down();
-    crate::tailnet::tailscaled::until(async || {
+    crate::testing::until(async || {
         matches!(client.status(false).await, Err(ApiError::NotListening { .. }))
     })
     .await;

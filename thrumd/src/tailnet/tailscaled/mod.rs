@@ -12,12 +12,9 @@ mod shared;
 mod state;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use kind::Tailscaled;
 pub use netmap::{NetMap, NetMapEntry};
 pub use shared::TailscaledConfig;
 pub use state::{Instance, State};
-
-#[cfg(test)]
-pub(crate) use tests::until;

@@ -11,16 +11,7 @@ use super::shared::LOCATED_MAX;
 use super::*;
 use crate::tailnet::localapi::fake::Fake;
 use crate::tailnet::{Presence, TailnetError};
-
-/// Waits until `condition` holds, at most 20 s.
-pub(crate) async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    let all = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), all).await.expect("it never came true");
-}
+use crate::testing::until;
 
 async fn wait_for(kind: &Tailscaled, wanted: impl Fn(&State) -> bool) -> State {
     let mut states = kind.state();
