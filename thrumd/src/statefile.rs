@@ -100,9 +100,10 @@ impl StateFile {
             .map_err(|cause| StateFileError::Damaged { path: self.path.clone(), cause })
     }
 
-    /// Replaces its contents with JSON. When this returns, the new contents survive a power cut; when the machine dies
-    /// meanwhile, the old ones or the new ones are there, whole. When it fails, the old ones are still
-    /// there, unless it says [`StateFileError::Unsynced`]: then it is the new ones. Blocks on the disk.
+    /// Replaces its contents with JSON. When this returns, the new contents survive a power cut; when
+    /// the machine dies meanwhile, the old ones or the new ones are there, whole. When it fails, the old
+    /// ones are still there, unless it says [`StateFileError::Unsynced`]: then it is the new ones. Blocks
+    /// on the disk.
     ///
     /// # Errors
     /// When a step fails; the error names it.

@@ -51,8 +51,10 @@ impl Session {
 
     /// Ends the session if its time is over or no client waits.
     pub(super) fn tick(&mut self, now: Instant) {
-        if self.is_over() || self.storing {
-        } else if now >= self.ends_at {
+        if !self.may_end() {
+            return;
+        }
+        if now >= self.ends_at {
             self.end(now, PairingUpdate::Expired);
         } else if self.waiters == 0 && now >= self.unattended_since + UNATTENDED {
             self.end(now, PairingUpdate::Cancelled);
@@ -63,7 +65,7 @@ impl Session {
     pub(super) fn next_tick(&self) -> Option<Instant> {
         let unattended = (self.waiters == 0).then_some(self.unattended_since + UNATTENDED);
         let next = unattended.map_or(self.ends_at, |at| at.min(self.ends_at));
-        (!self.is_over() && !self.storing).then_some(next)
+        self.may_end().then_some(next)
     }
 
     /// Whether this is the token of the pending peer, and the caller the machine that got it.
@@ -144,7 +146,7 @@ impl Session {
 
     /// Ends the session for the person at this machine.
     pub(super) fn cancel(&mut self, now: Instant) {
-        if !self.is_over() && !self.storing {
+        if self.may_end() {
             self.end(now, PairingUpdate::Cancelled);
         }
     }
@@ -186,6 +188,10 @@ impl Session {
 
     pub(super) fn time_left(&self, now: Instant) -> Duration {
         self.ends_at.saturating_duration_since(now)
+    }
+
+    fn may_end(&self) -> bool {
+        !self.is_over() && !self.storing
     }
 
     fn end(&mut self, now: Instant, news: PairingUpdate) {
