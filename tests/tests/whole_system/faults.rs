@@ -153,16 +153,6 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_an_error() {
 }
 
 #[test]
-fn a_stopped_daemon_has_written_what_it_acknowledged_and_ends_well() {
-    let mut daemon = Daemon::start("laptop");
-    daemon.append(0..500);
-    assert!(daemon.stop().success());
-    assert!(!daemon.socket().exists(), "a stopped daemon leaves no socket");
-    daemon.start_again();
-    assert_eq!(daemon.texts().len(), 500);
-}
-
-#[test]
 fn a_wrong_setting_ends_the_start_and_is_named_with_its_value_and_source() {
     for (name, value) in [
         ("THRUM_TS_PORT", "ninety"),

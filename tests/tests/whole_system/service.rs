@@ -35,11 +35,12 @@ fn readiness_is_told_when_the_socket_answers_and_stopping_when_it_ends() {
 fn every_ending_signal_ends_it_in_order() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut daemon = Daemon::start("laptop");
-        daemon.append(0..10);
+        daemon.append(0..500);
         process::signal(daemon.pid(), signal);
         assert!(daemon.ended().success(), "{signal:?}");
+        assert!(!daemon.socket().exists(), "{signal:?} leaves a socket");
         daemon.start_again();
-        assert_eq!(daemon.texts().len(), 10, "{signal:?}");
+        assert_eq!(daemon.texts().len(), 500, "{signal:?}");
     }
 }
 
