@@ -234,6 +234,27 @@ impl Daemon {
         fs::write(&path, serde_json::to_vec_pretty(&file).unwrap()).unwrap();
     }
 
+    /// The tokens in its `peers.json`.
+    ///
+    /// # Panics
+    /// When it has no such file.
+    pub fn tokens(&self) -> Vec<String> {
+        let file = fs::read_to_string(self.state.join("peers.json")).unwrap();
+        let is_token =
+            |word: &&str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        file.split('"').filter(is_token).map(str::to_owned).collect()
+    }
+
+    /// Makes it another machine: a new identity, with the log that it has. Only while it is stopped.
+    ///
+    /// # Panics
+    /// When it runs or that fails.
+    pub fn reset_identity(&self) {
+        assert!(self.child.is_none(), "stop {} first", self.name);
+        let reset = self.command().arg("--reset-identity").output().unwrap();
+        assert!(reset.status.success(), "{reset:?}");
+    }
+
     /// Copies its state directory to a new folder. Only while it is stopped.
     ///
     /// # Panics

@@ -30,6 +30,15 @@ impl Daemon {
         self.call::<PeerJoin>(PeerJoinParams { address, code: Some(code) })
     }
 
+    /// Whether no pairing session is open.
+    ///
+    /// # Errors
+    /// Which one is, or that it doesn't answer.
+    pub fn has_no_session(&self) -> Result<(), String> {
+        let open = self.call::<PeerList>(Empty {}).map_err(|error| error.to_string())?.pairing;
+        holds(open.is_none(), || format!("still open: {open:?}"))
+    }
+
     /// Whether it has this peer.
     pub fn has_peer(&self, other: &Self) -> Result<(), String> {
         let peers = self.call::<PeerList>(Empty {}).map_err(|error| error.to_string())?.peers;

@@ -5,7 +5,7 @@ use expectrl::process::unix::WaitStatus;
 use expectrl::session::OsSession;
 use expectrl::{ControlCode, Eof, Expect as _, Regex, Session};
 
-use super::{SHORT, eventually};
+use super::{Client, Daemon, SHORT, eventually};
 
 /// A program in a terminal of its own, and a person in front of it.
 pub struct Terminal {
@@ -23,6 +23,24 @@ impl Terminal {
         let mut session = Session::spawn(command).expect("a program in a terminal");
         session.set_expect_timeout(Some(SHORT));
         Self { session, seen: String::new() }
+    }
+
+    /// Starts the client of this daemon, without colours.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn of(daemon: &Daemon, words: &[&str]) -> Self {
+        Self::open(Client::new(daemon).env("NO_COLOR", 1).command(words))
+    }
+
+    /// Waits for the pairing code that `thrum peer add` shows.
+    ///
+    /// # Panics
+    /// When it doesn't come.
+    #[track_caller]
+    pub fn shows_code(&mut self) -> String {
+        let text = self.shows(r"Waiting for connection\.\.\. Pairing code: \d{4}");
+        text[text.len() - 4..].to_owned()
     }
 
     /// Waits until this pattern is on the screen; gives what it matched.

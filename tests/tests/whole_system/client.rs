@@ -237,7 +237,7 @@ fn a_daemon_that_dies_at_start_is_quoted() {
 }
 
 #[test]
-fn a_daemon_started_with_relative_places_is_found_again() {
+fn a_daemon_started_with_relative_paths_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let client = Client::of_socket("run.sock".into(), folder.path().to_owned())
         .env("THRUM_STATE_DIR", "here")

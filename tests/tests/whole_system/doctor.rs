@@ -201,8 +201,7 @@ fn a_report_tells_no_name_address_path_or_message() {
         Client::new(&daemon).env("THRUM_AGENT", "wombat-planner").env("THRUM_PROJECT", "narwhal");
     client.run(&["send", "lemur-coder", "the axolotl is loose"]).exits(0);
     converge(SHORT, &[&daemon, &server]);
-    let secrets = std::fs::read_to_string(daemon.state().join("peers.json")).unwrap();
-    let token = secrets.split('"').find(|word| word.len() == 64).expect("a token").to_owned();
+    let token = daemon.tokens().remove(0);
     let folder = daemon.folder().display().to_string();
     let ids = [daemon.id().to_string(), server.id().to_string()];
     let (port, peer_port) = (daemon.peer_address().port(), server.peer_address().port());

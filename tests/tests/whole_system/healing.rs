@@ -173,8 +173,7 @@ fn a_copied_state_directory_with_a_new_identity_is_another_machine() {
     let (laptop, mut server) = with_history();
     server.stop();
     let mut copy = Setup::new("copy").state_copied_from(server.state()).machine("copy").prepare();
-    let reset = copy.command().arg("--reset-identity").output().unwrap();
-    assert!(reset.status.success(), "{reset:?}");
+    copy.reset_identity();
     server.start_again();
     copy.start_again();
     assert_ne!(copy.id(), server.id());
@@ -199,8 +198,7 @@ fn the_inboxes_are_as_they_were_after_two_new_identities() {
     for _ in 0..2 {
         let id = daemon.id();
         daemon.stop();
-        let reset = daemon.command().arg("--reset-identity").output().unwrap();
-        assert!(reset.status.success(), "{reset:?}");
+        daemon.reset_identity();
         daemon.start_again();
         assert_ne!(daemon.id(), id);
         assert_eq!(read(&daemon), 2);
@@ -208,7 +206,7 @@ fn the_inboxes_are_as_they_were_after_two_new_identities() {
 }
 
 #[test]
-fn a_damaged_peers_file_is_set_aside_and_reported() {
+fn a_damaged_peers_file_is_renamed_and_reported() {
     let (laptop, mut server) = with_history();
     server.stop();
     std::fs::write(server.state().join("peers.json"), "{\"peers\": [{\"na").unwrap();

@@ -65,7 +65,7 @@ fn no_tailscaled_is_started_where_sync_is_forbidden() {
 }
 
 #[test]
-fn a_copied_node_is_not_used_and_a_reset_sets_it_aside() {
+fn a_copied_node_is_not_used_and_a_reset_renames_its_state() {
     if !can_run() {
         return;
     }

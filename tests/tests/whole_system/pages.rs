@@ -9,15 +9,15 @@ use tests::harness::{
 };
 use thrum_api::ErrorCode;
 
-const ORIGIN: &str = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV";
-const EPOCH: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
+pub(crate) const ORIGIN: &str = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+pub(crate) const EPOCH: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
 
-fn id(n: u64) -> String {
+pub(crate) fn id(n: u64) -> String {
     format!("01ARZ3NDEKTSV4RRFFQ69G{n:04}")
 }
 
 /// A valid event of the fake peer, the n-th of its log.
-fn event(n: u64) -> Value {
+pub(crate) fn event(n: u64) -> Value {
     json!({
         "event_id": id(n), "origin_daemon": ORIGIN, "origin_epoch": EPOCH, "origin_sequence": n,
         "hlc": format!("0192f3a1b2c3-{n:04x}"), "timestamp": "2026-11-24T16:00:00.123Z",
@@ -186,7 +186,7 @@ fn a_peer_that_never_answers_holds_nobody_up() {
 }
 
 #[test]
-fn news_that_was_lost_comes_with_the_next_look() {
+fn events_whose_notification_was_lost_come_with_a_periodic_pull() {
     let mut pulls = 0;
     let (daemon, _honest, _fake) = beside(move |heard| {
         pulls += 1;

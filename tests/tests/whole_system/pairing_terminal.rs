@@ -1,37 +1,16 @@
 //! Pairing as two persons see it, each in front of a terminal.
 
-use tests::harness::{Client, Daemon, SHORT, Setup, Terminal, eventually, holds};
-use thrum_api::local::PeerList;
-use thrum_api::{Empty, ErrorCode};
+use tests::harness::{Client, Daemon, SHORT, Setup, Terminal, eventually};
+use thrum_api::ErrorCode;
 
 use crate::pairing::wrong;
-
-fn open(daemon: &Daemon, words: &[&str]) -> Terminal {
-    Terminal::open(Client::new(daemon).env("NO_COLOR", 1).command(words))
-}
-
-fn shown_code(terminal: &mut Terminal) -> String {
-    let text = terminal.shows(r"Waiting for connection\.\.\. Pairing code: \d{4}");
-    text[text.len() - 4..].to_owned()
-}
-
-fn join_words(daemon: &Daemon) -> String {
-    daemon.peer_address().to_string()
-}
-
-fn session_is_over(daemon: &Daemon) {
-    eventually(SHORT, || {
-        let open = daemon.ask::<PeerList>(Empty {}).pairing;
-        holds(open.is_none(), || format!("still open: {open:?}"))
-    });
-}
 
 #[test]
 fn both_terminals_say_the_words_of_the_contract() {
     let (laptop, server) = (Daemon::start("my-laptop"), Daemon::start("office-server"));
-    let mut accepting = open(&laptop, &["peer", "add"]);
-    let code = shown_code(&mut accepting);
-    let mut joining = open(&server, &["peer", "join", &join_words(&laptop)]);
+    let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
+    let code = accepting.shows_code();
+    let mut joining = Terminal::of(&server, &["peer", "join", &laptop.peer_address().to_string()]);
     joining.shows("Enter pairing code: ");
     joining.types(&code);
     joining.shows(r#"Paired with "my-laptop"\. Syncing started\."#);
@@ -46,11 +25,11 @@ fn both_terminals_say_the_words_of_the_contract() {
 #[test]
 fn ctrl_c_at_the_accepting_terminal_ends_the_session_at_once() {
     let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
-    let mut accepting = open(&laptop, &["peer", "add"]);
-    let code = shown_code(&mut accepting);
+    let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
+    let code = accepting.shows_code();
     accepting.interrupts();
     assert_eq!(accepting.ends().0, 130);
-    session_is_over(&laptop);
+    eventually(SHORT, || laptop.has_no_session());
     let error = server.join(&laptop, &code).unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NO_PAIRING_SESSION), "{error}");
 }
@@ -58,9 +37,9 @@ fn ctrl_c_at_the_accepting_terminal_ends_the_session_at_once() {
 #[test]
 fn ctrl_c_at_the_joining_terminal_leaves_the_session_open() {
     let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
-    let mut accepting = open(&laptop, &["peer", "add"]);
-    let code = shown_code(&mut accepting);
-    let mut joining = open(&server, &["peer", "join", &join_words(&laptop)]);
+    let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
+    let code = accepting.shows_code();
+    let mut joining = Terminal::of(&server, &["peer", "join", &laptop.peer_address().to_string()]);
     joining.shows("Enter pairing code: ");
     joining.interrupts();
     assert_eq!(joining.ends().0, 130);
@@ -72,9 +51,9 @@ fn ctrl_c_at_the_joining_terminal_leaves_the_session_open() {
 fn when_its_time_is_over_both_terminals_say_so() {
     let laptop = Setup::new("laptop").env("THRUM_PAIRING_TIMEOUT", "1s").start();
     let server = Daemon::start("server");
-    let mut accepting = open(&laptop, &["peer", "add"]);
-    let code = shown_code(&mut accepting);
-    let mut joining = open(&server, &["peer", "join", &join_words(&laptop)]);
+    let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
+    let code = accepting.shows_code();
+    let mut joining = Terminal::of(&server, &["peer", "join", &laptop.peer_address().to_string()]);
     joining.shows("Enter pairing code: ");
     let (exit, seen) = accepting.ends();
     assert_eq!(exit, 1, "{seen}");
@@ -91,17 +70,17 @@ fn when_its_time_is_over_both_terminals_say_so() {
 #[test]
 fn a_killed_accepting_client_ends_the_session() {
     let laptop = Daemon::start("laptop");
-    let mut accepting = open(&laptop, &["peer", "add"]);
-    shown_code(&mut accepting);
+    let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
+    accepting.shows_code();
     drop(accepting);
-    session_is_over(&laptop);
+    eventually(SHORT, || laptop.has_no_session());
 }
 
 #[test]
 fn the_accepting_terminal_hears_of_every_wrong_code_and_of_the_lock() {
     let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
-    let mut accepting = open(&laptop, &["peer", "add"]);
-    let code = wrong(&shown_code(&mut accepting));
+    let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
+    let code = wrong(&accepting.shows_code());
     server.join(&laptop, &code).unwrap_err();
     accepting.shows("(?i)wrong code.*2");
     server.join(&laptop, &code).unwrap_err();
@@ -114,10 +93,10 @@ fn the_accepting_terminal_hears_of_every_wrong_code_and_of_the_lock() {
 #[test]
 fn a_wrong_code_at_the_joining_terminal_says_how_many_tries_are_left() {
     let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
-    let mut accepting = open(&laptop, &["peer", "add"]);
-    let code = wrong(&shown_code(&mut accepting));
+    let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
+    let code = wrong(&accepting.shows_code());
     let ran = Client::new(&server)
-        .run_with(&["peer", "join", &join_words(&laptop)], &format!("{code}\n"))
+        .run_with(&["peer", "join", &laptop.peer_address().to_string()], &format!("{code}\n"))
         .exits(1);
     assert!(ran.stderr.to_lowercase().contains("wrong code"), "{}", ran.stderr);
     assert!(ran.stderr.contains('2'), "{}", ran.stderr);
@@ -126,9 +105,9 @@ fn a_wrong_code_at_the_joining_terminal_says_how_many_tries_are_left() {
 #[test]
 fn the_code_is_read_from_stdin_without_a_terminal_and_never_from_the_command_line() {
     let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
-    let mut accepting = open(&laptop, &["peer", "add"]);
-    let code = shown_code(&mut accepting);
-    let address = join_words(&laptop);
+    let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
+    let code = accepting.shows_code();
+    let address = laptop.peer_address().to_string();
     let client = Client::new(&server);
     client.run_with(&["peer", "join", &address, &code], "").exits(2);
     client.run_with(&["peer", "join", &address], "").exits(2);

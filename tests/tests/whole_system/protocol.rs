@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use tests::harness::{Answer, Daemon, FakePeer, LONG, SHORT, eventually, holds};
 use thrum_api::local::{PeerCheck, PeerCheckParams};
 
-const ORIGIN: &str = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV";
-const EPOCH: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
+use crate::pages::{EPOCH, ORIGIN, event, id};
 
 struct Peer<'a> {
     fake: FakePeer,
@@ -45,18 +44,6 @@ impl<'a> Peer<'a> {
     }
 }
 
-fn id(n: u64) -> String {
-    format!("01ARZ3NDEKTSV4RRFFQ69H{n:04}")
-}
-
-fn event(n: u64) -> Value {
-    json!({
-        "event_id": id(n), "origin_daemon": ORIGIN, "origin_epoch": EPOCH, "origin_sequence": n,
-        "hlc": format!("0192f3a1b2c3-{n:04x}"), "timestamp": "2026-11-24T16:00:00.123Z",
-        "type": "test.note", "body": {"text": format!("theirs {n}")},
-    })
-}
-
 fn events_of(page: &Value) -> Vec<Value> {
     page["events"].as_array().expect("events").clone()
 }
@@ -80,7 +67,7 @@ fn the_whole_log_comes_page_by_page() {
         assert_eq!((&page["head_seq"], &page["floor_seq"]), (&json!(3000), &json!(0)));
         for event in &events {
             after += 1;
-            assert_eq!(event["sequence"], after, "places rise one by one");
+            assert_eq!(event["sequence"], after, "positions rise one by one");
         }
         assert_eq!(page["next_seq"], after);
         assert_eq!(page["next_id"], events.last().unwrap()["event"]["event_id"]);
@@ -182,7 +169,7 @@ fn a_notification_whose_window_fits_is_applied_at_once() {
         }),
     );
     assert_eq!(held["held_seq"], 2, "{held}");
-    assert_eq!(daemon.texts(), ["theirs 1", "theirs 2"], "on disk when it is answered");
+    assert_eq!(daemon.texts(), ["fake 1", "fake 2"], "on disk when it is answered");
     let held = peer.result(
         "sync.notify",
         &json!({
@@ -348,7 +335,7 @@ fn a_peer_may_have_4_requests_open_and_no_more() {
 }
 
 #[test]
-fn a_pull_of_no_events_looks_at_the_place_and_hides_no_news() {
+fn a_pull_of_no_events_checks_the_position_and_hides_no_news() {
     let daemon = Daemon::start("laptop");
     let peer = Peer::of(&daemon);
     daemon.append(["one", "two", "three"]);
@@ -360,7 +347,7 @@ fn a_pull_of_no_events_looks_at_the_place_and_hides_no_news() {
     let wrong = json!({"after_seq": 2, "after_id": id(7), "limit": 0});
     let epoch = daemon.health().epoch;
     assert_eq!(peer.error("sync.pull", &wrong)["code"], -32006);
-    assert_eq!(daemon.health().epoch, epoch, "a look changes nothing");
+    assert_eq!(daemon.health().epoch, epoch, "a check changes nothing");
     // Who reads a page is left alone until it comes for the next.
     let told = |latest: u64| {
         let heard = peer.fake.heard();
@@ -372,7 +359,7 @@ fn a_pull_of_no_events_looks_at_the_place_and_hides_no_news() {
 }
 
 #[test]
-fn looking_at_the_way_to_a_peer_asks_for_none_of_its_events() {
+fn checking_the_connection_to_a_peer_asks_for_none_of_its_events() {
     let daemon = Daemon::start("laptop");
     let mut fake = FakePeer::new(|heard| {
         let stranger = heard.method == "sync.peer_info" && heard.authorization.is_none();

@@ -7,18 +7,11 @@ use serde_json::json;
 use tests::harness::{
     Client, Daemon, SHORT, Setup, Terminal, converge, eventually, holds, pair, process,
 };
-use thrum_api::Empty;
-use thrum_api::local::PeerList;
 
 const NUMBER: u64 = 739_184_625_011;
 
 fn loud(name: &str) -> Daemon {
     Setup::new(name).env("THRUM_LOG", "trace").start()
-}
-
-fn tokens(daemon: &Daemon) -> Vec<String> {
-    let file = std::fs::read_to_string(daemon.state().join("peers.json")).unwrap();
-    file.split('"').filter(|word| word.len() == 64).map(str::to_owned).collect()
 }
 
 /// Four digits that stand alone. A process id or a time may look like a code, so a test looks for
@@ -37,22 +30,18 @@ fn no_token_and_no_whole_code_is_shown_anywhere() {
     let mut codes = Vec::new();
 
     // The first session is given up, the second one pairs; both through the real client.
-    let mut accepting = Terminal::open(Client::new(&laptop).command(&["peer", "add"]));
-    let text = accepting.shows(r"\d{4}");
-    codes.push(text);
+    let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
+    codes.push(accepting.shows_code());
     accepting.interrupts();
     accepting.ends();
-    eventually(SHORT, || {
-        let open = laptop.ask::<PeerList>(Empty {}).pairing;
-        holds(open.is_none(), || "still open".to_owned())
-    });
+    eventually(SHORT, || laptop.has_no_session());
     let wrong = "0000".to_owned();
     let address = laptop.peer_address().to_string();
     let client = Client::new(&server);
     client.run_with(&["peer", "join", &address], &format!("{}\n", codes[0])).exits(1);
 
-    let mut accepting = Terminal::open(Client::new(&laptop).command(&["peer", "add"]));
-    codes.push(accepting.shows(r"\d{4}"));
+    let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
+    codes.push(accepting.shows_code());
     let public = process::everything_public();
     client.run_with(&["peer", "join", &address], &format!("{wrong}\n"));
     let joined = client.run_with(&["peer", "join", &address], &format!("{}\n", codes[1])).exits(0);
@@ -68,7 +57,7 @@ fn no_token_and_no_whole_code_is_shown_anywhere() {
         let answer = laptop.stranger().post(body.to_string().as_bytes()).unwrap();
         assert!(answer.json()["error"].is_object(), "{}", answer.text());
     }
-    eventually(SHORT, || holds(tokens(&server).len() == 1, || "no token in peers.json".to_owned()));
+    eventually(SHORT, || holds(server.tokens().len() == 1, || "no token in peers.json".to_owned()));
 
     let mut shown = vec![
         ("the log of the accepting daemon", laptop.log_text()),
@@ -94,7 +83,7 @@ fn no_token_and_no_whole_code_is_shown_anywhere() {
     shown
         .push(("the configuration", String::from_utf8_lossy(&config.unwrap().stdout).into_owned()));
 
-    let tokens = [tokens(&laptop), tokens(&server)].concat();
+    let tokens = [laptop.tokens(), server.tokens()].concat();
     assert_eq!(tokens.len(), 2);
     assert_eq!(tokens[0], tokens[1]);
     for (what, text) in &shown {

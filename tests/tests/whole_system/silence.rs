@@ -62,6 +62,14 @@ impl Drop for Running {
     }
 }
 
+/// A daemon that doesn't run, and its socket, which something else holds.
+fn held_socket() -> (Daemon, UnixListener) {
+    let daemon = Setup::new("held").prepare();
+    std::fs::create_dir_all(daemon.state()).unwrap();
+    let held = UnixListener::bind(daemon.socket()).unwrap();
+    (daemon, held)
+}
+
 #[test]
 fn a_daemon_that_was_stopped_is_waited_for_and_the_person_is_told_once() {
     let daemon = Daemon::start("laptop");
@@ -86,10 +94,8 @@ fn a_daemon_that_was_stopped_is_waited_for_and_the_person_is_told_once() {
 }
 
 #[test]
-fn a_held_socket_without_a_daemon_is_told_with_the_place_of_the_log() {
-    let daemon = Setup::new("laptop").prepare();
-    std::fs::create_dir_all(daemon.state()).unwrap();
-    let held = UnixListener::bind(daemon.socket()).unwrap();
+fn a_held_socket_without_a_daemon_is_reported_with_the_path_of_the_log() {
+    let (daemon, held) = held_socket();
     let log = daemon.state().join("thrumd.log");
     std::fs::write(&log, "Error: can't start\n").unwrap();
     let mut inbox = Running::start(&Client::new(&daemon), "inbox", &["inbox", "--as", "coder"]);
@@ -111,10 +117,8 @@ fn a_long_call_to_a_healthy_daemon_is_no_silence() {
 
 #[test]
 fn doctor_tells_a_stopped_daemon_from_a_held_socket() {
-    let (stopped, held) = (Daemon::start("stopped"), Setup::new("held").prepare());
+    let (stopped, (held, _held)) = (Daemon::start("stopped"), held_socket());
     process::signal(stopped.pid(), Signal::STOP);
-    std::fs::create_dir_all(held.state()).unwrap();
-    let _held = UnixListener::bind(held.socket()).unwrap();
     let words = ["doctor", "--json"];
     let mut of_stopped = Running::start(&Client::new(&stopped), "doctor", &words);
     let mut of_held = Running::start(&Client::new(&held), "doctor", &words);
@@ -161,9 +165,7 @@ fn a_prompt_does_not_wait_for_a_thrumd_that_is_silent() {
 
 #[test]
 fn the_log_of_a_thrumd_that_is_silent_is_read_all_the_same() {
-    let daemon = Setup::new("laptop").prepare();
-    std::fs::create_dir_all(daemon.state()).unwrap();
-    let _held = UnixListener::bind(daemon.socket()).unwrap();
+    let (daemon, _held) = held_socket();
     std::fs::write(daemon.state().join("thrumd.log"), "Error: can't start\n").unwrap();
     let mut logs = Running::start(&Client::new(&daemon), "logs", &["daemon", "logs"]);
     assert_eq!(logs.ends(), Some(0), "{}", logs.stderr());
