@@ -107,10 +107,12 @@ fn a_removed_peer_hears_of_it_and_gets_nothing_more() {
     });
     laptop.append(["not for the server"]);
     server.append(["not for the laptop"]);
+    let before = server.status().sync.pulls_sent;
     server.ask::<thrum_api::local::PeerSync>(thrum_api::local::PeerSyncParams::default());
     eventually(SHORT, || {
-        let peers = server.status().peers;
-        holds(peers[0].state == PeerState::RemovedUs, || format!("{peers:?}"))
+        let status = server.status();
+        let asked = status.sync.pulls_sent > before && status.peers[0].next_try_at.is_some();
+        holds(asked && status.peers[0].state == PeerState::RemovedUs, || format!("{status:?}"))
     });
     assert_eq!(laptop.texts(), ["shared", "not for the server"]);
     assert_eq!(server.texts(), ["shared", "not for the laptop"]);
