@@ -50,8 +50,8 @@ pub(super) fn quarantine(
     })?;
     write.conn.execute("DELETE FROM events WHERE sequence = ?1", [int(sequence.0)])?;
     write.conn.execute(
-        "INSERT INTO gaps (sequence, event_id) VALUES (?1, ?2)",
-        params![int(sequence.0), id],
+        "INSERT INTO gaps (sequence, event_id, origin, origin_sequence) VALUES (?1, ?2, ?3, ?4)",
+        params![int(sequence.0), id, origin, origin_sequence],
     )?;
     write.state.damaged_rows += 1;
     if let Some((origin, mut row)) = write.state.origin_by_id(origin) {

@@ -16,7 +16,17 @@ const SQLITE_MIN: i32 = 3_051_003;
 
 /// Never change a step; add one, and the version before it to the migration test.
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
-pub(super) const STEPS: &[M<'_>] = &[M::up(
+pub(super) const STEPS: &[M<'_>] = &[
+    M::up(FIRST),
+    // Unknown of rows that were found damaged before.
+    M::up(
+        "ALTER TABLE gaps ADD COLUMN origin INTEGER;
+         ALTER TABLE gaps ADD COLUMN origin_sequence INTEGER;
+         CREATE INDEX gaps_by_origin ON gaps (origin, origin_sequence);",
+    ),
+];
+
+pub(super) const FIRST: &str =
     "-- High-water marks. Never derived from max(): a place is given once, even if its row goes.
     CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -82,8 +92,7 @@ pub(super) const STEPS: &[M<'_>] = &[M::up(
         bytes BLOB NOT NULL,
         at INTEGER NOT NULL
     ) STRICT;
-    CREATE INDEX quarantine_by_size ON quarantine (size);",
-)];
+    CREATE INDEX quarantine_by_size ON quarantine (size);";
 
 /// Opens the file for the writer; creates it if it doesn't exist.
 ///

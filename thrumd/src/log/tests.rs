@@ -197,9 +197,12 @@ pub(super) fn check_invariants(world: &World) {
               WHERE origin = origins.id AND origin_sequence = head + 1)",
         ),
         (
-            "forked says whether two events share a position",
+            "forked says whether two events share a position, or did before one was damaged",
             "origins WHERE forked !=
-             EXISTS (SELECT 1 FROM events WHERE origin = origins.id
+             EXISTS (SELECT 1 FROM
+                         (SELECT origin_sequence, event_id FROM events WHERE origin = origins.id
+                          UNION
+                          SELECT origin_sequence, event_id FROM gaps WHERE origin = origins.id)
                      GROUP BY origin_sequence HAVING count(*) > 1)",
         ),
         (

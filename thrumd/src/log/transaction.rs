@@ -26,7 +26,7 @@ pub(super) struct WriteTransaction<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stored {
     New {
-        /// Another event has the same position in the same origin.
+        /// Another event has the same position in the same origin, or had it before its row was damaged.
         forked: bool,
     },
     /// Held already, with the same bytes.
@@ -58,7 +58,8 @@ impl WriteTransaction<'_> {
         let id = header.event_id.ulid().to_bytes();
         let position = header.origin_sequence.0;
         // Only a position up to `top` can be taken already.
-        let forked = position <= row.top && self.is_taken(row.id, position)?;
+        let forked = (position <= row.top && self.is_taken(row.id, position)?)
+            || self.had_another(row.id, position, id)?;
         let inserted = self
             .conn
             .prepare_cached(
@@ -105,6 +106,20 @@ impl WriteTransaction<'_> {
         self.conn
             .prepare_cached("SELECT 1 FROM events WHERE origin = ?1 AND origin_sequence = ?2")?
             .exists(params![origin, int(position)])
+    }
+
+    /// Whether a row that was damaged held another event at this position. It may come back from a peer,
+    /// and until then the events that follow it belong to its history, not to that of this event.
+    fn had_another(&self, origin: i64, position: u64, event_id: Id) -> rusqlite::Result<bool> {
+        if self.state.damaged_rows == 0 {
+            return Ok(false);
+        }
+        self.conn
+            .prepare_cached(
+                "SELECT 1 FROM gaps
+                 WHERE origin = ?1 AND origin_sequence = ?2 AND event_id != ?3",
+            )?
+            .exists(params![origin, int(position), event_id])
     }
 
     /// Begins a new epoch: events written from now on are of a new origin.

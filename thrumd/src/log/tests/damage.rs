@@ -225,3 +225,26 @@ async fn a_full_database_refuses_appends_and_continues_when_there_is_space() {
     world.pull_from(&peer).await;
     check_invariants(&world);
 }
+
+#[tokio::test]
+async fn another_event_at_the_position_of_a_damaged_one_is_a_fork() {
+    // In the middle and at the end.
+    for position in [2, 3] {
+        let (world, peer, origin) = (World::new(), ids::daemon(), new_origin());
+        let events: Vec<_> = (1..=3).map(|position| foreign(origin, position)).collect();
+        world.log.apply(raw_batch(peer, &events)).await.unwrap();
+        damage(&world, position, "");
+        page(&world, LogPosition::START, 100, vec![]).await;
+        let before = world.log.heads().await.unwrap();
+        assert_eq!(before[0].origin_sequence.0, position - 1);
+        // With it the origin seems whole, and up to an event of the other history.
+        let other = foreign(origin, position);
+        world.log.apply(raw_batch(peer, &[other])).await.unwrap();
+        assert!(world.log.heads().await.unwrap().is_empty());
+        check_invariants(&world);
+        // The damaged one comes back beside it.
+        world.log.apply(raw_batch(peer, &events)).await.unwrap();
+        assert_eq!(world.log.stats().await.unwrap().events, 4);
+        check_invariants(&world);
+    }
+}

@@ -168,8 +168,8 @@ async fn nothing_is_accepted_after_close_and_closing_twice_is_fine() {
     assert_eq!(held, written);
 }
 
-/// One entry for each released version: how its databases were created.
-const EARLIER: &[&str] = &[];
+/// One entry for each earlier version: how its databases were created.
+const EARLIER: [(&str, u32); 1] = [(schema::FIRST, 1)];
 
 #[tokio::test]
 async fn a_database_of_every_earlier_version_becomes_this_one() {
@@ -189,9 +189,11 @@ async fn a_database_of_every_earlier_version_becomes_this_one() {
         shape
     };
     let latest = World::new();
-    for made in std::iter::once(&"VACUUM").chain(EARLIER) {
+    for (made, version) in std::iter::once(("VACUUM", 0)).chain(EARLIER) {
         let dir = TempDir::new().unwrap();
-        rusqlite::Connection::open(dir.path().join("log.db")).unwrap().execute_batch(made).unwrap();
+        let sql = rusqlite::Connection::open(dir.path().join("log.db")).unwrap();
+        sql.execute_batch(made).unwrap();
+        sql.pragma_update(None, "user_version", version).unwrap();
         let (log, _) = Log::open(dir.path(), ids::daemon(), true).unwrap();
         log.append(vec![draft("x")]).await.unwrap();
         assert_eq!(shape(dir.path()), shape(latest.dir.path()));
