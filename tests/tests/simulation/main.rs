@@ -61,7 +61,8 @@ const FAILED_ONCE: &[u64] = &[
     // One of two events at the same position of a forked origin was lost.
     133_063,
     // Another event took the position of a damaged one, whose history seemed whole then.
-    273_596,
+    273_596, // A peer confirmed a log as long as the one that was lost.
+    3_000_805,
 ];
 
 #[test]

@@ -107,7 +107,12 @@ async fn take(
             Decision::UpToDate => return Ok((latest, Input::Synced { peer, latest })),
             Decision::Pull { creators } => {
                 let input = Input::PullNeeded { peer, latest, creators };
-                return Ok((from.position.sequence, input));
+                // A checkpoint at the end of the sender's log, but with another event, is of a log that the
+                // sender lost. It confirms nothing of this one.
+                let of_other_log = from.position.sequence == latest
+                    && from.position.event_id != notification.latest.event_id;
+                let held = if of_other_log { Sequence::ZERO } else { from.position.sequence };
+                return Ok((held, input));
             }
         };
         let applied = log.apply(Batch { peer, epoch: None, from, events, checkpoint }).await?;

@@ -141,3 +141,24 @@ async fn a_notification_that_our_log_failed_is_pulled_later() {
     let needed = matches!(received.input, Some(Input::PullNeeded { .. }));
     assert!(needed, "{:?}", received.input);
 }
+
+#[tokio::test]
+async fn a_log_as_long_as_the_one_that_was_lost_is_not_confirmed() {
+    let dirs = [(); 3].map(|()| tempfile::TempDir::new().unwrap());
+    let [lost, theirs, ours] = dirs.each_ref().map(open);
+    let window = NotifyParams { daemon_id: theirs.daemon(), ..notification(&lost).await };
+    let heads = window.heads.clone().map(|heads| heads[..1].to_vec());
+    let latest =
+        LogPosition { sequence: Sequence(1), event_id: Some(heads.as_ref().unwrap()[0].event_id) };
+    let whole =
+        NotifyParams { latest_seq: latest.sequence, latest_id: latest.event_id, heads, ..window };
+    let received = receive(&ours, theirs.daemon(), whole).await;
+    assert_eq!(received.answer.unwrap().held_seq, Sequence(1));
+    // The same daemon with another first event.
+    let params = notification(&theirs).await;
+    let latest_id = params.heads.as_ref().map(|heads| heads[0].event_id);
+    let other = NotifyParams { latest_seq: Sequence(1), latest_id, events: None, ..params };
+    let received = receive(&ours, theirs.daemon(), other).await;
+    assert_eq!(received.answer.unwrap().held_seq, Sequence::ZERO);
+    assert!(matches!(received.input, Some(Input::PullNeeded { .. })));
+}
