@@ -18,7 +18,7 @@ const SQLITE_MIN: i32 = 3_051_003;
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 pub(super) const STEPS: &[M<'_>] = &[
     M::up(FIRST),
-    // Unknown of rows that were found damaged before.
+    // The position of each damaged row in its origin; NULL for those that were found before this step.
     M::up(
         "ALTER TABLE gaps ADD COLUMN origin INTEGER;
          ALTER TABLE gaps ADD COLUMN origin_sequence INTEGER;
@@ -26,6 +26,7 @@ pub(super) const STEPS: &[M<'_>] = &[
     ),
 ];
 
+/// The first step, and so how databases of version 1 were created.
 pub(super) const FIRST: &str =
     "-- High-water marks. Never derived from max(): a place is given once, even if its row goes.
     CREATE TABLE meta (
