@@ -25,6 +25,7 @@ mod secrets;
 mod service;
 mod silence;
 mod sync;
+mod unanswered;
 mod wire;
 
 /// A file that is no module is a test that never runs.

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
+use thrum_api::EventId;
 
 use crate::candidates;
 use crate::format::duration_argument;
@@ -19,6 +20,10 @@ pub struct SendArgs {
     /// Everyone in the project
     #[arg(long, conflicts_with = "to")]
     pub all: bool,
+    /// The id of the message, a ULID: repeating the command with the same id does not send it twice
+    /// [default: a new one]
+    #[arg(long, value_name = "ID")]
+    pub id: Option<EventId>,
 }
 
 /// Options of `thrum inbox`.

@@ -16,15 +16,19 @@ use thrum_api::Method;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::local::Health;
 use thrum_api::method::Empty;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::endpoint::{Endpoint, Endpoints};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::printer::Notice;
 use responsiveness::ResponsivenessWatch;
 
 /// How often to send a request that no daemon has read. Each restart of thrumd may lose one.
 const TRIES_MAX: u32 = 5;
+/// How long to send a request again that was not answered: for as long as a service manager may take to
+/// start the daemon again.
+const REPEAT_TIMEOUT: Duration = Duration::from_secs(10);
+const REPEAT_INTERVAL: Duration = Duration::from_millis(100);
 /// Limit for the answer to `health`, after which the daemon counts as unresponsive.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -75,6 +79,28 @@ impl Client {
     /// When the connection breaks, the answer is invalid, or thrumd refuses.
     pub async fn call<M: Method>(&mut self, params: &M::Params) -> Result<M::Result, Error> {
         self.watched_call(self.ask::<M>(params)).await
+    }
+
+    /// Calls a method that has the same effect if it is executed twice. If the connection breaks before the
+    /// answer, the call is repeated until a daemon answers.
+    ///
+    /// # Errors
+    /// As [`Client::call`]; [`Error::Broken`] if no daemon answered in time. The call may have been executed.
+    pub async fn call_again<M: Method>(&mut self, params: &M::Params) -> Result<M::Result, Error> {
+        let broken = match self.call::<M>(params).await {
+            Err(error @ Error::Broken { .. }) => error,
+            answer => return answer,
+        };
+        let begin = Instant::now();
+        while begin.elapsed() < REPEAT_TIMEOUT {
+            sleep(REPEAT_INTERVAL).await;
+            match self.call::<M>(params).await {
+                // It has not been started again, or has ended again.
+                Err(error) if error.kind() == Kind::Unreachable => {}
+                answer => return answer,
+            }
+        }
+        Err(broken)
     }
 
     async fn watched_call<T>(&self, call: impl Future<Output = T>) -> T {

@@ -96,7 +96,7 @@ pub async fn mark_read(
         return Ok(());
     }
     let params = MarkReadParams { agent: agent.to_owned(), event_ids };
-    client.call::<MessageMarkRead>(&params).await.map(|_| ())
+    client.call_again::<MessageMarkRead>(&params).await.map(|_| ())
 }
 
 /// A message for people: sender, machine, time, text.

@@ -1,6 +1,8 @@
 use serde::Serialize;
+use thrum_api::EventId;
 use thrum_api::limits::{EVENT_MAX_BYTES, RECIPIENTS_MAX};
 use thrum_api::local::{MessageSend, MessageSendParams, MessageSendResult};
+use ulid::Ulid;
 
 use crate::cli::SendArgs;
 use crate::context::{Context, agent_name};
@@ -20,7 +22,7 @@ struct Sent<'a> {
 /// `thrum send`
 pub async fn run(args: SendArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let from = context.agent()?;
-    let all = args.all;
+    let (all, event_id) = (args.all, args.id.unwrap_or_else(new_id));
     let (to, message) = recipients(args)?;
     let text = if message == "-" {
         let text = read_all(EVENT_MAX_BYTES)?;
@@ -32,8 +34,14 @@ pub async fn run(args: SendArgs, context: &mut Context<'_>) -> Result<(), Error>
         return Err(Error::usage("the message is empty", "thrum send NAME \"MESSAGE\""));
     }
     let project = context.project()?;
-    let params = MessageSendParams { from, to, all, text, project, event_id: None };
-    let result = context.daemon().await?.call::<MessageSend>(&params).await?;
+    let params = MessageSendParams { from, to, all, text, project, event_id: Some(event_id) };
+    let mut client = context.daemon().await?;
+    let sending = client.call_again::<MessageSend>(&params);
+    let waiting = "Waiting for thrumd to confirm the message.";
+    let result = match context.printer.note_if_slow(waiting, sending).await {
+        Err(Error::Broken { source, .. }) => return Err(Error::Unconfirmed { event_id, source }),
+        answer => answer?,
+    };
 
     let MessageSendParams { from, to, project, .. } = params;
     if !result.unknown.is_empty() {
@@ -48,10 +56,17 @@ pub async fn run(args: SendArgs, context: &mut Context<'_>) -> Result<(), Error>
     context.printer.done(&sent, &text)
 }
 
+/// The id of a new message. Chosen here, so that a message that is sent again because no answer came is
+/// stored once.
+#[expect(clippy::disallowed_methods, reason = "thrumd::ids is for ids that thrumd chooses")]
+fn new_id() -> EventId {
+    EventId::from_ulid(Ulid::generate())
+}
+
 /// Splits the arguments into recipients and message: the last word is the message.
 fn recipients(args: SendArgs) -> Result<(Vec<String>, String), Error> {
     const HINT: &str = "thrum send NAME \"MESSAGE\", or thrum send --all \"MESSAGE\"";
-    let SendArgs { mut words, to, all } = args;
+    let SendArgs { mut words, to, all, id: _ } = args;
     let Some(message) = words.pop() else {
         return Err(Error::usage("there is no message", HINT));
     };
@@ -86,7 +101,7 @@ mod tests {
 
     fn args(words: &[&str], to: &[&str], all: bool) -> SendArgs {
         let owned = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
-        SendArgs { words: owned(words), to: owned(to), all }
+        SendArgs { words: owned(words), to: owned(to), all, id: None }
     }
 
     #[test]

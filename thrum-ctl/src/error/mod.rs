@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 
 use thrum_api::envelope::AnswerError;
-use thrum_api::{ErrorCode, RpcError};
+use thrum_api::local::{PeerJoin, PeerRemove};
+use thrum_api::{ErrorCode, EventId, Method as _, RpcError};
 
 pub use exit_output::ExitOutput;
 
@@ -108,6 +109,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A message was handed over, and no answer came: it may be in the log.
+    #[error("the connection to thrumd broke before it confirmed the message")]
+    Unconfirmed {
+        /// The message's event.
+        event_id: EventId,
+        /// What broke it.
+        #[source]
+        source: io::Error,
+    },
     /// The answer is not in thrumd's format.
     #[error("the answer to {method} is not in thrumd's format (HTTP status {status})")]
     Answer {
@@ -194,6 +204,7 @@ impl Error {
             | Self::Died { .. }
             | Self::Connect { .. }
             | Self::Broken { .. }
+            | Self::Unconfirmed { .. }
             | Self::Answer { .. } => Kind::Unreachable,
             Self::Refused(error) if error.code == ErrorCode::STOPPING => Kind::Unreachable,
             Self::NotPermitted { .. } => Kind::NotPermitted,
@@ -216,6 +227,7 @@ impl Error {
             Self::NotPermitted { .. } => "not_permitted",
             Self::Connect { .. } => "not_reachable",
             Self::Broken { .. } => "connection_broken",
+            Self::Unconfirmed { .. } => "unconfirmed",
             Self::Answer { .. } => "not_a_thrumd",
             Self::Refused(error) => return rpc::word(error.code),
             Self::Io { .. } => "io",
@@ -238,7 +250,14 @@ impl Error {
             | Self::NotPermitted { hint, .. }
             | Self::Failed { hint, .. } => Some(hint.clone()),
             Self::Refused(error) => rpc::hint(error),
+            Self::Broken { method: PeerJoin::NAME | PeerRemove::NAME, .. } => Some(
+                "it may have been done: thrum peer list; why it broke: thrum daemon logs -n 50"
+                    .to_owned(),
+            ),
             Self::Broken { .. } => Some("see why: thrum daemon logs -n 50".to_owned()),
+            Self::Unconfirmed { event_id, .. } => Some(format!(
+                "it may have been sent; the same command with --id {event_id} never sends it twice"
+            )),
             Self::Answer { .. } => Some(rpc::VERSIONS_DIFFER.to_owned()),
             Self::EndedAtOnce { source, .. } => Some(
                 source.hint.clone().unwrap_or_else(|| "see the log: thrum daemon logs".to_owned()),
