@@ -86,7 +86,11 @@ pub async fn wait_for_answer(
             return Ok(health);
         }
         if let Some(status) = status {
-            let source = ExitOutput::of(&exit_output(log, log_start));
+            let written = exit_output(log, log_start);
+            let source = match written.trim() {
+                "" if is_full(log) => ExitOutput::full_disk(log),
+                written => ExitOutput::of(written),
+            };
             return Err(Error::EndedAtOnce { status, source });
         }
         sleep(POLL_INTERVAL).await;
@@ -112,6 +116,13 @@ fn exit_output(log: &Path, start: u64) -> String {
         Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+}
+
+/// Whether the disk has no space for a line of this log.
+fn is_full(log: &Path) -> bool {
+    const LINE_BYTES: u64 = 4096;
+    let left = |stat: rustix::fs::StatVfs| stat.f_bavail.saturating_mul(stat.f_frsize);
+    rustix::fs::statvfs(log).is_ok_and(|stat| left(stat) < LINE_BYTES)
 }
 
 /// Whether the process is running. A zombie is not.

@@ -16,6 +16,7 @@ pub(crate) mod rpc;
 pub mod service;
 pub(crate) mod statefile;
 pub(crate) mod stop_limits;
+pub mod storage;
 pub mod sync;
 pub mod tailnet;
 #[cfg(test)]

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
     if matches.get_flag("check-config") {
         return ExitCode::SUCCESS;
     }
+    let state_dir = config.state_dir.clone();
     service::log_to_stderr(&config.log);
     service::exit_on_panic();
     let ended = if matches.get_flag("reset-identity") {
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(code) => code,
-        Err(error) => fail(&error, error.exit_code(), ""),
+        Err(error) => fail(&error, error.exit_code(), &error.next(&state_dir).unwrap_or_default()),
     }
 }
 

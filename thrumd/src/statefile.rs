@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock;
+use crate::storage::StorageFault;
 
 /// Far more than a state file ever holds; a larger one is not ours.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -58,6 +59,19 @@ pub enum StateFileError {
         #[source]
         cause: serde_json::Error,
     },
+}
+
+impl StateFileError {
+    /// What a person can do about it, if it is a fault of the storage.
+    pub fn next(&self) -> Option<String> {
+        let (Self::Read { path, cause }
+        | Self::Unsynced { path, cause }
+        | Self::Write { path, cause, .. }) = self
+        else {
+            return None;
+        };
+        Some(StorageFault::of_io(cause).next(path))
+    }
 }
 
 /// A state file. This process is its only writer, because it has locked the directory.

@@ -28,6 +28,16 @@ impl Tmpfs {
         Ok(Self { folder })
     }
 
+    /// Mounts it read-only.
+    ///
+    /// # Panics
+    /// When a file on it is open for writing.
+    pub fn make_read_only(&self) {
+        let words = ["-o", "remount,ro"];
+        let done = Command::new("mount").args(words).arg(self.folder.path()).status().unwrap();
+        assert!(done.success(), "{done}");
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.folder.path()

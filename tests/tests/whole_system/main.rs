@@ -24,6 +24,7 @@ mod protocol;
 mod secrets;
 mod service;
 mod silence;
+mod storage;
 mod sync;
 mod unanswered;
 mod wire;

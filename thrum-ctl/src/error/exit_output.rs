@@ -1,5 +1,7 @@
 //! The output of a daemon that ended during its start.
 
+use std::path::Path;
+
 /// What a daemon wrote before it ended.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
@@ -9,6 +11,14 @@ pub struct ExitOutput {
 }
 
 impl ExitOutput {
+    /// Of a daemon that could not even write to its log.
+    pub fn full_disk(log: &Path) -> Self {
+        let text = format!("it wrote nothing: the disk with {} is full", log.display());
+        let folder = log.parent().unwrap_or(log).display();
+        let hint = format!("free some space (how much there is: df -h {folder}), then try again");
+        Self { text, hint: Some(hint) }
+    }
+
     /// The error and hint that the daemon printed, or else its last lines.
     pub fn of(written: &str) -> Self {
         const LINES: usize = 10;

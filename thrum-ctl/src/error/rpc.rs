@@ -29,7 +29,7 @@ pub(super) fn hint(error: &RpcError) -> Option<String> {
         ErrorCode::UNREACHABLE => {
             "check that the other machine is on and its daemon runs; there: thrum daemon status"
         }
-        ErrorCode::STORAGE => "free space or repair the disk, then try again",
+        ErrorCode::STORAGE => "see what is wrong: thrum doctor",
         ErrorCode::PAIRING_BUSY => "first finish or cancel the other `thrum peer add`",
         ErrorCode::STOPPING => "start it again: thrum daemon start",
         _ => return None,

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::disk::DiskFailure;
 use super::errors;
 use super::network::Network;
 use crate::agents::Agents;
@@ -39,8 +38,6 @@ pub struct AdminContext {
     pub network: Network,
     /// Problems that were found at start.
     pub found: Vec<Problem>,
-    /// The last write that the disk refused, until a write succeeds.
-    pub disk: DiskFailure,
     /// Requests of local programs. They run to their end here, even if their caller disconnects.
     pub handlers: TaskTracker,
     /// Cancelled when the daemon stops.

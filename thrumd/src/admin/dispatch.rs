@@ -61,9 +61,8 @@ methods! { context, params, disconnected;
     Status => { let Empty {} = params; status::status(context) };
     Shutdown => { let Empty {} = params; shutdown(context) };
     EventAppend => async {
-        let outcome = context.log.append(params.events).await.map_err(errors::log);
-        context.disk.record(&outcome);
-        outcome.map(|appended| AppendResult { appended })
+        let appended = context.log.append(params.events).await.map_err(errors::log)?;
+        Ok(AppendResult { appended })
     };
     EventList => async { context.log.list(params).await.map_err(errors::log) };
     MessageSend => messages::send(context, params);

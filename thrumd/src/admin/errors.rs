@@ -13,13 +13,20 @@ pub fn log(error: LogError) -> RpcError {
     let code = match error.kind() {
         LogErrorKind::Invalid => ErrorCode::INVALID_PARAMS,
         LogErrorKind::TooLarge => ErrorCode::TOO_LARGE,
-        LogErrorKind::StorageFull | LogErrorKind::Storage => ErrorCode::STORAGE,
+        LogErrorKind::Storage => ErrorCode::STORAGE,
         LogErrorKind::Stopping => ErrorCode::STOPPING,
     };
     // A caller's mistake is explained in full; a failure of ours is explained in the log only.
     match code {
         ErrorCode::INVALID_PARAMS => RpcError::new(code, Chain(&error).to_string()),
-        _ => answer(code, &error),
+        _ => with_next(answer(code, &error), error.next()),
+    }
+}
+
+fn with_next(error: RpcError, next: Option<String>) -> RpcError {
+    match next {
+        Some(next) => error.hint(next),
+        None => error,
     }
 }
 
@@ -32,7 +39,10 @@ pub fn agents(error: AgentsError) -> RpcError {
 
 pub fn registry(error: RegistryError) -> RpcError {
     match error {
-        RegistryError::File(_) => answer(ErrorCode::STORAGE, &error),
+        RegistryError::File(ref cause) => {
+            let next = cause.next();
+            with_next(answer(ErrorCode::STORAGE, &error), next)
+        }
         RegistryError::Interrupted(_) => answer(ErrorCode::INTERNAL, &error),
         RegistryError::Unknown { .. } | RegistryError::Ambiguous { .. } => {
             let error = answer(ErrorCode::NOT_FOUND, &error);

@@ -13,9 +13,7 @@ pub async fn send(
     context: &AdminContext,
     params: MessageSendParams,
 ) -> Result<MessageSendResult, RpcError> {
-    let outcome = context.agents.send(params).await.map_err(errors::agents);
-    context.disk.record(&outcome);
-    outcome
+    context.agents.send(params).await.map_err(errors::agents)
 }
 
 /// `message.inbox`

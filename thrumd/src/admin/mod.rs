@@ -3,7 +3,6 @@
 mod connections;
 mod connectivity;
 mod context;
-mod disk;
 mod dispatch;
 mod errors;
 mod events;
@@ -24,7 +23,6 @@ mod status_line;
 mod tests;
 
 pub use context::AdminContext;
-pub use disk::DiskFailure;
 pub use http::serve;
 pub use inherited::InheritedSocket;
 pub use network::{Network, NetworkParts, PeerNetwork};

@@ -8,7 +8,7 @@ use crate::config::SyncMode;
 use crate::log::LogStats;
 
 /// Every problem there is now.
-pub fn problems(
+pub async fn problems(
     context: &AdminContext,
     peers: &[PeerStatus],
     stats: &Result<LogStats, RpcError>,
@@ -16,11 +16,13 @@ pub fn problems(
     let mut problems = Vec::new();
     if let Err(error) = stats {
         let message = format!("the log can't be read: {}", error.message);
-        problems.push(Problem::new("log", message, None, Some("thrum daemon logs")));
+        let next = error.member("hint").and_then(|hint| hint.as_str());
+        problems.push(Problem::new("log", message, None, next.or(Some("thrum daemon logs"))));
     }
-    if let Some((since, message)) = context.disk.current() {
-        let message = format!("events can't be written: {message}");
-        problems.push(Problem::new("disk", message, Some(since), Some("df -h")));
+    if let Some(failure) = context.log.write_failure().await {
+        let message = format!("events can't be written: {}", failure.message);
+        let (id, next) = (failure.fault.check(), failure.next.as_deref());
+        problems.push(Problem::new(id, message, Some(failure.since), next));
     }
     problems.extend(context.found.iter().cloned());
     match obstacle(context, peers) {

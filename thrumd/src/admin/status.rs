@@ -18,7 +18,7 @@ use crate::tailnet::Presence;
 pub async fn health(context: &AdminContext) -> Result<HealthResult, RpcError> {
     let peers = peers(context).await;
     let stats = context.log.stats().await.map_err(errors::log);
-    let troubled = !problems(context, &peers, &stats).is_empty();
+    let troubled = !problems(context, &peers, &stats).await.is_empty();
     let head = context.log.head();
     let now = clock::now();
     let in_short = peers.iter().map(|peer| PeerSummary {
@@ -51,7 +51,7 @@ pub async fn status(context: &AdminContext) -> Result<StatusResult, RpcError> {
     let peers = peers(context).await;
     // A failure becomes a problem in the list; it doesn't hide the rest.
     let stats = context.log.stats().await.map_err(errors::log);
-    let problems = problems(context, &peers, &stats);
+    let problems = problems(context, &peers, &stats).await;
     let stats = stats.unwrap_or_default();
     let head = context.log.head();
     Ok(StatusResult {

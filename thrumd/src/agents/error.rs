@@ -1,6 +1,6 @@
 //! Errors of messages and views.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thrum_api::limits::RECIPIENTS_MAX;
@@ -9,6 +9,7 @@ use thrum_api::{ErrorCode, RpcError};
 
 use crate::log::{LogError, LogErrorKind};
 use crate::report::Chain;
+use crate::storage::StorageFault;
 
 /// What went wrong with a message or in a view.
 #[derive(Debug, thiserror::Error)]
@@ -46,14 +47,14 @@ pub enum AgentsError {
         source: Box<LogError>,
     },
     /// `views.db` can't be created, or its old file not be removed.
-    #[error("could not open {}", path.display())]
+    #[error("could not open views.db: {}", StorageFault::of_io(source).text(path))]
     File {
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
     /// `views.db` can't be opened.
-    #[error("could not open {}", path.display())]
+    #[error("could not open views.db: {}", StorageFault::of_sqlite(source, path).text(path))]
     Open {
         path: PathBuf,
         #[source]
@@ -70,7 +71,7 @@ pub enum AgentsError {
     #[error("could not start the thread of the views")]
     Thread(#[source] std::io::Error),
     /// A query or change in `views.db` failed.
-    #[error("could not {doing} in views.db")]
+    #[error("could not {doing}: {}", StorageFault::of_code(source).text(Path::new("views.db")))]
     Views {
         doing: &'static str,
         #[source]
@@ -88,10 +89,27 @@ impl AgentsError {
     /// Whether the file itself is damaged: then it is replaced and rebuilt from the log.
     pub(super) fn is_damage(&self) -> bool {
         let (Self::Open { source, .. } | Self::Views { source, .. }) = self else { return false };
-        matches!(
-            source.sqlite_error_code(),
-            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
-        )
+        StorageFault::of_code(source) == StorageFault::Damaged
+    }
+
+    /// What a person can do about it, if it is a fault of the storage.
+    pub fn next(&self) -> Option<String> {
+        let (fault, path) = match self {
+            Self::Log { source, .. } => return source.next(),
+            Self::Behind(cause) => return cause.next(),
+            Self::File { path, source } | Self::MoveAside { path, source } => {
+                (StorageFault::of_io(source), path.as_path())
+            }
+            Self::Open { path, source } => (StorageFault::of_sqlite(source, path), path.as_path()),
+            Self::Views { source, .. } => (StorageFault::of_code(source), Path::new("views.db")),
+            _ => return None,
+        };
+        Some(match fault {
+            StorageFault::Damaged => {
+                "try again: thrumd makes a new file from the log by itself".to_owned()
+            }
+            fault => fault.next(path),
+        })
     }
 
     /// The answer to a caller on this machine. Causes that only the daemon's operator can use are left
@@ -102,10 +120,10 @@ impl AgentsError {
             Self::NoRecipient => error.hint("name agents, or send to all of the project"),
             Self::AllAndSome => error.hint("either name recipients or send to all, not both"),
             Self::TooLarge { .. } => error.hint("put the text into a file and send its path"),
-            Self::File { .. } | Self::Open { .. } | Self::MoveAside { .. } | Self::Views { .. } => {
-                error.hint("check the free space and the permissions of the state directory")
-            }
-            _ => error,
+            _ => match self.next() {
+                Some(next) => error.hint(next),
+                None => error,
+            },
         }
     }
 
@@ -121,7 +139,7 @@ impl AgentsError {
             Self::Log { source, .. } => match source.kind() {
                 LogErrorKind::Invalid => ErrorCode::INVALID_PARAMS,
                 LogErrorKind::TooLarge => ErrorCode::TOO_LARGE,
-                LogErrorKind::Storage | LogErrorKind::StorageFull => ErrorCode::STORAGE,
+                LogErrorKind::Storage => ErrorCode::STORAGE,
                 LogErrorKind::Stopping => ErrorCode::STOPPING,
             },
             Self::Behind(cause) => cause.code(),

@@ -7,6 +7,8 @@ use thrum_api::EventId;
 use thrum_api::limits::{APPEND_MAX_EVENTS, EVENT_MAX_BYTES};
 use thrum_api::names::NameError;
 
+use crate::storage::StorageFault;
+
 /// An error of the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -52,27 +54,6 @@ pub enum LogError {
         /// The latest version known here.
         known: i64,
     },
-    /// The file is not a database, or is damaged.
-    #[error(
-        "{} is damaged or not a database; restore it from a backup, or move it away: thrumd then creates a new one and gets the events back from the peers",
-        .path.display()
-    )]
-    Damaged {
-        /// The database.
-        path: PathBuf,
-        /// SQLite's message.
-        #[source]
-        source: SqliteError,
-    },
-    /// The database can't be opened.
-    #[error("can't open {}", .path.display())]
-    Open {
-        /// The database.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: SqliteError,
-    },
     /// A database of an earlier version can't be migrated.
     #[error("can't migrate {} to this version's schema", .path.display())]
     Migrate {
@@ -103,24 +84,15 @@ pub enum LogError {
         /// The id.
         event_id: EventId,
     },
-    /// The disk is full.
-    #[error("can't {action}: the disk with {} is full; free some space, thrumd then continues by itself", .path.display())]
-    DiskFull {
-        /// What was tried.
-        action: &'static str,
-        /// The database.
-        path: PathBuf,
-        /// SQLite's message.
-        #[source]
-        source: SqliteError,
-    },
-    /// The disk or the database failed.
-    #[error("can't {action}: {} failed", .path.display())]
+    /// The database can't be opened, read or written.
+    #[error("can't {action}: {}", .fault.text(.path))]
     Storage {
         /// What was tried.
         action: &'static str,
         /// The database.
         path: PathBuf,
+        /// What is wrong.
+        fault: StorageFault,
         /// SQLite's message.
         #[source]
         source: SqliteError,
@@ -166,8 +138,6 @@ pub enum LogErrorKind {
     Invalid,
     /// An event over its limit.
     TooLarge,
-    /// The disk is full; a retry may succeed later.
-    StorageFull,
     /// The disk, the database or a thread failed.
     Storage,
     /// The daemon is stopping.
@@ -180,13 +150,10 @@ impl LogError {
         match self {
             Self::TooMany { .. } | Self::Name(_) | Self::IdTaken { .. } => LogErrorKind::Invalid,
             Self::TooLarge { .. } => LogErrorKind::TooLarge,
-            Self::DiskFull { .. } => LogErrorKind::StorageFull,
             Self::InUse { .. }
             | Self::File { .. }
             | Self::OldSqlite { .. }
             | Self::NewerSchema { .. }
-            | Self::Damaged { .. }
-            | Self::Open { .. }
             | Self::Migrate { .. }
             | Self::Storage { .. }
             | Self::Died { .. } => LogErrorKind::Storage,
@@ -194,15 +161,28 @@ impl LogError {
         }
     }
 
-    pub(super) fn storage(action: &'static str, path: &Path, source: rusqlite::Error) -> Self {
-        let path = path.to_owned();
-        let full = source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
-        let source = SqliteError(source);
-        if full {
-            Self::DiskFull { action, path, source }
-        } else {
-            Self::Storage { action, path, source }
+    /// What is wrong with the storage, if that is the error.
+    pub fn fault(&self) -> Option<StorageFault> {
+        match self {
+            Self::Storage { fault, .. } => Some(*fault),
+            Self::File { source, .. } => Some(StorageFault::of_io(source)),
+            _ => None,
         }
+    }
+
+    /// What a person can do about it, if known.
+    pub fn next(&self) -> Option<String> {
+        match self {
+            Self::Storage { path, .. } | Self::File { path, .. } => {
+                self.fault().map(|fault| fault.next(path))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn storage(action: &'static str, path: &Path, source: rusqlite::Error) -> Self {
+        let fault = StorageFault::of_sqlite(&source, path);
+        Self::Storage { action, path: path.to_owned(), fault, source: source.into() }
     }
 }
 

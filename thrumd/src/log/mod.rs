@@ -31,11 +31,12 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use thrum_api::local::{Appended, EventListParams, EventListResult};
-use thrum_api::{DaemonId, Draft, Head, LogPosition};
+use thrum_api::{DaemonId, Draft, Head, LogPosition, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use environment::Environment;
@@ -48,12 +49,33 @@ pub(crate) use types::LogStats;
 pub use types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
 
 use crate::report::Chain;
+use crate::storage::StorageFault;
 
 use error::Failed;
 use lookup::ReadResult;
 use readers::Readers;
 use transaction::WriteTransaction;
 use writer::{ClosureTask, Job, Priority, Writer};
+
+/// The action of an empty transaction, which proves only that the writer answers and gets its lock.
+const PULSE: &str = "begin a transaction";
+/// The action of the smallest transaction that writes.
+const TOUCH: &str = "write to the log";
+/// How long `status` waits for the answer to whether the log can be written. SQLite waits 2 s for a lock.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why writes to the log fail.
+#[derive(Debug, Clone)]
+pub(crate) struct WriteFailure {
+    /// When the first of them failed.
+    pub since: Timestamp,
+    /// The error of the last one.
+    pub message: String,
+    /// What is wrong.
+    pub fault: StorageFault,
+    /// What a person can do.
+    pub next: Option<String>,
+}
 
 /// The log. Clones share it. Every call that can fail does so when the disk fails or the log is closed;
 /// other reasons are in its documentation.
@@ -69,6 +91,8 @@ struct Inner {
     head: watch::Receiver<LogHead>,
     readers: Arc<Readers>,
     damaged_rows: watch::Sender<()>,
+    /// Why writes fail, until one succeeds.
+    failure: Mutex<Option<WriteFailure>>,
     /// None after `close` has joined it.
     writer: Mutex<Option<JoinHandle<Result<(), LogError>>>>,
 }
@@ -116,7 +140,9 @@ impl Log {
         let readers = Arc::new(Readers::new(path.clone()));
         let writer = Mutex::new(Some(thread));
         let damaged_rows = watch::Sender::new(());
-        let inner = Arc::new(Inner { daemon, path, jobs, head, readers, damaged_rows, writer });
+        let failure = Mutex::default();
+        let inner =
+            Arc::new(Inner { daemon, path, jobs, head, readers, damaged_rows, failure, writer });
         Ok((Self { inner }, expected && !is_there))
     }
 
@@ -235,13 +261,34 @@ impl Log {
         self.inner.readers.read("read the figures of the log", read).await
     }
 
-    /// Waits for an empty job of the writer thread: proof that it works (watchdog).
+    /// Waits for an empty job of the writer thread: proof that it works (watchdog). A disk that fails does
+    /// not end the thread.
     ///
     /// # Errors
     /// When the writer has ended.
     pub async fn pulse(&self) -> Result<(), LogError> {
-        self.write(Priority::Local, "reach the writer", 0, |_: &mut WriteTransaction<'_>| Ok(()))
-            .await
+        match self.write(Priority::Local, PULSE, 0, |_: &mut WriteTransaction<'_>| Ok(())).await {
+            Err(error @ (LogError::Died { .. } | LogError::Stopping)) => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Why the log can't be written now; None if it can. After a failed write a small one is tried: an empty
+    /// transaction would not notice a full disk.
+    pub async fn write_failure(&self) -> Option<WriteFailure> {
+        let probe = async {
+            if self.inner.failure.lock().is_none() {
+                return self.pulse().await;
+            }
+            let touch = |write: &mut WriteTransaction<'_>| {
+                write.state.meta_mut();
+                Ok(())
+            };
+            self.write(Priority::Local, TOUCH, 0, touch).await
+        };
+        // What failed is in `failure`. A disk that hangs must not make `status` hang.
+        let _in_time = tokio::time::timeout(PROBE_LIMIT, probe).await;
+        self.inner.failure.lock().clone()
     }
 
     /// Writes what is queued, checkpoints the WAL and ends the writer thread. The second call does
@@ -301,6 +348,23 @@ impl Log {
         let task = Box::new(ClosureTask { action, work, result: None, reply });
         let job = Job::Task { priority, bytes, task };
         self.inner.jobs.send(job).await.map_err(|_| LogError::Stopping)?;
-        answer.await.map_err(|_| LogError::Died { thread: "writer" })?
+        let outcome = answer.await.map_err(|_| LogError::Died { thread: "writer" })?;
+        self.note(action, &outcome);
+        outcome
+    }
+
+    /// Remembers whether writes fail, for `status`.
+    fn note<T>(&self, action: &'static str, outcome: &Result<T, LogError>) {
+        let mut failure = self.inner.failure.lock();
+        match outcome {
+            Ok(_) if action != PULSE => *failure = None,
+            Ok(_) => {}
+            Err(error) => {
+                let Some(fault) = error.fault() else { return };
+                let since = failure.take().map_or_else(crate::clock::now, |before| before.since);
+                let (message, next) = (error.to_string(), error.next());
+                *failure = Some(WriteFailure { since, message, fault, next });
+            }
+        }
     }
 }

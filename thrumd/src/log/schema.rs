@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
 use super::error::LogError;
@@ -140,9 +140,12 @@ pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), LogError
     )
     .map_err(failed)?;
     conn.set_prepared_statement_cache_capacity(64);
-    MIGRATIONS
-        .to_latest(conn)
-        .map_err(|source| LogError::Migrate { path: path.into(), source: Box::new(source) })
+    MIGRATIONS.to_latest(conn).map_err(|source| match source {
+        rusqlite_migration::Error::RusqliteError { err, .. } => {
+            LogError::storage("migrate the log to this version's schema", path, err)
+        }
+        source => LogError::Migrate { path: path.into(), source: Box::new(source) },
+    })
 }
 
 /// Opens the database for a reader.
@@ -159,11 +162,5 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
 }
 
 pub(super) fn open_error(path: &Path, source: rusqlite::Error) -> LogError {
-    match source.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            LogError::Damaged { path: path.into(), source: source.into() }
-        }
-        Some(ErrorCode::DiskFull) => LogError::storage("open the log", path, source),
-        _ => LogError::Open { path: path.into(), source: source.into() },
-    }
+    LogError::storage("open the log", path, source)
 }

@@ -1,12 +1,13 @@
 //! Errors of the start.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::admin::SocketError;
 use crate::agents::AgentsError;
 use crate::log::LogError;
 use crate::peer::{IdentityError, RegistryError};
+use crate::storage::StorageFault;
 use crate::tailnet::TailnetError;
 use crate::tailnet::private::ChildError;
 
@@ -71,6 +72,17 @@ boxed! {
 }
 
 impl ServiceError {
+    /// What a person can do about it, if it is a fault of the storage under this state directory.
+    pub fn next(&self, state_dir: &Path) -> Option<String> {
+        let known = match self {
+            Self::Log(error) => error.next(),
+            Self::Agents(error) => error.next(),
+            _ => None,
+        };
+        let of_system = || Some(StorageFault::of_chain(self)?.next(state_dir));
+        known.or_else(of_system)
+    }
+
     /// The exit code. A service manager must not retry after 64 (`EX_USAGE` of sysexits.h), the
     /// settings must be changed, and 65 (`EX_DATAERR`), the database belongs to a newer thrumd.
     pub fn exit_code(&self) -> u8 {

@@ -11,9 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{ServiceError, readiness, shutdown};
-use crate::admin::{
-    self, AdminContext, DiskFailure, InheritedSocket, LocalSocket, Network, NetworkParts,
-};
+use crate::admin::{self, AdminContext, InheritedSocket, LocalSocket, Network, NetworkParts};
 use crate::agents::Agents;
 use crate::config::{Config, SyncMode};
 use crate::log::{Lock, Log};
@@ -115,7 +113,6 @@ impl Daemon {
             registry,
             pairing,
             network,
-            disk: DiskFailure::default(),
             handlers: TaskTracker::new(),
             stop: CancellationToken::new(),
         };

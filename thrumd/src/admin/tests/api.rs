@@ -8,11 +8,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 use thrum_api::limits::LOCAL_BODY_MAX_BYTES;
-use thrum_api::{ErrorCode, RpcError, local};
+use thrum_api::local;
 
 use super::client::{self, Running, read};
+use crate::admin::dispatch;
 use crate::admin::http;
-use crate::admin::{DiskFailure, dispatch};
 use crate::service::Daemon;
 
 #[test]
@@ -20,20 +20,6 @@ fn every_method_of_the_contract_is_answered() {
     let contract: BTreeSet<&str> = local::ALL.iter().map(|method| method.name).collect();
     let answered: BTreeSet<&str> = dispatch::NAMES.iter().copied().collect();
     assert_eq!(answered, contract);
-}
-
-#[test]
-fn a_refusing_disk_is_remembered_until_a_write_succeeds() {
-    let disk = DiskFailure::default();
-    let refused = |code, text| Err::<(), _>(RpcError::new(code, text));
-    disk.record(&refused(ErrorCode::INVALID_PARAMS, "no type"));
-    assert_eq!(disk.current(), None, "the caller's fault is not the disk's");
-    disk.record(&refused(ErrorCode::STORAGE, "full"));
-    let (since, _) = disk.current().unwrap();
-    disk.record(&refused(ErrorCode::STORAGE, "still full"));
-    assert_eq!(disk.current(), Some((since, "still full".to_owned())));
-    disk.record(&Ok(()));
-    assert_eq!(disk.current(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

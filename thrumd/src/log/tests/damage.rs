@@ -207,10 +207,10 @@ async fn a_full_database_refuses_appends_and_continues_when_there_is_space() {
         draft
     };
     let full = world.log.append(vec![large()]).await.unwrap_err();
-    assert_eq!(full.kind(), LogErrorKind::StorageFull);
+    assert_eq!(full.fault(), Some(StorageFault::Full));
     assert!(full.to_string().contains("disk") && full.to_string().contains("log.db"), "{full}");
     let batch = batch(peer.daemon, peer.all().await, Some(peer.log.head().position));
-    assert_eq!(world.log.apply(batch).await.unwrap_err().kind(), LogErrorKind::StorageFull);
+    assert_eq!(world.log.apply(batch).await.unwrap_err().fault(), Some(StorageFault::Full));
     assert_eq!(world.log.checkpoint(peer.daemon).await.unwrap().position, LogPosition::START);
     assert_eq!(world.log.head().position.sequence, Sequence(3));
 

@@ -81,7 +81,7 @@ fn a_transaction_that_fails_leaves_nothing_behind() {
     pages(&store, 1);
     let large = draft(&"x".repeat(100_000));
     let full = store.append(std::slice::from_ref(&large)).unwrap_err();
-    assert_eq!(full.kind(), LogErrorKind::StorageFull);
+    assert_eq!(full.fault(), Some(StorageFault::Full));
     assert_eq!((store.head(), texts(&mut store)), (head, before));
     pages(&store, 10_000);
     let written = store.append(&[large]).unwrap()[0];

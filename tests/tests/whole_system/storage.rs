@@ -1,0 +1,142 @@
+//! What the storage under a daemon does, and how each of its faults is told from the others.
+
+use std::process::Stdio;
+
+use rusqlite::Connection;
+use tests::harness::{Client, Daemon, Ran, SHORT, Setup, Tmpfs, eventually, holds, skip};
+use thrum_api::ErrorCode;
+
+/// Whether `thrum doctor` shows this check as failed.
+#[track_caller]
+fn doctor_fails(daemon: &Daemon, id: &str) -> bool {
+    let ran = daemon.thrum(&["doctor", "--json"]);
+    let json = ran.json();
+    let checks = json["checks"].as_array().unwrap();
+    checks.iter().any(|check| check["id"] == id && check["state"] == "fail")
+}
+
+fn send(daemon: &Daemon) -> Ran {
+    Client::new(daemon).env("THRUM_AGENT", "planner").run(&["send", "coder", "hello"])
+}
+
+/// What thrumd writes when it can't start.
+fn refused_start(daemon: &Daemon) -> String {
+    let ended = daemon.command().stderr(Stdio::piped()).output().unwrap();
+    assert!(!ended.status.success(), "{ended:?}");
+    String::from_utf8_lossy(&ended.stderr).into_owned()
+}
+
+#[test]
+fn a_locked_database_is_told_from_a_broken_disk_and_ends_with_the_lock() {
+    let daemon = Daemon::start("laptop");
+    send(&daemon).exits(0);
+    let other = Connection::open(daemon.state().join("log.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = send(&daemon).exits(1);
+    assert!(refused.stderr.contains("another program has locked"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("lsof "), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("disk"), "{}", refused.stderr);
+    daemon.thrum(&["status", "--check"]).exits(6);
+    assert!(doctor_fails(&daemon, "log_write"));
+
+    other.execute_batch("ROLLBACK").unwrap();
+    daemon.thrum(&["status", "--check"]).exits(0);
+    assert!(!doctor_fails(&daemon, "log_write"));
+    send(&daemon).exits(0);
+}
+
+#[test]
+fn a_disk_with_space_again_is_no_problem_even_if_nobody_writes() {
+    let disk = match Tmpfs::mount(8) {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
+    };
+    let daemon = Setup::new("laptop").state_in(disk.path()).start();
+    let filler = disk.fill();
+    let error = eventually(SHORT, || match daemon.try_append(["x".repeat(100_000)]) {
+        Ok(_) => Err("appends go on with a full disk".to_owned()),
+        Err(error) => Ok(error),
+    });
+    assert_eq!(error.code(), Some(ErrorCode::STORAGE), "{error}");
+    daemon.reports("the disk with").unwrap();
+    std::fs::remove_file(filler).unwrap();
+    daemon.thrum(&["status", "--check"]).exits(0);
+}
+
+#[test]
+fn a_start_names_the_fault_of_the_storage_and_the_way_out() {
+    let daemon = Setup::new("laptop").prepare();
+    std::fs::create_dir(daemon.state()).unwrap();
+    std::fs::write(daemon.state().join("log.db"), "no database at all").unwrap();
+    let text = refused_start(&daemon);
+    assert!(text.contains("is damaged or not a database"), "{text}");
+    assert!(text.contains("thrum restore FILE"), "{text}");
+
+    let few = ["sh", "-c", "ulimit -n \"$0\"; exec \"$@\""];
+    let mut found = 0;
+    for files in 5..30 {
+        let daemon =
+            Setup::new("laptop").through(few.iter().chain([&&*files.to_string()])).prepare();
+        // Once it starts, more files change nothing.
+        let mut child = daemon.command().stderr(Stdio::piped()).spawn().unwrap();
+        let ended = eventually(SHORT, || match child.try_wait().unwrap() {
+            Some(status) => Ok(Some(status)),
+            None => holds(daemon.socket().exists(), || "no socket yet".to_owned()).map(|()| None),
+        });
+        if ended.is_none() {
+            child.kill().unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        if ended.is_none() {
+            break;
+        }
+        // Not where the runtime itself gets no files: it panics.
+        if text.starts_with("Error: ") && text.contains("oo many") {
+            found += 1;
+            assert!(text.contains("LimitNOFILE="), "{files} files: {text}");
+        }
+    }
+    assert!(found > 0, "no start ran out of files");
+}
+
+#[test]
+fn a_start_on_a_full_disk_says_that_it_is_full() {
+    let disk = match Tmpfs::mount(8) {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
+    };
+    // For the first time, and with all of its files.
+    for held in [false, true] {
+        let mut daemon = Setup::new("laptop").state_in(disk.path()).prepare();
+        if held {
+            daemon.start_again();
+            daemon.append(["before"]);
+            daemon.stop();
+        }
+        let filler = disk.fill();
+        let text = refused_start(&daemon);
+        assert!(text.contains("full") || text.contains("No space left"), "{text}");
+        assert!(text.contains("Hint: free some space"), "{text}");
+        let client = Client::new(&daemon)
+            .env("THRUM_STATE_DIR", daemon.state().display())
+            .env("THRUM_TAILNET", "loopback");
+        let ran = client.run(&["daemon", "start"]).exits(1);
+        assert!(ran.stderr.contains("free some space"), "{}", ran.stderr);
+        std::fs::remove_file(filler).unwrap();
+    }
+}
+
+#[test]
+fn a_start_on_a_read_only_file_system_says_so() {
+    let disk = match Tmpfs::mount(8) {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
+    };
+    let mut daemon = Setup::new("laptop").state_in(disk.path()).start();
+    daemon.stop();
+    disk.make_read_only();
+    let text = refused_start(&daemon);
+    assert!(text.contains("read-only") || text.contains("Read-only"), "{text}");
+    assert!(text.contains("Hint: see why in the kernel's messages"), "{text}");
+}
