@@ -123,8 +123,9 @@ fn messages(here: &Daemon, there: &Daemon, count: usize) -> Sample {
                 agent: "listener".to_owned(),
                 project: Some("test".to_owned()),
                 timeout_ms: 60_000,
+                limit: Some(1),
             };
-            let message = reader.call::<MessageWait>(&wait).message.expect("a message");
+            let message = reader.call::<MessageWait>(&wait).messages.pop().expect("a message");
             let at = Instant::now();
             let event_ids = vec![message.event_id];
             let read = MarkReadParams { agent: "listener".to_owned(), event_ids };

@@ -21,6 +21,7 @@ mod pages;
 mod pairing;
 mod pairing_terminal;
 mod protocol;
+mod reading;
 mod secrets;
 mod service;
 mod silence;

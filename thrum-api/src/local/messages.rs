@@ -78,6 +78,9 @@ pub struct InboxParams {
     /// Only unread messages.
     #[serde(default)]
     pub unread_only: bool,
+    /// Only read messages: the newest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
     /// Maximum number of messages (default 20, at most 1000): the oldest unread ones, and earlier read
     /// ones if there is room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,14 +108,18 @@ pub struct WaitParams {
     pub project: Option<String>,
     /// How long to wait in milliseconds, at most an hour.
     pub timeout_ms: u64,
+    /// Maximum number of messages (default 50, at most 1000).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
 }
 
 /// Result of `message.wait`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitResult {
-    /// The oldest unread message; absent after the time-out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<Message>,
+    /// The oldest unread messages, in arrival order; none after the time-out.
+    pub messages: Vec<Message>,
+    /// The number of unread messages that are not among them.
+    pub left: u64,
 }
 
 /// Params of `message.mark_read`.

@@ -32,6 +32,9 @@ pub struct InboxArgs {
     /// Only unread messages
     #[arg(long)]
     pub unread: bool,
+    /// Only read messages: the last ones
+    #[arg(long, conflicts_with = "unread")]
+    pub read: bool,
     /// Maximum number of messages
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
@@ -39,7 +42,7 @@ pub struct InboxArgs {
     #[arg(long)]
     pub all_projects: bool,
     /// Print only the number of unread messages
-    #[arg(long, conflicts_with_all = ["unread", "limit"])]
+    #[arg(long, conflicts_with_all = ["unread", "read", "limit"])]
     pub count: bool,
     /// Don't mark messages as read
     #[arg(long)]
@@ -52,7 +55,10 @@ pub struct WaitArgs {
     /// Stop waiting after this time: 30s, 10m, 1h [default: never]
     #[arg(long, value_name = "DURATION", value_parser = duration_argument)]
     pub timeout: Option<Duration>,
-    /// Keep waiting after the first message
+    /// Maximum number of messages in one answer
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// Keep waiting after the first messages
     #[arg(short, long)]
     pub follow: bool,
     /// Messages for your name in every project

@@ -2,16 +2,16 @@ use std::time::Duration;
 
 use thrum_api::Timestamp;
 use thrum_api::duration::ago;
-use thrum_api::local::{InboxParams, MarkReadParams, Message, MessageInbox, MessageMarkRead};
+use thrum_api::local::{InboxParams, InboxResult, Message, MessageInbox};
 use tokio::time::timeout;
 
+use super::read_marks::{mark_printed, note_marked};
 use crate::cli::InboxArgs;
-use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::format::counted;
-use crate::printer::{BOLD, DIM, GREEN, styled};
+use crate::printer::{BOLD, DIM, GREEN, Printer, styled};
 use crate::terminal::{sanitize, sanitize_lines};
 
 /// Limit for `--count -q`, which a shell prompt waits for.
@@ -26,8 +26,9 @@ pub async fn run(args: &InboxArgs, context: &mut Context<'_>) -> Result<(), Erro
     let project = if args.all_projects { None } else { Some(context.project()?) };
     let mut params = InboxParams {
         agent: agent.clone(),
-        project: project.clone(),
+        project,
         unread_only: args.unread,
+        read_only: args.read,
         limit: Some(args.limit),
     };
     if args.count {
@@ -37,26 +38,40 @@ pub async fn run(args: &InboxArgs, context: &mut Context<'_>) -> Result<(), Erro
     let mut client = context.daemon().await?;
     let inbox = client.call::<MessageInbox>(&params).await?;
     let printer = &mut *context.printer;
-    if printer.json() {
-        printer.object(&inbox)?;
-    } else {
-        let now = clock::now();
-        for message in &inbox.messages {
-            printer.text(&line(message, now, project.is_none()), INDENT)?;
-        }
-        let shown = inbox.messages.iter().filter(|message| !message.read).count();
-        let more = inbox.unread.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX));
-        if inbox.messages.is_empty() {
-            printer.note(&format!("No messages for {agent}."));
-        } else if more > 0 {
-            printer.note(&format!("{} more: thrum inbox", counted(more, "unread message")));
-        }
-        if inbox.unread_elsewhere > 0 {
-            let others = counted(inbox.unread_elsewhere, "unread message");
-            printer.note(&format!("{others} in other projects: thrum inbox --all-projects"));
-        }
+    let printed = print(&inbox, &params, args, printer);
+    if args.peek {
+        return printed;
     }
-    if args.peek { Ok(()) } else { mark_read(&mut client, &agent, &inbox.messages).await }
+    let marked = mark_printed(printed, printer, &mut client, &agent, &inbox.messages).await?;
+    note_marked(printer, marked, args.all_projects);
+    Ok(())
+}
+
+fn print(
+    inbox: &InboxResult,
+    params: &InboxParams,
+    args: &InboxArgs,
+    printer: &mut Printer,
+) -> Result<(), Error> {
+    if printer.json() {
+        return printer.object(inbox);
+    }
+    let now = clock::now();
+    for message in &inbox.messages {
+        printer.text(&line(message, now, args.all_projects), INDENT)?;
+    }
+    let shown = inbox.messages.iter().filter(|message| !message.read).count();
+    let more = inbox.unread.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX));
+    if more > 0 {
+        printer.note(&format!("{} left: thrum inbox", counted(more, "unread message")));
+    } else if inbox.messages.is_empty() {
+        printer.note(&format!("No messages for {}.", params.agent));
+    }
+    if inbox.unread_elsewhere > 0 {
+        let others = counted(inbox.unread_elsewhere, "unread message");
+        printer.note(&format!("{others} in other projects: thrum inbox --all-projects"));
+    }
+    Ok(())
 }
 
 /// Prints the number of unread messages. With `--quiet`, for shell prompts, errors print nothing.
@@ -82,21 +97,6 @@ async fn count(params: &InboxParams, context: &mut Context<'_>) -> Result<(), Er
         }
         Err(error) => Err(error),
     }
-}
-
-/// Marks messages as read.
-pub async fn mark_read(
-    client: &mut Client,
-    agent: &str,
-    messages: &[Message],
-) -> Result<(), Error> {
-    let event_ids: Vec<_> =
-        messages.iter().filter(|message| !message.read).map(|message| message.event_id).collect();
-    if event_ids.is_empty() {
-        return Ok(());
-    }
-    let params = MarkReadParams { agent: agent.to_owned(), event_ids };
-    client.call_again::<MessageMarkRead>(&params).await.map(|_| ())
 }
 
 /// A message for people: sender, machine, time, text.

@@ -12,6 +12,7 @@ mod logs;
 mod pair;
 mod peers;
 mod policy;
+mod read_marks;
 mod reset;
 mod send;
 mod start;

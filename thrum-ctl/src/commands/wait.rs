@@ -1,15 +1,18 @@
 use std::time::Duration;
 
 use thrum_api::duration::format_duration;
-use thrum_api::local::{Message, MessageWait, WaitParams};
+use thrum_api::local::{MessageWait, WaitParams, WaitResult};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::inbox::{INDENT, line, mark_read};
+use super::inbox::{INDENT, line};
+use super::read_marks::{mark_printed, note_marked};
 use crate::cli::WaitArgs;
 use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::{Error, Kind};
+use crate::format::counted;
+use crate::printer::Printer;
 
 /// How long one call waits before the next one is made. thrumd allows up to an hour.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -28,28 +31,40 @@ pub async fn run(args: &WaitArgs, context: &mut Context<'_>) -> Result<(), Error
         context.printer.note(&format!("Waiting for a message for {agent}; Ctrl-C ends it."));
     }
     loop {
-        let message = in_time(&mut client, &agent, project.as_deref(), args, context).await?;
-        if context.printer.json() {
-            context.printer.object(&serde_json::json!({ "message": &message }))?;
-        } else {
-            context.printer.text(&line(&message, clock::now(), project.is_none()), INDENT)?;
-        }
-        // After printing: a message that could not be printed must be delivered again.
-        mark_read(&mut client, &agent, std::slice::from_ref(&message)).await?;
+        let waited = in_time(&mut client, &agent, project.as_deref(), args, context).await?;
+        let printer = &mut *context.printer;
+        let printed = print(&waited, args, printer);
+        let marked = mark_printed(printed, printer, &mut client, &agent, &waited.messages).await?;
         if !args.follow {
+            if waited.left > 0 {
+                printer
+                    .note(&format!("{} left: thrum wait", counted(waited.left, "unread message")));
+            }
+            note_marked(printer, marked, args.all_projects);
             return Ok(());
         }
     }
 }
 
-/// The oldest unread message. The time limit holds also if the daemon does not answer or has ended.
+fn print(waited: &WaitResult, args: &WaitArgs, printer: &mut Printer) -> Result<(), Error> {
+    if printer.json() {
+        return printer.object(waited);
+    }
+    let now = clock::now();
+    waited
+        .messages
+        .iter()
+        .try_for_each(|message| printer.text(&line(message, now, args.all_projects), INDENT))
+}
+
+/// The oldest unread messages. The time limit holds also if the daemon does not answer or has ended.
 async fn in_time(
     client: &mut Client,
     agent: &str,
     project: Option<&str>,
     args: &WaitArgs,
     context: &mut Context<'_>,
-) -> Result<Message, Error> {
+) -> Result<WaitResult, Error> {
     let waiting = next(client, agent, project, args, context);
     let Some(limit) = args.timeout else { return waiting.await };
     let ended = timeout(limit.max(ANSWER_TIMEOUT), waiting).await;
@@ -66,7 +81,7 @@ async fn next(
     project: Option<&str>,
     args: &WaitArgs,
     context: &mut Context<'_>,
-) -> Result<Message, Error> {
+) -> Result<WaitResult, Error> {
     let begin = Instant::now();
     loop {
         let left = match args.timeout {
@@ -77,11 +92,12 @@ async fn next(
             agent: agent.to_owned(),
             project: project.map(str::to_owned),
             timeout_ms: millis(left.min(CALL_TIMEOUT)),
+            limit: Some(args.limit),
         };
         match client.call::<MessageWait>(&params).await {
             Ok(result) => {
-                if let Some(message) = result.message {
-                    return Ok(message);
+                if !result.messages.is_empty() {
+                    return Ok(result);
                 }
                 if let Some(limit) = args.timeout.filter(|limit| begin.elapsed() >= *limit) {
                     return Err(none_came(agent, limit));

@@ -47,6 +47,7 @@ pub async fn send(
         agent: agent.clone(),
         project: Some(PROJECT.to_owned()),
         timeout_ms: u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX),
+        limit: Some(1),
     };
     for count in 1..=number {
         let message = MessageSendParams {
@@ -69,7 +70,7 @@ pub async fn send(
         let ((read, readable), (sent, acknowledged)) =
             timeout(TIMEOUT * 2, both).await.map_err(|_| missing(count, from, to))??;
         direction.sent += 1;
-        let message = read.message.ok_or_else(|| missing(count, from, to))?;
+        let message = read.messages.into_iter().next().ok_or_else(|| missing(count, from, to))?;
         if message.event_id != sent.event_id {
             return Err(failed(format!(
                 "{} read {:?} instead of message {count}",
@@ -87,6 +88,7 @@ pub async fn send(
         agent,
         project: Some(PROJECT.to_owned()),
         unread_only: false,
+        read_only: false,
         limit: Some(1000),
     };
     let inbox = reader.call::<MessageInbox>(&inbox).await?;

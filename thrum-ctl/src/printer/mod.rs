@@ -1,6 +1,7 @@
 //! All output of the client: data on stdout, the rest on stderr.
 
 mod notice;
+mod reader;
 mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -173,6 +174,21 @@ impl Printer {
         let text = serde_json::to_string(&Document { schema: SCHEMA, content })
             .map_err(|error| Error::io("can't write JSON", error.into()))?;
         self.line(&terminal::json(text))
+    }
+
+    /// Checks that everything printed so far was written whole to a reader that is still there.
+    ///
+    /// # Errors
+    /// As [`Printer::line`], and when stdout is closed.
+    pub fn delivered(&mut self) -> Result<(), Error> {
+        self.out.flush().map_err(write_error)?;
+        if reader::is_closed(io::stdout()) {
+            return Err(Error::failed(
+                "nobody can read the output: stdout is closed",
+                "let it go on, to a file or a pipe; to throw it away: >/dev/null",
+            ));
+        }
+        if reader::has_left(io::stdout()) { Err(Error::PipeClosed) } else { Ok(()) }
     }
 
     /// Confirms a change: with an object if JSON was asked for, or else with a line, only on a terminal.

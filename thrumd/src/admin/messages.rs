@@ -27,11 +27,11 @@ pub async fn inbox(context: &AdminContext, params: InboxParams) -> Result<InboxR
 
 /// `message.wait`
 pub async fn wait(context: &AdminContext, params: WaitParams) -> Result<WaitResult, RpcError> {
-    let mut message = context.agents.wait(params).await.map_err(errors::agents)?;
-    if let Some(message) = &mut message {
+    let mut result = context.agents.wait(params).await.map_err(errors::agents)?;
+    for message in &mut result.messages {
         name_machine(context, message);
     }
-    Ok(WaitResult { message })
+    Ok(result)
 }
 
 /// `message.mark_read`

@@ -1,7 +1,7 @@
 //! Queries of readers: their inbox, the oldest unread message, the agents.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use thrum_api::local::{Agent, InboxResult, Message};
+use thrum_api::local::{Agent, InboxResult, Message, WaitResult};
 use thrum_api::{EventId, Sequence, Timestamp};
 
 use super::error::{AgentsError, views};
@@ -75,6 +75,7 @@ pub(super) struct InboxQuery {
     pub(super) agent: String,
     pub(super) project: Option<String>,
     pub(super) unread_only: bool,
+    pub(super) read_only: bool,
     pub(super) limit: usize,
 }
 
@@ -83,34 +84,31 @@ impl Store {
     pub(super) fn inbox(&self, query: &InboxQuery) -> Result<InboxResult, AgentsError> {
         let doing = views("read an inbox");
         let mut budget = ResponseBudget { messages: query.limit, bytes: INBOX_MAX_BYTES };
-        let mut messages = self.read(query, false, &mut budget).map_err(&doing)?;
+        let mut messages = Vec::new();
+        if !query.read_only {
+            messages = self.read(query, false, &mut budget).map_err(&doing)?;
+        }
         if !query.unread_only {
             messages.extend(self.read(query, true, &mut budget).map_err(&doing)?);
             messages.sort_by_key(|message| message.sequence);
         }
         let everywhere = self.unread(UNREAD_ANYWHERE, [&query.agent]).map_err(&doing)?;
-        let unread = match &query.project {
-            None => everywhere,
-            Some(project) => self.unread(UNREAD_HERE, [&query.agent, project]).map_err(&doing)?,
-        };
+        let unread = self.unread_of(query).map_err(&doing)?;
         Ok(InboxResult { messages, unread, unread_elsewhere: everywhere.saturating_sub(unread) })
     }
 
-    /// The oldest unread message.
-    pub(super) fn oldest_unread(
-        &self,
-        agent: &str,
-        project: Option<&str>,
-    ) -> Result<Option<Message>, AgentsError> {
-        let query = InboxQuery {
-            agent: agent.to_owned(),
-            project: project.map(str::to_owned),
-            unread_only: true,
-            limit: 1,
-        };
-        let mut budget = ResponseBudget { messages: 1, bytes: INBOX_MAX_BYTES };
-        let found = self.read(&query, false, &mut budget).map_err(views("read an inbox"))?;
-        Ok(found.into_iter().next())
+    /// The oldest unread messages. Without any, the number of unread ones is not looked up: whoever waits
+    /// asks with every event that arrives.
+    pub(super) fn oldest_unread(&self, query: &InboxQuery) -> Result<WaitResult, AgentsError> {
+        let doing = views("read an inbox");
+        let mut budget = ResponseBudget { messages: query.limit, bytes: INBOX_MAX_BYTES };
+        let messages = self.read(query, false, &mut budget).map_err(&doing)?;
+        if messages.is_empty() {
+            return Ok(WaitResult::default());
+        }
+        let shown = u64::try_from(messages.len()).unwrap_or(u64::MAX);
+        let left = self.unread_of(query).map_err(&doing)?.saturating_sub(shown);
+        Ok(WaitResult { messages, left })
     }
 
     /// Marks messages read by `agent`. Messages that it did not get or has read cost no write.
@@ -194,6 +192,13 @@ impl Store {
             messages.push(message);
         }
         Ok(messages)
+    }
+
+    fn unread_of(&self, query: &InboxQuery) -> rusqlite::Result<u64> {
+        match &query.project {
+            None => self.unread(UNREAD_ANYWHERE, [&query.agent]),
+            Some(project) => self.unread(UNREAD_HERE, [&query.agent, project]),
+        }
     }
 
     fn unread<const N: usize>(&self, query: &str, of: [&String; N]) -> rusqlite::Result<u64> {

@@ -19,8 +19,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use thrum_api::local::{
-    Agent, AgentListParams, Appended, InboxParams, InboxResult, MarkReadParams, Message,
-    MessageSendParams, MessageSendResult, WaitParams,
+    Agent, AgentListParams, Appended, InboxParams, InboxResult, MarkReadParams, MessageSendParams,
+    MessageSendResult, WaitParams, WaitResult,
 };
 use thrum_api::{DaemonId, Draft, Sequence, names};
 use tokio::sync::{Mutex, watch};
@@ -35,8 +35,10 @@ use crate::log::Log;
 
 /// Messages in an inbox, unless the caller sets a limit.
 const INBOX_DEFAULT_MESSAGES: u32 = 20;
-/// Messages in an inbox, at most.
-const INBOX_MAX_MESSAGES: u32 = 1000;
+/// Messages in one answer to a wait, unless the caller sets a limit.
+const WAIT_DEFAULT_MESSAGES: u32 = 50;
+/// Messages in one answer, at most.
+const MAX_MESSAGES: u32 = 1000;
 /// How long one call of `wait` lasts, at most.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
@@ -126,40 +128,46 @@ impl Agents {
     /// # Errors
     /// When the reader's name is invalid, and when the views can't be brought up to the log.
     pub async fn inbox(&self, params: InboxParams) -> Result<InboxResult, AgentsError> {
-        let limit = params.limit.unwrap_or(INBOX_DEFAULT_MESSAGES).min(INBOX_MAX_MESSAGES);
         let query = InboxQuery {
             agent: names::agent(&params.agent)?.to_owned(),
             project: params.project,
             unread_only: params.unread_only,
-            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            read_only: params.read_only,
+            limit: limit(params.limit, INBOX_DEFAULT_MESSAGES),
         };
         self.present(&query.agent, query.project.as_deref()).await?;
         self.call(move |store| store.inbox(&query)).await
     }
 
-    /// Waits for the oldest unread message; None after the time-out. Dropping the future stops waiting.
+    /// Waits for unread messages; there are none after the time-out. Dropping the future stops waiting.
     ///
     /// # Errors
     /// As for [`Agents::inbox`].
-    pub async fn wait(&self, params: WaitParams) -> Result<Option<Message>, AgentsError> {
-        let agent: Arc<str> = names::agent(&params.agent)?.into();
-        let project: Option<Arc<str>> = params.project.as_deref().map(Arc::from);
-        let limit = Duration::from_millis(params.timeout_ms).min(WAIT_MAX);
-        let end = tokio::time::Instant::now() + limit;
+    pub async fn wait(&self, params: WaitParams) -> Result<WaitResult, AgentsError> {
+        let query = InboxQuery {
+            agent: names::agent(&params.agent)?.to_owned(),
+            project: params.project,
+            unread_only: true,
+            read_only: false,
+            // An answer without messages means that the time has passed.
+            limit: limit(params.limit, WAIT_DEFAULT_MESSAGES).max(1),
+        };
+        let end =
+            tokio::time::Instant::now() + Duration::from_millis(params.timeout_ms).min(WAIT_MAX);
         let mut progress = self.inner.progress.clone();
         let _waiting = self.inner.signals.wait();
-        self.present(&agent, project.as_deref()).await?;
+        self.present(&query.agent, query.project.as_deref()).await?;
+        let query = Arc::new(query);
         loop {
             progress.mark_unchanged();
-            let (reader, within) = (Arc::clone(&agent), project.clone());
-            let oldest =
-                self.call(move |store| store.oldest_unread(&reader, within.as_deref())).await?;
-            if oldest.is_some() {
+            let query = Arc::clone(&query);
+            let oldest = self.call(move |store| store.oldest_unread(&query)).await?;
+            if !oldest.messages.is_empty() {
                 return Ok(oldest);
             }
             match tokio::time::timeout_at(end, progress.changed()).await {
                 Ok(changed) => changed.map_err(|_| AgentsError::Stopping)?,
-                Err(_) => return Ok(None),
+                Err(_) => return Ok(oldest),
             }
         }
     }
@@ -255,4 +263,9 @@ impl Agents {
         }
         outcome
     }
+}
+
+/// How many messages an answer has at most.
+fn limit(asked: Option<u32>, default: u32) -> usize {
+    usize::try_from(asked.unwrap_or(default).min(MAX_MESSAGES)).unwrap_or(usize::MAX)
 }

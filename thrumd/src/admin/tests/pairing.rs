@@ -40,8 +40,8 @@ async fn two_daemons_pair_exchange_messages_and_sync_again_after_a_restart() {
     a.result("message.send", sent).await;
     let asked = json!({"agent": "coder", "project": "p", "timeout_ms": 20_000});
     let message = b.result("message.wait", asked).await;
-    assert_eq!(message["message"]["text"], "go");
-    assert_eq!(message["message"]["machine"], "my-laptop");
+    assert_eq!(message["messages"][0]["text"], "go");
+    assert_eq!(message["messages"][0]["machine"], "my-laptop");
 
     let in_sync = async |daemon: &Running| {
         let status = daemon.result("status", json!({})).await;

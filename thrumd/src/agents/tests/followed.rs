@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use thrum_api::ErrorCode;
-use thrum_api::local::{AgentListParams, Message, MessageSendParams};
+use thrum_api::local::{AgentListParams, MessageSendParams, WaitParams, WaitResult};
 use tokio::time::{Instant, sleep};
 
 use super::super::AgentsError;
@@ -53,7 +53,7 @@ async fn recipients_that_nobody_has_seen_are_named() {
 }
 
 /// An agent that waits, and so has joined.
-async fn waiting(home: &Home) -> tokio::task::JoinHandle<Result<Option<Message>, AgentsError>> {
+async fn waiting(home: &Home) -> tokio::task::JoinHandle<Result<WaitResult, AgentsError>> {
     let agents = home.agents.clone();
     let wait = tokio::spawn(async move { agents.wait(waiter("coder", LIMIT)).await });
     let mut heads = home.log.watch();
@@ -67,13 +67,28 @@ async fn waiting_ends_with_a_message_that_a_peer_brought() {
     let wait = waiting(&home).await;
     home.apply(vec![message_to(1, there(), "planner", &["other"])]).await;
     home.apply(vec![message_to(2, there(), "planner", &["coder"])]).await;
-    let message = within(wait).await.unwrap().unwrap().unwrap();
-    assert_eq!((message.text.as_str(), message.read), ("number 2", false));
+    let waited = within(wait).await.unwrap().unwrap();
+    let message = &waited.messages[0];
+    assert_eq!((message.text.as_str(), message.read, waited.left), ("number 2", false, 0));
     // It is returned again until it is marked read.
-    let again = within(home.agents.wait(waiter("coder", LIMIT))).await.unwrap().unwrap();
-    assert_eq!(again, message);
+    let again = within(home.agents.wait(waiter("coder", LIMIT))).await.unwrap();
+    assert_eq!(again, waited);
     home.mark_read("coder", vec![message.event_id]).await;
-    assert_eq!(within(home.agents.wait(waiter("coder", Duration::ZERO))).await.unwrap(), None);
+    let none = within(home.agents.wait(waiter("coder", Duration::ZERO))).await.unwrap();
+    assert_eq!(none, WaitResult::default());
+    home.close().await;
+}
+
+#[tokio::test]
+async fn a_wait_returns_what_there_is_and_says_how_many_are_left() {
+    let (_directory, home) = Home::new();
+    home.apply((1..=120).map(|n| message_to(n, there(), "planner", &["coder"])).collect()).await;
+    let asked = |limit| WaitParams { limit, ..waiter("coder", LIMIT) };
+    for (limit, shown, left) in [(None, 50, 70), (Some(0), 1, 119), (Some(1000), 120, 0)] {
+        let waited = within(home.agents.wait(asked(limit))).await.unwrap();
+        assert_eq!((waited.messages.len(), waited.left), (shown, left));
+        assert_eq!(waited.messages[0].text, "number 1");
+    }
     home.close().await;
 }
 

@@ -212,8 +212,8 @@ async fn a_waiting_reader_is_woken_after_a_failed_digest() {
     home.apply(vec![message_to(1, there(), "planner", &["coder"])]).await;
     within(progress.wait_for(Progress::has_failed)).await.unwrap();
     views.execute_batch("ALTER TABLE elsewhere RENAME TO agents").unwrap();
-    let message = within(wait).await.unwrap().unwrap();
-    assert_eq!(message.map(|message| message.text).as_deref(), Some("number 1"));
+    let waited = within(wait).await.unwrap().unwrap();
+    assert_eq!(waited.messages[0].text, "number 1");
     home.close().await;
 }
 

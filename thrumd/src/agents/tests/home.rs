@@ -100,6 +100,7 @@ pub(super) fn reader(agent: &str) -> InboxParams {
         agent: agent.to_owned(),
         project: Some(PROJECT.to_owned()),
         unread_only: false,
+        read_only: false,
         limit: None,
     }
 }
@@ -109,5 +110,6 @@ pub(super) fn waiter(agent: &str, timeout: Duration) -> WaitParams {
         agent: agent.to_owned(),
         project: Some(PROJECT.to_owned()),
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap(),
+        limit: None,
     }
 }

@@ -92,6 +92,7 @@ fn query(agent: &str, project: Option<&str>) -> InboxQuery {
         agent: agent.to_owned(),
         project: project.map(str::to_owned),
         unread_only: false,
+        read_only: false,
         limit: 1000,
     }
 }

@@ -116,6 +116,9 @@ fn the_oldest_unread_come_first_and_read_ones_while_they_fit() {
     assert_eq!(limited(3, false), [6, 7, 8]);
     assert_eq!(limited(7, false), [4, 5, 6, 7, 8, 9, 10]);
     assert_eq!(limited(7, true), [6, 7, 8, 9, 10]);
+    let read = InboxQuery { limit: 2, read_only: true, ..query("coder", Some(PROJECT)) };
+    let read = store.inbox(&read).unwrap().messages;
+    assert_eq!(read.iter().map(|message| message.sequence.0).collect::<Vec<_>>(), [4, 5]);
 }
 
 #[test]
@@ -133,8 +136,10 @@ fn other_projects_are_counted_apart_and_shown_when_all_are_asked_for() {
     let all = store.inbox(&query("coder", None)).unwrap();
     assert_eq!((all.messages.len(), all.unread, all.unread_elsewhere), (3, 3, 0));
     assert_eq!(all.messages[1].project, None);
-    let oldest = store.oldest_unread("coder", None).unwrap().unwrap();
-    assert_eq!(oldest.project.as_deref(), Some("other"));
+    let oldest = InboxQuery { limit: 1, unread_only: true, ..query("coder", None) };
+    let oldest = store.oldest_unread(&oldest).unwrap();
+    assert_eq!(oldest.messages[0].project.as_deref(), Some("other"));
+    assert_eq!((oldest.messages.len(), oldest.left), (1, 2));
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! Marks messages as read after they were printed.
+
+use thrum_api::local::{MarkReadParams, Message, MessageMarkRead};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::format::counted;
+use crate::printer::Printer;
+
+/// Marks those of the messages as read that are unread, if printing them succeeded and their reader is still
+/// there. If it has left, nobody knows how much it has read, so all of them stay unread. Answers how many it
+/// marked.
+pub async fn mark_printed(
+    printed: Result<(), Error>,
+    printer: &mut Printer,
+    client: &mut Client,
+    agent: &str,
+    messages: &[Message],
+) -> Result<usize, Error> {
+    let event_ids: Vec<_> =
+        messages.iter().filter(|message| !message.read).map(|message| message.event_id).collect();
+    let marked = event_ids.len();
+    if marked == 0 {
+        return printed.map(|()| 0);
+    }
+    if let Err(error) = printed.and_then(|()| printer.delivered()) {
+        if matches!(error, Error::PipeClosed) {
+            printer.note(
+                "Marked no message as read: the reader of the output has left. One at a time: -n 1",
+            );
+        }
+        return Err(error);
+    }
+    let params = MarkReadParams { agent: agent.to_owned(), event_ids };
+    client.call_again::<MessageMarkRead>(&params).await?;
+    Ok(marked)
+}
+
+/// The last line of a command that marked messages as read.
+pub fn note_marked(printer: &mut Printer, marked: usize, all_projects: bool) {
+    if marked == 0 {
+        return;
+    }
+    let mut again = "thrum inbox --read".to_owned();
+    if all_projects {
+        again.push_str(" --all-projects");
+    }
+    // The default of `thrum inbox`.
+    if marked > 20 {
+        again.push_str(&format!(" -n {marked}"));
+    }
+    let marked = counted(marked, "message");
+    printer.note(&format!("Marked {marked} as read; to see again: {again}"));
+}

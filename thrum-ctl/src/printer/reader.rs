@@ -1,0 +1,68 @@
+//! Whether somebody reads what was printed.
+
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat};
+
+/// How long a reader has for leaving: `head -1` closes the pipe a moment after it got the last line. Only
+/// what marks messages as read waits for that.
+const GRACE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// Whether nothing can be read of this output: it was closed when the process began, or can't be written.
+/// Rust opens `/dev/null` for reading and writing in place of a closed stdout; a shell's `>/dev/null`, by
+/// which a person throws the output away, opens it for writing only.
+pub fn is_closed(out: impl AsFd) -> bool {
+    let mode = fcntl_getfl(&out).map_or(OFlags::RDONLY, |flags| flags & OFlags::RWMODE);
+    mode == OFlags::RDONLY || (mode == OFlags::RDWR && is_null(out))
+}
+
+/// Whether the reader at the other end of a pipe or socket has closed it. Waits a moment for that.
+pub fn has_left(out: impl AsFd) -> bool {
+    let kind = fstat(&out).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if !matches!(kind, Ok(FileType::Fifo | FileType::Socket)) {
+        return false;
+    }
+    // No flag is asked for: errors and hang-ups are reported always.
+    let mut polled = [PollFd::new(&out, PollFlags::empty())];
+    let ended = poll(&mut polled, Some(&GRACE));
+    ended.is_ok() && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+fn is_null(out: impl AsFd) -> bool {
+    let of = |stat: rustix::io::Result<Stat>| stat.ok().map(|stat| (stat.st_dev, stat.st_ino));
+    let null = of(rustix::fs::stat("/dev/null"));
+    null.is_some() && of(fstat(out)) == null
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_or_socket_tells_when_its_reader_has_left() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        assert!(!has_left(&writer));
+        drop(reader);
+        assert!(has_left(&writer));
+        let (reader, writer) = UnixStream::pair().unwrap();
+        assert!(!has_left(&writer));
+        drop(reader);
+        assert!(has_left(&writer));
+        assert!(!has_left(tempfile::tempfile().unwrap()), "a file is read later");
+    }
+
+    #[test]
+    fn an_output_that_was_closed_is_not_one_that_is_thrown_away() {
+        let null = |read| OpenOptions::new().read(read).write(true).open("/dev/null").unwrap();
+        assert!(is_closed(null(true)));
+        assert!(!is_closed(null(false)));
+        assert!(is_closed(File::open("/dev/null").unwrap()), "can't be written");
+        let (_reader, writer) = std::io::pipe().unwrap();
+        assert!(!is_closed(&writer));
+        assert!(!is_closed(tempfile::tempfile().unwrap()), "a file for reading and writing");
+    }
+}
