@@ -121,6 +121,28 @@ fn the_same_id_with_other_bytes_goes_to_quarantine_and_the_first_stays() {
 }
 
 #[test]
+fn endless_garbage_holds_nobody_up() {
+    // All of one length, and more than the quarantine keeps.
+    let garbage = |n: u64| json!({"sequence": n, "event": {"garbage": 1_000_000_000_000 + n}});
+    let (daemon, honest, fake) = beside(move |heard| {
+        let after = heard.params["after_seq"].as_u64().unwrap_or(0);
+        let events: Vec<_> = (after + 1..=after + 1000).map(garbage).collect();
+        let next = after + 1000;
+        Answer::Result(json!({
+            "events": events, "next_seq": next, "next_id": id(next % 10_000),
+            "more_available": true, "head_seq": u32::MAX, "floor_seq": 0,
+        }))
+    });
+    eventually(LONG, || {
+        daemon.append(["beside it"]);
+        let pages = fake.heard().iter().filter(|heard| heard.method == "sync.pull").count();
+        holds(pages > 100, || format!("{pages} pages were taken"))
+    });
+    others_go_on(&daemon, &honest);
+    assert_eq!(daemon.status().log.quarantined, 250, "each peer has a share");
+}
+
+#[test]
 fn members_and_types_of_a_newer_version_are_kept_byte_for_byte() {
     let mut newer = event(1);
     newer["type"] = "hologram.projected".into();

@@ -5,7 +5,8 @@ use thrum_api::{DaemonId, EventHeader, Hlc, Sequence};
 
 use super::column::{self, Id, int, uint};
 use super::lookup::was_damaged;
-use super::transaction::{QuarantineEntry, Stored, WriteTransaction};
+use super::quarantine::QuarantineEntry;
+use super::transaction::{Stored, WriteTransaction};
 use super::types::{Applied, Batch};
 
 /// A remote clock further ahead than this (milliseconds) doesn't advance ours.

@@ -5,8 +5,9 @@ use thrum_api::Sequence;
 
 use super::column::{self, Id, int, uint};
 use super::lookup::raw;
+use super::quarantine::{self, QuarantineEntry};
 use super::state::OWN_SOURCE;
-use super::transaction::{QuarantineEntry, WriteTransaction};
+use super::transaction::WriteTransaction;
 
 /// Completes "can't ..." in errors.
 pub(super) const ACTION: &str = "move a damaged event to quarantine";
@@ -41,13 +42,14 @@ pub(super) fn quarantine(
             |row| row.get(0),
         )?,
     };
-    write.quarantine_row(&QuarantineEntry {
+    let entry = QuarantineEntry {
         peer: source.map_or(write.state.meta.daemon, column::daemon_id),
         sequence,
         event_id: Some(column::event_id(id)),
         reason: "its bytes in the database are not a JSON object any more",
         bytes: &body,
-    })?;
+    };
+    quarantine::keep_row(write.conn, write.now, &entry)?;
     write.conn.execute("DELETE FROM events WHERE sequence = ?1", [int(sequence.0)])?;
     write.conn.execute(
         "INSERT INTO gaps (sequence, event_id, origin, origin_sequence) VALUES (?1, ?2, ?3, ?4)",

@@ -14,7 +14,7 @@ pub(super) const DATABASE: &str = "log.db";
 /// Earlier versions could lose committed pages in a WAL reset.
 const SQLITE_MIN: i32 = 3_051_003;
 
-/// Never change a step; add one, and the version before it to the migration test.
+/// Never change a step; add one. A test opens a database of each earlier version.
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 pub(super) const STEPS: &[M<'_>] = &[
     M::up(FIRST),
@@ -24,10 +24,17 @@ pub(super) const STEPS: &[M<'_>] = &[
          ALTER TABLE gaps ADD COLUMN origin_sequence INTEGER;
          CREATE INDEX gaps_by_origin ON gaps (origin, origin_sequence);",
     ),
+    // A hash of what a peer sent, so that the same is kept once; NULL for damaged rows, each of which is kept,
+    // and for entries from before this step.
+    M::up(
+        "ALTER TABLE quarantine ADD COLUMN hash BLOB;
+         DROP INDEX quarantine_by_size;
+         CREATE UNIQUE INDEX quarantine_once ON quarantine (peer, hash);",
+    ),
 ];
 
-/// The first step, and so how databases of version 1 were created.
-pub(super) const FIRST: &str =
+/// The first step.
+const FIRST: &str =
     "-- High-water marks. Never derived from max(): a place is given once, even if its row goes.
     CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),

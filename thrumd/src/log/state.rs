@@ -8,6 +8,7 @@ use thrum_api::{DaemonId, Epoch, EventId, Hlc, LogPosition, Origin, Sequence};
 
 use super::column::{self, Id, int, uint};
 use super::environment::Environment;
+use super::quarantine::Quarantine;
 use super::types::LogHead;
 
 /// The source of events that were written here.
@@ -131,9 +132,7 @@ pub(super) struct State {
     sources: BTreeMap<DaemonId, SourceRow>,
     /// Damaged rows that were moved to quarantine.
     pub(super) damaged_rows: u64,
-    /// Rows and bytes in quarantine.
-    pub(super) quarantine_rows: u64,
-    pub(super) quarantine_bytes: u64,
+    pub(super) quarantine: Quarantine,
     meta_changed: bool,
     changed_origins: BTreeSet<Origin>,
     changed_sources: BTreeSet<DaemonId>,
@@ -173,18 +172,12 @@ impl State {
                 Ok((column::daemon_id(daemon), source))
             })?
             .collect::<rusqlite::Result<_>>()?;
-        let (rows, bytes) = conn.query_row(
-            "SELECT count(*), coalesce(sum(length(bytes)), 0) FROM quarantine",
-            [],
-            |row| Ok((uint(row.get(0)?), uint(row.get(1)?))),
-        )?;
         Ok(Self {
             meta,
             origins: read_origins(conn)?,
             sources,
             damaged_rows: count_gaps(conn)?,
-            quarantine_rows: rows,
-            quarantine_bytes: bytes,
+            quarantine: Quarantine::load(conn)?,
             meta_changed,
             changed_origins: BTreeSet::new(),
             changed_sources: BTreeSet::new(),

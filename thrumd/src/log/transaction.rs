@@ -1,18 +1,12 @@
-//! The writer's transaction: storing events, beginning an epoch, quarantine.
+//! The writer's transaction: storing events, beginning an epoch.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use thrum_api::{DaemonId, EventHeader, EventId, Sequence, Timestamp};
+use thrum_api::{DaemonId, EventHeader, Timestamp};
 
 use super::column::{Id, int};
 use super::environment::Environment;
+use super::quarantine::QuarantineEntry;
 use super::state::State;
-
-/// Entries that the quarantine keeps of what peers send. Later ones are logged and dropped.
-const QUARANTINE_MAX_ROWS: u64 = 1000;
-/// Bytes that the quarantine keeps of what peers send, approximately.
-const QUARANTINE_MAX_BYTES: u64 = 8 * 1024 * 1024;
-/// Of a larger entry only the beginning is kept.
-const QUARANTINE_KEPT_BYTES: usize = 64 * 1024;
 
 /// The open transaction and the writer's state.
 pub(super) struct WriteTransaction<'a> {
@@ -33,15 +27,6 @@ pub(super) enum Stored {
     Same,
     /// The id is held with other bytes.
     OtherBytes,
-}
-
-/// Bytes that can't be stored in the log, or are damaged there.
-pub(super) struct QuarantineEntry<'a> {
-    pub(super) peer: DaemonId,
-    pub(super) sequence: Sequence,
-    pub(super) event_id: Option<EventId>,
-    pub(super) reason: &'a str,
-    pub(super) bytes: &'a [u8],
 }
 
 impl WriteTransaction<'_> {
@@ -140,58 +125,8 @@ impl WriteTransaction<'_> {
         has_events
     }
 
-    /// Keeps what a peer sent and can't be stored, for a person to inspect. The same entry is kept
-    /// once.
+    /// Keeps what a peer sent and can't be stored, for a person to inspect.
     pub(super) fn quarantine(&mut self, entry: &QuarantineEntry<'_>) -> rusqlite::Result<()> {
-        let peer = entry.peer.ulid().to_bytes();
-        let kept = entry.bytes.get(..QUARANTINE_KEPT_BYTES).unwrap_or(entry.bytes);
-        let size = int(entry.bytes.len() as u64);
-        let known = self
-            .conn
-            .prepare_cached(
-                "SELECT 1 FROM quarantine WHERE size = ?1 AND peer = ?2 AND bytes = ?3",
-            )?
-            .exists(params![size, peer, kept])?;
-        if known {
-            return Ok(());
-        }
-        let full = self.state.quarantine_rows >= QUARANTINE_MAX_ROWS
-            || self.state.quarantine_bytes >= QUARANTINE_MAX_BYTES;
-        if full {
-            // Only debug: the caller logs how many there were.
-            tracing::debug!(peer = %entry.peer, sequence = %entry.sequence, "the quarantine is full");
-            return Ok(());
-        }
-        self.insert_entry(entry, kept)
-    }
-
-    /// Keeps all of a damaged row of our own log. It may be the only copy, so there is no limit.
-    pub(super) fn quarantine_row(&mut self, entry: &QuarantineEntry<'_>) -> rusqlite::Result<()> {
-        self.insert_entry(entry, entry.bytes)
-    }
-
-    fn insert_entry(&mut self, entry: &QuarantineEntry<'_>, kept: &[u8]) -> rusqlite::Result<()> {
-        tracing::warn!(
-            peer = %entry.peer, sequence = %entry.sequence, event_id = ?entry.event_id,
-            "an event was moved to quarantine: {}", entry.reason
-        );
-        let id: Option<Id> = entry.event_id.map(|id| id.ulid().to_bytes());
-        self.conn
-            .prepare_cached(
-                "INSERT INTO quarantine (peer, sequence, event_id, reason, size, bytes, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                entry.peer.ulid().to_bytes(),
-                int(entry.sequence.0),
-                id,
-                entry.reason,
-                int(entry.bytes.len() as u64),
-                kept,
-                self.now.as_millis()
-            ])?;
-        self.state.quarantine_rows += 1;
-        self.state.quarantine_bytes += kept.len() as u64;
-        Ok(())
+        self.state.quarantine.keep(self.conn, self.now, entry)
     }
 }

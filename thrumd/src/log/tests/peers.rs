@@ -144,25 +144,41 @@ async fn the_same_id_with_other_bytes_goes_to_quarantine_and_the_first_stays() {
 }
 
 #[tokio::test]
-async fn the_quarantine_is_bounded() {
+async fn the_quarantine_is_bounded_and_each_peer_has_a_share_of_it() {
     let mut world = World::new();
-    let peer = ids::daemon();
-    let junk: Vec<String> = (0..1200).map(|n| format!("{{\"junk\":{n}}}")).collect();
-    let applied = world.log.apply(raw_batch(peer, &junk)).await.unwrap();
-    assert_eq!(applied.quarantined, 1200);
-    assert_eq!(quarantine(&world).len(), 1000);
-    world.reopen(|_| ()).await;
-    world.log.apply(raw_batch(peer, &["{\"one\":\"more\"}".to_owned()])).await.unwrap();
-    assert_eq!(quarantine(&world).len(), 1000);
-
-    let world = World::new();
-    let large = |n: usize| format!("{{\"junk\":\"{n}{}\"}}", "x".repeat(200_000));
-    for n in 0..20 {
-        let junk: Vec<String> = (0..10).map(|m| large(n * 10 + m)).collect();
-        world.log.apply(raw_batch(peer, &junk)).await.unwrap();
+    let junk: Vec<String> = (0..400).map(|n| format!("{{\"junk\":{n}}}")).collect();
+    let peers: Vec<DaemonId> = (0..5).map(|_| ids::daemon()).collect();
+    for (peer, kept) in peers.iter().zip([250, 500, 750, 1000, 1000]) {
+        for _ in 0..2 {
+            let applied = world.log.apply(raw_batch(*peer, &junk)).await.unwrap();
+            assert_eq!(applied.quarantined, 400);
+            assert_eq!(quarantine(&world).len(), kept);
+        }
     }
-    let bytes: usize = quarantine(&world).iter().map(|(_, _, bytes)| bytes.len()).sum();
-    assert!((7_000_000..9_000_000).contains(&bytes), "{bytes}");
+    world.reopen(|_| ()).await;
+    world.log.apply(raw_batch(peers[0], &["{\"one\":\"more\"}".to_owned()])).await.unwrap();
+    assert_eq!(quarantine(&world).len(), 1000);
+}
+
+#[tokio::test]
+async fn the_bytes_in_quarantine_are_bounded_and_the_same_is_kept_once() {
+    let world = World::new();
+    let kept = || quarantine(&world).iter().map(|(_, _, bytes)| bytes.len()).sum::<usize>();
+    // They differ in their first bytes, or in their lengths alone.
+    let large = |n: usize| format!("{{\"junk\":\"{}{}\"}}", n % 8, "x".repeat(200_000 + n / 8));
+    let junk: Vec<String> = (0..16).map(large).collect();
+    let (first, second) = (ids::daemon(), ids::daemon());
+    for _ in 0..2 {
+        world.log.apply(raw_batch(first, &junk)).await.unwrap();
+        assert_eq!(kept(), 16 * 64 * 1024);
+    }
+    world.log.apply(raw_batch(second, &junk)).await.unwrap();
+    assert_eq!(kept(), 2 * 16 * 64 * 1024, "another peer's is another entry");
+    for n in 2..40 {
+        let junk: Vec<String> = (0..16).map(|m| large(n * 16 + m)).collect();
+        world.log.apply(raw_batch(first, &junk)).await.unwrap();
+    }
+    assert_eq!(kept(), 3 * 1024 * 1024, "2 MiB of the first and 1 MiB of the second");
 }
 
 #[tokio::test]
