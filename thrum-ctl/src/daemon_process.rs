@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, test_kill_process};
 use thrum_api::Empty;
 use thrum_api::local::{Health, HealthResult};
 use tokio::time::sleep;
@@ -123,39 +122,4 @@ fn is_full(log: &Path) -> bool {
     const LINE_BYTES: u64 = 4096;
     let left = |stat: rustix::fs::StatVfs| stat.f_bavail.saturating_mul(stat.f_frsize);
     rustix::fs::statvfs(log).is_ok_and(|stat| left(stat) < LINE_BYTES)
-}
-
-/// Whether the process is running. A zombie is not.
-pub fn is_running(pid: u32) -> bool {
-    let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return false;
-    };
-    // A missing permission to signal it means that it exists.
-    if test_kill_process(process) == Err(rustix::io::Errno::SRCH) {
-        return false;
-    }
-    let ended = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        // The program's name is in parentheses and may contain any character.
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
-    });
-    !ended
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-
-    #[test]
-    fn a_zombie_is_not_running() {
-        assert!(is_running(std::process::id()));
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while is_running(child.id()) {
-            assert!(Instant::now() < deadline, "still counts as running");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        child.wait().unwrap();
-    }
 }

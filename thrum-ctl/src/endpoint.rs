@@ -133,6 +133,21 @@ impl Endpoints {
         endpoints
     }
 
+    /// The state directories of the daemons that may be at these endpoints, and their owners.
+    pub fn state_dirs(&self) -> Vec<(PathBuf, Owner)> {
+        let own = || self.state_dir.is_some() || self.user_state_dir.is_some() || self.root;
+        let mut found: Vec<(PathBuf, Owner)> = Vec::new();
+        for Endpoint { path, owner } in self.candidates() {
+            let folder = path.parent().filter(|folder| !folder.starts_with("/run"));
+            found.push((folder.unwrap_or(Path::new(SYSTEM_STATE_DIR)).to_owned(), owner));
+            // `thrum daemon start` with this socket uses that one.
+            if self.socket.is_some() && own() {
+                found.push((self.own_state_dir(), owner));
+            }
+        }
+        found
+    }
+
     /// The state directory of a daemon that this user starts.
     pub fn own_state_dir(&self) -> PathBuf {
         let user = if self.root { None } else { self.user_state_dir.as_deref() };
@@ -164,6 +179,17 @@ impl Owner {
             Self::User => "see why: thrum daemon logs -n 50; start it again: thrum daemon start",
             Self::Homebrew => "see why: thrum daemon logs -n 50; then: brew services restart thrum",
             Self::System => "see why: journalctl -u thrumd -n 50",
+        }
+    }
+
+    /// How to restart a daemon whose socket is gone.
+    pub fn how_to_restart(self) -> &'static str {
+        match self {
+            Self::User => "thrum daemon restart",
+            Self::System if cfg!(target_os = "linux") => {
+                "sudo systemctl restart thrumd.socket thrumd.service"
+            }
+            Self::Homebrew | Self::System => "brew services restart thrum",
         }
     }
 

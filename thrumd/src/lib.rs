@@ -6,7 +6,7 @@ pub(crate) mod backoff;
 pub mod cli;
 pub(crate) mod clock;
 pub mod config;
-pub mod file_watch;
+pub(crate) mod file_watch;
 pub mod ids;
 pub mod log;
 pub mod peer;

@@ -260,6 +260,7 @@ fn a_hang_up_reads_the_settings_again_and_says_what_needs_a_restart() {
 
 #[test]
 fn a_socket_from_the_service_manager_is_served_and_left_in_place() {
+    use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::net::UnixListener;
     use std::os::unix::process::CommandExt;
     let dir = tempfile::tempdir().unwrap();
@@ -287,6 +288,19 @@ fn a_socket_from_the_service_manager_is_served_and_left_in_place() {
     assert!(answer.contains("thrumd_peers"), "{answer}");
     assert_eq!(daemon.stop(Signal::TERM), Some(0));
     assert!(path.exists(), "the file is the service manager's");
+
+    // What was removed is bound anew, for the same users, and this file is thrumd's own.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660)).unwrap();
+    let daemon = Running::start(&mut held(&path));
+    std::fs::remove_file(&path).unwrap();
+    let deadline = Instant::now() + LIMIT;
+    let mode = || path.metadata().map(|meta| meta.permissions().mode() & 0o777).unwrap_or(0);
+    while UnixStream::connect(&path).is_err() || mode() != 0o660 {
+        assert!(Instant::now() < deadline, "it is not bound anew");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(daemon.stop(Signal::TERM), Some(0));
+    assert!(!path.exists());
 
     let (code, _, stderr) = ended(&mut held(&dir.path().join("other.sock")));
     assert_eq!(code, Some(1), "{stderr}");

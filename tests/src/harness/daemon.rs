@@ -61,9 +61,7 @@ impl Daemon {
     /// When it runs already, dies or does not answer.
     #[track_caller]
     pub fn start_again(&mut self) {
-        assert!(self.child.is_none(), "{} runs already", self.name);
-        let log = File::options().create(true).append(true).open(&self.log).unwrap();
-        self.child = Some(self.command().stderr(log).spawn().expect("thrumd starts"));
+        self.spawn();
         let pid = self.pid();
         eventually(SHORT, || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
@@ -72,6 +70,17 @@ impl Daemon {
             let health = self.call::<local::Health>(Empty {}).map_err(|error| error.to_string())?;
             super::holds(health.pid == pid, || format!("{} answers for {pid}", health.pid))
         });
+    }
+
+    /// Starts it without waiting until it answers.
+    ///
+    /// # Panics
+    /// When it runs already.
+    #[track_caller]
+    pub fn spawn(&mut self) {
+        assert!(self.child.is_none(), "{} runs already", self.name);
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        self.child = Some(self.command().stderr(log).spawn().expect("thrumd starts"));
     }
 
     /// Ends it with SIGTERM, as service managers do, and gives its exit status.

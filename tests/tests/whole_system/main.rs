@@ -25,6 +25,7 @@ mod reading;
 mod secrets;
 mod service;
 mod silence;
+mod socket;
 mod storage;
 mod sync;
 mod unanswered;

@@ -1,19 +1,29 @@
 //! Finds the first daemon that accepts connections, and explains why none does.
 
 use std::io;
+use std::path::Path;
 
 use tokio::net::UnixStream;
 
-use crate::endpoint::{Endpoint, Owner, unit_installed};
+use crate::command::output;
+use crate::endpoint::{Endpoint, Endpoints, Owner, unit_installed};
 use crate::error::Error;
+use crate::process;
 
 /// The first endpoint that accepts a connection. It is found before the request, because an HTTP client
 /// has one socket.
 ///
 /// # Errors
-/// When none does. The most helpful error is returned: a missing permission, then a daemon that died,
-/// then a missing socket.
-pub async fn first(endpoints: &[Endpoint]) -> Result<Endpoint, Error> {
+/// When none does. The most helpful error is returned: a missing permission, then a daemon without its
+/// socket, then one that died, then a missing socket.
+pub async fn find(endpoints: &Endpoints) -> Result<Endpoint, Error> {
+    match first(&endpoints.candidates()).await {
+        Ok(endpoint) => Ok(endpoint),
+        Err(error) => Err(or_not_listening(error, endpoints).await),
+    }
+}
+
+async fn first(endpoints: &[Endpoint]) -> Result<Endpoint, Error> {
     let mut errors = Vec::new();
     for endpoint in endpoints {
         match UnixStream::connect(&endpoint.path).await {
@@ -28,11 +38,49 @@ pub async fn first(endpoints: &[Endpoint]) -> Result<Endpoint, Error> {
 }
 
 /// Why the daemon of this endpoint could not be reached.
-pub fn failure(endpoint: &Endpoint, source: io::Error) -> Error {
-    if missing(&source) {
-        return not_running(std::slice::from_ref(endpoint));
+pub async fn failure(endpoint: &Endpoint, endpoints: &Endpoints, source: io::Error) -> Error {
+    let error = match missing(&source) {
+        true => not_running(std::slice::from_ref(endpoint)),
+        false => refused(endpoint, source),
+    };
+    or_not_listening(error, endpoints).await
+}
+
+/// The error, or that a daemon runs without the socket that is missing.
+async fn or_not_listening(error: Error, endpoints: &Endpoints) -> Error {
+    let missing = match &error {
+        Error::NotRunning { endpoints, .. } => format!("there is no socket at {endpoints}"),
+        Error::Died { path, .. } => format!("nothing listens on {}", path.display()),
+        Error::Connect { path, .. } if !is_socket(path) => {
+            format!("{} is not a socket", path.display())
+        }
+        _ => return error,
+    };
+    for (state_dir, owner) in endpoints.state_dirs() {
+        let pid = match process::holder(&state_dir) {
+            None if owner == Owner::System => main_pid().await,
+            pid => pid,
+        };
+        if let Some(pid) = pid {
+            let hint = format!(
+                "it is starting or stopping, uses another socket, or its socket's file was removed; if this \
+                 stays: {}",
+                owner.how_to_restart()
+            );
+            return Error::NotListening { pid, state_dir, missing, hint };
+        }
     }
-    refused(endpoint, source)
+    error
+}
+
+/// The process of the system service, whose state directory only itself may read.
+async fn main_pid() -> Option<u32> {
+    if !unit_installed() || !Path::new("/run/systemd/system").is_dir() {
+        return None;
+    }
+    let words = ["show", "thrumd.service", "-p", "MainPID", "--value"];
+    let pid = output("systemctl", &words, &[]).await?.stdout.trim().parse().ok();
+    pid.filter(|pid| *pid != 0)
 }
 
 fn missing(error: &io::Error) -> bool {
@@ -56,7 +104,7 @@ fn refused(endpoint: &Endpoint, source: io::Error) -> Error {
     }
 }
 
-fn is_socket(path: &std::path::Path) -> bool {
+fn is_socket(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt as _;
     std::fs::metadata(path).map_or(true, |meta| meta.file_type().is_socket())
 }
@@ -81,7 +129,7 @@ fn not_running(endpoints: &[Endpoint]) -> Error {
 mod tests {
     use super::*;
 
-    fn endpoint(path: &std::path::Path) -> Endpoint {
+    fn endpoint(path: &Path) -> Endpoint {
         Endpoint { path: path.to_owned(), owner: Owner::User }
     }
 

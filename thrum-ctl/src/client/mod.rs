@@ -34,6 +34,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A client of one daemon. Calls are made one after the other.
 pub struct Client {
+    endpoints: Endpoints,
     endpoint: Endpoint,
     http: reqwest::Client,
     watch: Option<ResponsivenessWatch>,
@@ -45,11 +46,11 @@ impl Client {
     /// # Errors
     /// The most helpful one if no endpoint accepts connections.
     pub async fn find(endpoints: &Endpoints) -> Result<Self, Error> {
-        let endpoint = connect::first(&endpoints.candidates()).await?;
+        let endpoint = connect::find(endpoints).await?;
         let http =
             reqwest::Client::builder().no_proxy().unix_socket(endpoint.path.as_path()).build();
         let http = http.map_err(|error| Error::io("can't make an HTTP client", root(error)))?;
-        Ok(Self { endpoint, http, watch: None })
+        Ok(Self { endpoints: endpoints.clone(), endpoint, http, watch: None })
     }
 
     /// The daemon behind this socket.
@@ -138,7 +139,8 @@ impl Client {
             match self.http.execute(this_try).await {
                 Ok(response) => return Ok(response),
                 Err(error) if error.is_connect() => {
-                    return Err(connect::failure(&self.endpoint, root(error)));
+                    let (at, source) = (&self.endpoint, root(error));
+                    return Err(connect::failure(at, &self.endpoints, source).await);
                 }
                 Err(error) if tries == TRIES_MAX || !is_unread(&error) => {
                     return Err(broken(method, error));

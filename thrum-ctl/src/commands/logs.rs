@@ -99,7 +99,7 @@ async fn log_path(context: &Context<'_>) -> Result<PathBuf, Error> {
         Err(error @ Error::NotPermitted { .. }) => return Err(error),
         Err(_) => {
             let beside = endpoints.own_socket().with_file_name(LOG);
-            return existing([Some(beside), Some(own.clone())], "thrumd is not running", &own);
+            return existing([Some(beside), Some(own.clone())], "thrumd can't be reached", &own);
         }
     };
     let beside = client.path().with_file_name(LOG);

@@ -4,6 +4,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use thrum_api::duration::rounded;
+use thrum_api::limits::STOP_MAX_SECONDS;
 use thrum_api::local::{Health, HealthResult};
 use thrum_api::method::Empty;
 use tokio::time::{Instant, sleep, timeout};
@@ -18,6 +19,8 @@ use crate::manager::{self, Action, Host};
 
 /// A log may have to be migrated before the daemon answers.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long to wait for a daemon without a socket: as long as it takes to stop.
+const WITHOUT_SOCKET: Duration = Duration::from_secs(STOP_MAX_SECONDS);
 /// Limit for a start by a service manager. launchd returns before the daemon is ready.
 const MANAGED_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -27,9 +30,7 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
     let endpoints = context.endpoints();
     let socket = endpoints.own_socket();
     // Any daemon counts: a second one of this user would conflict with the machine's over the port.
-    if let Ok(mut client) = context.daemon().await
-        && let Ok(health) = client.call::<Health>(&Empty {}).await
-    {
+    if let Some(health) = running(context).await? {
         return report(&health, "is already running", context);
     }
     if let Some(manager) = Host::here().manager(&endpoints) {
@@ -53,6 +54,22 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
         ))
     })?;
     report(&health, "started", context)
+}
+
+/// The health of a daemon that runs. One without a socket is waited for: it is starting or stopping, or its
+/// socket is bound anew in a moment.
+async fn running(context: &mut Context<'_>) -> Result<Option<HealthResult>, Error> {
+    let begin = Instant::now();
+    loop {
+        match context.daemon().await {
+            Ok(mut client) => return Ok(client.call::<Health>(&Empty {}).await.ok()),
+            Err(error @ Error::NotListening { .. }) if begin.elapsed() > WITHOUT_SOCKET => {
+                return Err(error);
+            }
+            Err(Error::NotListening { .. }) => sleep(POLL_INTERVAL).await,
+            Err(_) => return Ok(None),
+        }
+    }
 }
 
 /// Prints the daemon's process id and log.

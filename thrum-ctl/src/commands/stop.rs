@@ -9,13 +9,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
 use crate::context::Context;
-use crate::daemon_process::is_running;
 use crate::endpoint::Endpoints;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::manager::{self, Action, Host, Manager};
+use crate::process::{is_running, terminate};
 
 /// Limit for the end of the daemon: three times its own limit, because a busy machine is slower.
 const TIMEOUT: Duration = Duration::from_secs(3 * STOP_MAX_SECONDS);
+/// How long a daemon may run without a socket before it gets a signal: as long as it takes to stop.
+const WITHOUT_SOCKET: Duration = Duration::from_secs(STOP_MAX_SECONDS);
 /// Limit for asking the daemon for its process id. It is stopped even if it does not answer.
 const PID_TIMEOUT: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -35,19 +37,13 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
         }
         return context.printer.done(&json!({ "stopped": true }), "thrumd stopped.");
     }
-    let client = match context.daemon().await {
-        Ok(client) if context.endpoints().root => client,
-        Ok(client) => ours(client, context)?,
-        Err(Error::NotRunning { .. } | Error::Died { .. }) => {
-            if context.printer.json() {
-                return context.printer.object(&json!({ "stopped": false }));
-            }
-            context.printer.note("thrumd is not running.");
-            return Ok(());
+    let Some(pid) = stop(context).await? else {
+        if context.printer.json() {
+            return context.printer.object(&json!({ "stopped": false }));
         }
-        Err(error) => return Err(error),
+        context.printer.note("thrumd is not running.");
+        return Ok(());
     };
-    let pid = stop(client).await?;
     let text = format!("thrumd (pid {pid}) stopped.");
     context.printer.done(&json!({ "stopped": true, "pid": pid }), &text)
 }
@@ -59,19 +55,12 @@ pub async fn restart(context: &mut Context<'_>) -> Result<(), Error> {
         let health = super::start::answers_at(&context.endpoints()).await?;
         return super::start::report(&health, "restarted", context);
     }
-    match context.daemon().await {
-        Ok(client) => {
-            stop(ours(client, context)?).await?;
-        }
-        Err(Error::NotRunning { .. } | Error::Died { .. }) => {}
-        Err(error) => return Err(error),
+    // Also as root: another user's daemon would not be started again as that user.
+    if let Ok(client) = context.daemon().await {
+        is_ours(client.path(), &context.endpoints())?;
     }
+    stop(context).await?;
     super::start::run(context).await
-}
-
-fn ours(client: Client, context: &Context<'_>) -> Result<Client, Error> {
-    is_ours(client.path(), &context.endpoints())?;
-    Ok(client)
 }
 
 /// Whether the daemon of this socket is this user's own. Users must not stop the machine's daemon,
@@ -99,17 +88,57 @@ async fn pid_of(manager: Manager, context: &Context<'_>) -> Option<u32> {
     tokio::time::timeout(PID_TIMEOUT, asked).await.ok()?
 }
 
-/// Stops the daemon and waits until its process has ended.
-async fn stop(mut client: Client) -> Result<u32, Error> {
+/// Stops the daemon and waits until its process has ended. Returns its process id; none if no daemon ran.
+/// Others may stop it at the same time, so it may end, or stop to listen, at every step.
+async fn stop(context: &Context<'_>) -> Result<Option<u32>, Error> {
+    let (begin, endpoints) = (Instant::now(), context.endpoints());
+    let mut seen = None;
+    loop {
+        let error = match context.daemon().await {
+            Ok(client) => {
+                if !endpoints.root {
+                    is_ours(client.path(), &endpoints)?;
+                }
+                match tell_to_stop(client).await {
+                    Ok(pid) => return wait_for_exit(pid).await.map(|()| Some(pid)),
+                    Err(error) => error,
+                }
+            }
+            Err(Error::NotRunning { .. } | Error::Died { .. }) => {
+                if let Some(pid) = seen {
+                    wait_for_exit(pid).await?;
+                }
+                return Ok(seen);
+            }
+            Err(error) => error,
+        };
+        let waited = begin.elapsed();
+        match error {
+            // It is ending, or about to listen again. A signal would cut its orderly end short.
+            Error::NotListening { pid, .. } if waited < WITHOUT_SOCKET => seen = Some(pid),
+            Error::NotListening { pid, ref state_dir, .. } => {
+                if !endpoints.root && *state_dir != endpoints.own_state_dir() {
+                    return Err(error);
+                }
+                terminate(pid)?;
+                return wait_for_exit(pid).await.map(|()| Some(pid));
+            }
+            error if error.kind() == Kind::Unreachable && waited < WITHOUT_SOCKET => {}
+            error => return Err(error),
+        }
+        sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// Tells the daemon to stop. Returns its process id.
+async fn tell_to_stop(mut client: Client) -> Result<u32, Error> {
     let pid = client.call::<Health>(&Empty {}).await?.pid;
     match client.call::<Shutdown>(&Empty {}).await {
         // It may end before its answer is sent.
-        Ok(_) | Err(Error::Broken { .. }) => {}
-        Err(error) => return Err(error),
+        Ok(_) => Ok(pid),
+        Err(error) if error.kind() == Kind::Unreachable => Ok(pid),
+        Err(error) => Err(error),
     }
-    drop(client);
-    wait_for_exit(pid).await?;
-    Ok(pid)
 }
 
 async fn wait_for_exit(pid: u32) -> Result<(), Error> {

@@ -1,10 +1,10 @@
 use thrum_api::Timestamp;
 use thrum_api::duration::rounded;
 
-use super::command::output;
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section};
 use crate::clock;
+use crate::command::output;
 
 /// A clock this far before the build time is wrong. A day allows for time zones and copies.
 const EARLY_MS: i64 = 86_400_000;

@@ -1,6 +1,6 @@
-use super::command::output;
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section};
+use crate::command::output;
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
 

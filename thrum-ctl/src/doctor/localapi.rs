@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::command::output;
+use crate::command::output;
 
 const SOCKET: &str = if cfg!(target_os = "macos") {
     "/var/run/tailscaled.socket"

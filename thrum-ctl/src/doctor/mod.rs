@@ -3,7 +3,6 @@
 
 mod agents;
 mod clock;
-mod command;
 mod context;
 mod daemon;
 mod finding;

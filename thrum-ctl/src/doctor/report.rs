@@ -4,9 +4,9 @@
 use serde::{Serialize, Serializer};
 use thrum_api::local::CheckState;
 
-use super::command::output;
 use super::context::CheckContext;
 use super::finding::{Finding, state_word};
+use crate::command::output;
 
 /// A report that is safe to publish.
 #[derive(Debug, Serialize)]

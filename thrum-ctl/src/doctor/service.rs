@@ -1,15 +1,16 @@
 use std::collections::BTreeMap;
+use std::io::ErrorKind::NotFound;
 use std::path::Path;
 
 use thrum_api::Timestamp;
 
-use super::command::output;
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section, first_broken};
-use crate::daemon_process::is_running;
+use crate::command::output;
 use crate::endpoint::Owner;
 use crate::error::Error;
 use crate::log_file::tail;
+use crate::process::holder;
 use crate::{clock, terminal};
 
 /// The id of the check of the process, on which many others depend.
@@ -114,31 +115,24 @@ async fn settings(context: &CheckContext, found: &Findings) -> Finding {
     }
 }
 
-/// The state of the process, by the process id in its lock file.
+/// The state of the process, by its lock file.
 pub fn process(context: &CheckContext) -> Process {
     let error = match &context.daemon {
         Ok(_) => return Process::Answers,
+        Err(Error::NotListening { pid, .. }) => return Process::Unresponsive(*pid),
         Err(error) => error,
     };
-    let lock = context.state_dir().join("thrumd.lock");
-    match std::fs::read_to_string(&lock) {
-        Ok(text) => match text.trim().parse() {
-            Ok(pid) if is_thrumd(pid) => Process::Unresponsive(pid),
-            _ => Process::Gone,
-        },
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Process::Gone,
-        Err(_) if matches!(error, Error::NotPermitted { .. } | Error::TimedOut { .. }) => {
-            Process::Hidden
-        }
-        // Nothing listens on the socket, or there is none.
-        Err(_) => Process::Gone,
+    let state_dir = context.state_dir();
+    if let Some(pid) = holder(&state_dir) {
+        return Process::Unresponsive(pid);
     }
-}
-
-/// Whether this process exists and is thrumd as far as can be seen. Process ids are reused.
-fn is_thrumd(pid: u32) -> bool {
-    let name = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("comm"));
-    is_running(pid) && name.map_or(true, |name| name.trim() == "thrumd")
+    let may_look = state_dir.metadata().is_err_and(|error| error.kind() == NotFound)
+        || state_dir.read_dir().is_ok();
+    match error {
+        Error::NotPermitted { .. } | Error::TimedOut { .. } if !may_look => Process::Hidden,
+        // Nothing listens on the socket, or there is none.
+        _ => Process::Gone,
+    }
 }
 
 fn process_finding(context: &CheckContext, found: &Findings, cause: Option<&str>) -> Finding {

@@ -2,11 +2,11 @@ use std::path::PathBuf;
 
 use thrum_api::local::TailnetKind;
 
-use super::command::output;
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section, first_broken};
 use super::localapi::{Tailscaled, tailscaled};
 use super::service;
+use crate::command::output;
 use crate::endpoint::Owner;
 
 /// Checks the connection to the tailnet.

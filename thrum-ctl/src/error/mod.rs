@@ -69,6 +69,18 @@ pub enum Error {
         /// How to start thrumd on this machine.
         hint: String,
     },
+    /// thrumd runs, but not on the socket where it is looked for.
+    #[error("thrumd is running (pid {pid}, state in {state_dir}), but {missing}", state_dir = state_dir.display())]
+    NotListening {
+        /// Its process.
+        pid: u32,
+        /// Its state directory.
+        state_dir: PathBuf,
+        /// What is missing.
+        missing: String,
+        /// What to do if that stays so.
+        hint: String,
+    },
     /// There is a socket, but no process listens on it.
     #[error("thrumd has died: nothing listens on {path}", path = path.display())]
     Died {
@@ -201,6 +213,7 @@ impl Error {
         match self {
             Self::Usage { .. } => Kind::Usage,
             Self::NotRunning { .. }
+            | Self::NotListening { .. }
             | Self::Died { .. }
             | Self::Connect { .. }
             | Self::Broken { .. }
@@ -223,6 +236,7 @@ impl Error {
         let word = match self {
             Self::Usage { .. } => "usage",
             Self::NotRunning { .. } => "not_running",
+            Self::NotListening { .. } => "not_listening",
             Self::Died { .. } => "died",
             Self::NotPermitted { .. } => "not_permitted",
             Self::Connect { .. } => "not_reachable",
@@ -246,6 +260,7 @@ impl Error {
         match self {
             Self::Usage { hint, .. }
             | Self::NotRunning { hint, .. }
+            | Self::NotListening { hint, .. }
             | Self::Died { hint, .. }
             | Self::NotPermitted { hint, .. }
             | Self::Failed { hint, .. } => Some(hint.clone()),

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use crate::endpoint::{Endpoints, Owner, system_unit};
 use crate::error::Error;
+use crate::process;
 
 pub use changes::Changes;
 pub use host::{Action, Host, Manager};
@@ -42,8 +43,11 @@ impl Host {
             return Some(own);
         }
         // The system's daemon is not at the endpoint that this user's file names, and a daemon that this
-        // user started by hand takes precedence.
-        if !self.is_root && (endpoints.is_named() || endpoints.own_socket().exists()) {
+        // user started by hand takes precedence, even if its socket is gone.
+        let own = || {
+            endpoints.own_socket().exists() || process::holder(&endpoints.own_state_dir()).is_some()
+        };
+        if !self.is_root && (endpoints.is_named() || own()) {
             return None;
         }
         Some(system).filter(|manager| self.has(*manager))

@@ -16,6 +16,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::rebind;
+use super::socket::LocalSocket;
+
 /// How long a program that has just connected may take to send its first byte when the daemon stops.
 /// It is about to send a request.
 const FIRST_BYTE: Duration = Duration::from_millis(250);
@@ -24,25 +27,27 @@ const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
 /// Serves connections until `stop`, and then one request of each that is new or has begun one. A
 /// connection that is idle between two requests is closed. Connections that wait in the queue are
-/// served too, unless `inherited`: then the service manager has the socket, and the next daemon
-/// serves them.
-pub(super) async fn serve(
-    listener: UnixListener,
-    inherited: bool,
-    router: Router,
-    stop: CancellationToken,
-) {
-    let connections = TaskTracker::new();
+/// served too, unless the service manager has the socket: then the next daemon serves them. A socket that
+/// programs can't find any more is bound anew.
+pub(super) async fn serve(socket: LocalSocket, router: Router, stop: &CancellationToken) {
+    let (connections, ending) = (TaskTracker::new(), CancellationToken::new());
+    let spawn =
+        |stream| connections.spawn(serve_connection(stream, router.clone(), ending.clone()));
+    let mut bound_anew = rebind::keep_in_place(socket.file.place.clone(), socket.file.inherited);
+    let LocalSocket { mut listener, mut file } = socket;
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
+            Some(new) = bound_anew.recv() => {
+                file = new.file;
+                queued(std::mem::replace(&mut listener, new.listener)).into_iter().for_each(|stream| drop(spawn(stream)));
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(serve_connection(stream, router.clone(), stop.clone()));
-            }
+            Ok((stream, _)) => drop(spawn(stream)),
             // The program has disconnected already.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -54,8 +59,14 @@ pub(super) async fn serve(
             }
         }
     }
+    // First, so that nothing is bound anew, and a new caller finds no daemon rather than one that closes the
+    // connection.
+    drop(bound_anew);
+    let inherited = file.inherited;
+    drop(file);
+    ending.cancel();
     for stream in if inherited { Vec::new() } else { queued(listener) } {
-        connections.spawn(serve_connection(stream, router.clone(), stop.clone()));
+        spawn(stream);
     }
     connections.close();
     connections.wait().await;

@@ -24,15 +24,7 @@ pub async fn serve(context: Arc<AdminContext>, socket: LocalSocket) {
         .route("/events", get(follow))
         .route("/metrics", get(prometheus))
         .with_state(context.clone());
-    let LocalSocket { listener, file } = socket;
-    let (inherited, stop) = (file.is_none(), CancellationToken::new());
-    let stopping = async {
-        context.stop.cancelled().await;
-        // First, so that a new caller finds no daemon rather than one that closes the connection.
-        drop(file);
-        stop.cancel();
-    };
-    tokio::join!(stopping, connections::serve(listener, inherited, router, stop.clone()));
+    connections::serve(socket, router, &context.stop).await;
     context.handlers.close();
     context.handlers.wait().await;
 }

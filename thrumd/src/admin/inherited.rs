@@ -2,17 +2,17 @@
 //! restarts.
 
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use listenfd::ListenFd;
 
-use super::socket::{LocalSocket, SocketError};
+use super::socket::{LocalSocket, SocketError, SocketFile, SocketPlace};
 
 /// A listening socket that systemd handed over. Its file belongs to systemd and is never removed.
 #[derive(Debug)]
 pub struct InheritedSocket {
     listener: UnixListener,
-    path: PathBuf,
+    place: SocketPlace,
 }
 
 impl LocalSocket {
@@ -37,7 +37,7 @@ impl LocalSocket {
             return Err(SocketError::PathMismatch { held, path: path.to_owned() });
         }
         listener.set_nonblocking(true).map_err(failed)?;
-        Ok(Some(InheritedSocket { listener, path: path.to_owned() }))
+        Ok(Some(InheritedSocket { listener, place: SocketPlace::of(path) }))
     }
 }
 
@@ -47,8 +47,10 @@ impl InheritedSocket {
     /// # Errors
     /// When the runtime can't take it.
     pub fn listen(self) -> Result<LocalSocket, SocketError> {
-        let listener = tokio::net::UnixListener::from_std(self.listener)
-            .map_err(|cause| SocketError::System { what: "listen on", path: self.path, cause })?;
-        Ok(LocalSocket { listener, file: None })
+        let Self { listener, place } = self;
+        let listener = tokio::net::UnixListener::from_std(listener).map_err(|cause| {
+            SocketError::System { what: "listen on", path: place.path.clone(), cause }
+        })?;
+        Ok(LocalSocket { listener, file: SocketFile { place, inherited: true } })
     }
 }

@@ -15,6 +15,7 @@ mod peers;
 mod policy;
 mod problems;
 mod query;
+mod rebind;
 mod socket;
 mod status;
 mod status_line;

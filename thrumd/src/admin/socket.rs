@@ -46,23 +46,100 @@ pub enum SocketError {
 #[derive(Debug)]
 pub struct LocalSocket {
     pub(super) listener: UnixListener,
-    pub(super) file: Option<SocketFile>,
+    pub(super) file: SocketFile,
 }
 
 /// The socket's file, removed on drop.
 #[derive(Debug)]
 pub struct SocketFile {
-    path: PathBuf,
-    inode: u64,
+    pub(super) place: SocketPlace,
+    /// The service manager holds the socket, and its file is the manager's.
+    pub(super) inherited: bool,
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // Only our own file: another daemon may have replaced it since.
-        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|m| m.ino() == self.inode);
-        if ours && let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::warn!("can't remove the socket {}: {error}", self.path.display());
+        let path = &self.place.path;
+        if !self.inherited
+            && self.place.is_taken()
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            tracing::warn!("can't remove the socket {}: {error}", path.display());
         }
+    }
+}
+
+/// Where programs find the socket: a path, and the file that it has to name.
+#[derive(Debug, Clone)]
+pub struct SocketPlace {
+    pub(super) path: PathBuf,
+    file: Option<FileId>,
+    access: Access,
+}
+
+/// Device and inode. They belong to no other file while the socket is open.
+type FileId = (u64, u64);
+
+/// Who may connect, which needs write permission.
+#[derive(Debug, Clone, Copy)]
+struct Access {
+    mode: u32,
+    group: Option<u32>,
+}
+
+impl SocketPlace {
+    /// The place of a socket that is bound already.
+    pub(super) fn of(path: &Path) -> Self {
+        let meta = std::fs::symlink_metadata(path).ok().filter(|meta| meta.file_type().is_socket());
+        let access = meta.as_ref().map_or_else(Access::default, |meta| Access {
+            mode: meta.mode() & 0o777,
+            group: Some(meta.gid()),
+        });
+        Self { path: path.to_owned(), file: meta.map(|meta| (meta.dev(), meta.ino())), access }
+    }
+
+    /// Whether the path still names our socket.
+    pub(super) fn is_taken(&self) -> bool {
+        let found = std::fs::symlink_metadata(&self.path).map(|meta| (meta.dev(), meta.ino()));
+        found.is_ok_and(|found| self.file == Some(found))
+    }
+
+    /// Binds a socket here, for the same group. A stale socket is replaced. Needs the runtime. Blocks: a
+    /// daemon that is looked for may be slow.
+    ///
+    /// # Errors
+    /// When another daemon answers here, when it is another kind of file, and when the system
+    /// refuses.
+    pub(super) fn bind(&self) -> Result<LocalSocket, SocketError> {
+        let (path, Access { mode, group }) = (&self.path, self.access);
+        let failed = |what| move |cause| SocketError::System { what, path: path.clone(), cause };
+        if let Some(folder) = path.parent()
+            && !folder.exists()
+        {
+            let made = std::fs::create_dir_all(folder);
+            made.map_err(|cause| SocketError::Folder { path: folder.to_owned(), cause })?;
+        }
+        remove_stale(path)?;
+        // The umask of the process limits it to the owner until the lines below give it to the group.
+        let listener = UnixListener::bind(path).map_err(failed("bind"))?;
+        let meta = std::fs::symlink_metadata(path).map_err(failed("look at"))?;
+        let place = Self { file: Some((meta.dev(), meta.ino())), ..self.clone() };
+        let file = SocketFile { place, inherited: false };
+        if group.is_some_and(|group| group != meta.gid()) {
+            std::os::unix::fs::chown(path, None, group).map_err(failed("give a group"))?;
+        }
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, mode).map_err(failed("set the mode of"))?;
+        Ok(LocalSocket { listener, file })
+    }
+}
+
+impl Default for Access {
+    /// 0600, or 0660 for the group `thrum` if we are root and the group exists.
+    fn default() -> Self {
+        let group = group();
+        Self { mode: if group.is_some() { 0o660 } else { 0o600 }, group }
     }
 }
 
@@ -74,30 +151,7 @@ impl LocalSocket {
     /// When another daemon answers there, when it is another kind of file, and when the system
     /// refuses.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
-        let failed = |what| move |cause| SocketError::System { what, path: path.to_owned(), cause };
-        if let Some(folder) = path.parent()
-            && !folder.exists()
-        {
-            let made = std::fs::create_dir_all(folder);
-            made.map_err(|cause| SocketError::Folder { path: folder.to_owned(), cause })?;
-        }
-        remove_stale(path)?;
-        // Connecting needs write permission. The umask of the process limits it to the owner until
-        // the lines below give it to the group.
-        let listener = UnixListener::bind(path).map_err(failed("bind"))?;
-        let inode = std::fs::symlink_metadata(path).map_err(failed("look at"))?.ino();
-        let file = SocketFile { path: path.to_owned(), inode };
-        let mode = match group() {
-            Some(group) => {
-                std::os::unix::fs::chown(path, None, Some(group))
-                    .map_err(failed("give a group"))?;
-                0o660
-            }
-            None => 0o600,
-        };
-        let mode = std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(path, mode).map_err(failed("set the mode of"))?;
-        Ok(Self { listener, file: Some(file) })
+        SocketPlace { path: path.to_owned(), file: None, access: Access::default() }.bind()
     }
 }
 
