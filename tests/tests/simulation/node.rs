@@ -98,6 +98,7 @@ impl Node {
             unconfirmed,
             removed_us: false,
             by_policy: None,
+            former: Vec::new(),
         }
     }
 }

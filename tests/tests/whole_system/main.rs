@@ -29,6 +29,7 @@ mod socket;
 mod storage;
 mod sync;
 mod unanswered;
+mod wiped;
 mod wire;
 
 /// A file that is no module is a test that never runs.

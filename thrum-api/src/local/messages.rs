@@ -137,6 +137,9 @@ pub struct AgentListParams {
     /// Only agents of this project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// Also agents of daemons that no longer exist.
+    #[serde(default)]
+    pub all: bool,
 }
 
 /// Result of `agent.list`.
@@ -161,4 +164,7 @@ pub struct Agent {
     pub machine: Option<String>,
     /// The time of its last event, by its daemon's clock.
     pub last_seen: Timestamp,
+    /// Its daemon no longer exists: the machine was set up anew and paired again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub former: bool,
 }

@@ -53,6 +53,9 @@ pub enum PairingUpdate {
         name: String,
         /// Its address, `ip:port`.
         address: String,
+        /// The daemons whose place it took: the same machine before it was set up anew.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        replaced: Vec<DaemonId>,
     },
     /// There were too many wrong codes. The session has ended.
     Locked {
@@ -124,6 +127,9 @@ pub struct PeerJoinResult {
     pub address: String,
     /// Whether it was already a peer; then only its token was replaced.
     pub renewed: bool,
+    /// The daemons whose place it took: the same machine before it was set up anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<DaemonId>,
 }
 
 /// Result of `peer.list`.
@@ -255,6 +261,9 @@ pub struct PeerStatus {
     /// The capability by which it was paired without a code; it is a peer as long as it has that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_policy: Option<String>,
+    /// The daemons whose place it took: the same machine before it was set up anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<DaemonId>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]

@@ -72,6 +72,9 @@ pub struct AgentsArgs {
     /// Agents of every project
     #[arg(long)]
     pub all_projects: bool,
+    /// Also agents of daemons that no longer exist: their machine was set up anew and paired again
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// Options of `thrum events`.

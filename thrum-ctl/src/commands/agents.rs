@@ -11,7 +11,7 @@ use crate::render::table::Table;
 /// `thrum agents`
 pub async fn run(args: &AgentsArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let project = if args.all_projects { None } else { Some(context.project()?) };
-    let params = AgentListParams { project: project.clone() };
+    let params = AgentListParams { project: project.clone(), all: args.all };
     let list = context.daemon().await?.call::<AgentList>(&params).await?;
     let printer = &mut *context.printer;
     if printer.json() {
@@ -34,8 +34,12 @@ pub async fn run(args: &AgentsArgs, context: &mut Context<'_>) -> Result<(), Err
         table = Table::new(&["AGENT", "MACHINE", "LAST SEEN", "PROJECT"]);
     }
     for agent in &list.agents {
-        let machine =
-            agent.machine.clone().unwrap_or_else(|| short_id(&agent.daemon_id.to_string()));
+        let id = short_id(&agent.daemon_id.to_string());
+        let machine = match &agent.machine {
+            Some(machine) if agent.former => format!("{machine} before ({id})"),
+            Some(machine) => machine.clone(),
+            None => id,
+        };
         let mut cells = vec![agent.name.clone(), machine, ago(agent.last_seen, now)];
         if project.is_none() {
             cells.push(agent.project.clone().unwrap_or_default());

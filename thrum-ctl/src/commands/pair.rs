@@ -6,7 +6,7 @@ use thrum_api::local::{
     PeerList, PeerResolve, PeerResolveParams, PeerResolveResult, PeerWait, PeerWaitParams,
 };
 use thrum_api::method::Empty;
-use thrum_api::{ErrorCode, PairingCode, RpcError};
+use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -88,8 +88,9 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
                     printer.note(&format!("Wrong code from {caller}, {tries} left."));
                 }
             }
-            PairingUpdate::Paired { name, address, .. } => {
-                return paired(&format!("{} ({})", quoted(&name), sanitize(&address)), printer);
+            PairingUpdate::Paired { name, address, replaced, .. } => {
+                let with = format!("{} ({})", quoted(&name), sanitize(&address));
+                return paired(&with, &replaced, printer);
             }
             PairingUpdate::Locked { caller } => {
                 return Err(Error::failed(
@@ -111,11 +112,17 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", sanitize(name))
 }
 
-fn paired(with: &str, printer: &mut Printer) -> Result<(), Error> {
+fn paired(with: &str, replaced: &[DaemonId], printer: &mut Printer) -> Result<(), Error> {
     if printer.json() {
         return Ok(());
     }
     printer.line(&format!("Paired with {with}. Syncing started."))?;
+    for old in replaced {
+        printer.note(&format!(
+            "It takes the place of {old}, the same machine before it was set up anew. That one is no longer \
+             a peer; its messages stay, and `thrum agents --all` lists its agents."
+        ));
+    }
     printer.note("Next: thrum send NAME \"MESSAGE\"; to see the state: thrum peer status");
     Ok(())
 }
@@ -142,7 +149,7 @@ pub async fn join(args: &JoinArgs, context: &mut Context<'_>) -> Result<(), Erro
     if context.printer.json() {
         return context.printer.object(&joined);
     }
-    paired(&quoted(&joined.name), context.printer)
+    paired(&quoted(&joined.name), &joined.replaced, context.printer)
 }
 
 /// Whether a person is at the terminal and has an attempt left.

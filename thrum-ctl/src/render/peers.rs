@@ -57,6 +57,9 @@ pub fn details(peer: &PeerStatus, path: Option<&PathToPeer>, now: Timestamp) -> 
         line("paired", format!("by the tailnet's policy, {}", sanitize(capability)));
     }
     line("daemon", peer.daemon_id.to_string());
+    for former in &peer.former {
+        line("before", format!("{former}, until it was set up anew and paired again"));
+    }
     if let Some(version) = &peer.version {
         line("version", sanitize(version).into_owned());
     }

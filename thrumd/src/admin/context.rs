@@ -45,12 +45,13 @@ pub struct AdminContext {
 }
 
 impl AdminContext {
-    /// The name of a daemon, if it is this one or a peer.
+    /// The name of a daemon, if it is this one, a peer, or what a peer was formerly.
     pub(super) fn machine(&self, daemon: DaemonId) -> Option<String> {
         if daemon == self.daemon {
             return Some(self.name.to_string());
         }
-        self.registry.get(daemon).map(|peer| self.name_of(&peer))
+        let peer = self.registry.get(daemon).or_else(|| self.registry.former().remove(&daemon));
+        peer.map(|peer| self.name_of(&peer))
     }
 
     /// The display name of a peer.

@@ -45,10 +45,14 @@ pub async fn agents(
     context: &AdminContext,
     params: AgentListParams,
 ) -> Result<AgentListResult, RpcError> {
+    let all = params.all;
     let mut agents = context.agents.list(params).await.map_err(errors::agents)?;
+    let former = context.registry.former();
     for agent in &mut agents {
         agent.machine = context.machine(agent.daemon_id);
+        agent.former = former.contains_key(&agent.daemon_id);
     }
+    agents.retain(|agent| all || !agent.former);
     Ok(AgentListResult { agents })
 }
 

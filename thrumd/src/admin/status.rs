@@ -105,6 +105,7 @@ pub async fn peers(context: &AdminContext) -> Vec<PeerStatus> {
             refused_caller: None,
             refusal: None,
             by_policy: peer.by_policy,
+            former: peer.former,
         });
     }
     peers.sort_by(|a, b| (&a.name, a.daemon_id).cmp(&(&b.name, b.daemon_id)));

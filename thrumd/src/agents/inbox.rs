@@ -294,5 +294,6 @@ fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
         daemon_id: daemon_id(row.get(2)?),
         machine: None,
         last_seen: Timestamp::from_millis(row.get(3)?),
+        former: false,
     })
 }

@@ -9,6 +9,7 @@ mod policy;
 mod record;
 mod registry;
 mod session;
+mod succession;
 #[cfg(test)]
 mod tests;
 

@@ -78,7 +78,7 @@ impl ActiveSession {
 
 fn log_end(news: &PairingUpdate) {
     match news {
-        PairingUpdate::Paired { daemon_id, name, address } => {
+        PairingUpdate::Paired { daemon_id, name, address, .. } => {
             tracing::info!("[pairing] Paired with {name} ({daemon_id}) at {address}");
         }
         PairingUpdate::Locked { caller } => {
@@ -249,7 +249,8 @@ impl Pairing {
             };
             let stored = shared.registry.put_pending(pending.clone()).await;
             let id = pending.peer.daemon_id;
-            active.update(|session, now| session.stored(now, pending, stored.is_ok()));
+            let replaced = stored.as_ref().ok().cloned().map(Option::unwrap_or_default);
+            active.update(|session, now| session.stored(now, pending, replaced));
             match stored {
                 Ok(_) => Some(id),
                 Err(error) => {

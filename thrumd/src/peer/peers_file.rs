@@ -39,11 +39,39 @@ impl PeersFile {
     pub(super) fn put(&mut self, peer: Peer) {
         let peer = Peer { removed_us: false, ..peer };
         match self.peers.get_mut(&peer.daemon_id) {
-            Some(entry) => entry.peer = Peer { paired_at: entry.peer.paired_at, ..peer },
+            Some(Entry { peer: old, .. }) => {
+                let (paired_at, former) = (old.paired_at, std::mem::take(&mut old.former));
+                *old = Peer { paired_at, former, ..peer };
+            }
             None => {
                 self.peers.insert(peer.daemon_id, Entry { peer, more: More::new() });
             }
         }
+    }
+
+    /// The peers whose place this one takes: the one with its id, and those that it succeeds.
+    pub(super) fn displaced_by(&self, peer: &Peer) -> Vec<&Peer> {
+        let peers = self.peers.values().map(|entry| &entry.peer);
+        peers.filter(|old| old.daemon_id == peer.daemon_id || peer.succeeds(old)).collect()
+    }
+
+    /// Removes the peers that this one succeeds. Returns their ids.
+    pub(super) fn remove_predecessors(&mut self, id: DaemonId) -> Vec<DaemonId> {
+        let Some(mut peer) = self.peers.get(&id).map(|entry| entry.peer.clone()) else {
+            return Vec::new();
+        };
+        let replaced = self.displaced_by(&peer).into_iter().filter(|old| old.daemon_id != id);
+        let replaced: Vec<DaemonId> = replaced.map(|old| old.daemon_id).collect();
+        for old in replaced.iter().filter_map(|old| self.peers.remove(old)) {
+            peer.former.extend(old.peer.former);
+            peer.former.push(old.peer.daemon_id);
+        }
+        // A restored state directory brings a former id back.
+        peer.former.retain(|former| *former != id);
+        if let Some(entry) = self.peers.get_mut(&id) {
+            entry.peer.former = peer.former;
+        }
+        replaced
     }
 
     /// Whether both serialise to the same bytes.
@@ -71,6 +99,8 @@ struct StoredPeer {
     removed_us: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by_policy: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<DaemonId>,
 }
 
 fn write_list<S: Serializer>(peers: &BTreeMap<DaemonId, Entry>, to: S) -> Result<S::Ok, S::Error> {

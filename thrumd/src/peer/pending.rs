@@ -32,14 +32,14 @@ pub struct PendingPairing {
     since: Instant,
 }
 
-/// Which peer with the same daemon id a pairing may replace.
+/// Which peers a pairing may replace.
 #[derive(Debug, Clone)]
 pub enum Replaces {
     /// Any: a person has decided it with a code.
     Any,
-    /// The peer with this token, or none: a pairing or a removal since the request was a person's
-    /// decision and wins.
-    Only(Option<Token>),
+    /// Those with these tokens, which were all when it was requested: a pairing or a removal since then was a
+    /// person's decision and wins.
+    Only(Vec<Token>),
 }
 
 /// The machine a request came from, as far as the next one must come from the same.
@@ -109,16 +109,13 @@ impl PendingPairing {
         now < self.since + lifetime
     }
 
-    /// Whether it may be stored in the place of `current`. A peer that has its token already is
-    /// itself, stored by another first request.
-    pub fn may_replace(&self, current: Option<&Peer>) -> bool {
-        match (current, &self.replaces) {
-            (_, Replaces::Any) => true,
-            (None, Replaces::Only(replaces)) => replaces.is_none(),
-            (Some(current), Replaces::Only(replaces)) => {
-                let has = |token: &Token| current.token.matches(token.expose());
-                has(&self.peer.token) || replaces.as_ref().is_some_and(has)
-            }
-        }
+    /// Whether it may be stored in the place of `displaced`. A peer that has its token already is itself,
+    /// stored by another first request.
+    pub fn may_replace(&self, displaced: &[&Peer]) -> bool {
+        let Replaces::Only(tokens) = &self.replaces else { return true };
+        let has = |peer: &Peer, token: &Token| peer.token.matches(token.expose());
+        displaced.iter().any(|peer| has(peer, &self.peer.token))
+            || displaced.len() == tokens.len()
+                && displaced.iter().all(|peer| tokens.iter().any(|token| has(peer, token)))
     }
 }

@@ -32,6 +32,9 @@ pub struct Peer {
     /// The capability by which it was paired without a code. It stays a peer as long as the
     /// tailnet's policy grants it that.
     pub by_policy: Option<String>,
+    /// The ids that this machine had when it was paired before, oldest first. It lost its state directory
+    /// since then.
+    pub former: Vec<DaemonId>,
 }
 
 impl Peer {
@@ -69,6 +72,19 @@ impl Peer {
             unconfirmed: false,
             removed_us: false,
             by_policy: None,
+            former: Vec::new(),
         })
+    }
+
+    /// Whether this is the machine of `old` with a new daemon id: the same node and port, or without nodes the
+    /// same name and address. Only one daemon can listen there, so `old` no longer exists.
+    pub fn succeeds(&self, old: &Self) -> bool {
+        let port = |peer: &Self| peer.address.rsplit_once(':').map(|(_, port)| port.to_owned());
+        self.daemon_id != old.daemon_id
+            && match (&self.node, &old.node) {
+                (Some(node), Some(other)) => node == other && port(self) == port(old),
+                (None, None) => self.name == old.name && self.address == old.address,
+                _ => false,
+            }
     }
 }

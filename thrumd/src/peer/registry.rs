@@ -10,7 +10,7 @@ use thrum_api::DaemonId;
 use tokio::sync::watch;
 
 use super::peers_file::PeersFile;
-use super::{PairingPolicy, Peer, PendingPairing};
+use super::{PairingPolicy, Peer};
 use crate::report::Chain;
 use crate::statefile::{StateFile, StateFileError};
 use crate::tailnet::Caller;
@@ -183,19 +183,9 @@ impl Registry {
         };
         let put = self.change(put).await?;
         if put {
-            self.shared.misused.lock().remove(&id);
+            self.forget_misuse(id);
         }
         Ok(put)
-    }
-
-    /// Stores a pending pairing, unless its token was replaced by a decision of a person. Returns whether
-    /// it did.
-    ///
-    /// # Errors
-    /// When the file can't be written.
-    pub async fn put_pending(&self, pending: PendingPairing) -> Result<bool, RegistryError> {
-        let peer = pending.peer.clone();
-        self.put_if(peer, move |current| pending.may_replace(current)).await
     }
 
     /// Changes a peer; the file is written only if something changed. Returns the result of
@@ -238,7 +228,7 @@ impl Registry {
         };
         let gone = self.change(remove).await?;
         if gone {
-            self.shared.misused.lock().remove(&id);
+            self.forget_misuse(id);
         }
         Ok(gone)
     }
@@ -266,6 +256,16 @@ impl Registry {
             );
         }
         Err(RefusedToken::OtherNode)
+    }
+
+    /// Forgets that other nodes used the token of this peer.
+    pub(super) fn forget_misuse(&self, id: DaemonId) {
+        self.shared.misused.lock().remove(&id);
+    }
+
+    /// Calls `read` with the contents of the file.
+    pub(super) fn read<R>(&self, read: impl FnOnce(&PeersFile) -> R) -> R {
+        read(&self.shared.contents.lock())
     }
 
     /// How often another node used a peer's token since this daemon started.
@@ -302,7 +302,7 @@ impl Registry {
 
     // Disk first, then memory: what was answered is on disk, and a failed write changes nothing. Both
     // happen in one blocking task, so that a caller who disconnects can't separate them.
-    async fn change<R: Send + 'static>(
+    pub(super) async fn change<R: Send + 'static>(
         &self,
         change: impl FnOnce(&mut PeersFile) -> R + Send + 'static,
     ) -> Result<R, RegistryError> {

@@ -134,13 +134,19 @@ impl Session {
         Some(pending)
     }
 
-    /// Ends the write of the pending pairing. Without `success` it may be tried again.
-    pub(super) fn stored(&mut self, now: Instant, pending: PendingPairing, success: bool) {
+    /// Ends the write of the pending pairing, which replaced these peers. Without them it failed and may be
+    /// tried again.
+    pub(super) fn stored(
+        &mut self,
+        now: Instant,
+        pending: PendingPairing,
+        replaced: Option<Vec<DaemonId>>,
+    ) {
         self.storing = false;
-        if success {
+        if let Some(replaced) = replaced {
             let Peer { daemon_id, name, address, .. } = pending.peer;
             let name = pending.node_name.unwrap_or(name);
-            self.end(now, PairingUpdate::Paired { daemon_id, name, address });
+            self.end(now, PairingUpdate::Paired { daemon_id, name, address, replaced });
         }
     }
 

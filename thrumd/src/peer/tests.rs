@@ -30,6 +30,7 @@ fn peer(name: &str) -> Peer {
         unconfirmed: false,
         removed_us: false,
         by_policy: None,
+        former: Vec::new(),
     }
 }
 

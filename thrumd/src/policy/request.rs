@@ -38,13 +38,13 @@ impl Policy {
                 return Err(refuse(reason::NOT_GRANTED, message).with("capability", capability));
             }
         };
-        let current = self.shared.registry.get(peer.daemon_id);
-        let Some(by_policy) = self.marking(current.as_ref(), node, capability).await else {
+        let displaced = self.shared.registry.displaced_by(&peer);
+        let Some(by_policy) = self.marking(&displaced, node, capability).await else {
             let message = "a code is needed: that daemon is paired as another machine";
             return Err(refuse(reason::OTHER_NODE, message.to_owned()));
         };
         let peer = Peer { by_policy, ..peer };
-        let replaces = Replaces::Only(current.map(|current| current.token));
+        let replaces = Replaces::Only(displaced.into_iter().map(|peer| peer.token).collect());
         self.shared.pending.lock().insert(Instant::now(), peer, caller, replaces);
         Ok(())
     }
@@ -64,11 +64,9 @@ impl Policy {
         let pending = self.shared.pending.lock().get(Instant::now(), token, caller).cloned();
         let Some(mut pending) = pending else { return Ok(None) };
         let id = pending.peer.daemon_id;
-        let current = self.shared.registry.get(id);
+        let displaced = self.shared.registry.displaced_by(&pending.peer);
         let by_policy = match self.grant_status_of(caller).await? {
-            GrantStatus::Granted(capability) => {
-                self.marking(current.as_ref(), node, capability).await
-            }
+            GrantStatus::Granted(capability) => self.marking(&displaced, node, capability).await,
             GrantStatus::Off | GrantStatus::NotGranted(_) => None,
         };
         let (who, address) = (caller.describe(), pending.peer.address.clone());
@@ -77,7 +75,7 @@ impl Policy {
                 pending.peer.by_policy = by_policy;
                 self.shared.registry.put_pending(pending).await
             }
-            None => Ok(false),
+            None => Ok(None),
         };
         let stored = match stored {
             Ok(stored) => stored,
@@ -87,33 +85,37 @@ impl Policy {
             }
         };
         self.shared.pending.lock().remove(token);
-        if stored {
+        if stored.is_some() {
             self.shared.granted_at.lock().insert(id, Instant::now());
             tracing::info!("[pairing] Paired with {who} ({id}) at {address} by policy");
         } else {
             tracing::info!("[pairing] {who} ({id}) may no longer use the token that it asked for");
         }
-        Ok(stored.then_some(id))
+        Ok(stored.map(|_| id))
     }
 
-    /// The capability to store for a machine that pairs under the daemon id of `current`: `Some(None)` if a
-    /// person paired that node before, None if it may not pair. A daemon id is only a claim, so the machine
-    /// must be the node that is paired under it. A node that was paired by policy and has left the tailnet
-    /// may be replaced.
+    /// The capability to store for a machine that takes the place of `displaced`: `Some(None)` if a person
+    /// paired that node before, None if it may not pair. A daemon id is only a claim, so the machine must be the
+    /// node that is paired under it. A node that was paired by policy and has left the tailnet may be
+    /// replaced.
     async fn marking(
         &self,
-        current: Option<&Peer>,
+        displaced: &[Peer],
         node: &Node,
         capability: String,
     ) -> Option<Option<String>> {
-        let Some(peer) = current else { return Some(Some(capability)) };
-        match &peer.node {
-            Some(bound) if *bound == node.stable_id => Some(peer.by_policy.clone()),
-            Some(bound) if peer.by_policy.is_some() => {
+        let mut marking = Some(capability);
+        for peer in displaced {
+            let bound = peer.node.as_ref()?;
+            if *bound == node.stable_id {
+                marking = marking.filter(|_| peer.by_policy.is_some());
+            } else {
                 let gone = matches!(self.shared.tailnet.locate(bound).await, Ok(None));
-                gone.then_some(Some(capability))
+                if peer.by_policy.is_none() || !gone {
+                    return None;
+                }
             }
-            _ => None,
         }
+        Some(marking)
     }
 }

@@ -3,7 +3,7 @@
 //! It waits only for the next input. Slow actions run in separate tasks, which report back. The only timer
 //! is the hub's next wake-up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use thrum_api::local::PeerState;
@@ -30,6 +30,8 @@ pub(super) struct Driver {
     tokens: KnownTokens,
     /// The state of each peer that was logged last.
     logged: BTreeMap<DaemonId, PeerState>,
+    /// Former ids of peers, whose checkpoints were reset.
+    former: BTreeSet<DaemonId>,
 }
 
 impl Driver {
@@ -47,6 +49,7 @@ impl Driver {
             announced: false,
             tokens: KnownTokens::default(),
             logged: BTreeMap::new(),
+            former: BTreeSet::new(),
         }
     }
 
@@ -133,6 +136,22 @@ impl Driver {
         self.logged.retain(|peer, _| peers.contains_key(peer));
         self.shared.peer_states.send_replace(self.logged.clone());
         self.input(Input::Peers(peers));
+        self.forget_former();
+    }
+
+    /// Resets the checkpoints of ids that peers had formerly.
+    fn forget_former(&mut self) {
+        let former: BTreeSet<_> = self.shared.registry.former().into_keys().collect();
+        for id in former.difference(&self.former).copied() {
+            let shared = Arc::clone(&self.shared);
+            self.spawn(async move {
+                if let Err(error) = shared.log.reset_checkpoint(id).await {
+                    tracing::warn!("can't reset the checkpoint for {id}: {}", chain(&error));
+                }
+                None
+            });
+        }
+        self.former = former;
     }
 
     fn snapshots(&self) -> Snapshots {

@@ -67,24 +67,19 @@ impl Pairings {
         Ok(true)
     }
 
-    /// Records that a peer accepted this token. False if the token was replaced meanwhile. Needs the join
-    /// lock.
-    pub async fn confirm(&self, id: DaemonId, token: Token) -> bool {
-        let confirm = move |peer: &mut Peer| {
-            let same = peer.token.matches(token.expose());
-            peer.unconfirmed &= !same;
-            same
-        };
-        match self.registry.update(id, confirm).await {
-            Ok(Some(true)) => {
+    /// Records that a peer accepted this token: it takes the place of the peers that it succeeds. Returns
+    /// their ids, or None if the token was replaced meanwhile. Needs the join lock.
+    pub async fn confirm(&self, id: DaemonId, token: Token) -> Option<Vec<DaemonId>> {
+        match self.registry.confirm(id, token).await {
+            Ok(Some(replaced)) => {
                 self.forget_replaced(id);
-                true
+                Some(replaced)
             }
-            Ok(_) => false,
+            Ok(None) => None,
             Err(error) => {
                 // The next contact confirms it.
                 tracing::warn!("can't store that {id} is paired: {}", Chain(&error));
-                true
+                Some(Vec::new())
             }
         }
     }

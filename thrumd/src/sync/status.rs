@@ -89,5 +89,6 @@ fn one(
         refused_caller: shared.registry.refused_caller(peer.daemon_id),
         refusal: traffic.refusal.map(str::to_owned),
         by_policy: peer.by_policy,
+        former: peer.former,
     }
 }

@@ -68,7 +68,8 @@ async fn a_pairing_counts_with_the_first_request_that_carries_the_token() {
     assert_eq!((held.address.as_str(), held.node.as_deref()), ("100.64.0.7:9101", Some("n1")));
     let news = soon(it.pairing.wait(open.session, 0)).await.unwrap();
     let address = "100.64.0.7:9101".to_owned();
-    assert_eq!(news, PairingUpdate::Paired { daemon_id: id, name: "n1".into(), address });
+    let (name, replaced) = ("n1".to_owned(), Vec::new());
+    assert_eq!(news, PairingUpdate::Paired { daemon_id: id, name, address, replaced });
     assert!(it.pairing.current().is_none());
     let late = it.request(&from, &params(&open.code, id)).unwrap_err();
     assert_eq!(late.code, ErrorCode::NO_PAIRING_SESSION);
@@ -204,4 +205,49 @@ async fn pairing_again_replaces_the_token() {
     assert_eq!(it.pairing.confirm(token.expose(), &from).await, Some(old.daemon_id));
     assert_eq!(it.registry.authenticate(old.token.expose(), &from).ok(), None);
     assert_eq!(it.registry.all().len(), 1);
+}
+
+#[tokio::test]
+async fn the_same_machine_with_a_new_id_takes_the_place_of_its_old_entry_when_it_is_confirmed() {
+    let it = fixture();
+    let at = |addr: &str, from: &Caller, id| {
+        let params =
+            PairRequestParams { addr: addr.into(), ..params(&"1234".parse().unwrap(), id) };
+        Peer::requested(it.us, from, &params).unwrap()
+    };
+    let old = at("x:9100", &node("n1"), ids::daemon());
+    let others = [
+        at("x:9100", &node("n2"), ids::daemon()),
+        at("x:9200", &node("n1"), ids::daemon()),
+        at("x:9100", &caller("100.64.0.7"), ids::daemon()),
+    ];
+    for peer in others.iter().chain([&old]) {
+        it.registry.put(peer.clone()).await.unwrap();
+    }
+    let open = it.pairing.open("x:1".into()).unwrap();
+    let new = at("y:9100", &node("n1"), ids::daemon());
+    it.pairing.request(&node("n1"), new.clone(), &open.code).unwrap();
+    assert!(it.registry.get(old.daemon_id).is_some() && it.registry.former().is_empty());
+    it.pairing.confirm(new.token.expose(), &node("n1")).await.unwrap();
+    let (again, _) = Registry::open(it.dir.path()).unwrap();
+    let mut held: Vec<DaemonId> = again.all().iter().map(|peer| peer.daemon_id).collect();
+    let mut wanted: Vec<DaemonId> = others.iter().map(|peer| peer.daemon_id).collect();
+    wanted.push(new.daemon_id);
+    held.sort();
+    wanted.sort();
+    assert_eq!(held, wanted);
+    let former = again.former();
+    assert_eq!(former.keys().collect::<Vec<_>>(), [&old.daemon_id]);
+    assert_eq!(former[&old.daemon_id].daemon_id, new.daemon_id);
+    let news = soon(it.pairing.wait(open.session, 0)).await.unwrap();
+    assert!(
+        matches!(&news, PairingUpdate::Paired { replaced, .. } if *replaced == [old.daemon_id])
+    );
+    // Its state directory is restored: the old id is the machine again.
+    let open = it.pairing.open("x:1".into()).unwrap();
+    let token = at("x:9100", &node("n1"), old.daemon_id);
+    it.pairing.request(&node("n1"), token.clone(), &open.code).unwrap();
+    it.pairing.confirm(token.token.expose(), &node("n1")).await.unwrap();
+    assert_eq!(it.registry.former().into_keys().collect::<Vec<_>>(), [new.daemon_id]);
+    assert_eq!(it.registry.all().len(), 4);
 }

@@ -123,9 +123,9 @@ fn nothing_ends_a_session_whose_peer_is_being_stored() {
     session.remove_waiter(start, false);
     session.tick(start + TIMEOUT);
     assert!(!session.is_over() && session.next_tick().is_none());
-    session.stored(start, pending.clone(), false);
+    session.stored(start, pending.clone(), None);
     assert!(session.begin_storing(start, peer.token.expose(), &from).is_some());
-    session.stored(start, pending, true);
+    session.stored(start, pending, Some(Vec::new()));
     assert!(matches!(session.last_news(), Some(PairingUpdate::Paired { .. })));
 }
 

@@ -72,7 +72,24 @@ async fn a_token_that_was_not_used_in_time_is_void() {
         let peer = by_code(3, id);
         let (token, asked_at) = (peer.token.clone(), Instant::now() - age);
         let pending = &hub.policy.shared.pending;
-        pending.lock().insert(asked_at, peer, &caller(3), Replaces::Only(None));
+        pending.lock().insert(asked_at, peer, &caller(3), Replaces::Only(Vec::new()));
         assert_eq!(hub.uses(3, &token).await, accepted, "after {age:?}");
     }
+}
+
+#[tokio::test]
+async fn a_node_with_a_new_daemon_id_takes_the_place_of_its_old_entry() {
+    let (hub, old, new) = (Hub::start().await, ids::daemon(), ids::daemon());
+    hub.registry.put(by_code(3, old)).await.unwrap();
+    let late = hub.asks(3, new).await;
+    // A person has paired it meanwhile: that wins.
+    hub.registry.put(by_code(3, old)).await.unwrap();
+    assert_eq!(hub.uses(3, &late).await, None);
+    let token = hub.asks(3, new).await;
+    assert!(hub.registry.get(old).is_some(), "until the token is used");
+    assert_eq!(hub.uses(3, &token).await, Some(new));
+    assert!(hub.registry.get(old).is_none());
+    let held = hub.registry.get(new).unwrap();
+    // A person has paired this node, so it needs no grant.
+    assert_eq!((held.by_policy, held.former), (None, vec![old]));
 }

@@ -135,9 +135,11 @@ pub(super) fn port(
     let (message, next) = match error {
         Some(error) if refused(&error) => (
             format!(
-                "nothing listens at {address}: thrumd is not running on {name}, or its sync is off"
+                "nothing listens at {address}: thrumd is not running on {name}, or it runs without a \
+                 listener because sync is off there, as after its state directory was lost"
             ),
-            "thrum daemon start   (on that machine)".to_owned(),
+            "thrum status   (on that machine; `thrum daemon start` or `thrum peer add` mend it)"
+                .to_owned(),
         ),
         Some(error) if !silent(&error) => {
             (format!("can't connect to {address}: {}", chain_of(&error)), "thrum status".to_owned())

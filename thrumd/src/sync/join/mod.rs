@@ -175,19 +175,21 @@ async fn store_and_confirm(
         unconfirmed: true,
         removed_us: false,
         by_policy: None,
+        former: Vec::new(),
     };
     let stored = shared.pairings.store(peer.clone()).await;
     let renewed = stored.map_err(|error| state_file(&error))?;
     match first_request(shared, &peer, address).await {
         Ok(info) if info.result.id == id => {
-            if !shared.pairings.confirm(id, peer.token.clone()).await {
+            let Some(replaced) = shared.pairings.confirm(id, peer.token.clone()).await else {
                 let message = format!("{typed} was removed from this machine while it was joined");
                 return Err(RpcError::new(ErrorCode::REFUSED, message));
-            }
+            };
             shared.traffic(id, |traffic| traffic.version = Some(info.result.version));
             let name = shared.name_of(&peer);
             tracing::info!("[pairing] Paired with {name} ({id}) at {address}");
-            Ok(PeerJoinResult { daemon_id: id, name, address: address.to_string(), renewed })
+            let address = address.to_string();
+            Ok(PeerJoinResult { daemon_id: id, name, address, renewed, replaced })
         }
         Ok(_) | Err(ClientError::Refused { .. }) => {
             shared.pairings.undo(id, peer.token.clone()).await;

@@ -74,6 +74,7 @@ pub(super) fn fake_record(address: SocketAddr) -> Peer {
         unconfirmed: false,
         removed_us: false,
         by_policy: None,
+        former: Vec::new(),
     }
 }
 

@@ -169,7 +169,7 @@ async fn actions_for_an_old_token_do_not_affect_a_newer_pairing() {
     let untouched = Some((second.expose().to_owned(), true));
     a.registry.put(replaced.clone()).await.unwrap();
     assert!(pairings.store(newer.clone()).await.unwrap());
-    assert!(!pairings.confirm(id, first.clone()).await);
+    assert_eq!(pairings.confirm(id, first.clone()).await, None);
     assert_eq!(stored(), untouched);
     pairings.undo(id, first.clone()).await;
     assert_eq!(stored(), untouched);
@@ -183,4 +183,33 @@ async fn actions_for_an_old_token_do_not_affect_a_newer_pairing() {
     assert!(stored().is_some());
     pairings.undo(id, second).await;
     assert_eq!(stored(), None);
+}
+
+#[tokio::test]
+async fn a_peer_that_was_joined_takes_the_place_of_its_old_entry_when_it_is_confirmed() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    b.write(3).await;
+    converge(&[&a, &b], 3).await;
+    let checkpoint = async || a.log.checkpoint(b.id).await.unwrap().position.sequence.0;
+    assert_eq!(checkpoint().await, 3);
+    let old = a.registry.get(b.id).unwrap();
+    let token = Token::from_bytes(&[1; 32]);
+    let new = Peer {
+        daemon_id: crate::ids::daemon(),
+        token: token.clone(),
+        unconfirmed: true,
+        ..old.clone()
+    };
+    let pairings = &a.sync.shared.pairings;
+    pairings.begin_join(new.daemon_id);
+    assert!(!pairings.store(new.clone()).await.unwrap());
+    assert_eq!(a.registry.all().len(), 2);
+    pairings.undo(new.daemon_id, token.clone()).await;
+    assert!(a.registry.get(b.id).is_some_and(|held| held.former.is_empty()));
+    pairings.store(new.clone()).await.unwrap();
+    assert_eq!(pairings.confirm(new.daemon_id, token).await, Some(vec![b.id]));
+    assert_eq!(a.registry.all().len(), 1);
+    assert_eq!(a.registry.former().into_keys().collect::<Vec<_>>(), [b.id]);
+    assert!(eventually(async || checkpoint().await == 0).await, "the old checkpoint stays");
 }

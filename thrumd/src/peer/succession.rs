@@ -1,0 +1,83 @@
+//! Pairings that become final. A machine that was set up anew takes the place of its old entry.
+
+use std::collections::BTreeMap;
+
+use thrum_api::{DaemonId, Token};
+
+use super::peers_file::PeersFile;
+use super::{Peer, PendingPairing, Registry, RegistryError};
+
+impl Registry {
+    /// Stores a pending pairing as a peer, in the place of those that it succeeds. Returns their ids, or
+    /// None if a person has decided otherwise since the pairing was requested.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub async fn put_pending(
+        &self,
+        pending: PendingPairing,
+    ) -> Result<Option<Vec<DaemonId>>, RegistryError> {
+        let id = pending.peer.daemon_id;
+        let put = move |contents: &mut PeersFile| {
+            pending.may_replace(&contents.displaced_by(&pending.peer)).then(|| {
+                contents.put(pending.peer);
+                contents.remove_predecessors(id)
+            })
+        };
+        self.change_paired(id, put).await
+    }
+
+    /// Confirms a pairing that was stored as unconfirmed: the peer takes the place of those that it succeeds.
+    /// Returns their ids, or None if the peer has another token now.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub async fn confirm(
+        &self,
+        id: DaemonId,
+        token: Token,
+    ) -> Result<Option<Vec<DaemonId>>, RegistryError> {
+        let confirm = move |contents: &mut PeersFile| {
+            let peer = &mut contents.peers.get_mut(&id)?.peer;
+            if !peer.token.matches(token.expose()) {
+                return None;
+            }
+            let was_unconfirmed = std::mem::take(&mut peer.unconfirmed);
+            Some(if was_unconfirmed { contents.remove_predecessors(id) } else { Vec::new() })
+        };
+        self.change_paired(id, confirm).await
+    }
+
+    /// Changes the file by a pairing, which gives the ids of the replaced peers.
+    async fn change_paired(
+        &self,
+        id: DaemonId,
+        change: impl FnOnce(&mut PeersFile) -> Option<Vec<DaemonId>> + Send + 'static,
+    ) -> Result<Option<Vec<DaemonId>>, RegistryError> {
+        let replaced = self.change(change).await?;
+        for old in replaced.iter().flatten() {
+            tracing::info!(
+                "[pairing] {id} takes the place of {old}: the same machine, set up anew; \
+                 {old} is no longer a peer"
+            );
+        }
+        for id in replaced.iter().flatten().chain(replaced.is_some().then_some(&id)) {
+            self.forget_misuse(*id);
+        }
+        Ok(replaced)
+    }
+
+    /// The peers whose place this one would take.
+    pub fn displaced_by(&self, peer: &Peer) -> Vec<Peer> {
+        self.read(|contents| contents.displaced_by(peer).into_iter().cloned().collect())
+    }
+
+    /// The former ids of all peers, each with the peer. An id that is a peer again is not former.
+    pub fn former(&self) -> BTreeMap<DaemonId, Peer> {
+        self.read(|contents| {
+            let peers = contents.peers.values().map(|entry| &entry.peer);
+            let former = peers.flat_map(|peer| peer.former.iter().map(|id| (*id, peer.clone())));
+            former.filter(|(id, _)| !contents.peers.contains_key(id)).collect()
+        })
+    }
+}
