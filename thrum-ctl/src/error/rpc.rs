@@ -27,7 +27,7 @@ pub(super) fn hint(error: &RpcError) -> Option<String> {
             "start again on the other machine: thrum peer add"
         }
         ErrorCode::UNREACHABLE => {
-            "check that the other machine is on and its daemon runs; there: thrum daemon status"
+            "check that the other machine is on, and what its thrumd says; there: thrum doctor"
         }
         ErrorCode::STORAGE => "see what is wrong: thrum doctor",
         ErrorCode::PAIRING_BUSY => "first finish or cancel the other `thrum peer add`",
