@@ -29,7 +29,13 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::printer::Printer;
 
+/// The first descriptor after stdin, stdout and stderr.
+const FIRST_INHERITED: i32 = 3;
+
 fn main() -> ExitCode {
+    // What the caller has open (its locks, its pipes) is not for the programs that this one starts. A daemon
+    // would hold it for good.
+    close_fds::set_fds_cloexec(FIRST_INHERITED, &[]);
     let arguments: Vec<_> = std::env::args_os().collect();
     if complete::answered(&arguments) {
         return ExitCode::SUCCESS;

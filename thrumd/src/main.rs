@@ -13,7 +13,12 @@ use thrumd::service::{self, Reload};
 /// Invalid settings: `EX_USAGE` of sysexits.h, so that a service manager doesn't retry.
 const EXIT_CONFIGURATION: u8 = 64;
 
+/// The first descriptor after stdin, stdout and stderr.
+const FIRST_INHERITED: i32 = 3;
+
 fn main() -> ExitCode {
+    // What was open when it started, such as the socket from systemd, is not for a tailscaled of its own.
+    close_fds::set_fds_cloexec(FIRST_INHERITED, &[]);
     let matches = match cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {

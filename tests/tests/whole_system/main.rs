@@ -12,6 +12,7 @@ mod client;
 mod client_reads;
 mod client_words;
 mod demo;
+mod descriptors;
 mod doctor;
 mod faults;
 mod healing;

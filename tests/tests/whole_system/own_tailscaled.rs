@@ -52,6 +52,25 @@ fn nothing_is_in_a_tailnet_before_somebody_wants_to_sync() {
 }
 
 #[test]
+fn a_tailscaled_of_its_own_gets_nothing_that_the_daemon_was_given() {
+    if !can_run() {
+        return;
+    }
+    let programs = tempfile::tempdir().unwrap();
+    let setup = keyed("runner", &programs);
+    let script = "#!/bin/sh\nls -l /proc/$$/fd >seen\ntouch started\nexec sleep 600\n";
+    std::fs::write(programs.path().join("tailscaled"), script).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    let apart = ["unshare", "--net"].into_iter().filter(|_| is_root);
+    let given = ["sh", "-c", "exec 9</dev/zero; exec \"$@\"", "sh"];
+    let mut daemon = setup.through(apart.chain(given)).env("THRUM_TS_ENABLED", "true").start();
+    eventually(SHORT, || holds(started(&daemon), || "not started".to_owned()));
+    let seen = std::fs::read_to_string(daemon.state().join("tailscale/seen")).unwrap();
+    assert!(seen.contains("/dev/null") && !seen.contains("/dev/zero"), "{seen}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
 fn no_tailscaled_is_started_where_sync_is_forbidden() {
     if !can_run() {
         return;
