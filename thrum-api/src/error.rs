@@ -60,6 +60,9 @@ codes! {
     STOPPING = -32024, "stopping";
     /// Local: another pairing session is open on this daemon.
     PAIRING_BUSY = -32025, "pairing busy";
+    /// Local: a file of the state directory was removed or replaced while the daemon uses it. Nothing is
+    /// written until it is back, or the daemon is restarted.
+    FILES_CHANGED = -32026, "files changed";
 }
 
 /// A JSON-RPC error object. `message` is for the caller; causes are only logged.

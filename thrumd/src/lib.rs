@@ -7,6 +7,7 @@ pub mod cli;
 pub(crate) mod clock;
 pub mod config;
 pub(crate) mod file_watch;
+pub(crate) mod held_files;
 pub mod ids;
 pub mod log;
 pub mod peer;

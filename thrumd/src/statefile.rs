@@ -4,11 +4,13 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock;
+use crate::held_files::{ChangedFile, HeldFiles};
 use crate::storage::StorageFault;
 
 /// Far more than a state file ever holds; a larger one is not ours.
@@ -52,6 +54,9 @@ pub enum StateFileError {
         #[source]
         cause: io::Error,
     },
+    /// The file, or another one in its directory, was removed or replaced: nothing is overwritten.
+    #[error("nothing is written: {0}")]
+    Changed(ChangedFile),
     /// The contents can't be written as JSON.
     #[error("could not write {} as JSON", path.display())]
     Encode {
@@ -64,6 +69,9 @@ pub enum StateFileError {
 impl StateFileError {
     /// What a person can do about it, if it is a fault of the storage.
     pub fn next(&self) -> Option<String> {
+        if let Self::Changed(changed) = self {
+            return Some(changed.next());
+        }
         let (Self::Read { path, cause }
         | Self::Unsynced { path, cause }
         | Self::Write { path, cause, .. }) = self
@@ -78,12 +86,25 @@ impl StateFileError {
 #[derive(Debug, Clone)]
 pub struct StateFile {
     path: PathBuf,
+    held: OnceLock<HeldFiles>,
 }
 
 impl StateFile {
     /// The file of this name. Touches nothing.
     pub fn new(dir: &Path, name: &str) -> Self {
-        Self { path: dir.join(name) }
+        Self { path: dir.join(name), held: OnceLock::new() }
+    }
+
+    /// Holds it from now on: it is overwritten only while it is what was read or written last.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn hold(&self, files: &HeldFiles) -> Result<(), StateFileError> {
+        files
+            .hold_contents(self.path.clone())
+            .map_err(|cause| StateFileError::Read { path: self.path.clone(), cause })?;
+        self.held.get_or_init(|| files.clone());
+        Ok(())
     }
 
     /// Where it is.
@@ -133,6 +154,9 @@ impl StateFile {
     /// # Errors
     /// When a step fails; the error names it.
     pub fn write_bytes(&self, contents: &[u8]) -> Result<(), StateFileError> {
+        if let Some(held) = self.held.get() {
+            held.check().map_err(StateFileError::Changed)?;
+        }
         let temporary = self.beside("new");
         let failed = |path: &Path, step| {
             let path = path.to_owned();
@@ -152,7 +176,12 @@ impl StateFile {
             })
             .map_err(failed(&temporary, "write"))
             .and_then(|()| {
-                fs::rename(&temporary, &self.path).map_err(failed(&self.path, "replace"))
+                let replace = || fs::rename(&temporary, &self.path);
+                let replaced = match self.held.get() {
+                    Some(held) => held.replacing(&self.path, contents, replace),
+                    None => replace(),
+                };
+                replaced.map_err(failed(&self.path, "replace"))
             });
         if let Err(error) = written {
             // On a full disk the half-written file would take up space.

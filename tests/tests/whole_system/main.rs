@@ -27,6 +27,7 @@ mod secrets;
 mod service;
 mod silence;
 mod socket;
+mod state_files;
 mod storage;
 mod sync;
 mod unanswered;

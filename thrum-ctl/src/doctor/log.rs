@@ -22,6 +22,7 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
     found.add(state_dir(&found, &directory));
     found.add(disk(context, &found, &directory));
     found.add(log(context, &found));
+    found.add(of_problem(context, &found, "state_files", "thrumd uses the files that are there"));
     found.add(of_problem(context, &found, "log_write", "events can be written to the log"));
     found.add(of_problem(context, &found, "quarantine", "no event was quarantined"));
     found.add(of_problem(

@@ -8,12 +8,14 @@ use crate::agents::AgentsError;
 use crate::log::{LogError, LogErrorKind};
 use crate::peer::RegistryError;
 use crate::report::Chain;
+use crate::statefile::StateFileError;
 
 pub fn log(error: LogError) -> RpcError {
     let code = match error.kind() {
         LogErrorKind::Invalid => ErrorCode::INVALID_PARAMS,
         LogErrorKind::TooLarge => ErrorCode::TOO_LARGE,
         LogErrorKind::Storage => ErrorCode::STORAGE,
+        LogErrorKind::FilesChanged => ErrorCode::FILES_CHANGED,
         LogErrorKind::Stopping => ErrorCode::STOPPING,
     };
     // A caller's mistake is explained in full; a failure of ours is explained in the log only.
@@ -40,8 +42,10 @@ pub fn agents(error: AgentsError) -> RpcError {
 pub fn registry(error: RegistryError) -> RpcError {
     match error {
         RegistryError::File(ref cause) => {
-            let next = cause.next();
-            with_next(answer(ErrorCode::STORAGE, &error), next)
+            let (next, is_changed) = (cause.next(), matches!(cause, StateFileError::Changed(_)));
+            let code = if is_changed { ErrorCode::FILES_CHANGED } else { ErrorCode::STORAGE };
+            let error: &dyn Error = if is_changed { cause } else { &error };
+            with_next(answer(code, error), next)
         }
         RegistryError::Interrupted(_) => answer(ErrorCode::INTERNAL, &error),
         RegistryError::Unknown { .. } | RegistryError::Ambiguous { .. } => {

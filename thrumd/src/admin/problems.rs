@@ -14,16 +14,13 @@ pub async fn problems(
     stats: &Result<LogStats, RpcError>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if let Err(error) = stats {
-        let message = format!("the log can't be read: {}", error.message);
-        let next = error.member("hint").and_then(|hint| hint.as_str());
-        problems.push(Problem::new("log", message, None, next.or(Some("thrum daemon logs"))));
+    if let Some((since, changed)) = context.log.files().changed() {
+        let message = format!("nothing is written: {changed}");
+        problems.push(Problem::new("state_files", message, Some(since), Some(&changed.next())));
+    } else {
+        problems.extend(log_problems(context, stats).await);
     }
-    if let Some(failure) = context.log.write_failure().await {
-        let message = format!("events can't be written: {}", failure.message);
-        let (id, next) = (failure.fault.check(), failure.next.as_deref());
-        problems.push(Problem::new(id, message, Some(failure.since), next));
-    }
+
     problems.extend(context.found.iter().cloned());
     match obstacle(context, peers) {
         Some(problem) => problems.push(problem),
@@ -51,6 +48,22 @@ pub async fn problems(
             ),
         };
         problems.push(Problem::new("quarantine", message, None, Some("thrum daemon logs")));
+    }
+    problems
+}
+
+/// The problems of reading and writing the log.
+async fn log_problems(context: &AdminContext, stats: &Result<LogStats, RpcError>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Err(error) = stats {
+        let message = format!("the log can't be read: {}", error.message);
+        let next = error.member("hint").and_then(|hint| hint.as_str());
+        problems.push(Problem::new("log", message, None, next.or(Some("thrum daemon logs"))));
+    }
+    if let Some(failure) = context.log.write_failure().await {
+        let message = format!("events can't be written: {}", failure.message);
+        let (id, next) = (failure.fault.check(), failure.next.as_deref());
+        problems.push(Problem::new(id, message, Some(failure.since), next));
     }
     problems
 }

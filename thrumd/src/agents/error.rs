@@ -140,6 +140,7 @@ impl AgentsError {
                 LogErrorKind::Invalid => ErrorCode::INVALID_PARAMS,
                 LogErrorKind::TooLarge => ErrorCode::TOO_LARGE,
                 LogErrorKind::Storage => ErrorCode::STORAGE,
+                LogErrorKind::FilesChanged => ErrorCode::FILES_CHANGED,
                 LogErrorKind::Stopping => ErrorCode::STOPPING,
             },
             Self::Behind(cause) => cause.code(),

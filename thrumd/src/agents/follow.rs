@@ -59,8 +59,8 @@ pub(super) struct FollowerSignals {
     pub(super) requested: Notify,
     /// Readers that wait for news.
     waiting: AtomicUsize,
-    /// The file is damaged: the next attempt replaces it first.
-    pub(super) damaged: AtomicBool,
+    /// The file is damaged, or its path names another one: the next attempt opens it anew first.
+    pub(super) unusable: AtomicBool,
 }
 
 /// Until it is dropped, new events are digested at once.
@@ -71,6 +71,10 @@ impl FollowerSignals {
     pub(super) fn wait(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         Waiting(self)
+    }
+
+    fn is_unusable(&self) -> bool {
+        self.unusable.load(Ordering::SeqCst)
     }
 }
 
@@ -91,14 +95,14 @@ pub(super) async fn digested(
 ) -> Result<(), AgentsError> {
     let before = {
         let now = progress.borrow();
-        if now.has(target) {
+        if now.has(target) && !signals.is_unusable() {
             return Ok(());
         }
         signals.requested.notify_one();
         now.failures
     };
     let reached = progress
-        .wait_for(|now| now.has(target) || now.failures > before)
+        .wait_for(|now| (now.has(target) && !signals.is_unusable()) || now.failures > before)
         .await
         .map_err(|_| AgentsError::Stopping)?;
     match &reached.failure {
@@ -139,7 +143,7 @@ impl Follower {
                         // Only once without a request: a disk that damages each new file would be
                         // filled with files that were moved aside.
                         replaced = true;
-                        self.signals.damaged.store(true, Ordering::Relaxed);
+                        self.signals.unusable.store(true, Ordering::SeqCst);
                         continue;
                     }
                     self.failed(error);
@@ -187,14 +191,13 @@ impl Follower {
         cursor: &mut Option<Cursor>,
         head: LogHead,
     ) -> Result<(), AgentsError> {
-        if self.signals.damaged.swap(false, Ordering::Relaxed) {
+        if self.signals.is_unusable() {
             *cursor = None;
+            // First, so that a reader never takes what was digested into the old file for what is in the new.
             self.progress.send_modify(|now| now.digested = None);
-            if let Err(error) = self.worker.call(|store| store.replace_damaged()).await {
-                // The file is gone: only a new one helps.
-                self.signals.damaged.store(true, Ordering::Relaxed);
-                return Err(error);
-            }
+            // After a failure the file is gone: only a new one helps.
+            self.worker.call(|store| store.replace()).await?;
+            self.signals.unusable.store(false, Ordering::SeqCst);
         }
         let mut at = match *cursor {
             Some(at) => at,

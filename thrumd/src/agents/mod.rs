@@ -31,7 +31,8 @@ use self::follow::{Follower, FollowerSignals, Progress};
 use self::inbox::InboxQuery;
 use self::send::OutgoingMessage;
 use self::store::{Store, Worker};
-use crate::log::Log;
+use crate::held_files::HeldFiles;
+use crate::log::{Log, LogError};
 
 /// Messages in an inbox, unless the caller sets a limit.
 const INBOX_DEFAULT_MESSAGES: u32 = 20;
@@ -50,6 +51,8 @@ pub struct Agents {
 
 struct Inner {
     log: Log,
+    /// The files of the views.
+    files: HeldFiles,
     /// None once closed.
     running: Mutex<Option<Running>>,
     worker: parking_lot::Mutex<Option<Worker>>,
@@ -74,6 +77,7 @@ impl Agents {
     /// When the file can't be opened or the thread can't be started.
     pub fn open(state_dir: &Path, log: Log, former: Vec<DaemonId>) -> Result<Self, AgentsError> {
         let store = Store::open(state_dir.join("views.db"), log.daemon(), former)?;
+        let files = store.files.clone();
         let (worker, thread) = Worker::start(store)?;
         let (sender, progress) = watch::channel(Progress::default());
         let signals = Arc::new(FollowerSignals::default());
@@ -86,6 +90,7 @@ impl Agents {
         let follower = tokio::spawn(follower.run());
         let inner = Inner {
             log,
+            files,
             running: Mutex::new(Some(Running { follower, thread })),
             worker: parking_lot::Mutex::new(Some(worker)),
             progress,
@@ -178,8 +183,14 @@ impl Agents {
     /// When the reader's name is invalid, and when the views can't be brought up to the log.
     pub async fn mark_read(&self, params: MarkReadParams) -> Result<(), AgentsError> {
         let agent = names::agent(&params.agent)?.to_owned();
+        self.inner.log.files().check().map_err(|changed| {
+            let source = Box::new(LogError::FilesChanged(changed));
+            AgentsError::Log { doing: "mark messages read", source }
+        })?;
         self.digested(self.inner.log.head().position.sequence).await?;
-        self.call(move |store| store.mark_read(&agent, &params.event_ids)).await
+        self.call(move |store| store.mark_read(&agent, &params.event_ids)).await?;
+        // A file that was removed meanwhile is made anew, with these marks.
+        self.digested(self.inner.log.head().position.sequence).await
     }
 
     /// Agents that were seen here or on a peer. The caller adds the names of their machines.
@@ -247,6 +258,10 @@ impl Agents {
     }
 
     async fn digested(&self, target: Sequence) -> Result<(), AgentsError> {
+        // While the log's files are gone, too, what is held can still be read.
+        if self.inner.files.differ() && self.inner.log.files().check().is_ok() {
+            self.inner.signals.unusable.store(true, Ordering::SeqCst);
+        }
         let mut progress = self.inner.progress.clone();
         follow::digested(&mut progress, &self.inner.signals, target).await
     }
@@ -258,7 +273,7 @@ impl Agents {
         let worker = self.inner.worker.lock().clone().ok_or(AgentsError::Stopping)?;
         let outcome = worker.call(job).await;
         if outcome.as_ref().is_err_and(AgentsError::is_damage) {
-            self.inner.signals.damaged.store(true, Ordering::Relaxed);
+            self.inner.signals.unusable.store(true, Ordering::SeqCst);
             self.inner.signals.requested.notify_one();
         }
         outcome

@@ -70,6 +70,11 @@ pub(super) fn move_aside(path: &Path) -> Result<bool, AgentsError> {
     Ok(was_there)
 }
 
+/// The paths of SQLite's files.
+pub(super) fn files(path: &Path) -> [PathBuf; 3] {
+    FILES.map(|suffix| with_suffix(path, suffix))
+}
+
 /// Whether the file existed.
 fn if_there(done: std::io::Result<()>) -> std::io::Result<bool> {
     match done {

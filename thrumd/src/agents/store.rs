@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::{AgentsError, views};
 use super::schema;
+use crate::held_files::HeldFiles;
 use crate::log::column;
 
 /// Jobs in the queue at most; further callers wait until it has space.
@@ -22,6 +23,10 @@ pub(super) struct Store {
     /// Former ids of this daemon: agents under these are local too.
     pub(super) former: Vec<DaemonId>,
     pub(super) connection: Connection,
+    /// The files of the connection.
+    pub(super) files: HeldFiles,
+    /// Read marks of a file that was removed or replaced, which are in no file yet.
+    unsaved: Vec<(String, Vec<u8>)>,
     /// The damaged file was moved aside and there is no new one yet.
     moved_aside: bool,
 }
@@ -40,7 +45,17 @@ impl Store {
         former: Vec<DaemonId>,
     ) -> Result<Self, AgentsError> {
         let connection = schema::open(&path)?;
-        Ok(Self { path, daemon, former, connection, moved_aside: false })
+        let files = HeldFiles::new(path.parent().unwrap_or(&path));
+        let unsaved = Vec::new();
+        let store = Self { path, daemon, former, connection, files, unsaved, moved_aside: false };
+        store.hold()?;
+        Ok(store)
+    }
+
+    /// Remembers which files the connection has open.
+    fn hold(&self) -> Result<(), AgentsError> {
+        let wrong = |source| AgentsError::File { path: self.path.clone(), source };
+        self.files.hold_open(schema::files(&self.path)).map_err(wrong)
     }
 
     /// How far the views are; None if they are empty.
@@ -64,9 +79,47 @@ impl Store {
         transaction.commit().map_err(&doing)
     }
 
+    /// Opens the file anew: one that was removed or replaced, or else one that is damaged. After a failure
+    /// this has to be called again.
+    pub(super) fn replace(&mut self) -> Result<(), AgentsError> {
+        if !self.files.differ() {
+            self.replace_damaged()?;
+            return self.hold();
+        }
+        tracing::warn!(
+            "views.db was removed or replaced: it is opened anew, and what was read stays read"
+        );
+        // Later attempts have no file with marks.
+        if let Ok(marks) = self.read_marks() {
+            self.unsaved = marks;
+        }
+        // Into the file that is held: beside another file, its WAL would be taken for that one's.
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        drop(self.connection.query_row(checkpoint, [], |_| Ok(())));
+        self.connection = Connection::open_in_memory().map_err(views("close the old file"))?;
+        self.connection = schema::open(&self.path)?;
+        self.hold()?;
+        let doing = views("keep what was read");
+        let transaction = self.connection.transaction().map_err(&doing)?;
+        for mark in &self.unsaved {
+            let insert = "INSERT OR IGNORE INTO read_marks (agent, event_id) VALUES (?1, ?2)";
+            transaction.execute(insert, (&mark.0, &mark.1)).map_err(&doing)?;
+        }
+        transaction.commit().map_err(&doing)?;
+        self.unsaved.clear();
+        Ok(())
+    }
+
+    fn read_marks(&self) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
+        self.connection
+            .prepare("SELECT agent, event_id FROM read_marks")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    }
+
     /// Replaces a damaged file by a new one. After a failure there is no file, and this has to be
     /// called again.
-    pub(super) fn replace_damaged(&mut self) -> Result<(), AgentsError> {
+    fn replace_damaged(&mut self) -> Result<(), AgentsError> {
         let nothing = Connection::open_in_memory().map_err(views("close the damaged file"))?;
         // Closing a damaged database may fail; the file is abandoned anyway.
         drop(std::mem::replace(&mut self.connection, nothing));

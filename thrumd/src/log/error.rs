@@ -7,6 +7,7 @@ use thrum_api::EventId;
 use thrum_api::limits::{APPEND_MAX_EVENTS, EVENT_MAX_BYTES};
 use thrum_api::names::NameError;
 
+use crate::held_files::ChangedFile;
 use crate::storage::StorageFault;
 
 /// An error of the log.
@@ -97,6 +98,9 @@ pub enum LogError {
         #[source]
         source: SqliteError,
     },
+    /// A file was removed or replaced under the daemon: nothing is written until that is mended.
+    #[error("nothing is written: {0}")]
+    FilesChanged(ChangedFile),
     /// A thread of the log has died.
     #[error("the log's {thread} thread has died; restart thrumd")]
     Died {
@@ -140,6 +144,8 @@ pub enum LogErrorKind {
     TooLarge,
     /// The disk, the database or a thread failed.
     Storage,
+    /// A file was removed or replaced under the daemon.
+    FilesChanged,
     /// The daemon is stopping.
     Stopping,
 }
@@ -157,6 +163,7 @@ impl LogError {
             | Self::Migrate { .. }
             | Self::Storage { .. }
             | Self::Died { .. } => LogErrorKind::Storage,
+            Self::FilesChanged(_) => LogErrorKind::FilesChanged,
             Self::Stopping => LogErrorKind::Stopping,
         }
     }
@@ -176,6 +183,7 @@ impl LogError {
             Self::Storage { path, .. } | Self::File { path, .. } => {
                 self.fault().map(|fault| fault.next(path))
             }
+            Self::FilesChanged(changed) => Some(changed.next()),
             _ => None,
         }
     }
@@ -200,6 +208,22 @@ impl Failed {
             Ok(done) => Ok(Ok(done)),
             Err(Self::Refused(error)) => Ok(Err(error)),
             Err(Self::Sqlite(error)) => Err(error),
+        }
+    }
+}
+
+impl From<ChangedFile> for Failed {
+    fn from(changed: ChangedFile) -> Self {
+        Self::Refused(LogError::FilesChanged(changed))
+    }
+}
+
+impl Failed {
+    /// The error for the caller; `action` completes "can't ...".
+    pub(super) fn into_error(self, action: &'static str, path: &Path) -> LogError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Sqlite(error) => LogError::storage(action, path, error),
         }
     }
 }

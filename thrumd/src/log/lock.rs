@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::error::LogError;
+use crate::held_files::HeldFiles;
 
 const LOCK_FILE: &str = "thrumd.lock";
 
@@ -14,6 +15,7 @@ const LOCK_FILE: &str = "thrumd.lock";
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+    files: HeldFiles,
 }
 
 impl Lock {
@@ -53,7 +55,14 @@ impl Lock {
         if let Err(error) = write_pid(&mut file) {
             tracing::warn!(path = %path.display(), %error, "can't write our pid to the lock file");
         }
-        Ok(Self { _file: file })
+        let files = HeldFiles::new(directory);
+        files.hold_open([path.clone()]).map_err(failed("look at"))?;
+        Ok(Self { _file: file, files })
+    }
+
+    /// The files of the directory that this daemon holds, the lock among them.
+    pub(crate) fn files(&self) -> HeldFiles {
+        self.files.clone()
     }
 }
 

@@ -49,6 +49,7 @@ pub use store::LogStore;
 pub(crate) use types::LogStats;
 pub use types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
 
+use crate::held_files::HeldFiles;
 use crate::report::Chain;
 use crate::storage::StorageFault;
 
@@ -88,6 +89,7 @@ pub(crate) struct Log {
 struct Inner {
     daemon: DaemonId,
     path: PathBuf,
+    files: HeldFiles,
     jobs: mpsc::Sender<Job>,
     head: watch::Receiver<LogHead>,
     readers: Arc<Readers>,
@@ -123,7 +125,16 @@ impl Log {
     ) -> Result<(Self, bool), LogError> {
         let path = state_dir.join(schema::DATABASE);
         let is_there = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
-        let (writer, head) = Writer::new(LogStore::open_file(&path, daemon)?);
+        let store = LogStore::open_file(&path, daemon)?;
+        let files = lock.files();
+        // Of an open database all three exist.
+        let beside =
+            ["-wal", "-shm"].map(|suffix| state_dir.join(format!("{}{suffix}", schema::DATABASE)));
+        files
+            .hold_database(path.clone())
+            .and_then(|()| files.hold_open(beside))
+            .map_err(|source| LogError::File { action: "look at", path: path.clone(), source })?;
+        let (writer, head) = Writer::new(store, files.clone());
         let (jobs, queue) = mpsc::channel(writer::QUEUE);
         let thread = std::thread::Builder::new()
             .name("thrum-log".to_owned())
@@ -138,18 +149,32 @@ impl Log {
                 path: path.clone(),
                 source,
             })?;
-        let readers = Arc::new(Readers::new(path.clone()));
+        let readers = Arc::new(Readers::new(path.clone(), files.clone()));
         let writer = Mutex::new(Some(thread));
         let damaged_rows = watch::Sender::new(());
         let failure = Mutex::default();
-        let inner =
-            Arc::new(Inner { daemon, path, jobs, head, readers, damaged_rows, failure, writer });
+        let inner = Arc::new(Inner {
+            daemon,
+            path,
+            files,
+            jobs,
+            head,
+            readers,
+            damaged_rows,
+            failure,
+            writer,
+        });
         Ok((Self { inner }, expected && !is_there))
     }
 
     /// The daemon whose log it is.
     pub fn daemon(&self) -> DaemonId {
         self.inner.daemon
+    }
+
+    /// The files of the state directory that this daemon holds.
+    pub fn files(&self) -> &HeldFiles {
+        &self.inner.files
     }
 
     /// The end of the log now.

@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::error::LogError;
+use super::error::{Failed, LogError};
 use super::schema;
+use crate::held_files::HeldFiles;
 
 /// Concurrent readers. Each caches up to 1 MiB of pages, and an idle daemon has 12 MiB in all.
 const READERS: usize = 2;
@@ -16,13 +17,15 @@ const READERS: usize = 2;
 /// The read connections. Opened when first needed.
 pub(super) struct Readers {
     path: PathBuf,
+    files: HeldFiles,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, permits: Arc::new(Semaphore::new(READERS)), idle: Mutex::new(Vec::new()) }
+    pub(super) fn new(path: PathBuf, files: HeldFiles) -> Self {
+        let permits = Arc::new(Semaphore::new(READERS));
+        Self { path, files, permits, idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs `read` in one read transaction: it sees one state of the log. `action` completes
@@ -38,7 +41,7 @@ impl Readers {
         let work = tokio::task::spawn_blocking(move || {
             let done = readers.in_transaction(read);
             drop(permit);
-            done.map_err(|error| LogError::storage(action, &readers.path, error))
+            done.map_err(|failed| failed.into_error(action, &readers.path))
         });
         work.await.map_err(|_| LogError::Died { thread: "reader" })?
     }
@@ -46,11 +49,17 @@ impl Readers {
     fn in_transaction<T>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
+    ) -> Result<T, Failed> {
         let idle = self.idle.lock().pop();
         let mut conn = match idle {
             Some(conn) => conn,
-            None => schema::open_reader(&self.path)?,
+            None => {
+                // Of the writer's database, not of another one that is at its path now.
+                self.files.check()?;
+                let conn = schema::open_reader(&self.path)?;
+                self.files.check()?;
+                conn
+            }
         };
         let transaction = conn.transaction()?;
         let done = read(&transaction)?;

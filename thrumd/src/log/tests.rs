@@ -2,6 +2,7 @@
 
 mod append;
 mod damage;
+mod files;
 mod group;
 mod heal;
 mod list;

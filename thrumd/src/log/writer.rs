@@ -9,6 +9,7 @@ use super::error::{Failed, LogError};
 use super::store::LogStore;
 use super::transaction::WriteTransaction;
 use super::types::LogHead;
+use crate::held_files::{ChangedFile, HeldFiles};
 
 /// Jobs in the writer's queue at most; callers wait until it has space.
 pub(super) const QUEUE: usize = 256;
@@ -41,7 +42,7 @@ pub(super) trait Task: Send {
     /// only SQLite can fail a group.
     fn run(&mut self, write: &mut WriteTransaction<'_>) -> Result<(), rusqlite::Error>;
     /// Answers the caller, if it still waits.
-    fn answer(self: Box<Self>, failure: Option<rusqlite::Error>, path: &Path);
+    fn answer(self: Box<Self>, failure: Option<Failed>, path: &Path);
 }
 
 /// A task made of a closure.
@@ -63,9 +64,9 @@ where
         Ok(())
     }
 
-    fn answer(self: Box<Self>, failure: Option<rusqlite::Error>, path: &Path) {
+    fn answer(self: Box<Self>, failure: Option<Failed>, path: &Path) {
         let answer = match (failure, self.result) {
-            (Some(error), _) => Err(LogError::storage(self.action, path, error)),
+            (Some(failed), _) => Err(failed.into_error(self.action, path)),
             (None, Some(result)) => result,
             (None, None) => Err(LogError::Stopping),
         };
@@ -109,13 +110,14 @@ impl Waiting {
 /// The writer.
 pub(super) struct Writer {
     store: LogStore,
+    files: HeldFiles,
     head: watch::Sender<LogHead>,
 }
 
 impl Writer {
-    pub(super) fn new(store: LogStore) -> (Self, watch::Receiver<LogHead>) {
+    pub(super) fn new(store: LogStore, files: HeldFiles) -> (Self, watch::Receiver<LogHead>) {
         let (head, watcher) = watch::channel(store.head());
-        (Self { store, head }, watcher)
+        (Self { store, files, head }, watcher)
     }
 
     /// Runs jobs until it gets `Close` or every sender is dropped. Then closes the database.
@@ -139,14 +141,19 @@ impl Writer {
     }
 
     /// Commits a group and answers. One task's failure doesn't fail the others: the group is rolled
-    /// back and each task gets a transaction of its own.
+    /// back and each task gets a transaction of its own. Nothing is written to files that nobody can find,
+    /// and what was written is acknowledged only if it is at its path.
     fn commit(&mut self, mut group: Vec<Box<dyn Task>>) {
+        if let Err(changed) = self.files.begin_write() {
+            return self.refuse(group, &changed);
+        }
         let done = self.store.transaction(|write| {
             for task in &mut group {
                 task.run(write)?;
             }
             Ok(())
         });
+        let kept = self.files.end_write();
         match done {
             Ok(()) => {
                 let now = self.store.head();
@@ -156,8 +163,13 @@ impl Writer {
                     grown = std::mem::replace(head, now) != now;
                     false
                 });
-                for task in group {
-                    task.answer(None, self.store.path());
+                match kept {
+                    Ok(()) => {
+                        for task in group {
+                            task.answer(None, self.store.path());
+                        }
+                    }
+                    Err(changed) => self.refuse(group, &changed),
                 }
                 if grown {
                     self.head.send_modify(|_| {});
@@ -170,9 +182,15 @@ impl Writer {
             }
             Err(error) => {
                 if let Some(task) = group.pop() {
-                    task.answer(Some(error), self.store.path());
+                    task.answer(Some(error.into()), self.store.path());
                 }
             }
+        }
+    }
+
+    fn refuse(&self, group: Vec<Box<dyn Task>>, changed: &ChangedFile) {
+        for task in group {
+            task.answer(Some(changed.clone().into()), self.store.path());
         }
     }
 }

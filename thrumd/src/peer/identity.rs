@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thrum_api::DaemonId;
 
 use super::{RegistryError, registry};
+use crate::held_files::HeldFiles;
 use crate::ids;
 use crate::statefile::{StateFile, StateFileError};
 
@@ -128,6 +129,14 @@ impl Identity {
         file.write(&stored).map_err(IdentityError::File)?;
         self.had_database = true;
         Ok(())
+    }
+
+    /// Holds `identity.json` from now on, so that another one in its place is noticed.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn hold(state_dir: &Path, files: &HeldFiles) -> Result<(), IdentityError> {
+        StateFile::new(state_dir, FILE).hold(files).map_err(IdentityError::File)
     }
 
     /// Starts as a new daemon on this machine (`thrum daemon reset-identity`): new id, this

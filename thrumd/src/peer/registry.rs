@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::peers_file::PeersFile;
 use super::{PairingPolicy, Peer};
+use crate::held_files::HeldFiles;
 use crate::report::Chain;
 use crate::statefile::{StateFile, StateFileError};
 use crate::tailnet::Caller;
@@ -112,6 +113,14 @@ impl Registry {
             misused: Mutex::default(),
         };
         Ok((Self { shared: Arc::new(shared) }, warning))
+    }
+
+    /// Holds `peers.json` from now on, so that another one in its place is noticed and not overwritten.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn hold(&self, files: &HeldFiles) -> Result<(), RegistryError> {
+        self.shared.file.hold(files).map_err(RegistryError::File)
     }
 
     /// Whether a person turned sync on by `peer add` or `peer join`.

@@ -1,5 +1,6 @@
 //! Stops the daemon in a fixed order within its limits, or at once after a panic.
 
+use std::ffi::OsStr;
 use std::future::Future;
 
 use tokio::task::JoinHandle;
@@ -7,7 +8,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::readiness;
 use crate::admin::AdminContext;
+use crate::held_files::HeldFiles;
 use crate::report::Chain;
+use crate::statefile::StateFile;
 use crate::stop_limits::{LOCAL_REQUESTS, LOG, PEERS, TAILNET, VIEWS};
 
 /// Exit code after a panic: "internal software error" of sysexits.h.
@@ -26,6 +29,8 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
     let log = async {
         step("messages and agents", peers + VIEWS, context.agents.close()).await;
         step("the log", peers + VIEWS + LOG, async {
+            // Before the lock is released.
+            write_removed(context.log.files());
             if let Err(error) = context.log.close().await {
                 tracing::error!("the log was not closed cleanly: {}", Chain(&error));
             }
@@ -34,6 +39,21 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
     };
     tokio::join!(tailnet, log);
     tracing::info!("stopped");
+}
+
+/// Writes the small files again that a person removed meanwhile: nobody else has the identity and the tokens.
+fn write_removed(files: &HeldFiles) {
+    for (path, contents) in files.removed_contents() {
+        let (Some(directory), Some(name)) =
+            (path.parent(), path.file_name().and_then(OsStr::to_str))
+        else {
+            continue;
+        };
+        match StateFile::new(directory, name).write_bytes(&contents) {
+            Ok(()) => tracing::warn!("{} had been removed and was written again", path.display()),
+            Err(error) => tracing::error!("{} stays removed: {}", path.display(), Chain(&error)),
+        }
+    }
 }
 
 async fn step(what: &str, until: Instant, work: impl Future<Output = ()>) {

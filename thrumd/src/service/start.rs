@@ -14,6 +14,8 @@ use super::{ServiceError, readiness, shutdown};
 use crate::admin::{self, AdminContext, InheritedSocket, LocalSocket, Network, NetworkParts};
 use crate::agents::Agents;
 use crate::config::{Config, SyncMode};
+use crate::file_watch::FileWatch;
+use crate::held_files::HeldFiles;
 use crate::log::{Lock, Log};
 use crate::peer::{Identity, Pairing, Registry, identity};
 use crate::policy::Policy;
@@ -50,7 +52,9 @@ impl Daemon {
             tracing::warn!("the database is gone: a new epoch begins, peers send the old events");
         }
         identity.note_database(&config.state_dir)?;
+        Identity::hold(&config.state_dir, log.files())?;
         let (registry, damaged) = Registry::open(&config.state_dir)?;
+        registry.hold(log.files())?;
         let agents = Agents::open(&config.state_dir, log.clone(), identity.former.clone())?;
         let name: Arc<str> = config.hostname.as_str().into();
         let pairing = Pairing::new(registry.clone(), config.pairing_timeout);
@@ -150,10 +154,22 @@ impl Daemon {
             context.config.state_dir.display(),
             context.config.socket.display(),
         );
+        tokio::spawn(watch_files(context.log.files().clone()));
         let line = readiness::ready(&context);
         readiness::report_status(context.clone(), line);
         context.stop.cancelled().await;
         shutdown::run(&context, serving).await;
+    }
+}
+
+/// Notices that a file was removed or replaced although nobody asks, so that the log tells when it was. Ends
+/// with the runtime.
+async fn watch_files(files: HeldFiles) {
+    let mut watch = FileWatch::new(files.paths());
+    loop {
+        watch.changed().await;
+        // The check logs what it finds.
+        drop(files.check());
     }
 }
 

@@ -185,7 +185,7 @@ async fn creating_a_new_file_is_retried() {
     home.say("a", &["b"], "one").await;
     assert_eq!(home.inbox("b").await, ["one*"]);
     std::fs::rename(&views, &away).unwrap();
-    home.agents.inner.signals.damaged.store(true, Ordering::Relaxed);
+    home.agents.inner.signals.unusable.store(true, Ordering::SeqCst);
     home.agents.inner.signals.requested.notify_one();
     let until = async |good: bool| {
         while home.agents.inbox(reader("b")).await.is_ok() != good {

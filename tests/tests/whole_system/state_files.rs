@@ -1,0 +1,206 @@
+//! Files that a person removes or replaces under a running daemon: nothing is acknowledged that a restart would
+//! lose.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tests::harness::{
+    Client, Daemon, LONG, Ran, SHORT, converge, eventually, holds, pair, paired_daemons,
+};
+use thrum_api::ErrorCode;
+use thrum_api::local::{PeerStatus, SyncFailureKind};
+
+/// The state of the check `state_files` in `thrum doctor`.
+#[track_caller]
+fn doctor_says(client: &Client) -> String {
+    let json = client.run(&["doctor", "--json"]).json();
+    let checks = json["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["id"] == "state_files").expect("the check");
+    check["state"].as_str().unwrap().to_owned()
+}
+
+fn send(client: &Client) -> Ran {
+    client.clone().env("THRUM_AGENT", "planner").run(&["send", "coder", "hello"])
+}
+
+/// Nothing is acknowledged, and everything says why.
+#[track_caller]
+fn is_refused(daemon: &Daemon, client: &Client, words: &str) {
+    let refused = send(client).exits(1);
+    assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+    assert!(refused.stderr.contains("thrum daemon restart"), "{words}: {}", refused.stderr);
+    client.run(&["status", "--check"]).exits(6);
+    let status = client.run(&["status"]).stdout;
+    assert!(status.contains("nothing is written"), "{words}: {status}");
+    assert_eq!(doctor_says(client), "fail", "{words}");
+    assert!(daemon.log_text().contains(words), "{words}");
+}
+
+#[track_caller]
+fn is_healed(client: &Client) {
+    assert_eq!(doctor_says(client), "ok");
+    send(client).exits(0);
+    // A peer that was refused meanwhile comes again by itself.
+    eventually(LONG, || {
+        let checked = client.run(&["status", "--check"]);
+        holds(checked.code == Some(0), || client.run(&["status"]).stdout)
+    });
+}
+
+/// Puts a copy of a file in its place, as a tool does that unpacks a backup, and gives the old one.
+fn replace(path: &Path) -> PathBuf {
+    let (copy, aside) = (path.with_extension("copy"), path.with_extension("aside"));
+    fs::copy(path, &copy).unwrap();
+    fs::rename(path, &aside).unwrap();
+    fs::rename(&copy, path).unwrap();
+    aside
+}
+
+#[test]
+fn every_file_that_goes_stops_acknowledgements_until_it_is_back() {
+    let (daemon, _peer) = paired_daemons();
+    let client = Client::new(&daemon);
+    is_healed(&client);
+    let files =
+        ["log.db", "log.db-wal", "log.db-shm", "identity.json", "peers.json", "thrumd.lock"];
+    for name in files {
+        let (path, aside) = (daemon.state().join(name), daemon.state().join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        is_refused(&daemon, &client, &format!("{name} was removed"));
+        fs::rename(&aside, &path).unwrap();
+        is_healed(&client);
+    }
+    for name in ["log.db", "log.db-wal", "thrumd.lock"] {
+        let path = daemon.state().join(name);
+        let aside = replace(&path);
+        is_refused(&daemon, &client, &format!("{name} was replaced"));
+        fs::rename(&aside, &path).unwrap();
+        is_healed(&client);
+    }
+    // The same contents are no change; others are.
+    let path = daemon.state().join("peers.json");
+    let aside = replace(&path);
+    is_healed(&client);
+    fs::write(&path, "{}").unwrap();
+    is_refused(&daemon, &client, "peers.json was replaced");
+    fs::rename(&aside, &path).unwrap();
+    is_healed(&client);
+}
+
+#[test]
+fn the_whole_directory_is_noticed_when_it_goes_and_when_it_is_back() {
+    let daemon = Daemon::start("laptop");
+    is_healed(&Client::new(&daemon));
+    let moved = daemon.state().with_extension("moved");
+    fs::rename(daemon.state(), &moved).unwrap();
+    // The socket went with it.
+    let client = Client::of_socket(moved.join("thrumd.sock"), daemon.folder().to_owned());
+    is_refused(&daemon, &client, &format!("{} was removed", daemon.state().display()));
+    fs::rename(&moved, daemon.state()).unwrap();
+    is_healed(&Client::new(&daemon));
+}
+
+#[test]
+fn a_copy_written_over_the_database_is_noticed() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.append(["in the copy"]);
+    daemon.stop();
+    let copy = daemon.backup();
+    daemon.start_again();
+    let acknowledged = daemon.append(["after the copy"]);
+    assert_eq!(acknowledged.len(), 1);
+    // As `cp` does: into the same file.
+    let bytes = fs::read(copy.path().join("log.db")).unwrap();
+    fs::write(daemon.state().join("log.db"), bytes).unwrap();
+    is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
+}
+
+#[test]
+fn nothing_is_acknowledged_that_a_restart_would_lose() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.append(["in the backup"]);
+    daemon.stop();
+    let backup = daemon.backup();
+    daemon.start_again();
+    // A backup is unpacked over it, as tar does: each file is another one.
+    for name in ["log.db", "log.db-wal", "log.db-shm"] {
+        fs::remove_file(daemon.state().join(name)).unwrap();
+    }
+    fs::copy(backup.path().join("log.db"), daemon.state().join("log.db")).unwrap();
+    for n in 0..3 {
+        let error = daemon.try_append([n]).expect_err("it is written to a file that is gone");
+        assert_eq!(error.code(), Some(ErrorCode::FILES_CHANGED), "{error}");
+    }
+    daemon.stop();
+    daemon.start_again();
+    assert_eq!(daemon.texts(), ["in the backup"]);
+    is_healed(&Client::new(&daemon));
+}
+
+#[test]
+fn an_idle_daemon_logs_once_that_a_file_went_and_once_that_it_is_back() {
+    let daemon = Daemon::start("laptop");
+    let (path, aside) = (daemon.state().join("log.db"), daemon.state().join("aside"));
+    let lines = |words: &str| daemon.log_text().matches(words).count();
+    let logged = |words: &'static str, times: usize| {
+        eventually(SHORT, || holds(lines(words) == times, || daemon.log_text()));
+    };
+    for times in [1, 2] {
+        fs::rename(&path, &aside).unwrap();
+        logged("log.db was removed", times);
+        fs::rename(&aside, &path).unwrap();
+        logged("are those that thrumd uses again", times);
+    }
+}
+
+#[test]
+fn a_peers_events_wait_until_the_database_is_back() {
+    let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
+    pair(&laptop, &server);
+    converge(SHORT, &[&laptop, &server]);
+    let path = server.state().join("log.db");
+    let aside = replace(&path);
+    laptop.append(["news"]);
+    eventually(SHORT, || {
+        let peers = server.status().peers;
+        let waits = |peer: &PeerStatus| peer.trouble == Some(SyncFailureKind::Own);
+        holds(peers.iter().any(waits), || format!("{peers:?}"))
+    });
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(converge(LONG, &[&laptop, &server]), 1);
+}
+
+#[test]
+fn removed_identity_and_peers_are_written_again_at_the_stop() {
+    let (mut daemon, server) = paired_daemons();
+    let id = daemon.id();
+    for name in ["identity.json", "peers.json"] {
+        fs::remove_file(daemon.state().join(name)).unwrap();
+    }
+    is_refused(&daemon, &Client::new(&daemon), "was removed");
+    daemon.stop();
+    daemon.start_again();
+    assert_eq!(daemon.id(), id);
+    daemon.append(["still paired"]);
+    assert_eq!(converge(LONG, &[&daemon, &server]), 1);
+}
+
+#[test]
+fn what_was_read_stays_read_when_the_views_are_removed() {
+    let mut daemon = Daemon::start("laptop");
+    let client = Client::new(&daemon).env("THRUM_AGENT", "coder");
+    send(&client).exits(0);
+    let unread = |client: &Client| client.run(&["inbox", "--count", "-q"]).exits(0).stdout;
+    client.run(&["inbox"]).exits(0);
+    assert_eq!(unread(&client).trim(), "0");
+    for name in ["views.db", "views.db-wal", "views.db-shm"] {
+        fs::remove_file(daemon.state().join(name)).unwrap();
+    }
+    assert_eq!(unread(&client).trim(), "0");
+    send(&client).exits(0);
+    assert_eq!(unread(&client).trim(), "1");
+    client.run(&["inbox"]).exits(0);
+    daemon.kill();
+    daemon.start_again();
+    assert_eq!(unread(&client).trim(), "0", "the new file has the marks");
+}
