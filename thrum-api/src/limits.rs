@@ -2,6 +2,8 @@
 
 /// Maximum bytes of an event. A larger one is refused.
 pub const EVENT_MAX_BYTES: usize = 256 * 1024;
+/// How deep arrays and objects of an event may be nested; the event itself is the first level.
+pub const EVENT_MAX_DEPTH: usize = 64;
 /// Maximum events in an answer to `sync.pull`.
 pub const PULL_MAX_EVENTS: usize = 1000;
 /// Maximum bytes of events in an answer to `sync.pull`.

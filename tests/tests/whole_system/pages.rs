@@ -94,6 +94,34 @@ fn an_invalid_event_is_quarantined_and_the_rest_of_its_page_is_stored() {
 }
 
 #[test]
+fn an_event_that_some_parser_stops_at_is_quarantined() {
+    let deep = "[".repeat(10_001) + &"]".repeat(10_001);
+    let bodies = ["{\"a\":\"\\ud800\"}", "1e999999", &deep, "{\"text\":\"\\ud83d\\ude00\"}"];
+    let events: String = bodies
+        .iter()
+        .enumerate()
+        .map(|(index, body)| {
+            let mut event = event(index as u64 + 1);
+            event["body"] = "BODY".into();
+            let event = event.to_string().replace("\"BODY\"", body);
+            format!(r#"{{"sequence":{},"event":{event}}},"#, index + 1)
+        })
+        .collect();
+    let answer = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"events":[{}],"next_seq":4,"next_id":"{}","more_available":false,"head_seq":4,"floor_seq":0}}}}"#,
+        events.trim_end_matches(','),
+        id(4),
+    );
+    let (daemon, honest, _fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
+        Some(0) => Answer::Raw(200, "application/json", answer.clone().into_bytes()),
+        _ => empty(4),
+    });
+    eventually(SHORT, || holds(daemon.texts() == ["\u{1f600}"], || daemon.log_text()));
+    assert_eq!(daemon.status().log.quarantined, 3);
+    others_go_on(&daemon, &honest);
+}
+
+#[test]
 fn a_page_of_which_nothing_can_be_taken_is_reported() {
     let (daemon, _honest, fake) = beside(|heard| match heard.params["after_seq"].as_u64() {
         Some(0) => page(vec![json!([1, 2]), json!("text")], 2, false),

@@ -14,6 +14,7 @@ use ulid::Ulid;
 
 use super::column::{self, Id, int, uint};
 use super::error::{Failed, LogError};
+use super::portable;
 use super::transaction::{Stored, WriteTransaction};
 
 /// Refuses what can be refused without the database, before it is queued.
@@ -32,6 +33,7 @@ pub(super) fn check(drafts: &[Draft]) -> Result<(), LogError> {
         if bytes > EVENT_MAX_BYTES {
             return Err(LogError::TooLarge { bytes });
         }
+        portable::check_body(draft.body.get()).map_err(LogError::NotPortable)?;
         if let Some(event_id) = draft.event_id {
             let same_id = drafts[..index].iter().filter(|other| other.event_id == Some(event_id));
             for other in same_id {

@@ -79,6 +79,9 @@ pub enum LogError {
         /// How large it would be.
         bytes: usize,
     },
+    /// An event that some programs could not read.
+    #[error("the event has a body that not every program can read")]
+    NotPortable(#[source] serde_json::Error),
     /// The caller's event id belongs to another event.
     #[error("event id {event_id} already belongs to an event with other content")]
     IdTaken {
@@ -154,7 +157,9 @@ impl LogError {
     /// The kind of this error.
     pub const fn kind(&self) -> LogErrorKind {
         match self {
-            Self::TooMany { .. } | Self::Name(_) | Self::IdTaken { .. } => LogErrorKind::Invalid,
+            Self::TooMany { .. } | Self::Name(_) | Self::NotPortable(_) | Self::IdTaken { .. } => {
+                LogErrorKind::Invalid
+            }
             Self::TooLarge { .. } => LogErrorKind::TooLarge,
             Self::InUse { .. }
             | Self::File { .. }

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 use thrum_api::limits::EVENT_MAX_BYTES;
 use thrum_api::{EventHeader, Sequence, SequencedEvent};
 
+use super::portable;
 use crate::report::brief;
 
 /// An event of a peer, parsed outside the writer, which has no time for that.
@@ -33,8 +34,9 @@ fn parse(text: &str) -> Result<EventHeader, String> {
     if !text.starts_with('{') {
         return Err("no JSON object".to_owned());
     }
-    let header: EventHeader =
-        serde_json::from_str(text).map_err(|error| brief(&error.to_string()))?;
+    let said = |error: serde_json::Error| brief(&error.to_string());
+    let header: EventHeader = serde_json::from_str(text).map_err(said)?;
+    portable::check_event(text).map_err(said)?;
     if header.origin_sequence.0 == 0 || i64::try_from(header.origin_sequence.0).is_err() {
         return Err(format!("no origin_sequence: {}", header.origin_sequence));
     }

@@ -16,6 +16,7 @@ mod lock;
 mod lookup;
 mod news;
 mod page;
+mod portable;
 mod quarantine;
 mod readers;
 mod scan;

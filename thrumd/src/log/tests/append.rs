@@ -127,6 +127,8 @@ async fn an_invalid_event_is_refused_when_it_is_written() {
         with(&|d| d.event_type = "Not A Type".into()),
         with(&|d| d.event_type = String::new()),
         with(&|d| d.project = Some("two\nlines".into())),
+        with(&|d| d.body = json(r#"{"half a pair":"\ud83d"}"#)),
+        with(&|d| d.body = json(&("[".repeat(64) + &"]".repeat(64)))),
     ];
     for wrong in wrong {
         let refused = world.log.append(vec![draft("good"), wrong]).await.unwrap_err();
