@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use thrum_api::similar_names;
 
 use super::error::{ConfigError, Origin};
-use super::parse::boolean;
+use super::parse::{boolean, duration};
 use super::settings::{Fallback, Key, SETTINGS, setting};
 
 /// The environment, or a map in its place.
@@ -95,7 +95,24 @@ impl Layers {
         }
         let mut layers = Self { values };
         layers.imply_private();
+        layers.fit_cadence();
         Ok(layers)
+    }
+
+    /// Fits the default of `sync_recent` to a shorter `sync_interval`, and that of `sync_interval` to a longer
+    /// `sync_recent`, so that each can be set alone.
+    fn fit_cadence(&mut self) {
+        let (interval, recent) = (self.get(Key::SyncInterval), self.get(Key::SyncRecent));
+        let (fitted, by) = match (&interval.origin, &recent.origin) {
+            (_, Origin::Default) => (Key::SyncRecent, Key::SyncInterval),
+            (Origin::Default, _) => (Key::SyncInterval, Key::SyncRecent),
+            _ => return,
+        };
+        let parsed = |value: &Value| value.text.as_deref().and_then(|text| duration(text).ok());
+        if parsed(recent) > parsed(interval) && parsed(self.get(by)).is_some() {
+            let text = self.get(by).text.clone();
+            self.values.insert(fitted, Value { text, origin: Origin::Implied(setting(by).name) });
+        }
     }
 
     /// Selects the private kind if a setting is given that only this kind uses, and no kind is given.

@@ -183,7 +183,8 @@ pub const SETTINGS: &[Setting] = &[
         value: "DURATION",
         fallback: Fallback::Value("2m"),
         sample: "\"2m\"",
-        doc: "Peers that were synced within this time are not asked. At most `sync_interval`.",
+        doc: "Peers that were synced within this time are not asked. At most `sync_interval`: \
+              if only one of the two is set, the default of the other follows it where it must.",
     },
     Setting {
         key: Key::PairingTimeout,

@@ -154,13 +154,27 @@ fn port_0_is_for_the_loopback_tailnet_only() {
 
 #[test]
 fn a_peer_must_not_count_as_recent_for_longer_than_an_interval() {
-    let refused = refusal(&[("THRUM_SYNC_INTERVAL", "1m")]);
+    let refused = refusal(&[("THRUM_SYNC_INTERVAL", "1m"), ("THRUM_SYNC_RECENT", "2m")]);
     assert!(refused.contains("sync_recent") && refused.contains("1m0s"), "{refused}");
     let refused = refusal(&[("THRUM_SYNC_INTERVAL", "0s")]);
     assert!(refused.starts_with("sync_interval = \"0s\" (environment"), "{refused}");
     let minute = Duration::from_secs(60);
     assert!(Cadence::new(minute, minute).is_ok());
     assert_eq!(Cadence::new(Duration::ZERO, Duration::ZERO), Err(CadenceError::Zero));
+}
+
+#[test]
+fn each_of_interval_and_recent_can_be_set_alone() {
+    let cadence = |variable, text| {
+        let cadence = config(&[(variable, text)]).unwrap().cadence;
+        (cadence.interval.as_secs(), cadence.recent.as_secs())
+    };
+    assert_eq!(cadence("THRUM_SYNC_INTERVAL", "1m"), (60, 60));
+    assert_eq!(cadence("THRUM_SYNC_INTERVAL", "10m"), (600, 120));
+    assert_eq!(cadence("THRUM_SYNC_RECENT", "10m"), (600, 600));
+    assert_eq!(cadence("THRUM_SYNC_RECENT", "1m"), (300, 60));
+    assert!(refusal(&[("THRUM_SYNC_INTERVAL", "soon")]).contains("sync_interval"));
+    assert!(refusal(&[("THRUM_SYNC_RECENT", "soon")]).contains("sync_recent"));
 }
 
 #[test]
