@@ -82,25 +82,39 @@ pub async fn read_line() -> Result<Option<String>, Error> {
     }
 }
 
-/// Reads all of stdin as a message.
+/// Reads all of stdin as a message, without the line end at its end.
 ///
 /// # Errors
 /// When it can't be read, is not UTF-8, or is too large.
-pub fn read_all(max_bytes: usize) -> Result<String, Error> {
-    let mut text = String::new();
+pub fn read_message(max_bytes: usize) -> Result<String, Error> {
+    let mut bytes = Vec::new();
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
     std::io::stdin()
         .lock()
         .take(limit)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|source| Error::io("can't read the message from stdin", source))?;
-    if text.len() > max_bytes {
+    if bytes.len() > max_bytes {
         return Err(Error::usage(
             format!("the message on stdin has more than {max_bytes} bytes"),
             "put the text into a file and send its path",
         ));
     }
-    Ok(text)
+    message(bytes)
+}
+
+fn message(bytes: Vec<u8>) -> Result<String, Error> {
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::usage(
+            format!("the message on stdin is not UTF-8 text (byte {at})"),
+            "send a file as text, base64 FILE | thrum send NAME -, or send its path",
+        )
+    })?;
+    // Windows tools put a byte order mark at the beginning and CRLF at the end.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -130,5 +144,24 @@ mod tests {
     fn later_lines_of_a_message_are_indented() {
         assert_eq!(sanitize_lines("one\r\ntwo\n\n", "  "), "one\n  two");
         assert_eq!(sanitize_lines("a\tb\u{7}", "  "), "a\tb\\u{7}");
+    }
+
+    #[test]
+    fn a_message_on_stdin_loses_one_line_end_and_must_be_text() {
+        for (read, text) in [
+            ("a\r\n", "a"),
+            ("a\n", "a"),
+            ("a\n\n", "a\n"),
+            ("a\r\nb\r\n", "a\r\nb"),
+            ("a\r", "a\r"),
+            ("\u{feff}a", "a"),
+            ("\n", ""),
+        ] {
+            assert_eq!(message(read.as_bytes().to_vec()).unwrap(), text, "{read:?}");
+        }
+        let error = message(b"a\xff\n".to_vec()).unwrap_err();
+        assert_eq!(error.kind().exit_code(), 2);
+        assert_eq!(error.to_string(), "the message on stdin is not UTF-8 text (byte 1)");
+        assert!(error.hint().unwrap().contains("base64 FILE | thrum send"), "{error:?}");
     }
 }

@@ -85,10 +85,16 @@ fn a_message_comes_from_stdin_with_a_dash_and_may_begin_with_one() {
     let daemon = Daemon::start("laptop");
     let client = Client::new(&daemon);
     client.run_with(&["send", "--as", "a", "b", "-"], "two\nlines\n").exits(0);
+    client.run_with(&["send", "--as", "a", "b", "-"], "from windows\r\n").exits(0);
     client.run(&["send", "--as", "a", "b", "--", "--all of it"]).exits(0);
     let ran = client.run(&["inbox", "--as", "b", "--json"]).exits(0);
     let text = ran.json().to_string();
-    assert!(text.contains(r"two\nlines") && text.contains("--all of it"), "{text}");
+    assert!(
+        text.contains(r"two\nlines")
+            && text.contains("\"from windows\"")
+            && text.contains("--all of it"),
+        "{text}"
+    );
 }
 
 #[test]

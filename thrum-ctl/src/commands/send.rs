@@ -7,7 +7,7 @@ use ulid::Ulid;
 use crate::cli::SendArgs;
 use crate::context::{Context, agent_name};
 use crate::error::Error;
-use crate::terminal::read_all;
+use crate::terminal::read_message;
 
 #[derive(Serialize)]
 struct Sent<'a> {
@@ -24,12 +24,7 @@ pub async fn run(args: SendArgs, context: &mut Context<'_>) -> Result<(), Error>
     let from = context.agent()?;
     let (all, event_id) = (args.all, args.id.unwrap_or_else(new_id));
     let (to, message) = recipients(args)?;
-    let text = if message == "-" {
-        let text = read_all(EVENT_MAX_BYTES)?;
-        text.strip_suffix('\n').unwrap_or(&text).to_owned()
-    } else {
-        message
-    };
+    let text = if message == "-" { read_message(EVENT_MAX_BYTES)? } else { message };
     if text.trim().is_empty() {
         return Err(Error::usage("the message is empty", "thrum send NAME \"MESSAGE\""));
     }
