@@ -16,6 +16,7 @@ pub mod secret;
 pub mod similar;
 mod text_form;
 pub mod time;
+pub mod visible;
 
 pub use error::{ErrorCode, RpcError};
 pub use event::{Draft, Event, EventHeader, SequencedEvent};

@@ -3,47 +3,57 @@
 use std::borrow::Cow;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
+use thrum_api::visible::{is_invisible, readable, visible};
 use tokio::sync::oneshot;
 
 use crate::error::Error;
 
-/// Whether a character could move the cursor, change the terminal or reorder what is read.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn escape<'a>(text: &'a str, allowed: &[char]) -> Cow<'a, str> {
-    let bad = |c: char| is_unsafe(c) && !allowed.contains(&c);
-    if !text.contains(bad) {
-        return Cow::Borrowed(text);
-    }
-    let mut clean = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if bad(c) {
-            clean.extend(c.escape_default());
-        } else {
-            clean.push(c);
-        }
-    }
-    Cow::Owned(clean)
-}
-
-/// Sanitizes a foreign line (a name, an error): characters that could control a terminal are escaped.
+/// Sanitizes a foreign line (a name, an error): everything invisible in it is escaped.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    escape(text, &[])
+    visible(text)
 }
 
 /// Sanitizes a foreign text of several lines (a message). Later lines are indented, so that they can't
 /// look like another message.
 pub fn sanitize_lines(text: &str, indent: &str) -> String {
     let text = text.replace("\r\n", "\n");
-    escape(text.trim_end_matches('\n'), &['\n', '\t']).replace('\n', &format!("\n{indent}"))
+    readable(text.trim_end_matches('\n')).replace('\n', &format!("\n{indent}"))
+}
+
+/// The last look at what is printed: nothing but our colours controls the terminal, even where a foreign text was
+/// not sanitized.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_invisible) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some((before, colour, after)) = next_colour(rest) {
+        clean.push_str(&readable(before));
+        clean.push_str(colour);
+        rest = after;
+    }
+    clean.push_str(&readable(rest));
+    Cow::Owned(clean)
+}
+
+/// The first colour or style in a text, with what is before and after it.
+fn next_colour(text: &str) -> Option<(&str, &str, &str)> {
+    let mut from = 0;
+    loop {
+        let start = from + text.get(from..)?.find("\u{1b}[")?;
+        let parameters = start + 2;
+        let end = text[parameters..].find(|c: char| !c.is_ascii_digit() && c != ';')? + parameters;
+        if text[end..].starts_with('m') {
+            return Some((&text[..start], &text[start..=end], &text[end + 1..]));
+        }
+        from = parameters;
+    }
 }
 
 /// Sanitizes JSON and puts it on one line. Its value does not change.
 pub fn json(text: String) -> String {
-    if !text.contains(is_unsafe) {
+    if !text.contains(is_invisible) {
         return text;
     }
     let mut clean = String::with_capacity(text.len() + 16);
@@ -51,7 +61,11 @@ pub fn json(text: String) -> String {
         match c {
             // Only between tokens: inside strings they are always escaped.
             '\n' | '\r' | '\t' => clean.push(' '),
-            c if is_unsafe(c) => clean.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if is_invisible(c) => {
+                let mut units = [0; 2];
+                let units = c.encode_utf16(&mut units).iter();
+                clean.extend(units.map(|unit| format!("\\u{unit:04x}")));
+            }
             c => clean.push(c),
         }
     }
@@ -131,13 +145,26 @@ mod tests {
 
     #[test]
     fn json_is_harmless_and_the_same() {
-        let text = "\u{1b}\u{7f}\u{9b}\u{61c}\u{202e}\u{2066}\n\\ü日";
+        let text = "\u{1b}\u{7f}\u{9b}\u{61c}\u{202e}\u{2066}\u{200b}\u{2028}\u{e0041}\n\\ü日";
         let written = serde_json::to_string(text).unwrap();
         let shown = json(written.clone());
-        assert!(shown.is_ascii() || !shown.contains(is_unsafe), "{shown:?}");
+        assert!(!shown.contains(is_invisible), "{shown:?}");
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
         assert_ne!(shown, written);
         assert_eq!(json("{\n\t\"a\": 1}\r\n".to_owned()), "{  \"a\": 1}  ");
+    }
+
+    #[test]
+    fn only_our_colours_pass_the_printer() {
+        let ours = "\u{1b}[1;31mred\u{1b}[0m\n\tplain \u{2764}\u{fe0f}";
+        assert_eq!(printable(ours), ours);
+        for (text, shown) in [
+            ("\u{1b}[2J\u{1b}[1mx\u{1b}[0m", "\\u{1b}[2J\u{1b}[1mx\u{1b}[0m"),
+            ("\u{1b}]0;x\u{7}\u{1b}[", "\\u{1b}]0;x\\u{7}\\u{1b}["),
+            ("a\u{200b}b\u{2028}c\u{202e}", "a\\u{200b}b\\u{2028}c\\u{202e}"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
     }
 
     #[test]

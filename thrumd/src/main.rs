@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use thrum_api::visible::visible;
 use thrumd::cli;
 use thrumd::config::{self, Config, ConfigError, Flags, HostInfo, Layers, SETTINGS};
 use thrumd::service::{self, Reload};
@@ -91,10 +92,10 @@ fn print(text: &[u8]) -> ExitCode {
 fn fail(error: &dyn Error, code: u8, hint: &str) -> ExitCode {
     // The level for the journal, see sd-daemon(3).
     let level = if service::to_journal() { "<3>" } else { "" };
-    let mut text = format!("{level}Error: {error}\n");
+    let mut text = format!("{level}Error: {}\n", visible(&error.to_string()));
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(&format!("{level}Caused by: {error}\n"));
+        text.push_str(&format!("{level}Caused by: {}\n", visible(&error.to_string())));
         cause = error.source();
     }
     if !hint.is_empty() {

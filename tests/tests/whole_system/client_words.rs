@@ -98,14 +98,21 @@ fn no_events_are_told_with_the_reason() {
 fn a_text_from_elsewhere_can_not_steer_a_terminal_through_json() {
     let daemon = Daemon::start("laptop");
     let client = Client::new(&daemon);
-    let text = "a\u{9b}2Jb\u{202e}c\u{61c}d\u{7f}ü";
+    let hidden = ['\u{9b}', '\u{202e}', '\u{61c}', '\u{7f}', '\u{200b}', '\u{2028}', '\u{e0041}'];
+    let text = "a\u{9b}2Jb\u{202e}c\u{61c}d\u{7f}e\u{200b}f\u{2028}g\u{e0041}ü";
     client.run(&["send", "--as", "a", "b", text]).exits(0);
     let ran = client.run(&["inbox", "--as", "b", "--json"]).exits(0);
     assert_eq!(ran.json()["messages"][0]["text"], text, "the same to who parses it");
-    let raw = ran.stdout.contains(['\u{9b}', '\u{202e}', '\u{61c}', '\u{7f}']);
+    let raw = ran.stdout.contains(hidden);
     assert!(!raw && ran.stdout.contains('ü'), "{:?}", ran.stdout);
     let shown = client.run(&["inbox", "--as", "b"]).exits(0).stdout;
-    assert!(shown.contains("\\u{61c}"), "{shown:?}");
+    assert!(shown.contains("\\u{61c}") && shown.contains("\\u{e0041}"), "{shown:?}");
+    assert!(!shown.contains(hidden), "{shown:?}");
+    // What writing needs stays as it is.
+    let real = "cafe\u{301} \u{928}\u{92e}\u{938}\u{94d}\u{924}\u{947} \u{645}\u{6cc}\u{200c}\u{62e} \u{2764}\u{fe0f}";
+    client.run(&["send", "--as", "a", "b", real]).exits(0);
+    let shown = client.run(&["inbox", "--as", "b"]).exits(0).stdout;
+    assert!(shown.contains(real), "{shown:?}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::{Error, Kind};
-use crate::terminal::{self, sanitize, sanitize_lines};
+use crate::terminal::{self, printable, sanitize, sanitize_lines};
 
 pub use notice::Notice;
 
@@ -143,7 +143,7 @@ impl Printer {
     /// # Errors
     /// When it can't be written; [`Error::PipeClosed`] if the reader has closed the pipe.
     pub fn line(&mut self, text: &str) -> Result<(), Error> {
-        writeln!(self.out, "{text}").map_err(write_error)
+        writeln!(self.out, "{}", printable(text)).map_err(write_error)
     }
 
     /// Prints lines of data on stdout.
@@ -230,7 +230,7 @@ impl Printer {
     /// Prints a question on stderr, without a line break.
     pub fn ask(&mut self, text: &str) {
         // If stderr is closed, reading the answer will fail.
-        drop(write!(self.err, "{text}").and_then(|()| self.err.flush()));
+        drop(write!(self.err, "{}", printable(text)).and_then(|()| self.err.flush()));
     }
 
     /// Clears the screen; a terminal that can't do that gets a blank line.
@@ -321,7 +321,7 @@ impl Printer {
 
     fn error_line(&mut self, text: &str) {
         // If stderr is closed, there is nowhere to report it.
-        drop(writeln!(self.err, "{text}"));
+        drop(writeln!(self.err, "{}", printable(text)));
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use thrum_api::visible::visible;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
@@ -88,8 +89,10 @@ where
                 }
             }
         }
-        context.format_fields(to.by_ref(), event)?;
-        writeln!(to)
+        // As a whole, whatever is logged: much of it comes from peers and programs.
+        let mut text = String::new();
+        context.format_fields(Writer::new(&mut text), event)?;
+        writeln!(to, "{}", visible(&text))
     }
 }
 
@@ -122,7 +125,7 @@ mod tests {
         }
     }
 
-    fn logged(line: Line) -> String {
+    fn logged(line: Line, log: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let layer = tracing_subscriber::fmt::layer()
@@ -130,16 +133,27 @@ mod tests {
             .with_ansi(false)
             .event_format(line);
         let subscriber = tracing_subscriber::registry().with(layer);
-        tracing::subscriber::with_default(subscriber, || tracing::warn!("disk is {}", "full"));
+        tracing::subscriber::with_default(subscriber, log);
         String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
     }
 
     #[test]
     fn the_journal_gets_the_level_and_everyone_else_the_time() {
-        assert_eq!(logged(Line::Journal), "<4>disk is full\n");
-        let plain = logged(Line::Plain);
+        let log = || tracing::warn!("disk is {}", "full");
+        assert_eq!(logged(Line::Journal, log), "<4>disk is full\n");
+        let plain = logged(Line::Plain, log);
         let (time, rest) = plain.split_once(' ').unwrap();
         assert_eq!(rest, " WARN disk is full\n");
         assert!(time.ends_with('Z'), "{time}");
+    }
+
+    #[test]
+    fn nothing_invisible_gets_into_the_log_whoever_wrote_it() {
+        let foreign = "a\u{200b}b\u{202e}c\nERROR forged\u{1b}[2J\u{2028}";
+        let log = || tracing::warn!(name = foreign, shown = %foreign, "peer {foreign}");
+        let line = logged(Line::Journal, log);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(!line.trim_end().contains(thrum_api::visible::is_invisible), "{line:?}");
+        assert_eq!(line.matches("ERROR forged").count(), 3, "{line}");
     }
 }
