@@ -36,7 +36,7 @@ codes! {
     NOT_AUTHENTICATED = -32001, "not authenticated";
     /// No pairing session is open on that machine.
     NO_PAIRING_SESSION = -32002, "no pairing session";
-    /// The pairing code is wrong; `data.attempts_left`.
+    /// The pairing code is wrong; `data.attempts_left` and `data.wait_ms` for this caller.
     WRONG_CODE = -32003, "wrong code";
     /// There were too many wrong codes, or another machine has used the session.
     PAIRING_LOCKED = -32004, "pairing locked";
@@ -48,6 +48,8 @@ codes! {
     TOO_LARGE = -32007, "too large";
     /// The peer has too many requests open (HTTP 429).
     TOO_MANY_REQUESTS = -32008, "too many requests";
+    /// The caller gave a wrong code and must wait before the next one; `data.wait_ms`.
+    PAIRING_WAIT = -32009, "wait before the next code";
     /// Local: what was named does not exist (a peer, an agent, a session).
     NOT_FOUND = -32020, "not found";
     /// Local: refused in the current state; the message says what to do.

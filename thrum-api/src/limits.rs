@@ -24,8 +24,10 @@ pub const ANONYMOUS_BODY_MAX_BYTES: usize = 64 * 1024;
 pub const LOCAL_BODY_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Maximum events in one `event.append`.
 pub const APPEND_MAX_EVENTS: usize = 1000;
-/// Number of wrong codes that lock a pairing session.
+/// Number of callers with a wrong code that lock a pairing session.
 pub const PAIRING_ATTEMPTS: u32 = 3;
+/// How many further codes of callers whose first one was wrong a pairing session reads, all together.
+pub const PAIRING_RETRIES: u32 = 2;
 /// Maximum duration of a pairing session, in seconds.
 pub const PAIRING_TIMEOUT_SECONDS: u64 = 300;
 /// Number of digits of a pairing code.

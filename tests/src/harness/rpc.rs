@@ -1,8 +1,9 @@
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::net;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::{ErrorCode, Method, RpcError, Token};
 
@@ -67,13 +68,14 @@ pub(super) fn post_local(socket: &Path, body: &[u8], limit: Duration) -> io::Res
 #[derive(Debug, Clone)]
 pub struct PeerCaller {
     to: SocketAddr,
+    from: Option<Ipv4Addr>,
     token: Option<Token>,
 }
 
 impl PeerCaller {
     /// A stranger.
     pub fn new(to: SocketAddr) -> Self {
-        Self { to, token: None }
+        Self { to, from: None, token: None }
     }
 
     /// The same with a token.
@@ -83,12 +85,27 @@ impl PeerCaller {
         self
     }
 
+    /// The same at this address in 127.0.0.0/8: another caller.
+    #[must_use]
+    pub fn at(mut self, address: Ipv4Addr) -> Self {
+        self.from = Some(address);
+        self
+    }
+
     /// A fresh connection.
     ///
     /// # Errors
     /// When nobody listens.
     pub fn connect(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect_timeout(&self.to, Duration::from_secs(5))?;
+        let stream = match self.from {
+            None => TcpStream::connect_timeout(&self.to, Duration::from_secs(5))?,
+            Some(from) => {
+                let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None)?;
+                net::bind(&socket, &SocketAddr::from((from, 0)))?;
+                net::connect(&socket, &self.to)?;
+                TcpStream::from(socket)
+            }
+        };
         stream.set_read_timeout(Some(Duration::from_secs(40)))?;
         stream.set_write_timeout(Some(Duration::from_secs(40)))?;
         stream.set_nodelay(true)?;

@@ -20,6 +20,7 @@ mod input;
 mod own_tailscaled;
 mod pages;
 mod pairing;
+mod pairing_codes;
 mod pairing_terminal;
 mod protocol;
 mod reading;

@@ -77,17 +77,25 @@ fn a_killed_accepting_client_ends_the_session() {
 }
 
 #[test]
-fn the_accepting_terminal_hears_of_every_wrong_code_and_of_the_lock() {
+fn both_terminals_hear_of_two_wrong_codes_and_the_third_one_gets_in() {
     let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
     let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
-    let code = wrong(&accepting.shows_code());
-    server.join(&laptop, &code).unwrap_err();
-    accepting.shows("(?i)wrong code.*2");
-    server.join(&laptop, &code).unwrap_err();
-    accepting.shows("(?i)wrong code.*1");
-    server.join(&laptop, &code).unwrap_err();
-    let (exit, seen) = accepting.ends();
-    assert_eq!(exit, 1, "{seen}");
+    let code = accepting.shows_code();
+    let mut joining = Terminal::of(&server, &["peer", "join", &laptop.peer_address().to_string()]);
+    joining.shows("Enter pairing code: ");
+    joining.types(&wrong(&code));
+    accepting.shows(r"Wrong code from 127\.0\.0\.1; it has 2 tries left\.");
+    joining.shows("2 tries left");
+    joining.shows("Enter pairing code: ");
+    joining.types(&wrong(&code));
+    accepting.shows(r"Wrong code from 127\.0\.0\.1; it has 1 try left\.");
+    joining.shows("1 try left, in 10s");
+    // It asks when the time is over.
+    joining.shows("Enter pairing code: ");
+    joining.types(&code);
+    joining.shows(r#"Paired with "laptop"\. Syncing started\."#);
+    assert_eq!(joining.ends().0, 0);
+    assert_eq!(accepting.ends().0, 0);
 }
 
 #[test]

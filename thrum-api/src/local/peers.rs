@@ -42,8 +42,11 @@ pub enum PairingUpdate {
     WrongCode {
         /// The caller: its address, and on a tailnet its name and owner.
         caller: String,
-        /// Attempts left before the session locks.
+        /// How many other callers may give a wrong code before the session locks.
         attempts_left: u32,
+        /// How many further codes of callers with a wrong one are read, all together.
+        #[serde(default)]
+        retries_left: u32,
     },
     /// A machine was paired. The session has ended.
     Paired {

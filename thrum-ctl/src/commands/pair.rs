@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::json;
 use thrum_api::duration::rounded;
 use thrum_api::limits::{DEFAULT_PORT, PAIRING_ATTEMPTS};
@@ -64,7 +66,7 @@ fn show_code(session: &PeerAddResult, printer: &mut Printer) -> Result<(), Error
     printer.line(&format!("Waiting for connection... Pairing code: {}", session.code.expose()))?;
     printer.note(&format!(
         "On the other machine run: thrum peer join {}\n\
-         The code expires after {PAIRING_ATTEMPTS} wrong attempts or {}. Cancel with Ctrl-C.",
+         The code expires after wrong codes from {PAIRING_ATTEMPTS} machines or {}. Cancel with Ctrl-C.",
         sanitize(&session.join),
         rounded(session.timeout_ms)
     ));
@@ -82,10 +84,16 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
             printer.object(&news)?;
         }
         match news {
-            PairingUpdate::WrongCode { caller, attempts_left } => {
+            PairingUpdate::WrongCode { caller, retries_left, .. } => {
                 if !printer.json() {
-                    let (caller, tries) = (sanitize(&caller), tries(attempts_left));
-                    printer.note(&format!("Wrong code from {caller}, {tries} left."));
+                    let caller = sanitize(&caller);
+                    printer.note(&match retries_left {
+                        0 => format!(
+                            "Wrong code from {caller}. No more codes of it are read in this session: \
+                             cancel with Ctrl-C and {AGAIN}"
+                        ),
+                        left => format!("Wrong code from {caller}; it has {} left.", tries(left)),
+                    });
                 }
             }
             PairingUpdate::Paired { name, address, replaced, .. } => {
@@ -94,7 +102,9 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
             }
             PairingUpdate::Locked { caller } => {
                 return Err(Error::failed(
-                    format!("locked after {PAIRING_ATTEMPTS} wrong codes, the last from {caller}"),
+                    format!(
+                        "locked after wrong codes from {PAIRING_ATTEMPTS} machines, the last from {caller}"
+                    ),
                     format!("the code was mistyped or guessed; {AGAIN}"),
                 ));
             }
@@ -140,8 +150,10 @@ pub async fn join(args: &JoinArgs, context: &mut Context<'_>) -> Result<(), Erro
         };
         let params = PeerJoinParams { address: args.address.clone(), code };
         match client.call::<PeerJoin>(&params).await {
-            Err(Error::Refused(error)) if can_try_again(&error) => {
+            Err(Error::Refused(error)) => {
+                let Some(wait) = may_try_again(&error) else { return Err(Error::Refused(error)) };
                 context.printer.note(&sanitize(&error.message));
+                tokio::time::sleep(wait).await;
             }
             result => break result?,
         }
@@ -152,10 +164,17 @@ pub async fn join(args: &JoinArgs, context: &mut Context<'_>) -> Result<(), Erro
     paired(&quoted(&joined.name), &joined.replaced, context.printer)
 }
 
-/// Whether a person is at the terminal and has an attempt left.
-fn can_try_again(error: &RpcError) -> bool {
-    let left = error.member("attempts_left").and_then(serde_json::Value::as_u64);
-    error.code == ErrorCode::WRONG_CODE && left.is_some_and(|left| left > 0) && is_interactive()
+/// How long to wait before the next code, if a person is at the terminal and may try again soon.
+fn may_try_again(error: &RpcError) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(60);
+    let number = |key| error.member(key).and_then(serde_json::Value::as_u64);
+    let wait = Duration::from_millis(number("wait_ms").unwrap_or_default());
+    let again = match error.code {
+        ErrorCode::WRONG_CODE => number("attempts_left").is_some_and(|left| left > 0),
+        ErrorCode::PAIRING_WAIT => true,
+        _ => false,
+    };
+    (again && wait <= LONGEST && is_interactive()).then_some(wait)
 }
 
 /// Shows who owns the address before the code is asked for, because the code is sent there.

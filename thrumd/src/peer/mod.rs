@@ -12,6 +12,7 @@ mod session;
 mod succession;
 #[cfg(test)]
 mod tests;
+mod wrong_codes;
 
 pub(crate) use identity::{Identity, IdentityError};
 pub use pairing::Pairing;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::session::{self, Session};
+use super::wrong_codes::WrongCodes;
 use super::{Peer, Registry};
 use crate::report::Chain;
 use crate::tailnet::Caller;
@@ -33,6 +34,8 @@ struct Shared {
     latest: Mutex<Option<Arc<ActiveSession>>>,
     // One token at a time becomes a peer, so that two first requests at once both find it stored.
     confirming: tokio::sync::Mutex<()>,
+    // Wrong codes in this session and those before.
+    wrong_codes: Mutex<WrongCodes>,
 }
 
 /// A session with its clock and the clients that wait for its news.
@@ -118,8 +121,14 @@ impl Drop for WaitGuard {
 impl Pairing {
     /// No session yet. Each will last for `timeout`.
     pub fn new(registry: Registry, timeout: Duration) -> Self {
-        let (latest, confirming) = (Mutex::new(None), tokio::sync::Mutex::new(()));
-        Self { shared: Arc::new(Shared { registry, timeout, latest, confirming }) }
+        let shared = Shared {
+            registry,
+            timeout,
+            latest: Mutex::new(None),
+            confirming: tokio::sync::Mutex::new(()),
+            wrong_codes: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Opens a session. `join` is the command for the other machine. A session without a waiting client
@@ -220,7 +229,8 @@ impl Pairing {
     pub fn request(&self, caller: &Caller, peer: Peer, code: &PairingCode) -> Result<(), RpcError> {
         let active = self.shared.latest.lock().clone().ok_or_else(|| session::refusal(None))?;
         active.update(|session, now| {
-            let result = session.attempt(now, code, peer.daemon_id, caller);
+            let mut wrong_codes = self.shared.wrong_codes.lock();
+            let result = session.attempt(now, code, peer.daemon_id, caller, &mut wrong_codes);
             if let Err(RpcError { code: ErrorCode::WRONG_CODE, message, .. }) = &result {
                 tracing::warn!("[pairing] {message}: {}", caller.describe());
             }

@@ -44,7 +44,7 @@ pub enum Replaces {
 
 /// The machine a request came from, as far as the next one must come from the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Machine {
+pub(super) enum Machine {
     /// A node keeps its id when its address changes.
     Node(String),
     /// Without a node the address is all there is.

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use thrum_api::limits::PAIRING_ATTEMPTS;
+use thrum_api::duration::rounded;
+use thrum_api::limits::{PAIRING_ATTEMPTS, PAIRING_RETRIES};
 use thrum_api::local::PairingUpdate;
 use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError};
 use tokio::time::Instant;
 
 use super::Peer;
-use super::pending::{PendingPairing, PendingPairings, Replaces};
+use super::pending::{Machine, PendingPairing, PendingPairings, Replaces};
+use super::wrong_codes::WrongCodes;
 use crate::tailnet::Caller;
 
 /// How long a session stays open without a client that waits for its news. A client needs a moment between
@@ -23,6 +25,10 @@ pub(super) struct Session {
     code: PairingCode,
     ends_at: Instant,
     attempts_left: u32,
+    // Callers that gave a wrong code. The first one of each uses up an attempt.
+    were_wrong: Vec<Machine>,
+    // Further codes of such callers use up these.
+    retries_left: u32,
     // At most one: its machine is the only one that may repeat the code.
     pending: PendingPairings,
     // The pending peer is being written to disk: until that is done the session can't end.
@@ -40,6 +46,8 @@ impl Session {
             code,
             ends_at: now + timeout,
             attempts_left: PAIRING_ATTEMPTS,
+            were_wrong: Vec::new(),
+            retries_left: PAIRING_RETRIES,
             pending: PendingPairings::new(timeout),
             storing: false,
             waiters: 0,
@@ -73,7 +81,8 @@ impl Session {
         self.pending.get(now, token, caller).is_some()
     }
 
-    /// Checks a caller's code. After Ok the caller may be made pending.
+    /// Checks a caller's code. After Ok the caller may be made pending. `wrong_codes` are those of all
+    /// sessions.
     ///
     /// # Errors
     /// What to answer the caller.
@@ -83,8 +92,12 @@ impl Session {
         code: &PairingCode,
         id: DaemonId,
         caller: &Caller,
+        wrong_codes: &mut WrongCodes,
     ) -> Result<(), RpcError> {
         self.tick(now);
+        let machine = Machine::from(caller);
+        // Also while no session is open, so that a program that goes on guessing begins none with a guess.
+        let early = wrong_codes.came_too_early(now, &machine);
         if let (Some(last), Some(since)) = (self.news.last(), self.over_since) {
             return Err(refusal((now < since + REMEMBERED).then_some(last)));
         }
@@ -95,23 +108,37 @@ impl Session {
             )
             .hint("when it is done, run `thrum peer add` there once more"));
         }
+        if let Some(wait) = early {
+            return Err(must_wait(wait));
+        }
+        // What is not compared with the code gives an attacker no chance.
+        let again = self.were_wrong.contains(&machine);
+        if again && self.retries_left == 0 {
+            return Err(refusal(Some(&PairingUpdate::Locked { caller: caller.describe() })));
+        }
         if self.code.matches(code.expose()) {
+            wrong_codes.forget(&machine);
             return Ok(());
         }
-        self.attempts_left = self.attempts_left.saturating_sub(1);
-        let attempts_left = self.attempts_left;
+        let wait = wrong_codes.count(now, &machine);
+        if again {
+            self.retries_left -= 1;
+        } else {
+            self.attempts_left = self.attempts_left.saturating_sub(1);
+            self.were_wrong.push(machine);
+        }
         let caller = caller.describe();
-        if attempts_left == 0 {
+        if self.attempts_left == 0 {
             let news = PairingUpdate::Locked { caller };
             let error = refusal(Some(&news));
             self.end(now, news);
             return Err(error.with("attempts_left", 0));
         }
-        self.news.push(PairingUpdate::WrongCode { caller, attempts_left });
-        let tries = if attempts_left == 1 { "try" } else { "tries" };
-        let message = format!("wrong code, {attempts_left} {tries} left");
-        Err(RpcError::new(ErrorCode::WRONG_CODE, message)
-            .with("attempts_left", attempts_left)
+        let (attempts_left, retries_left) = (self.attempts_left, self.retries_left);
+        self.news.push(PairingUpdate::WrongCode { caller, attempts_left, retries_left });
+        Err(RpcError::new(ErrorCode::WRONG_CODE, format!("wrong code, {}", tries(retries_left)))
+            .with("attempts_left", retries_left)
+            .with("wait_ms", millis(wait))
             .hint("type the 4 digits that `thrum peer add` shows on the other machine"))
     }
 
@@ -205,6 +232,23 @@ impl Session {
         self.over_since = Some(now);
         self.pending.clear();
     }
+}
+
+fn tries(left: u32) -> String {
+    format!("{left} {} left", if left == 1 { "try" } else { "tries" })
+}
+
+fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The answer to a caller that gave a wrong code and did not wait. Its code was not looked at.
+fn must_wait(wait: Duration) -> RpcError {
+    let wait_ms = millis(wait);
+    let message = format!("a code of this machine was wrong: the next one in {}", rounded(wait_ms));
+    RpcError::new(ErrorCode::PAIRING_WAIT, message)
+        .with("wait_ms", wait_ms)
+        .hint("every code that comes earlier begins this time anew")
 }
 
 /// The answer to a caller when no session is open, by how the last one ended.

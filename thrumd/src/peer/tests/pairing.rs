@@ -115,9 +115,10 @@ async fn waiting_callers_are_notified_of_wrong_codes_and_of_the_lock() {
     };
     let mut waiting = wait(0);
     for seen in 1..=3 {
-        it.request(&node("n7"), &params(&wrong, ids::daemon())).unwrap_err();
+        let from = format!("n{seen}");
+        it.request(&node(&from), &params(&wrong, ids::daemon())).unwrap_err();
         let news = soon(waiting).await.unwrap().unwrap();
-        let who = "n7.ts.net".to_owned();
+        let who = format!("{from}.ts.net");
         match seen {
             3 => assert_eq!(news, PairingUpdate::Locked { caller: who }),
             _ => assert!(matches!(news, PairingUpdate::WrongCode { caller, .. } if caller == who)),

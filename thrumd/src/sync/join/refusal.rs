@@ -1,5 +1,6 @@
 //! Errors of a join, for the person who runs it.
 
+use thrum_api::duration::rounded;
 use thrum_api::peer::reason;
 use thrum_api::{ErrorCode, RpcError};
 
@@ -54,7 +55,9 @@ fn other_refusal(address: &str, error: &RpcError) -> RpcError {
 /// The error for a refused `pair.request`, with our own text for each known reason.
 pub(super) fn refused(address: &str, error: &ClientError) -> RpcError {
     let Some(rpc) = error.rpc() else { return unreachable(address, error) };
-    let left = rpc.member("attempts_left").and_then(serde_json::Value::as_u64);
+    let number = |key| rpc.member(key).and_then(serde_json::Value::as_u64);
+    let (left, wait_ms) = (number("attempts_left"), number("wait_ms"));
+    let wait = wait_ms.map(rounded).unwrap_or_default();
     let add = "on the other machine run `thrum peer add`, then join with the code that it shows";
     let (message, hint) = match rpc.code {
         ErrorCode::NO_PAIRING_SESSION => match code_needed(address, rpc) {
@@ -62,10 +65,24 @@ pub(super) fn refused(address: &str, error: &ClientError) -> RpcError {
             None => (format!("nobody is pairing at {address}"), add),
         },
         ErrorCode::WRONG_CODE => match left {
-            Some(1) => (format!("wrong code for {address}; 1 try left"), "read the code again"),
+            Some(0) => (
+                format!(
+                    "wrong code for {address}; it takes no more of this machine, and none in {wait}"
+                ),
+                add,
+            ),
+            Some(1) => {
+                (format!("wrong code for {address}; 1 try left, in {wait}"), "read the code again")
+            }
             Some(n) => (format!("wrong code for {address}; {n} tries left"), "read the code again"),
             None => (format!("wrong code for {address}"), "read the code again"),
         },
+        ErrorCode::PAIRING_WAIT => (
+            format!(
+                "{address} takes no code of this machine now, because the last one was wrong; wait {wait}"
+            ),
+            "a code that comes earlier is not looked at, and begins this time anew",
+        ),
         ErrorCode::PAIRING_LOCKED => (
             format!(
                 "{address} accepts no more codes: too many were wrong, or another machine joined"
@@ -76,10 +93,11 @@ pub(super) fn refused(address: &str, error: &ClientError) -> RpcError {
         _ => return unreachable(address, error),
     };
     let refused = RpcError::new(rpc.code, message).hint(hint);
-    match left {
-        Some(left) => refused.with("attempts_left", left),
+    let members = [("attempts_left", left), ("wait_ms", wait_ms)];
+    members.into_iter().fold(refused, |refused, (key, number)| match number {
+        Some(number) => refused.with(key, number),
         None => refused,
-    }
+    })
 }
 
 /// Why the tailnet's policy did not replace the code.

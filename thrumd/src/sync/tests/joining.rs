@@ -33,14 +33,14 @@ async fn joining_pairs_both_sides_and_syncs() {
 async fn a_wrong_code_pairs_nobody_and_says_how_many_tries_are_left() {
     let (a, b) = (daemon("a").await, daemon("b").await);
     let code = a.code();
-    for left in [2, 1] {
-        let error = b.sync.join(&a.at(), wrong(&code)).await.unwrap_err();
-        assert_eq!(error.code, ErrorCode::WRONG_CODE, "{error:?}");
-        assert_eq!(error.member("attempts_left").unwrap().as_u64(), Some(left));
-        assert!(error.message.contains(&format!("{left} tr")), "{error:?}");
-    }
     let error = b.sync.join(&a.at(), wrong(&code)).await.unwrap_err();
-    assert!([ErrorCode::PAIRING_LOCKED, ErrorCode::WRONG_CODE].contains(&error.code), "{error:?}");
+    assert_eq!(error.code, ErrorCode::WRONG_CODE, "{error:?}");
+    assert_eq!(error.member("attempts_left").unwrap().as_u64(), Some(2));
+    assert!(error.message.ends_with("2 tries left"), "{error:?}");
+    let error = b.sync.join(&a.at(), code).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::PAIRING_WAIT, "{error:?}");
+    assert_eq!(error.member("wait_ms").unwrap().as_u64(), Some(1000));
+    assert!(error.message.ends_with("wait 1s"), "{error:?}");
     assert!(a.registry.all().is_empty() && b.registry.all().is_empty());
 }
 
