@@ -26,7 +26,7 @@ pub fn peers() -> Vec<CompletionCandidate> {
 pub fn agents() -> Vec<CompletionCandidate> {
     names(async {
         let named = std::env::var("THRUM_PROJECT").ok().filter(|name| !name.is_empty());
-        let project = named.or_else(|| Some(project::of(&std::env::current_dir().ok()?)));
+        let project = named.or_else(|| Some(project::of(&std::env::current_dir().ok()?).name));
         let params = AgentListParams { project, all: false };
         let agents = daemon().await?.call::<AgentList>(&params).await?.agents;
         Ok(agents.into_iter().map(|agent| agent.name).collect())

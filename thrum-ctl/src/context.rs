@@ -10,7 +10,7 @@ use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::manager::Host;
 use crate::printer::Printer;
-use crate::project;
+use crate::project::{self, Project};
 
 /// The context of one command.
 pub struct Context<'a> {
@@ -69,13 +69,21 @@ impl<'a> Context<'a> {
         Ok(name.map(str::to_owned))
     }
 
-    /// The project of the agents and messages.
+    /// The name of the project of the agents and messages.
     ///
     /// # Errors
     /// When the name is invalid, and when the current folder is unknown.
     pub fn project(&self) -> Result<String, Error> {
+        self.sourced_project().map(|project| project.name)
+    }
+
+    /// The project and where its name was read.
+    ///
+    /// # Errors
+    /// As [`Context::project`].
+    pub fn sourced_project(&self) -> Result<Project, Error> {
         if let Some(name) = self.named_project()? {
-            return Ok(name);
+            return Ok(Project { name, source: "--project or THRUM_PROJECT says so".to_owned() });
         }
         let folder = std::env::current_dir().map_err(|source| {
             Error::failed(
@@ -83,13 +91,14 @@ impl<'a> Context<'a> {
                 "add --project NAME, or export THRUM_PROJECT=NAME",
             )
         })?;
-        let name = project::of(&folder);
-        names::project(&name).map(str::to_owned).map_err(|error| {
+        let Project { name, source } = project::of(&folder);
+        let name = names::project(&name).map(str::to_owned).map_err(|error| {
             Error::usage(
                 format!("the folder {} can't name a project: {error}", folder.display()),
                 "add --project NAME, or export THRUM_PROJECT=NAME",
             )
-        })
+        })?;
+        Ok(Project { name, source })
     }
 }
 

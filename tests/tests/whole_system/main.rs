@@ -22,6 +22,7 @@ mod pages;
 mod pairing;
 mod pairing_codes;
 mod pairing_terminal;
+mod projects;
 mod protocol;
 mod reading;
 mod secrets;

@@ -34,7 +34,8 @@ pub async fn run(args: &DoctorArgs, context: &mut Context<'_>) -> Result<ExitCod
 }
 
 async fn examine(context: &mut Context<'_>) -> (CheckContext, Vec<Finding>) {
-    let gathering = CheckContext::gather(context.endpoints(), context.agent(), context.project());
+    let gathering =
+        CheckContext::gather(context.endpoints(), context.agent(), context.sourced_project());
     let examining = async {
         let gathered = gathering.await;
         let findings = doctor::examine(&gathered).await;

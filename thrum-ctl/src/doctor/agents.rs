@@ -2,6 +2,7 @@ use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section};
 use crate::error::Error;
 use crate::format::counted;
+use crate::project::Project;
 
 /// Checks the agents, and your agent and project names.
 pub fn check(context: &CheckContext) -> Vec<Finding> {
@@ -27,7 +28,9 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
         (Err(error), Some(_)) => invalid_name(&found, "agent_name", error),
     });
     found.add(match &context.project {
-        Ok(name) => found.ok("agent_project", format!("the project is {name}")),
+        Ok(Project { name, source }) => {
+            found.ok("agent_project", format!("the project is {name}: {source}"))
+        }
         Err(error) => invalid_name(&found, "agent_project", error),
     });
     found.all

@@ -7,6 +7,7 @@ use crate::daemon_process::find_thrumd;
 use crate::endpoint::{Endpoint, Endpoints, Owner};
 use crate::error::Error;
 use crate::manager::Host;
+use crate::project::Project;
 
 /// The inputs of all checks.
 pub struct CheckContext {
@@ -21,7 +22,7 @@ pub struct CheckContext {
     /// The agent's name in this shell.
     pub agent: Result<String, Error>,
     /// The project in this folder.
-    pub project: Result<String, Error>,
+    pub project: Result<Project, Error>,
 }
 
 impl CheckContext {
@@ -29,7 +30,7 @@ impl CheckContext {
     pub async fn gather(
         endpoints: Endpoints,
         agent: Result<String, Error>,
-        project: Result<String, Error>,
+        project: Result<Project, Error>,
     ) -> Self {
         Self {
             daemon: Daemon::query(&endpoints).await,

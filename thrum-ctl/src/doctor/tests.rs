@@ -6,6 +6,7 @@ use super::service::{last_error_of, one_line};
 use super::*;
 use crate::endpoint::Endpoints;
 use crate::error::Error;
+use crate::project::Project;
 
 fn nowhere(folder: &std::path::Path) -> CheckContext {
     let endpoints = Endpoints { state_dir: Some(folder.to_owned()), ..Endpoints::default() };
@@ -15,7 +16,7 @@ fn nowhere(folder: &std::path::Path) -> CheckContext {
         thrumd: Err(Error::failed("there is none", "build it")),
         unit: false,
         agent: Err(Error::usage("who?", "say")),
-        project: Ok("p".to_owned()),
+        project: Ok(Project { name: "p".to_owned(), source: "says so".to_owned() }),
     }
 }
 
