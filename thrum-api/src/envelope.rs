@@ -138,6 +138,12 @@ pub enum AnswerError {
     /// It is not a JSON-RPC 2.0 response.
     #[error("not a JSON-RPC 2.0 answer")]
     Malformed(#[source] serde_json::Error),
+    /// It has more bytes than any answer.
+    #[error("an answer of more than {limit} bytes")]
+    TooLarge {
+        /// The maximum.
+        limit: usize,
+    },
     /// It has neither result nor error.
     #[error("an answer with neither result nor error")]
     Empty,

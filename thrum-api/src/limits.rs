@@ -22,6 +22,10 @@ pub const PEER_BODY_MAX_BYTES: usize = 1024 * 1024;
 pub const ANONYMOUS_BODY_MAX_BYTES: usize = 64 * 1024;
 /// Maximum body of a request on the local socket.
 pub const LOCAL_BODY_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Maximum bytes of an answer on the local socket. A client reads no further.
+pub const LOCAL_ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum bytes of an event with its position in a stream on the local socket. A client reads no further.
+pub const LOCAL_STREAM_EVENT_MAX_BYTES: usize = 2 * EVENT_MAX_BYTES;
 /// Maximum events in one `event.append`.
 pub const APPEND_MAX_EVENTS: usize = 1000;
 /// Number of callers with a wrong code that lock a pairing session.

@@ -14,12 +14,13 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Request, Response, StatusCode};
 use thrum_api::Method;
 use thrum_api::envelope::{self, AnswerError};
+use thrum_api::limits::LOCAL_ANSWER_MAX_BYTES;
 use thrum_api::local::Health;
 use thrum_api::method::Empty;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::endpoint::{Endpoint, Endpoints};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::printer::Notice;
 use responsiveness::ResponsivenessWatch;
 
@@ -97,7 +98,7 @@ impl Client {
             sleep(REPEAT_INTERVAL).await;
             match self.call::<M>(params).await {
                 // It has not been started again, or has ended again.
-                Err(error) if error.kind() == Kind::Unreachable => {}
+                Err(error) if error.may_pass() => {}
                 answer => return answer,
             }
         }
@@ -118,7 +119,7 @@ impl Client {
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         let response = self.send(request.build(), M::NAME).await?;
         let status = response.status();
-        let body = response.bytes().await.map_err(|error| broken(M::NAME, error))?;
+        let body = read_body(response, M::NAME).await?;
         envelope::answer(&body).map_err(|source| no_result(M::NAME, status, source))
     }
 
@@ -149,6 +150,18 @@ impl Client {
             }
         }
     }
+}
+
+/// The whole body of an answer. Whatever is behind the socket, it does not fill our memory.
+async fn read_body(mut response: Response, method: &'static str) -> Result<Vec<u8>, Error> {
+    let (mut body, limit) = (Vec::new(), LOCAL_ANSWER_MAX_BYTES);
+    while let Some(bytes) = response.chunk().await.map_err(|error| broken(method, error))? {
+        if body.len() + bytes.len() > limit {
+            return Err(no_result(method, response.status(), AnswerError::TooLarge { limit }));
+        }
+        body.extend_from_slice(&bytes);
+    }
+    Ok(body)
 }
 
 /// Whether the socket is open but the daemon does not answer.

@@ -4,13 +4,15 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::ACCEPT;
 use reqwest::{Response, StatusCode};
 use thrum_api::envelope::{self, AnswerError};
+use thrum_api::limits::LOCAL_STREAM_EVENT_MAX_BYTES;
 use thrum_api::local::EventListParams;
 use thrum_api::{Empty, SequencedEvent};
 
-use super::{Client, broken, no_result};
+use super::{Client, broken, no_result, read_body};
 use crate::error::Error;
 
 const STREAM: &str = "GET /events";
+const LIMIT: usize = LOCAL_STREAM_EVENT_MAX_BYTES;
 
 /// A stream of events.
 pub struct Events {
@@ -35,7 +37,7 @@ impl Client {
         let response = self.watched_call(self.send(request, STREAM)).await?;
         let status = response.status();
         if !status.is_success() {
-            let body = response.bytes().await.map_err(|error| broken(STREAM, error))?;
+            let body = read_body(response, STREAM).await?;
             let source = envelope::answer::<Empty>(&body).err().unwrap_or(AnswerError::Empty);
             return Err(no_result(STREAM, status, source));
         }
@@ -54,6 +56,10 @@ impl Events {
                 return serde_json::from_str(&data).map(Some).map_err(|error| {
                     no_result(STREAM, StatusCode::OK, AnswerError::Malformed(error))
                 });
+            }
+            if self.lines.pending_bytes() > LIMIT {
+                let source = AnswerError::TooLarge { limit: LIMIT };
+                return Err(no_result(STREAM, StatusCode::OK, source));
             }
             match self.response.chunk().await {
                 Ok(Some(bytes)) => self.lines.push(&bytes),
@@ -74,6 +80,11 @@ struct Lines {
 impl Lines {
     fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Bytes of an event that is not complete.
+    fn pending_bytes(&self) -> usize {
+        self.buffer.len() + self.data.len()
     }
 
     /// The data of the next complete event.

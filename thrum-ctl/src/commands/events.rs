@@ -5,6 +5,7 @@ use thrum_api::local::{EventList, EventListParams, Health};
 use thrum_api::method::Empty;
 use thrum_api::{ErrorCode, Event, RpcError, Sequence, SequencedEvent, similar_names};
 
+use super::reconnect::reconnect;
 use crate::cli::EventsArgs;
 use crate::client::Client;
 use crate::context::Context;
@@ -38,18 +39,47 @@ pub async fn run(args: &EventsArgs, context: &mut Context<'_>) -> Result<(), Err
         return Ok(());
     }
     let mut left = args.after.and(args.limit).unwrap_or(u64::MAX);
-    let mut events = client.events(&params).await?;
-    while left > 0 {
-        match events.next().await? {
-            Some(event) => print(&event, printer)?,
-            None => {
-                let message = "thrumd ended the stream of events: it was stopped or restarted";
-                return Err(Error::Refused(RpcError::new(ErrorCode::STOPPING, message)));
+    loop {
+        match follow(&client, &mut params, &mut left, context.printer).await {
+            Err(error) if error.may_pass() => {
+                client = reconnect(context, error).await?;
             }
+            ended => return ended,
         }
-        left -= 1;
+    }
+}
+
+/// Prints events as they come, until there are none `left` to print. `params` move on with them.
+async fn follow(
+    client: &Client,
+    params: &mut EventListParams,
+    left: &mut u64,
+    printer: &mut Printer,
+) -> Result<(), Error> {
+    let mut events = client.events(params).await?;
+    while *left > 0 {
+        let Some(event) = events.next().await? else {
+            let message = "thrumd ended the stream of events: it was stopped or restarted";
+            return Err(Error::Refused(RpcError::new(ErrorCode::STOPPING, message)));
+        };
+        if event.sequence <= params.after {
+            return Err(no_progress(params.after));
+        }
+        print(&event, printer)?;
+        params.after = event.sequence;
+        *left -= 1;
     }
     Ok(())
+}
+
+/// The error of a daemon that answers with what was asked for already.
+fn no_progress(after: Sequence) -> Error {
+    Error::failed(
+        format!(
+            "thrumd answers with the same events again: asked for those after {after}, it does not go on"
+        ),
+        "see which thrumd answers: thrum daemon status",
+    )
 }
 
 /// Prints the events after a position.
@@ -70,8 +100,11 @@ async fn forwards(
             print(event, printer)?;
             left = left.saturating_sub(1);
         }
-        if !page.more_available || (page.next <= params.after && page.events.is_empty()) {
+        if !page.more_available {
             break;
+        }
+        if page.next <= params.after {
+            return Err(no_progress(params.after));
         }
         params.after = page.next;
     }

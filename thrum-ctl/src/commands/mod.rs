@@ -13,6 +13,7 @@ mod pair;
 mod peers;
 mod policy;
 mod read_marks;
+mod reconnect;
 mod reset;
 mod send;
 mod start;
@@ -27,6 +28,7 @@ use crate::context::Context;
 use crate::demo;
 use crate::error::Error;
 use crate::interrupt::or_interrupted;
+use crate::printer::while_read;
 
 /// Runs a command and returns the exit code of the process.
 ///
@@ -36,13 +38,17 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
     match command {
         None => help::run(&[], context)?,
         Some(Command::Help { words }) => help::run(&words, context)?,
-        Some(Command::Status(args)) => return or_interrupted(status::run(&args, context)).await,
+        Some(Command::Status(args)) => {
+            return or_interrupted(while_read(status::run(&args, context))).await;
+        }
         Some(Command::Doctor(args)) => return or_interrupted(doctor::run(&args, context)).await,
         Some(Command::Send(args)) => send::run(args, context).await?,
         Some(Command::Inbox(args)) => inbox::run(&args, context).await?,
-        Some(Command::Wait(args)) => or_interrupted(wait::run(&args, context)).await?,
+        Some(Command::Wait(args)) => or_interrupted(while_read(wait::run(&args, context))).await?,
         Some(Command::Agents(args)) => agents::run(&args, context).await?,
-        Some(Command::Events(args)) => or_interrupted(events::run(&args, context)).await?,
+        Some(Command::Events(args)) => {
+            or_interrupted(while_read(events::run(&args, context))).await?
+        }
         Some(Command::Demo(args)) => return demo::run(&args, context).await,
         Some(Command::Generate(command)) => generate::run(&command, context)?,
         Some(Command::Peer(command)) => match command {
@@ -59,7 +65,9 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
             DaemonCommand::Stop => or_interrupted(stop::run(context)).await?,
             DaemonCommand::Restart => or_interrupted(stop::restart(context)).await?,
             DaemonCommand::Status => daemon::run(context).await?,
-            DaemonCommand::Logs(args) => or_interrupted(logs::run(&args, context)).await?,
+            DaemonCommand::Logs(args) => {
+                or_interrupted(while_read(logs::run(&args, context))).await?
+            }
             DaemonCommand::Install(args) => {
                 or_interrupted(install::install(&args, context)).await?
             }

@@ -6,19 +6,19 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::inbox::{INDENT, line};
 use super::read_marks::{mark_printed, note_marked};
+use super::reconnect::reconnect;
 use crate::cli::WaitArgs;
 use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::format::counted;
 use crate::printer::Printer;
 
 /// How long one call waits before the next one is made. thrumd allows up to an hour.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// How long to wait for a daemon that restarts.
-const RESTART_TIMEOUT: Duration = Duration::from_secs(30);
-const RECONNECT_INTERVAL: Duration = Duration::from_millis(250);
+/// How long to wait after an answer that came early and empty, so that a broken daemon is not asked all the time.
+const EARLY_PAUSE: Duration = Duration::from_millis(250);
 /// Minimum time for an answer, also with a shorter `--timeout`.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -102,29 +102,14 @@ async fn next(
                 if let Some(limit) = args.timeout.filter(|limit| begin.elapsed() >= *limit) {
                     return Err(none_came(agent, limit));
                 }
+                sleep(EARLY_PAUSE.min(left)).await;
             }
-            Err(error) if error.kind() == Kind::Unreachable => {
-                context.printer.note("Lost the connection to thrumd; reconnecting.");
+            Err(error) if error.may_pass() => {
                 *client = reconnect(context, error).await?;
             }
             Err(error) => return Err(error),
         }
     }
-}
-
-async fn reconnect(context: &Context<'_>, broken: Error) -> Result<Client, Error> {
-    let begin = Instant::now();
-    while begin.elapsed() < RESTART_TIMEOUT {
-        sleep(RECONNECT_INTERVAL).await;
-        if let Ok(client) = context.daemon().await {
-            return Ok(client);
-        }
-    }
-    // The reason why it can't be reached now says more than how the old connection broke.
-    context.daemon().await.map_err(|error| match error {
-        Error::Connect { .. } => broken,
-        error => error,
-    })
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -10,6 +10,9 @@ use serde::Deserialize;
 
 use crate::command::output;
 
+/// Far more than a status without peers.
+const ANSWER_MAX_BYTES: usize = 4 * 1024 * 1024;
+
 const SOCKET: &str = if cfg!(target_os = "macos") {
     "/var/run/tailscaled.socket"
 } else {
@@ -79,10 +82,23 @@ async fn status_at(socket: &Path) -> io::Result<Vec<u8>> {
     let http = reqwest::Client::builder().no_proxy().unix_socket(socket).timeout(LIMIT).build();
     let response = http.map_err(io_error)?.get(url).send().await.map_err(io_error)?;
     match response.status() {
-        status if status.is_success() => Ok(response.bytes().await.map_err(io_error)?.to_vec()),
+        status if status.is_success() => read_body(response).await,
         StatusCode::FORBIDDEN => Err(ErrorKind::PermissionDenied.into()),
         status => Err(io::Error::other(format!("HTTP status {status}"))),
     }
+}
+
+async fn read_body(mut response: reqwest::Response) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(bytes) = response.chunk().await.map_err(io_error)? {
+        if body.len() + bytes.len() > ANSWER_MAX_BYTES {
+            return Err(io::Error::other(format!(
+                "its status has more than {ANSWER_MAX_BYTES} bytes"
+            )));
+        }
+        body.extend_from_slice(&bytes);
+    }
+    Ok(body)
 }
 
 /// An error with the kind of its cause, which tells why the connection failed.

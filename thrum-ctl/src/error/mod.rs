@@ -231,6 +231,12 @@ impl Error {
         }
     }
 
+    /// Whether the daemon may only be restarting, so that another try makes sense. Something that answers
+    /// wrongly will not get better.
+    pub fn may_pass(&self) -> bool {
+        self.kind() == Kind::Unreachable && !matches!(self, Self::Answer { .. })
+    }
+
     /// A stable identifier for programs.
     pub fn word(&self) -> String {
         let word = match self {

@@ -20,6 +20,7 @@ use crate::error::{Error, Kind};
 use crate::terminal::{self, printable, sanitize, sanitize_lines};
 
 pub use notice::Notice;
+pub use reader::while_read;
 
 /// The style of headings.
 pub const BOLD: Style = Style::new().bold();

@@ -4,6 +4,10 @@ use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, Ready};
+
+use crate::error::Error;
 
 /// How long a reader has for leaving: `head -1` closes the pipe a moment after it got the last line. Only
 /// what marks messages as read waits for that.
@@ -27,6 +31,39 @@ pub fn has_left(out: impl AsFd) -> bool {
     let mut polled = [PollFd::new(&out, PollFlags::empty())];
     let ended = poll(&mut polled, Some(&GRACE));
     ended.is_ok() && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+/// Does the work of a command that prints what comes, for as long as its output has a reader. Without this a
+/// command that waits would notice only when it prints the next line, which may take days.
+///
+/// # Errors
+/// Those of the work, and [`Error::PipeClosed`] when the reader of stdout has left.
+pub async fn while_read<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        result = work => result,
+        () = left(std::io::stdout()) => Err(Error::PipeClosed),
+    }
+}
+
+/// Waits until the reader of a pipe, socket or terminal has left. Never ends for a file.
+async fn left(out: impl AsFd) {
+    let watched = out.as_fd().try_clone_to_owned().and_then(|out| {
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe; an OwnedFd keeps what that demands"
+        )]
+        AsyncFd::with_interest(out, Interest::WRITABLE)
+    });
+    if let Ok(out) = watched {
+        while let Ok(mut guard) = out.ready(Interest::WRITABLE | Interest::ERROR).await {
+            if guard.ready().is_error() || guard.ready().is_write_closed() {
+                return;
+            }
+            guard.clear_ready_matching(Ready::WRITABLE);
+        }
+    }
+    std::future::pending().await
 }
 
 fn is_null(out: impl AsFd) -> bool {
@@ -53,6 +90,16 @@ mod tests {
         drop(reader);
         assert!(has_left(&writer));
         assert!(!has_left(tempfile::tempfile().unwrap()), "a file is read later");
+    }
+
+    #[tokio::test]
+    async fn waiting_for_the_reader_ends_when_it_leaves() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut writer, b"line").unwrap();
+        let waiting = tokio::spawn(left(writer));
+        tokio::task::yield_now().await;
+        drop(reader);
+        waiting.await.unwrap();
     }
 
     #[test]

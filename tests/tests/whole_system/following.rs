@@ -1,0 +1,51 @@
+//! Commands that go on for as long as they are left to: they end with their reader, and outlive a restart.
+
+use std::process::{Command, Stdio};
+
+use tests::harness::{Client, Daemon, LONG, SHORT, eventually, holds, output_within};
+
+/// Runs `thrum WORDS | head -1`, as a shell does.
+#[track_caller]
+fn first_line(client: &Client, words: &str) -> String {
+    let thrum = client.command(&[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("\"$1\" {words} | head -1"), "sh"]).arg(thrum.get_program());
+    shell.env_clear().envs(thrum.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = output_within(LONG, shell.current_dir(client.folder())).unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_command_that_waits_for_more_ends_with_its_reader() {
+    let daemon = Daemon::start("laptop");
+    let client = Client::new(&daemon);
+    client.run(&["send", "--as", "a", "b", "the only one"]).exits(0);
+    assert!(first_line(&client, "wait --as b --follow").contains("the only one"));
+    assert!(first_line(&client, "events --follow --after 0").contains("agent.joined"));
+    assert!(first_line(&client, "status --watch --json").contains("laptop"));
+}
+
+#[test]
+fn following_events_outlives_a_restart() {
+    let mut daemon = Daemon::start("laptop");
+    let client = Client::new(&daemon);
+    daemon.append(["before"]);
+    let file = client.folder().join("events.out");
+    let mut following = client
+        .command(&["events", "--follow", "--after", "0", "--json"])
+        .stdin(Stdio::null())
+        .stdout(std::fs::File::create(&file).unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let printed = || std::fs::read_to_string(&file).unwrap();
+    eventually(SHORT, || holds(printed().contains("before"), printed));
+    daemon.stop();
+    daemon.start_again();
+    daemon.append(["after"]);
+    eventually(SHORT, || holds(printed().contains("after"), printed));
+    following.kill().unwrap();
+    following.wait().unwrap();
+    let all = printed();
+    assert_eq!((all.matches("before").count(), all.lines().count()), (1, 2), "{all}");
+}

@@ -1,0 +1,94 @@
+//! Another program at the socket of thrumd: whatever it answers, the client ends, and reads no more than it needs.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tests::harness::Client;
+
+/// An answer of more bytes than this is read by nobody: the limit of the client and what sockets buffer.
+const READ_MAX_BYTES: usize = 80 * 1024 * 1024;
+
+/// What the impostor has done.
+#[derive(Default)]
+struct Done {
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// A client of an impostor that answers every request with `head` and then `rest` again and again.
+fn client_of(head: &'static str, rest: &'static [u8]) -> (tempfile::TempDir, Client, Arc<Done>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let done = Arc::new(Done::default());
+    let counted = done.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let done = counted.clone();
+            std::thread::spawn(move || answer(stream, head, rest, &done));
+        }
+    });
+    let client = Client::of_socket(path, folder.path().to_owned());
+    (folder, client, done)
+}
+
+fn answer(mut stream: UnixStream, head: &str, rest: &[u8], done: &Done) {
+    loop {
+        // A client sends each request at once, and only then waits for the answer.
+        let mut request = [0; 64 * 1024];
+        match stream.read(&mut request) {
+            Ok(count) if count > 0 => {}
+            _ => return,
+        }
+        done.requests.fetch_add(1, Ordering::Relaxed);
+        if stream.write_all(head.as_bytes()).is_err() {
+            return;
+        }
+        while !rest.is_empty() {
+            if stream.write_all(rest).is_err() {
+                return;
+            }
+            done.bytes.fetch_add(rest.len(), Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn an_endless_answer_is_not_read_to_its_end() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"jsonrpc\":\"";
+    let (_folder, client, done) = client_of(head, &[b'x'; 64 * 1024]);
+    for words in [
+        &["status"][..],
+        &["inbox", "--as", "a"],
+        &["send", "--as", "a", "b", "text"],
+        &["wait", "--as", "a"],
+    ] {
+        let ran = client.run(words).exits(3);
+        assert!(ran.stderr.contains("an answer of more than"), "{}", ran.stderr);
+        assert!(done.bytes.swap(0, Ordering::Relaxed) < READ_MAX_BYTES, "{words:?}");
+    }
+}
+
+#[test]
+fn an_event_without_end_is_not_read_to_its_end() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: ";
+    let (_folder, client, done) = client_of(head, &[b'x'; 64 * 1024]);
+    let ran = client.run(&["events", "--follow", "--after", "0"]).exits(3);
+    assert!(ran.stderr.contains("an answer of more than"), "{}", ran.stderr);
+    assert!(done.bytes.load(Ordering::Relaxed) < READ_MAX_BYTES);
+}
+
+#[test]
+fn a_page_that_does_not_go_on_is_an_error() {
+    let body = r#"{"jsonrpc":"2.0","id":1,"result":{"events":[],"next":0,"more_available":true}}"#;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (_folder, client, done) = client_of(head.leak(), &[]);
+    let ran = client.run(&["events", "--after", "0"]).exits(1);
+    assert!(ran.stderr.contains("does not go on"), "{}", ran.stderr);
+    assert_eq!(done.requests.load(Ordering::Relaxed), 1);
+}
