@@ -55,8 +55,10 @@ impl World {
         let token = |peer| tokens.and_then(|tokens| tokens.token(peer));
         let internal = match action {
             Action::Pull { peer, operation, reason } => {
-                if reason == PullReason::Periodic {
-                    self.marks.hit("a periodic pull");
+                match reason {
+                    PullReason::Periodic => self.marks.hit("a periodic pull"),
+                    PullReason::Probe => self.marks.hit("a closed connection led to a pull"),
+                    _ => {}
                 }
                 let peer = self.index_of(peer);
                 return self.begin_pull(node, peer, operation);
@@ -92,6 +94,10 @@ impl World {
                 if let Some(call) = calls.and_then(|calls| calls.remove(&call)) {
                     self.answered(node, call, None);
                 }
+            }
+            Internal::ConnectionClosed { peer } => {
+                let peer = self.nodes[peer].id;
+                self.input(node, Input::ConnectionClosed(peer));
             }
             Internal::Notify { peer, operation, wanted } => {
                 self.notify(node, peer, operation, wanted);

@@ -6,8 +6,8 @@ use thrumd::sync::hub::{DrainState, Input};
 use thrumd::sync::protocol::drain;
 
 use crate::log::SimLog;
-use crate::node::Asked;
-use crate::world::{World, millis, seconds};
+use crate::node::{Asked, Node};
+use crate::world::{Internal, World, millis, seconds};
 
 /// One thing that happens, most often something harmless. An error if it shows a fault of ours.
 pub fn something(world: &mut World) -> Result<(), String> {
@@ -58,6 +58,28 @@ pub fn something(world: &mut World) -> Result<(), String> {
         _ => stop(world, node)?,
     }
     Ok(())
+}
+
+impl World {
+    pub fn crash(&mut self, node: usize) {
+        self.trace.note(self.now, node, &"crashes");
+        self.close_connections(node);
+        if self.nodes[node].life.take().is_some_and(|life| !life.pulls.is_empty()) {
+            self.marks.hit("a crash in the middle of a pull");
+        }
+        let it = self.nodes.remove(node);
+        let log = it.log.reopened(&self.ids);
+        self.nodes.insert(node, Node { log, asleep: None, postponed: Vec::new(), ..it });
+    }
+
+    /// The kernel of this machine closes the connections of its peers.
+    fn close_connections(&mut self, node: usize) {
+        for peer in self.nodes[node].peers.clone() {
+            if !self.net.cut.contains(&(node, peer)) {
+                self.plan_in(peer, self.net.delay, Internal::ConnectionClosed { peer: node });
+            }
+        }
+    }
 }
 
 fn crash_or_start(world: &mut World, node: usize) {

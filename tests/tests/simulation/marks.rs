@@ -29,6 +29,7 @@ const PATHS: &[&str] = &[
     "a database was restored",
     "own events came back",
     "a periodic pull",
+    "a closed connection led to a pull",
     "a token was refused",
     "a peer was removed",
     "a peer was told of its removal",

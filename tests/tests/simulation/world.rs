@@ -63,6 +63,7 @@ pub enum Coming {
 
 pub enum Internal {
     TimeOut(u64),
+    ConnectionClosed { peer: usize },
     WakeUp,
     Notify { peer: usize, operation: OperationId, wanted: NotifyRequest },
     Apply { operation: OperationId, batch: Box<Batch> },
@@ -253,16 +254,6 @@ impl World {
         self.update_peers(node);
         self.log_grew(node);
         self.input(node, Input::Enable(true));
-    }
-
-    pub fn crash(&mut self, node: usize) {
-        self.trace.note(self.now, node, &"crashes");
-        if self.nodes[node].life.take().is_some_and(|life| !life.pulls.is_empty()) {
-            self.marks.hit("a crash in the middle of a pull");
-        }
-        let it = self.nodes.remove(node);
-        let log = it.log.reopened(&self.ids);
-        self.nodes.insert(node, Node { log, asleep: None, postponed: Vec::new(), ..it });
     }
 
     /// Someone on this machine writes events.

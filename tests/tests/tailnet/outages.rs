@@ -72,3 +72,22 @@ fn after_a_partition_there_is_one_log() {
         partition(&cluster, "a link down", || net.set_link("b", false), || net.set_link("b", true));
     });
 }
+
+#[test]
+fn a_machine_that_vanishes_is_noticed_although_nobody_writes() {
+    sealed(|programs| {
+        let cluster = Cluster::of(programs, &["a", "b"]);
+        cluster.pair("a", "b");
+        cluster.talk(&["a", "b"]);
+        let state = |wanted| {
+            let peer = cluster.look("a", "b")?;
+            holds(peer.state == wanted, || format!("{peer:?}"))
+        };
+        eventually(TAILNET_LIMIT, || state(PeerState::InSync));
+        // The control server goes on saying that it is online: only the connection tells.
+        cluster.tailnet.control.stop();
+        cluster.tailnet.isolate("b");
+        // 40 s without a sign of life, and 5 s for an attempt to connect.
+        eventually(2 * TAILNET_LIMIT, || state(PeerState::BackingOff));
+    });
+}

@@ -11,6 +11,7 @@
 mod client;
 mod client_reads;
 mod client_words;
+mod dead_peers;
 mod demo;
 mod descriptors;
 mod doctor;

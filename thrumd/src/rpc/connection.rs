@@ -17,7 +17,7 @@ use super::request;
 use super::slots::ConnectionSlot;
 use super::state::{AcceptPermit, ConnectionContext, ServerState};
 use crate::report::Chain;
-use crate::tailnet::Caller;
+use crate::tailnet::{Caller, tcp};
 
 /// Serves a connection in a separate task, or closes it at once if peers have all slots.
 pub(super) fn accept<H: Handler>(
@@ -68,8 +68,8 @@ async fn serve_connection<H: Handler>(
     caller: Caller,
     slot: ConnectionSlot,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
+    if let Err(error) = tcp::set_options(&stream) {
+        tracing::debug!(%error, "TCP options were refused");
     }
     let limits = server.limits;
     let idle = IdleTimer::new(limits);
@@ -87,6 +87,7 @@ async fn serve_connection<H: Handler>(
         .max_header_size(limits.head_bytes)
         .max_buf_size(2 * limits.head_bytes)
         .serve_connection(TokioIo::new(stream), service);
+    let mut peers = server.handler.peers();
     let mut expired = pin!(context.idle.expired());
     let (mut stopping, mut idle_at_stop) = (false, false);
     loop {
@@ -106,6 +107,14 @@ async fn serve_connection<H: Handler>(
                 idle_at_stop = context.idle.is_idle();
                 stopping = true;
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+            Ok(()) = peers.changed() => {
+                // The connection of one that was removed is a stranger's again.
+                peers.mark_unchanged();
+                if context.slot.peer().is_some_and(|peer| !server.handler.is_peer(peer)) {
+                    context.slot.unassign();
+                    context.idle.set_peer(false);
+                }
             }
             () = &mut expired => return,
         }

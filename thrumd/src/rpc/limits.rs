@@ -34,9 +34,8 @@ pub(super) struct Limits {
     pub(super) body: Duration,
     /// From the last answer on an unauthenticated connection (or its start) to the next request.
     pub(super) unauthenticated_idle: Duration,
-    /// The same for a peer, including the time to read the answer. As long as its client waits for a page,
-    /// and longer than the client keeps an idle connection.
-    pub(super) peer_idle: Duration,
+    /// For a peer to read an answer: as long as its client waits for a page.
+    pub(super) peer_reading: Duration,
     /// To identify the caller.
     pub(super) whois: Duration,
     /// To linger after an answer that was sent before the end of the body, so that it arrives.
@@ -62,7 +61,7 @@ impl Default for Limits {
             peer_body_bytes: PEER_BODY_MAX_BYTES,
             body: Duration::from_secs(15),
             unauthenticated_idle: Duration::from_secs(10),
-            peer_idle: Duration::from_secs(180),
+            peer_reading: Duration::from_secs(180),
             whois: Duration::from_secs(5),
             linger: Duration::from_secs(2),
             linger_bytes: 16 * 1024 * 1024,

@@ -54,6 +54,12 @@ pub(super) trait Handler: Send + std::marker::Sync + 'static {
     /// Whether a token that was valid a moment ago still is.
     fn is_still_valid(&self, token: &str, caller: &Caller) -> bool;
 
+    /// Whether this daemon is still a peer.
+    fn is_peer(&self, peer: DaemonId) -> bool;
+
+    /// Changes whenever peers came or went.
+    fn peers(&self) -> watch::Receiver<u64>;
+
     /// The error for a call without a token of a method that needs one.
     fn refuse(&self, method: &str, caller: &Caller) -> impl Future<Output = RpcError> + Send;
 
@@ -117,6 +123,14 @@ impl Handler for PeerApi {
 
     fn is_still_valid(&self, token: &str, caller: &Caller) -> bool {
         self.registry.accepts(token, caller).is_some()
+    }
+
+    fn is_peer(&self, peer: DaemonId) -> bool {
+        self.registry.get(peer).is_some()
+    }
+
+    fn peers(&self) -> watch::Receiver<u64> {
+        self.registry.watch()
     }
 
     async fn refuse(&self, method: &str, caller: &Caller) -> RpcError {

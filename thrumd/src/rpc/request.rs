@@ -15,6 +15,7 @@ use hyper::{Method, Response, StatusCode};
 use thrum_api::envelope::{self, Request, RequestId};
 use thrum_api::{DaemonId, ErrorCode, RpcError};
 
+use super::idle_timer::WritingGuard;
 use super::in_flight::InFlightPermit;
 use super::methods::{Handler, is_open, not_authenticated};
 use super::state::ConnectionContext;
@@ -32,14 +33,15 @@ struct Reply {
     permit: Option<InFlightPermit>,
 }
 
-/// The bytes of an answer with their permit. Hyper drops both once they are written, so a peer that
-/// reads nothing makes us keep only a few answers.
-struct PermittedBytes {
+/// The bytes of an answer, with what lasts until they are written, when hyper drops them: the permit, so that a peer
+/// that reads nothing makes us keep only a few answers, and the time for writing them.
+struct AnswerBytes {
     body: Vec<u8>,
-    _permit: InFlightPermit,
+    _permit: Option<InFlightPermit>,
+    _writing: WritingGuard,
 }
 
-impl AsRef<[u8]> for PermittedBytes {
+impl AsRef<[u8]> for AnswerBytes {
     fn as_ref(&self) -> &[u8] {
         &self.body
     }
@@ -56,11 +58,9 @@ impl Reply {
         Self { status: status.unwrap_or(reply.status), unread: true, ..reply }
     }
 
-    fn into_bytes(self) -> Bytes {
-        match self.permit {
-            Some(permit) => Bytes::from_owner(PermittedBytes { body: self.body, _permit: permit }),
-            None => self.body.into(),
-        }
+    fn into_bytes(self, writing: WritingGuard) -> Bytes {
+        let Self { body, permit, .. } = self;
+        Bytes::from_owner(AnswerBytes { body, _permit: permit, _writing: writing })
     }
 }
 
@@ -79,11 +79,11 @@ pub(super) async fn respond<H: Handler>(
     context: &Arc<ConnectionContext<H>>,
     request: hyper::Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    let _busy = context.idle.request();
+    let busy = context.idle.request();
     let (head, body) = request.into_parts();
     let reply = handle(context, &head, body).await.unwrap_or_else(|refused| refused);
     let (status, unread) = (reply.status, reply.unread);
-    let mut response = Response::new(Full::new(reply.into_bytes()));
+    let mut response = Response::new(Full::new(reply.into_bytes(busy.answered())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
@@ -188,7 +188,7 @@ impl<H: Handler> ConnectionContext<H> {
                 return Err(error);
             }
         };
-        self.idle.set_peer();
+        self.idle.set_peer(true);
         self.slot.assign(peer);
         Ok(peer)
     }

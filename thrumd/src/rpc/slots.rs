@@ -96,6 +96,18 @@ impl ConnectionSlot {
         }
     }
 
+    /// The peer whose connection it is.
+    pub(super) fn peer(&self) -> Option<DaemonId> {
+        self.slots.table.lock().taken.get(&self.number)?.peer
+    }
+
+    /// The connection is no peer's any more.
+    pub(super) fn unassign(&self) {
+        if let Some(slot) = self.slots.table.lock().taken.get_mut(&self.number) {
+            slot.peer = None;
+        }
+    }
+
     /// Returns when the slot is needed for another connection.
     pub(super) async fn revoked(&self) {
         self.revoked.cancelled().await;

@@ -74,6 +74,9 @@ impl Driver {
                     // The caller may have stopped waiting.
                     Message::Snapshots(answer) => drop(answer.send(self.snapshots())),
                 },
+                peers = shared.client.connections_closed() => {
+                    peers.into_iter().for_each(|peer| self.input(Input::ConnectionClosed(peer)));
+                }
                 Ok(()) = log.changed() => {
                     let head = log.borrow_and_update().position.sequence;
                     self.input(Input::Head(head));
@@ -106,7 +109,7 @@ impl Driver {
         }
     }
 
-    /// After a network change or a sleep, connections may be dead without an error.
+    /// After a network change or a sleep, connections may be dead, and the kernel finds out later.
     fn connections_are_stale(&mut self, input: Input) {
         self.shared.client.forget_connections();
         self.input(input);
@@ -165,6 +168,7 @@ impl Driver {
         let about = match &input {
             Input::PullFinished { peer, .. }
             | Input::NotifyFinished { peer, .. }
+            | Input::Checked { peer, .. }
             | Input::RequestReceived(peer)
             | Input::RemovedByPeer(peer) => Some(*peer),
             _ => None,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use thrum_api::peer::{NotifyParams, SyncNotify};
 use thrum_api::{DaemonId, LogPosition};
 
-use super::client::{Bounds, ClientError};
+use super::client::{Bounds, Callee, ClientError};
 use super::hub::{Failure, NotifyRequest, NotifyResult, Timing};
 use super::protocol::notification;
 use super::shared::Shared;
@@ -35,10 +35,9 @@ async fn send(
 ) -> Result<NotifyResult, ClientError> {
     let addresses = shared.locate(peer).await?;
     shared.counters.notifies_sent.fetch_add(1, Ordering::Relaxed);
-    let token = Some(&peer.token);
     let answer = shared
         .client
-        .call::<SyncNotify>(&peer.name, &addresses, token, params, Bounds::SMALL)
+        .call::<SyncNotify>(Callee::Peer(peer), &addresses, params, Bounds::SMALL)
         .await
         .inspect_err(|error| shared.note_refusal(peer.daemon_id, error))?;
     shared.answered(peer, &addresses, &answer).await;

@@ -11,7 +11,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::client::{Bounds, ClientError};
+use super::client::{Bounds, Callee, ClientError};
 use super::hub::{Failure, PullReason, PullResult};
 use super::protocol::{PageHeader, Pull, Step, request, split};
 use super::shared::Shared;
@@ -154,7 +154,7 @@ async fn fetch<'a>(
     shared.counters.pulls_sent.fetch_add(1, Ordering::Relaxed);
     let answer = shared
         .client
-        .call::<SyncPull>(&peer.name, &addresses, Some(&peer.token), &params, Bounds::PULL)
+        .call::<SyncPull>(Callee::Peer(peer), &addresses, &params, Bounds::PULL)
         .await
         .inspect_err(|error| {
             shared.note_refusal(peer.daemon_id, error);
@@ -192,7 +192,7 @@ async fn apply(
 /// Asks a peer for its name and version. Nothing depends on the answer.
 async fn fetch_peer_info(shared: &Shared, peer: &Peer) {
     let Ok(addresses) = shared.locate(peer).await else { return };
-    let asked = shared.peer_info(&peer.name, &addresses, Some(&peer.token)).await;
+    let asked = shared.peer_info(Callee::Peer(peer), &addresses).await;
     if let Ok(answer) = asked {
         shared.traffic(peer.daemon_id, |traffic| {
             traffic.round_trip = Some(answer.round_trip);

@@ -9,14 +9,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use thrum_api::local::PeerState;
 use thrum_api::peer::{PeerInfo, PeerInfoParams, SyncPeerInfo};
-use thrum_api::{DaemonId, Token, names};
+use thrum_api::{DaemonId, names};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::SyncCounters;
-use super::client::{Answer, Bounds, Client, ClientError};
+use super::client::{Answer, Bounds, Callee, Client, ClientError};
 use super::hub::{Input, LinkSnapshot, MonotonicTime};
 use super::page_size::PageSize;
 use super::pairings::Pairings;
@@ -128,6 +128,12 @@ impl Shared {
         }
     }
 
+    /// Closes the connections to all peers, and has each peer asked whether it answers, which opens new ones.
+    pub(super) fn forget_connections(self: &Arc<Self>) {
+        self.client.forget_connections();
+        self.post(Message::Input(Input::NetworkChanged));
+    }
+
     pub(super) fn traffic(&self, peer: DaemonId, change: impl FnOnce(&mut Traffic)) {
         change(self.traffic.lock().entry(peer).or_default());
     }
@@ -199,12 +205,11 @@ impl Shared {
     /// Asks a daemon for its name and version; without a token it refuses.
     pub(super) async fn peer_info(
         &self,
-        name: &str,
+        of: Callee<'_>,
         addresses: &[SocketAddr],
-        token: Option<&Token>,
     ) -> Result<Answer<PeerInfo>, ClientError> {
         let params = PeerInfoParams::default();
-        self.client.call::<SyncPeerInfo>(name, addresses, token, &params, Bounds::SMALL).await
+        self.client.call::<SyncPeerInfo>(of, addresses, &params, Bounds::SMALL).await
     }
 
     /// Snapshots of the links. When the driver has stopped there are none: then sync is off.

@@ -5,3 +5,5 @@ mod fake_peers;
 mod harness;
 mod joining;
 mod syncing;
+
+pub(super) use fake_peers::fake_record;

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::address::{Host, HostPort};
 use super::error::TailnetError;
+use super::tcp;
 use super::types::{Caller, Connection, Presence, Target};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -65,8 +66,7 @@ impl Loopback {
             return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, error));
         }
         let stream = TcpStream::connect(to).await?;
-        // Requests are small and waited for; Nagle's algorithm would hold them back.
-        stream.set_nodelay(true)?;
+        tcp::set_options(&stream)?;
         Ok(Box::new(stream))
     }
 

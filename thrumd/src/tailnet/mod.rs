@@ -10,6 +10,7 @@ pub(crate) mod private;
 mod programs;
 mod settings;
 pub(crate) mod tailscaled;
+pub(crate) mod tcp;
 mod types;
 
 #[cfg(test)]

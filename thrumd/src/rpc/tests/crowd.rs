@@ -104,11 +104,25 @@ async fn idle_unauthenticated_connections_are_closed_and_idle_peers_are_not() {
 }
 
 #[tokio::test]
-async fn a_peer_is_cut_when_it_is_idle_for_long() {
+async fn a_peer_keeps_its_idle_connection_until_it_is_removed() {
     let harness = harness(patient()).await;
     let mut friend = harness.connect_peer().await;
-    advance(patient().peer_idle + SECOND).await;
-    closed(&mut friend).await;
+    advance(Duration::from_secs(7 * 24 * 3600)).await;
+    harness.ask_on(&mut friend).await;
+    harness.handler.removed.store(true, Ordering::SeqCst);
+    harness.handler.peers.send_modify(|count| *count += 1);
+    // The connection learns of it some time later.
+    let ends = async { closed(&mut friend).await };
+    let time_passes = async {
+        loop {
+            advance(patient().unauthenticated_idle + SECOND).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = ends => {}
+        () = time_passes => {}
+    }
 }
 
 #[tokio::test]
@@ -116,7 +130,7 @@ async fn a_peer_that_does_not_read_its_answer_is_disconnected() {
     let harness = harness(Limits { requests_per_peer: 1, ..patient() }).await;
     let _lazy = ask_without_reading(&harness).await;
     assert_eq!(harness.call_as_peer("sync.peer_info").await.status, 429);
-    advance(patient().peer_idle + SECOND).await;
+    advance(patient().peer_reading + SECOND).await;
     soon(async { while harness.call_as_peer("sync.peer_info").await.status != 200 {} }).await;
 }
 

@@ -29,6 +29,8 @@ pub(super) struct FakeHandler {
     pub(super) knows_callers: AtomicBool,
     /// Set once no token is valid.
     pub(super) removed: AtomicBool,
+    /// Changes when peers come or go.
+    pub(super) peers: watch::Sender<u64>,
     /// Runs at each `whois`.
     pub(super) on_whois: std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -63,6 +65,14 @@ impl Handler for SharedHandler {
 
     fn is_still_valid(&self, _: &str, _: &Caller) -> bool {
         !self.0.removed.load(Ordering::SeqCst)
+    }
+
+    fn is_peer(&self, _: DaemonId) -> bool {
+        !self.0.removed.load(Ordering::SeqCst)
+    }
+
+    fn peers(&self) -> watch::Receiver<u64> {
+        self.0.peers.subscribe()
     }
 
     async fn refuse(&self, _: &str, _: &Caller) -> RpcError {
@@ -126,6 +136,7 @@ pub(super) fn start(limits: Limits, port: u16) -> Harness {
         go_on: Semaphore::new(0),
         knows_callers: AtomicBool::new(true),
         removed: AtomicBool::new(false),
+        peers: watch::Sender::new(0),
         on_whois: std::sync::OnceLock::new(),
     });
     let (presence, presence_receiver) = watch::channel(up(&["127.0.0.1"]));

@@ -7,7 +7,7 @@ use thrum_api::local::{CheckState, token_refusal};
 use thrum_api::peer::{PeerInfo, PullParams, SyncPull};
 use thrum_api::{ErrorCode, Method};
 
-use super::super::client::{Answer, Bounds, ClientError};
+use super::super::client::{Answer, Bounds, Callee, ClientError};
 use super::super::shared::{Shared, chain as chain_of};
 use super::super::status;
 use super::CheckList;
@@ -20,7 +20,7 @@ pub(super) async fn http(
     name: &str,
     list: &mut CheckList,
 ) -> bool {
-    match shared.peer_info(name, &[address], None).await {
+    match shared.peer_info(Callee::Stranger(name), &[address]).await {
         Err(ClientError::Refused { .. }) => {
             list.ok("peer_http", "a thrumd answers");
             true
@@ -37,11 +37,11 @@ pub(super) async fn http(
                 error.text()
             );
             let next = "thrum doctor   (on that machine)";
-            list.add("peer_http", CheckState::Fail, message, Some(next));
+            list.fail("peer_http", &error, message, Some(next));
             false
         }
         Err(error) => {
-            list.add("peer_http", CheckState::Fail, error.text(), None);
+            list.fail("peer_http", &error, error.text(), None);
             false
         }
     }
@@ -54,7 +54,7 @@ pub(super) async fn token(
     name: &str,
     list: &mut CheckList,
 ) -> Option<PeerInfo> {
-    let error = match shared.peer_info(name, &[address], Some(&peer.token)).await {
+    let error = match shared.peer_info(Callee::Peer(peer), &[address]).await {
         Ok(Answer { result, .. }) if result.id == peer.daemon_id => {
             list.ok("peer_token", format!("{name} accepts our token"));
             return Some(result);
@@ -66,13 +66,13 @@ pub(super) async fn token(
         }
         Err(error) => error,
     };
-    let (message, next) = match error {
+    let (message, next) = match &error {
         ClientError::Refused { .. } => {
             (token_refusal(name, error.refusal()), format!("thrum peer join {name}"))
         }
         _ => (error.text(), "thrum peer status".to_owned()),
     };
-    list.add("peer_token", CheckState::Fail, message, Some(&next));
+    list.fail("peer_token", &error, message, Some(&next));
     None
 }
 
@@ -98,8 +98,8 @@ pub(super) async fn checkpoint(
         limit: Some(0),
         ..PullParams::default()
     };
-    let (client, token) = (&shared.client, Some(&peer.token));
-    match client.call::<SyncPull>(name, &[address], token, &params, Bounds::PULL).await {
+    let to = Callee::Peer(peer);
+    match shared.client.call::<SyncPull>(to, &[address], &params, Bounds::PULL).await {
         Ok(_) => list.ok(id, format!("its log holds our checkpoint, {}", position.sequence)),
         Err(error) if error.rpc().is_some_and(|rpc| rpc.code == ErrorCode::OTHER_LOG) => {
             let message = format!(
@@ -110,7 +110,7 @@ pub(super) async fn checkpoint(
         }
         Err(error) => {
             let message = format!("{} fails: {}", SyncPull::NAME, error.text());
-            list.add(id, CheckState::Fail, message, Some("thrum daemon logs"));
+            list.fail(id, &error, message, Some("thrum daemon logs"));
         }
     }
 }

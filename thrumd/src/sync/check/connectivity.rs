@@ -21,15 +21,16 @@ pub(super) async fn known(
     let addresses = match found {
         Ok(addresses) if !addresses.is_empty() => addresses,
         Ok(_) | Err(ClientError::NotThere { .. }) => {
+            let error = ClientError::NotThere { peer: name.to_owned() };
             let message = format!(
                 "{name} is not in the tailnet: it was removed, or the tailnet's policy hides it; a \
                  machine that was added again must be paired again"
             );
-            list.add("peer_known", CheckState::Fail, message, Some("tailscale status"));
+            list.fail("peer_known", &error, message, Some("tailscale status"));
             return None;
         }
         Err(error) => {
-            list.add("peer_known", CheckState::Fail, chain_of(&error), Some("thrum status"));
+            list.fail("peer_known", &error, chain_of(&error), Some("thrum status"));
             return None;
         }
     };
@@ -121,15 +122,15 @@ pub(super) fn port(
     pinged: bool,
     list: &mut CheckList,
 ) -> Option<SocketAddr> {
-    let (address, error) = match dialled {
+    let failed = match dialled {
         Ok(address) => {
             list.ok("peer_port", format!("{address} accepts connections"));
             return Some(address);
         }
-        Err(DialError::Connect { address, source }) => (address, source),
-        // `known` found at least one address.
-        Err(DialError::NoAddress) => return None,
+        Err(error) => error,
     };
+    // `known` found at least one address.
+    let DialError::Connect { address, source: error } = failed.clone() else { return None };
     let refused = |error: &std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
     let silent = |error: &std::io::Error| error.kind() == ErrorKind::TimedOut;
     let (message, next) = match error {
@@ -157,6 +158,6 @@ pub(super) fn port(
             "check that the machine is on and its tailscaled runs".to_owned(),
         ),
     };
-    list.add("peer_port", CheckState::Fail, message, Some(&next));
+    list.fail("peer_port", &failed.of(name), message, Some(&next));
     None
 }

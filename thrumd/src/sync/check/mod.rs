@@ -9,7 +9,9 @@ use answers::{checkpoint, http, lag, token};
 use connectivity::{known, path, port, probe};
 use thrum_api::local::{Check, CheckState, PEER_CHECKS, PathToPeer, PeerCheckResult};
 
-use super::shared::Shared;
+use super::client::ClientError;
+use super::hub::{Failure, Input};
+use super::shared::{Message, Shared};
 use crate::peer::Peer;
 use crate::tailnet::Presence;
 
@@ -18,6 +20,8 @@ struct CheckList {
     checks: Vec<Check>,
     /// The first check that failed.
     failed: Option<String>,
+    /// What keeps the peer from answering, for the hub.
+    failure: Option<Failure>,
 }
 
 impl CheckList {
@@ -36,6 +40,18 @@ impl CheckList {
 
     fn ok(&mut self, id: &str, message: impl Into<String>) {
         self.add(id, CheckState::Ok, message, None);
+    }
+
+    /// A check failed because of this error.
+    fn fail(
+        &mut self,
+        id: &str,
+        error: &ClientError,
+        message: impl Into<String>,
+        next: Option<&str>,
+    ) {
+        self.add(id, CheckState::Fail, message, next);
+        self.failure = Some(error.failure());
     }
 
     /// All checks; those after the failed one are skipped.
@@ -60,11 +76,19 @@ impl CheckList {
 
 pub(super) async fn check(shared: &Arc<Shared>, peer: &Peer) -> PeerCheckResult {
     let name = shared.name_of(peer);
-    let mut list = CheckList { checks: Vec::new(), failed: None };
+    let mut list = CheckList { checks: Vec::new(), failed: None, failure: None };
     let mut path = None;
     let waiting = matches!(&*shared.tailnet.presence().borrow(), Presence::Waiting { .. });
     if !waiting {
         path = run_checks(shared, peer, &name, &mut list).await;
+        let answers =
+            list.checks.iter().any(|it| it.id == "peer_token" && it.state == CheckState::Ok);
+        // `peer.status` knows what was found. A machine that is another one than the peer tells nothing of it.
+        let result = list.failure.take().map_or(Ok(()), Err);
+        if answers || result.is_err() {
+            let peer = peer.daemon_id;
+            shared.post(Message::Input(Input::Checked { peer, result }));
+        }
     }
     let checks = list.finish(waiting.then_some("tailnet"));
     PeerCheckResult { daemon_id: peer.daemon_id, name, checks, path }

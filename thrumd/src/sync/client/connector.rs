@@ -1,10 +1,10 @@
 //! The connector of hyper-util's pooled client, and the keys of its pool.
 
+use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -14,8 +14,10 @@ use hyper::http::Extensions;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use thrum_api::DaemonId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -25,30 +27,31 @@ use crate::tailnet::{self, Tailnet};
 /// A client with its own connection pool.
 pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
 
-/// Idle connections kept for each peer.
+/// Idle connections kept for each peer: a pull and a notification may run at once.
 const MAX_IDLE: usize = 2;
-/// Idle connections are not used after this: they may be dead, and finding out costs a time-out.
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A client without any connections. Its pool has no timer, which would wake an idle daemon: how long a connection
-/// was idle is checked when one is wanted.
-pub(super) fn new_client(tailnet: &Tailnet, idle_timeout: Duration) -> HttpClient {
+/// A client without any connections. Idle ones are kept until they end: the kernel watches them
+/// ([`tcp`](crate::tailnet::tcp)), and the end of one tells that its peer may have died.
+pub(super) fn new_client(tailnet: &Tailnet, closed: &ConnectionsClosed) -> HttpClient {
     Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(idle_timeout)
+        .pool_idle_timeout(None)
         .pool_max_idle_per_host(MAX_IDLE)
-        .build(Connector { tailnet: tailnet.clone() })
+        .build(Connector { tailnet: tailnet.clone(), closed: closed.clone() })
 }
 
-/// The URI for a peer at these addresses. Its authority is the key in the pool, so that no connection is
-/// used for another peer or other addresses.
-pub(super) fn uri(peer: &str, addresses: &[SocketAddr]) -> String {
-    let peer = utf8_percent_encode(peer, NON_ALPHANUMERIC);
+/// Receives the peers of connections that ended without our doing.
+pub(super) type ConnectionsClosed = watch::Sender<BTreeSet<DaemonId>>;
+
+/// The URI for a peer, or for a machine that is none yet, at these addresses. Its authority is the key in the pool,
+/// so that no connection is used for another peer or other addresses.
+pub(super) fn uri(machine: &str, addresses: &[SocketAddr]) -> String {
+    let machine = utf8_percent_encode(machine, NON_ALPHANUMERIC);
     let addresses: Vec<_> = addresses
         .iter()
         // Colons and brackets are reserved in a URI.
         .map(|address| format!("{}_{}", address.ip(), address.port()).replace(':', "-"))
         .collect();
-    format!("http://{peer}@{}/rpc", addresses.join(","))
+    format!("http://{machine}@{}/rpc", addresses.join(","))
 }
 
 /// The addresses in such a URI.
@@ -61,10 +64,17 @@ pub(super) fn addresses(uri: &Uri) -> Vec<SocketAddr> {
     uri.host().unwrap_or_default().split(',').filter_map(parse).collect()
 }
 
+/// The peer in such a URI.
+fn peer(uri: &Uri) -> Option<DaemonId> {
+    let (machine, _) = uri.authority()?.as_str().split_once('@')?;
+    percent_decode_str(machine).decode_utf8().ok()?.parse().ok()
+}
+
 /// Dials a peer through the tailnet: the first of its addresses that accepts a connection.
 #[derive(Clone)]
 pub(super) struct Connector {
     tailnet: Tailnet,
+    closed: ConnectionsClosed,
 }
 
 impl Service<Uri> for Connector {
@@ -77,10 +87,11 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let tailnet = self.tailnet.clone();
+        let Self { tailnet, closed } = self.clone();
         Box::pin(async move {
             let (address, stream) = dial(&tailnet, &addresses(&uri)).await?;
-            Ok(TokioIo::new(PeerStream { stream, connection: PeerConnection::to(address) }))
+            let (connection, of) = (PeerConnection::to(address), peer(&uri));
+            Ok(TokioIo::new(PeerStream { stream, connection, of, closed }))
         })
     }
 }
@@ -110,10 +121,21 @@ impl PeerConnection {
     }
 }
 
-/// A stream to a peer, with the address that it is connected to.
+/// A stream to a peer, with the address that it is connected to. It reports that it ended.
 pub(super) struct PeerStream {
     stream: tailnet::Connection,
     connection: PeerConnection,
+    /// The peer, until the end was reported. None for a machine that is no peer.
+    of: Option<DaemonId>,
+    closed: ConnectionsClosed,
+}
+
+impl PeerStream {
+    fn report_end(&mut self) {
+        if let Some(peer) = self.of.take() {
+            self.closed.send_if_modified(|peers| peers.insert(peer));
+        }
+    }
 }
 
 impl Connection for PeerStream {
@@ -128,7 +150,12 @@ impl AsyncRead for PeerStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let (before, room) = (buffer.filled().len(), buffer.remaining() > 0);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        if read.is_err() || (room && buffer.filled().len() == before) {
+            self.report_end();
+        }
+        Poll::Ready(read)
     }
 }
 

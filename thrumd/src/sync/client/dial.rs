@@ -34,7 +34,7 @@ pub(in crate::sync) enum DialError {
 }
 
 impl DialError {
-    pub(super) fn of(self, peer: &str) -> ClientError {
+    pub(in crate::sync) fn of(self, peer: &str) -> ClientError {
         match self {
             Self::NoAddress => ClientError::NotThere { peer: peer.to_owned() },
             Self::Connect { address, source: Some(source) } => {

@@ -6,6 +6,7 @@ mod error;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,14 +21,15 @@ use hyper_util::client::legacy::connect::capture_connection;
 use parking_lot::Mutex;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PULL_ANSWER_MAX_BYTES};
-use thrum_api::{ErrorCode, Method, RpcError, Token};
+use thrum_api::{DaemonId, ErrorCode, Method, RpcError};
 use tokio::time::{Instant, sleep, timeout};
 
-use connector::{HttpClient, IDLE_TIMEOUT, PeerConnection, new_client, uri};
+use connector::{ConnectionsClosed, HttpClient, PeerConnection, new_client, uri};
 pub(super) use dial::{DialError, dial};
 use error::{BoxError, sanitize};
 pub use error::{ClientError, known_reason};
 
+use crate::peer::Peer;
 use crate::tailnet::Tailnet;
 
 /// Limits on the time and size of an answer.
@@ -66,11 +68,37 @@ pub struct Answer<R> {
     pub round_trip: Duration,
 }
 
+/// Whom a request goes to.
+#[derive(Clone, Copy)]
+pub enum Callee<'a> {
+    /// A peer: the request carries its token, and the connection is watched.
+    Peer(&'a Peer),
+    /// A machine by this name, without a token.
+    Stranger(&'a str),
+}
+
+impl Callee<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Peer(peer) => &peer.name,
+            Self::Stranger(name) => name,
+        }
+    }
+
+    /// Tells its connections from those to others.
+    fn key(&self) -> String {
+        match self {
+            Self::Peer(peer) => peer.daemon_id.to_string(),
+            Self::Stranger(name) => (*name).to_owned(),
+        }
+    }
+}
+
 /// The client. Clones share its connections.
 #[derive(Clone)]
 pub struct Client {
     tailnet: Tailnet,
-    idle_timeout: Duration,
+    closed: ConnectionsClosed,
     http: Arc<Mutex<HttpClient>>,
 }
 
@@ -96,17 +124,27 @@ impl From<ClientError> for Failed {
 impl Client {
     /// Creates a client that dials through this tailnet.
     pub fn new(tailnet: Tailnet) -> Self {
-        Self::with_idle_timeout(tailnet, IDLE_TIMEOUT)
+        let closed = ConnectionsClosed::default();
+        let http = Arc::new(Mutex::new(new_client(&tailnet, &closed)));
+        Self { tailnet, closed, http }
     }
 
-    fn with_idle_timeout(tailnet: Tailnet, idle_timeout: Duration) -> Self {
-        let http = Arc::new(Mutex::new(new_client(&tailnet, idle_timeout)));
-        Self { tailnet, idle_timeout, http }
+    /// Waits until connections to peers ended without our doing, whether or not requests were under way. Returns
+    /// the peers. For one caller.
+    pub async fn connections_closed(&self) -> BTreeSet<DaemonId> {
+        // No error: the sender is ours.
+        drop(self.closed.subscribe().wait_for(|peers| !peers.is_empty()).await);
+        let mut taken = BTreeSet::new();
+        self.closed.send_if_modified(|peers| {
+            taken = std::mem::take(peers);
+            false
+        });
+        taken
     }
 
     /// Closes idle connections now, and connections in use after their request.
     pub fn forget_connections(&self) {
-        *self.http.lock() = new_client(&self.tailnet, self.idle_timeout);
+        *self.http.lock() = new_client(&self.tailnet, &self.closed);
     }
 
     /// Calls `M` at the first of these addresses that accepts a connection.
@@ -115,9 +153,8 @@ impl Client {
     /// See [`ClientError`]. The first address's error if none could be connected to.
     pub async fn call<M: Method>(
         &self,
-        peer: &str,
+        to: Callee<'_>,
         addresses: &[SocketAddr],
-        token: Option<&Token>,
         params: &M::Params,
         bounds: Bounds,
     ) -> Result<Answer<M::Result>, ClientError> {
@@ -125,12 +162,12 @@ impl Client {
             .map_err(|source| ClientError::Params { method: M::NAME, source })?;
         let body = Bytes::from(body);
         let Some(&first) = addresses.first() else {
-            return Err(ClientError::NotThere { peer: peer.to_owned() });
+            return Err(ClientError::NotThere { peer: to.name().to_owned() });
         };
         let begun = Instant::now();
         let asking = async {
             loop {
-                match self.exchange::<M>(peer, addresses, first, token, &body, bounds).await {
+                match self.exchange::<M>(to, addresses, first, &body, bounds).await {
                     // The other side closed the kept connection at the same time. Every method may be
                     // called twice.
                     Err(Failed { connection: Some(kept), .. }) if kept.was_kept_since(begun) => {}
@@ -151,18 +188,17 @@ impl Client {
 
     async fn exchange<M: Method>(
         &self,
-        peer: &str,
+        to: Callee<'_>,
         addresses: &[SocketAddr],
         first: SocketAddr,
-        token: Option<&Token>,
         body: &Bytes,
         bounds: Bounds,
     ) -> Result<Exchange, Failed> {
-        let mut request = Request::post(uri(peer, addresses))
+        let mut request = Request::post(uri(&to.key(), addresses))
             .header(HOST, first.to_string())
             .header(CONTENT_TYPE, "application/json");
-        if let Some(token) = token {
-            request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
+        if let Callee::Peer(peer) = to {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", peer.token.expose()));
         }
         let mut request = request
             .body(Full::new(body.clone()))
@@ -188,7 +224,7 @@ impl Client {
             Failed { error: ClientError::Broken { address, method: M::NAME, source }, connection }
         };
         let response = response.map_err(|error| match dial_error(&error) {
-            Some(error) => error.of(peer).into(),
+            Some(error) => error.of(to.name()).into(),
             None => broken(error.into()),
         })?;
         let Some(connection) = connection else {

@@ -11,24 +11,27 @@ use thrum_api::peer::{PeerInfo, SyncPeerInfo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::ids;
 use crate::tailnet::loopback::Loopback;
 
 /// A peer that answers each request on its connections when it may.
-struct Peer {
+struct Server {
     address: SocketAddr,
     id: DaemonId,
     accepted: AtomicUsize,
     closed: AtomicUsize,
     asked: AtomicUsize,
     may_answer: Semaphore,
+    /// Ends every connection.
+    end: CancellationToken,
     /// Requests that are answered on one connection; the next one closes it.
     answers: usize,
 }
 
-impl Peer {
+impl Server {
     async fn start(answers: usize) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = Arc::new(Self {
@@ -38,6 +41,7 @@ impl Peer {
             closed: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
             may_answer: Semaphore::new(1000),
+            end: CancellationToken::new(),
             answers,
         });
         let server = Arc::clone(&peer);
@@ -55,7 +59,7 @@ impl Peer {
         let mut request = [0; 4096];
         let mut answered = 0;
         // Requests are small enough for one read.
-        while let Ok(1..) = stream.read(&mut request).await {
+        while let Some(Ok(1..)) = self.end.run_until_cancelled(stream.read(&mut request)).await {
             self.asked.fetch_add(1, Ordering::SeqCst);
             if answered == self.answers {
                 break;
@@ -81,17 +85,17 @@ impl Peer {
         self.closed.fetch_add(1, Ordering::SeqCst);
     }
 
+    fn close(&self) {
+        self.end.cancel();
+    }
+
     fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
 }
 
 fn client() -> Client {
-    Client::new(tailnet())
-}
-
-fn tailnet() -> Tailnet {
-    Tailnet::Loopback(Loopback::new("here".into()))
+    Client::new(Tailnet::Loopback(Loopback::new("here".into())))
 }
 
 async fn ask(
@@ -99,7 +103,15 @@ async fn ask(
     name: &str,
     addresses: &[SocketAddr],
 ) -> Result<Answer<PeerInfo>, ClientError> {
-    client.call::<SyncPeerInfo>(name, addresses, None, &Default::default(), Bounds::SMALL).await
+    call(client, Callee::Stranger(name), addresses).await
+}
+
+async fn call(
+    client: &Client,
+    to: Callee<'_>,
+    addresses: &[SocketAddr],
+) -> Result<Answer<PeerInfo>, ClientError> {
+    client.call::<SyncPeerInfo>(to, addresses, &Default::default(), Bounds::SMALL).await
 }
 
 async fn until(mut done: impl FnMut() -> bool) {
@@ -112,19 +124,43 @@ async fn until(mut done: impl FnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_unless_it_was_idle_for_too_long() {
-    let peer = Peer::start(usize::MAX).await;
-    let brief = Client::with_idle_timeout(tailnet(), Duration::from_nanos(1));
-    for (client, connections) in [(client(), 1), (brief, 3)] {
-        ask(&client, "peer", &[peer.address]).await.unwrap();
-        ask(&client, "peer", &[peer.address]).await.unwrap();
-        assert_eq!(peer.accepted(), connections);
-    }
+async fn a_connection_is_used_again_however_long_it_was_idle() {
+    let (client, peer) = (client(), Server::start(usize::MAX).await);
+    ask(&client, "peer", &[peer.address]).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(7 * 24 * 3600)).await;
+    tokio::time::resume();
+    ask(&client, "peer", &[peer.address]).await.unwrap();
+    assert_eq!(peer.accepted(), 1);
+}
+
+#[tokio::test]
+async fn the_end_of_a_kept_connection_is_reported_for_peers_and_not_when_we_closed_it() {
+    let client = client();
+    let peer = |address| crate::sync::tests::fake_record(address);
+    let closing = Server::start(1).await;
+    let record = peer(closing.address);
+    call(&client, Callee::Peer(&record), &[closing.address]).await.unwrap();
+    assert!(client.closed.borrow().is_empty(), "the connection is kept");
+    closing.close();
+    assert_eq!(client.connections_closed().await, [record.daemon_id].into());
+
+    let stranger = Server::start(1).await;
+    ask(&client, "stranger", &[stranger.address]).await.unwrap();
+    stranger.close();
+    until(|| stranger.closed.load(Ordering::SeqCst) == 1).await;
+
+    let kept = Server::start(usize::MAX).await;
+    let record = peer(kept.address);
+    call(&client, Callee::Peer(&record), &[kept.address]).await.unwrap();
+    client.forget_connections();
+    until(|| kept.closed.load(Ordering::SeqCst) == 1).await;
+    assert!(client.closed.borrow().is_empty());
 }
 
 #[tokio::test]
 async fn forgetting_connections_closes_idle_ones_at_once() {
-    let (client, peer) = (client(), Peer::start(usize::MAX).await);
+    let (client, peer) = (client(), Server::start(usize::MAX).await);
     ask(&client, "peer", &[peer.address]).await.unwrap();
     client.forget_connections();
     until(|| peer.closed.load(Ordering::SeqCst) == 1).await;
@@ -134,7 +170,7 @@ async fn forgetting_connections_closes_idle_ones_at_once() {
 
 #[tokio::test]
 async fn a_connection_that_was_in_use_when_the_network_changed_is_not_kept() {
-    let (client, peer) = (client(), Peer::start(usize::MAX).await);
+    let (client, peer) = (client(), Server::start(usize::MAX).await);
     peer.may_answer.forget_permits(1000);
     let asking = tokio::spawn({
         let (client, address) = (client.clone(), peer.address);
@@ -151,7 +187,7 @@ async fn a_connection_that_was_in_use_when_the_network_changed_is_not_kept() {
 
 #[tokio::test]
 async fn peers_and_sets_of_addresses_share_no_connection() {
-    let (client, peer) = (client(), Peer::start(usize::MAX).await);
+    let (client, peer) = (client(), Server::start(usize::MAX).await);
     // Nothing listens there.
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let both = [free, peer.address];
@@ -167,7 +203,7 @@ async fn peers_and_sets_of_addresses_share_no_connection() {
 
 #[tokio::test]
 async fn a_kept_connection_that_turns_out_closed_is_replaced() {
-    let (client, peer) = (client(), Peer::start(1).await);
+    let (client, peer) = (client(), Server::start(1).await);
     for requests in [1, 3, 5] {
         ask(&client, "peer", &[peer.address]).await.unwrap();
         assert_eq!(peer.asked.load(Ordering::SeqCst), requests, "each was asked on the kept one");
@@ -176,7 +212,7 @@ async fn a_kept_connection_that_turns_out_closed_is_replaced() {
 
 #[tokio::test]
 async fn a_new_connection_that_breaks_is_an_error_and_no_reason_to_ask_again() {
-    let (client, peer) = (client(), Peer::start(0).await);
+    let (client, peer) = (client(), Server::start(0).await);
     let error = ask(&client, "peer", &[peer.address]).await.unwrap_err();
     assert!(matches!(error, ClientError::Broken { address, .. } if address == peer.address));
     assert_eq!(peer.accepted(), 1);

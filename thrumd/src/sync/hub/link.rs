@@ -57,12 +57,18 @@ impl Link {
                 self.reachability.pairing = *pairing;
             }
             Input::Head(_) => self.notify.check(),
-            Input::RequestReceived(_) => {
+            Input::RequestReceived(_) | Input::Checked { result: Ok(()), .. } => {
                 if !self.reachability.is_connected() {
                     self.pull.want(now, PullReason::Retry);
                     self.notify.check();
                 }
                 self.reachability.reached();
+            }
+            Input::Checked { result: Err(failure), .. } => self.pull_failed(failure, context),
+            Input::ConnectionClosed(_) => {
+                if let Some(at) = self.reachability.connection_closed(context) {
+                    self.pull.want(at, PullReason::Probe);
+                }
             }
             Input::RemovedByPeer(_) => {
                 // Answers in flight were sent before the removal.
@@ -105,9 +111,8 @@ impl Link {
                 }
             }
             Input::NetworkChanged => {
-                if self.reachability.end_backoff() || self.pull.is_stale(context) {
-                    self.pull.want(now, PullReason::Requested);
-                }
+                self.reachability.end_backoff();
+                self.pull.want(now, PullReason::Requested);
             }
             Input::Tick => {}
         }

@@ -31,6 +31,8 @@ pub enum PullReason {
     Retry,
     /// A person or a change of the network asked for it.
     Requested,
+    /// A kept connection was closed: does the peer still answer?
+    Probe,
 }
 
 /// The id of an action in flight. It identifies results of an earlier pairing, which are ignored.
@@ -47,6 +49,15 @@ pub enum Input {
     Head(Sequence),
     /// The peer made a request with a valid token.
     RequestReceived(DaemonId),
+    /// A connection to the peer that was kept open has ended: its process or its machine may have, too.
+    ConnectionClosed(DaemonId),
+    /// The connectivity of the peer was checked for a person.
+    Checked {
+        /// The peer.
+        peer: DaemonId,
+        /// What keeps it from answering, if anything does.
+        result: Result<(), Failure>,
+    },
     /// The peer notified us that it removed us.
     RemovedByPeer(DaemonId),
     /// A notification was processed, and nothing up to this position of the peer's log is missing here.
@@ -103,7 +114,7 @@ pub enum Input {
     SyncNow(Option<DaemonId>),
     /// This daemon is about to exit: peers that have not confirmed our whole log are notified.
     Drain,
-    /// The network changed, the machine woke up, or a node came online.
+    /// The network changed, or a node came or went: no connection was kept.
     NetworkChanged,
     /// The time of `next_wake` has come.
     Tick,
@@ -114,6 +125,8 @@ impl Input {
     pub fn peer(&self) -> Option<DaemonId> {
         match self {
             Self::RequestReceived(peer)
+            | Self::ConnectionClosed(peer)
+            | Self::Checked { peer, .. }
             | Self::RemovedByPeer(peer)
             | Self::Synced { peer, .. }
             | Self::PullNeeded { peer, .. }

@@ -152,7 +152,7 @@ impl PullState {
         self.want(context.now + wait, PullReason::Notified);
     }
 
-    pub(super) fn is_stale(&self, context: &Context<'_>) -> bool {
+    fn is_stale(&self, context: &Context<'_>) -> bool {
         self.last_sync.is_none_or(|at| context.now.since(at) >= context.timing.cadence.recent)
     }
 

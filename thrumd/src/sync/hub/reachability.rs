@@ -20,11 +20,13 @@ pub(super) struct Reachability {
     /// The peer answered or called at least once since the pairing or our start.
     pub(super) ever_reached: bool,
     obstacle: Obstacle,
+    /// When the peer was or will be asked last because a connection to it was closed.
+    probed_at: Option<MonotonicTime>,
 }
 
 impl Reachability {
     pub(super) fn new(pairing: PairingState) -> Self {
-        Self { pairing, ever_reached: false, obstacle: Obstacle::None }
+        Self { pairing, ever_reached: false, obstacle: Obstacle::None, probed_at: None }
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -67,6 +69,18 @@ impl Reachability {
         self.ever_reached = true;
     }
 
+    /// A kept connection was closed. Returns when to ask whether the peer still answers: at once, unless it was
+    /// asked a moment ago and did. None if that is planned already, or the peer is known not to answer.
+    pub(super) fn connection_closed(&mut self, context: &Context<'_>) -> Option<MonotonicTime> {
+        let pending = self.probed_at.is_some_and(|at| at > context.now);
+        if pending || !self.is_connected() {
+            return None;
+        }
+        let earliest = self.probed_at.map_or(context.now, |at| at + context.timing.probe_pause);
+        self.probed_at = Some(earliest.max(context.now));
+        self.probed_at
+    }
+
     /// The peer answered, and accepted our token.
     pub(super) fn answered(&mut self, context: &mut Context<'_>) {
         self.reached();
@@ -87,6 +101,7 @@ impl Reachability {
             Obstacle::None | Obstacle::TokenRefused { .. } => Failures::default(),
         };
         context.record(&mut failures, FailureKind::Unreachable);
+        self.probed_at = None;
         self.obstacle = Obstacle::Unreachable(failures);
     }
 
@@ -105,12 +120,10 @@ impl Reachability {
         self.obstacle = Obstacle::None;
     }
 
-    /// The same if the peer was not reached; a refused token stays refused. Answers whether it was so.
-    pub(super) fn end_backoff(&mut self) -> bool {
-        let backing_off = self.is_unreachable();
-        if backing_off {
+    /// The same if the peer was not reached; a refused token stays refused.
+    pub(super) fn end_backoff(&mut self) {
+        if self.is_unreachable() {
             self.end_wait();
         }
-        backing_off
     }
 }

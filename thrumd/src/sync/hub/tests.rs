@@ -4,3 +4,4 @@ mod drain;
 pub(in crate::sync) mod harness;
 mod links;
 mod news;
+mod probes;

@@ -28,6 +28,8 @@ pub struct Timing {
     pub triangle_wait: Duration,
     /// How often a peer that refuses our token is tried.
     pub refused_retry: Duration,
+    /// A peer that answers and whose connections are closed all the same is asked why after this again.
+    pub probe_pause: Duration,
     /// A peer that stops in the middle of reading our log is notified again after this.
     pub reading_timeout: Duration,
     /// Before exit, how often a peer that still reads our log is asked what it holds.
@@ -45,6 +47,7 @@ impl Timing {
             echo_delay: Duration::from_secs(1),
             triangle_wait: Duration::from_millis(250),
             refused_retry: Duration::from_secs(300),
+            probe_pause: Duration::from_secs(60),
             reading_timeout: Duration::from_secs(30),
             drain_interval: Duration::from_millis(50),
         }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use refusal::{is_itself, refused, unreachable};
 
-use super::client::{Answer, Bounds, ClientError};
+use super::client::{Answer, Bounds, Callee, ClientError};
 use super::protocol::removal_notice;
 use super::shared::{Message, Shared, chain};
 use crate::clock;
@@ -88,7 +88,7 @@ async fn probe(
     target: &Target,
 ) -> Result<(SocketAddr, Option<bool>), RpcError> {
     // A thrumd refuses a request without a token, with an error that no other program uses.
-    match shared.peer_info(address, &target.addresses, None).await {
+    match shared.peer_info(Callee::Stranger(address), &target.addresses).await {
         Err(ClientError::Refused { address, error }) => {
             Ok((address, error.member("policy").and_then(serde_json::Value::as_bool)))
         }
@@ -139,10 +139,10 @@ async fn ask(
     let _lock = shared.pairings.join_lock().await;
     // The token is bound to the node that opened the connection. A kept connection may be from before this
     // machine became another node.
-    shared.client.forget_connections();
+    shared.forget_connections();
     let answer = shared
         .client
-        .call::<PairRequest>(typed, &target.addresses, None, &params, Bounds::SMALL)
+        .call::<PairRequest>(Callee::Stranger(typed), &target.addresses, &params, Bounds::SMALL)
         .await
         .map_err(|error| refused(typed, &error))?;
     let Answer { result: paired, address, .. } = answer;
@@ -217,7 +217,7 @@ async fn first_request(
 ) -> Result<Answer<PeerInfo>, ClientError> {
     let mut tries = 0;
     loop {
-        match shared.peer_info(&peer.name, &[address], Some(&peer.token)).await {
+        match shared.peer_info(Callee::Peer(peer), &[address]).await {
             Err(error) if error.counts_for_backoff() && tries + 1 < CONFIRM_TRIES => {
                 tries += 1;
                 sleep(Duration::from_millis(200)).await;
@@ -239,6 +239,7 @@ pub(super) async fn remove(
     shared.registry.remove(id).await.map_err(|error| state_file(&error))?;
     let notified =
         matches!(timeout(REMOVAL_NOTICE, notify_removed(shared, &peer, why)).await, Ok(Ok(_)));
+    shared.forget_connections();
     shared.pairings.forget_replaced(id);
     shared.log.reset_checkpoint(id).await.map_err(|error| {
         RpcError::new(ErrorCode::STORAGE, format!("{} is removed: {}", peer.name, chain(&error)))
@@ -253,8 +254,7 @@ async fn notify_removed(
 ) -> Result<(), ClientError> {
     let params = removal_notice(shared.log.daemon(), shared.log.head().position, why);
     let addresses = shared.locate(peer).await?;
-    let token = Some(&peer.token);
-    let client = &shared.client;
-    client.call::<SyncNotify>(&peer.name, &addresses, token, &params, Bounds::SMALL).await?;
+    let (client, to) = (&shared.client, Callee::Peer(peer));
+    client.call::<SyncNotify>(to, &addresses, &params, Bounds::SMALL).await?;
     Ok(())
 }

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use thrum_api::local::PeerState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::fake_peers::{fake_record, http};
-use super::harness::{Daemon, daemon_with_clock, eventually};
+use super::fake_peers::{answering, fake_record, http};
+use super::harness::{Daemon, daemon, daemon_with_clock, eventually};
 
 static SECONDS: AtomicU64 = AtomicU64::new(1);
 
@@ -87,4 +88,23 @@ async fn a_network_change_and_a_sleep_close_connections() {
         daemon.sync.heard_from(daemon.id);
     };
     assert!(closes_all(&recorded, sleep).await, "a connection outlived a sleep");
+}
+
+#[tokio::test]
+async fn what_a_check_finds_is_the_state_of_the_peer() {
+    let refused = "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32001,\"message\":\"no\"}}";
+    let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":0,\
+                \"more_available\":false,\"head_seq\":0,\"floor_seq\":0}}";
+    let address = answering(move |request| {
+        let answer = if request.contains("sync.pull") { page } else { refused };
+        http("application/json", answer)
+    });
+    let daemon = daemon("a").await;
+    let peer = fake_record(address.await);
+    daemon.registry.put(peer.clone()).await.unwrap();
+    let state = async || daemon.sync.status().await[0].state;
+    assert!(eventually(async || state().await == PeerState::InSync).await);
+    // Nothing asks it but the check.
+    daemon.sync.check(&peer).await;
+    assert_eq!(state().await, PeerState::RemovedUs);
 }

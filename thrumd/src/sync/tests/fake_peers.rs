@@ -63,7 +63,7 @@ async fn add_peer(daemon: &Daemon, address: SocketAddr) {
     daemon.registry.put(fake_record(address)).await.unwrap();
 }
 
-pub(super) fn fake_record(address: SocketAddr) -> Peer {
+pub(in crate::sync) fn fake_record(address: SocketAddr) -> Peer {
     Peer {
         daemon_id: crate::ids::daemon(),
         name: "fake".to_owned(),

@@ -139,7 +139,7 @@ fn apply(shared: &Shared, status: Status, update: &BusUpdate) {
     let was_up = matches!(*shared.state.borrow(), State::Up { .. });
     let is_up = matches!(state, State::Up { .. });
     let located = shared.located.lock().clone();
-    let hint = is_up && (!was_up || shared.netmap().suggests_retry(&before, update, &located));
+    let hint = is_up && (!was_up || shared.netmap().suggests_probe(&before, update, &located));
     shared.publish(state);
     if hint {
         shared.hint();

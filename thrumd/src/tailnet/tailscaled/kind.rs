@@ -16,6 +16,7 @@ use super::shared::{Shared, TailscaledConfig};
 use super::state::State;
 use crate::tailnet::error::TailnetError;
 use crate::tailnet::localapi::{ApiError, Client, NodePath, Whois};
+use crate::tailnet::tcp;
 use crate::tailnet::types::{Caller, Connection, Node, Presence, Target};
 
 /// The machine's tailscaled. Clones share one follower, which ends with the last of them.
@@ -170,8 +171,7 @@ impl Tailscaled {
             return self.shared.api().dial(to).await.map_err(ApiError::into_io);
         }
         let stream = from_our_address(&netmap, to).await?;
-        // Requests are small and waited for; Nagle's algorithm would hold them back.
-        stream.set_nodelay(true)?;
+        tcp::set_options(&stream)?;
         Ok(Box::new(stream))
     }
 

@@ -127,10 +127,10 @@ impl NetMap {
         }
     }
 
-    /// Whether a change since `before` suggests trying a peer again: our network or address changed, we
-    /// are connected to the control server again, or one of the `located` nodes came, came back or
-    /// moved. Other nodes of a large tailnet change all the time.
-    pub(super) fn suggests_retry(
+    /// Whether a change since `before` suggests asking peers whether they answer: our network or address
+    /// changed, we are connected to the control server again, or one of the `located` nodes came, went, came
+    /// back or moved. Other nodes of a large tailnet change all the time.
+    pub(super) fn suggests_probe(
         &self,
         before: &Self,
         update: &BusUpdate,
@@ -142,7 +142,7 @@ impl NetMap {
         }
         located.iter().filter_map(|id| self.peers.get(id)).any(|now| {
             let Some(then) = before.peers.get(&now.stable_id) else { return true };
-            (now.online && !then.online)
+            now.online != then.online
                 || (then.expired && !now.expired)
                 || now.addresses != then.addresses
                 || update.back_online.contains(&now.number)

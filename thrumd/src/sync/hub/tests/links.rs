@@ -112,7 +112,7 @@ fn a_person_ends_the_back_off_at_once() {
 #[test]
 fn a_change_of_the_network_ends_the_back_off_at_once() {
     let mut harness = backing_off();
-    assert_eq!(only(pulls(&harness.give(Input::NetworkChanged))).0, peer(1));
+    assert!(pulls(&harness.give(Input::NetworkChanged)).iter().any(|(of, _)| *of == peer(1)));
 }
 
 #[test]
