@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use hyper::http::Extensions;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use thrum_api::DaemonId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -96,16 +98,22 @@ impl Service<Uri> for Connector {
     }
 }
 
+/// Bytes that may come before the head of an answer is complete. Hyper takes any number of informational answers
+/// (1xx) before it, and doesn't yield meanwhile. Some of the body may be read with the head.
+const HEAD_MAX_BYTES: usize = 1024 * 1024;
+
 /// Which connection carried a request.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct PeerConnection {
     pub(super) address: SocketAddr,
     opened: Instant,
+    /// Bytes that came since the request was written; None once the head of its answer is complete.
+    head: Arc<Mutex<Option<usize>>>,
 }
 
 impl PeerConnection {
     fn to(address: SocketAddr) -> Self {
-        Self { address, opened: Instant::now() }
+        Self { address, opened: Instant::now(), head: Arc::new(Mutex::new(Some(0))) }
     }
 
     /// The connection that carries the request, once there is one.
@@ -115,11 +123,36 @@ impl PeerConnection {
         extensions.remove()
     }
 
+    /// A request is being written.
+    fn begin_head(&self) {
+        self.head.lock().get_or_insert(0);
+    }
+
+    /// The head of the answer is complete: what follows is its body, which has its own limit.
+    pub(super) fn end_head(&self) {
+        *self.head.lock() = None;
+    }
+
+    /// Counts bytes that came; an error if they are too many for a head.
+    fn count(&self, bytes: usize) -> io::Result<()> {
+        let Some(count) = &mut *self.head.lock() else { return Ok(()) };
+        *count += bytes;
+        match *count <= HEAD_MAX_BYTES {
+            true => Ok(()),
+            false => Err(io::Error::other(HeadTooLarge)),
+        }
+    }
+
     /// Whether it was opened before this moment and kept since.
     pub(super) fn was_kept_since(&self, moment: Instant) -> bool {
         self.opened < moment
     }
 }
+
+/// The head of an answer does not end.
+#[derive(Debug, thiserror::Error)]
+#[error("the head of its answer has more than {HEAD_MAX_BYTES} bytes")]
+struct HeadTooLarge;
 
 /// A stream to a peer, with the address that it is connected to. It reports that it ended.
 pub(super) struct PeerStream {
@@ -140,7 +173,7 @@ impl PeerStream {
 
 impl Connection for PeerStream {
     fn connected(&self) -> Connected {
-        Connected::new().extra(self.connection)
+        Connected::new().extra(self.connection.clone())
     }
 }
 
@@ -152,10 +185,11 @@ impl AsyncRead for PeerStream {
     ) -> Poll<io::Result<()>> {
         let (before, room) = (buffer.filled().len(), buffer.remaining() > 0);
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
-        if read.is_err() || (room && buffer.filled().len() == before) {
+        let count = buffer.filled().len() - before;
+        if read.is_err() || (room && count == 0) {
             self.report_end();
         }
-        Poll::Ready(read)
+        Poll::Ready(read.and_then(|()| self.connection.count(count)))
     }
 }
 
@@ -165,6 +199,7 @@ impl AsyncWrite for PeerStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.connection.begin_head();
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -173,6 +208,7 @@ impl AsyncWrite for PeerStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.connection.begin_head();
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

@@ -220,16 +220,18 @@ impl Client {
         };
         let connection = PeerConnection::of(&captured);
         let broken = |source: BoxError| {
-            let address = connection.map_or(first, |it| it.address);
+            let address = connection.as_ref().map_or(first, |it| it.address);
+            let connection = connection.clone();
             Failed { error: ClientError::Broken { address, method: M::NAME, source }, connection }
         };
         let response = response.map_err(|error| match dial_error(&error) {
             Some(error) => error.of(to.name()).into(),
             None => broken(error.into()),
         })?;
-        let Some(connection) = connection else {
+        let Some(connection) = &connection else {
             return Err(broken("it arrived over an unknown connection".into()));
         };
+        connection.end_head();
         let address = connection.address;
         let late = || ClientError::Timeout { address, method: M::NAME, after: bounds.idle };
         let status = response.status();
@@ -248,7 +250,7 @@ impl Client {
                 bytes.extend_from_slice(&data);
             }
         }
-        Ok(Exchange { connection, status, bytes: bytes.freeze() })
+        Ok(Exchange { connection: connection.clone(), status, bytes: bytes.freeze() })
     }
 }
 

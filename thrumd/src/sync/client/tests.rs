@@ -225,3 +225,29 @@ fn a_uri_holds_the_addresses() {
     let uri = uri("laptop", &wanted).parse().unwrap();
     assert_eq!(connector::addresses(&uri), wanted);
 }
+
+#[tokio::test]
+async fn an_answer_whose_head_never_ends_is_cut_off() {
+    let informational = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(1000);
+    let header = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(64 * 1024));
+    for flood in [informational, header] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let flooding = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // The request is small enough for one read.
+            assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
+            let mut bytes = 0;
+            while stream.write_all(flood.as_bytes()).await.is_ok() {
+                bytes += flood.len();
+            }
+            bytes
+        });
+        let error = ask(&client(), "flood", &[address]).await.unwrap_err();
+        assert!(matches!(error, ClientError::Broken { .. }), "{error:?}");
+        assert!(error.text().contains("head"), "{}", error.text());
+        // The rest is what the buffers of both sides take.
+        let sent = flooding.await.unwrap();
+        assert!(sent < 64 * 1024 * 1024, "{sent} bytes");
+    }
+}
