@@ -10,6 +10,7 @@ pub(crate) mod file_watch;
 pub(crate) mod held_files;
 pub mod ids;
 pub mod log;
+pub(crate) mod log_rate_limit;
 pub mod peer;
 pub(crate) mod policy;
 pub(crate) mod report;

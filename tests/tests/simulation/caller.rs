@@ -202,7 +202,8 @@ impl World {
             Ok(applied) => self.count(node, applied),
             Err(_) => self.marks.hit("a page was not applied"),
         }
-        self.pull_goes_on(node, operation, |pull| pull.applied(outcome));
+        let ours = self.nodes[node].log.store().head().position.sequence;
+        self.pull_goes_on(node, operation, |pull| pull.applied(outcome, ours));
     }
 
     fn end_pull(&mut self, node: usize, operation: OperationId, result: PullResult) {

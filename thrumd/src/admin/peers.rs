@@ -94,7 +94,7 @@ pub async fn sync(context: &AdminContext, params: PeerSyncParams) -> Result<Empt
         RpcError::new(ErrorCode::REFUSED, "sync is off on this machine")
             .hint("pair with another machine: `thrum peer add`")
     })?;
-    network.sync().sync_now(peer);
+    network.sync().sync_now(peer).await;
     Ok(Empty {})
 }
 

@@ -117,7 +117,7 @@ impl Handler for PeerApi {
             }
         };
         self.policy.let_in(caller);
-        self.sync.heard_from(peer);
+        self.sync.heard_from(peer).await;
         Ok(peer)
     }
 

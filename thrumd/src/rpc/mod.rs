@@ -9,7 +9,6 @@ mod idle_timer;
 mod in_flight;
 mod limits;
 mod listen;
-mod log_rate_limit;
 mod methods;
 mod request;
 mod slots;

@@ -1,5 +1,6 @@
 //! State that connections share, and state that the requests of one connection share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -9,8 +10,8 @@ use tokio_util::task::TaskTracker;
 use super::idle_timer::IdleTimer;
 use super::in_flight::InFlightRequests;
 use super::limits::Limits;
-use super::log_rate_limit::LogRateLimiter;
 use super::slots::{ConnectionSlot, ConnectionSlots};
+use crate::log_rate_limit::LogRateLimiter;
 use crate::tailnet::Caller;
 
 /// The state that all connections share.
@@ -21,7 +22,7 @@ pub(super) struct ServerState<H> {
     pub(super) tasks: TaskTracker,
     pub(super) slots: Arc<ConnectionSlots>,
     pub(super) in_flight: Arc<InFlightRequests>,
-    pub(super) refusal_logs: LogRateLimiter,
+    pub(super) refusal_logs: LogRateLimiter<IpAddr>,
     pub(super) stopping: CancellationToken,
     accept_permits: Arc<Semaphore>,
 }
@@ -46,7 +47,7 @@ impl<H> ServerState<H> {
             tasks: TaskTracker::new(),
             slots: ConnectionSlots::new(limits),
             in_flight: Arc::default(),
-            refusal_logs: LogRateLimiter::default(),
+            refusal_logs: LogRateLimiter::new(1),
             stopping: CancellationToken::new(),
             accept_permits: Arc::new(Semaphore::new(limits.connections + limits.closing)),
         })

@@ -48,8 +48,7 @@ async fn snapshots(shared: &Arc<Shared>, begin: bool) -> BTreeMap<DaemonId, Link
     // The driver may not have seen the last events yet.
     let head = Input::Head(shared.log.head().position.sequence);
     for input in begin.then_some(Input::Drain).into_iter().chain([head]) {
-        // Fails only if the driver has ended.
-        shared.inputs.send(Message::Input(input)).await.unwrap_or_default();
+        shared.post(Message::Input(input)).await;
     }
     shared.snapshots().await.links
 }

@@ -11,12 +11,13 @@ use thrum_api::{DaemonId, Token};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::hub::{Action, Hub, Input, MonotonicTime, Timing};
+use super::hub::{Action, Hub, Input, LinkSnapshot, MonotonicTime, PullReason, PullResult, Timing};
 use super::pairings::KnownTokens;
 use super::shared::{Message, Shared, Snapshots, chain};
 use super::sleep::{self, Sleep};
 use super::{notify, pull};
 use crate::clock;
+use crate::log_rate_limit::LogRateLimiter;
 use crate::tailnet::Presence;
 
 pub(super) struct Driver {
@@ -28,8 +29,12 @@ pub(super) struct Driver {
     /// The start of the scheduler was logged.
     announced: bool,
     tokens: KnownTokens,
+    /// The state of each peer that was contacted.
+    states: BTreeMap<DaemonId, PeerState>,
     /// The state of each peer that was logged last.
     logged: BTreeMap<DaemonId, PeerState>,
+    /// A peer that is lost and found again and again must not fill the log.
+    state_lines: LogRateLimiter<DaemonId>,
     /// Former ids of peers, whose checkpoints were reset.
     former: BTreeSet<DaemonId>,
 }
@@ -48,7 +53,9 @@ impl Driver {
             sleep: Sleep::new(through),
             announced: false,
             tokens: KnownTokens::default(),
+            states: BTreeMap::new(),
             logged: BTreeMap::new(),
+            state_lines: LogRateLimiter::new(2),
             former: BTreeSet::new(),
         }
     }
@@ -137,7 +144,8 @@ impl Driver {
         let peers = self.tokens.update(&self.shared.pairings.settled());
         self.shared.traffic.lock().retain(|peer, _| peers.contains_key(peer));
         self.logged.retain(|peer, _| peers.contains_key(peer));
-        self.shared.peer_states.send_replace(self.logged.clone());
+        self.states.retain(|peer, _| peers.contains_key(peer));
+        self.shared.peer_states.send_replace(self.states.clone());
         self.input(Input::Peers(peers));
         self.forget_former();
     }
@@ -176,19 +184,22 @@ impl Driver {
         for action in self.hub.handle(self.now(), input) {
             self.act(action);
         }
-        if let Some(peer) = about {
-            self.log_state_change(peer);
+        if let Some((peer, snapshot)) = about.and_then(|id| Some((id, self.hub.snapshot(id)?))) {
+            if self.states.insert(peer, snapshot.state) != Some(snapshot.state) {
+                self.shared.peer_states.send_replace(self.states.clone());
+            }
+            self.log_state_change(peer, snapshot);
         }
     }
 
-    /// Logs one line when a peer's state changes.
-    fn log_state_change(&mut self, id: DaemonId) {
-        let Some(snapshot) = self.hub.snapshot(id) else { return };
-        let old = self.logged.insert(id, snapshot.state);
-        if old == Some(snapshot.state) {
+    /// Logs one line when a peer's state is another one than the log says.
+    fn log_state_change(&mut self, id: DaemonId, snapshot: LinkSnapshot) {
+        let old = self.logged.get(&id).copied();
+        // A line that is left out comes with a later input, if the state is still another one then.
+        if old == Some(snapshot.state) || !self.state_lines.allows(id) {
             return;
         }
-        self.shared.peer_states.send_replace(self.logged.clone());
+        self.logged.insert(id, snapshot.state);
         let name = self.shared.registry.get(id);
         let name = name.map_or_else(|| id.to_string(), |peer| self.shared.name_of(&peer));
         let why = snapshot.last_failure.map(|failure| failure.text).unwrap_or_default();
@@ -214,6 +225,11 @@ impl Driver {
         match action {
             Action::Pull { peer, operation, reason } => self.spawn(async move {
                 let result = pull::pull(&shared, peer, reason).await;
+                if reason == PullReason::Startup && matches!(result, PullResult::Done { .. }) {
+                    // Nothing waits for it.
+                    let asking = Arc::clone(&shared);
+                    shared.spawn(async move { pull::fetch_peer_info(&asking, peer).await });
+                }
                 Some(Input::PullFinished { peer, operation, result })
             }),
             Action::Notify { peer, operation, wanted } => {
@@ -263,8 +279,7 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         self.shared.spawn(async move {
             if let Some(input) = work.await {
-                // Fails only if the driver has stopped.
-                shared.inputs.send(Message::Input(input)).await.unwrap_or_default();
+                shared.post(Message::Input(input)).await;
             }
         });
     }

@@ -142,8 +142,8 @@ impl Sync {
     }
 
     /// Ends the back-off of a peer that made an authenticated request.
-    pub fn heard_from(&self, peer: DaemonId) {
-        self.shared.post(Message::Input(Input::RequestReceived(peer)));
+    pub async fn heard_from(&self, peer: DaemonId) {
+        self.shared.post(Message::Input(Input::RequestReceived(peer))).await;
     }
 
     /// Looks up and probes a host, before the person is asked for its code.
@@ -172,8 +172,8 @@ impl Sync {
     }
 
     /// Pulls and notifies now, and ends back-offs. None means every peer.
-    pub fn sync_now(&self, peer: Option<DaemonId>) {
-        self.shared.post(Message::Input(Input::SyncNow(peer)));
+    pub async fn sync_now(&self, peer: Option<DaemonId>) {
+        self.shared.post(Message::Input(Input::SyncNow(peer))).await;
     }
 
     /// The display name of a peer: its name in the tailnet, else the name that it reports.

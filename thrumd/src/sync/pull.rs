@@ -66,9 +66,6 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, reason: PullReason) -> P
     let result = run(shared, &peer, &mut pull, first).await;
     let method = if reason == PullReason::Notified { "sync.notify" } else { "sync.pull" };
     shared.log_synced(method, id, pull.total());
-    if reason == PullReason::Startup && matches!(result, PullResult::Done { .. }) {
-        fetch_peer_info(shared, &peer).await;
-    }
     let mismatch = |is_missing| {
         let now = shared.now();
         let mut reread = false;
@@ -127,7 +124,7 @@ async fn run<'a>(
                 if let Ok(applied) = &applied {
                     shared.count(peer.daemon_id, applied);
                 }
-                pull.applied(applied)
+                pull.applied(applied, shared.log.head().position.sequence)
             }
         };
     }
@@ -190,14 +187,15 @@ async fn apply(
 }
 
 /// Asks a peer for its name and version. Nothing depends on the answer.
-async fn fetch_peer_info(shared: &Shared, peer: &Peer) {
-    let Ok(addresses) = shared.locate(peer).await else { return };
-    let asked = shared.peer_info(Callee::Peer(peer), &addresses).await;
+pub(super) async fn fetch_peer_info(shared: &Shared, id: DaemonId) {
+    let Some(peer) = shared.registry.get(id) else { return };
+    let Ok(addresses) = shared.locate(&peer).await else { return };
+    let asked = shared.peer_info(Callee::Peer(&peer), &addresses).await;
     if let Ok(answer) = asked {
         shared.traffic(peer.daemon_id, |traffic| {
             traffic.round_trip = Some(answer.round_trip);
             traffic.version = Some(answer.result.version);
         });
-        shared.follow_name(peer, &answer.result.name).await;
+        shared.follow_name(&peer, &answer.result.name).await;
     }
 }

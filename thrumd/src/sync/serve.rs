@@ -16,7 +16,7 @@ pub(super) async fn pull(
 ) -> Result<PullPage, RpcError> {
     let (answer, input) = protocol::serve(&shared.log, peer, params).await;
     if let Some(input) = input {
-        shared.post(Message::Input(input));
+        shared.post(Message::Input(input)).await;
     }
     answer
 }
@@ -38,7 +38,7 @@ pub(super) async fn notify(
     shared.count(peer, &received.applied);
     shared.log_synced("sync.notify", peer, &received.applied);
     if let Some(input) = received.input {
-        shared.post(Message::Input(input));
+        shared.post(Message::Input(input)).await;
     }
     received.answer
 }

@@ -25,7 +25,7 @@ use crate::log::{Applied, Log};
 use crate::peer::{Peer, Registry, RegistryError};
 use crate::tailnet::Tailnet;
 
-/// A message to the driver. Its queue is bounded; a sender that finds it full waits in a separate task.
+/// A message to the driver. Its queue is bounded; a sender that finds it full waits.
 pub(super) enum Message {
     /// An input for the hub.
     Input(Input),
@@ -117,21 +117,17 @@ impl Shared {
         })
     }
 
-    /// Sends a message to the driver.
-    pub(super) fn post(self: &Arc<Self>, message: Message) {
-        if let Err(mpsc::error::TrySendError::Full(message)) = self.inputs.try_send(message) {
-            let inputs = self.inputs.clone();
-            self.spawn(async move {
-                // Fails only if the driver has ended, when nothing is left to do.
-                inputs.send(message).await.unwrap_or_default();
-            });
-        }
+    /// Sends a message to the driver. It is in the queue when this returns, so that the messages of one caller keep
+    /// their order, and a peer waits that sends more than the driver takes.
+    pub(super) async fn post(&self, message: Message) {
+        // Fails only if the driver has ended, when nothing is left to do.
+        self.inputs.send(message).await.unwrap_or_default();
     }
 
     /// Closes the connections to all peers, and has each peer asked whether it answers, which opens new ones.
-    pub(super) fn forget_connections(self: &Arc<Self>) {
+    pub(super) async fn forget_connections(&self) {
         self.client.forget_connections();
-        self.post(Message::Input(Input::NetworkChanged));
+        self.post(Message::Input(Input::NetworkChanged)).await;
     }
 
     pub(super) fn traffic(&self, peer: DaemonId, change: impl FnOnce(&mut Traffic)) {
@@ -215,8 +211,8 @@ impl Shared {
     /// Snapshots of the links. When the driver has stopped there are none: then sync is off.
     pub(super) async fn snapshots(&self) -> Snapshots {
         let (answer, snapshots) = oneshot::channel();
-        // Fails only if the driver has ended, which drops the answer.
-        self.inputs.send(Message::Snapshots(answer)).await.unwrap_or_default();
+        // The driver drops the answer if it has ended.
+        self.post(Message::Snapshots(answer)).await;
         snapshots.await.unwrap_or_default()
     }
 

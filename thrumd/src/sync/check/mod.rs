@@ -87,7 +87,7 @@ pub(super) async fn check(shared: &Arc<Shared>, peer: &Peer) -> PeerCheckResult 
         let result = list.failure.take().map_or(Ok(()), Err);
         if answers || result.is_err() {
             let peer = peer.daemon_id;
-            shared.post(Message::Input(Input::Checked { peer, result }));
+            shared.post(Message::Input(Input::Checked { peer, result })).await;
         }
     }
     let checks = list.finish(waiting.then_some("tailnet"));

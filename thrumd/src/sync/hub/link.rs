@@ -57,12 +57,18 @@ impl Link {
                 self.reachability.pairing = *pairing;
             }
             Input::Head(_) => self.notify.check(),
-            Input::RequestReceived(_) | Input::Checked { result: Ok(()), .. } => {
-                if !self.reachability.is_connected() {
+            Input::RequestReceived(_) => {
+                if self.reachability.request_received(context) {
                     self.pull.want(now, PullReason::Retry);
                     self.notify.check();
                 }
-                self.reachability.reached();
+            }
+            Input::Checked { result: Ok(()), .. } => {
+                if !self.reachability.is_connected() {
+                    self.reachability.reached();
+                    self.pull.want(now, PullReason::Retry);
+                    self.notify.check();
+                }
             }
             Input::Checked { result: Err(failure), .. } => self.pull_failed(failure, context),
             Input::ConnectionClosed(_) => {

@@ -22,11 +22,19 @@ pub(super) struct Reachability {
     obstacle: Obstacle,
     /// When the peer was or will be asked last because a connection to it was closed.
     probed_at: Option<MonotonicTime>,
+    /// When a request of the peer last ended a back-off or the wait after a refused token.
+    heard_at: Option<MonotonicTime>,
 }
 
 impl Reachability {
     pub(super) fn new(pairing: PairingState) -> Self {
-        Self { pairing, ever_reached: false, obstacle: Obstacle::None, probed_at: None }
+        Self {
+            pairing,
+            ever_reached: false,
+            obstacle: Obstacle::None,
+            probed_at: None,
+            heard_at: None,
+        }
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -67,6 +75,21 @@ impl Reachability {
     pub(super) fn reached(&mut self) {
         self.obstacle = Obstacle::None;
         self.ever_reached = true;
+    }
+
+    /// The peer made a request. Returns whether that is news: it was not reached before. A peer that calls and can't
+    /// be reached is tried again only so often.
+    pub(super) fn request_received(&mut self, context: &Context<'_>) -> bool {
+        if matches!(self.obstacle, Obstacle::None) {
+            return !std::mem::replace(&mut self.ever_reached, true);
+        }
+        let pause = context.timing.heard_pause;
+        let again = self.heard_at.is_none_or(|at| at + pause <= context.now);
+        if again {
+            self.heard_at = Some(context.now);
+            self.reached();
+        }
+        again
     }
 
     /// A kept connection was closed. Returns when to ask whether the peer still answers: at once, unless it was

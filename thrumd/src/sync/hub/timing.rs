@@ -28,6 +28,8 @@ pub struct Timing {
     pub triangle_wait: Duration,
     /// How often a peer that refuses our token is tried.
     pub refused_retry: Duration,
+    /// How often a request of a peer that can't be reached ends its back-off.
+    pub heard_pause: Duration,
     /// A peer that answers and whose connections are closed all the same is asked why after this again.
     pub probe_pause: Duration,
     /// A peer that stops in the middle of reading our log is notified again after this.
@@ -47,6 +49,7 @@ impl Timing {
             echo_delay: Duration::from_secs(1),
             triangle_wait: Duration::from_millis(250),
             refused_retry: Duration::from_secs(300),
+            heard_pause: Duration::from_secs(5),
             probe_pause: Duration::from_secs(60),
             reading_timeout: Duration::from_secs(30),
             drain_interval: Duration::from_millis(50),

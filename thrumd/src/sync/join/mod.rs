@@ -139,7 +139,7 @@ async fn ask(
     let _lock = shared.pairings.join_lock().await;
     // The token is bound to the node that opened the connection. A kept connection may be from before this
     // machine became another node.
-    shared.forget_connections();
+    shared.forget_connections().await;
     let answer = shared
         .client
         .call::<PairRequest>(Callee::Stranger(typed), &target.addresses, &params, Bounds::SMALL)
@@ -152,7 +152,7 @@ async fn ask(
     shared.pairings.begin_join(paired.id);
     let joined = store_and_confirm(shared, typed, &target, &paired, address).await;
     shared.pairings.end_join(paired.id);
-    shared.post(Message::Peers);
+    shared.post(Message::Peers).await;
     joined
 }
 
@@ -239,7 +239,7 @@ pub(super) async fn remove(
     shared.registry.remove(id).await.map_err(|error| state_file(&error))?;
     let notified =
         matches!(timeout(REMOVAL_NOTICE, notify_removed(shared, &peer, why)).await, Ok(Ok(_)));
-    shared.forget_connections();
+    shared.forget_connections().await;
     shared.pairings.forget_replaced(id);
     shared.log.reset_checkpoint(id).await.map_err(|error| {
         RpcError::new(ErrorCode::STORAGE, format!("{} is removed: {}", peer.name, chain(&error)))

@@ -14,6 +14,12 @@ use super::replica::add;
 use crate::log::{Applied, Batch, Checkpoint};
 use crate::sync::hub::{Failure, PullResult};
 
+/// What a page that brings nothing costs at least of what a pull may pass over.
+const EMPTY_PAGE_COST: u64 = 256;
+/// What a pull may pass over without news beside what this log holds: positions that the peer has lost, and what it
+/// sends again because an origin forked.
+const PASSED_OVER_MAX: u64 = 100_000;
+
 /// The request for the page after a position.
 pub fn request(after: LogPosition, have: Vec<Head>, limit: Option<u32>) -> PullParams {
     PullParams {
@@ -119,6 +125,8 @@ pub struct Pull<P> {
     more: bool,
     failed: Option<PullResult>,
     total: Applied,
+    /// Positions of the peer's log in pages that brought nothing.
+    passed_over: u64,
 }
 
 impl<P> Pull<P> {
@@ -138,6 +146,7 @@ impl<P> Pull<P> {
             more: true,
             failed: None,
             total: Applied::default(),
+            passed_over: 0,
         };
         (pull, Step::Fetch(from.position))
     }
@@ -185,13 +194,28 @@ impl<P> Pull<P> {
         self.failed(end)
     }
 
-    /// The page that was being applied is on disk, or could not be applied.
-    pub fn applied(&mut self, outcome: Result<Applied, Failure>) -> Vec<Step<P>> {
+    /// The page that was being applied is on disk, or could not be applied. `ours`: the end of our log, which is at
+    /// least the number of events that an honest peer leaves out or sends again.
+    pub fn applied(&mut self, outcome: Result<Applied, Failure>, ours: Sequence) -> Vec<Step<P>> {
         let checkpoint = self.applying.take();
         match outcome {
             Ok(applied) => {
                 add(&mut self.total, &applied);
-                self.on_disk = checkpoint.unwrap_or(self.on_disk);
+                let now = checkpoint.unwrap_or(self.on_disk);
+                let before = std::mem::replace(&mut self.on_disk, now);
+                if applied.applied + applied.quarantined == 0 {
+                    let positions = self.on_disk.0.saturating_sub(before.0);
+                    self.passed_over =
+                        self.passed_over.saturating_add(positions.max(EMPTY_PAGE_COST));
+                }
+                // A page that is the last one needs no reason.
+                if self.more && self.passed_over > ours.0.saturating_add(PASSED_OVER_MAX) {
+                    let passed = self.passed_over;
+                    return self.failed(PullResult::Failed(Failure::bad_answer(format!(
+                        "its pages go on and bring nothing: {passed} positions so far, and this log \
+                         ends at {ours}"
+                    ))));
+                }
                 self.next_steps()
             }
             Err(failure) => self.failed(PullResult::Failed(failure)),

@@ -12,6 +12,9 @@ use tokio::net::TcpListener;
 
 use super::fake_peers::{answering, fake_record, http};
 use super::harness::{Daemon, daemon, daemon_with_clock, eventually};
+use crate::sync::QUEUE;
+use crate::sync::hub::Input;
+use crate::sync::shared::Message;
 
 static SECONDS: AtomicU64 = AtomicU64::new(1);
 
@@ -60,16 +63,16 @@ async fn counting_peer(daemon: &Daemon) -> Arc<Recorded> {
 /// Makes a request and waits until it arrived.
 async fn ask(daemon: &Daemon, recorded: &Recorded) {
     let before = recorded.requests.load(Ordering::SeqCst);
-    daemon.sync.sync_now(None);
+    daemon.sync.sync_now(None).await;
     let asked = async || recorded.requests.load(Ordering::SeqCst) > before;
     assert!(eventually(asked).await, "no request came");
 }
 
 /// Whether every connection that is open now is closed once `change` has happened.
-async fn closes_all(recorded: &Recorded, change: impl FnOnce()) -> bool {
+async fn closes_all(recorded: &Recorded, change: impl AsyncFnOnce()) -> bool {
     let before = recorded.open.lock().clone();
     assert!(!before.is_empty(), "nothing is connected");
-    change();
+    change().await;
     eventually(async || recorded.open.lock().is_disjoint(&before)).await
 }
 
@@ -78,14 +81,14 @@ async fn a_network_change_and_a_sleep_close_connections() {
     let daemon = daemon_with_clock("a", clock).await;
     let recorded = counting_peer(&daemon).await;
     ask(&daemon, &recorded).await;
-    let change = || daemon.loopback.change_network();
+    let change = async || daemon.loopback.change_network();
     assert!(closes_all(&recorded, change).await, "a connection outlived a change of the network");
 
     ask(&daemon, &recorded).await;
-    let sleep = || {
+    let sleep = async || {
         SECONDS.fetch_add(3600, Ordering::SeqCst);
         // The sleep is detected with the next input.
-        daemon.sync.heard_from(daemon.id);
+        daemon.sync.heard_from(daemon.id).await;
     };
     assert!(closes_all(&recorded, sleep).await, "a connection outlived a sleep");
 }
@@ -106,5 +109,51 @@ async fn what_a_check_finds_is_the_state_of_the_peer() {
     assert!(eventually(async || state().await == PeerState::InSync).await);
     // Nothing asks it but the check.
     daemon.sync.check(&peer).await;
+    assert_eq!(state().await, PeerState::RemovedUs);
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_say_its_name_and_version_holds_up_no_pull() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let daemon = daemon("a").await;
+    let pulled = Arc::new(AtomicUsize::new(0));
+    let (count, address) = (Arc::clone(&pulled), listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":0,\
+                    \"more_available\":false,\"head_seq\":0,\"floor_seq\":0}}";
+        let answer = http("application/json", page).unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 64 * 1024];
+        while let Ok(read @ 1..) = stream.read(&mut request).await {
+            if !String::from_utf8_lossy(&request[..read]).contains("sync.pull") {
+                break;
+            }
+            count.fetch_add(1, Ordering::SeqCst);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        // Asked for them, on the connection that the pull has left: it answers never, and is not given up before the
+        // pull counts as done.
+        assert_eq!(stream.read(&mut request).await.unwrap_or(0), 0);
+        count.fetch_add(1000, Ordering::SeqCst);
+    });
+    daemon.registry.put(fake_record(address)).await.unwrap();
+    let state = async || daemon.sync.status().await[0].state;
+    assert!(eventually(async || state().await == PeerState::InSync).await);
+    assert_eq!(pulled.load(Ordering::SeqCst), 1, "the question was given up first");
+}
+
+#[tokio::test]
+async fn inputs_keep_their_order_when_the_queue_is_full() {
+    let daemon = daemon("a").await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let peer = fake_record(nobody);
+    daemon.registry.put(peer.clone()).await.unwrap();
+    let state = async || daemon.sync.status().await[0].state;
+    assert!(eventually(async || state().await == PeerState::NeverReached).await);
+    // Nothing else runs on this thread unless these wait.
+    for _ in 0..3 * QUEUE {
+        daemon.sync.heard_from(daemon.id).await;
+    }
+    daemon.sync.shared.post(Message::Input(Input::RemovedByPeer(peer.daemon_id))).await;
     assert_eq!(state().await, PeerState::RemovedUs);
 }

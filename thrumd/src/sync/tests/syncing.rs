@@ -152,7 +152,7 @@ async fn sync_pauses_when_turned_off_and_resumes_when_turned_on() {
     a.reaches(&b, PeerState::Off).await;
     let before = a.sync.counters().notifies_sent;
     a.write(1).await;
-    a.sync.sync_now(None);
+    a.sync.sync_now(None).await;
     assert_eq!(a.sync.status().await[0].state, PeerState::Off);
     assert_eq!(a.sync.counters().notifies_sent, before);
     a.sync.enable();

@@ -52,3 +52,22 @@ fn after_a_change_of_the_network_every_peer_is_asked() {
     let mut harness = Harness::settled(&[peer(1), peer(2)]);
     assert_eq!(pulls(&harness.give(Input::NetworkChanged)).len(), 2);
 }
+
+#[test]
+fn a_peer_that_calls_and_can_t_be_reached_is_tried_only_every_few_seconds() {
+    let mut harness = Harness::settled(&[peer(1)]);
+    let mut asked = 0;
+    // A request every millisecond, for 10 s. Connections to it are refused.
+    for _ in 0..10_000 {
+        let mut actions = harness.give(Input::RequestReceived(peer(1)));
+        if asked == 0 {
+            actions.extend(harness.give(Input::ConnectionClosed(peer(1))));
+        }
+        actions.extend(harness.pass(ms(1)));
+        for (_, operation) in pulls(&actions) {
+            asked += 1;
+            harness.pulled(peer(1), operation, PullResult::Failed(unreachable()));
+        }
+    }
+    assert!((2..=8).contains(&asked), "asked {asked} times");
+}

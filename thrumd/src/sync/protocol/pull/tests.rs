@@ -6,6 +6,9 @@ use crate::log::{Applied, Checkpoint};
 use crate::sync::hub::tests::harness::{peer, position};
 use crate::sync::hub::{Failure, FailureKind, PullResult};
 
+/// The end of our log.
+const OURS: Sequence = Sequence(10_000);
+
 fn begin(position: LogPosition, epoch: Option<Epoch>) -> (Pull<&'static str>, Step<&'static str>) {
     let mut from = Checkpoint::default();
     (from.position, from.epoch) = (position, epoch);
@@ -38,17 +41,20 @@ fn the_next_page_is_asked_for_while_one_is_applied_and_never_a_third() {
     assert_eq!(pull.page(page(&[1, 2], 2, 6), "a"), [apply("a", 2), Step::Fetch(position(2))]);
     // Two pages are in memory: the third waits until the first is on disk.
     assert_eq!(pull.page(page(&[3, 4], 4, 6), "b"), []);
-    assert_eq!(pull.applied(Ok(Applied::default())), [apply("b", 4), Step::Fetch(position(4))]);
-    assert_eq!(pull.applied(Ok(Applied::default())), []);
+    assert_eq!(
+        pull.applied(Ok(Applied::default()), OURS),
+        [apply("b", 4), Step::Fetch(position(4))]
+    );
+    assert_eq!(pull.applied(Ok(Applied::default()), OURS), []);
     assert_eq!(pull.page(page(&[5, 6], 6, 6), "c"), [apply("c", 6)]);
-    assert_eq!(pull.applied(Ok(Applied::default())), [end(6, 6)]);
+    assert_eq!(pull.applied(Ok(Applied::default()), OURS), [end(6, 6)]);
 }
 
 #[test]
 fn an_empty_page_moves_the_checkpoint_over_what_was_left_out() {
     let (mut pull, _) = begin(position(3), None);
     assert_eq!(pull.page(page(&[], 9, 9), "none"), [apply("none", 9)]);
-    assert_eq!(pull.applied(Ok(Applied::default())), [end(9, 9)]);
+    assert_eq!(pull.applied(Ok(Applied::default()), OURS), [end(9, 9)]);
 }
 
 #[test]
@@ -105,7 +111,7 @@ fn pages_applied_before_a_failure_stay_and_later_ones_are_dropped() {
     let (mut pull, _) = begin(LogPosition::START, None);
     pull.page(page(&[1, 2], 2, 6), "a");
     assert_eq!(pull.page(page(&[2, 3], 3, 6), "bad"), []);
-    let steps = pull.applied(Ok(Applied::default()));
+    let steps = pull.applied(Ok(Applied::default()), OURS);
     assert!(matches!(steps[..], [Step::End(PullResult::Failed(_))]), "{steps:?}");
 }
 
@@ -114,7 +120,7 @@ fn a_page_that_can_t_be_applied_ends_the_pull_while_the_next_is_fetched() {
     let (mut pull, _) = begin(LogPosition::START, None);
     pull.page(page(&[1, 2], 2, 6), "a");
     let failure = Failure::local("no space left".to_owned());
-    let steps = pull.applied(Err(failure.clone()));
+    let steps = pull.applied(Err(failure.clone()), OURS);
     assert_eq!(steps, [Step::End(PullResult::Failed(failure))]);
 }
 
@@ -123,7 +129,7 @@ fn another_log_in_the_middle_of_a_pull_ends_it() {
     let (mut pull, _) = begin(LogPosition::START, None);
     pull.page(page(&[1, 2], 2, 6), "a");
     assert_eq!(pull.refused(PullResult::OtherLog), []);
-    assert_eq!(pull.applied(Ok(Applied::default())), [Step::End(PullResult::OtherLog)]);
+    assert_eq!(pull.applied(Ok(Applied::default()), OURS), [Step::End(PullResult::OtherLog)]);
 }
 
 #[test]
@@ -140,4 +146,46 @@ fn a_page_of_another_epoch_is_of_another_log_even_if_its_place_matches() {
     assert_eq!(pull.batch(position(6)).epoch, epoch(2));
     let (mut pull, _) = begin(position(5), None);
     assert_eq!(pull.page(header(2), "first"), [apply("first", 6)]);
+}
+
+/// Pulls pages that advance by `step` and bring `applied`, as many as are taken. Returns how many.
+fn endless(step: u64, applied: &Applied) -> (u64, Option<PullResult>) {
+    let (mut pull, _) = begin(LogPosition::START, None);
+    for pages in 1..=5000 {
+        pull.page(page(&[], pages * step, u64::MAX), "page");
+        for step in pull.applied(Ok(*applied), OURS) {
+            if let Step::End(result) = step {
+                return (pages, Some(result));
+            }
+        }
+    }
+    (5000, None)
+}
+
+#[test]
+fn pages_that_bring_nothing_end_at_what_an_honest_peer_could_leave_out() {
+    for (step, most) in [(1, 500), (20_000, 6), (u64::MAX / 5000, 1)] {
+        let (pages, end) = endless(step, &Applied::default());
+        assert!(pages <= most, "{pages} pages that advance by {step}");
+        let Some(PullResult::Failed(failure)) = end else { panic!("{end:?}") };
+        assert_eq!(failure.kind, FailureKind::BadAnswer);
+    }
+    // As many as the peer has, if each brings something.
+    let news = Applied { applied: 1, ..Applied::default() };
+    assert_eq!(endless(1, &news), (5000, None));
+}
+
+#[test]
+fn all_that_this_log_holds_may_be_left_out() {
+    // 20,000 rows are looked at for each page.
+    let ours = Sequence(10_000_000);
+    let (mut pull, _) = begin(LogPosition::START, None);
+    for pages in 1..=500 {
+        let next = pages * 20_000;
+        let steps = pull.page(page(&[], next, ours.0), "none");
+        assert!(!steps.iter().any(|step| matches!(step, Step::End(_))), "{steps:?}");
+        let steps = pull.applied(Ok(Applied::default()), ours);
+        let ended = steps.iter().find(|step| matches!(step, Step::End(_)));
+        assert_eq!(ended, (pages == 500).then_some(&end(ours.0, ours.0)));
+    }
 }
