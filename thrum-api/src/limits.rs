@@ -48,6 +48,20 @@ pub const EVENT_TYPE_MAX_CHARS: usize = 64;
 pub const RECIPIENTS_MAX: usize = 64;
 /// Maximum duration of a stop of thrumd, in seconds. After that, the service manager kills it.
 pub const STOP_MAX_SECONDS: u64 = 10;
+/// The largest part of a disk that events of peers leave free.
+const DISK_RESERVE_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Bytes of a disk of this size that events of peers leave free: a twentieth, at most 1 GiB. Events that are
+/// written here may use them.
+pub const fn disk_reserve_bytes(total: u64) -> u64 {
+    let share = total / 20;
+    if share < DISK_RESERVE_MAX_BYTES { share } else { DISK_RESERVE_MAX_BYTES }
+}
+
+/// Bytes left on a disk of this size below which a warning comes, before the reserve is reached.
+pub const fn disk_warning_bytes(total: u64) -> u64 {
+    2 * disk_reserve_bytes(total)
+}
 
 const _: () = assert!(PULL_MAX_BYTES >= EVENT_MAX_BYTES);
 const _: () = assert!(NOTIFY_MAX_BYTES >= EVENT_MAX_BYTES);

@@ -8,6 +8,7 @@ use std::path::Path;
 use rusqlite::ErrorCode;
 use rustix::fs::{Access, access, statvfs};
 use rustix::io::Errno;
+use thrum_api::limits::{disk_reserve_bytes, disk_warning_bytes};
 
 /// Less than this left is a full disk for SQLite, which extends its shared memory by 32 KiB.
 const FULL_BELOW_BYTES: u64 = 64 * 1024;
@@ -150,6 +151,52 @@ impl StorageFault {
     }
 }
 
+/// The space on the disk of a directory.
+#[derive(Debug, Clone, Copy)]
+pub struct DiskSpace {
+    /// What this user may still use.
+    pub free: u64,
+    /// Of the whole disk.
+    pub total: u64,
+}
+
+impl DiskSpace {
+    /// That of this directory.
+    ///
+    /// # Errors
+    /// When the system doesn't tell.
+    pub fn of(directory: &Path) -> io::Result<Self> {
+        let stat = statvfs(directory)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Self { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
+    }
+
+    /// Whether events of peers would use what is kept free.
+    pub fn is_in_reserve(&self) -> bool {
+        self.free < disk_reserve_bytes(self.total)
+    }
+
+    /// What a person should know of it: None while there is enough.
+    pub fn warning(&self, directory: &Path) -> Option<String> {
+        let (free, reserve) = (size(self.free), size(disk_reserve_bytes(self.total)));
+        let left = format!("{free} left on the disk of {}", directory.display());
+        if self.is_in_reserve() {
+            Some(format!("{left}: events of peers are refused below {reserve}"))
+        } else if self.free < disk_warning_bytes(self.total) {
+            Some(format!("{left}: below {reserve}, events of peers will be refused"))
+        } else {
+            None
+        }
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes / 1024 {
+        kib @ ..10_240 => format!("{kib} KiB"),
+        kib => format!("{} MiB", kib / 1024),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +231,22 @@ mod tests {
             said.insert(found.text(path), found.next(path));
         }
         assert_eq!(said.len(), 8, "{said:?}");
+    }
+
+    #[test]
+    fn a_share_of_the_disk_is_kept_free_and_told_before_it_is_reached() {
+        const MIB: u64 = 1024 * 1024;
+        let at = |free, total| {
+            let space = DiskSpace { free: free * MIB, total: total * MIB };
+            (space.is_in_reserve(), space.warning(Path::new("/s")))
+        };
+        assert_eq!(at(100_000, 1_000_000), (false, None));
+        assert_eq!(at(11, 100), (false, None));
+        let soon =
+            "9216 KiB left on the disk of /s: below 5120 KiB, events of peers will be refused";
+        assert_eq!(at(9, 100), (false, Some(soon.to_owned())));
+        let now = "1000 MiB left on the disk of /s: events of peers are refused below 1024 MiB";
+        assert_eq!(at(1000, 1_000_000), (true, Some(now.to_owned())));
     }
 
     #[test]

@@ -43,6 +43,15 @@ impl Tmpfs {
         self.folder.path()
     }
 
+    /// As [`Self::fill`], but leaves this many bytes.
+    pub fn fill_but(&self, bytes: u64) -> PathBuf {
+        let path = self.fill();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(length.saturating_sub(bytes)).unwrap();
+        path
+    }
+
     /// Writes a file until nothing more fits. Removing it makes space again.
     pub fn fill(&self) -> PathBuf {
         use std::io::Write as _;

@@ -3,16 +3,18 @@
 use std::process::Stdio;
 
 use rusqlite::Connection;
-use tests::harness::{Client, Daemon, Ran, SHORT, Setup, Tmpfs, eventually, holds, skip};
+use tests::harness::{
+    Client, Daemon, LONG, Ran, SHORT, Setup, Tmpfs, converge, eventually, holds, pair, skip,
+};
 use thrum_api::ErrorCode;
 
-/// Whether `thrum doctor` shows this check as failed.
+/// The state of this check in `thrum doctor`.
 #[track_caller]
-fn doctor_fails(daemon: &Daemon, id: &str) -> bool {
-    let ran = daemon.thrum(&["doctor", "--json"]);
-    let json = ran.json();
+fn doctor_state(daemon: &Daemon, id: &str) -> String {
+    let json = daemon.thrum(&["doctor", "--json"]).json();
     let checks = json["checks"].as_array().unwrap();
-    checks.iter().any(|check| check["id"] == id && check["state"] == "fail")
+    let check = checks.iter().find(|check| check["id"] == id).expect("the check");
+    check["state"].as_str().unwrap().to_owned()
 }
 
 fn send(daemon: &Daemon) -> Ran {
@@ -37,11 +39,11 @@ fn a_locked_database_is_told_from_a_broken_disk_and_ends_with_the_lock() {
     assert!(refused.stderr.contains("lsof "), "{}", refused.stderr);
     assert!(!refused.stderr.contains("disk"), "{}", refused.stderr);
     daemon.thrum(&["status", "--check"]).exits(6);
-    assert!(doctor_fails(&daemon, "log_write"));
+    assert_eq!(doctor_state(&daemon, "log_write"), "fail");
 
     other.execute_batch("ROLLBACK").unwrap();
     daemon.thrum(&["status", "--check"]).exits(0);
-    assert!(!doctor_fails(&daemon, "log_write"));
+    assert_eq!(doctor_state(&daemon, "log_write"), "ok");
     send(&daemon).exits(0);
 }
 
@@ -139,4 +141,40 @@ fn a_start_on_a_read_only_file_system_says_so() {
     let text = refused_start(&daemon);
     assert!(text.contains("read-only") || text.contains("Read-only"), "{text}");
     assert!(text.contains("Hint: see why in the kernel's messages"), "{text}");
+}
+
+#[test]
+fn a_share_of_the_disk_is_kept_free_of_what_peers_send() {
+    let disk = match Tmpfs::mount(40) {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
+    };
+    let laptop = Daemon::start("laptop");
+    let server = Setup::new("server").state_in(disk.path()).start();
+    pair(&laptop, &server);
+    // The reserve is 2 MiB of 40.
+    let filler = disk.fill_but(3 << 20);
+    server.reports("events of peers will be refused").unwrap();
+    assert_eq!(doctor_state(&server, "disk"), "warn");
+    laptop.append(["still stored"]);
+    converge(SHORT, &[&laptop, &server]);
+    std::fs::remove_file(&filler).unwrap();
+
+    disk.fill_but(3 << 19);
+    for n in 0..20 {
+        laptop.append([format!("{n} {}", "x".repeat(100_000))]);
+    }
+    eventually(SHORT, || server.reports("can't store the events of laptop: too little space"));
+    server.reports("events of peers are refused").unwrap();
+    assert_eq!(doctor_state(&server, "disk"), "fail");
+    server.append(["its own messages are still written"]);
+    assert_eq!(server.texts().len(), 2, "none of what the peer sends");
+
+    std::fs::remove_file(filler).unwrap();
+    assert_eq!(converge(LONG, &[&laptop, &server]), 22);
+    eventually(SHORT, || {
+        let checked = server.thrum(&["status", "--check"]);
+        holds(checked.code == Some(0), || server.thrum(&["status"]).stdout)
+    });
+    assert_eq!(doctor_state(&server, "disk"), "ok");
 }

@@ -2,18 +2,13 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use thrum_api::limits::{disk_reserve_bytes, disk_warning_bytes};
 use thrum_api::local::CheckState;
 
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section};
 use super::service;
 use crate::format::{counted, size};
-
-const MIB: u64 = 1024 * 1024;
-/// SQLite needs room for its write-ahead log and for sorting.
-const SPACE_LOW: u64 = 256 * MIB;
-/// Below this, the next large message fails.
-const SPACE_OUT: u64 = 8 * MIB;
 
 /// Checks the state directory and its files.
 pub fn check(context: &CheckContext) -> Vec<Finding> {
@@ -79,26 +74,35 @@ fn mode(path: &Path) -> Result<u32, ErrorKind> {
 
 fn disk(context: &CheckContext, found: &Findings, directory: &Path) -> Finding {
     let id = "disk";
-    if let Some(problem) = context.problem(id) {
-        return found.problem(problem);
-    }
     // Before the first start, only an ancestor of the folder exists.
     let folder = directory.ancestors().find(|folder| folder.exists()).unwrap_or(directory);
-    match rustix::fs::statvfs(folder) {
-        Ok(stat) => {
-            let left = stat.f_bavail.saturating_mul(stat.f_frsize);
-            let text = format!("{} left on the disk of {}", size(left), folder.display());
-            let finding = match left {
-                ..SPACE_OUT => found.fail(id, text).next("df -h"),
-                SPACE_OUT..SPACE_LOW => found.warn(id, text).next("df -h"),
-                _ => found.ok(id, text),
-            };
-            finding.fact(format!("{} left", size(left)))
-        }
+    let stat = match rustix::fs::statvfs(folder) {
+        Ok(stat) => stat,
         Err(error) => {
-            found.skipped(id, format!("can't read the space at {}: {error}", folder.display()))
+            let text = format!("can't read the space at {}: {error}", folder.display());
+            return context
+                .problem(id)
+                .map_or_else(|| found.skipped(id, text), |problem| found.problem(problem));
         }
-    }
+    };
+    let left = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let total = stat.f_blocks.saturating_mul(stat.f_frsize);
+    let text = format!("{} left on the disk of {}", size(left), folder.display());
+    let mut finding = match context.problem(id) {
+        Some(problem) => found.problem(problem),
+        None => found.ok(id, text).next(format!("df -h {}", folder.display())),
+    };
+    finding.check.state = if left < disk_reserve_bytes(total) {
+        CheckState::Fail
+    } else if left < disk_warning_bytes(total) {
+        CheckState::Warn
+    } else if context.problem(id).is_some() {
+        CheckState::Fail
+    } else {
+        finding.check.next = None;
+        CheckState::Ok
+    };
+    finding.fact(format!("{} left", size(left)))
 }
 
 fn log(context: &CheckContext, found: &Findings) -> Finding {

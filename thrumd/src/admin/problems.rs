@@ -6,6 +6,7 @@ use thrum_api::local::{PeerStatus, Problem};
 use super::{AdminContext, Network};
 use crate::config::SyncMode;
 use crate::log::LogStats;
+use crate::storage::StorageFault;
 
 /// Every problem there is now.
 pub async fn problems(
@@ -64,6 +65,11 @@ async fn log_problems(context: &AdminContext, stats: &Result<LogStats, RpcError>
         let message = format!("events can't be written: {}", failure.message);
         let (id, next) = (failure.fault.check(), failure.next.as_deref());
         problems.push(Problem::new(id, message, Some(failure.since), next));
+    } else if let Some(warning) =
+        context.log.space().and_then(|space| space.warning(context.log.directory()))
+    {
+        let next = StorageFault::Full.next(&context.log.directory().join("log.db"));
+        problems.push(Problem::new("disk", warning, None, Some(&next)));
     }
     problems
 }

@@ -101,6 +101,14 @@ pub enum LogError {
         #[source]
         source: SqliteError,
     },
+    /// Too little space is left for events of peers.
+    #[error("too little space: {warning}")]
+    Reserve {
+        /// The database.
+        path: PathBuf,
+        /// How much is left.
+        warning: String,
+    },
     /// A file was removed or replaced under the daemon: nothing is written until that is mended.
     #[error("nothing is written: {0}")]
     FilesChanged(ChangedFile),
@@ -167,6 +175,7 @@ impl LogError {
             | Self::NewerSchema { .. }
             | Self::Migrate { .. }
             | Self::Storage { .. }
+            | Self::Reserve { .. }
             | Self::Died { .. } => LogErrorKind::Storage,
             Self::FilesChanged(_) => LogErrorKind::FilesChanged,
             Self::Stopping => LogErrorKind::Stopping,
@@ -188,6 +197,7 @@ impl LogError {
             Self::Storage { path, .. } | Self::File { path, .. } => {
                 self.fault().map(|fault| fault.next(path))
             }
+            Self::Reserve { path, .. } => Some(StorageFault::Full.next(path)),
             Self::FilesChanged(changed) => Some(changed.next()),
             _ => None,
         }

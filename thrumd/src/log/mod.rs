@@ -5,6 +5,7 @@
 
 mod append;
 mod apply;
+mod availability;
 pub(crate) mod column;
 mod damage;
 mod environment;
@@ -33,12 +34,11 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use thrum_api::local::{Appended, EventListParams, EventListResult};
-use thrum_api::{DaemonId, Draft, Head, LogPosition, Timestamp};
+use thrum_api::{DaemonId, Draft, Head, LogPosition};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use environment::Environment;
@@ -47,38 +47,17 @@ pub(crate) use error::LogErrorKind;
 pub use incoming::Incoming;
 pub(crate) use lock::Lock;
 pub use store::LogStore;
-pub(crate) use types::LogStats;
 pub use types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
+pub(crate) use types::{LogStats, WriteFailure};
 
 use crate::held_files::HeldFiles;
 use crate::report::Chain;
-use crate::storage::StorageFault;
 
 use error::Failed;
 use lookup::ReadResult;
 use readers::Readers;
 use transaction::WriteTransaction;
 use writer::{ClosureTask, Job, Priority, Writer};
-
-/// The action of an empty transaction, which proves only that the writer answers and gets its lock.
-const PULSE: &str = "begin a transaction";
-/// The action of the smallest transaction that writes.
-const TOUCH: &str = "write to the log";
-/// How long `status` waits for the answer to whether the log can be written. SQLite waits 2 s for a lock.
-const PROBE_LIMIT: Duration = Duration::from_secs(5);
-
-/// Why writes to the log fail.
-#[derive(Debug, Clone)]
-pub(crate) struct WriteFailure {
-    /// When the first of them failed.
-    pub since: Timestamp,
-    /// The error of the last one.
-    pub message: String,
-    /// What is wrong.
-    pub fault: StorageFault,
-    /// What a person can do.
-    pub next: Option<String>,
-}
 
 /// The log. Clones share it. Every call that can fail does so when the disk fails or the log is closed;
 /// other reasons are in its documentation.
@@ -212,8 +191,15 @@ impl Log {
     /// or has the id of another one, goes to quarantine and doesn't stop the rest.
     ///
     /// # Errors
-    /// When the disk fails; then nothing of the batch is stored.
+    /// When the disk fails or has little space left; then nothing of the batch is stored.
     pub async fn apply(&self, batch: Batch) -> Result<Applied, LogError> {
+        // Once a page. What a peer sends must not take the space of what is written here.
+        if let Some(space) =
+            self.space().filter(|space| !batch.events.is_empty() && space.is_in_reserve())
+        {
+            let warning = space.warning(self.directory()).unwrap_or_default();
+            return Err(LogError::Reserve { path: self.inner.path.clone(), warning });
+        }
         let bytes = batch.events.iter().map(|event| event.bytes.get().len()).sum();
         let work = move |write: &mut WriteTransaction<'_>| Ok(apply::apply(write, &batch)?);
         self.write(Priority::Peer, "store a peer's events", bytes, work).await
@@ -288,36 +274,6 @@ impl Log {
         self.inner.readers.read("read the figures of the log", read).await
     }
 
-    /// Waits for an empty job of the writer thread: proof that it works (watchdog). A disk that fails does
-    /// not end the thread.
-    ///
-    /// # Errors
-    /// When the writer has ended.
-    pub async fn pulse(&self) -> Result<(), LogError> {
-        match self.write(Priority::Local, PULSE, 0, |_: &mut WriteTransaction<'_>| Ok(())).await {
-            Err(error @ (LogError::Died { .. } | LogError::Stopping)) => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
-
-    /// Why the log can't be written now; None if it can. After a failed write a small one is tried: an empty
-    /// transaction would not notice a full disk.
-    pub async fn write_failure(&self) -> Option<WriteFailure> {
-        let probe = async {
-            if self.inner.failure.lock().is_none() {
-                return self.pulse().await;
-            }
-            let touch = |write: &mut WriteTransaction<'_>| {
-                write.state.meta_mut();
-                Ok(())
-            };
-            self.write(Priority::Local, TOUCH, 0, touch).await
-        };
-        // What failed is in `failure`. A disk that hangs must not make `status` hang.
-        let _in_time = tokio::time::timeout(PROBE_LIMIT, probe).await;
-        self.inner.failure.lock().clone()
-    }
-
     /// Writes what is queued, checkpoints the WAL and ends the writer thread. The second call does
     /// nothing.
     ///
@@ -378,20 +334,5 @@ impl Log {
         let outcome = answer.await.map_err(|_| LogError::Died { thread: "writer" })?;
         self.note(action, &outcome);
         outcome
-    }
-
-    /// Remembers whether writes fail, for `status`.
-    fn note<T>(&self, action: &'static str, outcome: &Result<T, LogError>) {
-        let mut failure = self.inner.failure.lock();
-        match outcome {
-            Ok(_) if action != PULSE => *failure = None,
-            Ok(_) => {}
-            Err(error) => {
-                let Some(fault) = error.fault() else { return };
-                let since = failure.take().map_or_else(crate::clock::now, |before| before.since);
-                let (message, next) = (error.to_string(), error.next());
-                *failure = Some(WriteFailure { since, message, fault, next });
-            }
-        }
     }
 }

@@ -25,6 +25,7 @@ use thrum_api::{
 use super::types::Page;
 use super::*;
 use crate::ids;
+use crate::storage::StorageFault;
 
 /// A daemon's log in its own directory.
 pub(super) struct World {

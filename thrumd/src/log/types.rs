@@ -3,6 +3,7 @@
 use thrum_api::{DaemonId, Epoch, Head, LogPosition, Origin, Sequence, SequencedEvent, Timestamp};
 
 use super::incoming::Incoming;
+use crate::storage::StorageFault;
 
 /// The end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,4 +127,17 @@ pub struct LogStats {
     pub size_bytes: u64,
     /// Entries in quarantine: at most 1000 of what peers sent, and every damaged row.
     pub quarantined: u64,
+}
+
+/// Why writes to the log fail.
+#[derive(Debug, Clone)]
+pub(crate) struct WriteFailure {
+    /// When the first of them failed.
+    pub since: Timestamp,
+    /// The error of the last one.
+    pub message: String,
+    /// What is wrong.
+    pub fault: StorageFault,
+    /// What a person can do.
+    pub next: Option<String>,
 }

@@ -1,0 +1,74 @@
+//! Whether the log can be written, for `status` and the watchdog.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::transaction::WriteTransaction;
+use super::types::WriteFailure;
+use super::writer::Priority;
+use super::{Log, LogError};
+use crate::storage::DiskSpace;
+
+/// The action of an empty transaction, which proves only that the writer answers and gets its lock.
+const PULSE: &str = "begin a transaction";
+/// The action of the smallest transaction that writes.
+const TOUCH: &str = "write to the log";
+/// How long `status` waits for the answer to whether the log can be written. SQLite waits 2 s for a lock.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+impl Log {
+    /// The state directory.
+    pub fn directory(&self) -> &Path {
+        self.inner.path.parent().unwrap_or(&self.inner.path)
+    }
+
+    /// The space on its disk, if the system tells.
+    pub fn space(&self) -> Option<DiskSpace> {
+        DiskSpace::of(self.directory()).ok()
+    }
+
+    /// Waits for an empty job of the writer thread: proof that it works (watchdog). A disk that fails does
+    /// not end the thread.
+    ///
+    /// # Errors
+    /// When the writer has ended.
+    pub async fn pulse(&self) -> Result<(), LogError> {
+        match self.write(Priority::Local, PULSE, 0, |_: &mut WriteTransaction<'_>| Ok(())).await {
+            Err(error @ (LogError::Died { .. } | LogError::Stopping)) => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Why the log can't be written now; None if it can. After a failed write a small one is tried: an empty
+    /// transaction would not notice a full disk.
+    pub async fn write_failure(&self) -> Option<WriteFailure> {
+        let probe = async {
+            if self.inner.failure.lock().is_none() {
+                return self.pulse().await;
+            }
+            let touch = |write: &mut WriteTransaction<'_>| {
+                write.state.meta_mut();
+                Ok(())
+            };
+            self.write(Priority::Local, TOUCH, 0, touch).await
+        };
+        // What failed is in `failure`. A disk that hangs must not make `status` hang.
+        let _in_time = tokio::time::timeout(PROBE_LIMIT, probe).await;
+        self.inner.failure.lock().clone()
+    }
+
+    /// Remembers whether writes fail, for `status`.
+    pub(super) fn note<T>(&self, action: &'static str, outcome: &Result<T, LogError>) {
+        let mut failure = self.inner.failure.lock();
+        match outcome {
+            Ok(_) if action != PULSE => *failure = None,
+            Ok(_) => {}
+            Err(error) => {
+                let Some(fault) = error.fault() else { return };
+                let since = failure.take().map_or_else(crate::clock::now, |before| before.since);
+                let (message, next) = (error.to_string(), error.next());
+                *failure = Some(WriteFailure { since, message, fault, next });
+            }
+        }
+    }
+}
