@@ -91,6 +91,12 @@ fn a_daemon_without_its_socket_is_not_called_stopped() {
         (&first["id"], &first["next"]),
         (&"socket_found".into(), &"thrum daemon restart".into())
     );
+    // What was not checked names a check that is broken itself.
+    let state_of =
+        |id: &str| checks.iter().find(|check| check["id"] == id).unwrap()["state"].clone();
+    for because in checks.iter().filter_map(|check| check["because"].as_str()) {
+        assert_ne!(state_of(because), "ok", "{because}");
+    }
     process::signal(daemon.pid(), Signal::CONT);
     answers(&client);
     client.run(&["doctor"]).exits(0);

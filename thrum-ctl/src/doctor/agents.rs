@@ -8,7 +8,7 @@ use crate::project::Project;
 pub fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Agents);
     found.add(match &context.daemon {
-        Err(_) => found.because("agents", super::service::PROCESS, "not checked"),
+        Err(_) => found.because("agents", super::service::unasked(context), "not checked"),
         Ok(daemon) => match &daemon.agents {
             Ok(list) => {
                 let text = counted(list.agents.len(), "agent");

@@ -41,7 +41,7 @@ fn built_ms() -> Option<i64> {
 fn newest(context: &CheckContext, found: &Findings, now: Timestamp) -> Finding {
     let id = "clock_events";
     let Ok(daemon) = &context.daemon else {
-        return found.because(id, super::service::PROCESS, "not checked");
+        return found.because(id, super::service::unasked(context), "not checked");
     };
     let events = daemon.newest.as_ref().map(|list| list.events.as_slice()).unwrap_or_default();
     let Some(event) = events.last() else {

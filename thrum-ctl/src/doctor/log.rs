@@ -33,7 +33,9 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
 /// The problem with this id, if thrumd reports it.
 fn of_problem(context: &CheckContext, found: &Findings, id: &str, fine: &str) -> Finding {
     match context.problem(id) {
-        _ if context.status().is_none() => found.because(id, service::PROCESS, "not checked"),
+        _ if context.status().is_none() => {
+            found.because(id, service::unasked(context), "not checked")
+        }
         None => found.ok(id, fine),
         Some(problem) => {
             let mut finding = found.problem(problem);

@@ -27,8 +27,8 @@ const CHECK_LIMIT: Duration = Duration::from_secs(45);
 pub async fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Peers);
     let Ok(daemon) = &context.daemon else {
-        found.add(found.because("pairing", service::PROCESS, "not checked"));
-        found.add(found.because("peers", service::PROCESS, "not checked"));
+        found.add(found.because("pairing", service::unasked(context), "not checked"));
+        found.add(found.because("peers", service::unasked(context), "not checked"));
         return found.all;
     };
     found.add(pairing(daemon, &found));

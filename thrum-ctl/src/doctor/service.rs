@@ -135,6 +135,16 @@ pub fn process(context: &CheckContext) -> Process {
     }
 }
 
+/// The check that says why the daemon was not asked.
+pub fn unasked(context: &CheckContext) -> &'static str {
+    match (&context.daemon, process(context)) {
+        (Err(Error::NotListening { .. }), _) => "socket_found",
+        (Err(Error::NotPermitted { .. }), _) => "socket_permission",
+        (Err(_), Process::Unresponsive(_) | Process::Hidden) => "socket_answers",
+        _ => PROCESS,
+    }
+}
+
 fn process_finding(context: &CheckContext, found: &Findings, cause: Option<&str>) -> Finding {
     let start = context.owner().how_to_start().trim_start_matches("start it: ");
     match process(context) {
@@ -177,7 +187,7 @@ fn process_finding(context: &CheckContext, found: &Findings, cause: Option<&str>
 fn version(context: &CheckContext, found: &Findings) -> Finding {
     let (id, ours) = ("service_version", env!("CARGO_PKG_VERSION"));
     let Ok(daemon) = &context.daemon else {
-        return found.because(id, PROCESS, "not checked");
+        return found.because(id, unasked(context), "not checked");
     };
     let theirs = &daemon.health.version;
     let finding = match &daemon.status {

@@ -80,7 +80,7 @@ fn allowed(context: &CheckContext, found: &Findings) -> Finding {
         return found.problem(problem);
     }
     match context.status() {
-        None => found.because(id, service::PROCESS, "not checked"),
+        None => found.because(id, service::unasked(context), "not checked"),
         Some(status) if status.sync.enabled => found.ok(id, "sync is on").fact("on"),
         Some(status) => {
             let text = format!("sync is {}", status.tailnet.state);
@@ -185,7 +185,7 @@ async fn of_tailscaled(found: &Findings, settings: &TailnetSettings) -> [Finding
 fn up(context: &CheckContext, found: &Findings) -> Finding {
     let id = "tailnet_up";
     let Some(status) = context.status() else {
-        return found.because(id, service::PROCESS, "not checked");
+        return found.because(id, service::unasked(context), "not checked");
     };
     if let Some(problem) = context.problem(id) {
         return found.problem(problem);
@@ -218,7 +218,7 @@ fn exposure(context: &CheckContext, found: &Findings, settings: &TailnetSettings
     }
     match context.status() {
         // The private tailscaled ends with thrumd.
-        None => found.because(id, service::PROCESS, "not checked"),
+        None => found.because(id, service::unasked(context), "not checked"),
         Some(status) => match &status.tailnet.warning {
             Some(warning) => found.warn(id, warning.as_str()).next("see docs/security.md"),
             None => ok,
