@@ -33,6 +33,13 @@ pub fn command() -> Command {
             "reset-identity",
             "Take a new identity, after the state directory was copied here from another machine",
         ));
+    for (name, help) in [
+        ("plan-restore", "Check a backup and print as JSON what restoring it would do"),
+        ("restore", "Restore a backup; the present log is kept under another name"),
+    ] {
+        let file = Arg::new(name).long(name).value_name("FILE");
+        command = command.arg(file.value_parser(clap::value_parser!(PathBuf)).help(help));
+    }
     for setting in SETTINGS {
         let Some(flag) = setting.flag else { continue };
         let default = match setting.fallback {

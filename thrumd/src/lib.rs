@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod agents;
 pub(crate) mod backoff;
+pub(crate) mod backup;
 pub mod cli;
 pub(crate) mod clock;
 pub mod config;

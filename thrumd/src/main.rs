@@ -57,8 +57,13 @@ fn main() -> ExitCode {
     let state_dir = config.state_dir.clone();
     service::log_to_stderr(&config.log);
     service::exit_on_panic();
+    let file = |name| matches.get_one::<PathBuf>(name);
     let ended = if matches.get_flag("reset-identity") {
         service::reset_identity(&config).map(|told| print(told.as_bytes()))
+    } else if let Some(file) = file("plan-restore") {
+        service::plan_restore(&config, file).map(|told| print(told.as_bytes()))
+    } else if let Some(file) = file("restore") {
+        service::restore(&config, file).map(|told| print(told.as_bytes()))
     } else {
         let reload = Reload::new(layers, Box::new(move || self::layers(&matches)));
         service::run(config, reload).map(|()| ExitCode::SUCCESS)

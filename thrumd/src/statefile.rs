@@ -170,7 +170,7 @@ impl StateFile {
             .mode(OWNER_ONLY)
             .open(&temporary)
             .and_then(|mut file| {
-                self.give_to_owner(&file)?;
+                give_to_owner(&self.path, &file)?;
                 file.write_all(contents)?;
                 file.sync_all()
             })
@@ -224,16 +224,6 @@ impl StateFile {
         Ok(aside)
     }
 
-    /// What root writes in a service's directory (`sudo thrum daemon reset-identity`) is the
-    /// service's to read.
-    fn give_to_owner(&self, file: &File) -> io::Result<()> {
-        let Some(dir) = self.path.parent().filter(|_| rustix::process::geteuid().is_root()) else {
-            return Ok(());
-        };
-        let owner = fs::metadata(dir)?;
-        fchown(file, Some(owner.uid()), Some(owner.gid()))
-    }
-
     fn beside(&self, suffix: &str) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
         path.push(".");
@@ -252,6 +242,19 @@ impl StateFile {
         };
         synced.map_err(|cause| StateFileError::Unsynced { path: directory.to_owned(), cause })
     }
+}
+
+/// Gives a file to the owner of its directory: what root writes in a service's directory (`sudo thrum daemon
+/// reset-identity`) is the service's to read.
+///
+/// # Errors
+/// When its owner can't be changed.
+pub fn give_to_owner(path: &Path, file: &File) -> io::Result<()> {
+    let Some(dir) = path.parent().filter(|_| rustix::process::geteuid().is_root()) else {
+        return Ok(());
+    };
+    let owner = fs::metadata(dir)?;
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// Removes a file; it may be gone already.

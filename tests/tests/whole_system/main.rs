@@ -8,6 +8,7 @@
     reason = "this is test code: a failure is a panic that says what happened"
 )]
 
+mod backup;
 mod client;
 mod client_reads;
 mod client_words;

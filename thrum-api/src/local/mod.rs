@@ -1,8 +1,9 @@
 //! The local interface: the methods for `thrum` and other programs on this machine, over a Unix socket.
 //!
 //! `POST /rpc` takes one JSON-RPC request; `GET /events?after=N` streams events as server-sent
-//! events; `GET /metrics` is for Prometheus.
+//! events; `GET /backup` returns a backup as one file; `GET /metrics` is for Prometheus.
 
+mod backup;
 mod check;
 mod events;
 mod messages;
@@ -10,6 +11,7 @@ mod peers;
 mod problem;
 mod service;
 
+pub use backup::*;
 pub use check::*;
 pub use events::*;
 pub use messages::*;

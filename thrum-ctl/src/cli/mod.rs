@@ -1,5 +1,6 @@
 //! The command line: arguments, options, help.
 
+mod backup;
 mod daemon;
 mod dashes;
 mod generate;
@@ -16,6 +17,7 @@ use clap_complete::engine::ArgValueCandidates;
 use crate::candidates;
 use crate::printer::{Color, OutputOptions};
 
+pub use backup::{BackupArgs, RestoreArgs};
 pub use daemon::{ConfirmArgs, DaemonCommand, DemoArgs, DoctorArgs, LogsArgs, StatusArgs};
 pub use generate::{GenerateCommand, Shell};
 pub use messages::{AgentsArgs, EventsArgs, InboxArgs, SendArgs, WaitArgs};
@@ -141,6 +143,16 @@ pub enum Command {
         thrum events --after 0 --type message.sent\n  \
         thrum events --project NAME        events of one project, as with THRUM_PROJECT")]
     Events(EventsArgs),
+    /// Write a backup of everything that this machine's thrumd keeps; it may run
+    #[command(before_help = "Examples:\n  \
+        thrum backup thrum.backup            the log, the identity, the peers and their tokens\n  \
+        thrum backup - | ssh nas 'cat >b'    to stdout")]
+    Backup(BackupArgs),
+    /// Put a backup in the place of what thrumd keeps; thrumd must be stopped
+    #[command(before_help = "Examples:\n  \
+        thrum restore thrum.backup --dry-run    check it and show what would change\n  \
+        thrum restore thrum.backup              the present log is kept under another name")]
+    Restore(RestoreArgs),
     /// Pair with other machines and manage peers
     #[command(
         subcommand,

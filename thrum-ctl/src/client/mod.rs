@@ -1,5 +1,6 @@
 //! Calls to `thrumd` over its Unix socket.
 
+mod backup;
 mod connect;
 mod responsiveness;
 mod stream;
@@ -22,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::error::Error;
 use crate::printer::Notice;
+pub use backup::Received;
 use responsiveness::ResponsivenessWatch;
 
 /// How often to send a request that no daemon has read. Each restart of thrumd may lose one.

@@ -1,6 +1,7 @@
 //! The implementations of the commands.
 
 mod agents;
+mod backup;
 mod daemon;
 mod doctor;
 mod events;
@@ -15,6 +16,7 @@ mod policy;
 mod read_marks;
 mod reconnect;
 mod reset;
+mod restore;
 mod send;
 mod start;
 mod status;
@@ -49,6 +51,8 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
         Some(Command::Events(args)) => {
             or_interrupted(while_read(events::run(&args, context))).await?
         }
+        Some(Command::Backup(args)) => or_interrupted(backup::run(&args, context)).await?,
+        Some(Command::Restore(args)) => or_interrupted(restore::run(&args, context)).await?,
         Some(Command::Demo(args)) => return demo::run(&args, context).await,
         Some(Command::Generate(command)) => generate::run(&command, context)?,
         Some(Command::Peer(command)) => match command {

@@ -7,7 +7,8 @@ use std::path::Path;
 #[error("{text}")]
 pub struct ExitOutput {
     text: String,
-    pub(super) hint: Option<String>,
+    /// What it said to do next.
+    pub hint: Option<String>,
 }
 
 impl ExitOutput {

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -97,7 +97,21 @@ async fn first_byte(stream: &UnixStream) {
     {}
 }
 
+/// The user of a connection's program, as the system tells. None if it can't.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller(Option<u32>);
+
+impl Caller {
+    /// Whether the program runs as root or as this daemon's own user.
+    pub(super) fn owns_state(self) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        self.0.is_some_and(|user| user == 0 || user == own)
+    }
+}
+
 async fn serve_connection(stream: UnixStream, router: Router, stop: CancellationToken) {
+    let caller = Caller(stream.peer_cred().ok().map(|program| program.uid()));
+    let router = router.layer(Extension(caller));
     let late = async {
         stop.cancelled().await;
         tokio::time::sleep(FIRST_BYTE).await;

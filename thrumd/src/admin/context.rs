@@ -13,7 +13,7 @@ use super::network::Network;
 use crate::agents::Agents;
 use crate::config::Config;
 use crate::log::Log;
-use crate::peer::{Pairing, Peer, Registry};
+use crate::peer::{Identity, Pairing, Peer, Registry};
 
 /// The parts of the daemon that the local API works with.
 pub struct AdminContext {
@@ -26,6 +26,10 @@ pub struct AdminContext {
     pub started: Instant,
     /// The state directory came from another machine, so this daemon must not sync.
     pub foreign: bool,
+    /// The identity, for backups.
+    pub identity: Identity,
+    /// Held while a backup is made.
+    pub backing_up: tokio::sync::Mutex<()>,
     /// The event log.
     pub log: Log,
     /// Messages and agents.

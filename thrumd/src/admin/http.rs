@@ -1,20 +1,21 @@
-//! The three HTTP paths of the local API.
+//! The HTTP paths of the local API.
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use thrum_api::limits::LOCAL_BODY_MAX_BYTES;
 use thrum_api::{ErrorCode, RpcError, envelope};
 use tokio_util::sync::CancellationToken;
 
+use super::connections::Caller;
 use super::events::Follower;
-use super::{AdminContext, LocalSocket, connections, dispatch, metrics, query};
+use super::{AdminContext, LocalSocket, backup, connections, dispatch, metrics, query};
 
 /// Serves the socket until the daemon stops, and then the requests under way. The socket file is gone
 /// when it returns.
@@ -22,6 +23,7 @@ pub async fn serve(context: Arc<AdminContext>, socket: LocalSocket) {
     let router = Router::new()
         .route("/rpc", post(rpc))
         .route("/events", get(follow))
+        .route("/backup", get(back_up))
         .route("/metrics", get(prometheus))
         .with_state(context.clone());
     connections::serve(socket, router, &context.stop).await;
@@ -83,6 +85,16 @@ async fn follow(State(context): State<Arc<AdminContext>>, RawQuery(query): RawQu
             (kind, Body::from_stream(follower.into_stream())).into_response()
         }
         Err((status, error)) => failed(status, &error),
+    }
+}
+
+async fn back_up(
+    State(context): State<Arc<AdminContext>>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
+    match backup::make(&context, caller).await {
+        Ok(backup) => backup::response(backup),
+        Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error),
     }
 }
 

@@ -7,6 +7,7 @@ mod digest;
 mod error;
 mod follow;
 mod inbox;
+mod marks;
 mod schema;
 mod send;
 mod store;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use thrum_api::local::{
     Agent, AgentListParams, Appended, InboxParams, InboxResult, MarkReadParams, MessageSendParams,
     MessageSendResult, WaitParams, WaitResult,
@@ -29,6 +31,8 @@ use tokio::task::JoinHandle;
 pub use self::error::AgentsError;
 use self::follow::{Follower, FollowerSignals, Progress};
 use self::inbox::InboxQuery;
+pub use self::marks::{BACKUP_TABLE, restore_read_marks};
+pub use self::schema::FILE;
 use self::send::OutgoingMessage;
 use self::store::{Store, Worker};
 use crate::held_files::HeldFiles;
@@ -76,7 +80,7 @@ impl Agents {
     /// # Errors
     /// When the file can't be opened or the thread can't be started.
     pub fn open(state_dir: &Path, log: Log, former: Vec<DaemonId>) -> Result<Self, AgentsError> {
-        let store = Store::open(state_dir.join("views.db"), log.daemon(), former)?;
+        let store = Store::open(state_dir.join(FILE), log.daemon(), former)?;
         let files = store.files.clone();
         let (worker, thread) = Worker::start(store)?;
         let (sender, progress) = watch::channel(Progress::default());
@@ -203,6 +207,14 @@ impl Agents {
         }
         self.digested(self.inner.log.head().position.sequence).await?;
         self.call(move |store| store.agents(params.project.as_deref())).await
+    }
+
+    /// Copies which messages were read into a backup, which has the table for them.
+    ///
+    /// # Errors
+    /// When a database can't be read or written.
+    pub async fn copy_read_marks(&self, mut to: Connection) -> Result<Connection, AgentsError> {
+        self.call(move |store| marks::copy(&store.connection, &mut to).map(|()| to)).await
     }
 
     /// Stops following the log. Calls that wait end with [`AgentsError::Stopping`].

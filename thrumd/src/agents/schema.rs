@@ -24,6 +24,8 @@ const KEPT: &str = "CREATE TABLE IF NOT EXISTS read_marks (
     PRIMARY KEY (agent, event_id)
 ) STRICT, WITHOUT ROWID;";
 
+/// The file in the state directory.
+pub const FILE: &str = "views.db";
 /// Suffixes of SQLite's files.
 const FILES: [&str; 3] = ["", "-wal", "-shm"];
 

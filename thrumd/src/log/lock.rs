@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::error::LogError;
 use crate::held_files::HeldFiles;
+use crate::statefile::give_to_owner;
 
 const LOCK_FILE: &str = "thrumd.lock";
 
@@ -40,6 +41,7 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(failed("open the lock file"))?;
+        give_to_owner(&path, &file).map_err(failed("give to its owner"))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

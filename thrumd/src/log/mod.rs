@@ -6,7 +6,9 @@
 mod append;
 mod apply;
 mod availability;
+mod check;
 pub(crate) mod column;
+mod copy;
 mod damage;
 mod environment;
 mod error;
@@ -41,11 +43,13 @@ use thrum_api::local::{Appended, EventListParams, EventListResult};
 use thrum_api::{DaemonId, Draft, Head, LogPosition};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use check::{check, malformed};
 pub use environment::Environment;
 pub use error::LogError;
 pub(crate) use error::LogErrorKind;
 pub use incoming::Incoming;
 pub(crate) use lock::Lock;
+pub(crate) use schema::{DATABASE, SCHEMA_VERSION};
 pub use store::LogStore;
 pub use types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
 pub(crate) use types::{LogStats, WriteFailure};
@@ -130,9 +134,6 @@ impl Log {
                 source,
             })?;
         let readers = Arc::new(Readers::new(path.clone(), files.clone()));
-        let writer = Mutex::new(Some(thread));
-        let damaged_rows = watch::Sender::new(());
-        let failure = Mutex::default();
         let inner = Arc::new(Inner {
             daemon,
             path,
@@ -140,9 +141,9 @@ impl Log {
             jobs,
             head,
             readers,
-            damaged_rows,
-            failure,
-            writer,
+            damaged_rows: watch::Sender::new(()),
+            failure: Mutex::default(),
+            writer: Mutex::new(Some(thread)),
         });
         Ok((Self { inner }, expected && !is_there))
     }

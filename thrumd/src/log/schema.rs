@@ -10,7 +10,7 @@ use rusqlite_migration::{M, Migrations};
 use super::error::LogError;
 
 /// The database in the state directory.
-pub(super) const DATABASE: &str = "log.db";
+pub(crate) const DATABASE: &str = "log.db";
 /// Earlier versions could lose committed pages in a WAL reset.
 const SQLITE_MIN: i32 = 3_051_003;
 
@@ -32,6 +32,10 @@ pub(super) const STEPS: &[M<'_>] = &[
          CREATE UNIQUE INDEX quarantine_once ON quarantine (peer, hash);",
     ),
 ];
+
+/// The version of a database that has taken every step.
+#[expect(clippy::cast_possible_wrap, reason = "the steps are counted by hand")]
+pub(crate) const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 
 /// The first step.
 const FIRST: &str =
@@ -129,9 +133,8 @@ pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), LogError
     }
     let failed = |source: rusqlite::Error| open_error(path, source);
     let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(LogError::NewerSchema { path: path.into(), found, known });
+    if found > SCHEMA_VERSION {
+        return Err(LogError::NewerSchema { path: path.into(), found, known: SCHEMA_VERSION });
     }
     // fullfsync: on macOS a plain fsync stops in the drive's cache.
     conn.execute_batch(

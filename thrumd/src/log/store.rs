@@ -63,7 +63,7 @@ impl LogStore {
     }
 
     /// Opens the log in this file, with random ids and the machine's clock.
-    pub(super) fn open_file(path: &Path, daemon: DaemonId) -> Result<Self, LogError> {
+    pub(crate) fn open_file(path: &Path, daemon: DaemonId) -> Result<Self, LogError> {
         Self::load(schema::open_writer(path)?, path, daemon, Box::new(System))
     }
 
@@ -84,7 +84,7 @@ impl LogStore {
     }
 
     /// Moves the WAL into the database and closes it.
-    pub(super) fn close(self) -> Result<(), LogError> {
+    pub(crate) fn close(self) -> Result<(), LogError> {
         let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         let closed = checkpoint.and_then(|()| self.conn.close().map_err(|(_, error)| error));
         closed.map_err(|error| LogError::storage("close the log", &self.path, error))

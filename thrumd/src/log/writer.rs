@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{Failed, LogError};
@@ -25,6 +26,8 @@ pub(super) enum Priority {
     Peer,
 }
 
+type OutsideWork = Box<dyn FnOnce(&Connection) + Send>;
+
 /// A message to the writer.
 pub(super) enum Job {
     Task {
@@ -32,6 +35,8 @@ pub(super) enum Job {
         bytes: usize,
         task: Box<dyn Task>,
     },
+    /// Work outside of a transaction.
+    Outside(OutsideWork),
     /// Writes what is queued, then ends.
     Close,
 }
@@ -80,11 +85,12 @@ where
 struct Waiting {
     local: VecDeque<(usize, Box<dyn Task>)>,
     peers: VecDeque<(usize, Box<dyn Task>)>,
+    outside: Vec<OutsideWork>,
 }
 
 impl Waiting {
     fn len(&self) -> usize {
-        self.local.len() + self.peers.len()
+        self.local.len() + self.peers.len() + self.outside.len()
     }
 
     fn next_group(&mut self) -> Vec<Box<dyn Task>> {
@@ -136,6 +142,9 @@ impl Writer {
                 take(job, &mut waiting, &mut jobs);
             }
             self.commit(waiting.next_group());
+            for work in std::mem::take(&mut waiting.outside) {
+                work(self.store.connection());
+            }
         }
         self.store.close()
     }
@@ -203,6 +212,7 @@ fn take(job: Job, waiting: &mut Waiting, jobs: &mut mpsc::Receiver<Job>) {
         Job::Task { priority: Priority::Peer, bytes, task } => {
             waiting.peers.push_back((bytes, task))
         }
+        Job::Outside(work) => waiting.outside.push(work),
         // What is queued is still received; nothing more can be sent.
         Job::Close => jobs.close(),
     }

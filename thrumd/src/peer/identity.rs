@@ -51,6 +51,8 @@ pub enum IdentityError {
 /// The identity of this daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
+    /// What the file holds.
+    stored: Stored,
     pub daemon_id: DaemonId,
     /// Its ids before each reset: the log still has events that were written here under them.
     pub former: Vec<DaemonId>,
@@ -62,7 +64,7 @@ pub struct Identity {
 }
 
 /// The file. `machine_id` is stored in plain text: the file is as private as the peers' tokens.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Stored {
     daemon_id: DaemonId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,11 +99,7 @@ impl Identity {
             file.write(&stored).map_err(IdentityError::File)?;
             return Ok(stored.identity(false));
         };
-        let foreign = match (&stored.machine_id, &machine_id) {
-            (Some(then), Some(now)) => then != now,
-            // A copy can't be detected without an id on either side.
-            _ => false,
-        };
+        let foreign = stored.is_foreign(machine_id.as_deref());
         if stored.machine_id.is_none() && machine_id.is_some() {
             stored.machine_id = machine_id;
             file.write(&stored).map_err(IdentityError::File)?;
@@ -128,6 +126,7 @@ impl Identity {
         stored.had_database = true;
         file.write(&stored).map_err(IdentityError::File)?;
         self.had_database = true;
+        self.stored = stored;
         Ok(())
     }
 
@@ -137,6 +136,38 @@ impl Identity {
     /// When it can't be read.
     pub fn hold(state_dir: &Path, files: &HeldFiles) -> Result<(), IdentityError> {
         StateFile::new(state_dir, FILE).hold(files).map_err(IdentityError::File)
+    }
+
+    /// The contents of `identity.json`, for a backup: the file itself may have been removed.
+    pub fn contents(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec_pretty(&self.stored)
+    }
+
+    /// The identity in the contents of a file, seen from this machine.
+    ///
+    /// # Errors
+    /// When they are no identity, or the machine's id can't be read.
+    pub fn parse(contents: &[u8], machine_id_file: &Path) -> Result<Self, IdentityError> {
+        let stored: Stored = serde_json::from_slice(contents).map_err(|cause| {
+            let path = PathBuf::from(FILE);
+            let cause = StateFileError::Damaged { path: path.clone(), cause };
+            IdentityError::Damaged { path, cause }
+        })?;
+        let foreign = stored.is_foreign(read_machine_id(machine_id_file)?.as_deref());
+        Ok(stored.identity(foreign))
+    }
+
+    /// The identity in this state directory, if there is one. Changes nothing.
+    ///
+    /// # Errors
+    /// When the file can't be read or is damaged.
+    pub fn look(state_dir: &Path) -> Result<Option<Self>, IdentityError> {
+        Ok(read(&StateFile::new(state_dir, FILE))?.map(|stored| stored.identity(false)))
+    }
+
+    /// The file in this state directory.
+    pub fn file(state_dir: &Path) -> StateFile {
+        StateFile::new(state_dir, FILE)
     }
 
     /// Starts as a new daemon on this machine (`thrum daemon reset-identity`): new id, this
@@ -184,8 +215,17 @@ pub fn is_kept_in(state_dir: &Path) -> bool {
 }
 
 impl Stored {
+    fn is_foreign(&self, machine_id: Option<&str>) -> bool {
+        match (self.machine_id.as_deref(), machine_id) {
+            (Some(then), Some(now)) => then != now,
+            // A copy can't be detected without an id on either side.
+            _ => false,
+        }
+    }
+
     fn identity(&self, foreign: bool) -> Identity {
         Identity {
+            stored: self.clone(),
             daemon_id: self.daemon_id,
             former: self.former.clone(),
             had_database: self.had_database,

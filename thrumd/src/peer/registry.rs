@@ -123,6 +123,24 @@ impl Registry {
         self.shared.file.hold(files).map_err(RegistryError::File)
     }
 
+    /// The contents of `peers.json`, tokens included, for a backup: the file itself may have been removed.
+    ///
+    /// # Errors
+    /// None in practice: it is written to memory.
+    pub fn contents(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec_pretty(&*self.shared.contents.lock())
+    }
+
+    /// Whether this state directory has a list of peers that can be read. Changes nothing.
+    pub fn is_readable(state_dir: &Path) -> bool {
+        matches!(Self::file(state_dir).read::<PeersFile>(), Ok(Some(_)))
+    }
+
+    /// The file in this state directory.
+    pub fn file(state_dir: &Path) -> StateFile {
+        StateFile::new(state_dir, FILE)
+    }
+
     /// Whether a person turned sync on by `peer add` or `peer join`.
     pub fn sync_wanted(&self) -> bool {
         self.shared.contents.lock().sync_wanted

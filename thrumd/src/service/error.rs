@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::admin::SocketError;
 use crate::agents::AgentsError;
+use crate::backup::BackupError;
 use crate::log::LogError;
 use crate::peer::{IdentityError, RegistryError};
 use crate::storage::StorageFault;
@@ -51,6 +52,9 @@ pub enum ServiceError {
     /// The tailnet node of a copied state directory can't be moved aside.
     #[error("can't move the tailnet node of the copied machine aside")]
     Node(#[source] Box<ChildError>),
+    /// The backup can't be restored.
+    #[error("can't restore the backup")]
+    Backup(#[source] Box<BackupError>),
     /// The local socket can't be bound.
     #[error("can't serve programs on this machine")]
     Socket(#[source] Box<SocketError>),
@@ -68,7 +72,7 @@ macro_rules! boxed {
 
 boxed! {
     Identity(IdentityError), Log(LogError), Registry(RegistryError), Agents(AgentsError),
-    Tailnet(TailnetError), Node(ChildError), Socket(SocketError)
+    Tailnet(TailnetError), Node(ChildError), Backup(BackupError), Socket(SocketError)
 }
 
 impl ServiceError {
@@ -77,6 +81,7 @@ impl ServiceError {
         let known = match self {
             Self::Log(error) => error.next(),
             Self::Agents(error) => error.next(),
+            Self::Backup(error) => error.next(),
             _ => None,
         };
         let of_system = || Some(StorageFault::of_chain(self)?.next(state_dir));

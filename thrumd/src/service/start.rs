@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::{ServiceError, readiness, shutdown};
 use crate::admin::{self, AdminContext, InheritedSocket, LocalSocket, Network, NetworkParts};
 use crate::agents::Agents;
+use crate::backup;
 use crate::config::{Config, SyncMode};
 use crate::file_watch::FileWatch;
 use crate::held_files::HeldFiles;
@@ -44,6 +45,7 @@ impl Daemon {
         create(&config.state_dir)?;
         // Before any file is read: two first starts at once would create two identities.
         let lock = Lock::take(&config.state_dir)?;
+        backup::remove_leftovers(&config.state_dir);
         let mut identity = Identity::load(&config.state_dir, &config.machine_id_file)?;
         let daemon = identity.daemon_id;
         let (log, database_was_lost) =
@@ -108,6 +110,8 @@ impl Daemon {
         let context = AdminContext {
             found: found(&config.state_dir, identity.foreign, damaged),
             foreign: identity.foreign,
+            identity,
+            backing_up: tokio::sync::Mutex::default(),
             config,
             daemon,
             name,

@@ -224,3 +224,16 @@ fn no_error_says_its_cause_twice() {
         assert_eq!(chain_text(&error).matches(&cause).count(), 1, "{}", chain_text(&error));
     }
 }
+
+#[tokio::test]
+async fn a_log_whose_file_was_removed_is_copied_by_the_writer() {
+    let world = World::new();
+    world.say_many(20).await;
+    for name in ["log.db", "log.db-wal", "log.db-shm"] {
+        std::fs::remove_file(world.dir.path().join(name)).unwrap();
+    }
+    // A reader that opens the path now would find nothing, or another log.
+    let copy = world.log.copy(Connection::open_in_memory().unwrap()).await.unwrap();
+    let count: i64 = copy.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 20);
+}

@@ -1,0 +1,55 @@
+//! Read marks in a backup. They are in no log, so a backup holds them.
+
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+
+use super::error::{AgentsError, views};
+use super::schema;
+use crate::log::column::Id;
+
+/// The table of a backup.
+pub const BACKUP_TABLE: &str = "CREATE TABLE backup_read_marks (
+    agent TEXT NOT NULL,
+    event_id BLOB NOT NULL,
+    PRIMARY KEY (agent, event_id)
+) STRICT, WITHOUT ROWID;";
+
+const SELECT: &str = "SELECT agent, event_id FROM read_marks";
+const SELECT_BACKUP: &str = "SELECT agent, event_id FROM backup_read_marks";
+const INSERT: &str = "INSERT OR IGNORE INTO read_marks VALUES (?1, ?2)";
+const INSERT_BACKUP: &str = "INSERT OR IGNORE INTO backup_read_marks VALUES (?1, ?2)";
+
+/// Copies the read marks of `views.db` into a backup.
+pub(super) fn copy(from: &Connection, to: &mut Connection) -> Result<(), AgentsError> {
+    copy_rows(from, SELECT, to, INSERT_BACKUP).map_err(views("copy the read marks"))
+}
+
+/// Adds the read marks of a backup to those in `views.db` of this state directory. The rest of it is rebuilt
+/// from the log at the next start. The caller has locked the directory.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn restore_read_marks(state_dir: &Path, backup: &Connection) -> Result<(), AgentsError> {
+    let mut to = schema::open(&state_dir.join(schema::FILE))?;
+    let doing = views("restore the read marks");
+    let transaction = to.transaction().map_err(&doing)?;
+    schema::reset(&transaction).and_then(|()| transaction.commit()).map_err(&doing)?;
+    copy_rows(backup, SELECT_BACKUP, &mut to, INSERT).map_err(&doing)
+}
+
+fn copy_rows(
+    from: &Connection,
+    select: &str,
+    to: &mut Connection,
+    insert: &str,
+) -> rusqlite::Result<()> {
+    let transaction = to.transaction()?;
+    let mut query = from.prepare(select)?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (agent, event_id): (String, Id) = (row.get(0)?, row.get(1)?);
+        transaction.prepare_cached(insert)?.execute(params![agent, event_id])?;
+    }
+    transaction.commit()
+}

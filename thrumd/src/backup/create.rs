@@ -1,0 +1,131 @@
+//! Makes a backup while the daemon runs.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+
+use super::{APPLICATION_ID, BackupError, FOLDER, Folder, TABLE};
+use crate::agents::{self, Agents};
+use crate::log::{self, Log};
+use crate::peer::{Identity, Registry};
+use crate::storage::StorageFault;
+use crate::{clock, ids};
+
+/// What a backup is made of. Everything comes from memory or open files: it can be made although the state
+/// directory was removed.
+pub struct Sources<'a> {
+    pub state_dir: &'a Path,
+    pub log: &'a Log,
+    pub agents: &'a Agents,
+    pub identity: &'a Identity,
+    pub registry: &'a Registry,
+}
+
+/// A finished backup: a file without a name, which is gone when it is dropped.
+#[derive(Debug)]
+pub struct Backup {
+    pub file: File,
+    pub bytes: u64,
+    pub events: u64,
+}
+
+/// Makes a backup and checks it. One at a time: they share a folder.
+///
+/// # Errors
+/// When the disk has no space for a copy of the log, when the log is malformed, or the disk fails.
+pub async fn create(sources: Sources<'_>) -> Result<Backup, BackupError> {
+    let Sources { state_dir, log, agents, identity, registry } = sources;
+    let (identity, peers) = (identity.contents()?, registry.contents()?);
+    let folder = folder(state_dir)?;
+    let path = folder.join("thrum.backup");
+    let copy = log.copy(empty(&path)?).await?;
+    let add = move |path: &Path| complete(&copy, path, &identity, &peers).map(|()| copy);
+    let copy = in_background(&path, add).await?;
+    // After the log was copied: a mark for an event that the copy lacks does nothing.
+    let copy = agents.copy_read_marks(copy).await?;
+    in_background(&path, move |path| finish(copy, path)).await
+}
+
+/// In the state directory, whose disk has space for the log, or elsewhere if that was removed.
+fn folder(state_dir: &Path) -> Result<Folder, BackupError> {
+    let path = if state_dir.is_dir() {
+        state_dir.join(FOLDER)
+    } else {
+        std::env::temp_dir().join(format!("thrumd-backup-{}", ids::event()))
+    };
+    let made = Folder::new(path.clone());
+    made.map_err(|source| BackupError::File { action: "create the folder", path, source })
+}
+
+/// An empty database, for its owner alone.
+fn empty(path: &Path) -> Result<Connection, BackupError> {
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| BackupError::File { action: "create", path: path.into(), source })?;
+    let open = || {
+        let conn = Connection::open(path)?;
+        // It becomes whole or is removed.
+        conn.execute_batch(
+            "PRAGMA synchronous = OFF; PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;",
+        )?;
+        Ok(conn)
+    };
+    open().map_err(failed("create", path))
+}
+
+fn complete(
+    copy: &Connection,
+    path: &Path,
+    identity: &[u8],
+    peers: &[u8],
+) -> Result<(), BackupError> {
+    let write = || {
+        // One file, without a WAL beside it.
+        copy.pragma_update(None, "journal_mode", "DELETE")?;
+        copy.execute_batch(TABLE)?;
+        copy.execute_batch(agents::BACKUP_TABLE)?;
+        copy.execute(
+            "INSERT INTO backup (one, made_at, identity, peers) VALUES (1, ?1, ?2, ?3)",
+            params![clock::now().as_millis(), identity, peers],
+        )?;
+        copy.pragma_update(None, "application_id", APPLICATION_ID)
+    };
+    write().map_err(failed("write", path))
+}
+
+/// Checks the whole copy and closes it.
+fn finish(copy: Connection, path: &Path) -> Result<Backup, BackupError> {
+    let sound = log::check(&copy).map_err(|source| match source {
+        source if StorageFault::of_code(&source) == StorageFault::Damaged => {
+            BackupError::LogMalformed(source)
+        }
+        source => failed("check", path)(source),
+    })?;
+    copy.close().map_err(|(_, error)| failed("close", path)(error))?;
+    let read = |source| BackupError::File { action: "read", path: path.into(), source };
+    let file = File::open(path).map_err(read)?;
+    let bytes = file.metadata().map_err(read)?.len();
+    Ok(Backup { file, bytes, events: sound.events })
+}
+
+fn failed(action: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::Sqlite { action, path: path.clone(), source }
+}
+
+/// Runs long work on a thread of its own.
+async fn in_background<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce(&Path) -> Result<T, BackupError> + Send + 'static,
+) -> Result<T, BackupError> {
+    let shared = PathBuf::from(path);
+    tokio::task::spawn_blocking(move || work(&shared)).await.unwrap_or_else(|error| {
+        let source = std::io::Error::other(error);
+        Err(BackupError::File { action: "finish", path: path.into(), source })
+    })
+}

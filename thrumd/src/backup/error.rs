@@ -1,0 +1,117 @@
+//! Errors of backups.
+
+use std::io;
+use std::path::PathBuf;
+
+use thrum_api::DaemonId;
+
+use crate::agents::AgentsError;
+use crate::log::LogError;
+use crate::peer::IdentityError;
+use crate::statefile::StateFileError;
+use crate::storage::StorageFault;
+
+/// Why a backup can't be made or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The log can't be opened, copied or locked.
+    #[error("can't work on the log")]
+    Log(#[from] LogError),
+    /// The read marks can't be copied.
+    #[error("can't copy which messages were read")]
+    Agents(#[from] AgentsError),
+    /// The identity can't be read or written.
+    #[error("can't work on this daemon's identity")]
+    Identity(#[from] IdentityError),
+    /// A state file can't be written.
+    #[error("can't put a file of the backup in place")]
+    State(#[from] StateFileError),
+    /// The identity or the peers can't be written as JSON.
+    #[error("can't write the identity and the peers as JSON")]
+    Encode(#[from] serde_json::Error),
+    /// A file can't be written, read or moved.
+    #[error("can't {action} {}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// SQLite failed on a file.
+    #[error("can't {action} {}", path.display())]
+    Sqlite {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The log is malformed, so a copy of it is worth nothing.
+    #[error("the log is malformed, so no backup of it was made")]
+    LogMalformed(#[source] rusqlite::Error),
+    /// The backup is malformed.
+    #[error("the backup {} is malformed; nothing was changed", path.display())]
+    Malformed {
+        /// The backup.
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file is something else.
+    #[error("{} is not a backup that `thrum backup` made; nothing was changed", path.display())]
+    NotABackup {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A later thrumd made the backup.
+    #[error(
+        "the backup {} has schema version {found}, this thrumd knows versions up to {known}; nothing was changed",
+        path.display()
+    )]
+    Newer {
+        /// The backup.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The latest version known here.
+        known: i64,
+    },
+    /// The identity and the log of the backup don't belong together.
+    #[error("the backup {} has the identity of {identity} and no log of it; nothing was changed", path.display())]
+    OtherDaemon {
+        /// The backup.
+        path: PathBuf,
+        /// Whose identity it has.
+        identity: DaemonId,
+    },
+}
+
+impl BackupError {
+    /// What a person can do about it, if known.
+    pub fn next(&self) -> Option<String> {
+        let next = match self {
+            Self::Log(LogError::InUse { .. }) => {
+                "stop it first: thrum daemon stop (a system service: sudo systemctl stop thrumd.service thrumd.socket)"
+            }
+            Self::LogMalformed(_) => {
+                "restore the last good backup: thrum restore FILE; or move log.db* away, and the peers send the events again"
+            }
+            Self::Malformed { .. } => "take an earlier backup",
+            Self::NotABackup { .. } => {
+                "a state directory that was copied as a whole is unpacked in place of the present one: see \"Back up and restore\" in docs/operations.md"
+            }
+            Self::Newer { .. } => "install the newer thrumd first",
+            Self::File { path, source, .. } => {
+                return Some(StorageFault::of_io(source).next(path));
+            }
+            Self::Sqlite { path, source, .. } => {
+                return Some(StorageFault::of_sqlite(source, path).next(path));
+            }
+            _ => return None,
+        };
+        Some(next.to_owned())
+    }
+}

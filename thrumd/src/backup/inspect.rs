@@ -1,0 +1,91 @@
+//! Looks into a backup without changing it.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use thrum_api::Timestamp;
+
+use super::{APPLICATION_ID, BackupError};
+use crate::log;
+use crate::peer::Identity;
+use crate::storage::StorageFault;
+
+/// Bytes of the header of a SQLite database.
+const HEADER_BYTES: u64 = 100;
+
+/// A backup that was checked.
+pub(super) struct Checked {
+    /// The backup, open for reading.
+    pub(super) conn: Connection,
+    pub(super) events: u64,
+    pub(super) made_at: Timestamp,
+    pub(super) identity: Identity,
+    /// The contents of `identity.json`.
+    pub(super) identity_file: Vec<u8>,
+    /// The contents of `peers.json`.
+    pub(super) peers_file: Vec<u8>,
+}
+
+/// Opens a backup and checks all of it.
+///
+/// # Errors
+/// When it is no backup, of a later version, or malformed.
+pub(super) fn check(file: &Path, machine_id_file: &Path) -> Result<Checked, BackupError> {
+    let path = || file.to_owned();
+    let read = |source| BackupError::File { action: "read the backup", path: path(), source };
+    if !has_our_header(file).map_err(read)? {
+        return Err(BackupError::NotABackup { path: path() });
+    }
+    let failed = |source: rusqlite::Error| match source {
+        source if StorageFault::of_code(&source) == StorageFault::Damaged => {
+            BackupError::Malformed { path: path(), source }
+        }
+        source => BackupError::Sqlite { action: "read the backup", path: path(), source },
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let conn = Connection::open_with_flags(uri(file), flags).map_err(failed)?;
+    let version = conn.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    let (found, known) = (version.map_err(failed)?, log::SCHEMA_VERSION);
+    if found > known {
+        return Err(BackupError::Newer { path: path(), found, known });
+    }
+    // The thorough one, which also compares each index with its table: a restore is rare.
+    let whole: String =
+        conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    if whole != "ok" {
+        return Err(failed(log::malformed(whole)));
+    }
+    let sound = log::check(&conn).map_err(failed)?;
+    let row = conn
+        .query_row("SELECT made_at, identity, peers FROM backup", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()
+        .map_err(failed)?;
+    let Some((made_at, identity_file, peers_file)) = row else {
+        return Err(BackupError::NotABackup { path: path() });
+    };
+    let (identity_file, peers_file): (Vec<u8>, Vec<u8>) = (identity_file, peers_file);
+    let identity = Identity::parse(&identity_file, machine_id_file)?;
+    let made_at = Timestamp::from_millis(made_at);
+    Ok(Checked { conn, events: sound.events, made_at, identity, identity_file, peers_file })
+}
+
+/// Whether it is a SQLite database with our application id. Read without SQLite, which looks at the whole file
+/// first.
+fn has_our_header(file: &Path) -> io::Result<bool> {
+    let mut header = Vec::new();
+    File::open(file)?.take(HEADER_BYTES).read_to_end(&mut header)?;
+    let id = header.get(68..72);
+    Ok(header.starts_with(b"SQLite format 3\0") && id == Some(&APPLICATION_ID.to_be_bytes()))
+}
+
+/// A file that SQLite reads without a lock and without files beside it: nobody writes to a backup.
+pub(super) fn uri(file: &Path) -> String {
+    let path = percent_encode(file.as_os_str().as_bytes(), NON_ALPHANUMERIC);
+    format!("file:{path}?immutable=1")
+}

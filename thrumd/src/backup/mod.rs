@@ -1,0 +1,67 @@
+//! Backups: one file with the log, the identity, the paired machines and the read marks.
+//!
+//! A backup is a copy of `log.db` with two more tables. `application_id` tells it from any other database.
+
+mod create;
+mod error;
+mod inspect;
+mod restore;
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+pub use create::{Backup, Sources, create};
+pub use error::BackupError;
+pub use restore::{plan, restore};
+
+/// "thrm", in the header of the file.
+const APPLICATION_ID: i32 = 0x7468_726d;
+
+/// What a backup holds beside the log and the read marks.
+const TABLE: &str = "CREATE TABLE backup (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    made_at INTEGER NOT NULL,
+    identity BLOB NOT NULL, -- identity.json
+    peers BLOB NOT NULL     -- peers.json, with the tokens
+) STRICT;";
+
+/// Takes away what makes a log a backup.
+const NO_BACKUP: &str =
+    "DROP TABLE backup; DROP TABLE backup_read_marks; PRAGMA application_id = 0;";
+
+/// Where a backup is made, in the state directory.
+const FOLDER: &str = "backup.tmp";
+
+/// A folder for unfinished files, removed with what is in it.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// A new folder, for this user alone. What an earlier one left is removed.
+    fn new(path: PathBuf) -> io::Result<Self> {
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "a temporary folder stays");
+        }
+    }
+}
+
+/// Removes what a process that was killed left of a backup.
+pub fn remove_leftovers(state_dir: &Path) {
+    drop(std::fs::remove_dir_all(state_dir.join(FOLDER)));
+}

@@ -1,0 +1,204 @@
+//! Puts a backup in the place of a state directory's files.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+use thrum_api::local::RestorePlan;
+
+use super::inspect::{Checked, check, uri};
+use super::{BackupError, NO_BACKUP};
+use crate::agents;
+use crate::clock;
+use crate::log::{self, Lock, LogStore};
+use crate::peer::{Identity, Registry};
+use crate::report::Chain;
+use crate::statefile::give_to_owner;
+
+/// The log before it gets its name.
+const STAGED: &str = "log.db.restoring";
+/// What the database and the files that SQLite keeps beside it are called after its name.
+const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Checks a backup and says what restoring it would do. Changes nothing.
+///
+/// # Errors
+/// When the daemon runs, and when the backup can't be restored.
+pub fn plan(
+    state_dir: &Path,
+    machine_id_file: &Path,
+    file: &Path,
+) -> Result<RestorePlan, BackupError> {
+    let _lock = Lock::take(state_dir)?;
+    let backup = check(file, machine_id_file)?;
+    Ok(compare(state_dir, file, &backup))
+}
+
+/// Checks a backup and puts it in place. The present log is moved aside, never removed. The identity and the
+/// peers stay if they are those of the backup's daemon: they can only be newer.
+///
+/// # Errors
+/// When the daemon runs, when the backup can't be restored, or when the disk fails.
+pub fn restore(
+    state_dir: &Path,
+    machine_id_file: &Path,
+    file: &Path,
+) -> Result<RestorePlan, BackupError> {
+    let _lock = Lock::take(state_dir)?;
+    let backup = check(file, machine_id_file)?;
+    let mut done = compare(state_dir, file, &backup);
+    let staged = state_dir.join(STAGED);
+    if let Err(error) = stage(file, &staged, &backup.identity) {
+        remove(&staged);
+        return Err(error);
+    }
+    done.kept = files(state_dir, &backup)?;
+    done.kept.extend(replace_log(state_dir, &staged)?);
+    agents::restore_read_marks(state_dir, &backup.conn)?;
+    give_away(&state_dir.join(agents::FILE))?;
+    Ok(done)
+}
+
+/// What differs between the backup and what is there.
+fn compare(state_dir: &Path, file: &Path, backup: &Checked) -> RestorePlan {
+    let mut notes = Vec::new();
+    let loses = missing(&state_dir.join(log::DATABASE), file).unwrap_or_else(|error| {
+        notes.push(format!("the present log can't be read: {}", Chain(&error)));
+        None
+    });
+    let same = is_same(state_dir, backup);
+    if let Ok(Some(now)) = Identity::look(state_dir)
+        && !same
+    {
+        let (now, then) = (now.daemon_id, backup.identity.daemon_id);
+        notes.push(format!("the daemon here is {now} now; it becomes {then} again"));
+    }
+    if !same && backup.identity.foreign {
+        notes.push(
+            "the backup is from another machine: thrumd will serve this one and not sync, until \
+             `thrum daemon reset-identity`"
+                .to_owned(),
+        );
+    }
+    RestorePlan {
+        state_dir: state_dir.display().to_string(),
+        daemon_id: backup.identity.daemon_id,
+        made_at: backup.made_at,
+        events: backup.events,
+        loses,
+        notes,
+        kept: Vec::new(),
+    }
+}
+
+fn is_same(state_dir: &Path, backup: &Checked) -> bool {
+    let now = Identity::look(state_dir).ok().flatten();
+    now.is_some_and(|now| now.daemon_id == backup.identity.daemon_id)
+}
+
+/// How many events of the present log the backup lacks. None if that can't be counted.
+fn missing(present: &Path, backup: &Path) -> rusqlite::Result<Option<u64>> {
+    if fs::metadata(present).map_or(0, |file| file.len()) == 0 {
+        return Ok(Some(0));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    // Without a WAL it is whole, and SQLite need not make one.
+    let conn = if with_suffix(present, "-wal").exists() {
+        Connection::open_with_flags(present, flags)?
+    } else {
+        Connection::open_with_flags(uri(present), flags)?
+    };
+    conn.execute("ATTACH ?1 AS backup", [uri(backup)])?;
+    conn.query_row(
+        "SELECT count(*) FROM main.events AS here WHERE NOT EXISTS
+         (SELECT 1 FROM backup.events AS there WHERE there.event_id = here.event_id)",
+        [],
+        |row| row.get(0),
+    )
+    .map(|count: i64| u64::try_from(count).ok())
+}
+
+/// Makes a log of a copy of the backup. It begins a new epoch: what was written after the backup may be on
+/// peers, and no position of it may be given again.
+fn stage(file: &Path, staged: &Path, identity: &Identity) -> Result<(), BackupError> {
+    remove(staged);
+    let write = || {
+        let mut to = File::options().write(true).create_new(true).mode(0o600).open(staged)?;
+        io::copy(&mut File::open(file)?, &mut to)?;
+        to.sync_all()
+    };
+    write().map_err(failed("copy the backup to", staged))?;
+    let sqlite = |source| BackupError::Sqlite { action: "prepare", path: staged.into(), source };
+    let conn = Connection::open(staged).map_err(sqlite)?;
+    conn.execute_batch(NO_BACKUP).map_err(sqlite)?;
+    conn.close().map_err(|(_, error)| sqlite(error))?;
+    let mut store = LogStore::open_file(staged, identity.daemon_id)?;
+    store.rolled_back()?;
+    store.close()?;
+    give_away(staged)
+}
+
+/// The daemon may run as another user than the one who restores.
+fn give_away(path: &Path) -> Result<(), BackupError> {
+    let given = File::open(path).and_then(|file| give_to_owner(path, &file));
+    given.map_err(failed("give to its owner", path))
+}
+
+/// Restores the identity and the peers where those of the backup's daemon are not there.
+fn files(state_dir: &Path, backup: &Checked) -> Result<Vec<String>, BackupError> {
+    let same = is_same(state_dir, backup);
+    let mut kept = Vec::new();
+    for (file, contents, stays) in [
+        (Identity::file(state_dir), &backup.identity_file, same),
+        (Registry::file(state_dir), &backup.peers_file, same && Registry::is_readable(state_dir)),
+    ] {
+        if stays {
+            continue;
+        }
+        if file.path().exists() {
+            kept.push(file.move_aside("replaced")?.display().to_string());
+        }
+        file.write_bytes(contents)?;
+    }
+    Ok(kept)
+}
+
+/// Moves the present log aside and gives the staged one its name. A crash in between leaves no log, which the
+/// next start says; the restore can then be repeated.
+fn replace_log(state_dir: &Path, staged: &Path) -> Result<Vec<String>, BackupError> {
+    let path = state_dir.join(log::DATABASE);
+    let aside = with_suffix(&path, &format!(".replaced-{}", clock::now().as_millis()));
+    let mut kept = Vec::new();
+    for suffix in SUFFIXES {
+        let (from, to) = (with_suffix(&path, suffix), with_suffix(&aside, suffix));
+        match fs::rename(&from, &to) {
+            Ok(()) if suffix != "-shm" => kept.push(to.display().to_string()),
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("move aside", &from)(error)),
+        }
+    }
+    fs::rename(staged, &path).map_err(failed("put the log in place at", &path))?;
+    let synced = File::open(state_dir).and_then(|directory| directory.sync_all());
+    synced.map_err(failed("sync", state_dir))?;
+    Ok(kept)
+}
+
+fn remove(staged: &Path) {
+    for suffix in SUFFIXES {
+        drop(fs::remove_file(with_suffix(staged, suffix)));
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::File { action, path: path.clone(), source }
+}

@@ -1,0 +1,42 @@
+//! Checks a database as a whole: whether its pages form the tables that they should.
+
+use rusqlite::{Connection, ffi};
+
+use super::column::uint;
+use super::state::Meta;
+
+/// What a sound database holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sound {
+    /// How many events.
+    pub events: u64,
+}
+
+/// Reads every page of a database, and compares the events with the high-water marks.
+///
+/// # Errors
+/// `DatabaseCorrupt` with what was found, if it is malformed.
+pub fn check(conn: &Connection) -> rusqlite::Result<Sound> {
+    // Answers with one row, `ok`, or with a row for each fault.
+    let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(malformed(found));
+    }
+    let (events, last): (i64, i64) =
+        conn.query_row("SELECT count(*), ifnull(max(sequence), 0) FROM events", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let Some(meta) = Meta::read(conn)? else {
+        return Err(malformed("it has no high-water marks".to_owned()));
+    };
+    let head = meta.head.sequence.0;
+    if uint(last) > head {
+        return Err(malformed(format!("it ends at {head} and has an event at {last}")));
+    }
+    Ok(Sound { events: uint(events) })
+}
+
+/// The error for a database in which this was found.
+pub fn malformed(found: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(found))
+}
