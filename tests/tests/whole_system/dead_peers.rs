@@ -1,7 +1,10 @@
 //! A peer that dies is noticed although nobody writes.
 
+use std::net::TcpListener;
+
 use tests::harness::{Daemon, SHORT, Setup, converge, eventually, holds, in_sync, pair};
 use thrum_api::local::PeerState;
+use thrum_api::peer::{PairRequest, PairRequestParams, PeerInfoParams, SyncPeerInfo};
 
 /// Daemons that never ask each other periodically while a test runs.
 fn quiet_pair() -> (Daemon, Daemon) {
@@ -53,4 +56,27 @@ fn a_restart_is_no_warning() {
     in_sync(&[&laptop, &server]);
     let log = laptop.log_text();
     assert!(!log.contains(" WARN "), "{log}");
+}
+
+#[test]
+fn a_peer_that_calls_and_has_closed_its_port_fills_no_log() {
+    let daemon = Daemon::start("laptop");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, id) = (Some(daemon.open_pairing().code), thrumd::ids::daemon());
+    let params = PairRequestParams { code, id, name: "fake".into(), addr: closed.to_string() };
+    let paired = daemon.stranger().call::<PairRequest>(&params).unwrap();
+    let caller = daemon.stranger().with_token(paired.token);
+    for _ in 0..2000 {
+        caller.call::<SyncPeerInfo>(&PeerInfoParams::default()).unwrap();
+    }
+    eventually(SHORT, || is(&daemon, id, PeerState::BackingOff));
+    let log = daemon.log_text();
+    let about = log.lines().filter(|line| line.contains(" sync: ") && line.contains("INFO"));
+    let lines: Vec<_> = about.filter(|line| line.contains(&id.to_string())).collect();
+    assert!(
+        (1..=5).contains(&lines.len()),
+        "{} lines: {:#?}",
+        lines.len(),
+        &lines[..6.min(lines.len())]
+    );
 }

@@ -195,28 +195,36 @@ impl Driver {
     /// Logs one line when a peer's state is another one than the log says.
     fn log_state_change(&mut self, id: DaemonId, snapshot: LinkSnapshot) {
         let old = self.logged.get(&id).copied();
-        // A line that is left out comes with a later input, if the state is still another one then.
-        if old == Some(snapshot.state) || !self.state_lines.allows(id) {
+        if old == Some(snapshot.state) {
             return;
         }
-        self.logged.insert(id, snapshot.state);
         let name = self.shared.registry.get(id);
         let name = name.map_or_else(|| id.to_string(), |peer| self.shared.name_of(&peer));
         let why = snapshot.last_failure.map(|failure| failure.text).unwrap_or_default();
-        match snapshot.state {
+        let line = match snapshot.state {
             PeerState::BackingOff | PeerState::NeverReached if !why.is_empty() => {
-                tracing::info!("sync: can't sync with {name} ({id}), trying again: {why}");
+                format!("sync: can't sync with {name} ({id}), trying again: {why}")
             }
             PeerState::RemovedUs => {
-                tracing::warn!("sync: {name} ({id}) has removed this machine; pair again to sync");
+                format!("sync: {name} ({id}) has removed this machine; pair again to sync")
             }
-            PeerState::LogChanged => tracing::info!(
-                "sync: the log of {name} ({id}) was replaced; reading it from its start"
-            ),
+            PeerState::LogChanged => {
+                format!("sync: the log of {name} ({id}) was replaced; reading it from its start")
+            }
             _ if matches!(old, Some(PeerState::BackingOff | PeerState::RemovedUs)) => {
-                tracing::info!("sync: {name} ({id}) answers again");
+                format!("sync: {name} ({id}) answers again")
             }
-            _ => {}
+            _ => String::new(),
+        };
+        // A line that is left out comes with a later input, if the state is still another one then.
+        if !line.is_empty() && !self.state_lines.allows(id) {
+            return;
+        }
+        self.logged.insert(id, snapshot.state);
+        match snapshot.state {
+            _ if line.is_empty() => {}
+            PeerState::RemovedUs => tracing::warn!("{line}"),
+            _ => tracing::info!("{line}"),
         }
     }
 
