@@ -64,9 +64,7 @@ impl<'a> Context<'a> {
     pub fn named_project(&self) -> Result<Option<String>, Error> {
         let named = self.project.as_deref().filter(|name| !name.is_empty());
         let name = named.map(names::project).transpose();
-        let name = name
-            .map_err(|error| Error::usage(error.to_string(), "see --project and THRUM_PROJECT"))?;
-        Ok(name.map(str::to_owned))
+        name.map_err(|error| Error::usage(error.to_string(), "see --project and THRUM_PROJECT"))
     }
 
     /// The name of the project of the agents and messages.
@@ -92,7 +90,7 @@ impl<'a> Context<'a> {
             )
         })?;
         let Project { name, source } = project::of(&folder);
-        let name = names::project(&name).map(str::to_owned).map_err(|error| {
+        let name = names::project(&name).map_err(|error| {
             Error::usage(
                 format!("the folder {} can't name a project: {error}", folder.display()),
                 "add --project NAME, or export THRUM_PROJECT=NAME",
@@ -107,7 +105,7 @@ impl<'a> Context<'a> {
 /// # Errors
 /// When it is invalid.
 pub fn agent_name(text: &str) -> Result<String, Error> {
-    names::agent(text).map(str::to_owned).map_err(|error| {
+    names::agent(text).map_err(|error| {
         Error::usage(
             format!("{text:?} is not an agent name: {error}"),
             "names have letters, digits and - _ . / : (put quotes around a message with spaces)",

@@ -42,8 +42,8 @@ impl ParsedEvent<'_> {
     }
 
     /// The project as stored in the tables: the empty name for events without one.
-    fn project(&self) -> Result<&str, NameError> {
-        self.project.as_deref().map_or(Ok(""), names::project)
+    fn project(&self) -> Result<String, NameError> {
+        self.project.as_deref().map_or(Ok(String::new()), names::project)
     }
 }
 
@@ -192,12 +192,17 @@ fn digest_event(
     match parsed.event_type.as_ref() {
         AGENT_JOINED => {
             let body: AgentJoined = parsed.body()?;
-            totals.note_seen(connection, parsed, parsed.project()?, names::agent(&body.agent)?)?;
+            totals.note_seen(
+                connection,
+                parsed,
+                &parsed.project()?,
+                &names::agent(&body.agent)?,
+            )?;
             Ok(())
         }
         MESSAGE_SENT => {
             let message = checked(parsed.body()?)?;
-            let project = parsed.project()?;
+            let project = &parsed.project()?;
             totals.note_seen(connection, parsed, project, &message.from)?;
             deliver(connection, totals, local, position.sequence, parsed, project, &message)
         }
@@ -207,7 +212,7 @@ fn digest_event(
 
 /// Checks a message of any daemon. Recipients are kept once each.
 fn checked(mut message: MessageSent) -> Result<MessageSent, Failure> {
-    message.from = names::agent(&message.from)?.to_owned();
+    message.from = names::agent(&message.from)?;
     let count = message.to.len();
     if count > RECIPIENTS_MAX {
         let reason = format!("it has {count} recipients, more than {RECIPIENTS_MAX}");

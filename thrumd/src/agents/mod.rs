@@ -138,8 +138,8 @@ impl Agents {
     /// When the reader's name is invalid, and when the views can't be brought up to the log.
     pub async fn inbox(&self, params: InboxParams) -> Result<InboxResult, AgentsError> {
         let query = InboxQuery {
-            agent: names::agent(&params.agent)?.to_owned(),
-            project: params.project,
+            agent: names::agent(&params.agent)?,
+            project: project(params.project)?,
             unread_only: params.unread_only,
             read_only: params.read_only,
             limit: limit(params.limit, INBOX_DEFAULT_MESSAGES),
@@ -154,8 +154,8 @@ impl Agents {
     /// As for [`Agents::inbox`].
     pub async fn wait(&self, params: WaitParams) -> Result<WaitResult, AgentsError> {
         let query = InboxQuery {
-            agent: names::agent(&params.agent)?.to_owned(),
-            project: params.project,
+            agent: names::agent(&params.agent)?,
+            project: project(params.project)?,
             unread_only: true,
             read_only: false,
             // An answer without messages means that the time has passed.
@@ -186,7 +186,7 @@ impl Agents {
     /// # Errors
     /// When the reader's name is invalid, and when the views can't be brought up to the log.
     pub async fn mark_read(&self, params: MarkReadParams) -> Result<(), AgentsError> {
-        let agent = names::agent(&params.agent)?.to_owned();
+        let agent = names::agent(&params.agent)?;
         self.inner.log.files().check().map_err(|changed| {
             let source = Box::new(LogError::FilesChanged(changed));
             AgentsError::Log { doing: "mark messages read", source }
@@ -202,11 +202,9 @@ impl Agents {
     /// # Errors
     /// When the project's name is invalid, and when the views can't be brought up to the log.
     pub async fn list(&self, params: AgentListParams) -> Result<Vec<Agent>, AgentsError> {
-        if let Some(project) = &params.project {
-            names::project(project)?;
-        }
+        let project = project(params.project)?;
         self.digested(self.inner.log.head().position.sequence).await?;
-        self.call(move |store| store.agents(params.project.as_deref())).await
+        self.call(move |store| store.agents(project.as_deref())).await
     }
 
     /// Copies which messages were read into a backup, which has the table for them.
@@ -235,7 +233,6 @@ impl Agents {
     async fn present(&self, agent: &str, project: Option<&str>) -> Result<(), AgentsError> {
         self.digested(self.inner.log.head().position.sequence).await?;
         let Some(project) = project else { return Ok(()) };
-        names::project(project)?;
         let (within, name) = (project.to_owned(), agent.to_owned());
         if self.call(move |store| store.knows(&within, &name)).await? {
             return Ok(());
@@ -295,4 +292,8 @@ impl Agents {
 /// How many messages an answer has at most.
 fn limit(asked: Option<u32>, default: u32) -> usize {
     usize::try_from(asked.unwrap_or(default).min(MAX_MESSAGES)).unwrap_or(usize::MAX)
+}
+
+fn project(named: Option<String>) -> Result<Option<String>, AgentsError> {
+    Ok(named.as_deref().map(names::project).transpose()?)
 }

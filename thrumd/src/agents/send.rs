@@ -27,8 +27,8 @@ pub(super) struct OutgoingMessage {
 impl OutgoingMessage {
     /// Checks a request. Recipients are kept once each, in the caller's order.
     pub(super) fn new(params: MessageSendParams) -> Result<Self, AgentsError> {
-        let from = names::agent(&params.from)?.to_owned();
-        let project = names::project(&params.project)?.to_owned();
+        let from = names::agent(&params.from)?;
+        let project = names::project(&params.project)?;
         let to = unique_agents(&params.to)?;
         match (to.is_empty(), params.all) {
             (true, false) => return Err(AgentsError::NoRecipient),
@@ -59,8 +59,8 @@ pub(super) fn unique_agents(names: &[String]) -> Result<Vec<String>, NameError> 
     let mut unique = Vec::new();
     for name in names {
         let name = names::agent(name)?;
-        if known.insert(name) {
-            unique.push(name.to_owned());
+        if known.insert(name.clone()) {
+            unique.push(name);
         }
     }
     Ok(unique)

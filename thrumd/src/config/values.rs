@@ -32,7 +32,7 @@ impl Config {
         Ok(Self {
             sync,
             hostname: required(layers, Key::Hostname, |text| {
-                thrum_api::names::daemon(text).map(str::to_owned).map_err(|e| e.to_string())
+                thrum_api::names::daemon(text).map_err(|e| e.to_string())
             })?,
             port: required(layers, Key::Port, |text| port(text, tailnet))?,
             tailnet,

@@ -245,10 +245,7 @@ impl Shared {
 
     /// Stores the name that a peer reports.
     pub(super) async fn follow_name(&self, peer: &Peer, name: &str) {
-        if name == peer.name || names::daemon(name).is_err() {
-            return;
-        }
-        let name = name.to_owned();
+        let Some(name) = names::daemon(name).ok().filter(|name| *name != peer.name) else { return };
         let changed = self.registry.update(peer.daemon_id, move |peer| peer.name = name).await;
         if let Err(error) = changed {
             tracing::warn!("can't store the new name of {}: {}", peer.name, chain(&error));

@@ -164,7 +164,7 @@ async fn store_and_confirm(
     address: SocketAddr,
 ) -> Result<PeerJoinResult, RpcError> {
     let id = paired.id;
-    let name = names::daemon(&paired.name).map_or_else(|_| typed.to_owned(), str::to_owned);
+    let name = names::daemon(&paired.name).unwrap_or_else(|_| typed.to_owned());
     let peer = Peer {
         daemon_id: id,
         name: name.clone(),
