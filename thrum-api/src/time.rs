@@ -16,9 +16,8 @@ pub struct Timestamp(jiff::Timestamp);
 impl Timestamp {
     /// The time this many milliseconds after 1970, clamped to the supported range.
     pub fn from_millis(millis: i64) -> Self {
-        let clamped = millis
-            .clamp(jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MAX.as_millisecond());
-        Self(jiff::Timestamp::from_millisecond(clamped).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+        let nearest = if millis < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(nearest))
     }
 
     /// Milliseconds since 1970.

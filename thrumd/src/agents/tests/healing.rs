@@ -82,14 +82,7 @@ async fn views_continue_at_their_cursor_and_survive_a_new_epoch() {
 
 #[tokio::test]
 async fn views_continue_at_their_cursor_whatever_the_last_event_is() {
-    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-    let cases = [
-        ("with a member twice", "{}"),
-        ("damaged", "{}"),
-        ("deep", &deep),
-        ("a large number", "{\"n\":1e400}"),
-    ];
-    for (what, body) in cases {
+    for (what, body) in [("with a member twice", "{}"), ("damaged", "{}")] {
         let (directory, home) = Home::new();
         home.say("a", &["b"], "one").await;
         // This makes b join, so the next event is the last one.
