@@ -110,8 +110,11 @@ fn allowed(context: &AdminContext) -> Result<&PeerNetwork, RpcError> {
     if context.foreign {
         return Err(RpcError::new(
             ErrorCode::REFUSED,
-            "this state directory came from another machine, and two machines with one identity \
-             would damage each other's events",
+            format!(
+                "this state directory came from another machine, and two machines with one identity \
+                 would damage each other's events; {}",
+                identity::SAME_MACHINE
+            ),
         )
         .hint(identity::how_to_reset(&context.config.state_dir)));
     }

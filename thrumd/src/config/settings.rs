@@ -256,7 +256,7 @@ pub const SETTINGS: &[Setting] = &[
         fallback: Fallback::Value("/etc/machine-id"),
         sample: "\"/etc/machine-id\"",
         doc: "The file that identifies this machine. It shows that a state directory was copied here \
-              from another machine.",
+              from another machine. In a container, a file that outlives the image.",
     },
     Setting {
         key: Key::LogPath,

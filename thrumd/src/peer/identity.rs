@@ -200,6 +200,10 @@ impl Identity {
     }
 }
 
+/// What to do if a state directory seems to come from another machine and does not.
+pub const SAME_MACHINE: &str = "if it is the same machine with another machine id, such as a \
+    container with a rebuilt image, set THRUM_MACHINE_ID_FILE (docs/operations.md, \"Containers\")";
+
 /// The command that gives this state directory a new identity.
 pub fn how_to_reset(state_dir: &Path) -> &'static str {
     if state_dir.starts_with("/var/lib") {

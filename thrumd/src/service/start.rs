@@ -194,11 +194,14 @@ fn forbidden(config: &Config, foreign: bool) -> Option<String> {
 fn found(state_dir: &Path, foreign: bool, damaged: Option<String>) -> Vec<Problem> {
     let mut found = Vec::new();
     if foreign {
-        let message = "this state directory came from another machine: thrumd serves this machine, \
-                       but does not sync";
+        let message = format!(
+            "this state directory came from another machine: thrumd serves this machine, but does not \
+             sync; {}",
+            identity::SAME_MACHINE
+        );
         let next = identity::how_to_reset(state_dir);
-        tracing::warn!("{message}; run `{next}`");
-        found.push(Problem::new("identity", message.to_owned(), None, Some(next)));
+        tracing::warn!("{message}; or run `{next}`");
+        found.push(Problem::new("identity", message, None, Some(next)));
     }
     if let Some(message) = damaged {
         let next = Some("thrum peer add");
