@@ -20,7 +20,7 @@ use crate::tailnet::{Caller, Tailnet, TailnetError};
 pub(super) const GRANT_TTL: Duration = Duration::from_secs(30);
 /// How long a new token may stay unused.
 pub(super) const PENDING_LIFETIME: Duration = Duration::from_secs(60);
-/// How many nodes are remembered whose grant was withdrawn.
+/// How many nodes are remembered whose grant was withdrawn. A newer one replaces the oldest.
 const WITHDRAWN_MAX: usize = 256;
 
 /// Pairing by policy. Clones share it.
@@ -35,8 +35,8 @@ pub(super) struct Shared {
     pub(super) pending: Mutex<PendingPairings>,
     /// When each peer was last seen to have its grant.
     pub(super) granted_at: Mutex<BTreeMap<DaemonId, Instant>>,
-    /// Nodes whose peers were removed, and why: the answer when they call again.
-    withdrawn: Mutex<BTreeMap<String, String>>,
+    /// Nodes whose peers were removed, and why: the answer when they call again. The oldest first.
+    withdrawn: Mutex<Vec<(String, String)>>,
     /// Wakes the monitor: a peer called that has lost its grant.
     pub(super) recheck: Notify,
 }
@@ -142,7 +142,8 @@ impl Policy {
     /// The answer to a caller that is no longer a peer because its grant was withdrawn.
     pub fn refusal(&self, caller: &Caller) -> Option<RpcError> {
         let node = caller.node.as_ref()?;
-        let why = self.shared.withdrawn.lock().get(&node.stable_id)?.clone();
+        let withdrawn = self.shared.withdrawn.lock();
+        let (_, why) = withdrawn.iter().find(|(id, _)| *id == node.stable_id)?;
         let message = format!(
             "this machine was paired by the tailnet's policy and is no longer a peer: {why}"
         );
@@ -158,15 +159,16 @@ impl Policy {
     /// Forgets why the node of an authenticated caller was removed earlier.
     pub fn let_in(&self, caller: &Caller) {
         if let Some(node) = &caller.node {
-            self.shared.withdrawn.lock().remove(&node.stable_id);
+            self.shared.withdrawn.lock().retain(|(id, _)| *id != node.stable_id);
         }
     }
 
     pub(super) fn note_withdrawn(&self, node: String, why: String) {
         let mut withdrawn = self.shared.withdrawn.lock();
+        withdrawn.retain(|(id, _)| *id != node);
         if withdrawn.len() >= WITHDRAWN_MAX {
-            withdrawn.pop_first();
+            withdrawn.remove(0);
         }
-        withdrawn.insert(node, why);
+        withdrawn.push((node, why));
     }
 }

@@ -97,3 +97,19 @@ async fn removing_a_peer_is_retried_after_a_failure() {
     assert!(hub.policy.check_all(&mut monitor, &sync).await.is_none());
     assert!(hub.registry.all().is_empty());
 }
+
+#[tokio::test]
+async fn of_many_removed_nodes_the_oldest_is_forgotten_first() {
+    let hub = Hub::start().await;
+    // Their ids are sorted against their age, and the first one was removed twice.
+    for node in (1..=256_u32).rev().chain([256, 0]) {
+        hub.policy.note_withdrawn(format!("{node:03}"), "no grant".to_owned());
+    }
+    let told = |node: u32| {
+        let mut caller = caller(3);
+        caller.node.as_mut().unwrap().stable_id = format!("{node:03}");
+        hub.policy.refusal(&caller).is_some()
+    };
+    assert!(told(0) && told(1) && told(254) && told(256));
+    assert!(!told(255));
+}
