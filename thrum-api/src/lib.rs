@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod label;
 pub mod limits;
 pub mod local;
 pub mod method;

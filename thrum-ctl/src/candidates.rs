@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap_complete::engine::CompletionCandidate;
-use thrum_api::Empty;
 use thrum_api::local::{AgentList, AgentListParams, PeerList};
+use thrum_api::{Empty, label};
 
 use crate::client::Client;
 use crate::endpoint::Endpoints;
@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_millis(100);
 pub fn peers() -> Vec<CompletionCandidate> {
     names(async {
         let peers = daemon().await?.call::<PeerList>(&Empty {}).await?.peers;
-        Ok(peers.into_iter().map(|peer| peer.name).collect())
+        Ok(peers.iter().map(|peer| label::to_type(&peer.name, peer.daemon_id)).collect())
     })
 }
 

@@ -26,6 +26,7 @@ mod pages;
 mod pairing;
 mod pairing_codes;
 mod pairing_terminal;
+mod peer_names;
 mod projects;
 mod protocol;
 mod reading;

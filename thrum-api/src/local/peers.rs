@@ -162,7 +162,7 @@ pub struct OpenPairing {
 pub struct PeerEntry {
     /// The peer.
     pub daemon_id: DaemonId,
-    /// Its name.
+    /// Its name, followed by its id where the name is not plain or not unique.
     pub name: String,
     /// Its address, `host:port`.
     pub address: String,
@@ -213,7 +213,7 @@ pub enum SyncFailureKind {
 pub struct PeerStatus {
     /// The peer.
     pub daemon_id: DaemonId,
-    /// Its name.
+    /// Its name, followed by its id where the name is not plain or not unique.
     pub name: String,
     /// Its address, `host:port`.
     pub address: String,

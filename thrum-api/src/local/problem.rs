@@ -1,4 +1,5 @@
 use super::{PeerState, PeerStatus, Problem, SyncFailureKind};
+use crate::label::{is_plain, to_type};
 use crate::peer::reason;
 use crate::time::Timestamp;
 
@@ -27,17 +28,25 @@ pub fn token_refusal(name: &str, refusal: Option<&str>) -> String {
 }
 
 impl PeerStatus {
+    /// What to type for this peer: its name or its id.
+    pub fn to_type(&self) -> String {
+        to_type(&self.name, self.daemon_id)
+    }
+
     /// The problem that keeps events from being synced with this peer, if there is one.
     pub fn problem(&self) -> Option<Problem> {
         let name = &self.name;
         let (id, message, next) = match self.state {
             PeerState::RemovedUs => {
                 let message = token_refusal(name, self.refusal.as_deref());
-                let command = match self.refusal.as_deref() {
-                    Some(reason::OTHER_NODE | reason::GRANT_WITHDRAWN) => "join",
-                    _ => "remove",
+                let next = match self.refusal.as_deref() {
+                    Some(reason::OTHER_NODE | reason::GRANT_WITHDRAWN) => {
+                        let host = if is_plain(name) { name } else { &self.address };
+                        format!("thrum peer join {host}")
+                    }
+                    _ => format!("thrum peer remove {}", self.to_type()),
                 };
-                ("peer_token", message, format!("thrum peer {command} {name}"))
+                ("peer_token", message, next)
             }
             PeerState::BackingOff | PeerState::NeverReached if self.failures > 0 => {
                 let why = self.last_error.as_deref().unwrap_or("no answer");

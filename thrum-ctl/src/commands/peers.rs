@@ -1,4 +1,5 @@
 use thrum_api::duration::{ago, ago_or_never, rounded};
+use thrum_api::label;
 use thrum_api::local::{
     PeerFind, PeerFindParams, PeerList, PeerPath, PeerPathParams, PeerRemove, PeerRemoveParams,
     PeerStatus, PeerSync, PeerSyncParams, Status,
@@ -22,7 +23,8 @@ pub async fn list(context: &mut Context<'_>) -> Result<(), Error> {
         return printer.object(&list);
     }
     if printer.quiet() {
-        return list.peers.iter().try_for_each(|peer| printer.line(&sanitize(&peer.name)));
+        let names = list.peers.iter().map(|peer| label::to_type(&peer.name, peer.daemon_id));
+        return names.into_iter().try_for_each(|name| printer.line(&name));
     }
     let now = clock::now();
     if list.peers.is_empty() {

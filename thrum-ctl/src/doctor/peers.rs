@@ -158,7 +158,7 @@ fn sync(found: &Findings, peer: &PeerStatus, cause: Option<&str>) -> Finding {
     let finding = match (peer.problem(), peer.state) {
         (Some(problem), PeerState::RemovedUs) => found.problem(&problem),
         // All other checks succeed, so the next try will succeed, too.
-        (Some(_), _) => found.warn(SYNC, text).next(format!("thrum peer sync {}", peer.name)),
+        (Some(_), _) => found.warn(SYNC, text).next(format!("thrum peer sync {}", peer.to_type())),
         (None, _) => found.ok(SYNC, text),
     };
     finding.fact(word)

@@ -58,11 +58,14 @@ impl AdminContext {
         peer.map(|peer| self.name_of(&peer))
     }
 
-    /// The display name of a peer.
+    /// The label of a peer.
     pub(super) fn name_of(&self, peer: &Peer) -> String {
         match self.network.available() {
             Some(network) => network.sync().name_of(peer),
-            None => peer.name.clone(),
+            None => {
+                let own = (self.daemon, &*self.name);
+                self.registry.label(peer, own, |peer| peer.name.clone())
+            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! Lookup of a peer by a typed name or id.
 
-use thrum_api::similar_names;
+use thrum_api::{DaemonId, label, similar_names};
 
 use super::{Peer, Registry, RegistryError};
 
 impl Registry {
-    /// The peer with this name (in any case) or daemon id.
+    /// The peer with this name (in any case) or daemon id, which may be abbreviated to its beginning or as it is
+    /// shown.
     ///
     /// # Errors
     /// When no peer or several peers have it; lists similar or ambiguous names.
@@ -24,9 +25,19 @@ impl Registry {
     ) -> Result<Peer, RegistryError> {
         let peers = self.all();
         let wanted = typed.trim().to_lowercase();
-        let is_id = |peer: &&Peer| peer.daemon_id.to_string().to_lowercase() == wanted;
-        if let Some(peer) = peers.iter().find(is_id) {
+        let id = |peer: &Peer| peer.daemon_id.to_string().to_lowercase();
+        if let Some(peer) = peers.iter().find(|peer| id(peer) == wanted) {
             return Ok(peer.clone());
+        }
+        // An id comes before a name, because a peer can call itself as it likes.
+        let shortened = wanted.strip_prefix("d_").filter(|rest| !rest.is_empty()).is_some();
+        let short = |peer: &Peer| label::short_id(peer.daemon_id).to_lowercase();
+        let is_id = |peer: &&Peer| short(peer) == wanted || id(peer).starts_with(&wanted);
+        let with_id: Vec<&Peer> = peers.iter().filter(|peer| shortened && is_id(peer)).collect();
+        match with_id[..] {
+            [] => {}
+            [peer] => return Ok(peer.clone()),
+            _ => return Err(ambiguous(typed, &with_id)),
         }
         let is_called = |peer: &&Peer| names(peer).iter().any(|it| it.to_lowercase() == wanted);
         let mut named: Vec<&Peer> = peers.iter().filter(is_called).collect();
@@ -37,18 +48,39 @@ impl Registry {
             [peer] => Ok(peer.clone()),
             [] => {
                 let name = |peer: &Peer| {
-                    names(peer).into_iter().next().unwrap_or_else(|| peer.name.clone())
+                    let name = names(peer).into_iter().next();
+                    let name = name.unwrap_or_else(|| peer.name.clone());
+                    label::to_type(&name, peer.daemon_id)
                 };
                 let shown: Vec<String> = peers.iter().map(name).collect();
                 let (near, alike) = suggestions(&shown, &wanted);
                 Err(RegistryError::Unknown { typed: typed.to_owned(), near, alike })
             }
-            _ => Err(RegistryError::Ambiguous {
-                typed: typed.to_owned(),
-                ids: named.iter().map(|peer| peer.daemon_id.to_string()).collect(),
-            }),
+            _ => Err(ambiguous(typed, &named)),
         }
     }
+
+    /// The label of a peer among all peers and this daemon, which is `own`. `shown` is the name under which a
+    /// peer is shown.
+    pub fn label(
+        &self,
+        peer: &Peer,
+        own: (DaemonId, &str),
+        shown: impl Fn(&Peer) -> String,
+    ) -> String {
+        let own = (own.0, own.1.to_owned());
+        self.read(|contents| {
+            let others = contents.peers.values().map(|entry| &entry.peer);
+            let others = others.filter(|other| other.daemon_id != peer.daemon_id);
+            let others = others.map(|other| (other.daemon_id, shown(other)));
+            label::label(&shown(peer), peer.daemon_id, others.chain([own]))
+        })
+    }
+}
+
+fn ambiguous(typed: &str, peers: &[&Peer]) -> RegistryError {
+    let one = |peer: &&Peer| format!("{} at {}", peer.daemon_id, peer.address);
+    RegistryError::Ambiguous { typed: typed.to_owned(), ids: peers.iter().map(one).collect() }
 }
 
 /// Similar names, else all of them; and whether they are similar.

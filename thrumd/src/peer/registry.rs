@@ -38,8 +38,16 @@ pub enum RegistryError {
         alike: bool,
     },
     /// Several peers have that name.
-    #[error("{} peers are called {typed:?}; use the id of one: {}", ids.len(), ids.join(", "))]
-    Ambiguous { typed: String, ids: Vec<String> },
+    #[error(
+        "{} peers are called {typed:?}; use the id of one, as in `thrum peer remove ID`: {}",
+        ids.len(),
+        ids.join(", ")
+    )]
+    Ambiguous {
+        typed: String,
+        /// Their ids and addresses.
+        ids: Vec<String>,
+    },
 }
 
 fn suggestion(near: &[String], alike: bool) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thrum_api::duration::rounded;
 use thrum_api::limits::{PAIRING_ATTEMPTS, PAIRING_RETRIES};
 use thrum_api::local::PairingUpdate;
-use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError};
+use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, label};
 use tokio::time::Instant;
 
 use super::Peer;
@@ -173,6 +173,7 @@ impl Session {
         if let Some(replaced) = replaced {
             let Peer { daemon_id, name, address, .. } = pending.peer;
             let name = pending.node_name.unwrap_or(name);
+            let name = label::label(&name, daemon_id, [(daemon_id, ""); 0]);
             self.end(now, PairingUpdate::Paired { daemon_id, name, address, replaced });
         }
     }

@@ -176,7 +176,7 @@ impl Sync {
         self.shared.post(Message::Input(Input::SyncNow(peer))).await;
     }
 
-    /// The display name of a peer: its name in the tailnet, else the name that it reports.
+    /// The label of a peer: its name, with its id where the name is not plain or not unique.
     pub fn name_of(&self, peer: &Peer) -> String {
         self.shared.name_of(peer)
     }

@@ -216,9 +216,12 @@ impl Shared {
         snapshots.await.unwrap_or_default()
     }
 
-    /// The display name of a peer: its name in the tailnet, else the name that it reports.
+    /// The label of a peer: its name in the tailnet, else the name that it reports, with its id where that is
+    /// not plain or not unique.
     pub(super) fn name_of(&self, peer: &Peer) -> String {
-        self.tailnet.display_name(peer.node.as_deref(), &peer.name)
+        self.registry.label(peer, (self.log.daemon(), &self.name), |peer| {
+            self.tailnet.display_name(peer.node.as_deref(), &peer.name)
+        })
     }
 
     /// Finds a peer by its names in the tailnet, the name that it reports, or its daemon id.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thrum_api::local::{CheckState, token_refusal};
 use thrum_api::peer::{PeerInfo, PullParams, SyncPull};
-use thrum_api::{ErrorCode, Method};
+use thrum_api::{ErrorCode, Method, label};
 
 use super::super::client::{Answer, Bounds, Callee, ClientError};
 use super::super::shared::{Shared, chain as chain_of};
@@ -106,7 +106,7 @@ pub(super) async fn checkpoint(
                 "the log of {name} was replaced (restored or wiped): it is read again \
                  from its start automatically"
             );
-            list.add(id, CheckState::Warn, message, Some(&format!("thrum peer sync {name}")));
+            list.add(id, CheckState::Warn, message, Some(&sync_command(name, peer)));
         }
         Err(error) => {
             let message = format!("{} fails: {}", SyncPull::NAME, error.text());
@@ -115,11 +115,15 @@ pub(super) async fn checkpoint(
     }
 }
 
+fn sync_command(name: &str, peer: &Peer) -> String {
+    format!("thrum peer sync {}", label::to_type(name, peer.daemon_id))
+}
+
 pub(super) async fn lag(shared: &Arc<Shared>, peer: &Peer, name: &str, list: &mut CheckList) {
     let all = status::status(shared).await;
     let Some(status) = all.iter().find(|status| status.daemon_id == peer.daemon_id) else { return };
     let id = "peer_lag";
-    let next = format!("thrum peer sync {name}");
+    let next = sync_command(name, peer);
     let behind = |lack: Option<u64>| lack.map_or_else(|| "?".to_owned(), |lack| lack.to_string());
     match (status.we_lack, status.they_lack) {
         (Some(0), Some(0)) => list.ok(id, "both logs hold the same events"),

@@ -1,0 +1,75 @@
+//! How machines are shown to people, and what a person can type for one.
+
+use crate::ids::DaemonId;
+
+/// Whether a machine's name can be shown and typed as it is: ASCII letters and digits, `-`, `_`, `.`, and single
+/// spaces between them. Anything else could be invisible, look like another name, or like a label.
+pub fn is_plain(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    !name.is_empty()
+        && name.chars().all(allowed)
+        && name.split(' ').all(|word| !word.is_empty())
+        && !name.to_ascii_lowercase().starts_with("d_")
+}
+
+/// The abbreviated id: `d_01K..7Q`.
+pub fn short_id(id: DaemonId) -> String {
+    let text = id.to_string();
+    let (head, tail) = (text.get(..5), text.get(text.len().saturating_sub(2)..));
+    format!("{}..{}", head.unwrap_or_default(), tail.unwrap_or_default())
+}
+
+/// The label of a machine among `others`: its name, followed by its id if the name is not plain or one of them has
+/// it. The id is abbreviated if that is different from all of theirs.
+pub fn label<N: AsRef<str>>(
+    name: &str,
+    id: DaemonId,
+    others: impl IntoIterator<Item = (DaemonId, N)>,
+) -> String {
+    let short = short_id(id);
+    let (mut alone, mut short_is_unique) = (is_plain(name), true);
+    for (other, its_name) in others {
+        alone &= !its_name.as_ref().eq_ignore_ascii_case(name);
+        short_is_unique &= short_id(other) != short;
+    }
+    match (alone, short_is_unique) {
+        (true, _) => name.to_owned(),
+        (false, true) => format!("{name} ({short})"),
+        (false, false) => format!("{name} ({id})"),
+    }
+}
+
+/// What to type for a machine with this label: the label, if it is a name of one plain word, else the id.
+pub fn to_type(label: &str, id: DaemonId) -> String {
+    if is_plain(label) && !label.contains(' ') { label.to_owned() } else { id.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> DaemonId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_name_that_is_not_plain_or_not_unique_is_shown_with_an_id() {
+        let ours = id("d_01KABCDEFGHJKMNPQRSTVWXY7Q");
+        let (alike, other) =
+            (id("d_01KZBCDEFGHJKMNPQRSTVWXY7Q"), id("d_01KABCDEFGHJKMNPQRSTVWXY8R"));
+        let of =
+            |name: &str, others: &[(DaemonId, &str)]| label(name, ours, others.iter().copied());
+        for plain in ["laptop", "My Mac.local", "vm_1-b"] {
+            assert_eq!(of(plain, &[(other, "server")]), plain);
+        }
+        assert_eq!(of("laptop", &[(other, "LAPTOP")]), "laptop (d_01K..7Q)");
+        assert_eq!(of("laptop", &[(alike, "laptop")]), format!("laptop ({ours})"));
+        for odd in ["\u{200b}", "", " ", "a  b", "b ", "l\u{430}ptop", "x (d_01K..8R)", "d_01K..8R"]
+        {
+            assert_eq!(of(odd, &[]), format!("{odd} (d_01K..7Q)"));
+            assert_eq!(to_type(&of(odd, &[]), ours), ours.to_string());
+        }
+        assert_eq!(to_type("laptop", ours), "laptop");
+        assert_eq!(to_type("My Mac", ours), ours.to_string());
+    }
+}
