@@ -50,14 +50,16 @@ impl FileWatch {
 fn arm(paths: &[PathBuf]) -> Option<AsyncFd<rustix::fd::OwnedFd>> {
     use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 
+    let gone = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
     // The link count is an attribute: that of an open file changes when its name is removed or given to another.
-    let gone = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ATTRIB;
+    // Not for folders, which tell the attributes of every file in them.
+    let unlinked = gone | WatchFlags::ATTRIB;
     let new = WatchFlags::CREATE | WatchFlags::MOVED_TO;
     let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
     // A folder of others that may not be read can't be watched; the file in it can.
     let watch = |path: &Path, flags| add_watch(&inotify, path, flags).is_ok();
     for path in paths {
-        let mut exists = watch(path, gone);
+        let mut exists = watch(path, unlinked);
         for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
             // Where the next part is missing, its creation is told.
             let flags = if exists { gone } else { gone | new };
@@ -78,6 +80,7 @@ fn arm(_: &[PathBuf]) -> Option<AsyncFd<rustix::fd::OwnedFd>> {
 mod tests {
     use std::fs;
     use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -104,6 +107,10 @@ mod tests {
         open.write_all(b"more").unwrap();
         open.set_len(1).unwrap();
         open.sync_all().unwrap();
+        let third = parent.join("third");
+        fs::write(&third, "").unwrap();
+        fs::set_permissions(&third, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::remove_file(&third).unwrap();
         fs::write(&other, "beside it").unwrap();
         assert!(is_quiet(&mut watch).await, "it is the same file");
 
