@@ -6,6 +6,7 @@
 
 mod backoff;
 mod client;
+mod cut_disk;
 mod daemon;
 mod events;
 mod fake_peer;
@@ -29,6 +30,7 @@ mod wire;
 
 pub use backoff::backs_off;
 pub use client::{Client, Ran};
+pub use cut_disk::CutDisk;
 pub use daemon::Daemon;
 pub use events::{converge, drafts, event_of, event_text, same_events};
 pub use fake_peer::{Answer, FakePeer, Heard};

@@ -27,6 +27,7 @@ mod pairing;
 mod pairing_codes;
 mod pairing_terminal;
 mod peer_names;
+mod power_cut;
 mod projects;
 mod protocol;
 mod reading;

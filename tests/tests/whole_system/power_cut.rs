@@ -1,0 +1,58 @@
+//! The power fails while a daemon writes.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc;
+
+use tests::harness::{CutDisk, Setup, process, skip};
+use thrum_api::Sequence;
+
+#[test]
+fn every_acknowledged_append_survives_a_power_cut() {
+    let disk = match CutDisk::mount(64) {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
+    };
+    let mut daemon = Setup::new("laptop").state_in(&disk.path()).start();
+    let id = daemon.id();
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..5 {
+        let (sender, receiver) = mpsc::channel();
+        let cut = std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let (daemon, sender) = (&daemon, sender.clone());
+                scope.spawn(move || {
+                    for n in 0.. {
+                        let text = format!("{round} {writer} {n}");
+                        if daemon.try_append([&text]).is_err() {
+                            return;
+                        }
+                        sender.send(text).unwrap();
+                    }
+                });
+            }
+            drop(sender);
+            // At another one each round: in the first commits, and with a long log.
+            let before: Vec<_> = receiver.iter().take(round * 25 + 1).collect();
+            assert_eq!(before.len(), round * 25 + 1, "appends were refused before the cut");
+            acknowledged.extend(before);
+            let cut = disk.cut();
+            if cut.is_err() {
+                // The writers end when they are refused.
+                process::signal(daemon.pid(), rustix::process::Signal::KILL);
+            }
+            cut
+        });
+        cut.unwrap();
+        acknowledged.extend(receiver);
+        daemon.kill();
+        disk.boot();
+        daemon.start_again();
+        assert_eq!(daemon.id(), id);
+        for (position, event) in daemon.events().iter().enumerate() {
+            assert_eq!(event.sequence, Sequence(position as u64 + 1), "a gap in the log");
+        }
+        let held: BTreeSet<_> = daemon.texts().into_iter().collect();
+        let lost: Vec<_> = acknowledged.difference(&held).collect();
+        assert!(lost.is_empty(), "round {round}: acknowledged and lost: {lost:?}");
+    }
+}
