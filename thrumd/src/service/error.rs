@@ -15,6 +15,9 @@ use crate::tailnet::private::ChildError;
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
+    /// Times outside these years can't be written.
+    #[error("this machine's clock is not set to a time between the years 1970 and 9999")]
+    Clock,
     /// The system gives no threads or no event queue.
     #[error("can't start the runtime")]
     Runtime(#[source] io::Error),
@@ -79,6 +82,7 @@ impl ServiceError {
     /// What a person can do about it, if it is a fault of the storage under this state directory.
     pub fn next(&self, state_dir: &Path) -> Option<String> {
         let known = match self {
+            Self::Clock => Some("sudo timedatectl set-ntp true".to_owned()),
             Self::Log(error) => error.next(),
             Self::Agents(error) => error.next(),
             Self::Backup(error) => error.next(),

@@ -14,6 +14,7 @@ use super::{ServiceError, readiness, shutdown};
 use crate::admin::{self, AdminContext, InheritedSocket, LocalSocket, Network, NetworkParts};
 use crate::agents::Agents;
 use crate::backup;
+use crate::clock;
 use crate::config::{Config, SyncMode};
 use crate::file_watch::FileWatch;
 use crate::held_files::HeldFiles;
@@ -42,6 +43,9 @@ impl Daemon {
         inherited: Option<InheritedSocket>,
     ) -> Result<Self, ServiceError> {
         let started = Instant::now();
+        if !clock::is_usable() {
+            return Err(ServiceError::Clock);
+        }
         create(&config.state_dir)?;
         // Before any file is read: two first starts at once would create two identities.
         let lock = Lock::take(&config.state_dir)?;
