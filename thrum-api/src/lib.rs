@@ -2,6 +2,7 @@
 //!
 //! Types and rules that both programs share, without I/O.
 
+mod bounded;
 pub mod duration;
 pub mod envelope;
 pub mod error;

@@ -14,7 +14,7 @@ pub const PULL_ANSWER_MAX_BYTES: usize = PULL_MAX_BYTES + 512 * 1024;
 pub const NOTIFY_MAX_EVENTS: usize = 128;
 /// Maximum bytes of events in a `sync.notify`: one event of the maximum size fits.
 pub const NOTIFY_MAX_BYTES: usize = EVENT_MAX_BYTES;
-/// Maximum heads in a request. Further ones are left out, which costs traffic but loses no event.
+/// Maximum heads in a request or an answer; a sender leaves further ones out, which costs traffic but loses no event.
 pub const HEADS_MAX: usize = 1000;
 /// Maximum body of a peer's request with a valid `Authorization` header.
 pub const PEER_BODY_MAX_BYTES: usize = 1024 * 1024;

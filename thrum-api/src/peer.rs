@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::{at_most, at_most_if_any};
 use crate::event::SequencedEvent;
 use crate::ids::{DaemonId, Epoch, EventId, Head, Sequence};
+use crate::limits::{HEADS_MAX, NOTIFY_MAX_EVENTS, PULL_MAX_EVENTS};
 use crate::method::surface;
 use crate::secret::{PairingCode, Token};
 
@@ -87,7 +89,12 @@ pub struct PullParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// Heads of what the caller already holds, which is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "at_most_if_any::<_, _, HEADS_MAX>"
+    )]
+    #[schemars(length(max = HEADS_MAX))]
     pub have: Option<Vec<Head>>,
     /// The token, for callers that can't set a header.
     #[serde(
@@ -102,6 +109,8 @@ pub struct PullParams {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PullPage {
     /// The events, in the order of this log.
+    #[serde(deserialize_with = "at_most::<_, _, PULL_MAX_EVENTS>")]
+    #[schemars(length(max = PULL_MAX_EVENTS))]
     pub events: Vec<SequencedEvent>,
     /// The position for the next request. After the last event if some were left out.
     pub next_seq: Sequence,
@@ -119,7 +128,12 @@ pub struct PullPage {
     pub epoch: Option<Epoch>,
     /// Heads of this log, on the last page and if the caller sent its own. If the caller lacks events that
     /// they cover, its checkpoint matches by chance: start again at 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "at_most_if_any::<_, _, HEADS_MAX>"
+    )]
+    #[schemars(length(max = HEADS_MAX))]
     pub heads: Option<Vec<Head>>,
 }
 
@@ -143,10 +157,20 @@ pub struct NotifyParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_id: Option<EventId>,
     /// Heads of the caller's log at `latest_seq`, if they cover all of it (no fork, no gap).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "at_most_if_any::<_, _, HEADS_MAX>"
+    )]
+    #[schemars(length(max = HEADS_MAX))]
     pub heads: Option<Vec<Head>>,
     /// The caller's own events between `after_seq` and `latest_seq`, without those of other daemons.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "at_most_if_any::<_, _, NOTIFY_MAX_EVENTS>"
+    )]
+    #[schemars(length(max = NOTIFY_MAX_EVENTS))]
     pub events: Option<Vec<SequencedEvent>>,
     /// Whether the caller has removed this peer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use schemars::SchemaGenerator;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thrum_api::envelope::{self, AnswerError, Request, RequestId};
 use thrum_api::local::{Health, MessageSend};
 use thrum_api::method::MethodDescription;
-use thrum_api::peer::{PairRequestParams, Paired, PullParams, SyncPull};
+use thrum_api::peer::{NotifyParams, PairRequestParams, Paired, PullPage, PullParams, SyncPull};
 use thrum_api::{
     AuthKey, DaemonId, Empty, Epoch, ErrorCode, EventId, Hlc, PairingCode, RpcError, Timestamp,
     Token, local, peer,
@@ -72,6 +73,37 @@ fn each_kind_of_invalid_request_has_its_own_code() {
     assert_eq!(refused(r#"{"id":1,"method":"health"}"#), ErrorCode::INVALID_REQUEST);
     let old = r#"{"jsonrpc":"1.0","id":1,"method":"health"}"#;
     assert_eq!(refused(old), ErrorCode::INVALID_REQUEST);
+}
+
+#[test]
+fn a_list_over_its_maximum_is_refused() {
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
+    let head = json!({"origin_daemon": format!("d_{id}"), "origin_epoch": id, "origin_sequence": 1, "event_id": id});
+    let event = json!({"sequence": 1, "event": {}});
+    let list = |item: &Value, count: usize| vec![item.clone(); count];
+    let pull = |heads| json!({"after_seq": 0, "have": list(&head, heads)});
+    let page = |events, heads| {
+        json!({"events": list(&event, events), "heads": list(&head, heads), "next_seq": 0,
+            "more_available": false, "head_seq": 0, "floor_seq": 0})
+    };
+    let news = |events, heads| {
+        json!({"daemon_id": format!("d_{id}"), "latest_seq": 1, "events": list(&event, events),
+            "heads": list(&head, heads)})
+    };
+    assert_bounded::<PullParams>(pull(1000), [pull(1001)]);
+    assert_bounded::<PullPage>(page(1000, 1000), [page(1001, 0), page(0, 1001)]);
+    assert_bounded::<NotifyParams>(news(128, 1000), [news(129, 0), news(0, 1001)]);
+}
+
+fn assert_bounded<T: DeserializeOwned>(fits: Value, exceed: impl IntoIterator<Item = Value>) {
+    assert!(serde_json::from_value::<T>(fits).is_ok());
+    for value in exceed {
+        let error = serde_json::from_str::<T>(&value.to_string())
+            .err()
+            .expect("must be refused")
+            .to_string();
+        assert!(error.contains("a list has more than"), "{error}");
+    }
 }
 
 #[test]

@@ -201,6 +201,14 @@ fn a_page_that_repeats_is_an_error_and_no_loop() {
 }
 
 #[test]
+fn a_page_of_more_events_than_it_may_have_is_an_error() {
+    let (daemon, honest, fake) = beside(|_| page(vec![json!({}); 1001], 1001, false));
+    blames(SHORT, &daemon, &fake);
+    assert_eq!(daemon.status().log.quarantined, 0);
+    others_go_on(&daemon, &honest);
+}
+
+#[test]
 fn a_page_that_goes_backwards_is_an_error() {
     let (daemon, honest, fake) = beside(|heard| match heard.params["after_seq"].as_u64() {
         Some(0) => page(vec![event(1), event(2), event(3)], 3, true),

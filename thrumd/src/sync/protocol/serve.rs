@@ -1,6 +1,6 @@
 //! Answers `sync.pull`.
 
-use thrum_api::limits::{HEADS_MAX, PULL_MAX_EVENTS};
+use thrum_api::limits::PULL_MAX_EVENTS;
 use thrum_api::peer::{PullPage, PullParams};
 use thrum_api::{DaemonId, ErrorCode, LogPosition, RpcError};
 
@@ -25,8 +25,7 @@ async fn answer(
     params: PullParams,
 ) -> Result<Served, LogError> {
     let after = LogPosition { sequence: params.after_seq, event_id: params.after_id };
-    let mut have = params.have.unwrap_or_default();
-    have.truncate(HEADS_MAX);
+    let have = params.have.unwrap_or_default();
     check_heads(log, &have).await?;
     let wanted = params.limit.and_then(|limit| usize::try_from(limit).ok());
     let limit = wanted.unwrap_or(PULL_MAX_EVENTS).clamp(1, PULL_MAX_EVENTS);
@@ -79,8 +78,7 @@ async fn answer(
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
-    use thrum_api::{Draft, Epoch, EventId, Head, OriginSequence};
-    use ulid::Ulid;
+    use thrum_api::{Draft, OriginSequence};
 
     use super::*;
     use crate::log::Log;
@@ -115,24 +113,5 @@ mod tests {
         let params = PullParams { have: Some(have), ..PullParams::default() };
         serve(&log, crate::ids::daemon(), params).await.0.unwrap();
         assert_ne!(log.head().epoch, before);
-    }
-
-    #[tokio::test]
-    async fn heads_beyond_the_maximum_are_not_honoured() {
-        let (_dir, log) = log_of(1).await;
-        let unknown = |n: usize| Head {
-            origin_daemon: DaemonId::from_ulid(Ulid::from(n as u128)),
-            origin_epoch: Epoch::from_ulid(Ulid::from(n as u128)),
-            origin_sequence: OriginSequence(1),
-            event_id: EventId::from_ulid(Ulid::from(n as u128)),
-        };
-        let served = async |unknown_heads: usize| {
-            let mut have: Vec<Head> = (0..unknown_heads).map(unknown).collect();
-            have.extend(log.heads().await.unwrap());
-            let params = PullParams { have: Some(have), ..PullParams::default() };
-            serve(&log, crate::ids::daemon(), params).await.0.unwrap().events.len()
-        };
-        assert_eq!(served(HEADS_MAX - 1).await, 0);
-        assert_eq!(served(HEADS_MAX).await, 1);
     }
 }
