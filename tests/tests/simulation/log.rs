@@ -156,7 +156,7 @@ impl SimLog {
         let peer = DaemonId::from_ulid(ids.draw());
         let from = self.store().checkpoint(peer).unwrap();
         let events = (0..origins).map(event).collect();
-        let batch = Batch { epoch: None, peer, events, from, checkpoint: None };
+        let batch = Batch { epoch: None, peer, events, from, checkpoint: None, is_whole: false };
         let applied = self.store().apply(&batch).unwrap();
         assert_eq!(applied.applied as u64, origins);
     }

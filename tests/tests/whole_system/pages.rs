@@ -171,6 +171,42 @@ fn endless_garbage_holds_nobody_up() {
 }
 
 #[test]
+fn a_peer_that_invents_origins_is_named_and_holds_nobody_up() {
+    const PAGES: u64 = 12;
+    // Each event is of an origin of its own, but the last: that is of the first one's.
+    let invented = |n: u64| {
+        let mut event = event(1);
+        let of = if n == PAGES * 1000 { 1 } else { n };
+        event["event_id"] = format!("01ARZ3NDEKTSV4RRFFQA{n:06}").into();
+        event["origin_daemon"] = format!("d_01ARZ3NDEKTSV4RRFFQB{of:06}").into();
+        event["origin_sequence"] = if of == n { 1 } else { 2 }.into();
+        event["body"]["text"] = format!("invented {n}").into();
+        json!({"sequence": n, "event": event})
+    };
+    let (daemon, honest, fake) = beside(move |heard| {
+        let after = heard.params["after_seq"].as_u64().unwrap_or(0);
+        let next = (after + 1000).min(PAGES * 1000);
+        Answer::Result(json!({
+            "events": (after + 1..=next).map(invented).collect::<Vec<_>>(),
+            "next_seq": next, "next_id": format!("01ARZ3NDEKTSV4RRFFQA{next:06}"),
+            "more_available": next < PAGES * 1000, "head_seq": PAGES * 1000, "floor_seq": 0,
+        }))
+    });
+    let has = |daemon: &Daemon, text: &str| daemon.texts().iter().any(|held| held == text);
+    eventually(LONG, || {
+        holds(has(&daemon, "invented 12000"), || format!("{:?}", daemon.peer(fake.id())))
+    });
+    daemon.reports("in the logs of fake: their events are taken later").unwrap();
+    assert!(!has(&daemon, "invented 11999"), "more new origins than a peer may bring");
+    daemon.append(["others go on"]);
+    honest.append(["others go on too"]);
+    eventually(LONG, || holds(has(&honest, "others go on"), || "not at the honest one".to_owned()));
+    eventually(LONG, || holds(has(&daemon, "others go on too"), || "not here".to_owned()));
+    let memory = tests::harness::process::peak_bytes(daemon.pid());
+    assert!(memory < 64 * 1024 * 1024, "{} MiB resident", memory >> 20);
+}
+
+#[test]
 fn members_and_types_of_a_newer_version_are_kept_byte_for_byte() {
     let mut newer = event(1);
     newer["type"] = "hologram.projected".into();

@@ -23,6 +23,12 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
     found.add(of_problem(
         context,
         &found,
+        "peer_origins",
+        "no peer brings more new machines than it may",
+    ));
+    found.add(of_problem(
+        context,
+        &found,
         "identity",
         "the state directory belongs to this machine",
     ));
@@ -39,8 +45,8 @@ fn of_problem(context: &CheckContext, found: &Findings, id: &str, fine: &str) ->
         None => found.ok(id, fine),
         Some(problem) => {
             let mut finding = found.problem(problem);
-            if id == "quarantine" {
-                // Quarantined events affect nothing else.
+            if matches!(id, "quarantine" | "peer_origins") {
+                // These events affect nothing else.
                 finding.check.state = CheckState::Warn;
             }
             finding

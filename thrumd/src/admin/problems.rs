@@ -40,6 +40,7 @@ pub async fn problems(
             );
         }
     }
+    problems.extend(stats.as_ref().ok().and_then(|stats| withheld(context, stats)));
     let quarantined = stats.as_ref().map_or(0, |stats| stats.quarantined);
     if quarantined > 0 {
         let message = match quarantined {
@@ -72,6 +73,23 @@ async fn log_problems(context: &AdminContext, stats: &Result<LogStats, RpcError>
         problems.push(Problem::new("disk", warning, None, Some(&next)));
     }
     problems
+}
+
+/// Peers that bring more new origins than they may.
+fn withheld(context: &AdminContext, stats: &LogStats) -> Option<Problem> {
+    let mut peers = Vec::new();
+    for (peer, since) in &stats.withheld {
+        // What a removed peer has is not taken any more.
+        peers.extend(context.registry.get(*peer).map(|peer| (context.name_of(&peer), *since)));
+    }
+    let names: Vec<&str> = peers.iter().map(|(name, _)| name.as_str()).collect();
+    let message = format!(
+        "too many new machines at once in the logs of {}: their events are taken later, those of \
+         1,000 machines an hour",
+        names.join(", ")
+    );
+    let since = peers.iter().map(|(_, since)| *since).min()?;
+    Some(Problem::new("peer_origins", message, Some(since), Some("thrum peer status")))
 }
 
 /// The problem that prevents sync with every peer.

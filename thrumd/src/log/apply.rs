@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use thrum_api::{DaemonId, EventHeader, Hlc, Sequence};
 
 use super::column::{self, Id, int, uint};
+use super::introductions::Introductions;
 use super::lookup::was_damaged;
 use super::quarantine::QuarantineEntry;
 use super::transaction::{Stored, WriteTransaction};
@@ -15,6 +16,7 @@ const CLOCK_TRUST_MILLIS: u64 = 24 * 60 * 60 * 1000;
 /// Stores a batch and moves the checkpoint, in the open transaction.
 pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite::Result<Applied> {
     let mut applied = Applied::default();
+    let mut introductions = Introductions::load(write.conn, batch.peer, write.now)?;
     for event in &batch.events {
         let bytes = event.bytes.get().as_bytes();
         let entry = |event_id, reason| QuarantineEntry {
@@ -32,6 +34,13 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
                 continue;
             }
         };
+        let origin = header.origin();
+        if write.state.known_origin(write.conn, origin)?.is_none()
+            && !introductions.admits([batch.peer, write.state.meta.daemon].contains(&origin.daemon))
+        {
+            applied.withheld += 1;
+            continue;
+        }
         match write.store(header, bytes, Some(batch.peer))? {
             Stored::New { forked } => {
                 applied.applied += 1;
@@ -50,6 +59,12 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
         }
     }
     move_checkpoint(write, batch)?;
+    match applied.withheld {
+        0 if batch.is_whole => introductions.took_all(),
+        0 => {}
+        _ => introductions.withhold(batch.peer),
+    }
+    introductions.save(write.conn, batch.peer)?;
     Ok(applied)
 }
 

@@ -5,6 +5,7 @@ use thrum_api::Sequence;
 
 use super::column::{self, Id, int, uint};
 use super::lookup::raw;
+use super::origins;
 use super::quarantine::{self, QuarantineEntry};
 use super::state::OWN_SOURCE;
 use super::transaction::WriteTransaction;
@@ -56,7 +57,7 @@ pub(super) fn quarantine(
         params![int(sequence.0), id, origin, origin_sequence],
     )?;
     write.state.damaged_rows += 1;
-    if let Some((origin, mut row)) = write.state.origin_by_id(origin) {
+    if let Some((origin, mut row)) = origins::by_id(write.conn, origin)? {
         let top: Option<i64> = write.conn.query_row(
             "SELECT max(origin_sequence) FROM events WHERE origin = ?1",
             [row.id],

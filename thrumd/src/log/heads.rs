@@ -2,25 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use thrum_api::limits::HEADS_MAX;
 use thrum_api::{Head, Origin, OriginSequence};
 
-use super::column::{self, Id, int, uint};
+use super::column::{self, Id, int};
 use super::lookup::{holds_head, was_damaged};
-use super::state::{Meta, OriginRow, read_origins};
+use super::origins::{self, OriginRow};
+use super::state::Meta;
 use super::types::Missing;
 
 /// Heads that are safe to send: without forked origins. At most 1000; leaving out further ones costs
-/// traffic but never an event. The newest origins come first, because old epochs don't change.
+/// traffic but never an event. The newest origins are sent, because old epochs don't change.
 pub(super) fn heads(conn: &Connection) -> rusqlite::Result<Vec<Head>> {
-    let mut origins: Vec<(Origin, OriginRow)> =
-        read_origins(conn)?.into_iter().filter(|(_, row)| !row.forked && row.head > 0).collect();
-    if origins.len() > HEADS_MAX {
-        origins.sort_by_key(|(_, row)| std::cmp::Reverse(row.id));
-        origins.truncate(HEADS_MAX);
-        origins.sort_by_key(|(origin, _)| *origin);
-    }
+    let mut origins = origins::newest_with_head(conn, HEADS_MAX)?;
+    origins.sort_by_key(|(origin, _)| *origin);
     with_events(conn, &origins)
 }
 
@@ -46,29 +42,22 @@ pub(super) fn with_events(
 
 /// Which of these heads are missing here.
 pub(super) fn missing(conn: &Connection, heads: &[Head]) -> rusqlite::Result<Missing> {
-    let mut statement = conn.prepare_cached(
-        "SELECT id, head, forked FROM origins WHERE daemon_id = ?1 AND epoch = ?2",
-    )?;
-    let (mut origins, mut needs_pull) = (BTreeSet::new(), false);
+    let (mut missing, mut needs_pull) = (BTreeSet::new(), false);
     for head in heads {
-        let daemon = head.origin_daemon.ulid().to_bytes();
-        let epoch = head.origin_epoch.ulid().to_bytes();
-        let row: Option<(i64, i64, bool)> = statement
-            .query_row(params![daemon, epoch], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .optional()?;
-        let forked = row.is_some_and(|(_, _, forked)| forked);
+        let row = origins::find(conn, head.origin())?;
+        let forked = row.is_some_and(|row| row.forked);
         let held = match row {
-            Some((origin, ours, false)) if head.origin_sequence.0 <= uint(ours) => {
-                holds_head(conn, origin, head)?
+            Some(row) if !forked && head.origin_sequence.0 <= row.head => {
+                holds_head(conn, row.id, head)?
             }
             _ => false,
         };
         if !held {
-            origins.insert(head.origin());
+            missing.insert(head.origin());
             needs_pull |= !forked;
         }
     }
-    Ok(Missing { origins: origins.into_iter().collect(), needs_pull })
+    Ok(Missing { origins: missing.into_iter().collect(), needs_pull })
 }
 
 /// Whether a peer's head shows that our log was rolled back: it names an event of our present origin
@@ -81,7 +70,7 @@ pub(super) fn shows_rollback(conn: &Connection, head: &Head) -> rusqlite::Result
     if head.origin_sequence.0 > meta.own_sequence {
         return Ok(true);
     }
-    let own = read_origins(conn)?.get(&meta.own_origin()).map(|row| row.id);
-    let held = own.map_or(Ok(false), |own| holds_head(conn, own, head))?;
+    let own = origins::find(conn, meta.own_origin())?;
+    let held = own.map_or(Ok(false), |own| holds_head(conn, own.id, head))?;
     Ok(!held && !was_damaged(conn, head.event_id)?)
 }

@@ -7,6 +7,7 @@ use thrum_api::Sequence;
 use thrum_api::local::{EventListParams, EventListResult};
 
 use super::column::{int, uint};
+use super::introductions;
 use super::lookup::ReadResult;
 use super::scan::{Collector, ScanBudget};
 use super::state::{Meta, count_gaps};
@@ -79,5 +80,6 @@ pub(super) fn stats(conn: &Connection, path: &Path) -> rusqlite::Result<LogStats
         quarantined: conn
             .query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0))
             .map(uint)?,
+        withheld: introductions::withheld(conn)?,
     })
 }

@@ -61,7 +61,8 @@ pub(super) fn checkpoint(conn: &Connection, peer: DaemonId) -> rusqlite::Result<
     let damaged_rows = count_gaps(conn)?;
     let stored = conn
         .prepare_cached(
-            "SELECT sequence, event_id, last_sync, epoch FROM checkpoints WHERE peer = ?1",
+            "SELECT sequence, event_id, last_sync, epoch, withheld_at FROM checkpoints
+             WHERE peer = ?1",
         )?
         .query_row([peer.ulid().to_bytes()], |row| {
             let last_sync: Option<i64> = row.get(2)?;
@@ -69,6 +70,7 @@ pub(super) fn checkpoint(conn: &Connection, peer: DaemonId) -> rusqlite::Result<
                 epoch: row.get::<_, Option<Id>>(3)?.map(column::epoch),
                 position: column::position(row.get(0)?, row.get(1)?),
                 last_sync: last_sync.map(Timestamp::from_millis),
+                is_withheld: row.get::<_, Option<i64>>(4)?.is_some(),
                 damaged_rows,
             })
         })

@@ -1,15 +1,14 @@
 //! The news of the log for a peer, sent by `sync.notify`.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Connection, params};
 use thrum_api::limits::{HEADS_MAX, NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
-use thrum_api::{DaemonId, Head, LogPosition, Origin, Sequence, SequencedEvent};
+use thrum_api::{DaemonId, Head, LogPosition, Sequence, SequencedEvent};
 
 use super::column::{Id, int, uint};
 use super::heads::with_events;
 use super::lookup::{ReadResult, holds, raw};
-use super::state::{Meta, OriginRow, read_origins};
+use super::origins;
+use super::state::Meta;
 use super::types::News;
 
 /// The news for a peer that holds our log up to `after`.
@@ -19,8 +18,7 @@ pub(super) fn news(
     after: LogPosition,
 ) -> rusqlite::Result<ReadResult<News>> {
     let meta = Meta::expect(conn)?;
-    let origins = read_origins(conn)?;
-    let heads = complete_heads(conn, &origins)?;
+    let heads = complete_heads(conn)?;
     let peer: Id = peer.ulid().to_bytes();
     let matches = holds(conn, &meta, after)?;
     // A position in another log says nothing about ours.
@@ -33,25 +31,19 @@ pub(super) fn news(
     let mut news = News { head: meta.head, heads, window: None, concerns_peer, own };
     let mut damaged = Vec::new();
     if matches {
-        let own = origins.get(&meta.own_origin()).map(|row| row.id);
+        let own = origins::find(conn, meta.own_origin())?.map(|row| row.id);
         news.window = window(conn, own, after, &mut damaged)?;
     }
     Ok(ReadResult { answer: news, damaged })
 }
 
 /// Heads that describe all of this log; None if heads can't, or there are too many.
-fn complete_heads(
-    conn: &Connection,
-    origins: &BTreeMap<Origin, OriginRow>,
-) -> rusqlite::Result<Option<Vec<Head>>> {
-    if !origins.values().all(|row| !row.forked && row.head == row.top) {
+fn complete_heads(conn: &Connection) -> rusqlite::Result<Option<Vec<Head>>> {
+    let mut held = origins::with_events(conn, HEADS_MAX + 1)?;
+    if held.len() > HEADS_MAX || held.iter().any(|(_, row)| row.forked || row.head != row.top) {
         return Ok(None);
     }
-    let held = origins.iter().filter(|(_, row)| row.top > 0);
-    let held: Vec<_> = held.map(|(origin, row)| (*origin, *row)).collect();
-    if held.len() > HEADS_MAX {
-        return Ok(None);
-    }
+    held.sort_by_key(|(origin, _)| *origin);
     with_events(conn, &held).map(Some)
 }
 

@@ -9,8 +9,9 @@ use thrum_api::{Head, LogPosition, Origin, Sequence};
 use super::column::{self, Id, int, uint};
 use super::heads::heads;
 use super::lookup::{ReadResult, holds, holds_head};
+use super::origins;
 use super::scan::{Collector, ScanBudget};
-use super::state::{Meta, read_origins};
+use super::state::Meta;
 use super::types::{Page, PageAnswer, PageRequest};
 
 /// Filter of what the puller holds according to its heads: the last position by origin id.
@@ -28,21 +29,16 @@ impl PeerCoverage {
         }
         let heads: BTreeMap<Origin, &Head> =
             have.iter().map(|head| (head.origin(), head)).collect();
-        coverage.complete = true;
-        for (origin, row) in read_origins(conn)? {
-            let matching = match heads.get(&origin) {
-                Some(head) if !row.forked => holds_head(conn, row.id, head)?.then_some(head),
-                _ => None,
-            };
-            match matching {
-                Some(head) => {
-                    coverage.up_to.insert(row.id, head.origin_sequence.0);
-                    coverage.complete &= row.top <= head.origin_sequence.0;
-                }
-                // An origin without events remains when its only row was damaged.
-                None => coverage.complete &= row.top == 0,
+        let mut covered = 0;
+        for (origin, head) in heads {
+            let Some(row) = origins::find(conn, origin)? else { continue };
+            if !row.forked && holds_head(conn, row.id, head)? {
+                coverage.up_to.insert(row.id, head.origin_sequence.0);
+                covered += usize::from(row.top <= head.origin_sequence.0);
             }
         }
+        // An origin without events remains when its only row was damaged.
+        coverage.complete = !origins::are_more_than(conn, covered)?;
         Ok(coverage)
     }
 

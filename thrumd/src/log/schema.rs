@@ -31,6 +31,12 @@ pub(super) const STEPS: &[M<'_>] = &[
          DROP INDEX quarantine_by_size;
          CREATE UNIQUE INDEX quarantine_once ON quarantine (peer, hash);",
     ),
+    // How many new origins a peer introduced lately, and since when it has events of further ones.
+    M::up(
+        "ALTER TABLE checkpoints ADD COLUMN introduced INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE checkpoints ADD COLUMN introduced_at INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE checkpoints ADD COLUMN withheld_at INTEGER;",
+    ),
 ];
 
 /// The version of a database that has taken every step.

@@ -1,4 +1,4 @@
-//! The writer's state, cached from the database: high-water marks, origins, sources. Loaded at start
+//! The writer's state, cached from the database: high-water marks, sources, recent origins. Loaded at start
 //! and after a failed transaction; saved with every transaction that changed it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,8 +8,12 @@ use thrum_api::{DaemonId, Epoch, EventId, Hlc, LogPosition, Origin, Sequence};
 
 use super::column::{self, Id, int, uint};
 use super::environment::Environment;
+use super::origins::{self, OriginRow};
 use super::quarantine::Quarantine;
 use super::types::LogHead;
+
+/// How many origins are cached after a transaction.
+const ORIGINS_CACHED: usize = 256;
 
 /// The source of events that were written here.
 pub(super) const OWN_SOURCE: i64 = 0;
@@ -82,36 +86,6 @@ impl Meta {
     }
 }
 
-/// A row of `origins`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OriginRow {
-    pub(super) id: i64,
-    /// Highest contiguous position held.
-    pub(super) head: u64,
-    /// Highest position held.
-    pub(super) top: u64,
-    pub(super) forked: bool,
-}
-
-/// All rows of `origins`, in order.
-pub(super) fn read_origins(conn: &Connection) -> rusqlite::Result<BTreeMap<Origin, OriginRow>> {
-    conn.prepare_cached("SELECT daemon_id, epoch, id, head, top, forked FROM origins")?
-        .query_map([], |row| {
-            let origin = Origin {
-                daemon: column::daemon_id(row.get(0)?),
-                epoch: column::epoch(row.get(1)?),
-            };
-            let row = OriginRow {
-                id: row.get(2)?,
-                head: uint(row.get(3)?),
-                top: uint(row.get(4)?),
-                forked: row.get(5)?,
-            };
-            Ok((origin, row))
-        })?
-        .collect()
-}
-
 /// How many damaged rows were moved to quarantine.
 pub(super) fn count_gaps(conn: &Connection) -> rusqlite::Result<u64> {
     conn.prepare_cached("SELECT count(*) FROM gaps")?.query_row([], |row| row.get(0)).map(uint)
@@ -127,6 +101,7 @@ struct SourceRow {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) meta: Meta,
+    /// Origins of recent transactions. All of them would be too many: a peer can invent them.
     origins: BTreeMap<Origin, OriginRow>,
     /// Peers that events came from.
     sources: BTreeMap<DaemonId, SourceRow>,
@@ -174,7 +149,7 @@ impl State {
             .collect::<rusqlite::Result<_>>()?;
         Ok(Self {
             meta,
-            origins: read_origins(conn)?,
+            origins: BTreeMap::new(),
             sources,
             damaged_rows: count_gaps(conn)?,
             quarantine: Quarantine::load(conn)?,
@@ -192,16 +167,11 @@ impl State {
         }
         for origin in std::mem::take(&mut self.changed_origins) {
             if let Some(row) = self.origins.get(&origin) {
-                conn.prepare_cached(
-                    "UPDATE origins SET head = ?2, top = ?3, forked = ?4 WHERE id = ?1",
-                )?
-                .execute(params![
-                    row.id,
-                    int(row.head),
-                    int(row.top),
-                    row.forked
-                ])?;
+                origins::update(conn, row)?;
             }
+        }
+        if self.origins.len() > ORIGINS_CACHED {
+            self.origins.clear();
         }
         for source in std::mem::take(&mut self.changed_sources) {
             if let Some(row) = self.sources.get(&source) {
@@ -218,20 +188,32 @@ impl State {
         &mut self.meta
     }
 
+    /// An origin, if an event of it was ever stored.
+    pub(super) fn known_origin(
+        &mut self,
+        conn: &Connection,
+        origin: Origin,
+    ) -> rusqlite::Result<Option<OriginRow>> {
+        if let Some(row) = self.origins.get(&origin) {
+            return Ok(Some(*row));
+        }
+        let row = origins::find(conn, origin)?;
+        if let Some(row) = row {
+            self.origins.insert(origin, row);
+        }
+        Ok(row)
+    }
+
     /// An origin, inserted if it is new.
     pub(super) fn origin(
         &mut self,
         conn: &Connection,
         origin: Origin,
     ) -> rusqlite::Result<OriginRow> {
-        if let Some(row) = self.origins.get(&origin) {
-            return Ok(*row);
+        if let Some(row) = self.known_origin(conn, origin)? {
+            return Ok(row);
         }
-        conn.prepare_cached(
-            "INSERT INTO origins (daemon_id, epoch, head, top, forked) VALUES (?1, ?2, 0, 0, 0)",
-        )?
-        .execute(params![origin.daemon.ulid().to_bytes(), origin.epoch.ulid().to_bytes()])?;
-        let row = OriginRow { id: conn.last_insert_rowid(), head: 0, top: 0, forked: false };
+        let row = origins::insert(conn, origin)?;
         self.origins.insert(origin, row);
         Ok(row)
     }
@@ -240,11 +222,6 @@ impl State {
     pub(super) fn set_origin(&mut self, origin: Origin, row: OriginRow) {
         self.origins.insert(origin, row);
         self.changed_origins.insert(origin);
-    }
-
-    /// The origin with this id.
-    pub(super) fn origin_by_id(&self, id: i64) -> Option<(Origin, OriginRow)> {
-        self.origins.iter().find(|(_, row)| row.id == id).map(|(origin, row)| (*origin, *row))
     }
 
     /// The id of a source, inserted if it is new. None is this daemon.

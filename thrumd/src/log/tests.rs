@@ -8,6 +8,7 @@ mod heal;
 mod list;
 mod news;
 mod open;
+mod origins;
 mod page;
 mod peers;
 mod random;
@@ -112,6 +113,7 @@ impl World {
             sum.applied += applied.applied;
             sum.skipped += applied.skipped;
             sum.quarantined += applied.quarantined;
+            sum.withheld += applied.withheld;
             sum.new_epoch |= applied.new_epoch;
             if !page.more_available {
                 return sum;
@@ -135,7 +137,7 @@ pub(super) fn batch(
     checkpoint: Option<LogPosition>,
 ) -> Batch {
     let events = events.into_iter().map(Incoming::read).collect();
-    Batch { peer, epoch: None, events, from: Checkpoint::default(), checkpoint }
+    Batch { peer, epoch: None, events, from: Checkpoint::default(), checkpoint, is_whole: false }
 }
 
 /// A batch of these bytes, numbered from 1.

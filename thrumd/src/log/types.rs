@@ -27,6 +27,8 @@ pub struct Batch {
     pub from: Checkpoint,
     /// The new checkpoint; None keeps the old one.
     pub checkpoint: Option<LogPosition>,
+    /// With this batch the peer's whole log was read, and nothing of it was withheld before.
+    pub is_whole: bool,
 }
 
 /// The result of a batch.
@@ -38,6 +40,8 @@ pub struct Applied {
     pub skipped: usize,
     /// Moved to quarantine.
     pub quarantined: usize,
+    /// Not taken yet: events of more new origins than the peer may introduce. They are read again later.
+    pub withheld: usize,
     /// The batch showed that our log was rolled back; a new epoch began.
     pub new_epoch: bool,
 }
@@ -86,6 +90,8 @@ pub struct Checkpoint {
     pub position: LogPosition,
     /// When something last came from that peer.
     pub last_sync: Option<Timestamp>,
+    /// Events before the position were not taken, because the peer introduced too many origins.
+    pub is_withheld: bool,
     /// How many damaged rows had been found when the checkpoint was read. Each further one resets all
     /// checkpoints.
     pub(super) damaged_rows: u64,
@@ -119,7 +125,7 @@ pub struct Missing {
 }
 
 /// Figures for `status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogStats {
     /// Events held.
     pub events: u64,
@@ -127,6 +133,8 @@ pub struct LogStats {
     pub size_bytes: u64,
     /// Entries in quarantine: at most 1000 of what peers sent, and every damaged row.
     pub quarantined: u64,
+    /// Peers with events of too many new origins, which are not taken yet, and since when.
+    pub withheld: Vec<(DaemonId, Timestamp)>,
 }
 
 /// Why writes to the log fail.

@@ -79,8 +79,14 @@ impl Home {
 
 pub(super) async fn apply(log: &Log, events: Vec<SequencedEvent>) {
     let events = events.into_iter().map(Incoming::read).collect();
-    let batch =
-        Batch { peer: there(), events, checkpoint: None, from: Checkpoint::default(), epoch: None };
+    let batch = Batch {
+        peer: there(),
+        events,
+        checkpoint: None,
+        from: Checkpoint::default(),
+        epoch: None,
+        is_whole: false,
+    };
     log.apply(batch).await.unwrap();
 }
 

@@ -185,6 +185,10 @@ impl<P> Pull<P> {
             from: self.from,
             events: Vec::new(),
             checkpoint: Some(checkpoint),
+            is_whole: self.from.position == LogPosition::START
+                && self.total.withheld == 0
+                && !self.more
+                && self.waiting.is_none(),
         }
     }
 
@@ -260,7 +264,7 @@ impl<P> Pull<P> {
 
     /// The result, after the peer's heads were compared with our log. If events are still missing after a
     /// pull to the end, the checkpoint may match by chance
-    /// ([`CheckpointMismatch`](super::CheckpointMismatch)). `mismatch` gets whether that is so, and decides
+    /// ([`CheckpointMismatch`](super::CheckpointMismatch)), or they were of too many new origins. `mismatch` gets whether that is so, and decides
     /// whether the log is read from its start.
     pub async fn finish(
         self,
@@ -268,16 +272,20 @@ impl<P> Pull<P> {
         result: PullResult,
         mismatch: impl FnOnce(bool) -> bool,
     ) -> PullResult {
+        let is_withheld = self.from.is_withheld || self.total.withheld > 0;
         if let PullResult::Done { .. } = result
             && self.from.position != LogPosition::START
-            && let Some(heads) = self.heads
-            // If the log fails, the next pull compares.
-            && let Ok(missing) = log.missing(heads).await
-            && mismatch(missing.needs_pull)
+            && let Some(is_missing) = match self.heads {
+                _ if is_withheld => Some(true),
+                // If the log fails, the next pull compares.
+                Some(heads) => log.missing(heads).await.ok().map(|missing| missing.needs_pull),
+                None => None,
+            }
+            && mismatch(is_missing)
         {
             let peer = self.peer;
             tracing::warn!(
-                "{peer} holds events that it did not send: its log is read from its start"
+                "{peer} holds events that were not taken: its log is read from its start"
             );
             return PullResult::OtherLog;
         }

@@ -115,7 +115,9 @@ async fn take(
                 return Ok((held, input));
             }
         };
-        let applied = log.apply(Batch { peer, epoch: None, from, events, checkpoint }).await?;
+        let applied = log
+            .apply(Batch { peer, epoch: None, from, events, checkpoint, is_whole: false })
+            .await?;
         add(total, &applied);
         if checkpoint.is_some() {
             return Ok((latest, Input::Synced { peer, latest }));

@@ -85,6 +85,7 @@ pub(super) fn add(total: &mut Applied, more: &Applied) {
     total.applied += more.applied;
     total.skipped += more.skipped;
     total.quarantined += more.quarantined;
+    total.withheld += more.withheld;
     total.new_epoch |= more.new_epoch;
 }
 

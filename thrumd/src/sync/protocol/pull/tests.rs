@@ -2,7 +2,7 @@ use thrum_api::{Epoch, LogPosition, Sequence};
 use ulid::Ulid;
 
 use super::{PageHeader, Pull, Step};
-use crate::log::{Applied, Checkpoint};
+use crate::log::{Applied, Checkpoint, Log};
 use crate::sync::hub::tests::harness::{peer, position};
 use crate::sync::hub::{Failure, FailureKind, PullResult};
 
@@ -63,6 +63,39 @@ fn a_page_of_a_log_that_did_not_grow_keeps_the_checkpoint() {
     let mut same = page(&[], 3, 3);
     same.next.event_id = None;
     assert_eq!(pull.page(same, "none"), [apply("none", 3)]);
+}
+
+#[test]
+fn the_last_page_of_a_log_that_was_read_from_its_start_makes_it_whole() {
+    let withheld = |withheld| Applied { withheld, ..Applied::default() };
+    let whole = |from: u64, first: usize| {
+        let start = if from == 0 { LogPosition::START } else { position(from) };
+        let (mut pull, _) = begin(start, None);
+        pull.page(page(&[from + 1], from + 1, from + 2), "a");
+        assert!(!pull.batch(position(from + 1)).is_whole, "more follows");
+        pull.page(page(&[from + 2], from + 2, from + 2), "b");
+        assert!(!pull.batch(position(from + 1)).is_whole, "more waits");
+        pull.applied(Ok(withheld(first)), OURS);
+        pull.batch(position(from + 2)).is_whole
+    };
+    assert!(whole(0, 0));
+    assert!(!whole(0, 1) && !whole(3, 0));
+}
+
+#[tokio::test]
+async fn a_log_of_which_events_were_withheld_is_read_again() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let (log, _) = Log::open(dir.path(), crate::ids::daemon(), false).unwrap();
+    let done = PullResult::Done { checkpoint: Sequence(3), head: Sequence(3) };
+    let end = async |position, is_withheld| {
+        let mut from = Checkpoint::default();
+        (from.position, from.is_withheld) = (position, is_withheld);
+        let (pull, _) = Pull::<()>::begin(peer(1), from);
+        pull.finish(&log, done.clone(), |is_missing| is_missing).await
+    };
+    assert_eq!(end(position(3), true).await, PullResult::OtherLog);
+    assert_eq!(end(position(3), false).await, done);
+    assert_eq!(end(LogPosition::START, true).await, done, "it was read from its start just now");
 }
 
 fn refused_page(after: u64, header: PageHeader) -> String {

@@ -1,0 +1,105 @@
+//! How many new origins a peer may introduce. What daemons wrote can't be told from what a peer invents, so
+//! this is a rate and never a loss: the events of further origins stay with the peer, and are taken later.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use thrum_api::{DaemonId, Timestamp};
+
+use super::column::{self, int, uint};
+
+/// New origins from a peer at once. The log of an honest one may hold years of machines that were used once.
+pub(super) const AT_ONCE: u64 = 10_000;
+/// The last of these are for epochs of the peer itself and of this daemon, however many others it relays.
+pub(super) const RESERVED: u64 = 100;
+/// One more can come after each of these intervals: a thousand an hour.
+const INTERVAL_MILLIS: u64 = 3600;
+
+/// What a peer introduced lately, during one batch.
+pub(super) struct Introductions {
+    now: Timestamp,
+    recent: u64,
+    /// Up to when intervals were subtracted from `recent`.
+    at: u64,
+    /// Since when the peer has events that were not taken.
+    withheld: Option<Timestamp>,
+    changed: bool,
+}
+
+impl Introductions {
+    pub(super) fn load(
+        conn: &Connection,
+        peer: DaemonId,
+        now: Timestamp,
+    ) -> rusqlite::Result<Self> {
+        let stored = conn
+            .prepare_cached(
+                "SELECT introduced, introduced_at, withheld_at FROM checkpoints WHERE peer = ?1",
+            )?
+            .query_row([peer.ulid().to_bytes()], |row| {
+                Ok((uint(row.get(0)?), uint(row.get(1)?), row.get::<_, Option<i64>>(2)?))
+            })
+            .optional()?;
+        let (introduced, at, withheld) = stored.unwrap_or_default();
+        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+        // A clock that was set back starts the interval again.
+        let from = at.min(millis);
+        let intervals = (millis - from) / INTERVAL_MILLIS;
+        Ok(Self {
+            now,
+            recent: introduced.saturating_sub(intervals),
+            at: from + intervals * INTERVAL_MILLIS,
+            withheld: withheld.map(Timestamp::from_millis),
+            changed: from < at,
+        })
+    }
+
+    /// Whether a new origin is taken; counts it.
+    pub(super) fn admits(&mut self, is_of_peer_or_ours: bool) -> bool {
+        let max = if is_of_peer_or_ours { AT_ONCE } else { AT_ONCE - RESERVED };
+        let admitted = self.recent < max;
+        self.recent += u64::from(admitted);
+        self.changed |= admitted;
+        admitted
+    }
+
+    /// Some events of the batch were not taken.
+    pub(super) fn withhold(&mut self, peer: DaemonId) {
+        if self.withheld.is_none() {
+            tracing::warn!(
+                "{peer} brings events of more than {AT_ONCE} new machines; those of further ones wait there"
+            );
+            self.withheld = Some(self.now);
+            self.changed = true;
+        }
+    }
+
+    /// All that the peer has was taken.
+    pub(super) fn took_all(&mut self) {
+        self.changed |= self.withheld.take().is_some();
+    }
+
+    /// Stores them beside the checkpoint.
+    pub(super) fn save(&self, conn: &Connection, peer: DaemonId) -> rusqlite::Result<()> {
+        if self.changed {
+            conn.prepare_cached(
+                "UPDATE checkpoints SET introduced = ?2, introduced_at = ?3, withheld_at = ?4
+                 WHERE peer = ?1",
+            )?
+            .execute(params![
+                peer.ulid().to_bytes(),
+                int(self.recent),
+                int(self.at),
+                self.withheld.map(Timestamp::as_millis)
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+/// The peers with events that were not taken yet, and since when.
+pub(super) fn withheld(conn: &Connection) -> rusqlite::Result<Vec<(DaemonId, Timestamp)>> {
+    conn.prepare_cached("SELECT peer, withheld_at FROM checkpoints WHERE withheld_at NOT NULL")?
+        .query_map([], |row| {
+            Ok((column::daemon_id(row.get(0)?), Timestamp::from_millis(row.get(1)?)))
+        })?
+        .collect()
+}

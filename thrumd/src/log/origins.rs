@@ -1,0 +1,96 @@
+//! The table `origins`. There may be any number of them, so that nothing reads them all.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use thrum_api::Origin;
+
+use super::column::{self, int, uint};
+
+/// A row of `origins`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OriginRow {
+    pub(super) id: i64,
+    /// Highest contiguous position held.
+    pub(super) head: u64,
+    /// Highest position held.
+    pub(super) top: u64,
+    pub(super) forked: bool,
+}
+
+/// An origin, if an event of it was ever stored.
+pub(super) fn find(conn: &Connection, origin: Origin) -> rusqlite::Result<Option<OriginRow>> {
+    conn.prepare_cached(
+        "SELECT daemon_id, epoch, id, head, top, forked FROM origins
+         WHERE daemon_id = ?1 AND epoch = ?2",
+    )?
+    .query_row(params![origin.daemon.ulid().to_bytes(), origin.epoch.ulid().to_bytes()], read)
+    .map(|(_, row)| row)
+    .optional()
+}
+
+/// The origin with this id.
+pub(super) fn by_id(conn: &Connection, id: i64) -> rusqlite::Result<Option<(Origin, OriginRow)>> {
+    conn.prepare_cached(
+        "SELECT daemon_id, epoch, id, head, top, forked FROM origins WHERE id = ?1",
+    )?
+    .query_row([id], read)
+    .optional()
+}
+
+/// The newest origins whose heads can be sent: without forks, and with their first event.
+pub(super) fn newest_with_head(
+    conn: &Connection,
+    max: usize,
+) -> rusqlite::Result<Vec<(Origin, OriginRow)>> {
+    conn.prepare_cached(
+        "SELECT daemon_id, epoch, id, head, top, forked FROM origins
+         WHERE NOT forked AND head > 0 ORDER BY id DESC LIMIT ?1",
+    )?
+    .query_map([int(max as u64)], read)?
+    .collect()
+}
+
+/// Origins with events, at most so many.
+pub(super) fn with_events(
+    conn: &Connection,
+    max: usize,
+) -> rusqlite::Result<Vec<(Origin, OriginRow)>> {
+    conn.prepare_cached(
+        "SELECT daemon_id, epoch, id, head, top, forked FROM origins WHERE top > 0 LIMIT ?1",
+    )?
+    .query_map([int(max as u64)], read)?
+    .collect()
+}
+
+/// Whether more origins than this have events.
+pub(super) fn are_more_than(conn: &Connection, count: usize) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM origins WHERE top > 0 LIMIT 1 OFFSET ?1")?
+        .exists([int(count as u64)])
+}
+
+/// Inserts an origin without events.
+pub(super) fn insert(conn: &Connection, origin: Origin) -> rusqlite::Result<OriginRow> {
+    conn.prepare_cached(
+        "INSERT INTO origins (daemon_id, epoch, head, top, forked) VALUES (?1, ?2, 0, 0, 0)",
+    )?
+    .execute(params![origin.daemon.ulid().to_bytes(), origin.epoch.ulid().to_bytes()])?;
+    Ok(OriginRow { id: conn.last_insert_rowid(), head: 0, top: 0, forked: false })
+}
+
+/// Stores a changed row.
+pub(super) fn update(conn: &Connection, row: &OriginRow) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE origins SET head = ?2, top = ?3, forked = ?4 WHERE id = ?1")?
+        .execute(params![row.id, int(row.head), int(row.top), row.forked])?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<(Origin, OriginRow)> {
+    let origin =
+        Origin { daemon: column::daemon_id(row.get(0)?), epoch: column::epoch(row.get(1)?) };
+    let row = OriginRow {
+        id: row.get(2)?,
+        head: uint(row.get(3)?),
+        top: uint(row.get(4)?),
+        forked: row.get(5)?,
+    };
+    Ok((origin, row))
+}

@@ -1,0 +1,102 @@
+//! Origins that a peer introduces.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use thrum_api::Timestamp;
+
+use super::super::introductions::{AT_ONCE, RESERVED};
+use super::*;
+
+const HOUR: i64 = 3_600_000;
+
+/// The machine's ids, and a time of day that the test sets.
+#[derive(Clone, Default)]
+struct Clock(Arc<AtomicI64>);
+
+impl Environment for Clock {
+    fn event_id(&mut self) -> EventId {
+        ids::event()
+    }
+
+    fn epoch(&mut self) -> Epoch {
+        ids::epoch()
+    }
+
+    fn now(&mut self) -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000 + self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// The first event of each of so many new origins.
+fn invented(count: u64) -> Vec<String> {
+    (0..count).map(|_| foreign(new_origin(), 1)).collect()
+}
+
+/// Has a peer bring them; how many are stored, and how many are withheld.
+fn bring(store: &mut LogStore, peer: DaemonId, events: &[String]) -> (usize, usize) {
+    let mut sum = (0, 0);
+    for events in events.chunks(1000) {
+        let from = store.checkpoint(peer).unwrap();
+        let applied = store.apply(&Batch { from, ..raw_batch(peer, events) }).unwrap();
+        sum = (sum.0 + applied.applied, sum.1 + applied.withheld);
+    }
+    sum
+}
+
+#[test]
+fn a_peer_introduces_only_so_many_origins_and_the_rest_is_taken_later() {
+    let clock = Clock::default();
+    let daemon = ids::daemon();
+    let mut store = LogStore::open_in_memory(daemon, clock.clone()).unwrap();
+    let (peer, other) = (ids::daemon(), ids::daemon());
+    let most = (AT_ONCE - RESERVED) as usize;
+    let mut flood = invented(AT_ONCE + 1000);
+    assert_eq!(bring(&mut store, peer, &flood), (most, flood.len() - most));
+    assert!(store.checkpoint(peer).unwrap().is_withheld);
+
+    // Origins that are known, the peer's own, ours and those of other peers are taken as ever.
+    let known: Event = parse(&json(&flood[0]));
+    let own = |daemon| foreign(Origin { daemon, epoch: ids::epoch() }, 1);
+    let honest = [foreign(known.header.origin(), 2), own(peer), own(daemon)];
+    assert_eq!(bring(&mut store, peer, &honest), (3, 0));
+    assert_eq!(bring(&mut store, other, &flood[most..most + 10]), (10, 0));
+    flood.drain(..most + 10);
+
+    // Neither a restart nor a reset gives it more.
+    let mut store = LogStore::open(store.into_connection(), daemon, clock.clone()).unwrap();
+    store.reset_checkpoint(peer).unwrap();
+    assert_eq!(bring(&mut store, peer, &flood), (0, flood.len()));
+    // A clock that is set back does not either, nor does it stop the count for good.
+    clock.0.store(-24 * HOUR, Ordering::Relaxed);
+    assert_eq!(bring(&mut store, peer, &flood).0, 0);
+    clock.0.store(-23 * HOUR, Ordering::Relaxed);
+    let (taken, left) = bring(&mut store, peer, &flood);
+    assert!((990..=1000).contains(&taken), "{taken}");
+    assert_eq!(left, flood.len() - taken);
+    clock.0.store(24 * HOUR, Ordering::Relaxed);
+    assert_eq!(bring(&mut store, peer, &flood), (left, 0));
+    // That is over once its whole log was read.
+    assert!(store.checkpoint(peer).unwrap().is_withheld);
+    let from = store.checkpoint(peer).unwrap();
+    store.apply(&Batch { from, is_whole: true, ..raw_batch(peer, &[]) }).unwrap();
+    assert!(!store.checkpoint(peer).unwrap().is_withheld);
+}
+
+#[tokio::test]
+async fn heads_of_more_origins_than_fit_are_the_newest() {
+    let world = World::new();
+    let events = invented(1200);
+    world.log.apply(raw_batch(ids::daemon(), &events)).await.unwrap();
+    let forked = parse(&json(&events[1199])).header.origin();
+    let fork = [foreign(forked, 1), foreign(new_origin(), 2)];
+    world.log.apply(raw_batch(ids::daemon(), &fork)).await.unwrap();
+    let heads = world.log.heads().await.unwrap();
+    let newest: Vec<Origin> =
+        events[199..1199].iter().map(|event| parse(&json(event)).header.origin()).collect();
+    assert_eq!(heads.len(), 1000);
+    assert!(newest.iter().all(|origin| heads.iter().any(|head| head.origin() == *origin)));
+    assert!(heads.is_sorted_by_key(Head::origin));
+    assert_eq!(world.log.news(ids::daemon(), LogPosition::START).await.unwrap().heads, None);
+    check_invariants(&world);
+}
