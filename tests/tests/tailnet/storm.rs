@@ -2,29 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use tests::harness::{LONG, converge};
+use tests::harness::{Dice, LONG, converge, number};
 use tests::tailnet::{Cluster, Tailnet, sealed};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// `THRUM_TEST_STORM` (seconds) asks for another span.
 const SECONDS: u64 = 120;
-
-/// Numbers that a seed decides (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 /// One thing that goes wrong; its words.
 fn fail(tailnet: &Tailnet, dice: &mut Dice) -> String {
@@ -72,16 +55,13 @@ fn mend(tailnet: &Tailnet) {
 #[test]
 fn three_daemons_whose_links_fail_at_random_end_with_one_log() {
     sealed(|programs| {
-        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
-        let seed = number("THRUM_TEST_SEED").unwrap_or(now);
         let span = Duration::from_secs(number("THRUM_TEST_STORM").unwrap_or(SECONDS));
-        println!("THRUM_TEST_SEED={seed}");
         let cluster = Cluster::of(programs, &NAMES);
         cluster.pair("a", "b");
         cluster.pair("b", "c");
         cluster.pair("c", "a");
         let begun = Instant::now();
-        let mut dice = Dice(seed);
+        let mut dice = Dice::seeded();
         let mut written = 0;
         while begun.elapsed() < span {
             let what = fail(&cluster.tailnet, &mut dice);

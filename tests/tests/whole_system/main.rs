@@ -18,6 +18,7 @@ mod descriptors;
 mod doctor;
 mod faults;
 mod following;
+mod fuzz;
 mod healing;
 mod impostor;
 mod input;
