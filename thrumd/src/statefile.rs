@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use rustix::fs::OFlags;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -119,7 +120,10 @@ impl StateFile {
     /// When it can't be read, and when it is damaged.
     pub fn read<T: DeserializeOwned>(&self) -> Result<Option<T>, StateFileError> {
         let failed = |cause| StateFileError::Read { path: self.path.clone(), cause };
-        let file = match File::open(&self.path) {
+        // Not through a link: its owner may not be ours, and the mode is changed below.
+        let no_link = OFlags::NOFOLLOW.bits().cast_signed();
+        let opened = OpenOptions::new().read(true).custom_flags(no_link).open(&self.path);
+        let file = match opened {
             Ok(file) => file,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(failed(cause)),

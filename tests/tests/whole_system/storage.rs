@@ -1,5 +1,7 @@
 //! What the storage under a daemon does, and how each of its faults is told from the others.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::process::Stdio;
 
 use rusqlite::Connection;
@@ -177,4 +179,68 @@ fn a_share_of_the_disk_is_kept_free_of_what_peers_send() {
         holds(checked.code == Some(0), || server.thrum(&["status"]).stdout)
     });
     assert_eq!(doctor_state(&server, "disk"), "ok");
+}
+
+#[test]
+fn a_state_directory_that_others_may_change_is_refused_with_what_mends_it() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.append(["kept"]);
+    daemon.stop();
+    let state = daemon.state().to_owned();
+    let set = |mode| fs::set_permissions(&state, fs::Permissions::from_mode(mode)).unwrap();
+    set(0o777);
+    let text = refused_start(&daemon);
+    assert!(text.contains("others may write to the state directory"), "{text}");
+    assert!(text.contains(&format!("chmod 0700 {}", state.display())), "{text}");
+    assert_eq!(doctor_state(&daemon, "state_dir"), "fail");
+    set(0o700);
+
+    let (log, aside) = (state.join("log.db"), state.join("aside"));
+    fs::rename(&log, &aside).unwrap();
+    symlink(&aside, &log).unwrap();
+    let text = refused_start(&daemon);
+    assert!(text.contains("log.db is a symbolic link"), "{text}");
+    fs::rename(&aside, &log).unwrap();
+
+    if rustix::process::geteuid().is_root() {
+        chown(&state, Some(65534), None).unwrap();
+        let text = refused_start(&daemon);
+        assert!(text.contains("belongs to the user with id 65534"), "{text}");
+        assert!(text.contains("sudo chown -R 0:0"), "{text}");
+        chown(&state, Some(0), None).unwrap();
+    }
+    daemon.start_again();
+    assert_eq!(daemon.texts(), ["kept"]);
+}
+
+#[test]
+fn a_reset_and_a_restore_follow_no_link_that_the_owner_of_the_directory_made() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.stop();
+    let victim = daemon.folder().join("victim");
+    fs::write(&victim, "of root").unwrap();
+    fs::set_permissions(&victim, fs::Permissions::from_mode(0o644)).unwrap();
+    let restore = ["--restore", "backup"].as_slice();
+    for (name, words) in [
+        ("thrumd.lock", ["--reset-identity"].as_slice()),
+        ("identity.json", &["--reset-identity"]),
+        ("peers.json", &["--reset-identity"]),
+        ("thrumd.lock", restore),
+        ("views.db", restore),
+    ] {
+        let (path, aside) = (daemon.state().join(name), daemon.state().join("aside"));
+        let _absent = fs::rename(&path, &aside);
+        symlink(&victim, &path).unwrap();
+        let ended = daemon.command().args(words).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success() && said.contains(" link"), "{name}: {ended:?}");
+        let mode = fs::metadata(&victim).unwrap().permissions().mode() & 0o777;
+        assert_eq!(
+            (fs::read_to_string(&victim).unwrap().as_str(), mode),
+            ("of root", 0o644),
+            "{name}"
+        );
+        fs::remove_file(&path).unwrap();
+        let _absent = fs::rename(&aside, &path);
+    }
 }

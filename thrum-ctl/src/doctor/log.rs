@@ -1,5 +1,5 @@
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use thrum_api::limits::{disk_reserve_bytes, disk_warning_bytes};
@@ -8,13 +8,14 @@ use thrum_api::local::CheckState;
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section};
 use super::service;
+use crate::endpoint::Owner;
 use crate::format::{counted, size};
 
 /// Checks the state directory and its files.
 pub fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Log);
     let directory = context.state_dir();
-    found.add(state_dir(&found, &directory));
+    found.add(state_dir(context, &found, &directory));
     found.add(disk(context, &found, &directory));
     found.add(log(context, &found));
     found.add(of_problem(context, &found, "state_files", "thrumd uses the files that are there"));
@@ -54,25 +55,37 @@ fn of_problem(context: &CheckContext, found: &Findings, id: &str, fine: &str) ->
     }
 }
 
-fn state_dir(found: &Findings, directory: &Path) -> Finding {
+fn state_dir(context: &CheckContext, found: &Findings, directory: &Path) -> Finding {
     let id = "state_dir";
     let shown = directory.display();
-    let mode = match mode(directory) {
-        Ok(mode) => mode,
-        Err(ErrorKind::NotFound) => {
-            return found.ok(id, format!("{shown} does not exist yet; the first start creates it"));
-        }
-        Err(ErrorKind::PermissionDenied) => {
-            return found.skipped(id, format!("you are not allowed to read {shown}"));
-        }
-        Err(kind) => return found.fail(id, format!("can't read {shown}: {kind}")).next("df -h"),
+    let meta = match std::fs::metadata(directory) {
+        Ok(meta) => meta,
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound => {
+                let text = format!("{shown} does not exist yet; the first start creates it");
+                return found.ok(id, text);
+            }
+            ErrorKind::PermissionDenied => {
+                return found.skipped(id, format!("you are not allowed to read {shown}"));
+            }
+            kind => return found.fail(id, format!("can't read {shown}: {kind}")).next("df -h"),
+        },
     };
-    if mode & 0o077 != 0 {
+    let (mode, user) = (meta.permissions().mode() & 0o7777, rustix::process::geteuid().as_raw());
+    let finding = if context.owner() == Owner::User && meta.uid() != user {
+        let text = format!("{shown} belongs to the user with id {}, not to you", meta.uid());
+        found.fail(id, text).next(format!("sudo chown -R {user} {shown} && chmod 0700 {shown}"))
+    } else if mode & 0o022 != 0 {
+        let text =
+            format!("{shown} has mode {mode:04o}: other users of this machine can write to it");
+        found.fail(id, text).next(format!("chmod 0700 {shown}"))
+    } else if mode & 0o077 != 0 {
         let text = format!("{shown} has mode {mode:04o}: other users of this machine can read it");
-        let finding = found.warn(id, text).next(format!("chmod 0700 {shown}"));
-        return finding.fact(format!("mode {mode:04o}"));
-    }
-    found.ok(id, format!("only the owner can read {shown}")).fact(format!("mode {mode:04o}"))
+        found.warn(id, text).next(format!("chmod 0700 {shown}"))
+    } else {
+        found.ok(id, format!("only the owner can read {shown}"))
+    };
+    finding.fact(format!("mode {mode:04o}"))
 }
 
 fn mode(path: &Path) -> Result<u32, ErrorKind> {

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::fs::OFlags;
+
 use super::error::LogError;
 use crate::held_files::HeldFiles;
 use crate::statefile::give_to_owner;
@@ -39,6 +41,8 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // Root resets the identity in the directory of another user, who may have put a link here.
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
             .map_err(failed("open the lock file"))?;
         give_to_owner(&path, &file).map_err(failed("give to its owner"))?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::state_dir::UnsafeDirectory;
 use crate::admin::SocketError;
 use crate::agents::AgentsError;
 use crate::backup::BackupError;
@@ -31,6 +32,9 @@ pub enum ServiceError {
         #[source]
         cause: io::Error,
     },
+    /// The state directory is not safe to use.
+    #[error(transparent)]
+    Unsafe(UnsafeDirectory),
     /// The state directory has no daemon to reset.
     #[error(
         "there is no daemon in {}; nothing was changed. `thrum daemon status` shows the state \
@@ -86,6 +90,7 @@ impl ServiceError {
             Self::Log(error) => error.next(),
             Self::Agents(error) => error.next(),
             Self::Backup(error) => error.next(),
+            Self::Unsafe(error) => Some(error.next()),
             _ => None,
         };
         let of_system = || Some(StorageFault::of_chain(self)?.next(state_dir));

@@ -10,6 +10,7 @@ mod run;
 mod shutdown;
 mod signals;
 mod start;
+mod state_dir;
 
 pub(crate) use error::ServiceError;
 pub use logging::{log_to_stderr, to_journal};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::ServiceError;
+use super::{ServiceError, state_dir};
 use crate::backup;
 use crate::config::Config;
 
@@ -11,6 +11,7 @@ use crate::config::Config;
 /// # Errors
 /// When the daemon runs, and when the backup can't be restored.
 pub fn plan_restore(config: &Config, file: &Path) -> Result<String, ServiceError> {
+    state_dir::check_links(&config.state_dir).map_err(ServiceError::Unsafe)?;
     let plan = backup::plan(&config.state_dir, &config.machine_id_file, file)?;
     serde_json::to_string(&plan).map_err(|error| ServiceError::Backup(Box::new(error.into())))
 }
@@ -20,6 +21,7 @@ pub fn plan_restore(config: &Config, file: &Path) -> Result<String, ServiceError
 /// # Errors
 /// When the daemon runs, when the backup can't be restored, or when the disk fails.
 pub fn restore(config: &Config, file: &Path) -> Result<String, ServiceError> {
+    state_dir::check_links(&config.state_dir).map_err(ServiceError::Unsafe)?;
     let done = backup::restore(&config.state_dir, &config.machine_id_file, file)?;
     serde_json::to_string(&done).map_err(|error| ServiceError::Backup(Box::new(error.into())))
 }

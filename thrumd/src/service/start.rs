@@ -1,6 +1,6 @@
 //! Starts the daemon in a fixed order: nothing is served before the log is open.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{ServiceError, readiness, shutdown};
+use super::{ServiceError, readiness, shutdown, state_dir};
 use crate::admin::{self, AdminContext, InheritedSocket, LocalSocket, Network, NetworkParts};
 use crate::agents::Agents;
 use crate::backup;
@@ -46,7 +46,7 @@ impl Daemon {
         if !clock::is_usable() {
             return Err(ServiceError::Clock);
         }
-        create(&config.state_dir)?;
+        prepare(&config.state_dir)?;
         // Before any file is read: two first starts at once would create two identities.
         let lock = Lock::take(&config.state_dir)?;
         backup::remove_leftovers(&config.state_dir);
@@ -181,9 +181,12 @@ async fn watch_files(files: HeldFiles) {
     }
 }
 
-fn create(state_dir: &Path) -> Result<(), ServiceError> {
-    let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir);
-    created.map_err(|cause| ServiceError::StateDir { path: state_dir.to_owned(), cause })
+/// Creates the state directory if it is missing, and checks that nobody else may write to it.
+fn prepare(path: &Path) -> Result<(), ServiceError> {
+    let failed = |cause| ServiceError::StateDir { path: path.to_owned(), cause };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    let directory = std::fs::metadata(path).map_err(failed)?;
+    state_dir::check_private(path, &directory).map_err(ServiceError::Unsafe)
 }
 
 /// Why this daemon must not connect to peers.
