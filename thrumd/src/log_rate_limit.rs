@@ -10,8 +10,22 @@ use tokio::time::Instant;
 /// bounded number of keys.
 pub struct LogRateLimiter<K> {
     burst: u32,
-    /// When the lines of a key would be used up at one a minute.
-    used_until: Mutex<BTreeMap<K, Instant>>,
+    used: Mutex<BTreeMap<K, Used>>,
+}
+
+struct Used {
+    /// When the lines of this key would be used up at one a minute.
+    until: Instant,
+    left_out: u64,
+}
+
+/// What a [`LogRateLimiter`] says of a line that may be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted {
+    /// How many lines of its key were left out since the last one.
+    pub left_out: u64,
+    /// Whether the next one has to wait.
+    pub is_last: bool,
 }
 
 impl<K: Ord> LogRateLimiter<K> {
@@ -20,25 +34,32 @@ impl<K: Ord> LogRateLimiter<K> {
 
     /// A limiter that lets this many lines of a key through before it counts minutes.
     pub fn new(burst: u32) -> Self {
-        Self { burst, used_until: Mutex::default() }
+        Self { burst, used: Mutex::default() }
     }
 
     /// Whether a line about this key may be logged now.
     pub fn allows(&self, key: K) -> bool {
-        let (mut used_until, now) = (self.used_until.lock(), Instant::now());
-        if used_until.len() >= Self::KEYS {
-            used_until.retain(|_, until| *until > now);
-            if used_until.len() >= Self::KEYS && !used_until.contains_key(&key) {
-                return false;
+        self.admit(key).is_some()
+    }
+
+    /// As [`Self::allows`], with what a reader should know of the lines before and after.
+    pub fn admit(&self, key: K) -> Option<Admitted> {
+        let (mut all, now) = (self.used.lock(), Instant::now());
+        if all.len() >= Self::KEYS {
+            all.retain(|_, used| used.until > now);
+            if all.len() >= Self::KEYS && !all.contains_key(&key) {
+                return None;
             }
         }
-        let until = used_until.entry(key).or_insert(now);
-        let next = (*until).max(now) + Self::PAUSE;
-        let allowed = next <= now + Self::PAUSE * self.burst;
-        if allowed {
-            *until = next;
+        let used = all.entry(key).or_insert(Used { until: now, left_out: 0 });
+        let (next, full) = (used.until.max(now) + Self::PAUSE, now + Self::PAUSE * self.burst);
+        if next > full {
+            used.left_out = used.left_out.saturating_add(1);
+            return None;
         }
-        allowed
+        used.until = next;
+        let left_out = std::mem::take(&mut used.left_out);
+        Some(Admitted { left_out, is_last: next + Self::PAUSE > full })
     }
 }
 

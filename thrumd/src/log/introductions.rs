@@ -65,6 +65,7 @@ impl Introductions {
     pub(super) fn withhold(&mut self, peer: DaemonId) {
         if self.withheld.is_none() {
             tracing::warn!(
+                about = %peer,
                 "{peer} brings events of more than {AT_ONCE} new machines; those of further ones wait there"
             );
             self.withheld = Some(self.now);

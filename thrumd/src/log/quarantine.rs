@@ -130,7 +130,7 @@ fn insert(
     let is_new = inserted > 0;
     if is_new {
         tracing::warn!(
-            peer = %entry.peer, sequence = %entry.sequence, event_id = ?entry.event_id,
+            about = %entry.peer, peer = %entry.peer, sequence = %entry.sequence, event_id = ?entry.event_id,
             "an event was moved to quarantine: {}", entry.reason
         );
     }

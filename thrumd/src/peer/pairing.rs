@@ -82,7 +82,7 @@ impl ActiveSession {
 fn log_end(news: &PairingUpdate) {
     match news {
         PairingUpdate::Paired { daemon_id, name, address, .. } => {
-            tracing::info!("[pairing] Paired with {name} ({daemon_id}) at {address}");
+            tracing::info!(about = %daemon_id, "[pairing] Paired with {name} ({daemon_id}) at {address}");
         }
         PairingUpdate::Locked { caller } => {
             tracing::warn!("[pairing] Session locked: too many wrong codes, last from {caller}");
@@ -232,7 +232,7 @@ impl Pairing {
             let mut wrong_codes = self.shared.wrong_codes.lock();
             let result = session.attempt(now, code, peer.daemon_id, caller, &mut wrong_codes);
             if let Err(RpcError { code: ErrorCode::WRONG_CODE, message, .. }) = &result {
-                tracing::warn!("[pairing] {message}: {}", caller.describe());
+                tracing::warn!(about = %caller.address.ip(), "[pairing] {message}: {}", caller.describe());
             }
             result?;
             session.set_pending(now, peer, caller);
@@ -264,7 +264,7 @@ impl Pairing {
             match stored {
                 Ok(_) => Some(id),
                 Err(error) => {
-                    tracing::error!("[pairing] can't store peer {id}: {}", Chain(&error));
+                    tracing::error!(about = %id, "[pairing] can't store peer {id}: {}", Chain(&error));
                     None
                 }
             }

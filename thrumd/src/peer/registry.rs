@@ -285,7 +285,7 @@ impl Registry {
         // Logged less and less often: the holder of a stolen token could fill the log.
         if count.is_power_of_two() {
             tracing::warn!(
-                peer = %id, caller = %caller.describe(), refusals = *count,
+                about = %id, peer = %id, caller = %caller.describe(), refusals = *count,
                 "the token of a peer came from another node and was refused; \
                  if that machine is not yours, pair again to replace the token"
             );

@@ -57,6 +57,7 @@ impl Registry {
         let replaced = self.change(change).await?;
         for old in replaced.iter().flatten() {
             tracing::info!(
+                about = %id,
                 "[pairing] {id} takes the place of {old}: the same machine, set up anew; \
                  {old} is no longer a peer"
             );

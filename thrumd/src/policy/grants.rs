@@ -93,7 +93,7 @@ impl Policy {
     pub(super) async fn grant_status_of(&self, caller: &Caller) -> Result<GrantStatus, RpcError> {
         let node = caller.node.as_ref().map(|node| node.stable_id.as_str()).unwrap_or_default();
         self.grant_status(node).await.map_err(|error| {
-            tracing::warn!("can't look up the grants of {}: {}", caller.describe(), Chain(&error));
+            tracing::warn!(about = %caller.address.ip(), "can't look up the grants of {}: {}", caller.describe(), Chain(&error));
             let message = "what the tailnet's policy grants can't be determined at the moment";
             RpcError::new(ErrorCode::INTERNAL, message)
         })

@@ -153,7 +153,7 @@ impl Policy {
             }
         });
         if let Err(error) = changed.await {
-            tracing::warn!("can't store the grant of {}: {}", peer.name, Chain(&error));
+            tracing::warn!(about = %peer.daemon_id, "can't store the grant of {}: {}", peer.name, Chain(&error));
         }
     }
 
@@ -171,9 +171,11 @@ impl Policy {
             self.note_withdrawn(node, why.clone());
         }
         match sync.withdraw(id).await {
-            Ok(_) => tracing::warn!("[pairing] {name} ({id}) is no longer a peer: {why}"),
+            Ok(_) => {
+                tracing::warn!(about = %id, "[pairing] {name} ({id}) is no longer a peer: {why}")
+            }
             Err(error) => {
-                tracing::error!("[pairing] can't remove {name} ({id}): {error}");
+                tracing::error!(about = %id, "[pairing] can't remove {name} ({id}): {error}");
                 return false;
             }
         }

@@ -17,7 +17,7 @@ impl Policy {
     /// The answer to the caller: off, not granted, or another machine's daemon id.
     pub async fn request(&self, caller: &Caller, peer: Peer) -> Result<(), RpcError> {
         let refuse = |reason: &'static str, message: String| {
-            tracing::info!("[pairing] {} without a code refused: {message}", caller.describe());
+            tracing::info!(about = %caller.address.ip(), "[pairing] {} without a code refused: {message}", caller.describe());
             RpcError::new(ErrorCode::NO_PAIRING_SESSION, message)
                 .with("reason", reason)
                 .hint("run `thrum peer add` on the other machine and join with its code")
@@ -80,16 +80,16 @@ impl Policy {
         let stored = match stored {
             Ok(stored) => stored,
             Err(error) => {
-                tracing::error!("[pairing] can't store peer {id}: {}", Chain(&error));
+                tracing::error!(about = %id, "[pairing] can't store peer {id}: {}", Chain(&error));
                 return Ok(None);
             }
         };
         self.shared.pending.lock().remove(token);
         if stored.is_some() {
             self.shared.granted_at.lock().insert(id, Instant::now());
-            tracing::info!("[pairing] Paired with {who} ({id}) at {address} by policy");
+            tracing::info!(about = %id, "[pairing] Paired with {who} ({id}) at {address} by policy");
         } else {
-            tracing::info!("[pairing] {who} ({id}) may no longer use the token that it asked for");
+            tracing::info!(about = %id, "[pairing] {who} ({id}) may no longer use the token that it asked for");
         }
         Ok(stored.map(|_| id))
     }

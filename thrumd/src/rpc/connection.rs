@@ -28,7 +28,7 @@ pub(super) fn accept<H: Handler>(
 ) {
     let Some(slot) = server.slots.take(remote.ip().to_canonical()) else {
         if server.refusal_logs.allows(remote.ip()) {
-            tracing::warn!("connection from {remote} refused: peers use all connections");
+            tracing::warn!(about = %remote.ip(), "connection from {remote} refused: peers use all connections");
         }
         return;
     };
@@ -58,7 +58,7 @@ async fn identify<H: Handler>(
         Err(_) => "the tailnet did not say in time who it is".to_owned(),
     };
     if server.refusal_logs.allows(remote.ip()) {
-        tracing::warn!("connection from {remote} refused: {why}");
+        tracing::warn!(about = %remote.ip(), "connection from {remote} refused: {why}");
     }
 }
 

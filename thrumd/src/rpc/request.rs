@@ -221,7 +221,7 @@ impl<H: Handler> ConnectionContext<H> {
 
     fn log_refusal(&self, why: &str) {
         if self.server.refusal_logs.allows(self.caller.address.ip()) {
-            tracing::warn!("request from {} refused: {why}", self.caller.describe());
+            tracing::warn!(about = %self.caller.address.ip(), "request from {} refused: {why}", self.caller.describe());
         }
     }
 }

@@ -157,7 +157,7 @@ impl Driver {
             let shared = Arc::clone(&self.shared);
             self.spawn(async move {
                 if let Err(error) = shared.log.reset_checkpoint(id).await {
-                    tracing::warn!("can't reset the checkpoint for {id}: {}", chain(&error));
+                    tracing::warn!(about = %id, "can't reset the checkpoint for {id}: {}", chain(&error));
                 }
                 None
             });
@@ -223,8 +223,8 @@ impl Driver {
         self.logged.insert(id, snapshot.state);
         match snapshot.state {
             _ if line.is_empty() => {}
-            PeerState::RemovedUs => tracing::warn!("{line}"),
-            _ => tracing::info!("{line}"),
+            PeerState::RemovedUs => tracing::warn!(about = %id, "{line}"),
+            _ => tracing::info!(about = %id, "{line}"),
         }
     }
 
@@ -249,7 +249,7 @@ impl Driver {
             }
             Action::ResetCheckpoint { peer, operation } => self.spawn(async move {
                 if let Err(error) = shared.log.reset_checkpoint(peer).await {
-                    tracing::warn!("can't reset the checkpoint for {peer}: {}", chain(&error));
+                    tracing::warn!(about = %peer, "can't reset the checkpoint for {peer}: {}", chain(&error));
                 }
                 Some(Input::CheckpointReset { peer, operation })
             }),
@@ -264,7 +264,7 @@ impl Driver {
             }),
             Action::DropPairing(peer) => self.with_token(peer, move |token| async move {
                 let _lock = shared.pairings.join_lock().await;
-                tracing::warn!("[pairing] {peer} does not accept our token: it was never paired");
+                tracing::warn!(about = %peer, "[pairing] {peer} does not accept our token: it was never paired");
                 shared.pairings.undo(peer, token).await;
             }),
         }

@@ -78,7 +78,7 @@ impl Pairings {
             Ok(None) => None,
             Err(error) => {
                 // The next contact confirms it.
-                tracing::warn!("can't store that {id} is paired: {}", Chain(&error));
+                tracing::warn!(about = %id, "can't store that {id} is paired: {}", Chain(&error));
                 Some(Vec::new())
             }
         }
@@ -97,7 +97,7 @@ impl Pairings {
             Ok(true) => self.forget_replaced(id),
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!("can't undo the pairing with {id}: {}", Chain(&error));
+                tracing::warn!(about = %id, "can't undo the pairing with {id}: {}", Chain(&error));
             }
         }
     }
@@ -110,7 +110,7 @@ impl Pairings {
             }
         };
         if let Err(error) = self.registry.update(id, mark).await {
-            tracing::warn!("can't store that {id} removed us: {}", Chain(&error));
+            tracing::warn!(about = %id, "can't store that {id} removed us: {}", Chain(&error));
         }
     }
 

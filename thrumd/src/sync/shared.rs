@@ -152,10 +152,10 @@ impl Shared {
     pub(super) fn log_synced(&self, method: &str, peer: DaemonId, total: &Applied) {
         let Applied { applied, skipped, quarantined, .. } = total;
         if applied + quarantined > 0 {
-            tracing::info!("{method}: synced from {peer} — applied={applied} skipped={skipped}");
+            tracing::info!(about = %peer, "{method}: synced from {peer} — applied={applied} skipped={skipped}");
         }
         if *quarantined > 0 {
-            tracing::warn!("{method}: {quarantined} events of {peer} were quarantined");
+            tracing::warn!(about = %peer, "{method}: {quarantined} events of {peer} were quarantined");
         }
     }
 
@@ -242,7 +242,7 @@ impl Shared {
             peer.address = now.to_string();
         });
         if let Err(error) = noted.await {
-            tracing::warn!("can't store the new address of {}: {}", peer.name, chain(&error));
+            tracing::warn!(about = %peer.daemon_id, "can't store the new address of {}: {}", peer.name, chain(&error));
         }
     }
 
@@ -251,7 +251,7 @@ impl Shared {
         let Some(name) = names::daemon(name).ok().filter(|name| *name != peer.name) else { return };
         let changed = self.registry.update(peer.daemon_id, move |peer| peer.name = name).await;
         if let Err(error) = changed {
-            tracing::warn!("can't store the new name of {}: {}", peer.name, chain(&error));
+            tracing::warn!(about = %peer.daemon_id, "can't store the new name of {}: {}", peer.name, chain(&error));
         }
     }
 }

@@ -187,7 +187,7 @@ async fn store_and_confirm(
             };
             shared.traffic(id, |traffic| traffic.version = Some(info.result.version));
             let name = shared.name_of(&peer);
-            tracing::info!("[pairing] Paired with {name} ({id}) at {address}");
+            tracing::info!(about = %id, "[pairing] Paired with {name} ({id}) at {address}");
             let address = address.to_string();
             Ok(PeerJoinResult { daemon_id: id, name, address, renewed, replaced })
         }

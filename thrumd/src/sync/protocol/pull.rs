@@ -285,6 +285,7 @@ impl<P> Pull<P> {
         {
             let peer = self.peer;
             tracing::warn!(
+                about = %peer,
                 "{peer} holds events that were not taken: its log is read from its start"
             );
             return PullResult::OtherLog;
