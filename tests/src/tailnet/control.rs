@@ -101,16 +101,16 @@ impl Control {
         format!("http://{ADDRESS}:8080")
     }
 
-    /// Gives a node another IPv4 address. The control server is away for a moment; it has no
+    /// Gives a node other addresses. The control server is away for a moment; it has no
     /// command for that.
     ///
     /// # Panics
     /// When it has no such node.
-    pub fn move_node(&self, stable_id: &str, address: &str) {
+    pub fn move_node(&self, stable_id: &str, ipv4: &str, ipv6: &str) {
         self.stop();
         let database = rusqlite::Connection::open(self.folder.join("db.sqlite")).unwrap();
-        let change = "UPDATE nodes SET ipv4 = ?1 WHERE id = ?2";
-        let changed = database.execute(change, (address, stable_id)).unwrap();
+        let change = "UPDATE nodes SET ipv4 = ?1, ipv6 = ?2 WHERE id = ?3";
+        let changed = database.execute(change, (ipv4, ipv6, stable_id)).unwrap();
         assert_eq!(changed, 1, "no node has the id {stable_id}");
         drop(database);
         self.start();

@@ -34,7 +34,7 @@ fn two_people_pair_by_name_and_see_who_the_other_is() {
         joining.shows(r"my-laptop is my-laptop\.tail\.test, owned by alice");
         joining.shows("Enter pairing code: ");
         joining.types(if code == "1234" { "4321" } else { "1234" });
-        accepting.shows(r"Wrong code from office\.tail\.test \(bob\)?.*, 2 tries left");
+        accepting.shows(r"Wrong code from office\.tail\.test \(bob\)?.*; it has 2 tries left");
         joining.shows("Enter pairing code: ");
         joining.types(&code);
         joining.shows(r#"Paired with "my-laptop"\. Syncing started\."#);
