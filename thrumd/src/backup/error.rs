@@ -3,8 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use thrum_api::DaemonId;
-
 use crate::agents::AgentsError;
 use crate::log::LogError;
 use crate::peer::IdentityError;
@@ -78,14 +76,6 @@ pub enum BackupError {
         found: i64,
         /// The latest version known here.
         known: i64,
-    },
-    /// The identity and the log of the backup don't belong together.
-    #[error("the backup {} has the identity of {identity} and no log of it; nothing was changed", path.display())]
-    OtherDaemon {
-        /// The backup.
-        path: PathBuf,
-        /// Whose identity it has.
-        identity: DaemonId,
     },
 }
 
