@@ -95,7 +95,7 @@ thrumd could not start.
 The settings are invalid: another start does not help.
 .TP
 65
-The database belongs to a newer thrumd and was not changed.
+The database belongs to a newer thrumd, or is damaged, and was not changed.
 .TP
 70
 An internal error ended thrumd.

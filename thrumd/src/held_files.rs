@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use thrum_api::Timestamp;
 
 pub use change::{ChangedFile, FileChange};
@@ -55,8 +56,8 @@ enum Kind {
 }
 
 /// Which file it is, and when it was last written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -73,7 +74,11 @@ impl Stamp {
         }
     }
 
-    fn at(path: &Path) -> io::Result<Option<Self>> {
+    /// That of the file at this path; None if there is none.
+    ///
+    /// # Errors
+    /// When the path can't be looked at.
+    pub fn at(path: &Path) -> io::Result<Option<Self>> {
         match fs::symlink_metadata(path) {
             Ok(file) => Ok(Some(Self::of(&file))),
             Err(error)

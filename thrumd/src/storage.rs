@@ -134,7 +134,7 @@ impl StorageFault {
                     .to_owned()
             }
             Self::Damaged => format!(
-                "restore a backup (thrum restore FILE); without one, move {path} away and run thrum \
+                "restore a backup (thrum restore FILE); without one, move {path}* away and run thrum \
                  daemon restart: thrumd then gets the events back from the peers"
             ),
             Self::Disk => "see the kernel's messages (dmesg), and make a backup: thrum backup FILE".to_owned(),

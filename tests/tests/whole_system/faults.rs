@@ -169,3 +169,31 @@ fn a_wrong_setting_ends_the_start_and_is_named_with_its_value_and_source() {
         assert!(!daemon.socket().exists());
     }
 }
+
+/// A page in the middle, which nothing else reads at start: as in a copy that was taken with `cp` during writes.
+#[test]
+fn a_malformed_log_is_found_at_start_and_the_way_out_is_named() {
+    let mut daemon = Daemon::start("laptop");
+    for part in 0..3 {
+        daemon.append((0..1000).map(|n| format!("{part} {n} {}", "x".repeat(200))));
+    }
+    daemon.stop();
+    let log = daemon.state().join("log.db");
+    let good = std::fs::read(&log).unwrap();
+    let mut bad = good.clone();
+    let page = bad.len() / 4096 / 3 * 4096;
+    bad[page..page + 4096].fill(0x5a);
+    let copy = daemon.state().join("copy");
+    std::fs::write(&copy, &bad).unwrap();
+    std::fs::rename(&copy, &log).unwrap();
+    let ended = daemon.command().stderr(Stdio::piped()).output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(65), "no service manager starts it again: {text}");
+    assert!(text.contains("damaged") && text.contains("thrum restore FILE"), "{text}");
+    assert!(!daemon.socket().exists());
+    assert_eq!(std::fs::read(&log).unwrap(), bad, "it is left as it is");
+
+    std::fs::write(&log, good).unwrap();
+    daemon.start_again();
+    assert_eq!(daemon.texts().len(), 3000);
+}

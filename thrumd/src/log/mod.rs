@@ -7,6 +7,7 @@ mod append;
 mod apply;
 mod availability;
 mod check;
+mod closed;
 pub(crate) mod column;
 mod copy;
 mod damage;

@@ -8,6 +8,7 @@ use thrum_api::{DaemonId, Draft, Head, LogPosition};
 
 use super::append;
 use super::apply;
+use super::closed;
 use super::damage;
 use super::environment::{Environment, System};
 use super::error::{Failed, LogError};
@@ -62,9 +63,12 @@ impl LogStore {
         Self::load(conn, Path::new(IN_MEMORY), daemon, Box::new(environment))
     }
 
-    /// Opens the log in this file, with random ids and the machine's clock.
+    /// Opens the log in this file, with random ids and the machine's clock. One that was not closed in order is
+    /// checked first.
     pub(crate) fn open_file(path: &Path, daemon: DaemonId) -> Result<Self, LogError> {
-        Self::load(schema::open_writer(path)?, path, daemon, Box::new(System))
+        let conn = schema::open_writer(path)?;
+        closed::check_unless_closed(path)?;
+        Self::load(conn, path, daemon, Box::new(System))
     }
 
     /// Prepares the database, loads the state and stores a first or new epoch, if one began.

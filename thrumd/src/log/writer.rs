@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::closed;
 use super::error::{Failed, LogError};
 use super::store::LogStore;
 use super::transaction::WriteTransaction;
@@ -146,7 +147,12 @@ impl Writer {
                 work(self.store.connection());
             }
         }
-        self.store.close()
+        let (path, same) = (self.store.path().to_owned(), !self.files.differ());
+        self.store.close()?;
+        if same {
+            closed::note(&path);
+        }
+        Ok(())
     }
 
     /// Commits a group and answers. One task's failure doesn't fail the others: the group is rolled

@@ -98,11 +98,12 @@ impl ServiceError {
     }
 
     /// The exit code. A service manager must not retry after 64 (`EX_USAGE` of sysexits.h), the
-    /// settings must be changed, and 65 (`EX_DATAERR`), the database belongs to a newer thrumd.
+    /// settings must be changed, and 65 (`EX_DATAERR`), the database belongs to a newer thrumd or is damaged.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Tailnet(_) => 64,
             Self::Log(error) if matches!(**error, LogError::NewerSchema { .. }) => 65,
+            Self::Log(error) if error.fault() == Some(StorageFault::Damaged) => 65,
             _ => 1,
         }
     }

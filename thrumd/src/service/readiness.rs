@@ -8,12 +8,23 @@ use sd_notify::NotifyState;
 use crate::admin::{AdminContext, status_line};
 use crate::report::Chain;
 
+/// Half an hour: 180 GB at 100 MB/s.
+const OPENING_LOG_MAX_MICROS: u32 = 30 * 60 * 1_000_000;
+
 /// Notifies that log, socket and configuration are ready. The tailnet isn't waited for: its absence
 /// is a status. Returns the status line.
 pub fn ready(context: &AdminContext) -> String {
     let line = status_line(context);
     notify(&[NotifyState::Ready, NotifyState::Status(&line)]);
     line
+}
+
+/// Asks for time: a log of gigabytes that has to be checked or migrated is read as fast as its disk is.
+pub fn opening_log() {
+    notify(&[
+        NotifyState::Status("opening the log"),
+        NotifyState::ExtendTimeoutUsec(OPENING_LOG_MAX_MICROS),
+    ]);
 }
 
 /// Notifies that the daemon is stopping.

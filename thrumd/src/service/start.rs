@@ -52,6 +52,7 @@ impl Daemon {
         backup::remove_leftovers(&config.state_dir);
         let mut identity = Identity::load(&config.state_dir, &config.machine_id_file)?;
         let daemon = identity.daemon_id;
+        readiness::opening_log();
         let (log, database_was_lost) =
             Log::open_locked(lock, &config.state_dir, daemon, identity.had_database)?;
         if database_was_lost {

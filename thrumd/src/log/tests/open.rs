@@ -237,3 +237,36 @@ async fn a_log_whose_file_was_removed_is_copied_by_the_writer() {
     let count: i64 = copy.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();
     assert_eq!(count, 20);
 }
+
+#[tokio::test]
+async fn a_log_is_checked_unless_it_is_as_it_was_closed() {
+    let world = World::new();
+    world.say_many(500).await;
+    let path = world.dir.path().join("log.db");
+    world.log.close().await.unwrap();
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let mut malformed = std::fs::read(&path).unwrap();
+    // One of events, which nothing else reads at start.
+    let page = malformed.len() / 4096 / 2 * 4096;
+    malformed[page..page + 4096].fill(0x5a);
+    std::fs::write(&path, &malformed).unwrap();
+    let written = |at| std::fs::File::open(&path).unwrap().set_modified(at).unwrap();
+    // Two writes in one tick of the kernel's clock have one time.
+    written(modified + std::time::Duration::from_secs(1));
+    let refused = Log::open(world.dir.path(), world.daemon, true).err().unwrap();
+    assert_eq!(refused.fault(), Some(StorageFault::Damaged), "{refused}");
+    assert_eq!(std::fs::read(&path).unwrap(), malformed, "it is left as it is");
+
+    // A check would find it here, too.
+    written(modified);
+    let (log, _) = Log::open(world.dir.path(), world.daemon, true).unwrap();
+    drop(log);
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_killed_before_its_first_commit_is_no_damage() {
+    let world = World::new();
+    world.log.close().await.unwrap();
+    world.sql().execute_batch("DELETE FROM meta").unwrap();
+    assert!(Log::open(world.dir.path(), world.daemon, true).is_ok());
+}
