@@ -1,7 +1,11 @@
 //! Peers whose names are not plain, or those of others, can be told apart and removed.
 
-use tests::harness::{Client, Daemon, SHORT, eventually, holds, in_sync, pair};
+use std::net::TcpListener;
+use std::time::Instant;
+
+use tests::harness::{Client, Daemon, FakePeer, SHORT, eventually, holds, in_sync, pair};
 use thrum_api::label::short_id;
+use thrum_api::peer::{NotifyParams, PairRequest, PairRequestParams, SyncNotify};
 
 #[test]
 fn peers_that_look_alike_are_shown_with_their_ids_and_removed_by_them() {
@@ -45,4 +49,55 @@ fn peers_that_look_alike_are_shown_with_their_ids_and_removed_by_them() {
     let peers = laptop.status().peers;
     assert_eq!(peers.iter().map(|peer| &*peer.name).collect::<Vec<_>>(), ["server"]);
     removes("server");
+}
+
+/// A notification without news, of a peer that now has this name.
+fn renamed(fake: &FakePeer, name: &str) -> NotifyParams {
+    let params = serde_json::json!({"daemon_id": fake.id(), "name": name, "latest_seq": 0});
+    serde_json::from_value(params).unwrap()
+}
+
+fn only_name(daemon: &Daemon) -> String {
+    daemon.status().peers.remove(0).name
+}
+
+#[test]
+fn a_peer_with_a_new_name_in_every_notification_is_renamed_once_a_minute() {
+    let daemon = Daemon::start("laptop");
+    let mut fake = FakePeer::honest();
+    fake.joins(&daemon);
+    let (caller, begun) = (fake.caller(&daemon), Instant::now());
+    let (mut last, mut writes) = (only_name(&daemon), 0);
+    for n in 0..300 {
+        caller.call::<SyncNotify>(&renamed(&fake, &format!("name {n}"))).unwrap();
+        let now = only_name(&daemon);
+        writes += u64::from(now != last);
+        last = now;
+    }
+    // However long this takes.
+    let minutes = begun.elapsed().as_secs() / 60;
+    assert!((1..=1 + minutes).contains(&writes), "{writes} names in {minutes} min");
+}
+
+#[test]
+fn a_name_is_composed_before_it_is_stored_and_before_it_is_looked_up() {
+    let (apart, composed) = ("rene\u{301}", "ren\u{e9}");
+    let daemon = Daemon::start("laptop");
+    let mut fake = FakePeer::honest();
+    fake.joins(&daemon);
+    fake.caller(&daemon).call::<SyncNotify>(&renamed(&fake, apart)).unwrap();
+    assert!(only_name(&daemon).starts_with(composed), "{}", only_name(&daemon));
+    daemon.thrum(&["peer", "remove", apart, "--yes"]).exits(0);
+
+    let code = Some(daemon.open_pairing().code);
+    // Nobody there answers with another name.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (id, addr) = (thrumd::ids::daemon(), closed.to_string());
+    let params = PairRequestParams { code, id, name: apart.to_owned(), addr };
+    let token = daemon.stranger().call::<PairRequest>(&params).unwrap().token;
+    let params = serde_json::json!({"daemon_id": id, "latest_seq": 0});
+    let params: NotifyParams = serde_json::from_value(params).unwrap();
+    daemon.stranger().with_token(token).call::<SyncNotify>(&params).unwrap();
+    assert!(only_name(&daemon).starts_with(composed), "{}", only_name(&daemon));
+    daemon.thrum(&["peer", "remove", apart, "--yes"]).exits(0);
 }

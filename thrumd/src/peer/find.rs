@@ -1,6 +1,6 @@
 //! Lookup of a peer by a typed name or id.
 
-use thrum_api::{DaemonId, label, similar_names};
+use thrum_api::{DaemonId, label, names, similar_names};
 
 use super::{Peer, Registry, RegistryError};
 
@@ -24,7 +24,9 @@ impl Registry {
         names: impl Fn(&Peer) -> Vec<String>,
     ) -> Result<Peer, RegistryError> {
         let peers = self.all();
-        let wanted = typed.trim().to_lowercase();
+        // What is no name may still be an id.
+        let wanted = names::daemon(typed.trim()).unwrap_or_else(|_| typed.trim().to_owned());
+        let wanted = wanted.to_lowercase();
         let id = |peer: &Peer| peer.daemon_id.to_string().to_lowercase();
         if let Some(peer) = peers.iter().find(|peer| id(peer) == wanted) {
             return Ok(peer.clone());

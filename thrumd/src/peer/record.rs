@@ -53,7 +53,8 @@ impl Peer {
             return Err(invalid("this is the same daemon: it can't be paired with itself".into())
                 .hint("run `thrum peer join` on the other machine, with this one's address"));
         }
-        names::daemon(&params.name).map_err(|error| invalid(format!("name: {error}")))?;
+        let name =
+            names::daemon(&params.name).map_err(|error| invalid(format!("name: {error}")))?;
         let port = params.addr.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         let port = port.filter(|port| *port != 0).ok_or_else(|| {
             invalid("addr: must be host:port, where the joining daemon listens".into())
@@ -64,7 +65,7 @@ impl Peer {
         })?;
         Ok(Self {
             daemon_id: params.id,
-            name: params.name.clone(),
+            name,
             address: SocketAddr::new(caller.address.ip().to_canonical(), port).to_string(),
             node: caller.node.as_ref().map(|node| node.stable_id.clone()),
             token,

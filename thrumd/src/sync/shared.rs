@@ -25,6 +25,9 @@ use crate::log::{Applied, Log};
 use crate::peer::{Peer, Registry, RegistryError};
 use crate::tailnet::Tailnet;
 
+/// A name that a peer reports sooner after its last one is not stored.
+const RENAME_PAUSE: Duration = Duration::from_secs(60);
+
 /// A message to the driver. Its queue is bounded; a sender that finds it full waits.
 pub(super) enum Message {
     /// An input for the hub.
@@ -54,6 +57,8 @@ pub(super) struct Traffic {
     pub(super) mismatch: CheckpointMismatch,
     /// Why it last refused our token.
     pub(super) refusal: Option<&'static str>,
+    /// When the name was stored that it last reported.
+    renamed: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -246,9 +251,20 @@ impl Shared {
         }
     }
 
-    /// Stores the name that a peer reports.
+    /// Stores the name that a peer reports, if it is another one. A peer that reports a new one with every request
+    /// must not have the file written for each.
     pub(super) async fn follow_name(&self, peer: &Peer, name: &str) {
         let Some(name) = names::daemon(name).ok().filter(|name| *name != peer.name) else { return };
+        let (mut may_rename, now) = (false, Instant::now());
+        self.traffic(peer.daemon_id, |traffic| {
+            may_rename = traffic.renamed.is_none_or(|at| now >= at + RENAME_PAUSE);
+            if may_rename {
+                traffic.renamed = Some(now);
+            }
+        });
+        if !may_rename {
+            return;
+        }
         let changed = self.registry.update(peer.daemon_id, move |peer| peer.name = name).await;
         if let Err(error) = changed {
             tracing::warn!(about = %peer.daemon_id, "can't store the new name of {}: {}", peer.name, chain(&error));

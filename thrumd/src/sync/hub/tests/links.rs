@@ -201,6 +201,23 @@ fn a_removal_by_the_peer_counts_as_a_refused_token() {
 }
 
 #[test]
+fn a_peer_that_removes_us_and_accepts_us_again_at_will_is_stored_a_few_times_only() {
+    let mut harness = Harness::settled(&[peer(1)]);
+    let mut marked = 0;
+    for _ in 0..600 {
+        let mut actions = harness.give(Input::RequestReceived(peer(1)));
+        if let Some((_, operation)) = pulls(&actions).pop() {
+            actions.extend(harness.pulled(peer(1), operation, done(0)));
+        }
+        actions.extend(harness.give(Input::RemovedByPeer(peer(1))));
+        actions.extend(harness.pass(ms(100)));
+        marked += actions.iter().filter(|it| matches!(it, Action::MarkRemoved { .. })).count();
+    }
+    // Two for every 5 s of this minute.
+    assert!((2..=26).contains(&marked), "{marked}");
+}
+
+#[test]
 fn an_answer_older_than_the_removal_does_not_undo_it() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation) = only(pulls(&harness.give(Input::SyncNow(None))));
