@@ -249,13 +249,17 @@ async fn journal(context: &CheckContext) -> Vec<String> {
     lines.lines().filter_map(strip).collect()
 }
 
-/// The last line with an error: `TIME ERROR text` from the log, or `Error: text` from a failed start.
+/// The last line with an error: `TIME ERROR text` from the log, or `Error: text` from a failed start,
+/// with its causes.
 /// The latter has no time, so it counts only if the daemon has ended.
 pub fn last_error_of(lines: &[String], since: Option<Timestamp>) -> Option<String> {
-    lines.iter().rev().find_map(|line| {
+    lines.iter().enumerate().rev().find_map(|(at, line)| {
         let line = anstream::adapter::strip_str(line).to_string();
         if let Some(text) = line.strip_prefix("Error: ") {
-            return since.is_none().then(|| one_line(text));
+            let causes = lines.iter().skip(at + 1);
+            let causes = causes.map_while(|line| line.strip_prefix("Caused by: "));
+            let whole: Vec<_> = std::iter::once(text).chain(causes).collect();
+            return since.is_none().then(|| one_line(&whole.join(": ")));
         }
         let (time, rest) = line.split_once(' ')?;
         let text = rest.trim_start().strip_prefix("ERROR ")?;

@@ -90,7 +90,7 @@ fn the_last_error_is_found_and_one_before_the_start_is_ignored() {
     ]
     .map(str::to_owned)
     .into();
-    assert_eq!(last_error_of(&lines, None).as_deref(), Some("the port is taken"));
+    assert_eq!(last_error_of(&lines, None).as_deref(), Some("the port is taken: address in use"));
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let before = at("2026-11-25T09:59:59Z");
     assert_eq!(last_error_of(&lines, Some(before)).as_deref(), Some("can't write"));

@@ -41,7 +41,7 @@ pub(super) fn check_unless_closed(database: &Path) -> Result<(), LogError> {
         }
         Ok(())
     });
-    checked.map_err(|source| LogError::storage("open the log", database, source))
+    checked.map_err(|source| LogError::storage("check the log", database, source))
 }
 
 /// The database as it is now. None while a WAL holds more of it.
