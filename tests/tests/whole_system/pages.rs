@@ -132,6 +132,22 @@ fn a_page_of_which_nothing_can_be_taken_is_reported() {
 }
 
 #[test]
+fn the_quarantine_of_a_peer_goes_with_the_peer() {
+    let (daemon, _honest, fake) = beside(|heard| match heard.params["after_seq"].as_u64() {
+        Some(0) => page(vec![json!([1, 2]), json!("text")], 2, false),
+        _ => empty(2),
+    });
+    let quarantined = || daemon.status().log.quarantined;
+    eventually(SHORT, || holds(quarantined() == 2, || daemon.log_text()));
+    daemon.thrum(&["peer", "remove", &fake.id().to_string(), "--yes"]).exits(0);
+    assert_eq!(quarantined(), 0);
+    eventually(SHORT, || {
+        let problems = daemon.status().problems;
+        holds(problems.iter().all(|it| it.id != "quarantine"), || format!("{problems:?}"))
+    });
+}
+
+#[test]
 fn the_same_id_with_other_bytes_goes_to_quarantine_and_the_first_stays() {
     let mut other = event(1);
     other["body"]["text"] = "another text".into();

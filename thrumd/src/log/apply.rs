@@ -145,6 +145,15 @@ fn moves(
     Ok(!was_reset && !moves_back)
 }
 
+/// As [`reset_checkpoint`], and drops what the quarantine keeps of the peer.
+pub(super) fn forget_peer(
+    write: &mut WriteTransaction<'_>,
+    peer: DaemonId,
+) -> rusqlite::Result<()> {
+    reset_checkpoint(write, peer)?;
+    write.state.quarantine.forget(write.conn, peer)
+}
+
 /// Resets the checkpoint for a peer's log, but not the time of the last sync.
 pub(super) fn reset_checkpoint(
     write: &WriteTransaction<'_>,

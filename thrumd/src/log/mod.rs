@@ -258,6 +258,12 @@ impl Log {
         self.write(Priority::Peer, "reset a checkpoint", 0, work).await
     }
 
+    /// Forgets a peer that was removed: its checkpoint, and what the quarantine keeps of it.
+    pub async fn forget_peer(&self, peer: DaemonId) -> Result<(), LogError> {
+        let work = move |write: &mut WriteTransaction<'_>| Ok(apply::forget_peer(write, peer)?);
+        self.write(Priority::Peer, "forget a peer", 0, work).await
+    }
+
     /// Events after a position, for local readers: at most 4 MiB. At most 20,000 rows are read, so it
     /// may be empty although there are more; for the newest ones, all rows are.
     pub async fn list(&self, params: EventListParams) -> Result<EventListResult, LogError> {

@@ -69,6 +69,17 @@ impl Quarantine {
         self.peers.entry(peer).or_default().add(rows, bytes);
     }
 
+    /// Drops what is kept of a peer that was removed. Damaged rows of our own log stay.
+    pub(super) fn forget(&mut self, conn: &Connection, peer: DaemonId) -> rusqlite::Result<()> {
+        conn.prepare_cached("DELETE FROM quarantine WHERE peer = ?1 AND hash IS NOT NULL")?
+            .execute([peer.ulid().to_bytes()])?;
+        if let Some(Usage { rows, bytes }) = self.peers.remove(&peer) {
+            self.all.rows = self.all.rows.saturating_sub(rows);
+            self.all.bytes = self.all.bytes.saturating_sub(bytes);
+        }
+        Ok(())
+    }
+
     fn is_full(&self, peer: DaemonId) -> bool {
         self.all.reaches(ALL_PEERS) || self.peers.get(&peer).is_some_and(|it| it.reaches(ONE_PEER))
     }

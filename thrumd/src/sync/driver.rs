@@ -150,14 +150,14 @@ impl Driver {
         self.forget_former();
     }
 
-    /// Resets the checkpoints of ids that peers had formerly.
+    /// Forgets the logs of ids that peers had formerly.
     fn forget_former(&mut self) {
         let former: BTreeSet<_> = self.shared.registry.former().into_keys().collect();
         for id in former.difference(&self.former).copied() {
             let shared = Arc::clone(&self.shared);
             self.spawn(async move {
-                if let Err(error) = shared.log.reset_checkpoint(id).await {
-                    tracing::warn!(about = %id, "can't reset the checkpoint for {id}: {}", chain(&error));
+                if let Err(error) = shared.log.forget_peer(id).await {
+                    tracing::warn!(about = %id, "can't forget the former peer {id}: {}", chain(&error));
                 }
                 None
             });

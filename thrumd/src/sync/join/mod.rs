@@ -241,7 +241,7 @@ pub(super) async fn remove(
         matches!(timeout(REMOVAL_NOTICE, notify_removed(shared, &peer, why)).await, Ok(Ok(_)));
     shared.forget_connections().await;
     shared.pairings.forget_replaced(id);
-    shared.log.reset_checkpoint(id).await.map_err(|error| {
+    shared.log.forget_peer(id).await.map_err(|error| {
         RpcError::new(ErrorCode::STORAGE, format!("{} is removed: {}", peer.name, chain(&error)))
     })?;
     Ok(PeerRemoveResult { daemon_id: id, name: shared.name_of(&peer), told: notified })
