@@ -172,6 +172,15 @@ impl HeldFiles {
         self.state.lock().files.iter_mut().any(|file| file.change(false).is_some())
     }
 
+    /// Whether this path, of a file that is held open, names another file or none.
+    pub fn is_lost(&self, path: &Path) -> bool {
+        let state = self.state.lock();
+        let held = state.files.iter().find(|file| file.path == path).and_then(|file| file.stamp);
+        held.is_some_and(|held| {
+            Stamp::at(path).is_ok_and(|now| now.is_none_or(|now| !now.is_same_file(&held)))
+        })
+    }
+
     /// As [`Self::check`], and since when it is so.
     pub fn changed(&self) -> Option<(Timestamp, ChangedFile)> {
         let mut state = self.state.lock();
@@ -206,6 +215,11 @@ impl HeldFiles {
         }
         state.writing = false;
         checked
+    }
+
+    /// Holds nothing more: the daemon ends.
+    pub fn release(&self) {
+        *self.state.lock() = State::default();
     }
 
     /// The contents of files that were read and are gone, for their last chance to be written again.

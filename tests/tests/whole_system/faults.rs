@@ -158,7 +158,7 @@ fn a_wrong_setting_ends_the_start_and_is_named_with_its_value_and_source() {
         ("THRUM_TS_PORT", "ninety"),
         ("THRUM_TS_ENABLED", "maybe"),
         ("THRUM_TAILNET", "carrier-pigeon"),
-        ("THRUM_SYNC_RECENT", "10m"),
+        ("THRUM_SYNC_RECENT", "soon"),
     ] {
         let daemon = Setup::new("laptop").env(name, value).prepare();
         let mut command = daemon.command();

@@ -8,6 +8,9 @@ use tests::harness::{
     Client, Daemon, SHORT, Setup, Terminal, converge, eventually, holds, pair, process,
 };
 
+use crate::pairing::wrong;
+use crate::pairing_codes::guess;
+
 const NUMBER: u64 = 739_184_625_011;
 
 fn loud(name: &str) -> Daemon {
@@ -35,7 +38,6 @@ fn no_token_and_no_whole_code_is_shown_anywhere() {
     accepting.interrupts();
     accepting.ends();
     eventually(SHORT, || laptop.has_no_session());
-    let wrong = "0000".to_owned();
     let address = laptop.peer_address().to_string();
     let client = Client::new(&server);
     client.run_with(&["peer", "join", &address], &format!("{}\n", codes[0])).exits(1);
@@ -43,7 +45,8 @@ fn no_token_and_no_whole_code_is_shown_anywhere() {
     let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
     codes.push(accepting.shows_code());
     let public = process::everything_public();
-    client.run_with(&["peer", "join", &address], &format!("{wrong}\n"));
+    // From elsewhere: the same caller would have to wait now.
+    guess(&laptop, 2, &wrong(&codes[1])).unwrap_err();
     let joined = client.run_with(&["peer", "join", &address], &format!("{}\n", codes[1])).exits(0);
     accepting.ends();
     laptop.append(["news"]);

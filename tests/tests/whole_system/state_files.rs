@@ -134,6 +134,10 @@ fn nothing_is_acknowledged_that_a_restart_would_lose() {
     daemon.stop();
     daemon.start_again();
     assert_eq!(daemon.texts(), ["in the backup"]);
+    // What was acknowledged after the backup was made is kept beside it.
+    let names = fs::read_dir(daemon.state()).unwrap().map(|entry| entry.unwrap().file_name());
+    let held = names.filter(|name| name.to_string_lossy().starts_with("log.db.held-")).count();
+    assert_eq!(held, 1);
     is_healed(&Client::new(&daemon));
 }
 
@@ -183,6 +187,34 @@ fn removed_identity_and_peers_are_written_again_at_the_stop() {
     assert_eq!(daemon.id(), id);
     daemon.append(["still paired"]);
     assert_eq!(converge(LONG, &[&daemon, &server]), 1);
+}
+
+#[test]
+fn a_removed_log_is_written_again_at_the_stop() {
+    let mut daemon = Daemon::start("laptop");
+    let mut acknowledged = Vec::new();
+    for (n, names) in [
+        ["log.db"].as_slice(),
+        &["log.db-wal"],
+        &["log.db-shm"],
+        &["log.db", "log.db-wal", "log.db-shm"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let text = format!("before {n}");
+        daemon.append([&text]);
+        acknowledged.push(text);
+        let epoch = daemon.status().log.epoch;
+        for name in *names {
+            fs::remove_file(daemon.state().join(name)).unwrap();
+        }
+        is_refused(&daemon, &Client::new(&daemon), "was removed");
+        daemon.stop();
+        daemon.start_again();
+        assert_eq!(daemon.texts(), acknowledged, "{names:?}");
+        assert_eq!(daemon.status().log.epoch, epoch, "{names:?}");
+    }
 }
 
 #[test]

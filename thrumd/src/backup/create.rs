@@ -60,7 +60,7 @@ fn folder(state_dir: &Path) -> Result<Folder, BackupError> {
 }
 
 /// An empty database, for its owner alone.
-fn empty(path: &Path) -> Result<Connection, BackupError> {
+pub(super) fn empty(path: &Path) -> Result<Connection, BackupError> {
     File::options()
         .write(true)
         .create_new(true)

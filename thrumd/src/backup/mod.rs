@@ -5,6 +5,7 @@
 mod create;
 mod error;
 mod inspect;
+mod keep;
 mod restore;
 
 use std::fs::DirBuilder;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use create::{Backup, Sources, create};
 pub use error::BackupError;
+pub use keep::{Kept, copy_lost_log};
 pub use restore::{plan, restore};
 
 /// "thrm", in the header of the file.
@@ -33,6 +35,12 @@ const NO_BACKUP: &str =
 
 /// Where a backup is made, in the state directory.
 const FOLDER: &str = "backup.tmp";
+
+/// The copy of a log that is kept, before it gets its name.
+const KEEPING: &str = "log.db.keeping";
+
+/// What the database and the files that SQLite keeps beside it are called after its name.
+const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// A folder for unfinished files, removed with what is in it.
 struct Folder(PathBuf);
@@ -61,7 +69,26 @@ impl Drop for Folder {
     }
 }
 
-/// Removes what a process that was killed left of a backup.
+/// Removes what a process that was killed left of a backup, or of a log that it kept.
 pub fn remove_leftovers(state_dir: &Path) {
     drop(std::fs::remove_dir_all(state_dir.join(FOLDER)));
+    remove(&state_dir.join(KEEPING));
+}
+
+/// Removes a database with what is beside it.
+fn remove(database: &Path) {
+    for suffix in SUFFIXES {
+        drop(std::fs::remove_file(with_suffix(database, suffix)));
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::File { action, path: path.clone(), source }
 }

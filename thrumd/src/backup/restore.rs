@@ -3,13 +3,13 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 use thrum_api::local::RestorePlan;
 
 use super::inspect::{Checked, check, uri};
-use super::{BackupError, NO_BACKUP};
+use super::{BackupError, NO_BACKUP, SUFFIXES, failed, remove, with_suffix};
 use crate::agents;
 use crate::clock;
 use crate::log::{self, Lock, LogStore};
@@ -19,8 +19,6 @@ use crate::statefile::give_to_owner;
 
 /// The log before it gets its name.
 const STAGED: &str = "log.db.restoring";
-/// What the database and the files that SQLite keeps beside it are called after its name.
-const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// Checks a backup and says what restoring it would do. Changes nothing.
 ///
@@ -184,21 +182,4 @@ fn replace_log(state_dir: &Path, staged: &Path) -> Result<Vec<String>, BackupErr
     let synced = File::open(state_dir).and_then(|directory| directory.sync_all());
     synced.map_err(failed("sync", state_dir))?;
     Ok(kept)
-}
-
-fn remove(staged: &Path) {
-    for suffix in SUFFIXES {
-        drop(fs::remove_file(with_suffix(staged, suffix)));
-    }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> BackupError {
-    let path = path.to_owned();
-    move |source| BackupError::File { action, path: path.clone(), source }
 }

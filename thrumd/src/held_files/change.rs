@@ -42,13 +42,19 @@ impl ChangedFile {
             return "run thrum daemon restart: until then another thrumd could use the same files"
                 .to_owned();
         }
+        let database = self.is("log.db");
         let small = self.is("identity.json") || self.is("peers.json");
         match self.change {
-            FileChange::Removed if small => {
-                "run thrum daemon restart: thrumd writes it again when it stops".to_owned()
+            FileChange::Removed if small || database => {
+                "put it back, or run thrum daemon restart: thrumd writes it again when it stops".to_owned()
             }
             FileChange::Replaced if small => {
                 "put the old one back, or run thrum daemon restart to use the new one".to_owned()
+            }
+            FileChange::Replaced if database => {
+                "put the old one back, or run thrum daemon restart to use the new one: what thrumd holds is then \
+                 kept beside it, as log.db.held-..."
+                    .to_owned()
             }
             FileChange::Hidden => format!("see whose it is: ls -ld {path}"),
             FileChange::Removed | FileChange::Replaced | FileChange::Overwritten => {

@@ -148,6 +148,8 @@ impl Writer {
             }
         }
         let (path, same) = (self.store.path().to_owned(), !self.files.differ());
+        // SQLite removes the WAL.
+        self.files.release();
         self.store.close()?;
         if same {
             closed::note(&path);

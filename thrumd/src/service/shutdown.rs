@@ -8,10 +8,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::readiness;
 use crate::admin::AdminContext;
+use crate::backup::{self, Kept};
 use crate::held_files::HeldFiles;
+use crate::log;
 use crate::report::Chain;
 use crate::statefile::StateFile;
-use crate::stop_limits::{LOCAL_REQUESTS, LOG, PEERS, TAILNET, VIEWS};
+use crate::stop_limits::{LOCAL_REQUESTS, LOG, LOST_LOG, PEERS, TAILNET, VIEWS};
 
 /// Exit code after a panic: "internal software error" of sysexits.h.
 const PANIC_EXIT_CODE: i32 = 70;
@@ -28,14 +30,32 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
     let tailnet = step("the tailnet", Instant::now() + TAILNET, context.network.leave());
     let log = async {
         step("messages and agents", peers + VIEWS, context.agents.close()).await;
-        step("the log", peers + VIEWS + LOG, async {
-            // Before the lock is released.
-            write_removed(context.log.files());
+        // Before the lock is released.
+        write_removed(context.log.files());
+        let mut kept = None;
+        step("the copy of a log whose file is gone", peers + VIEWS + LOST_LOG, async {
+            kept = match backup::copy_lost_log(context.log.directory(), &context.log).await {
+                Ok(kept) => kept,
+                Err(error) => {
+                    tracing::error!("what {} held is lost: {}", log::DATABASE, Chain(&error));
+                    None
+                }
+            };
+        })
+        .await;
+        step("the log", Instant::now() + LOG, async {
             if let Err(error) = context.log.close().await {
                 tracing::error!("the log was not closed cleanly: {}", Chain(&error));
             }
         })
         .await;
+        match kept.map(Kept::put_in_place) {
+            None => {}
+            Some(Ok(path)) => {
+                tracing::warn!("the log is kept in {}: its file had gone", path.display())
+            }
+            Some(Err(error)) => tracing::error!("{}", Chain(&error)),
+        }
     };
     tokio::join!(tailnet, log);
     tracing::info!("stopped");

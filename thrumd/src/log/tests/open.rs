@@ -239,6 +239,15 @@ async fn a_log_whose_file_was_removed_is_copied_by_the_writer() {
 }
 
 #[tokio::test]
+async fn a_closed_log_misses_none_of_its_files() {
+    let world = World::new();
+    world.say("x").await;
+    world.log.close().await.unwrap();
+    assert!(!world.dir.path().join("log.db-wal").exists());
+    assert!(world.log.files().check().is_ok(), "SQLite removed it");
+}
+
+#[tokio::test]
 async fn a_log_is_checked_unless_it_is_as_it_was_closed() {
     let world = World::new();
     world.say_many(500).await;
