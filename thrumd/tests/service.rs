@@ -27,7 +27,17 @@ fn thrumd(dir: &Path) -> Command {
 }
 
 fn ended(command: &mut Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().expect("thrumd starts");
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // One that should not have started would run on.
+    let deadline = Instant::now() + LIMIT;
+    while child.try_wait().expect("a child").is_none() {
+        if Instant::now() > deadline {
+            child.kill().expect("a child");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("its output");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (status.code(), text(stdout), text(stderr))
 }
@@ -71,7 +81,7 @@ fn wrong_settings_end_with_64_before_anything_is_opened() {
     let dir = tempfile::tempdir().unwrap();
     let wrong: [(&str, &str, &str); 3] = [
         ("THRUM_TS_PORT", "70000", "port = \"70000\" (environment THRUM_TS_PORT)"),
-        ("THRUM_SYNC_INTERVAL", "1m", "sync_recent"),
+        ("THRUM_SYNC_INTERVAL", "soon", "sync_interval"),
         ("THRUM_CONFIG", "/nowhere/thrumd.toml", "/nowhere/thrumd.toml"),
     ];
     for (name, value, told) in wrong {
@@ -183,6 +193,8 @@ fn the_service_manager_is_told_of_readiness_life_and_the_end() {
     let mut command = thrumd(dir.path());
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
     let daemon = Running::start(&mut command);
+    let opening = news();
+    assert!(opening.contains("STATUS=opening the log\nEXTEND_TIMEOUT_USEC="), "{opening}");
     let first = news();
     assert!(first.contains("READY=1\n") && first.contains("STATUS=serving this"), "{first}");
     // The socket answers by the time that readiness is told.

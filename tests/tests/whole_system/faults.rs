@@ -1,11 +1,11 @@
 //! Crashes, full disks and second daemons.
 
 use std::collections::BTreeSet;
-use std::process::Stdio;
 use std::sync::mpsc;
 
 use tests::harness::{
-    Daemon, LONG, SHORT, Setup, Tmpfs, converge, eventually, holds, pair, process, skip,
+    Daemon, LONG, SHORT, Setup, Tmpfs, converge, eventually, holds, output_within, pair, process,
+    skip,
 };
 use thrum_api::local::{PeerStatus, SyncFailureKind};
 use thrum_api::{ErrorCode, Sequence};
@@ -129,7 +129,7 @@ fn a_daemon_that_pulls_onto_a_full_disk_goes_on_when_there_is_space() {
 fn a_second_daemon_on_the_same_state_directory_names_the_first() {
     let daemon = Daemon::start("laptop");
     daemon.append(["mine"]);
-    let second = daemon.command().stderr(Stdio::piped()).output().unwrap();
+    let second = output_within(SHORT, &mut daemon.command()).unwrap();
     let text = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success());
     assert!(text.contains(&daemon.pid().to_string()), "{text}");
@@ -145,7 +145,7 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_an_error() {
     daemon.start_again();
 
     let other = Setup::new("other").env("THRUM_SOCKET", daemon.socket().display()).prepare();
-    let second = other.command().stderr(Stdio::piped()).output().unwrap();
+    let second = output_within(SHORT, &mut other.command()).unwrap();
     let text = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success());
     assert!(text.contains(&daemon.socket().display().to_string()), "{text}");
@@ -162,7 +162,7 @@ fn a_wrong_setting_ends_the_start_and_is_named_with_its_value_and_source() {
     ] {
         let daemon = Setup::new("laptop").env(name, value).prepare();
         let mut command = daemon.command();
-        let ended = command.env(name, value).stderr(Stdio::piped()).output().unwrap();
+        let ended = output_within(SHORT, command.env(name, value)).unwrap();
         let text = String::from_utf8_lossy(&ended.stderr);
         assert!(!ended.status.success());
         assert!(text.contains(name) && text.contains(value), "{name}={value}: {text}");
@@ -186,7 +186,7 @@ fn a_malformed_log_is_found_at_start_and_the_way_out_is_named() {
     let copy = daemon.state().join("copy");
     std::fs::write(&copy, &bad).unwrap();
     std::fs::rename(&copy, &log).unwrap();
-    let ended = daemon.command().stderr(Stdio::piped()).output().unwrap();
+    let ended = output_within(SHORT, &mut daemon.command()).unwrap();
     let text = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(65), "no service manager starts it again: {text}");
     assert!(text.contains("damaged") && text.contains("thrum restore FILE"), "{text}");

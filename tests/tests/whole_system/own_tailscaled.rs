@@ -1,9 +1,8 @@
 //! When a tailscaled of the daemon's own must not be started. A script stands for it.
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
 
-use tests::harness::{Daemon, SHORT, Setup, can_isolate, eventually, holds, skip};
+use tests::harness::{Daemon, SHORT, Setup, can_isolate, eventually, holds, output_within, skip};
 use thrum_api::Empty;
 use thrum_api::local::PeerAdd;
 
@@ -109,7 +108,7 @@ fn a_copied_node_is_not_used_and_a_reset_renames_its_state() {
     assert!(copy.stop().success());
     assert!(!started(&copy), "two machines are one node");
 
-    let reset = copy.command().arg("--reset-identity").stdout(Stdio::piped()).output().unwrap();
+    let reset = output_within(SHORT, copy.command().arg("--reset-identity")).unwrap();
     assert!(reset.status.success(), "{reset:?}");
     assert!(format!("{reset:?}").contains("a new machine of the tailnet"), "{reset:?}");
     let names: Vec<_> = std::fs::read_dir(copy.state().join("tailscale"))

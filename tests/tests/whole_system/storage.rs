@@ -6,7 +6,8 @@ use std::process::Stdio;
 
 use rusqlite::Connection;
 use tests::harness::{
-    Client, Daemon, LONG, Ran, SHORT, Setup, Tmpfs, converge, eventually, holds, pair, skip,
+    Client, Daemon, LONG, Ran, SHORT, Setup, Tmpfs, converge, eventually, holds, output_within,
+    pair, skip,
 };
 use thrum_api::ErrorCode;
 
@@ -25,7 +26,7 @@ fn send(daemon: &Daemon) -> Ran {
 
 /// What thrumd writes when it can't start.
 fn refused_start(daemon: &Daemon) -> String {
-    let ended = daemon.command().stderr(Stdio::piped()).output().unwrap();
+    let ended = output_within(SHORT, &mut daemon.command()).unwrap();
     assert!(!ended.status.success(), "{ended:?}");
     String::from_utf8_lossy(&ended.stderr).into_owned()
 }
@@ -231,7 +232,7 @@ fn a_reset_and_a_restore_follow_no_link_that_the_owner_of_the_directory_made() {
         let (path, aside) = (daemon.state().join(name), daemon.state().join("aside"));
         let _absent = fs::rename(&path, &aside);
         symlink(&victim, &path).unwrap();
-        let ended = daemon.command().args(words).output().unwrap();
+        let ended = output_within(SHORT, daemon.command().args(words)).unwrap();
         let said = String::from_utf8_lossy(&ended.stderr);
         assert!(!ended.status.success() && said.contains(" link"), "{name}: {ended:?}");
         let mode = fs::metadata(&victim).unwrap().permissions().mode() & 0o777;
