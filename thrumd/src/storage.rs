@@ -134,8 +134,8 @@ impl StorageFault {
                     .to_owned()
             }
             Self::Damaged => format!(
-                "restore a backup (thrum restore FILE); without one, move {path}* away and run thrum \
-                 daemon restart: thrumd then gets the events back from the peers"
+                "restore a backup (thrum restore FILE); without one, stop thrumd, move {path} with its -wal and \
+                 -shm away, and start it: the peers then send the events back"
             ),
             Self::Disk => "see the kernel's messages (dmesg), and make a backup: thrum backup FILE".to_owned(),
             Self::Other => "see why: thrum daemon logs -n 50".to_owned(),

@@ -26,6 +26,34 @@ fn a_command_that_waits_for_more_ends_with_its_reader() {
 }
 
 #[test]
+fn waiting_for_messages_outlives_restarts_under_traffic() {
+    let mut daemon = Daemon::start("laptop");
+    let client = Client::new(&daemon);
+    let file = client.folder().join("messages.out");
+    // Through a pipe, as agents read it: marking waits for the reader then.
+    let thrum = client.command(&[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "\"$1\" wait --as b --follow --json | cat", "sh"]).arg(thrum.get_program());
+    shell.env_clear().envs(thrum.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.current_dir(client.folder()).stdin(Stdio::null()).stderr(Stdio::null());
+    let mut waiting = shell.stdout(std::fs::File::create(&file).unwrap()).spawn().unwrap();
+    let printed = || std::fs::read_to_string(&file).unwrap();
+    let texts: Vec<_> = (0..12).map(|number| format!("message {number}.")).collect();
+    for text in &texts {
+        client.run(&["send", "--as", "a", "b", text]).exits(0);
+        // While it is printed or marked.
+        eventually(SHORT, || holds(printed().contains(text), printed));
+        daemon.stop();
+        daemon.start_again();
+    }
+    client.run(&["send", "--as", "a", "b", "the last"]).exits(0);
+    eventually(LONG, || holds(printed().contains("the last"), printed));
+    assert!(waiting.try_wait().unwrap().is_none(), "it goes on");
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+}
+
+#[test]
 fn following_events_outlives_a_restart() {
     let mut daemon = Daemon::start("laptop");
     let client = Client::new(&daemon);

@@ -63,6 +63,7 @@ fn one_repository_is_one_project_however_its_origin_is_written() {
         ".ssh/config",
         "Host github.com-work\n\tHostName github.com\n\
          Host github.com\n\tHostName ssh.github.com\n\tPort 443\n\
+         Host gitlab.example.com\n\tHostName gitlab-1.example.net\n\
          Host build\n\tHostName 10.0.0.5\n",
     );
     let origins = [
@@ -77,6 +78,8 @@ fn one_repository_is_one_project_however_its_origin_is_written() {
         let folder = home.repository(&format!("clone-{number}"), Some(origin));
         assert_eq!(home.project(&folder), "github.com/acme/app", "{origin}");
     }
+    let folder = home.repository("by-domain", Some("git@gitlab.example.com:acme/app.git"));
+    assert_eq!(home.project(&folder), "gitlab.example.com/acme/app", "as on machines without this");
     let folder = home.repository("by-address", Some("git@build:acme/app.git"));
     assert_eq!(home.project(&folder), "build/acme/app", "an address says less than the name");
 

@@ -7,7 +7,7 @@ use thrum_api::Empty;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::local::BACKUP_EVENTS_HEADER;
 
-use super::{Client, broken, no_result};
+use super::{Client, broken, no_result, read_body};
 use crate::error::Error;
 
 const METHOD: &str = "GET /backup";
@@ -34,7 +34,7 @@ impl Client {
         let mut response = self.watched_call(self.send(request, METHOD)).await?;
         let status = response.status();
         if !status.is_success() {
-            let body = response.bytes().await.map_err(|error| broken(METHOD, error))?;
+            let body = read_body(response, METHOD).await?;
             let source = match envelope::answer::<Empty>(&body) {
                 // A thrumd that has no backups.
                 _ if status == StatusCode::NOT_FOUND => AnswerError::Empty,

@@ -85,26 +85,33 @@ impl Client {
         self.watched_call(self.ask::<M>(params)).await
     }
 
-    /// Calls a method that has the same effect if it is executed twice. If the connection breaks before the
-    /// answer, the call is repeated until a daemon answers.
+    /// Calls a method that has the same effect if it is executed twice. If no answer comes because the daemon ends,
+    /// the call is repeated until one answers.
     ///
     /// # Errors
-    /// As [`Client::call`]; [`Error::Broken`] if no daemon answered in time. The call may have been executed.
+    /// As [`Client::call`]; [`Error::Broken`] if a try may have been executed and none was confirmed.
     pub async fn call_again<M: Method>(&mut self, params: &M::Params) -> Result<M::Result, Error> {
-        let broken = match self.call::<M>(params).await {
-            Err(error @ Error::Broken { .. }) => error,
+        let mut failed = match self.call::<M>(params).await {
+            Err(error) if error.may_pass() => error,
             answer => return answer,
         };
         let begin = Instant::now();
         while begin.elapsed() < REPEAT_TIMEOUT {
             sleep(REPEAT_INTERVAL).await;
-            match self.call::<M>(params).await {
+            let error = match self.call::<M>(params).await {
+                Ok(result) => return Ok(result),
+                Err(error) => error,
+            };
+            match (&failed, error.may_pass()) {
                 // It has not been started again, or has ended again.
-                Err(error) if error.may_pass() => {}
-                answer => return answer,
+                (Error::Broken { .. }, true) => {}
+                (_, true) => failed = error,
+                // A refusal now doesn't tell what became of the earlier try.
+                (Error::Broken { .. }, false) => return Err(failed),
+                (_, false) => return Err(error),
             }
         }
-        Err(broken)
+        Err(failed)
     }
 
     async fn watched_call<T>(&self, call: impl Future<Output = T>) -> T {

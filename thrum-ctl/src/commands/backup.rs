@@ -10,6 +10,8 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::format::{counted, size};
 
+const MAKING: &str = "Waiting for thrumd to make and check the backup.";
+
 /// `thrum backup`
 pub async fn run(args: &BackupArgs, context: &mut Context<'_>) -> Result<(), Error> {
     if args.file == Path::new("-") {
@@ -20,8 +22,7 @@ pub async fn run(args: &BackupArgs, context: &mut Context<'_>) -> Result<(), Err
     refuse(&path, args.force)?;
     let client = context.daemon().await?;
     let writing = write(&client, &path, args.force);
-    let making = "Waiting for thrumd to make and check the backup.";
-    let received = context.printer.note_if_slow(making, writing).await?;
+    let received = context.printer.note_if_slow(MAKING, writing).await?;
     let (events, bytes) = (received.events, received.bytes);
     let text = format!(
         "Backed up {} ({}) to {}. It holds the peers' tokens: keep it as secret as a key.",
@@ -83,9 +84,14 @@ async fn to_stdout(context: &mut Context<'_>) -> Result<(), Error> {
     let client = context.daemon().await?;
     let mut out = io::stdout().lock();
     let cant = |source: io::Error| match source.kind() {
-        io::ErrorKind::BrokenPipe => Error::PipeClosed,
+        // The quiet end of a closed pipe would look like a whole backup.
+        io::ErrorKind::BrokenPipe => Error::failed(
+            "what reads the backup has ended before it was whole",
+            "see why it ended; what it has written is no backup",
+        ),
         _ => Error::io("can't write the backup to stdout", source),
     };
-    client.backup(&mut out, cant).await?;
+    let writing = client.backup(&mut out, cant);
+    context.printer.note_if_slow(MAKING, writing).await?;
     out.flush().map_err(cant)
 }

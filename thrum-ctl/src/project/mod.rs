@@ -38,9 +38,10 @@ pub fn of(folder: &Path) -> Project {
     Project { name: origin.name(), source }
 }
 
-/// Replaces an alias of ssh's configuration by the host that it stands for.
+/// Replaces an alias of ssh's configuration by the host that it stands for. A domain name is the name that other
+/// machines know, whatever ssh makes of it here.
 fn resolve_alias(origin: Location) -> Location {
-    if !origin.ssh {
+    if !origin.ssh || origin.is_domain() {
         return origin;
     }
     match ask::ssh_host(&origin.host) {

@@ -87,7 +87,10 @@ impl BackupError {
                 "stop it first: thrum daemon stop (a system service: sudo systemctl stop thrumd.service thrumd.socket)"
             }
             Self::LogMalformed(_) => {
-                "restore the last good backup: thrum restore FILE; or move log.db* away, and the peers send the events again"
+                "restore the last good backup: thrum restore FILE; or stop thrumd, move log.db, log.db-wal and log.db-shm away, and start it: the peers send the events again"
+            }
+            Self::File { path, source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                return Some(format!("is that its name? ls -l {}", path.display()));
             }
             Self::Malformed { .. } => "take an earlier backup",
             Self::NotABackup { .. } => {

@@ -57,7 +57,10 @@ pub(super) fn quarantine(
         params![int(sequence.0), id, origin, origin_sequence],
     )?;
     write.state.damaged_rows += 1;
-    if let Some((origin, mut row)) = origins::by_id(write.conn, origin)? {
+    if let Some((origin, _)) = origins::by_id(write.conn, origin)?
+        // As this transaction has changed it: it may have forked just now.
+        && let Some(mut row) = write.state.known_origin(write.conn, origin)?
+    {
         let top: Option<i64> = write.conn.query_row(
             "SELECT max(origin_sequence) FROM events WHERE origin = ?1",
             [row.id],

@@ -8,8 +8,8 @@ use sd_notify::NotifyState;
 use crate::admin::{AdminContext, status_line};
 use crate::report::Chain;
 
-/// Half an hour: 180 GB at 100 MB/s.
-const OPENING_LOG_MAX_MICROS: u32 = 30 * 60 * 1_000_000;
+/// Half an hour, for work that reads the whole log: 180 GB at 100 MB/s.
+const WHOLE_LOG_MAX_MICROS: u32 = 30 * 60 * 1_000_000;
 
 /// Notifies that log, socket and configuration are ready. The tailnet isn't waited for: its absence
 /// is a status. Returns the status line.
@@ -21,10 +21,16 @@ pub fn ready(context: &AdminContext) -> String {
 
 /// Asks for time: a log of gigabytes that has to be checked or migrated is read as fast as its disk is.
 pub fn opening_log() {
-    notify(&[
-        NotifyState::Status("opening the log"),
-        NotifyState::ExtendTimeoutUsec(OPENING_LOG_MAX_MICROS),
-    ]);
+    ask_for_time("opening the log");
+}
+
+/// Asks for time: the copy of a log whose file was removed is the only one.
+pub fn keeping_log() {
+    ask_for_time("keeping the log, whose file is gone");
+}
+
+fn ask_for_time(status: &str) {
+    notify(&[NotifyState::Status(status), NotifyState::ExtendTimeoutUsec(WHOLE_LOG_MAX_MICROS)]);
 }
 
 /// Notifies that the daemon is stopping.

@@ -32,9 +32,15 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
         step("messages and agents", peers + VIEWS, context.agents.close()).await;
         // Before the lock is released.
         write_removed(context.log.files());
+        let limit = if context.log.files().differ() {
+            readiness::keeping_log();
+            LOST_LOG
+        } else {
+            LOG
+        };
         let mut kept = None;
-        step("the copy of a log whose file is gone", peers + VIEWS + LOST_LOG, async {
-            kept = match backup::copy_lost_log(context.log.directory(), &context.log).await {
+        step("the copy of a log whose file is gone", Instant::now() + limit, async {
+            kept = match backup::copy_lost_log(&context.log).await {
                 Ok(kept) => kept,
                 Err(error) => {
                     tracing::error!("what {} held is lost: {}", log::DATABASE, Chain(&error));
@@ -43,7 +49,7 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
             };
         })
         .await;
-        step("the log", Instant::now() + LOG, async {
+        step("the log", Instant::now() + limit, async {
             if let Err(error) = context.log.close().await {
                 tracing::error!("the log was not closed cleanly: {}", Chain(&error));
             }

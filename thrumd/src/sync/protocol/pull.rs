@@ -207,7 +207,8 @@ impl<P> Pull<P> {
                 add(&mut self.total, &applied);
                 let now = checkpoint.unwrap_or(self.on_disk);
                 let before = std::mem::replace(&mut self.on_disk, now);
-                if applied.applied + applied.quarantined == 0 {
+                // What goes to quarantine is no news: garbage never ends.
+                if applied.applied == 0 {
                     let positions = self.on_disk.0.saturating_sub(before.0);
                     self.passed_over =
                         self.passed_over.saturating_add(positions.max(EMPTY_PAGE_COST));

@@ -203,6 +203,9 @@ fn pages_that_bring_nothing_end_at_what_an_honest_peer_could_leave_out() {
         let Some(PullResult::Failed(failure)) = end else { panic!("{end:?}") };
         assert_eq!(failure.kind, FailureKind::BadAnswer);
     }
+    // Nor does garbage, which a peer can send without end.
+    let garbage = Applied { quarantined: 1, ..Applied::default() };
+    assert!(endless(1, &garbage).0 <= 500);
     // As many as the peer has, if each brings something.
     let news = Applied { applied: 1, ..Applied::default() };
     assert_eq!(endless(1, &news), (5000, None));
