@@ -63,6 +63,8 @@ const FAILED_ONCE: &[u64] = &[
     // Another event took the position of a damaged one, whose history seemed whole then.
     273_596, // A peer confirmed a log as long as the one that was lost.
     3_000_805,
+    // A machine that held no head of anything was sent none to compare, and lacked an event for good.
+    933_842,
 ];
 
 #[test]

@@ -84,8 +84,10 @@ pub(super) fn page(
     if !more_available {
         next = meta.head;
     }
-    // A puller that holds everything has nothing to compare; one that sent no heads can't.
-    let heads = match coverage.complete || request.have.is_empty() || more_available {
+    // A puller that holds everything has nothing to compare, nor does one that reads from the start. One that
+    // has no head to send compares all the same: its only origin may lack its first event.
+    let from_start = request.after == LogPosition::START && request.have.is_empty();
+    let heads = match coverage.complete || from_start || more_available {
         true => None,
         false => Some(heads(conn)?),
     };

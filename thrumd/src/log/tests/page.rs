@@ -94,6 +94,18 @@ async fn events_that_the_puller_holds_are_left_out() {
 }
 
 #[tokio::test]
+async fn the_last_page_has_heads_unless_there_is_nothing_to_compare() {
+    let world = World::new();
+    world.say_many(3).await;
+    let (have, end) = (world.log.heads().await.unwrap(), world.log.head().position);
+    let sent = async |after, have| page(&world, after, 10, have).await.heads;
+    assert_eq!(sent(LogPosition::START, Vec::new()).await, None, "reads everything");
+    assert_eq!(sent(LogPosition::START, have.clone()).await, None, "holds everything");
+    // It lacks the first event of each origin.
+    assert_eq!(sent(end, Vec::new()).await, Some(have));
+}
+
+#[tokio::test]
 async fn a_head_of_a_forked_origin_is_ignored() {
     let world = World::new();
     let origin = new_origin();
