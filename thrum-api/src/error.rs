@@ -65,6 +65,8 @@ codes! {
     /// Local: a file of the state directory was removed or replaced while the daemon uses it. Nothing is
     /// written until it is back, or the daemon is restarted.
     FILES_CHANGED = -32026, "files changed";
+    /// Local: only root and the daemon's own user may do it.
+    NOT_PERMITTED = -32027, "not permitted";
 }
 
 /// A JSON-RPC error object. `message` is for the caller; causes are only logged.

@@ -1,6 +1,7 @@
 //! The endpoints of `thrumd`: flag, `THRUM_SOCKET`, `THRUM_STATE_DIR`, the user's, the system's and
 //! Homebrew's, in this order.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::User;
@@ -133,6 +134,17 @@ impl Endpoints {
         endpoints
     }
 
+    /// Whether the daemon of this state directory answers, but not on the socket that was named.
+    pub fn listens_elsewhere(&self, state_dir: &Path) -> bool {
+        let system =
+            (state_dir == Path::new(SYSTEM_STATE_DIR)).then(|| PathBuf::from(SYSTEM_SOCKET));
+        let usual = [Some(state_dir.join(SOCKET)), system];
+        usual.into_iter().flatten().any(|socket| {
+            self.socket.as_deref().is_some_and(|named| named != socket)
+                && UnixStream::connect(socket).is_ok()
+        })
+    }
+
     /// The state directories of the daemons that may be at these endpoints, and their owners.
     pub fn state_dirs(&self) -> Vec<(PathBuf, Owner)> {
         let own = || self.state_dir.is_some() || self.user_state_dir.is_some() || self.root;
@@ -154,6 +166,22 @@ impl Endpoints {
     pub fn own_state_dir(&self) -> PathBuf {
         let user = if self.root { None } else { self.user_state_dir.as_deref() };
         self.state_dir.as_deref().or(user).unwrap_or(Path::new(SYSTEM_STATE_DIR)).to_owned()
+    }
+
+    /// The state directory for commands that work on its files: one that was named, or that of this user's daemon.
+    ///
+    /// # Errors
+    /// The state directory of the machine's daemon, if this user has none: then that one is meant.
+    pub fn chosen_state_dir(&self) -> Result<PathBuf, PathBuf> {
+        let own = self.own_state_dir();
+        if self.is_named() || self.root || own.exists() {
+            return Ok(own);
+        }
+        let others = [SYSTEM_STATE_DIR].into_iter().chain(HOMEBREW).map(PathBuf::from);
+        match others.into_iter().find(|dir| dir.exists()) {
+            Some(other) => Err(other),
+            None => Ok(own),
+        }
     }
 
     /// The socket of a daemon that this user starts.

@@ -60,6 +60,11 @@ pub fn counted(number: impl TryInto<u64>, thing: &str) -> String {
     format!("{} {thing}{plural}", count(number))
 }
 
+/// How many more machines: `1 more machine`, `2 more machines`.
+pub fn more_machines(number: u32) -> String {
+    format!("{number} more {}", if number == 1 { "machine" } else { "machines" })
+}
+
 /// A number of tries: `1 try`, `2 tries`.
 pub fn tries(number: u32) -> String {
     format!("{number} {}", if number == 1 { "try" } else { "tries" })

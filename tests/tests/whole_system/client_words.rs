@@ -205,10 +205,10 @@ fn an_unreachable_peer_leads_to_the_doctor() {
 }
 
 #[test]
-fn one_try_that_is_left_is_a_try() {
+fn one_machine_that_is_left_is_a_machine() {
     let laptop = Daemon::start("laptop");
     let code = wrong(laptop.open_pairing().code.expose());
-    for (from, left) in [(2, ", 2 tries left."), (3, ", 1 try left.")] {
+    for (from, left) in [(2, "of 2 more machines end it."), (3, "of 1 more machine end it.")] {
         guess(&laptop, from, &code).unwrap_err();
         let said = laptop.thrum(&["peer", "list"]).exits(0).stderr;
         assert!(said.contains(left), "{said}");

@@ -112,7 +112,7 @@ fn a_rejected_code_leads_to_the_pairing_on_the_machine_that_shows_it() {
     server.join(&laptop, &code).unwrap_err();
     let one = check(&doctor(&laptop).exits(0), "pairing");
     assert_eq!(one["state"], "warn", "{one}");
-    assert!(one["message"].as_str().unwrap().contains("2 tries left"), "{one}");
+    assert!(one["message"].as_str().unwrap().contains("wrong codes of 2 more machines"), "{one}");
     for from in [2, 3] {
         guess(&laptop, from, &code).unwrap_err();
     }

@@ -153,7 +153,7 @@ pub struct PeerListResult {
 pub struct OpenPairing {
     /// When it expires.
     pub expires_at: Timestamp,
-    /// Attempts left.
+    /// How many more machines may give a wrong code; that of the last one ends the session.
     pub attempts_left: u32,
 }
 

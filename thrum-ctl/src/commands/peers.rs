@@ -10,7 +10,7 @@ use crate::cli::{PeerStatusArgs, RemoveArgs, SyncArgs};
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
-use crate::format::{short_id, tries};
+use crate::format::{more_machines, short_id};
 use crate::render;
 use crate::render::table::Table;
 use crate::terminal::{is_interactive, read_line, sanitize};
@@ -47,9 +47,9 @@ pub async fn list(context: &mut Context<'_>) -> Result<(), Error> {
     }
     if let Some(open) = &list.pairing {
         printer.note(&format!(
-            "A pairing session is open for {} more, {} left.",
+            "A pairing session is open for {} more; wrong codes of {} end it.",
             rounded(open.expires_at.millis_since(now)),
-            tries(open.attempts_left)
+            more_machines(open.attempts_left)
         ));
     }
     Ok(())

@@ -25,9 +25,8 @@ pub async fn mark_printed(
     }
     if let Err(error) = printed.and_then(|()| printer.delivered()) {
         if matches!(error, Error::PipeClosed) {
-            printer.note(
-                "Marked no message as read: the reader of the output has left. One at a time: -n 1",
-            );
+            printer
+                .note("Marked no message as read: the reader of the output left before the end.");
         }
         return Err(error);
     }

@@ -17,6 +17,7 @@ use crate::terminal::sanitize;
 /// `thrum restore`
 pub async fn run(args: &RestoreArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let endpoints = context.endpoints();
+    endpoints.chosen_state_dir().map_err(|other| other_directory(&other, "restore FILE"))?;
     let file = std::path::absolute(&args.file)
         .map_err(|source| Error::io("can't read the current folder", source))?;
     let plan = thrumd("--plan-restore", &file, &endpoints)?;
@@ -37,6 +38,19 @@ pub async fn run(args: &RestoreArgs, context: &mut Context<'_>) -> Result<(), Er
     }
     let text = format!("Restored {}. Start it: thrum daemon start", counted(done.events, "event"));
     context.printer.done(&done, &text)
+}
+
+/// Nobody has said which daemon is meant, and it is hardly a new one of this user.
+pub fn other_directory(other: &Path, words: &str) -> Error {
+    let other = other.display();
+    Error::usage(
+        format!(
+            "you have no thrumd of your own, and the one of this machine keeps its state in {other}"
+        ),
+        format!(
+            "name the state directory: THRUM_STATE_DIR={other} thrum {words} (the system service: sudo thrum {words})"
+        ),
+    )
 }
 
 /// Says what restoring does, before it is done.

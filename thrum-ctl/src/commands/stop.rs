@@ -114,10 +114,15 @@ async fn stop(context: &Context<'_>) -> Result<Option<u32>, Error> {
         };
         let waited = begin.elapsed();
         match error {
+            // Another socket than this one was meant.
+            Error::NotListening { ref state_dir, .. } if endpoints.listens_elsewhere(state_dir) => {
+                return Err(error);
+            }
             // It is ending, or about to listen again. A signal would cut its orderly end short.
             Error::NotListening { pid, .. } if waited < WITHOUT_SOCKET => seen = Some(pid),
             Error::NotListening { pid, ref state_dir, .. } => {
-                if !endpoints.root && *state_dir != endpoints.own_state_dir() {
+                let ours = endpoints.root || *state_dir == endpoints.own_state_dir();
+                if !ours {
                     return Err(error);
                 }
                 terminate(pid)?;

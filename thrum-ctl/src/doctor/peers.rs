@@ -14,7 +14,7 @@ use super::service;
 use crate::client::Client;
 use crate::clock;
 use crate::error::Error;
-use crate::format::{counted, peer_state, tries};
+use crate::format::{counted, more_machines, peer_state};
 
 /// The id of the last check of every peer: whether events are synced.
 const SYNC: &str = "peer_sync";
@@ -66,8 +66,10 @@ fn pairing(daemon: &Daemon, found: &Findings) -> Finding {
     };
     if let Some(OpenPairing { expires_at, attempts_left, .. }) = list.pairing {
         let left = rounded(expires_at.millis_since(clock::now()));
-        let tries = tries(attempts_left);
-        let text = format!("`thrum peer add` waits on this machine for {left} more, {tries} left");
+        let text = format!(
+            "`thrum peer add` waits on this machine for {left} more; wrong codes of {} end it",
+            more_machines(attempts_left)
+        );
         return if attempts_left >= thrum_api::limits::PAIRING_ATTEMPTS {
             found.ok(id, text)
         } else {

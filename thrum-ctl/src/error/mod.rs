@@ -221,6 +221,7 @@ impl Error {
             | Self::Answer { .. } => Kind::Unreachable,
             Self::Refused(error) if error.code == ErrorCode::STOPPING => Kind::Unreachable,
             Self::NotPermitted { .. } => Kind::NotPermitted,
+            Self::Refused(error) if error.code == ErrorCode::NOT_PERMITTED => Kind::NotPermitted,
             Self::Refused(_) | Self::Io { .. } | Self::Failed { .. } | Self::EndedAtOnce { .. } => {
                 Kind::Failed
             }

@@ -185,7 +185,7 @@ impl Printer {
         self.out.flush().map_err(write_error)?;
         if reader::is_closed(io::stdout()) {
             return Err(Error::failed(
-                "nobody can read the output: stdout is closed",
+                "nobody can read the output: stdout is closed or thrown away",
                 "let it go on, to a file or a pipe; to throw it away: >/dev/null",
             ));
         }

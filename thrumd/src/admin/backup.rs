@@ -28,7 +28,7 @@ pub(super) async fn make(context: &AdminContext, caller: Caller) -> Result<Backu
     if !caller.owns_state() {
         let message =
             "a backup holds the peers' tokens: only root and thrumd's own user may make one";
-        return Err(RpcError::new(ErrorCode::REFUSED, message).hint("sudo thrum backup FILE"));
+        return Err(RpcError::new(ErrorCode::NOT_PERMITTED, message).hint("sudo thrum backup FILE"));
     }
     let Ok(_alone) = context.backing_up.try_lock() else {
         let error = RpcError::new(ErrorCode::REFUSED, "another backup is being made");
