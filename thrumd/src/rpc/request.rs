@@ -190,6 +190,11 @@ impl<H: Handler> ConnectionContext<H> {
         };
         self.idle.set_peer(true);
         self.slot.assign(peer);
+        // It may have been removed meanwhile, when this connection was not known as its own.
+        if !self.server.handler.is_peer(peer) {
+            self.slot.unassign();
+            self.idle.set_peer(false);
+        }
         Ok(peer)
     }
 

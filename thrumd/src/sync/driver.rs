@@ -98,7 +98,9 @@ impl Driver {
                 }
                 Ok(()) = hints.changed() => {
                     hints.mark_unchanged();
-                    self.connections_are_stale(Input::NetworkChanged);
+                    // Connections may be dead, and the kernel finds out later.
+                    shared.client.forget_connections();
+                    self.input(Input::NetworkChanged);
                 }
                 Ok(()) = presence.changed() => {
                     presence.mark_unchanged();
@@ -110,16 +112,7 @@ impl Driver {
                 }
                 () = clock::sleep_until(wake) => self.input(Input::Tick),
             }
-            if self.sleep.woke(self.begun.elapsed()) {
-                self.connections_are_stale(Input::SyncNow(None));
-            }
         }
-    }
-
-    /// After a network change or a sleep, connections may be dead, and the kernel finds out later.
-    fn connections_are_stale(&mut self, input: Input) {
-        self.shared.client.forget_connections();
-        self.input(input);
     }
 
     fn now(&self) -> MonotonicTime {
@@ -173,6 +166,15 @@ impl Driver {
     }
 
     fn input(&mut self, input: Input) {
+        // First, whatever woke the driver: no request must go over a connection from before a sleep.
+        if self.sleep.woke(self.begun.elapsed()) {
+            self.shared.client.forget_connections();
+            self.handle(Input::SyncNow(None));
+        }
+        self.handle(input);
+    }
+
+    fn handle(&mut self, input: Input) {
         let about = match &input {
             Input::PullFinished { peer, .. }
             | Input::NotifyFinished { peer, .. }
