@@ -167,6 +167,19 @@ impl HeldFiles {
         self.state.lock().check(&self.directory)
     }
 
+    /// Checks that this path names the file that is held. Logs nothing.
+    ///
+    /// # Errors
+    /// When it doesn't.
+    pub fn check_file(&self, path: &Path) -> Result<(), ChangedFile> {
+        let mut state = self.state.lock();
+        let file = state.files.iter_mut().find(|file| file.path == path);
+        match file.and_then(|file| file.change(false)) {
+            Some(change) => Err(ChangedFile::new(path.to_owned(), change)),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a path names another file than the one that is held. Logs nothing.
     pub fn differ(&self) -> bool {
         self.state.lock().files.iter_mut().any(|file| file.change(false).is_some())

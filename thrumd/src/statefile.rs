@@ -55,7 +55,7 @@ pub enum StateFileError {
         #[source]
         cause: io::Error,
     },
-    /// The file, or another one in its directory, was removed or replaced: nothing is overwritten.
+    /// The file was removed or replaced: nothing is overwritten.
     #[error("nothing is written: {0}")]
     Changed(ChangedFile),
     /// The contents can't be written as JSON.
@@ -159,7 +159,8 @@ impl StateFile {
     /// When a step fails; the error names it.
     pub fn write_bytes(&self, contents: &[u8]) -> Result<(), StateFileError> {
         if let Some(held) = self.held.get() {
-            held.check().map_err(StateFileError::Changed)?;
+            // The others don't matter: a stolen laptop is removed also when the log can't be written.
+            held.check_file(&self.path).map_err(StateFileError::Changed)?;
         }
         let temporary = self.beside("new");
         let failed = |path: &Path, step| {

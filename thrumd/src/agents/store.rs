@@ -82,23 +82,11 @@ impl Store {
     /// Opens the file anew: one that was removed or replaced, or else one that is damaged. After a failure
     /// this has to be called again.
     pub(super) fn replace(&mut self) -> Result<(), AgentsError> {
-        if !self.files.differ() {
+        if self.files.differ() {
+            self.open_anew()?;
+        } else {
             self.replace_damaged()?;
-            return self.hold();
         }
-        tracing::warn!(
-            "views.db was removed or replaced: it is opened anew, and what was read stays read"
-        );
-        // Later attempts have no file with marks.
-        if let Ok(marks) = self.read_marks() {
-            self.unsaved = marks;
-        }
-        // Into the file that is held: beside another file, its WAL would be taken for that one's.
-        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-        drop(self.connection.query_row(checkpoint, [], |_| Ok(())));
-        self.connection = Connection::open_in_memory().map_err(views("close the old file"))?;
-        self.connection = schema::open(&self.path)?;
-        self.hold()?;
         let doing = views("keep what was read");
         let transaction = self.connection.transaction().map_err(&doing)?;
         for mark in &self.unsaved {
@@ -107,6 +95,22 @@ impl Store {
         }
         transaction.commit().map_err(&doing)?;
         self.unsaved.clear();
+        // Last: until then the next call begins again.
+        self.hold()
+    }
+
+    /// Opens the file that is at the path now. What was read in the old one waits in `unsaved`.
+    fn open_anew(&mut self) -> Result<(), AgentsError> {
+        tracing::warn!(
+            "views.db was removed or replaced: it is opened anew, and what was read stays read"
+        );
+        // Later attempts have no file with marks, or the new one.
+        self.unsaved.extend(self.read_marks().unwrap_or_default());
+        // Into the file that is held: beside another file, its WAL would be taken for that one's.
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        drop(self.connection.query_row(checkpoint, [], |_| Ok(())));
+        self.connection = Connection::open_in_memory().map_err(views("close the old file"))?;
+        self.connection = schema::open(&self.path)?;
         Ok(())
     }
 

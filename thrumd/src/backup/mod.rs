@@ -39,6 +39,9 @@ const FOLDER: &str = "backup.tmp";
 /// The copy of a log that is kept, before it gets its name.
 const KEEPING: &str = "log.db.keeping";
 
+/// The log of a backup, before it gets its name.
+const RESTORING: &str = "log.db.restoring";
+
 /// What the database and the files that SQLite keeps beside it are called after its name.
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
@@ -73,6 +76,7 @@ impl Drop for Folder {
 pub fn remove_leftovers(state_dir: &Path) {
     drop(std::fs::remove_dir_all(state_dir.join(FOLDER)));
     remove(&state_dir.join(KEEPING));
+    remove(&state_dir.join(RESTORING));
 }
 
 /// Removes a database with what is beside it.

@@ -9,16 +9,13 @@ use rusqlite::{Connection, OpenFlags};
 use thrum_api::local::RestorePlan;
 
 use super::inspect::{Checked, check, uri};
-use super::{BackupError, NO_BACKUP, SUFFIXES, failed, remove, with_suffix};
+use super::{BackupError, NO_BACKUP, RESTORING, SUFFIXES, failed, remove, with_suffix};
 use crate::agents;
 use crate::clock;
 use crate::log::{self, Lock, LogStore};
 use crate::peer::{Identity, Registry};
 use crate::report::Chain;
 use crate::statefile::give_to_owner;
-
-/// The log before it gets its name.
-const STAGED: &str = "log.db.restoring";
 
 /// Checks a backup and says what restoring it would do. Changes nothing.
 ///
@@ -29,7 +26,8 @@ pub fn plan(
     machine_id_file: &Path,
     file: &Path,
 ) -> Result<RestorePlan, BackupError> {
-    let _lock = Lock::take(state_dir)?;
+    // The lock would create the directory.
+    let _lock = if state_dir.exists() { Some(Lock::take(state_dir)?) } else { None };
     let backup = check(file, machine_id_file)?;
     Ok(compare(state_dir, file, &backup))
 }
@@ -47,7 +45,7 @@ pub fn restore(
     let _lock = Lock::take(state_dir)?;
     let backup = check(file, machine_id_file)?;
     let mut done = compare(state_dir, file, &backup);
-    let staged = state_dir.join(STAGED);
+    let staged = state_dir.join(RESTORING);
     if let Err(error) = stage(file, &staged, &backup.identity) {
         remove(&staged);
         return Err(error);
@@ -168,6 +166,12 @@ fn files(state_dir: &Path, backup: &Checked) -> Result<Vec<String>, BackupError>
 fn replace_log(state_dir: &Path, staged: &Path) -> Result<Vec<String>, BackupError> {
     let path = state_dir.join(log::DATABASE);
     let aside = with_suffix(&path, &format!(".replaced-{}", clock::now().as_millis()));
+    // One file then: a crash between the renames below would part the log from its WAL.
+    if path.exists()
+        && let Ok(present) = Connection::open(&path)
+    {
+        drop(present.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+    }
     let mut kept = Vec::new();
     for suffix in SUFFIXES {
         let (from, to) = (with_suffix(&path, suffix), with_suffix(&aside, suffix));

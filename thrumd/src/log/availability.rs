@@ -1,6 +1,7 @@
 //! Whether the log can be written, for `status` and the watchdog.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::transaction::WriteTransaction;
@@ -33,6 +34,10 @@ impl Log {
     /// # Errors
     /// When the writer has ended.
     pub async fn pulse(&self) -> Result<(), LogError> {
+        // It works, and must not be killed for that: the copy is the only one.
+        if self.inner.copying.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         match self.write(Priority::Local, PULSE, 0, |_: &mut WriteTransaction<'_>| Ok(())).await {
             Err(error @ (LogError::Died { .. } | LogError::Stopping)) => Err(error),
             Ok(()) | Err(_) => Ok(()),

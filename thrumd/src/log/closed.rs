@@ -1,11 +1,12 @@
 //! Whether a database is the one that was closed last. Any other one is checked as a whole at start: what a copy
 //! during writes, a restore by hand or a crash left may be malformed in pages that nobody reads for a long time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::check::check;
 use super::error::LogError;
 use super::schema::{SCHEMA_VERSION, open_reader};
+use crate::clock;
 use crate::held_files::Stamp;
 use crate::report::Chain;
 use crate::statefile::StateFile;
@@ -42,6 +43,32 @@ pub(super) fn check_unless_closed(database: &Path) -> Result<(), LogError> {
         Ok(())
     });
     checked.map_err(|source| LogError::storage("check the log", database, source))
+}
+
+/// Keeps a WAL whose database is gone: SQLite would delete it for the new one, and it may hold events that are
+/// nowhere else.
+pub(super) fn keep_orphaned_wal(database: &Path) -> Result<(), LogError> {
+    let named = |suffix: &str| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let wal = named("-wal");
+    if std::fs::metadata(&wal).map_or(0, |wal| wal.len()) == 0 {
+        return Ok(());
+    }
+    let aside = named(&format!(".held-{}-wal", clock::now().as_millis()));
+    std::fs::rename(&wal, &aside).map_err(|source| LogError::File {
+        action: "move aside",
+        path: wal.clone(),
+        source,
+    })?;
+    tracing::warn!(
+        "{} had no database beside it: it is kept as {}",
+        wal.display(),
+        aside.display()
+    );
+    Ok(())
 }
 
 /// The database as it is now. None while a WAL holds more of it.

@@ -1,5 +1,7 @@
 //! Copies the database while it is used, by SQLite's backup API.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 use tokio::sync::oneshot;
@@ -18,6 +20,7 @@ impl Log {
             let read = move |from: &_| copy(from, &mut to).map(|()| to);
             return self.inner.readers.read(ACTION, read).await;
         }
+        let _copying = Copying::begin(&self.inner.copying);
         let (reply, answer) = oneshot::channel();
         // The caller may have stopped waiting.
         let work = move |from: &_| drop(reply.send(copy(from, &mut to).map(|()| to)));
@@ -25,6 +28,22 @@ impl Log {
         self.inner.jobs.send(job).await.map_err(|_| LogError::Stopping)?;
         let done = answer.await.map_err(|_| LogError::Died { thread: "writer" })?;
         done.map_err(|error| LogError::storage(ACTION, &self.inner.path, error))
+    }
+}
+
+/// The writer copies, as long as this lives.
+struct Copying<'a>(&'a AtomicBool);
+
+impl<'a> Copying<'a> {
+    fn begin(flag: &'a AtomicBool) -> Self {
+        flag.store(true, Ordering::Relaxed);
+        Self(flag)
+    }
+}
+
+impl Drop for Copying<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

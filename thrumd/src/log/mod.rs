@@ -38,6 +38,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -81,6 +82,8 @@ struct Inner {
     head: watch::Receiver<LogHead>,
     readers: Arc<Readers>,
     damaged_rows: watch::Sender<()>,
+    /// The writer copies a log whose file is gone, which may take long.
+    copying: AtomicBool,
     /// Why writes fail, until one succeeds.
     failure: Mutex<Option<WriteFailure>>,
     /// None after `close` has joined it.
@@ -112,6 +115,9 @@ impl Log {
     ) -> Result<(Self, bool), LogError> {
         let path = state_dir.join(schema::DATABASE);
         let is_there = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
+        if !is_there {
+            closed::keep_orphaned_wal(&path)?;
+        }
         let store = LogStore::open_file(&path, daemon)?;
         let files = lock.files();
         // Of an open database all three exist.
@@ -145,6 +151,7 @@ impl Log {
             head,
             readers,
             damaged_rows: watch::Sender::new(()),
+            copying: AtomicBool::default(),
             failure: Mutex::default(),
             writer: Mutex::new(Some(thread)),
         });

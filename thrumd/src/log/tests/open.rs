@@ -279,3 +279,16 @@ async fn a_first_start_that_was_killed_before_its_first_commit_is_no_damage() {
     world.sql().execute_batch("DELETE FROM meta").unwrap();
     assert!(Log::open(world.dir.path(), world.daemon, true).is_ok());
 }
+
+#[tokio::test]
+async fn a_wal_whose_database_is_gone_is_kept() {
+    let world = World::new();
+    world.log.close().await.unwrap();
+    let dir = world.dir.path();
+    std::fs::remove_file(dir.join("log.db")).unwrap();
+    std::fs::write(dir.join("log.db-wal"), "of a killed thrumd").unwrap();
+    Log::open(dir, world.daemon, true).unwrap().0.close().await.unwrap();
+    let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let kept: Vec<_> = names.filter(|path| path.to_string_lossy().ends_with("-wal")).collect();
+    assert_eq!(std::fs::read(&kept[0]).unwrap(), b"of a killed thrumd", "{kept:?}");
+}
