@@ -2,6 +2,7 @@
 //! the state files classify their errors here, so that a locked database is not called a broken disk.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -148,6 +149,29 @@ impl StorageFault {
             Self::Full => "disk",
             _ => "log_write",
         }
+    }
+}
+
+/// SQLite's message, without a source: the library's own error repeats the message as its source.
+#[derive(Debug)]
+pub struct SqliteError(pub rusqlite::Error);
+
+impl fmt::Display for SqliteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            rusqlite::Error::SqliteFailure(error, Some(message)) => {
+                write!(f, "{message} (SQLite code {})", error.extended_code)
+            }
+            other => fmt::Display::fmt(other, f),
+        }
+    }
+}
+
+impl std::error::Error for SqliteError {}
+
+impl From<rusqlite::Error> for SqliteError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error)
     }
 }
 

@@ -9,7 +9,7 @@ use thrum_api::{ErrorCode, RpcError};
 
 use crate::log::{LogError, LogErrorKind};
 use crate::report::Chain;
-use crate::storage::StorageFault;
+use crate::storage::{SqliteError, StorageFault};
 
 /// What went wrong with a message or in a view.
 #[derive(Debug, thiserror::Error)]
@@ -54,11 +54,11 @@ pub enum AgentsError {
         source: std::io::Error,
     },
     /// `views.db` can't be opened.
-    #[error("could not open views.db: {}", StorageFault::of_sqlite(source, path).text(path))]
+    #[error("could not open views.db: {}", StorageFault::of_sqlite(&source.0, path).text(path))]
     Open {
         path: PathBuf,
         #[source]
-        source: rusqlite::Error,
+        source: SqliteError,
     },
     /// A damaged `views.db` can't be moved aside.
     #[error("could not move the damaged {} aside", path.display())]
@@ -71,11 +71,11 @@ pub enum AgentsError {
     #[error("could not start the thread of the views")]
     Thread(#[source] std::io::Error),
     /// A query or change in `views.db` failed.
-    #[error("could not {doing}: {}", StorageFault::of_code(source).text(Path::new("views.db")))]
+    #[error("could not {doing}: {}", StorageFault::of_code(&source.0).text(Path::new("views.db")))]
     Views {
         doing: &'static str,
         #[source]
-        source: rusqlite::Error,
+        source: SqliteError,
     },
     /// The views can't follow the log, so an answer would be incomplete.
     #[error("the views are behind the log")]
@@ -89,7 +89,7 @@ impl AgentsError {
     /// Whether the file itself is damaged: then it is replaced and rebuilt from the log.
     pub(super) fn is_damage(&self) -> bool {
         let (Self::Open { source, .. } | Self::Views { source, .. }) = self else { return false };
-        StorageFault::of_code(source) == StorageFault::Damaged
+        StorageFault::of_code(&source.0) == StorageFault::Damaged
     }
 
     /// What a person can do about it, if it is a fault of the storage.
@@ -100,8 +100,10 @@ impl AgentsError {
             Self::File { path, source } | Self::MoveAside { path, source } => {
                 (StorageFault::of_io(source), path.as_path())
             }
-            Self::Open { path, source } => (StorageFault::of_sqlite(source, path), path.as_path()),
-            Self::Views { source, .. } => (StorageFault::of_code(source), Path::new("views.db")),
+            Self::Open { path, source } => {
+                (StorageFault::of_sqlite(&source.0, path), path.as_path())
+            }
+            Self::Views { source, .. } => (StorageFault::of_code(&source.0), Path::new("views.db")),
             _ => return None,
         };
         Some(match fault {
@@ -174,5 +176,5 @@ impl From<NameError> for AgentsError {
 
 /// Shortens `map_err`: `.map_err(views("count unread messages"))`.
 pub(super) fn views(doing: &'static str) -> impl Fn(rusqlite::Error) -> AgentsError {
-    move |source| AgentsError::Views { doing, source }
+    move |source| AgentsError::Views { doing, source: source.into() }
 }

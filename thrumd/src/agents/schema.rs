@@ -105,7 +105,10 @@ fn open_once(path: &Path) -> Result<Connection, AgentsError> {
         .mode(0o600)
         .open(path)
         .map_err(|source| AgentsError::File { path: path.to_owned(), source })?;
-    let wrong = |source| AgentsError::Open { path: path.to_owned(), source };
+    let wrong = |source: rusqlite::Error| AgentsError::Open {
+        path: path.to_owned(),
+        source: source.into(),
+    };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(wrong)?;
     prepare(&mut connection).map_err(wrong)?;

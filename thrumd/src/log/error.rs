@@ -1,6 +1,5 @@
 //! Errors of the log. Their texts are for the person who has to act.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use thrum_api::EventId;
@@ -8,7 +7,7 @@ use thrum_api::limits::{APPEND_MAX_EVENTS, EVENT_MAX_BYTES};
 use thrum_api::names::NameError;
 
 use crate::held_files::ChangedFile;
-use crate::storage::StorageFault;
+use crate::storage::{SqliteError, StorageFault};
 
 /// An error of the log.
 #[derive(Debug, thiserror::Error)]
@@ -121,29 +120,6 @@ pub enum LogError {
     /// The log is being closed, or is closed.
     #[error("the log is stopping")]
     Stopping,
-}
-
-/// SQLite's message, without a source: the library's own error repeats the message as its source.
-#[derive(Debug)]
-pub struct SqliteError(rusqlite::Error);
-
-impl fmt::Display for SqliteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            rusqlite::Error::SqliteFailure(error, Some(message)) => {
-                write!(f, "{message} (SQLite code {})", error.extended_code)
-            }
-            other => fmt::Display::fmt(other, f),
-        }
-    }
-}
-
-impl std::error::Error for SqliteError {}
-
-impl From<rusqlite::Error> for SqliteError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self(error)
-    }
 }
 
 /// Kinds of errors, for answers to callers.

@@ -223,6 +223,10 @@ fn no_error_says_its_cause_twice() {
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(chain_text(&error).matches(&cause).count(), 1, "{}", chain_text(&error));
     }
+    let views =
+        crate::agents::AgentsError::Views { doing: "digest events", source: sqlite().into() };
+    let text = Chain(&views).to_string();
+    assert_eq!(text.matches("database or disk is full").count(), 1, "{text}");
 }
 
 #[tokio::test]
