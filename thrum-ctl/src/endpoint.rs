@@ -1,10 +1,12 @@
 //! The endpoints of `thrumd`: flag, `THRUM_SOCKET`, `THRUM_STATE_DIR`, the user's, the system's and
 //! Homebrew's, in this order.
 
+mod owner;
+
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::User;
+pub use owner::Owner;
 
 /// The name of the socket in a state directory.
 const SOCKET: &str = "thrumd.sock";
@@ -12,26 +14,27 @@ const SYSTEM_STATE_DIR: &str = "/var/lib/thrum";
 const SYSTEM_SOCKET: &str = "/run/thrum/thrumd.sock";
 const HOMEBREW: [&str; 2] = ["/opt/homebrew/var/thrum", "/usr/local/var/thrum"];
 
+/// Files of which a state directory has one as soon as it was used.
+const USED_FILES: [&str; 2] = ["identity.json", "log.db"];
+
 /// The folders of systemd units below the root: the administrator's, then those of packages.
 const SYSTEM_UNIT_FOLDERS: [&str; 3] =
     ["etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
-
-/// The owner of a daemon. It decides what a person can do when the daemon doesn't answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
-    /// The user at the terminal.
-    User,
-    /// The system: systemd or launchd.
-    System,
-    /// `brew services`.
-    Homebrew,
-}
 
 /// A place where the daemon's socket may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// The socket.
     pub path: PathBuf,
+    /// The owner of its daemon.
+    pub owner: Owner,
+}
+
+/// A state directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The directory.
+    pub state_dir: PathBuf,
     /// The owner of its daemon.
     pub owner: Owner,
 }
@@ -134,15 +137,19 @@ impl Endpoints {
         endpoints
     }
 
-    /// Whether the daemon of this state directory answers, but not on the socket that was named.
-    pub fn listens_elsewhere(&self, state_dir: &Path) -> bool {
-        let system =
-            (state_dir == Path::new(SYSTEM_STATE_DIR)).then(|| PathBuf::from(SYSTEM_SOCKET));
-        let usual = [Some(state_dir.join(SOCKET)), system];
-        usual.into_iter().flatten().any(|socket| {
-            self.socket.as_deref().is_some_and(|named| named != socket)
-                && UnixStream::connect(socket).is_ok()
-        })
+    /// Where the daemon of this state directory answers, if that is not the socket that was named.
+    pub fn listens_elsewhere(&self, state_dir: &Path) -> Option<PathBuf> {
+        let named = self.socket.as_ref()?;
+        usual_sockets(state_dir).find(|usual| usual != named && UnixStream::connect(usual).is_ok())
+    }
+
+    /// Whether a daemon that doesn't listen is certainly the one that is meant: its state directory was named, or
+    /// nothing was. A socket alone, perhaps a mistyped one, doesn't say so unless it is in that directory.
+    pub fn mean(&self, state_dir: &Path) -> bool {
+        (self.root || state_dir == self.own_state_dir())
+            && self.socket.as_ref().is_none_or(|named| {
+                self.state_dir.is_some() || usual_sockets(state_dir).any(|usual| usual == *named)
+            })
     }
 
     /// The state directories of the daemons that may be at these endpoints, and their owners.
@@ -171,17 +178,39 @@ impl Endpoints {
     /// The state directory for commands that work on its files: one that was named, or that of this user's daemon.
     ///
     /// # Errors
-    /// The state directory of the machine's daemon, if this user has none: then that one is meant.
-    pub fn chosen_state_dir(&self) -> Result<PathBuf, PathBuf> {
+    /// Another daemon of this machine, if this user's was never used: then that one is meant.
+    pub fn chosen_state_dir(&self) -> Result<PathBuf, Place> {
+        let system =
+            Some(SYSTEM_STATE_DIR).filter(|dir| unit_installed() || Path::new(dir).exists());
+        let brewed = HOMEBREW.into_iter().filter(|dir| Path::new(dir).exists());
+        self.chosen_beside(system.into_iter().chain(brewed).map(Path::new))
+    }
+
+    fn chosen_beside<'a>(
+        &self,
+        mut others: impl Iterator<Item = &'a Path>,
+    ) -> Result<PathBuf, Place> {
         let own = self.own_state_dir();
-        if self.is_named() || self.root || own.exists() {
+        let used = USED_FILES.iter().any(|file| own.join(file).exists());
+        if self.state_dir.is_some() || used {
             return Ok(own);
         }
-        let others = [SYSTEM_STATE_DIR].into_iter().chain(HOMEBREW).map(PathBuf::from);
-        match others.into_iter().find(|dir| dir.exists()) {
-            Some(other) => Err(other),
+        match others.find(|dir| *dir != own) {
+            Some(other) => Err(self.place(other.to_owned())),
             None => Ok(own),
         }
+    }
+
+    /// A state directory and the owner of its daemon.
+    pub fn place(&self, state_dir: PathBuf) -> Place {
+        let owner = if HOMEBREW.iter().any(|dir| state_dir == Path::new(dir)) {
+            Owner::Homebrew
+        } else if state_dir == Path::new(SYSTEM_STATE_DIR) && (self.managed || !self.root) {
+            Owner::System
+        } else {
+            Owner::User
+        };
+        Place { state_dir, owner }
     }
 
     /// The socket of a daemon that this user starts.
@@ -190,53 +219,10 @@ impl Endpoints {
     }
 }
 
-impl Owner {
-    /// How to start a daemon that isn't running.
-    pub fn how_to_start(self) -> &'static str {
-        match self {
-            Self::User => "start it: thrum daemon start",
-            Self::Homebrew => "start it: brew services start thrum",
-            Self::System if cfg!(target_os = "macos") => "start it: brew services start thrum",
-            Self::System => {
-                "start it: sudo systemctl start thrumd; why it stopped: journalctl -u thrumd -n 50"
-            }
-        }
-    }
-
-    /// How to see why a daemon died.
-    pub fn how_to_see_why(self) -> &'static str {
-        match self {
-            Self::User => "see why: thrum daemon logs -n 50; start it again: thrum daemon start",
-            Self::Homebrew => "see why: thrum daemon logs -n 50; then: brew services restart thrum",
-            Self::System => "see why: journalctl -u thrumd -n 50",
-        }
-    }
-
-    /// How to restart a daemon whose socket is gone.
-    pub fn how_to_restart(self) -> &'static str {
-        match self {
-            Self::User => "thrum daemon restart",
-            Self::System if cfg!(target_os = "linux") => {
-                "sudo systemctl restart thrumd.socket thrumd.service"
-            }
-            Self::Homebrew | Self::System => "brew services restart thrum",
-        }
-    }
-
-    /// How to get the permission to use the daemon.
-    pub fn how_to_get_access(self) -> String {
-        match self {
-            Self::System => {
-                // With the user's name, so that root can run the line as well.
-                let user = user_name().unwrap_or_else(|| "$USER".to_owned());
-                format!("sudo usermod -aG thrum {user}, then log in again")
-            }
-            Self::User | Self::Homebrew => {
-                "it belongs to another user: unset THRUM_SOCKET and THRUM_STATE_DIR to use your own"
-                    .to_owned()
-            }
-        }
-    }
+/// Where the daemon of a state directory listens unless it was told otherwise.
+fn usual_sockets(state_dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let system = (state_dir == Path::new(SYSTEM_STATE_DIR)).then(|| PathBuf::from(SYSTEM_SOCKET));
+    std::iter::once(state_dir.join(SOCKET)).chain(system)
 }
 
 /// Whether systemd has a unit for the system service.
@@ -250,83 +236,5 @@ pub fn system_unit(root: &Path) -> Option<PathBuf> {
     folders.map(|folder| root.join(folder).join("thrumd.service")).find(|unit| unit.exists())
 }
 
-/// The name of the current user.
-fn user_name() -> Option<String> {
-    let user = User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
-    user.or_else(|| std::env::var("USER").ok().filter(|name| !name.is_empty()))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn paths(endpoints: &Endpoints) -> Vec<String> {
-        endpoints.candidates().iter().map(|endpoint| endpoint.path.display().to_string()).collect()
-    }
-
-    fn of_user() -> Endpoints {
-        Endpoints {
-            user_state_dir: Some("/home/u/.local/state/thrum".into()),
-            ..Endpoints::default()
-        }
-    }
-
-    #[test]
-    fn the_users_own_daemon_takes_precedence() {
-        assert_eq!(
-            paths(&of_user()),
-            [
-                "/home/u/.local/state/thrum/thrumd.sock",
-                "/run/thrum/thrumd.sock",
-                "/var/lib/thrum/thrumd.sock",
-                "/opt/homebrew/var/thrum/thrumd.sock",
-                "/usr/local/var/thrum/thrumd.sock",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_named_endpoint_is_the_only_one() {
-        let by_state_dir = Endpoints { state_dir: Some("/tmp/a".into()), ..of_user() };
-        assert_eq!(paths(&by_state_dir), ["/tmp/a/thrumd.sock"]);
-        let by_socket = Endpoints { socket: Some("/tmp/s".into()), ..by_state_dir };
-        assert_eq!(paths(&by_socket), ["/tmp/s"]);
-        assert_eq!(by_socket.own_state_dir(), Path::new("/tmp/a"));
-    }
-
-    #[test]
-    fn roots_daemon_is_the_systems() {
-        let root = Endpoints { root: true, managed: true, ..of_user() };
-        assert_eq!(root.candidates()[0].owner, Owner::System);
-        assert_eq!(root.own_state_dir(), Path::new("/var/lib/thrum"));
-        // In a container, root starts it.
-        let container = Endpoints { managed: false, ..root };
-        assert_eq!(container.candidates()[0].owner, Owner::User);
-    }
-
-    #[test]
-    fn the_configuration_file_names_the_endpoint_if_nothing_else_does() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("thrumd.toml");
-        std::fs::write(&file, "state_dir = \"/data/thrum\"\nport = 9200\n").unwrap();
-        assert_eq!(paths(&of_user().or_from_file(&file)), ["/data/thrum/thrumd.sock"]);
-        std::fs::write(&file, "state_dir = \"/data/thrum\"\nsocket = \"/data/s\"\n").unwrap();
-        let both = of_user().or_from_file(&file);
-        assert_eq!(paths(&both), ["/data/s"]);
-        assert_eq!(both.own_state_dir(), Path::new("/data/thrum"));
-        let named = Endpoints { state_dir: Some("/tmp/a".into()), ..of_user() }.or_from_file(&file);
-        assert_eq!(paths(&named), ["/tmp/a/thrumd.sock"]);
-        for text in ["", "state_dir = 1", "not toml"] {
-            std::fs::write(&file, text).unwrap();
-            assert_eq!(
-                of_user().or_from_file(&file).candidates(),
-                of_user().candidates(),
-                "{text}"
-            );
-        }
-        assert_eq!(
-            of_user().or_from_file(Path::new("/nowhere")).candidates(),
-            of_user().candidates()
-        );
-    }
-}
+mod tests;

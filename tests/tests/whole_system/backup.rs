@@ -161,6 +161,8 @@ fn a_backup_of_another_machine_is_told_and_does_not_sync() {
     let backup = back_up(&laptop, "b");
     let mut other = tests::harness::Setup::new("other").machine("another machine").prepare();
     let file = backup.display().to_string();
+    let _plan = client(&other).run(&["restore", &file, "--dry-run", "--json"]).exits(0).json();
+    assert!(!other.state().exists(), "looking made the directory");
     let unasked = client(&other).run(&["restore", &file]).exits(2);
     assert!(unasked.stderr.contains("from another machine"), "{}", unasked.stderr);
     client(&other).run(&["restore", &file, "--yes"]).exits(0);

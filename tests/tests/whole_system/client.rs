@@ -4,7 +4,8 @@ use std::io::Read as _;
 use std::process::Stdio;
 
 use tests::harness::{
-    Client, Daemon, SHORT, Setup, Terminal, eventually, holds, paired_daemons, process,
+    Client, Daemon, OtherUser, SHORT, Setup, Terminal, allow, eventually, holds, paired_daemons,
+    process,
 };
 
 #[test]
@@ -126,39 +127,27 @@ fn three_causes_of_an_unreachable_daemon_have_three_messages() {
 
 #[test]
 fn a_socket_of_someone_else_exits_with_4() {
-    // Root may everything, so someone else asks.
-    if !rustix::process::geteuid().is_root() {
-        return tests::harness::skip("only root can become someone else");
-    }
+    let user = match OtherUser::new() {
+        Ok(user) => user,
+        Err(reason) => return tests::harness::skip(&reason),
+    };
     let daemon = Daemon::start("laptop");
     for path in [daemon.folder(), daemon.state()] {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let program = tempfile::tempdir_in("/tmp").unwrap();
-    let copy = program.path().join("thrum");
-    // By another program: a file that this one had open for writing may be busy for its children.
-    let mut cp = std::process::Command::new("cp");
-    assert!(cp.arg(tests::harness::program("thrum")).arg(&copy).status().unwrap().success());
-    use std::os::unix::fs::PermissionsExt as _;
-    // The copy as well: under a umask of 077 it is its owner's alone.
-    for path in [program.path(), &copy] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        allow(path, 0o755);
     }
     for words in [&["status"][..], &["daemon", "logs"]] {
-        let ran = std::process::Command::new("setpriv")
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-            .arg(&copy)
-            .args(words)
-            .env_clear()
-            .env("HOME", "/nonexistent")
-            .env("THRUM_SOCKET", daemon.socket())
-            .output();
-        let Ok(ran) = ran else { return tests::harness::skip("no setpriv") };
+        let ran = user.thrum(words).env("THRUM_SOCKET", daemon.socket()).output().unwrap();
         let text = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(4), "{words:?}: {text}");
         assert!(text.contains(&daemon.socket().display().to_string()), "{text}");
     }
+    // Who may use the socket may still not have the tokens.
+    allow(&daemon.socket(), 0o666);
+    let mut backup = user.thrum(&["backup", "b", "--json"]);
+    let ran = backup.env("THRUM_SOCKET", daemon.socket()).output().unwrap();
+    let text = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(4), "{text}");
+    assert!(text.contains(r#""code":"not_permitted""#) && text.contains("sudo"), "{text}");
 }
 
 #[test]

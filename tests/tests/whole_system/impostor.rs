@@ -1,11 +1,12 @@
 //! Another program at the socket of thrumd: whatever it answers, the client ends, and reads no more than it needs.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tests::harness::Client;
+use tests::harness::{Client, Daemon};
 
 /// An answer of more bytes than this is read by nobody: the limit of the client and what sockets buffer.
 const READ_MAX_BYTES: usize = 80 * 1024 * 1024;
@@ -32,6 +33,14 @@ fn client_of(head: &'static str, rest: &'static [u8]) -> (tempfile::TempDir, Cli
     });
     let client = Client::of_socket(path, folder.path().to_owned());
     (folder, client, done)
+}
+
+/// An answer with this result.
+fn with_result(result: &str) -> &'static str {
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+        .leak()
 }
 
 fn answer(mut stream: UnixStream, head: &str, rest: &[u8], done: &Done) {
@@ -82,13 +91,26 @@ fn an_event_without_end_is_not_read_to_its_end() {
 
 #[test]
 fn a_page_that_does_not_go_on_is_an_error() {
-    let body = r#"{"jsonrpc":"2.0","id":1,"result":{"events":[],"next":0,"more_available":true}}"#;
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let (_folder, client, done) = client_of(head.leak(), &[]);
+    let page = r#"{"events":[],"next":0,"more_available":true}"#;
+    let (_folder, client, done) = client_of(with_result(page), &[]);
     let ran = client.run(&["events", "--after", "0"]).exits(1);
     assert!(ran.stderr.contains("does not go on"), "{}", ran.stderr);
     assert_eq!(done.requests.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_stop_says_that_it_waits_for_the_end_of_the_process() {
+    let mut busy = Command::new("sleep").arg("600").spawn().unwrap();
+    let mut health = Daemon::start("laptop").health();
+    health.pid = busy.id();
+    let result = serde_json::to_string(&health).unwrap();
+    let (_folder, client, _done) = client_of(with_result(&result), &[]);
+    let mut stop = client.command(&["daemon", "stop"]);
+    let mut stop = stop.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(stop.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    busy.kill().unwrap();
+    assert!(said.contains(&format!("waiting for thrumd (pid {}) to end", busy.id())), "{said}");
+    busy.wait().unwrap();
+    assert!(stop.wait().unwrap().success());
 }

@@ -41,6 +41,7 @@ mod state_files;
 mod storage;
 mod sync;
 mod unanswered;
+mod which_daemon;
 mod wiped;
 mod wire;
 

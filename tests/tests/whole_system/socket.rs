@@ -2,6 +2,7 @@
 //! every command says what is true.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -137,6 +138,24 @@ fn a_daemon_whose_socket_cannot_come_back_is_stopped_by_its_process() {
     assert!(daemon.ended().success());
     client.run(&["daemon", "stop"]).exits(0);
     assert!(client.run(&SEND).exits(3).stderr.contains("thrumd is not running"));
+}
+
+#[test]
+fn a_stop_says_what_it_waits_for() {
+    let mut daemon = Daemon::start("laptop");
+    let client = Client::new(&daemon).env("THRUM_STATE_DIR", daemon.state().display());
+    // So that it can't bind its socket anew, nor end.
+    process::signal(daemon.pid(), Signal::STOP);
+    fs::remove_file(daemon.socket()).unwrap();
+    let mut stop = client.command(&["daemon", "stop"]);
+    let mut stop = stop.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(stop.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    process::signal(daemon.pid(), Signal::CONT);
+    assert!(said.contains(&format!("thrumd is running (pid {}, ", daemon.pid())), "{said}");
+    assert!(said.contains("waiting until it ends or listens again"), "{said}");
+    assert!(stop.wait().unwrap().success());
+    assert!(daemon.ended().success());
 }
 
 #[test]

@@ -21,13 +21,14 @@ Exit codes. They are stable.
     1  refused or failed
     2  the command line is wrong, or lacks your agent name
     3  thrumd can't be reached
-    4  you are not allowed to use thrumd
+    4  you are not allowed to use thrumd, or to do this with it
     5  --timeout passed
     6  `doctor` or `status --check` found a problem
   130  Ctrl-C
 
 With --json a failure is one line on stderr, and stdout stays empty:
   {\"error\":{\"code\":\"not_running\",\"message\":\"...\",\"hint\":\"...\"}}
+That of a message that may have been sent has its \"event_id\", for thrum send --id.
 If thrumd does not answer, thrum waits for it. After some seconds it prints a line on stderr, unless
 -q is given:
   {\"note\":{\"code\":\"waiting\",\"message\":\"...\",\"hint\":\"...\"}}

@@ -62,12 +62,18 @@ async fn or_not_listening(error: Error, endpoints: &Endpoints) -> Error {
             pid => pid,
         };
         if let Some(pid) = pid {
-            let hint = format!(
-                "it is starting or stopping, uses another socket, or its socket's file was removed; if this \
-                 stays: {}",
-                owner.how_to_restart()
-            );
-            return Error::NotListening { pid, state_dir, missing, hint };
+            let (hint, next) = match endpoints.listens_elsewhere(&state_dir) {
+                Some(socket) => (
+                    format!("it uses another socket, {}: ", socket.display()),
+                    "unset THRUM_SOCKET",
+                ),
+                None => {
+                    let why = "it is starting or stopping, uses another socket, or its socket's file was removed; \
+                               if this stays: ";
+                    (why.to_owned(), owner.how_to_restart())
+                }
+            };
+            return Error::NotListening { pid, state_dir, missing, hint: hint + next, next };
         }
     }
     error
@@ -122,7 +128,7 @@ fn not_running(endpoints: &[Endpoint]) -> Error {
         }
         few => few.iter().map(path).collect::<Vec<_>>().join(" or "),
     };
-    Error::NotRunning { endpoints: shown, hint: owner.how_to_start().to_owned() }
+    Error::NotRunning { endpoints: shown, hint: owner.how_to_start() }
 }
 
 #[cfg(test)]

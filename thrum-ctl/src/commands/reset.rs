@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use super::peers::confirm;
-use super::restore::other_directory;
+use super::restore::chosen;
 use crate::cli::ConfirmArgs;
 use crate::context::Context;
 use crate::daemon_process::{find_thrumd, health};
@@ -10,9 +10,7 @@ use crate::error::{Error, ExitOutput};
 /// `thrum daemon reset-identity`
 pub async fn run(args: &ConfirmArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let endpoints = context.endpoints();
-    let state_dir = endpoints
-        .chosen_state_dir()
-        .map_err(|other| other_directory(&other, "daemon reset-identity"))?;
+    let state_dir = chosen(&endpoints, "daemon reset-identity")?;
     if let Ok(health) = health(&endpoints.own_socket()).await {
         return Err(Error::failed(
             format!("thrumd (pid {}) is running; nothing was changed", health.pid),

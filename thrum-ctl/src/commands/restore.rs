@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use thrum_api::duration::ago;
@@ -9,7 +9,7 @@ use crate::cli::RestoreArgs;
 use crate::clock;
 use crate::context::Context;
 use crate::daemon_process::find_thrumd;
-use crate::endpoint::Endpoints;
+use crate::endpoint::{Endpoints, Owner};
 use crate::error::{Error, ExitOutput};
 use crate::format::counted;
 use crate::terminal::sanitize;
@@ -17,10 +17,10 @@ use crate::terminal::sanitize;
 /// `thrum restore`
 pub async fn run(args: &RestoreArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let endpoints = context.endpoints();
-    endpoints.chosen_state_dir().map_err(|other| other_directory(&other, "restore FILE"))?;
+    let state_dir = chosen(&endpoints, "restore FILE")?;
     let file = std::path::absolute(&args.file)
         .map_err(|source| Error::io("can't read the current folder", source))?;
-    let plan = thrumd("--plan-restore", &file, &endpoints)?;
+    let plan = thrumd("--plan-restore", &file, &state_dir, &endpoints)?;
     if args.confirm.dry_run && context.printer.json() {
         return context.printer.object(&plan);
     }
@@ -32,25 +32,37 @@ pub async fn run(args: &RestoreArgs, context: &mut Context<'_>) -> Result<(), Er
     if !args.confirm.yes && !loses_nothing {
         confirm("Restore it? [y/N] ", context.printer).await?;
     }
-    let done = thrumd("--restore", &file, &endpoints)?;
+    let done = thrumd("--restore", &file, &state_dir, &endpoints)?;
     for kept in &done.kept {
         context.printer.note(&format!("Kept what was replaced: {}", sanitize(kept)));
     }
-    let text = format!("Restored {}. Start it: thrum daemon start", counted(done.events, "event"));
+    let start = endpoints.place(state_dir).owner.start_command();
+    let text = format!("Restored {}. Start it: {start}", counted(done.events, "event"));
     context.printer.done(&done, &text)
 }
 
-/// Nobody has said which daemon is meant, and it is hardly a new one of this user.
-pub fn other_directory(other: &Path, words: &str) -> Error {
-    let other = other.display();
-    Error::usage(
-        format!(
-            "you have no thrumd of your own, and the one of this machine keeps its state in {other}"
-        ),
-        format!(
-            "name the state directory: THRUM_STATE_DIR={other} thrum {words} (the system service: sudo thrum {words})"
-        ),
-    )
+/// The state directory that these words are about.
+///
+/// # Errors
+/// When nobody has said which daemon is meant, and it is hardly a new one of this user.
+pub fn chosen(endpoints: &Endpoints, words: &str) -> Result<PathBuf, Error> {
+    endpoints.chosen_state_dir().map_err(|other| {
+        let (dir, own) = (other.state_dir.display(), endpoints.own_state_dir());
+        let named = match other.owner {
+            Owner::System => format!("sudo thrum {words}"),
+            Owner::Homebrew | Owner::User => format!("THRUM_STATE_DIR={dir} thrum {words}"),
+        };
+        Error::usage(
+            format!(
+                "no thrumd was used in {} yet, and this machine has one in {dir}",
+                own.display()
+            ),
+            format!(
+                "for that one: {named}; for one of your own: THRUM_STATE_DIR={} thrum {words}",
+                own.display()
+            ),
+        )
+    })
 }
 
 /// Says what restoring does, before it is done.
@@ -78,13 +90,18 @@ fn describe(plan: &RestorePlan, file: &Path, context: &mut Context<'_>) {
 }
 
 /// Runs thrumd, which reads and writes the state directory.
-fn thrumd(option: &str, file: &Path, endpoints: &Endpoints) -> Result<RestorePlan, Error> {
+fn thrumd(
+    option: &str,
+    file: &Path,
+    state_dir: &Path,
+    endpoints: &Endpoints,
+) -> Result<RestorePlan, Error> {
     let thrumd = find_thrumd()?;
     let output = Command::new(&thrumd)
         .arg(option)
         .arg(file)
         .env("THRUM_SOCKET", endpoints.own_socket())
-        .env("THRUM_STATE_DIR", endpoints.own_state_dir())
+        .env("THRUM_STATE_DIR", state_dir)
         .output()
         .map_err(|source| Error::io(format!("can't run {}", thrumd.display()), source))?;
     if !output.status.success() {

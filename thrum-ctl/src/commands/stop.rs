@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::endpoint::Endpoints;
 use crate::error::{Error, Kind};
 use crate::manager::{self, Action, Host, Manager};
+use crate::printer::{Notice, SLOW};
 use crate::process::{is_running, terminate};
 
 /// Limit for the end of the daemon: three times its own limit, because a busy machine is slower.
@@ -33,7 +34,7 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
         };
         manager::run(&manager.command(Action::Stop))?;
         if let Some(pid) = pid {
-            wait_for_exit(pid).await?;
+            wait_for_exit(pid, &context.printer.notice()).await?;
         }
         return context.printer.done(&json!({ "stopped": true }), "thrumd stopped.");
     }
@@ -92,6 +93,7 @@ async fn pid_of(manager: Manager, context: &Context<'_>) -> Option<u32> {
 /// Others may stop it at the same time, so it may end, or stop to listen, at every step.
 async fn stop(context: &Context<'_>) -> Result<Option<u32>, Error> {
     let (begin, endpoints) = (Instant::now(), context.endpoints());
+    let notice = context.printer.notice();
     let mut seen = None;
     loop {
         let error = match context.daemon().await {
@@ -100,13 +102,13 @@ async fn stop(context: &Context<'_>) -> Result<Option<u32>, Error> {
                     is_ours(client.path(), &endpoints)?;
                 }
                 match tell_to_stop(client).await {
-                    Ok(pid) => return wait_for_exit(pid).await.map(|()| Some(pid)),
+                    Ok(pid) => return wait_for_exit(pid, &notice).await.map(|()| Some(pid)),
                     Err(error) => error,
                 }
             }
             Err(Error::NotRunning { .. } | Error::Died { .. }) => {
                 if let Some(pid) = seen {
-                    wait_for_exit(pid).await?;
+                    wait_for_exit(pid, &notice).await?;
                 }
                 return Ok(seen);
             }
@@ -115,18 +117,28 @@ async fn stop(context: &Context<'_>) -> Result<Option<u32>, Error> {
         let waited = begin.elapsed();
         match error {
             // Another socket than this one was meant.
-            Error::NotListening { ref state_dir, .. } if endpoints.listens_elsewhere(state_dir) => {
+            Error::NotListening { ref state_dir, .. }
+                if endpoints.listens_elsewhere(state_dir).is_some() =>
+            {
                 return Err(error);
             }
             // It is ending, or about to listen again. A signal would cut its orderly end short.
-            Error::NotListening { pid, .. } if waited < WITHOUT_SOCKET => seen = Some(pid),
+            Error::NotListening { pid, .. } if waited < WITHOUT_SOCKET => {
+                seen = Some(pid);
+                if waited > SLOW {
+                    notice.give(
+                        "waiting",
+                        &error.to_string(),
+                        "waiting until it ends or listens again",
+                    );
+                }
+            }
             Error::NotListening { pid, ref state_dir, .. } => {
-                let ours = endpoints.root || *state_dir == endpoints.own_state_dir();
-                if !ours {
+                if !endpoints.mean(state_dir) {
                     return Err(error);
                 }
                 terminate(pid)?;
-                return wait_for_exit(pid).await.map(|()| Some(pid));
+                return wait_for_exit(pid, &notice).await.map(|()| Some(pid));
             }
             error if error.kind() == Kind::Unreachable && waited < WITHOUT_SOCKET => {}
             error => return Err(error),
@@ -146,9 +158,16 @@ async fn tell_to_stop(mut client: Client) -> Result<u32, Error> {
     }
 }
 
-async fn wait_for_exit(pid: u32) -> Result<(), Error> {
+async fn wait_for_exit(pid: u32, notice: &Notice) -> Result<(), Error> {
     let begin = Instant::now();
     while is_running(pid) {
+        if begin.elapsed() > SLOW {
+            notice.give(
+                "waiting",
+                &format!("waiting for thrumd (pid {pid}) to end"),
+                "it may be sending its last events to its peers: thrum daemon logs",
+            );
+        }
         if begin.elapsed() > TIMEOUT {
             return Err(Error::failed(
                 format!(

@@ -146,7 +146,8 @@ pub fn unasked(context: &CheckContext) -> &'static str {
 }
 
 fn process_finding(context: &CheckContext, found: &Findings, cause: Option<&str>) -> Finding {
-    let start = context.owner().how_to_start().trim_start_matches("start it: ");
+    let start = context.owner().how_to_start();
+    let start = start.trim_start_matches("start it: ");
     match process(context) {
         Process::Answers => {
             let pid = context.daemon.as_ref().map_or(0, |daemon| daemon.health.pid);

@@ -20,9 +20,9 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
             found.add(found.because("socket_answers", "socket_found", "no socket"));
             return found.all;
         }
-        Err(Error::NotListening { missing, .. }) => {
+        Err(Error::NotListening { missing, next, .. }) => {
             let text = format!("{missing}, but thrumd is running");
-            found.add(found.fail("socket_found", text).next(context.owner().how_to_restart()));
+            found.add(found.fail("socket_found", text).next(*next));
             found.add(found.because("socket_permission", "socket_found", "no socket"));
             found.add(found.because("socket_answers", "socket_found", "no socket"));
             return found.all;

@@ -78,8 +78,10 @@ pub enum Error {
         state_dir: PathBuf,
         /// What is missing.
         missing: String,
-        /// What to do if that stays so.
+        /// Why that may be, and what to do if it stays so.
         hint: String,
+        /// The command to go on.
+        next: &'static str,
     },
     /// There is a socket, but no process listens on it.
     #[error("thrumd has died: nothing listens on {path}", path = path.display())]
@@ -300,6 +302,14 @@ impl Error {
         }
     }
 
+    /// The event of a message that may have been sent.
+    pub const fn event_id(&self) -> Option<EventId> {
+        match self {
+            Self::Unconfirmed { event_id, .. } => Some(*event_id),
+            _ => None,
+        }
+    }
+
     /// The causes of this error, outermost first.
     pub fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
@@ -331,6 +341,7 @@ mod tests {
             (Error::usage("a", "b"), 2),
             (died, 3),
             (Error::Refused(RpcError::new(ErrorCode::STOPPING, "stopping")), 3),
+            (Error::Refused(RpcError::new(ErrorCode::NOT_PERMITTED, "only root")), 4),
             (Error::TimedOut { message: String::new() }, 5),
             (Error::Cancelled, 130),
         ];

@@ -37,7 +37,7 @@ pub const RED: Style = AnsiColor::Red.on_default().bold();
 const SCHEMA: u32 = 1;
 
 /// Time after which a note says that a command takes longer.
-const SLOW: Duration = Duration::from_secs(2);
+pub const SLOW: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Document<'a, T> {
