@@ -1,5 +1,6 @@
 //! What counts as read: only what was written whole to a reader that is still there.
 
+use std::fs::File;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
@@ -30,10 +31,10 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// `thrum WORDS | head -n 1`. What it prints must be more than fits into a pipe.
-fn into_head(client: &Client, words: &[&str]) -> Output {
+/// `thrum WORDS | head OPTIONS`. What it prints must be more than fits into a pipe.
+fn into_head(client: &Client, words: &[&str], options: [&str; 2]) -> Output {
     let mut head = Command::new("head");
-    head.args(["-n", "1"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    head.args(options).stdin(Stdio::piped()).stdout(Stdio::null());
     let mut head = head.spawn().unwrap();
     let pipe = head.stdin.take().unwrap();
     let output = client.command(words).stdin(Stdio::null()).stdout(pipe).output().unwrap();
@@ -60,16 +61,19 @@ fn into_nothing(client: &Client, words: &[&str]) -> Output {
 fn what_a_reader_left_before_it_had_it_all_stays_unread() {
     let (_daemon, client) = with_messages(20, 16 * 1024);
     for words in [&["inbox"][..], &["wait"], &["wait", "--follow"]] {
-        let output = into_head(&client, words);
+        let output = into_head(&client, words, ["-n", "1"]);
         assert_eq!(output.status.code(), Some(0), "thrum {words:?}: {}", stderr(&output));
         assert!(stderr(&output).contains("Marked no message as read"), "{}", stderr(&output));
         assert_unread(&client, 20);
     }
     for words in [&["inbox", "--json"][..], &["wait", "--json"]] {
-        let output = into_head(&client, words);
+        let output = into_head(&client, words, ["-c", "1"]);
         assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
         assert_unread(&client, 20);
     }
+    // The document is one line, so this one has read all of it.
+    into_head(&client, &["inbox", "--json"], ["-n", "1"]);
+    assert_unread(&client, 0);
 }
 
 #[test]
@@ -79,6 +83,15 @@ fn a_closed_stdout_is_an_error_and_marks_nothing() {
         let output = into_nothing(&client, words);
         assert_eq!(output.status.code(), Some(1), "thrum {words:?}: {}", stderr(&output));
         assert!(stderr(&output).contains("stdout is closed"), "{}", stderr(&output));
+        // As Python's DEVNULL.
+        let null = File::options().read(true).write(true).open("/dev/null").unwrap();
+        let mut thrown_away = client.command(words);
+        let output = thrown_away.stdin(Stdio::null()).stdout(null).stderr(Stdio::piped()).output();
+        let said = stderr(&output.unwrap());
+        assert!(
+            said.contains("or thrown away") && said.contains(">/dev/null in a shell"),
+            "{said}"
+        );
         assert_unread(&client, 2);
     }
 }

@@ -86,7 +86,8 @@ fn a_message_that_nobody_confirms_can_be_sent_again_by_its_id() {
     assert_eq!(error["code"], "unconfirmed");
     assert_eq!(sent(&daemon), 1);
     let hint = error["hint"].as_str().unwrap();
-    let id = hint.split_once("--id ").and_then(|(_, rest)| rest.split(' ').next()).unwrap();
+    let id = error["event_id"].as_str().unwrap();
+    assert!(hint.contains(&format!("--id {id} ")), "{hint}");
 
     daemon.thrum(&["send", "--as", "a", "b", "hello", "--id", id]).exits(0);
     assert_eq!(sent(&daemon), 1, "it was sent twice");

@@ -23,7 +23,11 @@ pub async fn mark_printed(
     if marked == 0 {
         return printed.map(|()| 0);
     }
-    if let Err(error) = printed.and_then(|()| printer.delivered()) {
+    let delivered = match printed {
+        Ok(()) => printer.delivered().await,
+        failed => failed,
+    };
+    if let Err(error) = delivered {
         if matches!(error, Error::PipeClosed) {
             printer
                 .note("Marked no message as read: the reader of the output left before the end.");

@@ -15,6 +15,7 @@ use clap::ValueEnum;
 use clap::builder::StyledStr;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use thrum_api::EventId;
 
 use crate::error::{Error, Kind};
 use crate::terminal::{self, printable, sanitize, sanitize_lines};
@@ -57,6 +58,9 @@ struct FailureBody<'a> {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// With this id an unconfirmed message can be sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<EventId>,
 }
 
 /// Text in a style. Streams without colour remove it.
@@ -181,15 +185,19 @@ impl Printer {
     ///
     /// # Errors
     /// As [`Printer::line`], and when stdout is closed.
-    pub fn delivered(&mut self) -> Result<(), Error> {
+    pub async fn delivered(&mut self) -> Result<(), Error> {
         self.out.flush().map_err(write_error)?;
         if reader::is_closed(io::stdout()) {
             return Err(Error::failed(
                 "nobody can read the output: stdout is closed or thrown away",
-                "let it go on, to a file or a pipe; to throw it away: >/dev/null",
+                "write it to a file or a pipe; to mark messages without reading them: >/dev/null in a shell",
             ));
         }
-        if reader::has_left(io::stdout()) { Err(Error::PipeClosed) } else { Ok(()) }
+        // A program that reads JSON reads the whole document; one that leaves early has broken the pipe.
+        if !self.json && reader::has_left(io::stdout()).await {
+            return Err(Error::PipeClosed);
+        }
+        Ok(())
     }
 
     /// Confirms a change: with an object if JSON was asked for, or else with a line, only on a terminal.
@@ -277,7 +285,7 @@ impl Printer {
         hint: Option<String>,
     ) -> ExitCode {
         if self.json {
-            self.failure(FailureBody { code: "usage", message, hint });
+            self.failure(FailureBody { code: "usage", message, hint, event_id: None });
         } else {
             self.error_line(text.ansi().to_string().trim_end());
         }
@@ -308,6 +316,7 @@ impl Printer {
                 code: &error.word(),
                 message: message.collect::<Vec<_>>().join(": "),
                 hint: error.hint(),
+                event_id: error.event_id(),
             });
             return;
         }

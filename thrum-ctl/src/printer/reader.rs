@@ -1,17 +1,18 @@
 //! Whether somebody reads what was printed.
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
+use tokio::time::timeout;
 
 use crate::error::Error;
 
 /// How long a reader has for leaving: `head -1` closes the pipe a moment after it got the last line. Only
 /// what marks messages as read waits for that.
-const GRACE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+const GRACE: Duration = Duration::from_millis(50);
 
 /// Whether nothing can be read of this output: it was closed when the process began, or can't be written.
 /// Rust opens `/dev/null` for reading and writing in place of a closed stdout; a shell's `>/dev/null`, by
@@ -22,15 +23,9 @@ pub fn is_closed(out: impl AsFd) -> bool {
 }
 
 /// Whether the reader at the other end of a pipe or socket has closed it. Waits a moment for that.
-pub fn has_left(out: impl AsFd) -> bool {
+pub async fn has_left(out: impl AsFd) -> bool {
     let kind = fstat(&out).map(|stat| FileType::from_raw_mode(stat.st_mode));
-    if !matches!(kind, Ok(FileType::Fifo | FileType::Socket)) {
-        return false;
-    }
-    // No flag is asked for: errors and hang-ups are reported always.
-    let mut polled = [PollFd::new(&out, PollFlags::empty())];
-    let ended = poll(&mut polled, Some(&GRACE));
-    ended.is_ok() && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+    matches!(kind, Ok(FileType::Fifo | FileType::Socket)) && timeout(GRACE, left(out)).await.is_ok()
 }
 
 /// Does the work of a command that prints what comes, for as long as its output has a reader. Without this a
@@ -79,17 +74,17 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_pipe_or_socket_tells_when_its_reader_has_left() {
+    #[tokio::test]
+    async fn a_pipe_or_socket_tells_when_its_reader_has_left() {
         let (reader, writer) = std::io::pipe().unwrap();
-        assert!(!has_left(&writer));
+        assert!(!has_left(&writer).await);
         drop(reader);
-        assert!(has_left(&writer));
+        assert!(has_left(&writer).await);
         let (reader, writer) = UnixStream::pair().unwrap();
-        assert!(!has_left(&writer));
+        assert!(!has_left(&writer).await);
         drop(reader);
-        assert!(has_left(&writer));
-        assert!(!has_left(tempfile::tempfile().unwrap()), "a file is read later");
+        assert!(has_left(&writer).await);
+        assert!(!has_left(tempfile::tempfile().unwrap()).await, "a file is read later");
     }
 
     #[tokio::test]
