@@ -22,6 +22,7 @@ mod fuzz;
 mod healing;
 mod impostor;
 mod input;
+mod kept_connections;
 mod log_floods;
 mod own_tailscaled;
 mod pages;

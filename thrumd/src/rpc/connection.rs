@@ -104,7 +104,7 @@ async fn serve_connection<H: Handler>(
                 if context.idle.is_fresh() {
                     return;
                 }
-                idle_at_stop = context.idle.is_idle();
+                idle_at_stop = context.idle.idle_since().is_some();
                 stopping = true;
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
             }

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::limits::Limits;
 
 /// Measures how long the other side does nothing: sends no request, or doesn't read its answer. A peer may send none
 /// for as long as it likes: both daemons keep the connection, and the kernel tells them when it ends. Hyper's
 /// `header_read_timeout` can't replace this: it has one limit for all connections and does not run while an answer is
-/// being written.
+/// being written. Clones measure the same connection.
+#[derive(Clone)]
 pub(super) struct IdleTimer {
     limits: Limits,
     activity: watch::Sender<Activity>,
@@ -25,6 +26,8 @@ struct Activity {
     /// Answers that are not written yet.
     unwritten: u32,
     peer: bool,
+    /// When the last answer was written.
+    answered: Instant,
 }
 
 /// A request that is being answered, until this is dropped.
@@ -35,7 +38,8 @@ pub(super) struct WritingGuard(watch::Sender<Activity>);
 
 impl IdleTimer {
     pub(super) fn new(limits: Limits) -> Self {
-        let activity = Activity { fresh: true, busy: false, unwritten: 0, peer: false };
+        let (fresh, answered) = (true, Instant::now());
+        let activity = Activity { fresh, busy: false, unwritten: 0, peer: false, answered };
         Self { limits, activity: watch::Sender::new(activity) }
     }
 
@@ -55,10 +59,10 @@ impl IdleTimer {
         self.activity.borrow().fresh
     }
 
-    /// No request is being answered, and every answer is written.
-    pub(super) fn is_idle(&self) -> bool {
+    /// Since when no request is being answered and every answer is written. None if that is not so.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
         let now = *self.activity.borrow();
-        !now.busy && now.unwritten == 0
+        (!now.busy && now.unwritten == 0).then_some(now.answered)
     }
 
     /// How long the other side may now do nothing. None: as long as it likes.
@@ -101,6 +105,6 @@ impl Drop for BusyGuard {
 
 impl Drop for WritingGuard {
     fn drop(&mut self) {
-        self.0.send_modify(|it| it.unwritten -= 1);
+        self.0.send_modify(|it| (it.unwritten, it.answered) = (it.unwritten - 1, Instant::now()));
     }
 }

@@ -16,11 +16,13 @@ const REBIND: ExponentialBackoff =
 pub(super) struct Limits {
     /// Concurrent connections. Beyond this the oldest unauthenticated one is closed.
     pub(super) connections: usize,
+    /// Those of all peers. Beyond this an idle one is closed, so that others still get a slot.
+    pub(super) peer_connections: usize,
     /// Further connections that have lost their slot and are about to be closed.
     pub(super) closing: usize,
     /// Concurrent unauthenticated connections from one address. Beyond this its oldest one is closed.
     pub(super) unauthenticated_per_address: usize,
-    /// Connections of one peer. Beyond this its oldest one is closed.
+    /// Connections of one peer. Beyond this the one that was idle for longest is closed.
     pub(super) connections_per_peer: usize,
     /// In-flight requests of one peer, including answers that it has not read.
     pub(super) requests_per_peer: usize,
@@ -52,6 +54,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
+            peer_connections: 224,
             closing: 32,
             unauthenticated_per_address: 64,
             connections_per_peer: 16,

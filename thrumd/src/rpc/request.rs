@@ -189,7 +189,7 @@ impl<H: Handler> ConnectionContext<H> {
             }
         };
         self.idle.set_peer(true);
-        self.slot.assign(peer);
+        self.slot.assign(peer, &self.idle);
         // It may have been removed meanwhile, when this connection was not known as its own.
         if !self.server.handler.is_peer(peer) {
             self.slot.unassign();

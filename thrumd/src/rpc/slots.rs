@@ -1,14 +1,18 @@
 //! Connection slots: which connections stay open. Their number bounds memory, and an unauthenticated
-//! connection never takes a peer's slot.
+//! connection never takes a peer's slot. Peers keep theirs as long as they like, but not all that there are: the
+//! next peer, and the next machine to be paired, find a slot.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thrum_api::DaemonId;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::idle_timer::IdleTimer;
 use super::limits::Limits;
 
 /// All slots.
@@ -26,7 +30,8 @@ struct Table {
 
 struct Taken {
     address: IpAddr,
-    peer: Option<DaemonId>,
+    /// The peer, and whether its connection is idle. None for a stranger.
+    peer: Option<(DaemonId, IdleTimer)>,
     revoked: CancellationToken,
 }
 
@@ -42,7 +47,8 @@ impl ConnectionSlots {
         Arc::new(Self { limits, table: Mutex::default() })
     }
 
-    /// Takes a slot for a new connection, closing an old one if necessary. None if peers have all slots.
+    /// Takes a slot for a new connection, closing an old one if necessary. None if peers have all slots, which takes
+    /// requests in all of them.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let mut table = self.table.lock();
         let from_there = |slot: &Taken| slot.peer.is_none() && slot.address == address;
@@ -74,7 +80,25 @@ impl Table {
 
     fn revoke_oldest(&mut self, which: impl Fn(&Taken) -> bool) -> bool {
         let oldest = self.taken.iter().find(|(_, slot)| which(slot)).map(|(number, _)| *number);
-        let Some(slot) = oldest.and_then(|number| self.taken.remove(&number)) else {
+        self.revoke(oldest)
+    }
+
+    /// Revokes the slot that was idle for longest, of the peer that has most.
+    fn revoke_idle(&mut self, which: impl Fn(DaemonId) -> bool) -> bool {
+        let mut counts = BTreeMap::<_, usize>::new();
+        for peer in self.taken.values().filter_map(Taken::peer) {
+            *counts.entry(peer).or_default() += 1;
+        }
+        let idle = self.taken.iter().filter_map(|(number, slot)| {
+            let (peer, since) = (slot.peer().filter(|peer| which(*peer))?, slot.idle_since()?);
+            Some((Reverse(counts.get(&peer).copied()), since, *number))
+        });
+        let chosen = idle.min().map(|(.., number)| number);
+        self.revoke(chosen)
+    }
+
+    fn revoke(&mut self, number: Option<u64>) -> bool {
+        let Some(slot) = number.and_then(|number| self.taken.remove(&number)) else {
             return false;
         };
         slot.revoked.cancel();
@@ -82,23 +106,39 @@ impl Table {
     }
 }
 
+impl Taken {
+    fn peer(&self) -> Option<DaemonId> {
+        self.peer.as_ref().map(|(peer, _)| *peer)
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        self.peer.as_ref().and_then(|(_, idle)| idle.idle_since())
+    }
+}
+
 impl ConnectionSlot {
-    /// Marks the connection as one of this peer.
-    pub(super) fn assign(&self, peer: DaemonId) {
+    /// Marks the connection as one of this peer, and closes another one if peers have too many.
+    pub(super) fn assign(&self, peer: DaemonId, idle: &IdleTimer) {
+        let limits = &self.slots.limits;
         let mut table = self.slots.table.lock();
         match table.taken.get_mut(&self.number) {
-            Some(slot) if slot.peer != Some(peer) => slot.peer = Some(peer),
+            Some(slot) if slot.peer() != Some(peer) => slot.peer = Some((peer, idle.clone())),
             _ => return,
         }
-        let is_of_peer = |slot: &Taken| slot.peer == Some(peer);
-        if table.count(is_of_peer) > self.slots.limits.connections_per_peer {
+        let is_of_peer = |slot: &Taken| slot.peer() == Some(peer);
+        if table.count(is_of_peer) > limits.connections_per_peer
+            && !table.revoke_idle(|it| it == peer)
+        {
             table.revoke_oldest(is_of_peer);
+        }
+        if table.count(|slot| slot.peer.is_some()) > limits.peer_connections {
+            table.revoke_idle(|_| true);
         }
     }
 
     /// The peer whose connection it is.
     pub(super) fn peer(&self) -> Option<DaemonId> {
-        self.slots.table.lock().taken.get(&self.number)?.peer
+        self.slots.table.lock().taken.get(&self.number)?.peer()
     }
 
     /// The connection is no peer's any more.

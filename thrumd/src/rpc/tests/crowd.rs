@@ -65,27 +65,46 @@ async fn a_burst_of_connections_never_has_more_files_open_than_slots_and_accept_
 }
 
 #[tokio::test]
-async fn no_peer_loses_its_slot_to_another() {
-    let harness = harness(Limits { connections: 2, ..patient() }).await;
-    let mut friends = Vec::new();
-    for _ in 0..2 {
-        friends.push(harness.connect_peer().await);
-    }
-    closed(&mut harness.connect().await).await;
-    for friend in &mut friends {
-        harness.ask_on(friend).await;
-    }
+async fn peers_that_keep_connections_leave_slots_for_others() {
+    let harness = harness(Limits { connections: 4, peer_connections: 3, ..patient() }).await;
+    let mut newcomer = harness.connect_as(1).await;
+    let mut friends = [harness.connect_peer().await, harness.connect_peer().await];
+    // Used last, although it is the older one.
+    harness.ask_on(&mut friends[0]).await;
+    let mut next = harness.connect_as(2).await;
+    // Of the peer that has most, the one that was idle for longest.
+    closed(&mut friends[1]).await;
+    // A stranger is served, and takes no slot of a peer.
+    let mut stranger = harness.connect().await;
+    stranger.write_all(post("", &body("pair.request", "{}")).as_bytes()).await.unwrap();
+    assert_eq!(reply(&mut stranger).await.status, 200);
+    harness.ask_on(&mut friends[0]).await;
+    harness.ask_as(1, &mut newcomer).await;
+    harness.ask_as(2, &mut next).await;
 }
 
 #[tokio::test]
-async fn a_peer_that_opens_too_many_connections_loses_its_oldest() {
-    let harness = harness(Limits { connections_per_peer: 2, ..patient() }).await;
-    let mut friends = Vec::new();
-    for _ in 0..3 {
-        friends.push(harness.connect_peer().await);
+async fn no_peer_loses_its_slot_while_it_is_answered() {
+    let harness = harness(Limits { connections: 2, peer_connections: 1, ..patient() }).await;
+    let mut busy = [harness.begin_pull().await, harness.begin_pull().await];
+    until(async || harness.handler.started.load(Ordering::SeqCst) == 2).await;
+    closed(&mut harness.connect().await).await;
+    harness.handler.go_on.add_permits(2);
+    for stream in &mut busy {
+        assert_eq!(reply(stream).await.status, 200);
     }
-    closed(&mut friends[0]).await;
-    harness.ask_on(&mut friends[1]).await;
+    harness.ask_on(&mut busy[1]).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_opens_too_many_connections_loses_the_one_that_was_idle_for_longest() {
+    let harness = harness(Limits { connections_per_peer: 2, ..patient() }).await;
+    let mut friends = [harness.connect_peer().await, harness.connect_peer().await];
+    harness.ask_on(&mut friends[0]).await;
+    let mut newest = harness.connect_peer().await;
+    closed(&mut friends[1]).await;
+    harness.ask_on(&mut friends[0]).await;
+    harness.ask_on(&mut newest).await;
 }
 
 #[tokio::test]
@@ -109,8 +128,7 @@ async fn a_peer_keeps_its_idle_connection_until_it_is_removed() {
     let mut friend = harness.connect_peer().await;
     advance(Duration::from_secs(7 * 24 * 3600)).await;
     harness.ask_on(&mut friend).await;
-    harness.handler.removed.store(true, Ordering::SeqCst);
-    harness.handler.peers.send_modify(|count| *count += 1);
+    harness.handler.remove();
     // The connection learns of it some time later.
     let ends = async { closed(&mut friend).await };
     let time_passes = async {
@@ -123,6 +141,18 @@ async fn a_peer_keeps_its_idle_connection_until_it_is_removed() {
         () = ends => {}
         () = time_passes => {}
     }
+}
+
+#[tokio::test]
+async fn a_peer_that_is_removed_while_its_token_is_checked_keeps_no_slot() {
+    let harness = harness(patient()).await;
+    harness.handler.removed_meanwhile.store(true, Ordering::SeqCst);
+    let mut late = harness.connect().await;
+    late.write_all(harness.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+    assert_eq!(reply(&mut late).await.status, 401);
+    // Nothing tells the connection a second time.
+    advance(patient().unauthenticated_idle + SECOND).await;
+    closed(&mut late).await;
 }
 
 #[tokio::test]

@@ -19,9 +19,9 @@ use crate::ids;
 use crate::tailnet::{Caller, Presence, TailnetError};
 pub(super) use crate::testing::{soon, until};
 
-/// Knows one peer for each of two tokens, and answers `sync.pull` when it may go on.
+/// Knows one peer for each of three tokens, and answers `sync.pull` when it may go on.
 pub(super) struct FakeHandler {
-    pub(super) tokens: [(String, DaemonId); 2],
+    pub(super) tokens: [(String, DaemonId); 3],
     pub(super) authenticated: AtomicUsize,
     pub(super) started: AtomicUsize,
     pub(super) finished: AtomicUsize,
@@ -29,6 +29,8 @@ pub(super) struct FakeHandler {
     pub(super) knows_callers: AtomicBool,
     /// Set once no token is valid.
     pub(super) removed: AtomicBool,
+    /// The next token is found valid, and then none is before that is known.
+    pub(super) removed_meanwhile: AtomicBool,
     /// Changes when peers come or go.
     pub(super) peers: watch::Sender<u64>,
     /// Runs at each `whois`.
@@ -41,6 +43,14 @@ pub(super) static LARGE: LazyLock<usize> = LazyLock::new(|| {
     let send_buffer: usize = limits.split_whitespace().last().unwrap().parse().unwrap();
     2 * send_buffer + 4 * 1024 * 1024
 });
+
+impl FakeHandler {
+    /// Removes the peers, and tells the connections.
+    pub(super) fn remove(&self) {
+        self.removed.store(true, Ordering::SeqCst);
+        self.peers.send_modify(|count| *count += 1);
+    }
+}
 
 #[derive(Clone)]
 pub(super) struct SharedHandler(pub(super) Arc<FakeHandler>);
@@ -60,6 +70,10 @@ impl Handler for SharedHandler {
         let right = self.0.tokens.iter().find(|(right, _)| right == token);
         let right = right.filter(|_| !self.0.removed.load(Ordering::SeqCst));
         self.0.authenticated.fetch_add(1, Ordering::SeqCst);
+        if self.0.removed_meanwhile.swap(false, Ordering::SeqCst) {
+            self.0.remove();
+            tokio::task::yield_now().await;
+        }
         right.map(|(_, peer)| *peer).ok_or_else(not_authenticated)
     }
 
@@ -129,13 +143,14 @@ pub(super) fn patient() -> Limits {
 pub(super) fn start(limits: Limits, port: u16) -> Harness {
     let token = || (ids::token().unwrap().expose().to_owned(), ids::daemon());
     let handler = Arc::new(FakeHandler {
-        tokens: [token(), token()],
+        tokens: [token(), token(), token()],
         authenticated: AtomicUsize::new(0),
         started: AtomicUsize::new(0),
         finished: AtomicUsize::new(0),
         go_on: Semaphore::new(0),
         knows_callers: AtomicBool::new(true),
         removed: AtomicBool::new(false),
+        removed_meanwhile: AtomicBool::new(false),
         peers: watch::Sender::new(0),
         on_whois: std::sync::OnceLock::new(),
     });
@@ -232,14 +247,26 @@ impl Harness {
 
     /// Asks on this connection with the token, and is answered.
     pub(super) async fn ask_on(&self, stream: &mut TcpStream) {
-        stream.write_all(self.peer_post("sync.peer_info").as_bytes()).await.unwrap();
+        self.ask_as(0, stream).await;
+    }
+
+    /// The same with the token of this peer.
+    pub(super) async fn ask_as(&self, peer: usize, stream: &mut TcpStream) {
+        let headers = bearer(&self.handler.tokens[peer].0);
+        let request = post(&headers, &body("sync.peer_info", "{}"));
+        stream.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(reply(stream).await.status, 200);
     }
 
     /// A connection on which a peer was answered.
     pub(super) async fn connect_peer(&self) -> TcpStream {
+        self.connect_as(0).await
+    }
+
+    /// A connection on which this peer was answered.
+    pub(super) async fn connect_as(&self, peer: usize) -> TcpStream {
         let mut stream = self.connect().await;
-        self.ask_on(&mut stream).await;
+        self.ask_as(peer, &mut stream).await;
         stream
     }
 
