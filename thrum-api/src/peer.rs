@@ -52,6 +52,10 @@ pub mod reason {
     pub const POLICY_OFF: &str = "policy_off";
     /// The tailnet's policy doesn't grant the caller `data.capability`.
     pub const NOT_GRANTED: &str = "not_granted";
+    /// The caller's node and port are those of a daemon with another id, which a person paired or which answers.
+    pub const OTHER_ID: &str = "other_id";
+    /// The caller's node was paired by policy a moment ago as another daemon, or as too many.
+    pub const TOO_MANY: &str = "too_many";
 }
 
 /// The status in the result of `pair.request`.

@@ -54,7 +54,8 @@ impl AdminContext {
         if daemon == self.daemon {
             return Some(self.name.to_string());
         }
-        let peer = self.registry.get(daemon).or_else(|| self.registry.former().remove(&daemon));
+        let successor = || self.registry.get(*self.registry.former().get(&daemon)?);
+        let peer = self.registry.get(daemon).or_else(successor);
         peer.map(|peer| self.name_of(&peer))
     }
 

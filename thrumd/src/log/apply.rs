@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use thrum_api::{DaemonId, EventHeader, Hlc, Sequence};
 
 use super::column::{self, Id, int, uint};
-use super::introductions::Introductions;
+use super::introductions::{self, Introductions};
 use super::lookup::was_damaged;
 use super::quarantine::QuarantineEntry;
 use super::transaction::{Stored, WriteTransaction};
@@ -151,6 +151,21 @@ pub(super) fn forget_peer(
     peer: DaemonId,
 ) -> rusqlite::Result<()> {
     reset_checkpoint(write, peer)?;
+    write.state.quarantine.forget(write.conn, peer)
+}
+
+/// Drops everything that is kept of a peer's log, except how many origins it introduced: that counts for the id
+/// that it has now.
+pub(super) fn forget_former_peer(
+    write: &mut WriteTransaction<'_>,
+    peer: DaemonId,
+    now: DaemonId,
+) -> rusqlite::Result<()> {
+    introductions::pass_on(write.conn, peer, now)?;
+    write
+        .conn
+        .prepare_cached("DELETE FROM checkpoints WHERE peer = ?1")?
+        .execute([peer.ulid().to_bytes()])?;
     write.state.quarantine.forget(write.conn, peer)
 }
 

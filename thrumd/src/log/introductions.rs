@@ -96,6 +96,18 @@ impl Introductions {
     }
 }
 
+/// Adds what a peer introduced to what its successor did, so that a new id brings no new allowance.
+pub(super) fn pass_on(conn: &Connection, from: DaemonId, to: DaemonId) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO checkpoints (peer, sequence, introduced, introduced_at)
+         SELECT ?2, 0, introduced, introduced_at FROM checkpoints WHERE peer = ?1
+         ON CONFLICT (peer) DO UPDATE SET introduced = introduced + excluded.introduced,
+         introduced_at = max(introduced_at, excluded.introduced_at)",
+    )?
+    .execute([from.ulid().to_bytes(), to.ulid().to_bytes()])
+    .map(drop)
+}
+
 /// The peers with events that were not taken yet, and since when.
 pub(super) fn withheld(conn: &Connection) -> rusqlite::Result<Vec<(DaemonId, Timestamp)>> {
     conn.prepare_cached("SELECT peer, withheld_at FROM checkpoints WHERE withheld_at NOT NULL")?

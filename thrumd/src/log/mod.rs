@@ -271,6 +271,15 @@ impl Log {
         self.write(Priority::Peer, "forget a peer", 0, work).await
     }
 
+    /// As [`Self::forget_peer`], of a peer that has another id now: how many origins it introduced counts for that
+    /// one.
+    pub async fn forget_former_peer(&self, peer: DaemonId, now: DaemonId) -> Result<(), LogError> {
+        let work = move |write: &mut WriteTransaction<'_>| {
+            Ok(apply::forget_former_peer(write, peer, now)?)
+        };
+        self.write(Priority::Peer, "forget a peer", 0, work).await
+    }
+
     /// Events after a position, for local readers: at most 4 MiB. At most 20,000 rows are read, so it
     /// may be empty although there are more; for the newest ones, all rows are.
     pub async fn list(&self, params: EventListParams) -> Result<EventListResult, LogError> {

@@ -7,6 +7,9 @@ use thrum_api::{DaemonId, Timestamp, Token};
 
 use super::{PairingPolicy, Peer};
 
+/// How many former ids of a machine are kept, the latest ones.
+pub(super) const FORMER_MAX: usize = 16;
+
 type More = BTreeMap<String, serde_json::Value>;
 
 /// The whole file.
@@ -68,6 +71,7 @@ impl PeersFile {
         }
         // A restored state directory brings a former id back.
         peer.former.retain(|former| *former != id);
+        peer.former.drain(..peer.former.len().saturating_sub(FORMER_MAX));
         if let Some(entry) = self.peers.get_mut(&id) {
             entry.peer.former = peer.former;
         }

@@ -32,7 +32,7 @@ pub struct Peer {
     /// The capability by which it was paired without a code. It stays a peer as long as the
     /// tailnet's policy grants it that.
     pub by_policy: Option<String>,
-    /// The ids that this machine had when it was paired before, oldest first. It lost its state directory
+    /// The last ids that this machine had when it was paired before, oldest first. It lost its state directory
     /// since then.
     pub former: Vec<DaemonId>,
 }

@@ -73,11 +73,11 @@ impl Registry {
         self.read(|contents| contents.displaced_by(peer).into_iter().cloned().collect())
     }
 
-    /// The former ids of all peers, each with the peer. An id that is a peer again is not former.
-    pub fn former(&self) -> BTreeMap<DaemonId, Peer> {
+    /// The former ids of all peers, each with the present one. An id that is a peer again is not former.
+    pub fn former(&self) -> BTreeMap<DaemonId, DaemonId> {
         self.read(|contents| {
             let peers = contents.peers.values().map(|entry| &entry.peer);
-            let former = peers.flat_map(|peer| peer.former.iter().map(|id| (*id, peer.clone())));
+            let former = peers.flat_map(|peer| peer.former.iter().map(|id| (*id, peer.daemon_id)));
             former.filter(|(id, _)| !contents.peers.contains_key(id)).collect()
         })
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use thrum_api::local::TailnetKind;
+use thrum_api::local::{PeerState, TailnetKind};
 use thrum_api::peer::reason;
 use thrum_api::{DaemonId, ErrorCode, RpcError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::peer::{PendingPairings, Registry};
@@ -32,6 +32,8 @@ pub struct Policy {
 pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) tailnet: Tailnet,
+    /// The state of each peer that was contacted.
+    pub(super) peer_states: watch::Receiver<BTreeMap<DaemonId, PeerState>>,
     pub(super) pending: Mutex<PendingPairings>,
     /// When each peer was last seen to have its grant.
     pub(super) granted_at: Mutex<BTreeMap<DaemonId, Instant>>,
@@ -54,11 +56,16 @@ pub enum GrantStatus {
 
 impl Policy {
     /// Pairing by policy as the registry has it, which may be off.
-    pub fn new(registry: Registry, tailnet: Tailnet) -> Self {
+    pub fn new(
+        registry: Registry,
+        tailnet: Tailnet,
+        peer_states: watch::Receiver<BTreeMap<DaemonId, PeerState>>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 registry,
                 tailnet,
+                peer_states,
                 pending: Mutex::new(PendingPairings::new(PENDING_LIFETIME)),
                 granted_at: Mutex::default(),
                 withdrawn: Mutex::default(),

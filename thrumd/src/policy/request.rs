@@ -1,20 +1,41 @@
 //! Pairing by policy: `pair.request` without a code, and the first request with the resulting token.
 
+use thrum_api::local::PeerState;
 use thrum_api::peer::reason;
 use thrum_api::{DaemonId, ErrorCode, RpcError};
 use tokio::time::Instant;
 
 use super::grants::{GrantStatus, Policy};
+use crate::clock;
 use crate::peer::{Peer, Replaces};
 use crate::report::Chain;
 use crate::tailnet::{Caller, Node};
+
+/// How many daemons of one node may be peers by policy, each with a port of its own.
+pub(super) const OF_NODE_MAX: usize = 16;
+/// How long a daemon that was paired by policy keeps its place from another one at the same node and port.
+pub(super) const SUCCESSION_PAUSE_MS: u64 = 60_000;
+
+/// Why a code is needed although the tailnet's policy grants the capability: the reason and the words.
+type CodeNeeded = (&'static str, &'static str);
+const OTHER_NODE: CodeNeeded =
+    (reason::OTHER_NODE, "a code is needed: that daemon is paired as another machine");
+const OTHER_ID: CodeNeeded = (
+    reason::OTHER_ID,
+    "a code is needed: that machine is paired under another daemon id, with a code, or that daemon answers",
+);
+const TOO_MANY: CodeNeeded = (
+    reason::TOO_MANY,
+    "a code is needed: that machine was paired without one as another daemon less than a minute ago, or as \
+     16 daemons",
+);
 
 impl Policy {
     /// `pair.request` without a code: the caller becomes pending as this peer if the tailnet's policy
     /// grants it the capability. Its first request with the token makes it a peer.
     ///
     /// # Errors
-    /// The answer to the caller: off, not granted, or another machine's daemon id.
+    /// The answer to the caller: off, not granted, another machine's daemon id, or another daemon's place.
     pub async fn request(&self, caller: &Caller, peer: Peer) -> Result<(), RpcError> {
         let refuse = |reason: &'static str, message: String| {
             tracing::info!(about = %caller.address.ip(), "[pairing] {} without a code refused: {message}", caller.describe());
@@ -39,10 +60,10 @@ impl Policy {
             }
         };
         let displaced = self.shared.registry.displaced_by(&peer);
-        let Some(by_policy) = self.marking(&displaced, node, capability).await else {
-            let message = "a code is needed: that daemon is paired as another machine";
-            return Err(refuse(reason::OTHER_NODE, message.to_owned()));
-        };
+        let by_policy = self
+            .marking(&peer, &displaced, node, capability)
+            .await
+            .map_err(|(reason, message)| refuse(reason, message.to_owned()))?;
         let peer = Peer { by_policy, ..peer };
         let replaces = Replaces::Only(displaced.into_iter().map(|peer| peer.token).collect());
         self.shared.pending.lock().insert(Instant::now(), peer, caller, replaces);
@@ -66,7 +87,9 @@ impl Policy {
         let id = pending.peer.daemon_id;
         let displaced = self.shared.registry.displaced_by(&pending.peer);
         let by_policy = match self.grant_status_of(caller).await? {
-            GrantStatus::Granted(capability) => self.marking(&displaced, node, capability).await,
+            GrantStatus::Granted(capability) => {
+                self.marking(&pending.peer, &displaced, node, capability).await.ok()
+            }
             GrantStatus::Off | GrantStatus::NotGranted(_) => None,
         };
         let (who, address) = (caller.describe(), pending.peer.address.clone());
@@ -94,28 +117,55 @@ impl Policy {
         Ok(stored.map(|_| id))
     }
 
-    /// The capability to store for a machine that takes the place of `displaced`: `Some(None)` if a person
-    /// paired that node before, None if it may not pair. A daemon id is only a claim, so the machine must be the
-    /// node that is paired under it. A node that was paired by policy and has left the tailnet may be
-    /// replaced.
+    /// The capability to store for a machine that takes the place of `displaced`; None if a person paired that
+    /// daemon before.
+    ///
+    /// A daemon id is only a claim, so the machine must be the node that is paired under it; a node that was
+    /// paired by policy and has left the tailnet may be replaced. A node and a port are no more than a claim,
+    /// either: any program of the machine can give a new daemon id. So that takes the place of no daemon that
+    /// a person has paired or that answers, and a machine becomes few peers, and not often a new one.
     async fn marking(
         &self,
+        peer: &Peer,
         displaced: &[Peer],
         node: &Node,
         capability: String,
-    ) -> Option<Option<String>> {
+    ) -> Result<Option<String>, CodeNeeded> {
         let mut marking = Some(capability);
-        for peer in displaced {
-            let bound = peer.node.as_ref()?;
-            if *bound == node.stable_id {
-                marking = marking.filter(|_| peer.by_policy.is_some());
+        for old in displaced {
+            let bound = old.node.as_ref().ok_or(OTHER_NODE)?;
+            if old.daemon_id != peer.daemon_id {
+                if old.by_policy.is_none() || self.answers(old.daemon_id) {
+                    return Err(OTHER_ID);
+                }
+                let age = clock::now().as_millis() - old.paired_at.as_millis();
+                if u64::try_from(age).is_ok_and(|age| age < SUCCESSION_PAUSE_MS) {
+                    return Err(TOO_MANY);
+                }
+            } else if *bound == node.stable_id {
+                marking = marking.filter(|_| old.by_policy.is_some());
             } else {
                 let gone = matches!(self.shared.tailnet.locate(bound).await, Ok(None));
-                if peer.by_policy.is_none() || !gone {
-                    return None;
+                if old.by_policy.is_none() || !gone {
+                    return Err(OTHER_NODE);
                 }
             }
         }
-        Some(marking)
+        let is_of_node = |it: &Peer| {
+            it.by_policy.is_some() && it.node.as_deref() == Some(node.stable_id.as_str())
+        };
+        let stays = |it: &Peer| displaced.iter().all(|old| old.daemon_id != it.daemon_id);
+        let others =
+            self.shared.registry.all().into_iter().filter(|it| is_of_node(it) && stays(it));
+        if others.count() >= OF_NODE_MAX {
+            return Err(TOO_MANY);
+        }
+        Ok(marking)
+    }
+
+    /// Whether a peer answered when it was last contacted.
+    fn answers(&self, peer: DaemonId) -> bool {
+        let states = self.shared.peer_states.borrow();
+        states.get(&peer).is_some_and(|it| matches!(it, PeerState::InSync | PeerState::CatchingUp))
     }
 }

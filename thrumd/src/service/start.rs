@@ -96,7 +96,7 @@ impl Daemon {
                     listening_port: port,
                     wanted_port: config.port,
                 });
-                let policy = Policy::new(registry.clone(), tailnet.clone());
+                let policy = Policy::new(registry.clone(), tailnet.clone(), sync.peer_states());
                 let api = rpc::PeerApi {
                     policy,
                     daemon,

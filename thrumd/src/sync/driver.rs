@@ -145,17 +145,20 @@ impl Driver {
 
     /// Forgets the logs of ids that peers had formerly.
     fn forget_former(&mut self) {
-        let former: BTreeSet<_> = self.shared.registry.former().into_keys().collect();
-        for id in former.difference(&self.former).copied() {
+        let former = self.shared.registry.former();
+        for (id, now) in former.iter().map(|(id, now)| (*id, *now)) {
+            if self.former.contains(&id) {
+                continue;
+            }
             let shared = Arc::clone(&self.shared);
             self.spawn(async move {
-                if let Err(error) = shared.log.forget_peer(id).await {
+                if let Err(error) = shared.log.forget_former_peer(id, now).await {
                     tracing::warn!(about = %id, "can't forget the former peer {id}: {}", chain(&error));
                 }
                 None
             });
         }
-        self.former = former;
+        self.former = former.into_keys().collect();
     }
 
     fn snapshots(&self) -> Snapshots {

@@ -82,29 +82,51 @@ async fn without_the_grant_a_code_is_asked_for_and_the_capability_named() {
     }
 }
 
-#[tokio::test]
-async fn a_capability_that_the_caller_claims_counts_for_nothing() {
-    let (hub, runner) = hub_and_runner(json!({})).await;
+/// `pair.request` from a program on that node; answers with the response.
+async fn program_asks(hub: &Machine, node: &str, params: Value) -> Value {
     let address: std::net::SocketAddr = hub.address().await.parse().unwrap();
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind(format!("{}:0", runner.node.ip()).parse().unwrap()).unwrap();
+    socket.bind(format!("{node}:0").parse().unwrap()).unwrap();
     let stream = socket.connect(address).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "pair.request", "params": {
-        "id": crate::ids::daemon(), "name": "liar", "addr": "liar:9100", "code": null,
-        "CapMap": grant(), "capability": CAPABILITY, "by_policy": CAPABILITY, "node": "1",
-    }});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "pair.request", "params": params});
     let request = hyper::Request::post("/rpc")
         .header("content-type", "application/json")
         .header("tailscale-cap", CAPABILITY)
         .body(http_body_util::Full::new(bytes::Bytes::from(body.to_string())))
         .unwrap();
-    let (_, answer) = super::client::read(sender.send_request(request).await.unwrap()).await;
+    super::client::read(sender.send_request(request).await.unwrap()).await.1
+}
+
+#[tokio::test]
+async fn a_capability_that_the_caller_claims_counts_for_nothing() {
+    let (hub, runner) = hub_and_runner(json!({})).await;
+    let params = json!({
+        "id": crate::ids::daemon(), "name": "liar", "addr": "liar:9100", "code": null,
+        "CapMap": grant(), "capability": CAPABILITY, "by_policy": CAPABILITY, "node": "1",
+    });
+    let answer = program_asks(&hub, &runner.node.ip(), params).await;
     assert_eq!(answer["error"]["code"], -32002, "{answer}");
     assert_eq!(answer["error"]["data"]["reason"], "not_granted");
     assert!(hub.peer().await.is_none());
+}
+
+#[tokio::test]
+async fn another_program_of_a_granted_machine_does_not_get_the_place_of_its_daemon() {
+    let (hub, runner) = paired().await;
+    let before = eventually("its daemon answers", async || {
+        hub.peer().await.filter(|peer| peer["state"] == "in_sync")
+    })
+    .await;
+    let address = before["address"].clone();
+    let id = crate::ids::daemon();
+    let params = json!({"id": id, "name": "runner", "addr": address, "code": null});
+    let answer = program_asks(&hub, &runner.node.ip(), params).await;
+    assert_eq!(answer["error"]["data"]["reason"], "other_id", "{answer}");
+    assert_eq!(hub.peer().await.unwrap()["daemon_id"], before["daemon_id"]);
+    assert_eq!(runner.check("hub", "peer_token").await.0, "ok");
 }
 
 async fn gone(hub: &Machine) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use thrum_api::Timestamp;
 
+use super::super::apply::forget_former_peer;
 use super::super::introductions::{AT_ONCE, RESERVED};
 use super::*;
 
@@ -81,6 +82,19 @@ fn a_peer_introduces_only_so_many_origins_and_the_rest_is_taken_later() {
     let from = store.checkpoint(peer).unwrap();
     store.apply(&Batch { from, is_whole: true, ..raw_batch(peer, &[]) }).unwrap();
     assert!(!store.checkpoint(peer).unwrap().is_withheld);
+}
+
+#[test]
+fn a_peer_with_a_new_id_has_introduced_what_it_did_before() {
+    let mut store = LogStore::open_in_memory(ids::daemon(), Clock::default()).unwrap();
+    let (old, new) = (ids::daemon(), ids::daemon());
+    let half = AT_ONCE / 2;
+    assert_eq!(bring(&mut store, old, &invented(half)), (half as usize, 0));
+    // It began with the new id already.
+    assert_eq!(bring(&mut store, new, &invented(half - RESERVED)).1, 0);
+    store.transaction(|write| forget_former_peer(write, old, new)).unwrap();
+    assert_eq!(bring(&mut store, new, &invented(10)), (0, 10));
+    assert_eq!(store.checkpoint(old).unwrap(), Checkpoint::default());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use thrum_api::local::PairingUpdate;
 use thrum_api::peer::PairRequestParams;
 use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, Token};
 
+use super::super::peers_file::FORMER_MAX;
 use super::super::{Pairing, Peer, Registry};
 use super::{caller, node, peer};
 use crate::ids;
@@ -239,7 +240,7 @@ async fn the_same_machine_with_a_new_id_takes_the_place_of_its_old_entry_when_it
     assert_eq!(held, wanted);
     let former = again.former();
     assert_eq!(former.keys().collect::<Vec<_>>(), [&old.daemon_id]);
-    assert_eq!(former[&old.daemon_id].daemon_id, new.daemon_id);
+    assert_eq!(former[&old.daemon_id], new.daemon_id);
     let news = soon(it.pairing.wait(open.session, 0)).await.unwrap();
     assert!(
         matches!(&news, PairingUpdate::Paired { replaced, .. } if *replaced == [old.daemon_id])
@@ -251,4 +252,21 @@ async fn the_same_machine_with_a_new_id_takes_the_place_of_its_old_entry_when_it
     it.pairing.confirm(token.token.expose(), &node("n1")).await.unwrap();
     assert_eq!(it.registry.former().into_keys().collect::<Vec<_>>(), [new.daemon_id]);
     assert_eq!(it.registry.all().len(), 4);
+}
+
+#[tokio::test]
+async fn of_many_former_ids_of_a_machine_the_last_are_kept() {
+    let it = fixture();
+    let mut ids = Vec::new();
+    for _ in 0..FORMER_MAX + 3 {
+        let open = it.pairing.open("x:1".into()).unwrap();
+        let id = ids::daemon();
+        let token = it.request(&node("n1"), &params(&open.code, id)).unwrap();
+        assert_eq!(it.pairing.confirm(token.expose(), &node("n1")).await, Some(id));
+        ids.push(id);
+    }
+    let held = it.registry.all();
+    let [held] = &held[..] else { panic!("{held:?}") };
+    assert_eq!(held.former, ids[2..FORMER_MAX + 2]);
+    assert!(it.registry.former().values().all(|now| *now == held.daemon_id));
 }

@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
+use thrum_api::local::PeerState;
 use thrum_api::peer::PairRequestParams;
 use thrum_api::{DaemonId, Token};
 use tokio::sync::watch;
@@ -24,6 +26,7 @@ pub struct Hub {
     fake: Fake,
     pub registry: Registry,
     pub policy: Policy,
+    peer_states: watch::Sender<BTreeMap<DaemonId, PeerState>>,
     tailnet: Tailnet,
 }
 
@@ -50,8 +53,9 @@ impl Hub {
         presence.wait_for(|it| matches!(it, Presence::Up { .. })).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let (registry, _) = Registry::open(dir.path()).unwrap();
-        let policy = Policy::new(registry.clone(), tailnet.clone());
-        let hub = Self { dir, fake, registry, policy, tailnet };
+        let peer_states = watch::Sender::default();
+        let policy = Policy::new(registry.clone(), tailnet.clone(), peer_states.subscribe());
+        let hub = Self { dir, fake, registry, policy, peer_states, tailnet };
         for node in [3, 4, 5] {
             hub.grants(node, true);
         }
@@ -75,12 +79,24 @@ impl Hub {
         self.fake.set(&format!("whois 127.0.0.{node}"), 200, whois.to_string());
     }
 
+    pub fn sees(&self, peer: DaemonId, state: PeerState) {
+        self.peer_states.send_modify(|states| {
+            states.insert(peer, state);
+        });
+    }
+
     /// The token that this node gets under this daemon id.
     pub async fn asks(&self, node: u8, id: DaemonId) -> Token {
         let peer = by_code(node, id);
         let token = peer.token.clone();
         self.policy.request(&caller(node), peer).await.unwrap();
         token
+    }
+
+    /// The reason why this node gets no token under this daemon id.
+    pub async fn refuses(&self, node: u8, id: DaemonId) -> String {
+        let refused = self.policy.request(&caller(node), by_code(node, id)).await.unwrap_err();
+        refused.member("reason").unwrap().as_str().unwrap().to_owned()
     }
 
     pub async fn uses(&self, node: u8, token: &Token) -> Option<DaemonId> {

@@ -118,6 +118,14 @@ fn code_needed(address: &str, refused: &RpcError) -> Option<String> {
         reason::OTHER_NODE => Some(format!(
             "{address} asks for a code: this daemon is paired there as another machine of the tailnet"
         )),
+        reason::OTHER_ID => Some(format!(
+            "{address} asks for a code: this machine is paired there as another daemon, with a code, or \
+             that daemon still answers"
+        )),
+        reason::TOO_MANY => Some(format!(
+            "{address} asks for a code: this machine was paired there without one as another daemon less \
+             than a minute ago, or as many"
+        )),
         _ => None,
     }
 }

@@ -74,7 +74,7 @@ async fn start(
         log: log.clone(),
         registry: registry.clone(),
         pairing: pairing.clone(),
-        policy: Policy::new(registry.clone(), tailnet.clone()),
+        policy: Policy::new(registry.clone(), tailnet.clone(), sync.peer_states()),
         sync: sync.clone(),
         tailnet,
         problem: watch::Sender::new(None),
