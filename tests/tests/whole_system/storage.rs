@@ -1,7 +1,7 @@
 //! What the storage under a daemon does, and how each of its faults is told from the others.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::process::Stdio;
 
 use rusqlite::Connection;
@@ -10,6 +10,9 @@ use tests::harness::{
     pair, skip,
 };
 use thrum_api::ErrorCode;
+
+/// The user without rights.
+const NOBODY: u32 = 65534;
 
 /// The state of this check in `thrum doctor`.
 #[track_caller]
@@ -204,7 +207,7 @@ fn a_state_directory_that_others_may_change_is_refused_with_what_mends_it() {
     fs::rename(&aside, &log).unwrap();
 
     if rustix::process::geteuid().is_root() {
-        chown(&state, Some(65534), None).unwrap();
+        chown(&state, Some(NOBODY), None).unwrap();
         let text = refused_start(&daemon);
         assert!(text.contains("belongs to the user with id 65534"), "{text}");
         assert!(text.contains("sudo chown -R 0:0"), "{text}");
@@ -217,16 +220,19 @@ fn a_state_directory_that_others_may_change_is_refused_with_what_mends_it() {
 #[test]
 fn a_reset_and_a_restore_follow_no_link_that_the_owner_of_the_directory_made() {
     let mut daemon = Daemon::start("laptop");
+    daemon.thrum(&["backup", "b"]).exits(0);
     daemon.stop();
+    let backup = daemon.folder().join("b").display().to_string();
     let victim = daemon.folder().join("victim");
     fs::write(&victim, "of root").unwrap();
     fs::set_permissions(&victim, fs::Permissions::from_mode(0o644)).unwrap();
-    let restore = ["--restore", "backup"].as_slice();
+    let restore = &["--restore", &backup];
     for (name, words) in [
         ("thrumd.lock", ["--reset-identity"].as_slice()),
         ("identity.json", &["--reset-identity"]),
         ("peers.json", &["--reset-identity"]),
         ("thrumd.lock", restore),
+        ("log.db.restoring", restore),
         ("views.db", restore),
     ] {
         let (path, aside) = (daemon.state().join(name), daemon.state().join("aside"));
@@ -244,4 +250,50 @@ fn a_reset_and_a_restore_follow_no_link_that_the_owner_of_the_directory_made() {
         fs::remove_file(&path).unwrap();
         let _absent = fs::rename(&aside, &path);
     }
+}
+
+#[test]
+fn root_restores_and_resets_as_the_owner_of_the_directory() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("only root can become someone else");
+    }
+    let mut daemon = Daemon::start("laptop");
+    daemon.append(["kept"]);
+    // Root's alone.
+    daemon.thrum(&["backup", "b"]).exits(0);
+    daemon.stop();
+    let state = daemon.state().to_owned();
+    for folder in [daemon.folder(), state.parent().unwrap()] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let files = || fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
+    let give_all = |user| {
+        files().chain([state.clone()]).for_each(|path| chown(path, Some(user), Some(user)).unwrap())
+    };
+    give_all(NOBODY);
+    let run = |words: &[&str]| {
+        let mut command = daemon.command();
+        output_within(SHORT, command.args(words).current_dir(daemon.folder())).unwrap()
+    };
+    for words in [["--restore", "b"].as_slice(), &["--reset-identity"], &["--restore", "b"]] {
+        let ended = run(words);
+        assert!(ended.status.success(), "{words:?}: {ended:?}");
+        for path in files() {
+            assert_eq!(fs::metadata(&path).unwrap().uid(), NOBODY, "{words:?}: {}", path.display());
+        }
+    }
+    // No look at the names can tell a second name of a file.
+    let victim = daemon.folder().join("victim");
+    fs::write(&victim, "").unwrap();
+    fs::set_permissions(&victim, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(state.join("views.db"), state.join("aside")).unwrap();
+    fs::hard_link(&victim, state.join("views.db")).unwrap();
+    let ended = run(&["--restore", "b"]);
+    assert!(!ended.status.success(), "{ended:?}");
+    let meta = fs::metadata(&victim).unwrap();
+    assert_eq!((meta.uid(), meta.len()), (0, 0), "{ended:?}");
+    fs::rename(state.join("aside"), state.join("views.db")).unwrap();
+    give_all(0);
+    daemon.start_again();
+    assert_eq!(daemon.texts(), ["kept"]);
 }

@@ -1,9 +1,9 @@
 //! Looks into a backup without changing it.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
@@ -17,10 +17,17 @@ use crate::storage::StorageFault;
 /// Bytes of the header of a SQLite database.
 const HEADER_BYTES: u64 = 100;
 
+/// A backup that is open for reading. Root opens it before it becomes the user of the state directory, who may
+/// not read it.
+pub struct BackupFile {
+    pub(super) path: PathBuf,
+    file: File,
+    conn: Connection,
+}
+
 /// A backup that was checked.
 pub(super) struct Checked {
-    /// The backup, open for reading.
-    pub(super) conn: Connection,
+    pub(super) backup: BackupFile,
     pub(super) events: u64,
     pub(super) made_at: Timestamp,
     pub(super) identity: Identity,
@@ -30,62 +37,95 @@ pub(super) struct Checked {
     pub(super) peers_file: Vec<u8>,
 }
 
-/// Opens a backup and checks all of it.
-///
-/// # Errors
-/// When it is no backup, of a later version, or malformed.
-pub(super) fn check(file: &Path, machine_id_file: &Path) -> Result<Checked, BackupError> {
-    let path = || file.to_owned();
-    let read = |source| BackupError::File { action: "read the backup", path: path(), source };
-    if !has_our_header(file).map_err(read)? {
-        return Err(BackupError::NotABackup { path: path() });
-    }
-    let failed = |source: rusqlite::Error| match source {
-        source if StorageFault::of_code(&source) == StorageFault::Damaged => {
-            BackupError::Malformed { path: path(), source }
+impl BackupFile {
+    /// Opens a backup.
+    ///
+    /// # Errors
+    /// When it can't be read or is something else.
+    pub fn open(path: &Path) -> Result<Self, BackupError> {
+        let path = path.to_owned();
+        let read =
+            |source| BackupError::File { action: "read the backup", path: path.clone(), source };
+        let file = File::open(&path).map_err(read)?;
+        if !has_our_header(&file).map_err(read)? {
+            return Err(BackupError::NotABackup { path });
         }
-        source => BackupError::Sqlite { action: "read the backup", path: path(), source },
-    };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let conn = Connection::open_with_flags(uri(file), flags).map_err(failed)?;
-    let version = conn.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
-    let (found, known) = (version.map_err(failed)?, log::SCHEMA_VERSION);
-    if found > known {
-        return Err(BackupError::Newer { path: path(), found, known });
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let opened = Connection::open_with_flags(uri(&path, true), flags);
+        let conn = opened.map_err(|error| failed(&path, error))?;
+        Ok(Self { path, file, conn })
     }
-    // The thorough one, which also compares each index with its table: a restore is rare.
-    let whole: String =
-        conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;
-    if whole != "ok" {
-        return Err(failed(log::malformed(whole)));
+
+    /// The log with what a backup adds to it.
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
     }
-    let sound = log::check(&conn).map_err(failed)?;
-    let row = conn
-        .query_row("SELECT made_at, identity, peers FROM backup", [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()
-        .map_err(failed)?;
-    let Some((made_at, identity_file, peers_file)) = row else {
-        return Err(BackupError::NotABackup { path: path() });
-    };
-    let (identity_file, peers_file): (Vec<u8>, Vec<u8>) = (identity_file, peers_file);
-    let identity = Identity::parse(&identity_file, machine_id_file)?;
-    let made_at = Timestamp::from_millis(made_at);
-    Ok(Checked { conn, events: sound.events, made_at, identity, identity_file, peers_file })
+
+    /// Copies the whole file.
+    ///
+    /// # Errors
+    /// When it can't be read, or the copy not be written.
+    pub(super) fn copy_to(&self, to: &mut File) -> io::Result<()> {
+        let mut from = &self.file;
+        from.rewind()?;
+        io::copy(&mut from, to).map(drop)
+    }
+
+    /// Checks all of it.
+    ///
+    /// # Errors
+    /// When it is no backup, of a later version, or malformed.
+    pub(super) fn check(self, machine_id_file: &Path) -> Result<Checked, BackupError> {
+        let Self { path, conn, .. } = &self;
+        let failed = |source| failed(path, source);
+        let version = conn.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+        let (found, known) = (version.map_err(failed)?, log::SCHEMA_VERSION);
+        if found > known {
+            return Err(BackupError::Newer { path: path.clone(), found, known });
+        }
+        // The thorough one, which also compares each index with its table: a restore is rare.
+        let whole: String =
+            conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;
+        if whole != "ok" {
+            return Err(failed(log::malformed(whole)));
+        }
+        let events = log::check(conn).map_err(failed)?.events;
+        let row = conn
+            .query_row("SELECT made_at, identity, peers FROM backup", [], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()
+            .map_err(failed)?;
+        let Some((made_at, identity_file, peers_file)) = row else {
+            return Err(BackupError::NotABackup { path: path.clone() });
+        };
+        let (identity_file, peers_file): (Vec<u8>, Vec<u8>) = (identity_file, peers_file);
+        let identity = Identity::parse(&identity_file, machine_id_file)?;
+        let made_at = Timestamp::from_millis(made_at);
+        Ok(Checked { backup: self, events, made_at, identity, identity_file, peers_file })
+    }
+}
+
+fn failed(path: &Path, source: rusqlite::Error) -> BackupError {
+    let path = path.to_owned();
+    match StorageFault::of_code(&source) {
+        StorageFault::Damaged => BackupError::Malformed { path, source },
+        _ => BackupError::Sqlite { action: "read the backup", path, source },
+    }
 }
 
 /// Whether it is a SQLite database with our application id. Read without SQLite, which looks at the whole file
 /// first.
-fn has_our_header(file: &Path) -> io::Result<bool> {
+fn has_our_header(file: &File) -> io::Result<bool> {
     let mut header = Vec::new();
-    File::open(file)?.take(HEADER_BYTES).read_to_end(&mut header)?;
+    file.take(HEADER_BYTES).read_to_end(&mut header)?;
     let id = header.get(68..72);
     Ok(header.starts_with(b"SQLite format 3\0") && id == Some(&APPLICATION_ID.to_be_bytes()))
 }
 
-/// A file that SQLite reads without a lock and without files beside it: nobody writes to a backup.
-pub(super) fn uri(file: &Path) -> String {
+/// The name of a file for SQLite. An immutable one is read without a lock and without files beside it: nobody
+/// writes to it.
+pub(super) fn uri(file: &Path, immutable: bool) -> String {
     let path = percent_encode(file.as_os_str().as_bytes(), NON_ALPHANUMERIC);
-    format!("file:{path}?immutable=1")
+    format!("file:{path}{}", if immutable { "?immutable=1" } else { "" })
 }

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 
 pub use create::{Backup, Sources, create};
 pub use error::BackupError;
+pub use inspect::BackupFile;
 pub use keep::{Kept, copy_lost_log};
-pub use restore::{plan, restore};
+pub use restore::Restore;
 
 /// "thrm", in the header of the file.
 const APPLICATION_ID: i32 = 0x7468_726d;

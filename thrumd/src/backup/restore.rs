@@ -5,65 +5,79 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use thrum_api::local::RestorePlan;
 
-use super::inspect::{Checked, check, uri};
+use super::inspect::{BackupFile, Checked, uri};
 use super::{BackupError, NO_BACKUP, RESTORING, SUFFIXES, failed, remove, with_suffix};
 use crate::agents;
 use crate::clock;
 use crate::log::{self, Lock, LogStore};
 use crate::peer::{Identity, Registry};
 use crate::report::Chain;
-use crate::statefile::give_to_owner;
 
-/// Checks a backup and says what restoring it would do. Changes nothing.
-///
-/// # Errors
-/// When the daemon runs, and when the backup can't be restored.
-pub fn plan(
-    state_dir: &Path,
-    machine_id_file: &Path,
-    file: &Path,
-) -> Result<RestorePlan, BackupError> {
-    // The lock would create the directory.
-    let _lock = if state_dir.exists() { Some(Lock::take(state_dir)?) } else { None };
-    let backup = check(file, machine_id_file)?;
-    Ok(compare(state_dir, file, &backup))
+/// A backup that was checked and can be put in place.
+pub struct Restore<'a> {
+    state_dir: &'a Path,
+    backup: Checked,
+    plan: RestorePlan,
+    /// None where the directory doesn't exist: the lock would create it.
+    lock: Option<Lock>,
 }
 
-/// Checks a backup and puts it in place. The present log is moved aside, never removed. The identity and the
-/// peers stay if they are those of the backup's daemon: they can only be newer.
-///
-/// # Errors
-/// When the daemon runs, when the backup can't be restored, or when the disk fails.
-pub fn restore(
-    state_dir: &Path,
-    machine_id_file: &Path,
-    file: &Path,
-) -> Result<RestorePlan, BackupError> {
-    let _lock = Lock::take(state_dir)?;
-    let backup = check(file, machine_id_file)?;
-    let mut done = compare(state_dir, file, &backup);
-    let staged = state_dir.join(RESTORING);
-    if let Err(error) = stage(file, &staged, &backup.identity) {
-        remove(&staged);
-        return Err(error);
+impl<'a> Restore<'a> {
+    /// Checks a backup and compares it with what is there. Changes nothing.
+    ///
+    /// # Errors
+    /// When the daemon runs, and when the backup can't be restored.
+    pub fn prepare(
+        state_dir: &'a Path,
+        machine_id_file: &Path,
+        backup: BackupFile,
+    ) -> Result<Self, BackupError> {
+        let lock = if state_dir.exists() { Some(Lock::take(state_dir)?) } else { None };
+        let backup = backup.check(machine_id_file)?;
+        let plan = compare(state_dir, &backup);
+        Ok(Self { state_dir, backup, plan, lock })
     }
-    done.kept = files(state_dir, &backup)?;
-    done.kept.extend(replace_log(state_dir, &staged)?);
-    agents::restore_read_marks(state_dir, &backup.conn)?;
-    give_away(&state_dir.join(agents::FILE))?;
-    Ok(done)
+
+    /// What restoring it would do.
+    pub fn plan(&self) -> &RestorePlan {
+        &self.plan
+    }
+
+    /// Puts it in place. The present log is moved aside, never removed. The identity and the peers stay if they
+    /// are those of the backup's daemon: they can only be newer.
+    ///
+    /// # Errors
+    /// When the daemon was started meanwhile, and when the disk fails.
+    pub fn run(self) -> Result<RestorePlan, BackupError> {
+        let Self { state_dir, backup, mut plan, lock } = self;
+        let _lock = match lock {
+            Some(lock) => lock,
+            None => Lock::take(state_dir)?,
+        };
+        let staged = state_dir.join(RESTORING);
+        if let Err(error) = stage(&backup, &staged) {
+            remove(&staged);
+            return Err(error);
+        }
+        // First: marks of events that are not there do nothing, should a later step fail.
+        agents::restore_read_marks(state_dir, backup.backup.conn())?;
+        plan.kept = files(state_dir, &backup)?;
+        plan.kept.extend(replace_log(state_dir, &staged)?);
+        Ok(plan)
+    }
 }
 
 /// What differs between the backup and what is there.
-fn compare(state_dir: &Path, file: &Path, backup: &Checked) -> RestorePlan {
+fn compare(state_dir: &Path, backup: &Checked) -> RestorePlan {
     let mut notes = Vec::new();
-    let loses = missing(&state_dir.join(log::DATABASE), file).unwrap_or_else(|error| {
-        notes.push(format!("the present log can't be read: {}", Chain(&error)));
-        None
-    });
+    let loses =
+        missing(&state_dir.join(log::DATABASE), backup.backup.conn()).unwrap_or_else(|error| {
+            notes.push(format!("the present log can't be read: {}", Chain(&error)));
+            None
+        });
     let same = is_same(state_dir, backup);
     if let Ok(Some(now)) = Identity::look(state_dir)
         && !same
@@ -95,34 +109,31 @@ fn is_same(state_dir: &Path, backup: &Checked) -> bool {
 }
 
 /// How many events of the present log the backup lacks. None if that can't be counted.
-fn missing(present: &Path, backup: &Path) -> rusqlite::Result<Option<u64>> {
+fn missing(present: &Path, backup: &Connection) -> rusqlite::Result<Option<u64>> {
     if fs::metadata(present).map_or(0, |file| file.len()) == 0 {
         return Ok(Some(0));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     // Without a WAL it is whole, and SQLite need not make one.
-    let conn = if with_suffix(present, "-wal").exists() {
-        Connection::open_with_flags(present, flags)?
-    } else {
-        Connection::open_with_flags(uri(present), flags)?
-    };
-    conn.execute("ATTACH ?1 AS backup", [uri(backup)])?;
-    conn.query_row(
-        "SELECT count(*) FROM main.events AS here WHERE NOT EXISTS
-         (SELECT 1 FROM backup.events AS there WHERE there.event_id = here.event_id)",
+    let is_whole = !with_suffix(present, "-wal").exists();
+    // Read-only as the backup is.
+    backup.execute("ATTACH ?1 AS present", [uri(present, is_whole)])?;
+    let count = backup.query_row(
+        "SELECT count(*) FROM present.events AS here WHERE NOT EXISTS
+         (SELECT 1 FROM main.events AS there WHERE there.event_id = here.event_id)",
         [],
-        |row| row.get(0),
-    )
-    .map(|count: i64| u64::try_from(count).ok())
+        |row| row.get::<_, i64>(0),
+    );
+    backup.execute("DETACH present", [])?;
+    count.map(|count| u64::try_from(count).ok())
 }
 
 /// Makes a log of a copy of the backup. It begins a new epoch: what was written after the backup may be on
 /// peers, and no position of it may be given again.
-fn stage(file: &Path, staged: &Path, identity: &Identity) -> Result<(), BackupError> {
+fn stage(backup: &Checked, staged: &Path) -> Result<(), BackupError> {
     remove(staged);
     let write = || {
         let mut to = File::options().write(true).create_new(true).mode(0o600).open(staged)?;
-        io::copy(&mut File::open(file)?, &mut to)?;
+        backup.backup.copy_to(&mut to)?;
         to.sync_all()
     };
     write().map_err(failed("copy the backup to", staged))?;
@@ -130,16 +141,9 @@ fn stage(file: &Path, staged: &Path, identity: &Identity) -> Result<(), BackupEr
     let conn = Connection::open(staged).map_err(sqlite)?;
     conn.execute_batch(NO_BACKUP).map_err(sqlite)?;
     conn.close().map_err(|(_, error)| sqlite(error))?;
-    let mut store = LogStore::open_file(staged, identity.daemon_id)?;
+    let mut store = LogStore::open_file(staged, backup.identity.daemon_id)?;
     store.rolled_back()?;
-    store.close()?;
-    give_away(staged)
-}
-
-/// The daemon may run as another user than the one who restores.
-fn give_away(path: &Path) -> Result<(), BackupError> {
-    let given = File::open(path).and_then(|file| give_to_owner(path, &file));
-    given.map_err(failed("give to its owner", path))
+    Ok(store.close()?)
 }
 
 /// Restores the identity and the peers where those of the backup's daemon are not there.

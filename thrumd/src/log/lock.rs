@@ -9,7 +9,6 @@ use rustix::fs::OFlags;
 
 use super::error::LogError;
 use crate::held_files::HeldFiles;
-use crate::statefile::give_to_owner;
 
 const LOCK_FILE: &str = "thrumd.lock";
 
@@ -41,11 +40,10 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            // Root resets the identity in the directory of another user, who may have put a link here.
+            // What a link leads to would be overwritten with our pid.
             .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
             .map_err(failed("open the lock file"))?;
-        give_to_owner(&path, &file).map_err(failed("give to its owner"))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

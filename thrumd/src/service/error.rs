@@ -35,6 +35,23 @@ pub enum ServiceError {
     /// The state directory is not safe to use.
     #[error(transparent)]
     Unsafe(UnsafeDirectory),
+    /// It can't be seen whose the state directory is.
+    #[error("can't see whose the state directory {path} is")]
+    Owner {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    /// Root can't become the user of the state directory, and opens no files of others.
+    #[error(
+        "can't work as the user with id {user}, who may exchange the files of the state directory {path}"
+    )]
+    BecomeOwner {
+        path: PathBuf,
+        user: u32,
+        #[source]
+        cause: io::Error,
+    },
     /// The state directory has no daemon to reset.
     #[error(
         "there is no daemon in {}; nothing was changed. `thrum daemon status` shows the state \
@@ -91,6 +108,9 @@ impl ServiceError {
             Self::Agents(error) => error.next(),
             Self::Backup(error) => error.next(),
             Self::Unsafe(error) => Some(error.next()),
+            Self::BecomeOwner { user, .. } => {
+                Some(format!("run it as that user: sudo -u '#{user}' ..."))
+            }
             _ => None,
         };
         let of_system = || Some(StorageFault::of_chain(self)?.next(state_dir));

@@ -2,6 +2,7 @@
 
 mod error;
 mod logging;
+mod owner;
 mod readiness;
 mod reload;
 mod reset;

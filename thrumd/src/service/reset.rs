@@ -1,6 +1,6 @@
 //! `thrumd --reset-identity`: for a state directory that was copied from another machine.
 
-use super::ServiceError;
+use super::{ServiceError, owner};
 use crate::config::Config;
 use crate::log::Lock;
 use crate::peer::{Identity, identity};
@@ -12,6 +12,7 @@ use crate::tailnet::private;
 /// # Errors
 /// When there is no daemon or it is running, and when a file can't be written.
 pub fn reset_identity(config: &Config) -> Result<String, ServiceError> {
+    owner::enter(&config.state_dir)?;
     if !identity::is_kept_in(&config.state_dir) {
         return Err(ServiceError::NoDaemon { path: config.state_dir.clone() });
     }

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::{ServiceError, state_dir};
-use crate::backup;
+use thrum_api::local::RestorePlan;
+
+use super::{ServiceError, owner};
+use crate::backup::{BackupFile, Restore};
 use crate::config::Config;
 
 /// Says what restoring this backup would do, as JSON. Changes nothing.
@@ -11,9 +13,7 @@ use crate::config::Config;
 /// # Errors
 /// When the daemon runs, and when the backup can't be restored.
 pub fn plan_restore(config: &Config, file: &Path) -> Result<String, ServiceError> {
-    state_dir::check_links(&config.state_dir).map_err(ServiceError::Unsafe)?;
-    let plan = backup::plan(&config.state_dir, &config.machine_id_file, file)?;
-    serde_json::to_string(&plan).map_err(|error| ServiceError::Backup(Box::new(error.into())))
+    json(prepare(config, file)?.plan())
 }
 
 /// Restores this backup and says what was done, as JSON.
@@ -21,7 +21,16 @@ pub fn plan_restore(config: &Config, file: &Path) -> Result<String, ServiceError
 /// # Errors
 /// When the daemon runs, when the backup can't be restored, or when the disk fails.
 pub fn restore(config: &Config, file: &Path) -> Result<String, ServiceError> {
-    state_dir::check_links(&config.state_dir).map_err(ServiceError::Unsafe)?;
-    let done = backup::restore(&config.state_dir, &config.machine_id_file, file)?;
-    serde_json::to_string(&done).map_err(|error| ServiceError::Backup(Box::new(error.into())))
+    json(&prepare(config, file)?.run()?)
+}
+
+fn prepare<'a>(config: &'a Config, file: &Path) -> Result<Restore<'a>, ServiceError> {
+    // The owner of the directory may not be allowed to read it.
+    let backup = BackupFile::open(file)?;
+    owner::enter(&config.state_dir)?;
+    Ok(Restore::prepare(&config.state_dir, &config.machine_id_file, backup)?)
+}
+
+fn json(plan: &RestorePlan) -> Result<String, ServiceError> {
+    serde_json::to_string(plan).map_err(|error| ServiceError::Backup(Box::new(error.into())))
 }

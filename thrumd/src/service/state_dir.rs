@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 use rustix::process::{getegid, geteuid};
 
 /// The names that thrumd opens there.
-const FILES: [&str; 9] = [
+const FILES: [&str; 13] = [
     "log.db",
     "log.db-wal",
     "log.db-shm",
+    "log.db.keeping",
+    "log.db.restoring",
+    "log.closed",
+    "backup.tmp",
     "views.db",
     "views.db-wal",
     "views.db-shm",
@@ -95,11 +99,7 @@ fn check(path: &Path, directory: &Metadata, user: u32) -> Result<(), UnsafeDirec
     check_links(path)
 }
 
-/// Checks that no file of the directory is a link. Whoever restores a backup as root may not own the directory.
-///
-/// # Errors
-/// When one is.
-pub(super) fn check_links(path: &Path) -> Result<(), UnsafeDirectory> {
+fn check_links(path: &Path) -> Result<(), UnsafeDirectory> {
     let links = FILES.map(|name| path.join(name));
     let is_link = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|file| file.is_symlink());
     match links.into_iter().find(is_link) {

@@ -277,17 +277,3 @@ async fn changes_that_come_at_once_are_all_kept() {
     let (again, _) = Registry::open(dir.path()).unwrap();
     assert_eq!((again.all().len(), registry.all().len()), (20, 20));
 }
-
-#[test]
-fn files_written_by_root_are_readable_by_the_service() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    std::os::unix::fs::chown(dir.path(), Some(65534), Some(65534)).unwrap();
-    Identity::reset(dir.path(), std::path::Path::new("/etc/machine-id")).unwrap();
-    let owner = std::os::unix::fs::MetadataExt::uid(
-        &std::fs::metadata(dir.path().join("identity.json")).unwrap(),
-    );
-    assert_eq!(owner, 65534);
-}
