@@ -10,7 +10,7 @@ use thrum_api::{DaemonId, ErrorCode, EventId, Head, LogPosition, Origin, RpcErro
 use super::ReplicaLog;
 use super::replica::{add, log_failed};
 use super::rollback::check_heads;
-use crate::log::{Applied, Batch, Incoming, LogError};
+use crate::log::{Applied, Batch, Checkpoint, Incoming, LogError};
 use crate::sync::hub::Input;
 
 /// The result of a received notification.
@@ -98,7 +98,7 @@ async fn take(
             Some(heads) => Some(log.missing(heads.clone()).await?.origins),
             None => None,
         };
-        let (events, checkpoint) = match decide(from.position, &notification, missing.as_deref()) {
+        let (events, checkpoint) = match decide(&from, &notification, missing.as_deref()) {
             Decision::Apply { checkpoint } => {
                 notification.window.clear();
                 (std::mem::take(&mut notification.events), checkpoint)
@@ -111,15 +111,17 @@ async fn take(
                 // sender lost. It confirms nothing of this one.
                 let of_other_log = from.position.sequence == latest
                     && from.position.event_id != notification.latest.event_id;
-                let held = if of_other_log { Sequence::ZERO } else { from.position.sequence };
+                let confirms = !of_other_log && !from.is_withheld;
+                let held = if confirms { from.position.sequence } else { Sequence::ZERO };
                 return Ok((held, input));
             }
         };
-        let applied = log
-            .apply(Batch { peer, epoch: None, from, events, checkpoint, is_whole: false })
-            .await?;
+        // With a checkpoint, nothing of the sender's log is missing once these are stored.
+        let is_whole = checkpoint.is_some();
+        let applied =
+            log.apply(Batch { peer, epoch: None, from, events, checkpoint, is_whole }).await?;
         add(total, &applied);
-        if checkpoint.is_some() {
+        if is_whole && applied.withheld == 0 {
             return Ok((latest, Input::Synced { peer, latest }));
         }
     }
@@ -130,7 +132,7 @@ async fn take(
 enum Decision {
     /// Apply the window. With a checkpoint that is all; without one, decide again without the window.
     Apply { checkpoint: Option<LogPosition> },
-    /// Nothing is missing: only move the checkpoint.
+    /// Nothing is missing: only move the checkpoint, and take nothing for withheld any more.
     AdvanceCheckpoint(LogPosition),
     /// Nothing is missing, and the checkpoint is at the end already.
     UpToDate,
@@ -142,16 +144,13 @@ enum Decision {
 
 /// Decides by our checkpoint for the sender and by the origins of its heads of which we lack events
 /// (docs/protocol.md, "The receiver"). `missing` is None exactly if there are no heads.
-fn decide(
-    checkpoint: LogPosition,
-    notification: &Notification,
-    missing: Option<&[Origin]>,
-) -> Decision {
+fn decide(from: &Checkpoint, notification: &Notification, missing: Option<&[Origin]>) -> Decision {
+    let (checkpoint, latest) = (from.position, notification.latest.sequence);
     if !notification.window.is_empty() && notification.after == Some(checkpoint) {
-        // We hold everything before the window. If nothing beyond the window is missing either, then we
-        // hold the sender's whole log, and one transaction is enough.
+        // If we hold everything before the window, and nothing beyond it is missing either, then we hold the
+        // sender's whole log, and one transaction is enough.
         let covered = match (&notification.heads, missing) {
-            (Some(heads), Some(missing)) => missing.iter().all(|origin| {
+            (Some(heads), Some(missing)) if !from.is_withheld => missing.iter().all(|origin| {
                 heads.iter().any(|head| {
                     head.origin() == *origin && notification.window.contains(&head.event_id)
                 })
@@ -161,8 +160,8 @@ fn decide(
         return Decision::Apply { checkpoint: covered.then_some(notification.latest) };
     }
     match missing {
-        Some([]) if notification.latest == checkpoint => Decision::UpToDate,
-        Some([]) if notification.latest.sequence > checkpoint.sequence => {
+        Some([]) if notification.latest == checkpoint && !from.is_withheld => Decision::UpToDate,
+        Some([]) if notification.latest == checkpoint || latest > checkpoint.sequence => {
             Decision::AdvanceCheckpoint(notification.latest)
         }
         // If nothing is missing: the sender's log ends before our checkpoint, or with another event there.

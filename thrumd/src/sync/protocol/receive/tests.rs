@@ -1,5 +1,5 @@
 use serde_json::value::RawValue;
-use thrum_api::{Draft, Epoch, OriginSequence};
+use thrum_api::{Draft, Epoch, OriginSequence, SequencedEvent};
 use ulid::Ulid;
 
 use super::*;
@@ -24,6 +24,12 @@ fn head(n: u128, sequence: u64, id: u128) -> Head {
     }
 }
 
+fn at(position: LogPosition) -> Checkpoint {
+    let mut checkpoint = Checkpoint::default();
+    checkpoint.position = position;
+    checkpoint
+}
+
 /// A notification of a log that ends at `latest`.
 fn notified(
     latest: u64,
@@ -44,7 +50,7 @@ fn notified(
 fn a_window_from_our_checkpoint_with_nothing_else_missing_is_all_in_one_transaction() {
     let heads = [head(1, 6, 6), head(2, 3, 30)];
     let notification = notified(6, Some(4), &[5, 6], Some(&heads));
-    let decision = decide(position(4), &notification, Some(&[origin(1)]));
+    let decision = decide(&at(position(4)), &notification, Some(&[origin(1)]));
     assert_eq!(decision, Decision::Apply { checkpoint: Some(position(6)) });
 }
 
@@ -52,22 +58,22 @@ fn a_window_from_our_checkpoint_with_nothing_else_missing_is_all_in_one_transact
 fn a_window_is_applied_without_moving_the_checkpoint_if_relayed_news_is_missing() {
     let heads = [head(1, 6, 6), head(2, 3, 30)];
     let notification = notified(9, Some(4), &[5, 6], Some(&heads));
-    let decision = decide(position(4), &notification, Some(&[origin(1), origin(2)]));
+    let decision = decide(&at(position(4)), &notification, Some(&[origin(1), origin(2)]));
     assert_eq!(decision, Decision::Apply { checkpoint: None });
 }
 
 #[test]
 fn a_window_without_heads_says_nothing_of_the_rest() {
     let window = notified(5, Some(4), &[5], None);
-    assert_eq!(decide(position(4), &window, None), Decision::Apply { checkpoint: None });
+    assert_eq!(decide(&at(position(4)), &window, None), Decision::Apply { checkpoint: None });
     let rest = notified(5, Some(4), &[], None);
-    assert_eq!(decide(position(4), &rest, None), Decision::Pull { creators: vec![] });
+    assert_eq!(decide(&at(position(4)), &rest, None), Decision::Pull { creators: vec![] });
 }
 
 #[test]
 fn a_window_from_another_place_is_not_applied() {
     let notification = notified(6, Some(5), &[6], Some(&[head(1, 6, 6)]));
-    let decision = decide(position(4), &notification, Some(&[origin(1)]));
+    let decision = decide(&at(position(4)), &notification, Some(&[origin(1)]));
     assert_eq!(decision, Decision::Pull { creators: vec![peer(1)] });
 }
 
@@ -75,18 +81,21 @@ fn a_window_from_another_place_is_not_applied() {
 fn with_every_head_held_only_the_checkpoint_moves() {
     let notification = notified(6, None, &[], Some(&[head(2, 3, 30)]));
     assert_eq!(
-        decide(position(4), &notification, Some(&[])),
+        decide(&at(position(4)), &notification, Some(&[])),
         Decision::AdvanceCheckpoint(position(6))
     );
-    assert_eq!(decide(position(6), &notification, Some(&[])), Decision::UpToDate);
+    assert_eq!(decide(&at(position(6)), &notification, Some(&[])), Decision::UpToDate);
 }
 
 #[test]
 fn a_log_that_ends_before_our_checkpoint_or_otherwise_is_pulled() {
     let notification = notified(6, None, &[], Some(&[]));
-    assert_eq!(decide(position(8), &notification, Some(&[])), Decision::Pull { creators: vec![] });
+    assert_eq!(
+        decide(&at(position(8)), &notification, Some(&[])),
+        Decision::Pull { creators: vec![] }
+    );
     let other = LogPosition { event_id: Some(event(77)), ..position(6) };
-    assert_eq!(decide(other, &notification, Some(&[])), Decision::Pull { creators: vec![] });
+    assert_eq!(decide(&at(other), &notification, Some(&[])), Decision::Pull { creators: vec![] });
 }
 
 fn open(dir: &tempfile::TempDir) -> Log {
@@ -128,6 +137,62 @@ async fn what_a_window_leaves_out_is_pulled_and_not_confirmed() {
     assert_eq!(received.answer.unwrap().held_seq, Sequence::ZERO);
     let needed = matches!(received.input, Some(Input::PullNeeded { latest: Sequence(4), .. }));
     assert!(needed, "{:?}", received.input);
+}
+
+/// The same notification without the head of another origin: its window is all that the log holds.
+async fn whole_notification(of: &Log) -> NotifyParams {
+    let params = notification(of).await;
+    let heads = params.heads.map(|heads| heads[..1].to_vec());
+    let latest_id = heads.as_ref().map(|heads| heads[0].event_id);
+    NotifyParams { latest_seq: Sequence(1), latest_id, heads, ..params }
+}
+
+#[tokio::test]
+async fn events_that_are_withheld_are_not_confirmed() {
+    let dirs = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
+    let [theirs, ours] = dirs.each_ref().map(open);
+    let (peer, params) = (theirs.daemon(), whole_notification(&theirs).await);
+    let told = async |events, heads| {
+        let params = NotifyParams { events, heads, ..params.clone() };
+        let received = receive(&ours, peer, params).await;
+        let needed = matches!(received.input, Some(Input::PullNeeded { .. }));
+        (received.answer.unwrap().held_seq.0, needed, received.applied.withheld)
+    };
+    let bring = async |peer, events: Vec<SequencedEvent>| {
+        let events = events.into_iter().map(Incoming::read).collect();
+        let from = Checkpoint::default();
+        let batch = Batch { peer, epoch: None, from, events, checkpoint: None, is_whole: false };
+        ours.apply(batch).await.unwrap();
+    };
+    // The peer has introduced all that it may.
+    bring(peer, Vec::new()).await;
+    let budget = |introduced: u32, at: i64| {
+        let sql = rusqlite::Connection::open(dirs[1].path().join("log.db")).unwrap();
+        let set = "UPDATE checkpoints SET introduced = ?1, introduced_at = ?2";
+        assert_eq!(sql.execute(set, (introduced, at)).unwrap(), 1);
+    };
+    budget(1_000_000, crate::clock::now().as_millis());
+    let (events, heads) = (params.events.clone(), params.heads.clone());
+    assert_eq!(told(events.clone(), heads.clone()).await, (0, true, 1));
+    assert!(ours.checkpoint(peer).await.unwrap().is_withheld);
+    // The checkpoint is at the end now, and says nothing.
+    assert_eq!(told(None, heads.clone()).await, (0, true, 0));
+    assert_eq!(told(None, None).await, (0, true, 0));
+    // Another peer brings the event: with it everything is here.
+    bring(ids::daemon(), events.unwrap()).await;
+    assert_eq!(told(None, None).await, (0, true, 0));
+    assert_eq!(told(None, heads).await, (1, false, 0));
+    assert!(!ours.checkpoint(peer).await.unwrap().is_withheld);
+    assert_eq!(told(None, None).await, (1, true, 0));
+}
+
+#[test]
+fn a_window_after_withheld_events_is_not_all() {
+    let notification = notified(6, Some(4), &[5, 6], Some(&[head(1, 6, 6)]));
+    let mut from = at(position(4));
+    from.is_withheld = true;
+    let decision = decide(&from, &notification, Some(&[origin(1)]));
+    assert_eq!(decision, Decision::Apply { checkpoint: None });
 }
 
 #[tokio::test]
