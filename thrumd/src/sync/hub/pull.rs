@@ -39,6 +39,8 @@ pub(super) struct PullState {
     checkpoint: Option<Sequence>,
     /// When the peer's log was last pulled to its end.
     pub(super) last_sync: Option<MonotonicTime>,
+    /// How far the pulls that notifications asked for have used up what they may, at one per interval.
+    notified_until: MonotonicTime,
 }
 
 impl PullState {
@@ -52,6 +54,7 @@ impl PullState {
             peer_head: None,
             checkpoint: None,
             last_sync: None,
+            notified_until: MonotonicTime::default(),
         }
     }
 
@@ -73,6 +76,10 @@ impl PullState {
 
     pub(super) fn start(&mut self, context: &mut Context<'_>) {
         let Some(Wanted { reason, .. }) = self.wanted.take() else { return };
+        if reason == PullReason::Notified {
+            self.notified_until =
+                self.notified_until.max(context.now) + context.timing.notified_interval;
+        }
         let (peer, operation) = (context.peer, context.operation());
         self.activity = Activity::Pulling(operation);
         context.actions.push(Action::Pull { peer, operation, reason });
@@ -138,7 +145,8 @@ impl PullState {
     }
 
     /// A notification did not bring everything. If others created what is missing and can be reached, they
-    /// get a moment to notify us themselves.
+    /// get a moment to notify us themselves. A notification costs the peer next to nothing, so that the pulls that
+    /// it can cause have a rate.
     pub(super) fn needed(
         &mut self,
         latest: Sequence,
@@ -149,7 +157,9 @@ impl PullState {
         let others = !creators.is_empty()
             && creators.iter().all(|it| *it != context.peer && context.connected.contains(it));
         let wait = if others { context.timing.triangle_wait } else { Duration::ZERO };
-        self.want(context.now + wait, PullReason::Notified);
+        let burst = context.timing.notified_interval * (context.timing.notified_burst - 1);
+        let earliest = self.notified_until.before(burst);
+        self.want(earliest.max(context.now + wait), PullReason::Notified);
     }
 
     fn is_stale(&self, context: &Context<'_>) -> bool {

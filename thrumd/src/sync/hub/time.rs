@@ -11,6 +11,11 @@ impl MonotonicTime {
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// This time, so much earlier.
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(span))
+    }
 }
 
 impl Add<Duration> for MonotonicTime {

@@ -26,6 +26,10 @@ pub struct Timing {
     pub echo_delay: Duration,
     /// How long the creators of events get to notify us themselves of what another peer announced.
     pub triangle_wait: Duration,
+    /// A peer's notifications cause one pull in each such interval.
+    pub notified_interval: Duration,
+    /// So many of these pulls may be made at once.
+    pub notified_burst: u32,
     /// How often a peer that refuses our token is tried.
     pub refused_retry: Duration,
     /// How often a request of a peer that can't be reached ends its back-off.
@@ -48,6 +52,8 @@ impl Timing {
             relay_delay: Duration::from_millis(50),
             echo_delay: Duration::from_secs(1),
             triangle_wait: Duration::from_millis(250),
+            notified_interval: Duration::from_millis(500),
+            notified_burst: 20,
             refused_retry: Duration::from_secs(300),
             heard_pause: Duration::from_secs(5),
             probe_pause: Duration::from_secs(60),

@@ -269,6 +269,31 @@ fn events_of_the_caller_or_of_an_unpaired_daemon_are_pulled_at_once() {
 }
 
 #[test]
+fn notifications_cause_a_bounded_number_of_pulls() {
+    let mut harness = Harness::settled(&[peer(1)]);
+    let mut flood = |span: Duration| {
+        let mut count = 0;
+        let end = harness.now + span;
+        while harness.now < end {
+            // Each pull ends at once, and the peer has the next notification ready.
+            let mut actions = harness.give(lacking(&[]));
+            actions.extend(harness.pass(ms(1)));
+            for (peer, operation) in pulls(&actions) {
+                count += 1;
+                harness.pulled(peer, operation, super::harness::done(0));
+            }
+        }
+        count
+    };
+    let (burst, interval) = (timing().notified_burst, timing().notified_interval);
+    assert_eq!(flood(interval * 10), burst + 10);
+    assert_eq!(flood(interval * 10), 10);
+    // Whoever was quiet for a while may have as many at once again.
+    harness.pass(interval * burst);
+    assert_eq!(pulls(&harness.give(lacking(&[]))).len(), 1);
+}
+
+#[test]
 fn an_unreachable_creator_is_not_waited_for() {
     let mut harness = Harness::settled(&[peer(1), peer(2)]);
     let (_, operation) = only(pulls(&harness.give(Input::SyncNow(Some(peer(2))))));
