@@ -48,7 +48,7 @@ impl Owner {
         match self {
             Self::User => "thrum daemon restart",
             Self::System if cfg!(target_os = "linux") => {
-                "sudo systemctl restart thrumd.socket thrumd.service"
+                "sudo systemctl restart thrumd.service thrumd.socket"
             }
             Self::Homebrew | Self::System => "brew services restart thrum",
         }

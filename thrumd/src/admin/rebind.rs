@@ -71,7 +71,7 @@ async fn bind(place: &SocketPlace) -> Result<LocalSocket, SocketError> {
 
 fn tell(place: &SocketPlace, inherited: bool, why: &str) {
     let next = match inherited {
-        true => "sudo systemctl restart thrumd.socket thrumd.service",
+        true => "sudo systemctl restart thrumd.service thrumd.socket",
         false => "thrum daemon restart",
     };
     tracing::error!(
