@@ -214,7 +214,8 @@ impl DiskSpace {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// A number of bytes for a person.
+pub fn size(bytes: u64) -> String {
     match bytes / 1024 {
         kib @ ..10_240 => format!("{kib} KiB"),
         kib => format!("{} MiB", kib / 1024),

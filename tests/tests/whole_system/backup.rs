@@ -3,9 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tests::harness::{Client, Daemon, SHORT, converge, eventually, holds, paired_daemons};
+use tests::harness::{
+    Client, Daemon, SHORT, Setup, Tmpfs, converge, eventually, holds, paired_daemons, skip,
+};
 
 /// A client that restores into this daemon's state directory.
 fn client(daemon: &Daemon) -> Client {
@@ -159,7 +162,7 @@ fn a_backup_of_another_machine_is_told_and_does_not_sync() {
     let (laptop, _server) = paired_daemons();
     laptop.append(["mine"]);
     let backup = back_up(&laptop, "b");
-    let mut other = tests::harness::Setup::new("other").machine("another machine").prepare();
+    let mut other = Setup::new("other").machine("another machine").prepare();
     let file = backup.display().to_string();
     let _plan = client(&other).run(&["restore", &file, "--dry-run", "--json"]).exits(0).json();
     assert!(!other.state().exists(), "looking made the directory");
@@ -169,4 +172,53 @@ fn a_backup_of_another_machine_is_told_and_does_not_sync() {
     other.start_again();
     assert_eq!(other.texts(), ["mine"]);
     assert!(other.status().problems.iter().any(|problem| problem.id == "identity"));
+}
+
+#[test]
+fn a_backup_that_would_fill_the_disk_is_refused() {
+    let disk = match Tmpfs::mount(16) {
+        Ok(disk) => disk,
+        Err(reason) => return skip(&reason),
+    };
+    let daemon = Setup::new("laptop").state_in(disk.path()).start();
+    daemon.append((0..20).map(|n| format!("{n} {}", "x".repeat(100_000))));
+    // The copy alone would fit.
+    let filler = disk.fill_but(daemon.status().log.size_bytes + 100_000);
+    let refused = client(&daemon).run(&["backup", "b"]).exits(1);
+    assert!(refused.stderr.contains("is too full: a backup needs"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("df -h"), "{}", refused.stderr);
+    assert!(!names_in(daemon.state()).iter().any(|name| name.contains("backup")), "it left files");
+    assert!(!daemon.folder().join("b").exists());
+    daemon.append(["still written"]);
+    fs::remove_file(filler).unwrap();
+    back_up(&daemon, "b");
+}
+
+/// As where a unit's directory was removed and made again, or the kernel has made a failing disk read-only.
+#[test]
+fn a_backup_needs_no_place_in_the_state_directory() {
+    let daemon = Daemon::start("laptop");
+    daemon.append(["kept"]);
+    let state = daemon.state();
+    let mount = |words: &[&str]| {
+        let done = Command::new("mount").args(words).arg(state).output();
+        done.is_ok_and(|done| done.status.success())
+    };
+    let above = state.display().to_string();
+    if !mount(&["--bind", &above]) {
+        return skip("can't mount");
+    }
+    let _unmounted = Unmounted(state.to_owned());
+    assert!(mount(&["-o", "remount,bind,ro"]));
+    assert!(fs::create_dir(state.join("no")).is_err());
+    back_up(&daemon, "b");
+}
+
+/// Unmounts a folder when it is dropped.
+struct Unmounted(PathBuf);
+
+impl Drop for Unmounted {
+    fn drop(&mut self) {
+        let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }

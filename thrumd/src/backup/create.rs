@@ -5,12 +5,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
+use thrum_api::limits::disk_reserve_bytes;
 
 use super::{APPLICATION_ID, BackupError, FOLDER, Folder, TABLE};
 use crate::agents::{self, Agents};
 use crate::log::{self, Log};
 use crate::peer::{Identity, Registry};
-use crate::storage::StorageFault;
+use crate::storage::{DiskSpace, StorageFault, size};
 use crate::{clock, ids};
 
 /// What a backup is made of. Everything comes from memory or open files: it can be made although the state
@@ -34,12 +35,16 @@ pub struct Backup {
 /// Makes a backup and checks it. One at a time: they share a folder.
 ///
 /// # Errors
-/// When the disk has no space for a copy of the log, when the log is malformed, or the disk fails.
+/// When the disk has no space for a copy of the log and a reserve, when the log is malformed, or the disk fails.
 pub async fn create(sources: Sources<'_>) -> Result<Backup, BackupError> {
     let Sources { state_dir, log, agents, identity, registry } = sources;
     let (identity, peers) = (identity.contents()?, registry.contents()?);
     let folder = folder(state_dir)?;
     let path = folder.join("thrum.backup");
+    // Of files that are gone the size isn't known, and the copy is more important than the space.
+    if !log.files().differ() {
+        check_space(&path, log.stats().await?.size_bytes)?;
+    }
     let copy = log.copy(empty(&path)?).await?;
     let add = move |path: &Path| complete(&copy, path, &identity, &peers).map(|()| copy);
     let copy = in_background(&path, add).await?;
@@ -48,15 +53,26 @@ pub async fn create(sources: Sources<'_>) -> Result<Backup, BackupError> {
     in_background(&path, move |path| finish(copy, path)).await
 }
 
-/// In the state directory, whose disk has space for the log, or elsewhere if that was removed.
+/// In the state directory, whose disk is meant for the log, or elsewhere: that may be gone, read-only, or for
+/// a hardened unit another directory than the one that is there now.
 fn folder(state_dir: &Path) -> Result<Folder, BackupError> {
-    let path = if state_dir.is_dir() {
-        state_dir.join(FOLDER)
-    } else {
-        std::env::temp_dir().join(format!("thrumd-backup-{}", ids::event()))
-    };
-    let made = Folder::new(path.clone());
-    made.map_err(|source| BackupError::File { action: "create the folder", path, source })
+    let elsewhere = || std::env::temp_dir().join(format!("thrumd-backup-{}", ids::event()));
+    Folder::new(state_dir.join(FOLDER)).or_else(|_| Folder::new(elsewhere())).map_err(|source| {
+        BackupError::File { action: "create a folder in", path: state_dir.into(), source }
+    })
+}
+
+/// Checks that this many bytes fit on the disk of this file, and that as many are free afterwards, up to the
+/// reserve: events are written meanwhile.
+fn check_space(path: &Path, bytes: u64) -> Result<(), BackupError> {
+    // What the system doesn't tell shows at the copy.
+    let Ok(space) = DiskSpace::of(path.parent().unwrap_or(path)) else { return Ok(()) };
+    let wanted = bytes.saturating_add(bytes.min(disk_reserve_bytes(space.total)));
+    if space.free < wanted {
+        let path = path.to_owned();
+        return Err(BackupError::NoSpace { path, wanted: size(wanted), free: size(space.free) });
+    }
+    Ok(())
 }
 
 /// An empty database, for its owner alone.

@@ -47,6 +47,19 @@ pub enum BackupError {
         #[source]
         source: rusqlite::Error,
     },
+    /// A copy of the log would fill the disk.
+    #[error(
+        "the disk with {} is too full: a backup needs {wanted} meanwhile, and {free} are left",
+        path.display()
+    )]
+    NoSpace {
+        /// The copy.
+        path: PathBuf,
+        /// Free space for it.
+        wanted: String,
+        /// Free space that there is.
+        free: String,
+    },
     /// The log is malformed, so a copy of it is worth nothing.
     #[error("the log is malformed, so no backup of it was made")]
     LogMalformed(#[source] rusqlite::Error),
@@ -97,6 +110,7 @@ impl BackupError {
                 "a state directory that was copied as a whole is unpacked in place of the present one: see \"Back up and restore\" in docs/operations.md"
             }
             Self::Newer { .. } => "install the newer thrumd first",
+            Self::NoSpace { path, .. } => return Some(StorageFault::Full.next(path)),
             Self::File { path, source, .. } => {
                 return Some(StorageFault::of_io(source).next(path));
             }
