@@ -50,6 +50,8 @@ codes! {
     TOO_MANY_REQUESTS = -32008, "too many requests";
     /// The caller gave a wrong code and must wait before the next one; `data.wait_ms`.
     PAIRING_WAIT = -32009, "wait before the next code";
+    /// The code is right, but the daemon id of the caller is that of a peer on another node.
+    ID_TAKEN = -32010, "daemon id taken";
     /// Local: what was named does not exist (a peer, an agent, a session).
     NOT_FOUND = -32020, "not found";
     /// Local: refused in the current state; the message says what to do.

@@ -60,6 +60,16 @@ pub enum PairingUpdate {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         replaced: Vec<DaemonId>,
     },
+    /// A machine gave the right code with the daemon id of a peer, which is another machine. It was refused,
+    /// and the session has ended.
+    IdTaken {
+        /// The caller.
+        caller: String,
+        /// The daemon id.
+        daemon_id: DaemonId,
+        /// The peer that has it, as it is shown to people.
+        name: String,
+    },
     /// There were too many wrong codes. The session has ended.
     Locked {
         /// The caller with the last one.

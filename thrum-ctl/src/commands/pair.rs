@@ -108,6 +108,18 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
                     format!("the code was mistyped or guessed; {AGAIN}"),
                 ));
             }
+            PairingUpdate::IdTaken { caller, daemon_id, name } => {
+                return Err(Error::failed(
+                    format!(
+                        "{caller} gave the right code with the daemon id of {name}, which is another machine; \
+                         nothing was changed"
+                    ),
+                    format!(
+                        "if it is that machine, added to the tailnet again: thrum peer remove {daemon_id}; \
+                         then {AGAIN}"
+                    ),
+                ));
+            }
             PairingUpdate::Expired => {
                 return Err(Error::failed("the pairing session has expired", AGAIN));
             }

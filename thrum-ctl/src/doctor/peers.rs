@@ -81,6 +81,9 @@ fn pairing(daemon: &Daemon, found: &Findings) -> Finding {
         Some(PairingUpdate::Locked { caller }) => format!(
             "the last pairing session was locked after too many wrong codes, the last from {caller}"
         ),
+        Some(PairingUpdate::IdTaken { caller, name, .. }) => format!(
+            "in the last pairing session, {caller} claimed to be {name}, which is another machine, and was refused"
+        ),
         Some(PairingUpdate::Expired) => "the last pairing session has expired".to_owned(),
         Some(_) | None => return found.ok(id, "no pairing session is open"),
     };

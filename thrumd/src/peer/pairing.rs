@@ -87,6 +87,13 @@ fn log_end(news: &PairingUpdate) {
         PairingUpdate::Locked { caller } => {
             tracing::warn!("[pairing] Session locked: too many wrong codes, last from {caller}");
         }
+        PairingUpdate::IdTaken { caller, daemon_id, name } => {
+            tracing::warn!(
+                about = %daemon_id,
+                "[pairing] {caller} gave the right code with the daemon id of {name} ({daemon_id}), which is \
+                 another machine of the tailnet: refused, and the session ended"
+            );
+        }
         PairingUpdate::Expired => tracing::info!("[pairing] Session expired"),
         PairingUpdate::Cancelled => tracing::info!("[pairing] Session ended from this machine"),
         PairingUpdate::WrongCode { .. } => {}
@@ -222,11 +229,18 @@ impl Pairing {
     }
 
     /// `pair.request` with a code. The caller becomes pending as this peer; its first authenticated
-    /// request makes it a peer.
+    /// request makes it a peer. `elsewhere` is the name of the peer that has its daemon id on another node.
     ///
     /// # Errors
-    /// What to answer the caller: no session, wrong code, locked or expired.
-    pub fn request(&self, caller: &Caller, peer: Peer, code: &PairingCode) -> Result<(), RpcError> {
+    /// What to answer the caller: no session, wrong code, locked, expired or another machine's daemon id.
+    pub fn request(
+        &self,
+        caller: &Caller,
+        peer: Peer,
+        code: &PairingCode,
+        elsewhere: Option<String>,
+    ) -> Result<(), RpcError> {
+        let replaces = self.shared.registry.get(peer.daemon_id).map(|old| old.token);
         let active = self.shared.latest.lock().clone().ok_or_else(|| session::refusal(None))?;
         active.update(|session, now| {
             let mut wrong_codes = self.shared.wrong_codes.lock();
@@ -235,7 +249,11 @@ impl Pairing {
                 tracing::warn!(about = %caller.address.ip(), "[pairing] {message}: {}", caller.describe());
             }
             result?;
-            session.set_pending(now, peer, caller);
+            // Only for the right code: a stranger must not learn who is paired.
+            if let Some(name) = elsewhere {
+                return session.refuse_id(now, peer.daemon_id, name, caller);
+            }
+            session.set_pending(now, peer, caller, replaces);
             Ok(())
         })
     }
@@ -259,10 +277,14 @@ impl Pairing {
             };
             let stored = shared.registry.put_pending(pending.clone()).await;
             let id = pending.peer.daemon_id;
-            let replaced = stored.as_ref().ok().cloned().map(Option::unwrap_or_default);
+            let replaced = stored.as_ref().ok().cloned().flatten();
             active.update(|session, now| session.stored(now, pending, replaced));
             match stored {
-                Ok(_) => Some(id),
+                Ok(Some(_)) => Some(id),
+                Ok(None) => {
+                    tracing::warn!(about = %id, "[pairing] {id} was paired as another machine meanwhile");
+                    None
+                }
                 Err(error) => {
                     tracing::error!(about = %id, "[pairing] can't store peer {id}: {}", Chain(&error));
                     None

@@ -35,8 +35,9 @@ pub struct PendingPairing {
 /// Which peers a pairing may replace.
 #[derive(Debug, Clone)]
 pub enum Replaces {
-    /// Any: a person has decided it with a code.
-    Any,
+    /// Any: a person has decided it with a code. One on another node only if it has this token: that node had
+    /// left the tailnet when it was requested.
+    ByCode(Option<Token>),
     /// Those with these tokens, which were all when it was requested: a pairing or a removal since then was a
     /// person's decision and wins.
     Only(Vec<Token>),
@@ -112,8 +113,14 @@ impl PendingPairing {
     /// Whether it may be stored in the place of `displaced`. A peer that has its token already is itself,
     /// stored by another first request.
     pub fn may_replace(&self, displaced: &[&Peer]) -> bool {
-        let Replaces::Only(tokens) = &self.replaces else { return true };
         let has = |peer: &Peer, token: &Token| peer.token.matches(token.expose());
+        let tokens = match &self.replaces {
+            Replaces::ByCode(left) => {
+                let may = |old: &Peer| left.as_ref().is_some_and(|token| has(old, token));
+                return displaced.iter().all(|old| !self.peer.is_on_other_node(old) || may(old));
+            }
+            Replaces::Only(tokens) => tokens,
+        };
         displaced.iter().any(|peer| has(peer, &self.peer.token))
             || displaced.len() == tokens.len()
                 && displaced.iter().all(|peer| tokens.iter().any(|token| has(peer, token)))

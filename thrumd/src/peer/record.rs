@@ -77,6 +77,11 @@ impl Peer {
         })
     }
 
+    /// Whether both have a node, and not the same one.
+    pub fn is_on_other_node(&self, other: &Self) -> bool {
+        self.node.is_some() && other.node.is_some() && self.node != other.node
+    }
+
     /// Whether this is the machine of `old` with a new daemon id: the same node and port, or without nodes the
     /// same name and address. Only one daemon can listen there, so `old` no longer exists.
     pub fn succeeds(&self, old: &Self) -> bool {

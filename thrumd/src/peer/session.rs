@@ -5,7 +5,7 @@ use std::time::Duration;
 use thrum_api::duration::rounded;
 use thrum_api::limits::{PAIRING_ATTEMPTS, PAIRING_RETRIES};
 use thrum_api::local::PairingUpdate;
-use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, label};
+use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, Token, label};
 use tokio::time::Instant;
 
 use super::Peer;
@@ -142,9 +142,35 @@ impl Session {
             .hint("type the 4 digits that `thrum peer add` shows on the other machine"))
     }
 
-    /// Makes the machine pending that gave the right code. An earlier token of it is void.
-    pub(super) fn set_pending(&mut self, now: Instant, peer: Peer, caller: &Caller) {
-        self.pending.insert(now, peer, caller, Replaces::Any);
+    /// Makes the machine pending that gave the right code. An earlier token of it is void. `replaces` is the
+    /// token of the peer that has its daemon id.
+    pub(super) fn set_pending(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        caller: &Caller,
+        replaces: Option<Token>,
+    ) {
+        self.pending.insert(now, peer, caller, Replaces::ByCode(replaces));
+    }
+
+    /// Ends the session: the machine that gave the right code has the daemon id of this peer, which is another
+    /// machine.
+    ///
+    /// # Errors
+    /// Always: what to answer the caller.
+    pub(super) fn refuse_id(
+        &mut self,
+        now: Instant,
+        daemon_id: DaemonId,
+        name: String,
+        caller: &Caller,
+    ) -> Result<(), RpcError> {
+        let caller = caller.describe();
+        self.end(now, PairingUpdate::IdTaken { caller, daemon_id, name });
+        let message = "this daemon id is paired there as another machine";
+        Err(RpcError::new(ErrorCode::ID_TAKEN, message)
+            .hint("if that one is gone, run `thrum peer remove` there for it, and pair again"))
     }
 
     /// The pending pairing, if this is its token and the caller the machine that got it. From here

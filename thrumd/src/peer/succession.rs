@@ -6,6 +6,7 @@ use thrum_api::{DaemonId, Token};
 
 use super::peers_file::PeersFile;
 use super::{Peer, PendingPairing, Registry, RegistryError};
+use crate::tailnet::Tailnet;
 
 impl Registry {
     /// Stores a pending pairing as a peer, in the place of those that it succeeds. Returns their ids, or
@@ -71,6 +72,15 @@ impl Registry {
     /// The peers whose place this one would take.
     pub fn displaced_by(&self, peer: &Peer) -> Vec<Peer> {
         self.read(|contents| contents.displaced_by(peer).into_iter().cloned().collect())
+    }
+
+    /// The peer that has this one's daemon id on another node, if that is still in the tailnet or may be. An id
+    /// is only a claim. A machine that was removed from the tailnet and added again is a new node, and its old
+    /// one is gone.
+    pub async fn holder_elsewhere(&self, peer: &Peer, tailnet: &Tailnet) -> Option<Peer> {
+        let old = self.get(peer.daemon_id).filter(|old| peer.is_on_other_node(old))?;
+        let gone = matches!(tailnet.locate(old.node.as_deref()?).await, Ok(None));
+        (!gone).then_some(old)
     }
 
     /// The former ids of all peers, each with the present one. An id that is a peer again is not former.

@@ -155,7 +155,11 @@ impl Handler for PeerApi {
             let peer = Peer::requested(self.daemon, caller, &params)?;
             let token = peer.token.clone();
             match params.code {
-                Some(code) => self.pairing.request(caller, peer, &code)?,
+                Some(code) => {
+                    let elsewhere = self.registry.holder_elsewhere(&peer, &self.tailnet).await;
+                    let elsewhere = elsewhere.map(|holder| self.sync.name_of(&holder));
+                    self.pairing.request(caller, peer, &code, elsewhere)?;
+                }
                 None => self.policy.request(caller, peer).await?,
             }
             let (id, name) = (self.daemon, self.name.to_string());

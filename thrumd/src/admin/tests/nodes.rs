@@ -58,6 +58,43 @@ async fn a_machine_that_was_added_again_is_another_one_and_both_sides_say_so() {
 }
 
 #[tokio::test]
+async fn a_code_does_not_give_a_machine_the_place_of_another_one_that_is_still_there() {
+    let (mut a, mut b) = paired().await;
+    let (old, before) = (b.node.clone(), a.peer().await.unwrap());
+    // The same daemon id, from another node.
+    b.becomes(5);
+    a.sees(&b.node, json!(null));
+    let there = eventually("it listens at the new node", async || {
+        let address = b.address().await;
+        address.starts_with("127.0.0.5:").then_some(address)
+    })
+    .await;
+    let session = a.result("peer.add", json!({})).await;
+    let params = json!({"address": a.address().await, "code": session["code"]});
+    let refused = b.call("peer.join", params).await;
+    assert_eq!(refused["error"]["code"], -32010, "{refused}");
+    let news = a.result("peer.wait", json!({"session": session["session"], "seen": 0})).await;
+    assert_eq!((&news["news"], &news["name"]), (&json!("id_taken"), &json!("beta")), "{news}");
+    assert_eq!(news["daemon_id"], before["daemon_id"]);
+    // Nor does a host get it that is joined.
+    let session = b.result("peer.add", json!({})).await;
+    let refused = a.call("peer.join", json!({"address": there, "code": session["code"]})).await;
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("answers with the daemon id of beta"), "{refused}");
+    assert_eq!(a.peer().await.unwrap()["address"], before["address"]);
+    // Once the old node is gone, it is the same machine, added again.
+    a.loses(&old);
+    let joined = eventually("it pairs again", async || {
+        let session = a.result("peer.add", json!({})).await;
+        let params = json!({"address": a.address().await, "code": session["code"]});
+        b.call("peer.join", params).await.get("result").cloned()
+    })
+    .await;
+    assert_eq!(joined["renewed"], true, "{joined}");
+    assert_eq!(a.peer().await.unwrap()["daemon_id"], before["daemon_id"]);
+}
+
+#[tokio::test]
 async fn names_and_addresses_follow_the_tailnet() {
     let (mut a, mut b) = paired().await;
     let mut renamed = b.node.clone();

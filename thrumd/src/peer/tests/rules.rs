@@ -203,7 +203,7 @@ fn the_same_machine_may_repeat_the_right_code_and_no_other_may() {
     let (peer, from) = (peer("vm"), node("n1"));
     let id = peer.daemon_id;
     session.attempt(start, &code("7392"), id, &from, &mut WrongCodes::default()).unwrap();
-    session.set_pending(start, peer, &from);
+    session.set_pending(start, peer, &from, None);
     session.attempt(start, &code("7392"), id, &from, &mut WrongCodes::default()).unwrap();
     for (id, from) in [(ids::daemon(), &from), (id, &node("n2")), (id, &caller("100.64.0.7"))] {
         let refused = session
@@ -219,8 +219,8 @@ fn the_same_machine_may_repeat_the_right_code_and_no_other_may() {
 fn a_pending_token_is_void_when_repeated_ended_or_elsewhere() {
     let (mut session, start) = session();
     let (first, second, from) = (peer("vm"), peer("vm"), node("n1"));
-    session.set_pending(start, first.clone(), &from);
-    session.set_pending(start, second.clone(), &from);
+    session.set_pending(start, first.clone(), &from, None);
+    session.set_pending(start, second.clone(), &from, None);
     let token = second.token.expose();
     assert!(session.begin_storing(start, first.token.expose(), &from).is_none());
     assert!(session.begin_storing(start, token, &node("n2")).is_none());
@@ -232,7 +232,7 @@ fn a_pending_token_is_void_when_repeated_ended_or_elsewhere() {
 fn nothing_ends_a_session_whose_peer_is_being_stored() {
     let (mut session, start) = session();
     let (peer, from) = (peer("vm"), caller("127.0.0.1"));
-    session.set_pending(start, peer.clone(), &from);
+    session.set_pending(start, peer.clone(), &from, None);
     let pending = session.begin_storing(start, peer.token.expose(), &from).unwrap();
     session.cancel(start);
     session.remove_waiter(start, false);
@@ -248,7 +248,7 @@ fn nothing_ends_a_session_whose_peer_is_being_stored() {
 fn a_pending_token_is_valid_for_its_machine_until_its_lifetime_is_over() {
     let (start, peer, from) = (Instant::now(), peer("vm"), node("n1"));
     let mut pending = PendingPairings::new(TIMEOUT);
-    pending.insert(start, peer.clone(), &from, Replaces::Any);
+    pending.insert(start, peer.clone(), &from, Replaces::ByCode(None));
     let token = peer.token.expose();
     let found = |at, from: &Caller| pending.get(at, token, from).is_some();
     assert!(found(start, &from) && !found(start, &node("n2")));
@@ -261,7 +261,7 @@ fn pending_pairings_are_limited_and_the_oldest_makes_room() {
     let (start, peers): (_, Vec<_>) = (Instant::now(), (0..257).map(|_| peer("vm")).collect());
     let mut pending = PendingPairings::new(TIMEOUT);
     for (index, peer) in peers.iter().enumerate() {
-        pending.insert(start, peer.clone(), &node(&format!("n{index}")), Replaces::Any);
+        pending.insert(start, peer.clone(), &node(&format!("n{index}")), Replaces::ByCode(None));
     }
     let found = |index: usize| {
         let caller = node(&format!("n{index}"));

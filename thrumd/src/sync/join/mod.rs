@@ -11,7 +11,7 @@ use thrum_api::peer::{PairRequest, PairRequestParams, Paired, PeerInfo, SyncNoti
 use thrum_api::{ErrorCode, PairingCode, RpcError, names};
 use tokio::time::{Instant, sleep, timeout};
 
-use refusal::{is_itself, refused, unreachable};
+use refusal::{id_taken, is_itself, refused, unreachable};
 
 use super::client::{Answer, Bounds, Callee, ClientError};
 use super::protocol::removal_notice;
@@ -177,6 +177,10 @@ async fn store_and_confirm(
         by_policy: None,
         former: Vec::new(),
     };
+    // The host says which daemon it is, and must not take the place of another machine's.
+    if let Some(holder) = shared.registry.holder_elsewhere(&peer, &shared.tailnet).await {
+        return Err(id_taken(typed, &shared.name_of(&holder), holder.daemon_id));
+    }
     let stored = shared.pairings.store(peer.clone()).await;
     let renewed = stored.map_err(|error| state_file(&error))?;
     match first_request(shared, &peer, address).await {

@@ -2,7 +2,7 @@
 
 use thrum_api::duration::rounded;
 use thrum_api::peer::reason;
-use thrum_api::{ErrorCode, RpcError};
+use thrum_api::{DaemonId, ErrorCode, RpcError};
 
 use crate::peer::wrong_capability;
 use crate::sync::client::ClientError;
@@ -14,6 +14,20 @@ const WORDS_MAX_CHARS: usize = 300;
 pub(super) fn is_itself(address: &str) -> RpcError {
     RpcError::new(ErrorCode::REFUSED, format!("{address} is this machine itself"))
         .hint("run `thrum peer join` on the other machine, with this machine's name")
+}
+
+/// The host answered with the daemon id of a peer, which is another machine.
+pub(super) fn id_taken(address: &str, name: &str, id: DaemonId) -> RpcError {
+    RpcError::new(
+        ErrorCode::REFUSED,
+        format!(
+            "{address} answers with the daemon id of {name}, which is another machine of the tailnet; \
+             nothing was changed"
+        ),
+    )
+    .hint(format!(
+        "if it is that machine, added to the tailnet again: `thrum peer remove {id}`, then join again"
+    ))
 }
 
 pub(super) fn unreachable(address: &str, error: &ClientError) -> RpcError {
@@ -88,6 +102,14 @@ pub(super) fn refused(address: &str, error: &ClientError) -> RpcError {
                 "{address} accepts no more codes: too many were wrong, or another machine joined"
             ),
             add,
+        ),
+        ErrorCode::ID_TAKEN => (
+            format!(
+                "{address} refused this machine: its daemon id is paired there as another machine of the \
+                 tailnet"
+            ),
+            "if that was this machine, before it was added to the tailnet again: on the other machine run \
+             `thrum peer remove` for it, then `thrum peer add`, and join again",
         ),
         ErrorCode::PAIRING_EXPIRED => (format!("the code of {address} is too old"), add),
         _ => return unreachable(address, error),
