@@ -8,6 +8,7 @@ use tests::harness::{
     pair,
 };
 use thrum_api::ErrorCode;
+use thrum_api::local::QuarantineListResult;
 
 pub(crate) const ORIGIN: &str = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV";
 pub(crate) const EPOCH: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
@@ -145,6 +146,36 @@ fn the_quarantine_of_a_peer_goes_with_the_peer() {
         let problems = daemon.status().problems;
         holds(problems.iter().all(|it| it.id != "quarantine"), || format!("{problems:?}"))
     });
+}
+
+#[test]
+fn the_quarantine_of_a_peer_that_is_kept_can_be_cleared() {
+    let (daemon, _honest, fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
+        Some(0) => page(vec![event(1), json!([1, 2]), json!("te\u{1b}xt")], 3, false),
+        _ => empty(3),
+    });
+    eventually(SHORT, || holds(daemon.status().log.quarantined == 2, || daemon.log_text()));
+    daemon.reports("quarantined").unwrap();
+    daemon.thrum(&["status", "--check"]).exits(6);
+    assert!(daemon.thrum(&["status"]).stdout.contains("thrum quarantine"), "the way out");
+    let shown = daemon.thrum(&["quarantine"]).exits(0);
+    let rows = shown.stdout.lines().filter(|line| line.contains("fake")).count();
+    assert!(rows == 2 && shown.stderr.contains("thrum quarantine --clear"), "{shown:?}");
+    let list = daemon.thrum(&["quarantine", "--json"]).exits(0).stdout;
+    let list: QuarantineListResult = serde_json::from_str(&list).unwrap();
+    assert_eq!(list.entries[1].excerpt, "\"te\\u001bxt\"");
+    assert!(list.entries.iter().all(|entry| entry.daemon_id == fake.id()), "{list:?}");
+    // Nothing goes without a yes.
+    daemon.thrum(&["quarantine", "--clear"]).exits(2);
+    let cleared = daemon.thrum(&["quarantine", "--clear", "--yes", "--json"]).exits(0).stdout;
+    assert!(cleared.contains("\"cleared\":2"), "{cleared}");
+    let problems = daemon.status().problems;
+    assert!(problems.iter().all(|it| it.id != "quarantine"), "{problems:?}");
+    let checks = daemon.thrum(&["doctor", "-q"]).stdout;
+    assert!(!checks.contains("quarantine"), "{checks}");
+    daemon.peer(fake.id()).unwrap();
+    // Once more is no error.
+    daemon.thrum(&["quarantine", "--clear"]).exits(0);
 }
 
 #[test]

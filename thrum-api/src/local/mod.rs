@@ -9,6 +9,7 @@ mod events;
 mod messages;
 mod peers;
 mod problem;
+mod quarantine;
 mod service;
 
 pub use backup::*;
@@ -17,6 +18,7 @@ pub use events::*;
 pub use messages::*;
 pub use peers::*;
 pub use problem::token_refusal;
+pub use quarantine::*;
 pub use service::*;
 
 use crate::method::{Empty, surface};
@@ -32,6 +34,10 @@ surface! {
     EventAppend = "event.append": AppendParams => AppendResult;
     /// Returns the events of this log after a position.
     EventList = "event.list": EventListParams => EventListResult;
+    /// Returns the events that could not be stored or interpreted.
+    QuarantineList = "quarantine.list": Empty => QuarantineListResult;
+    /// Drops events from the quarantine that a person has seen.
+    QuarantineClear = "quarantine.clear": QuarantineClearParams => QuarantineClearResult;
     /// Sends a message to agents on any machine.
     MessageSend = "message.send": MessageSendParams => MessageSendResult;
     /// Returns the messages for an agent, in arrival order.

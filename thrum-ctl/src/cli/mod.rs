@@ -6,6 +6,7 @@ mod dashes;
 mod generate;
 mod messages;
 mod peers;
+mod quarantine;
 pub mod topics;
 mod usage;
 
@@ -22,6 +23,7 @@ pub use daemon::{ConfirmArgs, DaemonCommand, DemoArgs, DoctorArgs, LogsArgs, Sta
 pub use generate::{GenerateCommand, Shell};
 pub use messages::{AgentsArgs, EventsArgs, InboxArgs, SendArgs, WaitArgs};
 pub use peers::{JoinArgs, PeerCommand, PeerStatusArgs, PolicyArgs, RemoveArgs, Switch, SyncArgs};
+pub use quarantine::QuarantineArgs;
 pub use usage::message_and_hint;
 
 /// Messages between agents on any of your machines.
@@ -143,6 +145,11 @@ pub enum Command {
         thrum events --after 0 --type message.sent\n  \
         thrum events --project NAME        events of one project, as with THRUM_PROJECT")]
     Events(EventsArgs),
+    /// List the events that could not be stored or interpreted, and drop them once you have seen them
+    #[command(before_help = "Examples:\n  \
+        thrum quarantine             what came from where, and why it is no event\n  \
+        thrum quarantine --clear     ends the warning in status and doctor")]
+    Quarantine(QuarantineArgs),
     /// Write a backup of everything that this machine's thrumd keeps; it may run
     #[command(before_help = "Examples:\n  \
         thrum backup thrum.backup            the log, the identity, the peers and their tokens\n  \

@@ -13,6 +13,7 @@ mod logs;
 mod pair;
 mod peers;
 mod policy;
+mod quarantine;
 mod read_marks;
 mod reconnect;
 mod reset;
@@ -51,6 +52,7 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
         Some(Command::Events(args)) => {
             or_interrupted(while_read(events::run(&args, context))).await?
         }
+        Some(Command::Quarantine(args)) => or_interrupted(quarantine::run(&args, context)).await?,
         Some(Command::Backup(args)) => or_interrupted(backup::run(&args, context)).await?,
         Some(Command::Restore(args)) => or_interrupted(restore::run(&args, context)).await?,
         Some(Command::Demo(args)) => return demo::run(&args, context).await,

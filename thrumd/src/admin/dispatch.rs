@@ -6,12 +6,13 @@ use thrum_api::envelope::{self, Request};
 use thrum_api::local::{
     AgentList, AppendResult, EventAppend, EventList, Health, MessageInbox, MessageMarkRead,
     MessageSend, MessageWait, PeerAdd, PeerCancel, PeerCheck, PeerFind, PeerJoin, PeerList,
-    PeerPath, PeerPolicy, PeerRemove, PeerResolve, PeerSync, PeerWait, Shutdown, Status,
+    PeerPath, PeerPolicy, PeerRemove, PeerResolve, PeerSync, PeerWait, QuarantineClear,
+    QuarantineList, Shutdown, Status,
 };
 use thrum_api::{Empty, ErrorCode, Method, RpcError};
 use tokio_util::sync::CancellationToken;
 
-use super::{AdminContext, connectivity, errors, messages, peers, policy, status};
+use super::{AdminContext, connectivity, errors, messages, peers, policy, quarantine, status};
 
 /// Answers one request. `disconnected` is cancelled when the caller has disconnected: waits end
 /// then, anything else runs to its end.
@@ -65,6 +66,8 @@ methods! { context, params, disconnected;
         Ok(AppendResult { appended })
     };
     EventList => async { context.log.list(params).await.map_err(errors::log) };
+    QuarantineList => { let Empty {} = params; quarantine::list(context) };
+    QuarantineClear => quarantine::clear(context, params);
     MessageSend => messages::send(context, params);
     MessageInbox => messages::inbox(context, params);
     MessageWait => until_abandoned(context, disconnected, messages::wait(context, params));

@@ -15,6 +15,7 @@ mod network;
 mod peers;
 mod policy;
 mod problems;
+mod quarantine;
 mod query;
 mod rebind;
 mod socket;

@@ -49,7 +49,7 @@ pub async fn problems(
                 "{n} events were quarantined because they could not be stored or interpreted"
             ),
         };
-        problems.push(Problem::new("quarantine", message, None, Some("thrum daemon logs")));
+        problems.push(Problem::new("quarantine", message, None, Some("thrum quarantine")));
     }
     problems
 }

@@ -78,7 +78,7 @@ pub(super) fn stats(conn: &Connection, path: &Path) -> rusqlite::Result<LogStats
         events: given.saturating_sub(count_gaps(conn)?),
         size_bytes: size("") + size("-wal") + size("-shm"),
         quarantined: conn
-            .query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0))
+            .query_row("SELECT count(*) FROM quarantine WHERE NOT seen", [], |row| row.get(0))
             .map(uint)?,
         withheld: introductions::withheld(conn)?,
     })

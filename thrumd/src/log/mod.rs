@@ -25,6 +25,7 @@ mod page;
 mod portable;
 mod quarantine;
 mod readers;
+mod review;
 mod scan;
 mod schema;
 mod state;
@@ -43,7 +44,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use thrum_api::local::{Appended, EventListParams, EventListResult};
+use thrum_api::local::{Appended, EventListParams, EventListResult, QuarantineListResult};
 use thrum_api::{DaemonId, Draft, Head, LogPosition};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -278,6 +279,17 @@ impl Log {
             Ok(apply::forget_former_peer(write, peer, now)?)
         };
         self.write(Priority::Peer, "forget a peer", 0, work).await
+    }
+
+    /// What is in quarantine and was not cleared.
+    pub async fn quarantined(&self) -> Result<QuarantineListResult, LogError> {
+        self.inner.readers.read("read the quarantine", review::list).await
+    }
+
+    /// Drops what is in quarantine up to this entry. Answers how many there were.
+    pub async fn clear_quarantine(&self, through: u64) -> Result<u64, LogError> {
+        let work = move |write: &mut WriteTransaction<'_>| Ok(review::clear(write, through)?);
+        self.write(Priority::Local, "clear the quarantine", 0, work).await
     }
 
     /// Events after a position, for local readers: at most 4 MiB. At most 20,000 rows are read, so it

@@ -54,8 +54,8 @@ impl Quarantine {
     pub(super) fn load(conn: &Connection) -> rusqlite::Result<Self> {
         let mut quarantine = Self::default();
         let mut statement = conn.prepare_cached(
-            "SELECT peer, count(*), sum(length(bytes)) FROM quarantine WHERE hash IS NOT NULL
-             GROUP BY peer",
+            "SELECT peer, count(*), sum(length(bytes)) FROM quarantine
+             WHERE hash IS NOT NULL AND NOT seen GROUP BY peer",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

@@ -37,6 +37,8 @@ pub(super) const STEPS: &[M<'_>] = &[
          ALTER TABLE checkpoints ADD COLUMN introduced_at INTEGER NOT NULL DEFAULT 0;
          ALTER TABLE checkpoints ADD COLUMN withheld_at INTEGER;",
     ),
+    // Whether a person has cleared the entry. Its hash stays, so that it does not come back.
+    M::up("ALTER TABLE quarantine ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;"),
 ];
 
 /// The version of a database that has taken every step.

@@ -161,6 +161,33 @@ async fn the_quarantine_is_bounded_and_each_peer_has_a_share_of_it() {
 }
 
 #[tokio::test]
+async fn what_was_cleared_from_the_quarantine_does_not_come_back_and_what_is_new_does() {
+    let mut world = World::new();
+    let peer = ids::daemon();
+    let junk: Vec<String> = (0..300).map(|n| format!("{{\"junk\":{n}}}")).collect();
+    world.log.apply(raw_batch(peer, &junk[..3])).await.unwrap();
+    world.say_many(2).await;
+    world.sql().execute("UPDATE events SET body = x'ff' WHERE sequence = 1", []).unwrap();
+    world.all().await;
+    let list = world.log.quarantined().await.unwrap().entries;
+    let said: Vec<_> = list.iter().map(|it| (it.daemon_id, it.size_bytes, &*it.excerpt)).collect();
+    let sent = |n: usize| (peer, 10, &*junk[n]);
+    assert_eq!(said, [sent(0), sent(1), sent(2), (world.daemon, 1, "\u{fffd}")]);
+    assert!(list[3].reason.contains("not a JSON object any more"), "{list:?}");
+    // Only what was seen.
+    assert_eq!(world.log.clear_quarantine(list[1].id).await.unwrap(), 2);
+    assert_eq!(world.log.quarantined().await.unwrap().entries, list[2..]);
+    assert_eq!(world.log.clear_quarantine(list[3].id).await.unwrap(), 2);
+    world.reopen(|_| ()).await;
+    // The same again, and then new ones, which have the whole share of the peer.
+    for (sent, kept) in [(3, 0), (300, 250)] {
+        world.log.apply(raw_batch(peer, &junk[..sent])).await.unwrap();
+        assert_eq!(world.log.quarantined().await.unwrap().entries.len(), kept);
+        assert_eq!(world.log.stats().await.unwrap().quarantined, kept as u64);
+    }
+}
+
+#[tokio::test]
 async fn the_bytes_in_quarantine_are_bounded_and_the_same_is_kept_once() {
     let world = World::new();
     let kept = || quarantine(&world).iter().map(|(_, _, bytes)| bytes.len()).sum::<usize>();
