@@ -216,7 +216,7 @@ impl World {
         }
         let other_log = result == PullResult::OtherLog;
         let mismatch = life.mismatches.entry(peer).or_default();
-        let mismatch = |is_missing| mismatch.after_pull(is_missing, now);
+        let mismatch = |lacking| mismatch.after_pull(lacking, now);
         let result = ready(pull.finish(&it.log, result, mismatch));
         if !other_log && result == PullResult::OtherLog {
             self.marks.hit("a checkpoint matched by chance");

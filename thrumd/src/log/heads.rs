@@ -13,9 +13,9 @@ use super::state::Meta;
 use super::types::Missing;
 
 /// Heads that are safe to send: without forked origins. At most 1000; leaving out further ones costs
-/// traffic but never an event. The newest origins are sent, because old epochs don't change.
+/// traffic but never an event. The origins with the latest events are sent, because old epochs don't change.
 pub(super) fn heads(conn: &Connection) -> rusqlite::Result<Vec<Head>> {
-    let mut origins = origins::newest_with_head(conn, HEADS_MAX)?;
+    let mut origins = origins::latest_with_head(conn, HEADS_MAX)?;
     origins.sort_by_key(|(origin, _)| *origin);
     with_events(conn, &origins)
 }

@@ -1,7 +1,7 @@
 //! The table `origins`. There may be any number of them, so that nothing reads them all.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use thrum_api::Origin;
+use thrum_api::{Origin, Sequence};
 
 use super::column::{self, int, uint};
 
@@ -14,12 +14,14 @@ pub(super) struct OriginRow {
     /// Highest position held.
     pub(super) top: u64,
     pub(super) forked: bool,
+    /// Sequence of the last event of this origin in our log, even if its row was lost.
+    pub(super) last: Sequence,
 }
 
 /// An origin, if an event of it was ever stored.
 pub(super) fn find(conn: &Connection, origin: Origin) -> rusqlite::Result<Option<OriginRow>> {
     conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked FROM origins
+        "SELECT daemon_id, epoch, id, head, top, forked, last FROM origins
          WHERE daemon_id = ?1 AND epoch = ?2",
     )?
     .query_row(params![origin.daemon.ulid().to_bytes(), origin.epoch.ulid().to_bytes()], read)
@@ -30,20 +32,20 @@ pub(super) fn find(conn: &Connection, origin: Origin) -> rusqlite::Result<Option
 /// The origin with this id.
 pub(super) fn by_id(conn: &Connection, id: i64) -> rusqlite::Result<Option<(Origin, OriginRow)>> {
     conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked FROM origins WHERE id = ?1",
+        "SELECT daemon_id, epoch, id, head, top, forked, last FROM origins WHERE id = ?1",
     )?
     .query_row([id], read)
     .optional()
 }
 
-/// The newest origins whose heads can be sent: without forks, and with their first event.
-pub(super) fn newest_with_head(
+/// The origins with the latest events whose heads can be sent: without forks, and with their first event.
+pub(super) fn latest_with_head(
     conn: &Connection,
     max: usize,
 ) -> rusqlite::Result<Vec<(Origin, OriginRow)>> {
     conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked FROM origins
-         WHERE NOT forked AND head > 0 ORDER BY id DESC LIMIT ?1",
+        "SELECT daemon_id, epoch, id, head, top, forked, last FROM origins
+         WHERE NOT forked AND head > 0 ORDER BY last DESC LIMIT ?1",
     )?
     .query_map([int(max as u64)], read)?
     .collect()
@@ -55,7 +57,7 @@ pub(super) fn with_events(
     max: usize,
 ) -> rusqlite::Result<Vec<(Origin, OriginRow)>> {
     conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked FROM origins WHERE top > 0 LIMIT ?1",
+        "SELECT daemon_id, epoch, id, head, top, forked, last FROM origins WHERE top > 0 LIMIT ?1",
     )?
     .query_map([int(max as u64)], read)?
     .collect()
@@ -70,16 +72,19 @@ pub(super) fn are_more_than(conn: &Connection, count: usize) -> rusqlite::Result
 /// Inserts an origin without events.
 pub(super) fn insert(conn: &Connection, origin: Origin) -> rusqlite::Result<OriginRow> {
     conn.prepare_cached(
-        "INSERT INTO origins (daemon_id, epoch, head, top, forked) VALUES (?1, ?2, 0, 0, 0)",
+        "INSERT INTO origins (daemon_id, epoch, head, top, forked, last) VALUES (?1, ?2, 0, 0, 0, 0)",
     )?
     .execute(params![origin.daemon.ulid().to_bytes(), origin.epoch.ulid().to_bytes()])?;
-    Ok(OriginRow { id: conn.last_insert_rowid(), head: 0, top: 0, forked: false })
+    let id = conn.last_insert_rowid();
+    Ok(OriginRow { id, head: 0, top: 0, forked: false, last: Sequence::ZERO })
 }
 
 /// Stores a changed row.
 pub(super) fn update(conn: &Connection, row: &OriginRow) -> rusqlite::Result<()> {
-    conn.prepare_cached("UPDATE origins SET head = ?2, top = ?3, forked = ?4 WHERE id = ?1")?
-        .execute(params![row.id, int(row.head), int(row.top), row.forked])?;
+    conn.prepare_cached(
+        "UPDATE origins SET head = ?2, top = ?3, forked = ?4, last = ?5 WHERE id = ?1",
+    )?
+    .execute(params![row.id, int(row.head), int(row.top), row.forked, int(row.last.0)])?;
     Ok(())
 }
 
@@ -91,6 +96,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Origin, OriginRow)> {
         head: uint(row.get(3)?),
         top: uint(row.get(4)?),
         forked: row.get(5)?,
+        last: Sequence(uint(row.get(6)?)),
     };
     Ok((origin, row))
 }

@@ -39,6 +39,14 @@ pub(super) const STEPS: &[M<'_>] = &[
     ),
     // Whether a person has cleared the entry. Its hash stays, so that it does not come back.
     M::up("ALTER TABLE quarantine ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;"),
+    // The last event of each origin, so that the heads of those that still grow are sent. The index has exactly the
+    // origins whose heads can be.
+    M::up(
+        "ALTER TABLE origins ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
+         UPDATE origins SET last =
+             coalesce((SELECT max(sequence) FROM events WHERE origin = origins.id), 0);
+         CREATE INDEX origins_by_last ON origins (last) WHERE NOT forked AND head > 0;",
+    ),
 ];
 
 /// The version of a database that has taken every step.

@@ -241,18 +241,19 @@ impl State {
         Ok(id)
     }
 
-    /// Gives the next sequence to an event from this source.
-    pub(super) fn advance(&mut self, event_id: EventId, source: Option<DaemonId>) {
+    /// Gives the next sequence to an event from this source, and returns it.
+    pub(super) fn advance(&mut self, event_id: EventId, source: Option<DaemonId>) -> Sequence {
         let meta = self.meta_mut();
         let sequence = meta.head.sequence.next();
         meta.head = LogPosition { sequence, event_id: Some(event_id) };
         let Some(source) = source else {
             meta.own_last = sequence;
-            return;
+            return sequence;
         };
         if let Some(row) = self.sources.get_mut(&source) {
             row.last = sequence;
             self.changed_sources.insert(source);
         }
+        sequence
     }
 }

@@ -188,6 +188,13 @@ pub(super) fn check_invariants(world: &World) {
     assert_eq!(one("SELECT coalesce(max(sequence), 0) FROM events"), one("SELECT head FROM meta"));
     let exceptions = [
         (
+            "last is the last sequence of that origin",
+            "origins WHERE last !=
+             (SELECT coalesce(max(sequence), 0) FROM
+                  (SELECT sequence, origin FROM events UNION ALL SELECT sequence, origin FROM gaps)
+              WHERE origin = origins.id)",
+        ),
+        (
             "top is the highest position held",
             "origins WHERE top !=
              (SELECT coalesce(max(origin_sequence), 0) FROM events WHERE origin = origins.id)",

@@ -72,7 +72,7 @@ impl WriteTransaction<'_> {
                 .optional()?;
             return Ok(if held == Some(true) { Stored::Same } else { Stored::OtherBytes });
         }
-        self.state.advance(header.event_id, source);
+        row.last = self.state.advance(header.event_id, source);
         let was_whole = row.head == row.top;
         row.forked |= forked;
         row.top = row.top.max(position);

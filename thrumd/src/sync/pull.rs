@@ -66,10 +66,10 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, reason: PullReason) -> P
     let result = run(shared, &peer, &mut pull, first).await;
     let method = if reason == PullReason::Notified { "sync.notify" } else { "sync.pull" };
     shared.log_synced(method, id, pull.total());
-    let mismatch = |is_missing| {
+    let mismatch = |lacking| {
         let now = shared.now();
         let mut reread = false;
-        shared.traffic(id, |traffic| reread = traffic.mismatch.after_pull(is_missing, now));
+        shared.traffic(id, |traffic| reread = traffic.mismatch.after_pull(lacking, now));
         reread
     };
     pull.finish(&shared.log, result, mismatch).await

@@ -98,16 +98,19 @@ fn a_peer_with_a_new_id_has_introduced_what_it_did_before() {
 }
 
 #[tokio::test]
-async fn heads_of_more_origins_than_fit_are_the_newest() {
+async fn heads_of_more_origins_than_fit_are_those_with_the_latest_events() {
     let world = World::new();
     let events = invented(1200);
     world.log.apply(raw_batch(ids::daemon(), &events)).await.unwrap();
     let forked = parse(&json(&events[1199])).header.origin();
-    let fork = [foreign(forked, 1), foreign(new_origin(), 2)];
-    world.log.apply(raw_batch(ids::daemon(), &fork)).await.unwrap();
+    // An origin that forked, one with a gap, and one that has long been known and still grows.
+    let growing = parse(&json(&events[0])).header.origin();
+    let more = [foreign(forked, 1), foreign(new_origin(), 2), foreign(growing, 2)];
+    world.log.apply(raw_batch(ids::daemon(), &more)).await.unwrap();
     let heads = world.log.heads().await.unwrap();
-    let newest: Vec<Origin> =
-        events[199..1199].iter().map(|event| parse(&json(event)).header.origin()).collect();
+    let mut newest: Vec<Origin> =
+        events[200..1199].iter().map(|event| parse(&json(event)).header.origin()).collect();
+    newest.push(growing);
     assert_eq!(heads.len(), 1000);
     assert!(newest.iter().all(|origin| heads.iter().any(|head| head.origin() == *origin)));
     assert!(heads.is_sorted_by_key(Head::origin));

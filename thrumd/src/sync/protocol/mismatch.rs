@@ -14,6 +14,17 @@ use crate::sync::hub::MonotonicTime;
 const PAUSE: ExponentialBackoff =
     ExponentialBackoff::new(Duration::from_secs(600), Duration::from_secs(24 * 3600), 0);
 
+/// What is lacking here after a pull to the end of a peer's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacking {
+    /// Nothing that the peer's heads name.
+    Nothing,
+    /// Events that its heads name.
+    Events,
+    /// Events that were not taken, because the peer introduced too many origins.
+    Withheld,
+}
+
 /// When a peer's log was last read from its start because of a mismatch.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CheckpointMismatch {
@@ -21,14 +32,15 @@ pub struct CheckpointMismatch {
 }
 
 impl CheckpointMismatch {
-    /// Called when a pull reached the end of the log; `is_missing` says whether the peer's heads name
-    /// missing events. Returns whether to read the log from its start.
-    pub fn after_pull(&mut self, is_missing: bool, now: MonotonicTime) -> bool {
-        if !is_missing {
+    /// Called when a pull reached the end of the log. Returns whether to read the log from its start.
+    pub fn after_pull(&mut self, lacking: Lacking, now: MonotonicTime) -> bool {
+        // What was withheld a moment ago would be again.
+        let waits = lacking == Lacking::Withheld && self.readings.count() == 0;
+        if lacking == Lacking::Nothing {
             self.readings.clear();
             return false;
         }
-        self.readings.record(now, &PAUSE, 0)
+        self.readings.record(now, &PAUSE, 0) && !waits
     }
 }
 
@@ -40,9 +52,14 @@ mod tests {
     fn reads_without_effect_become_rarer() {
         let mut mismatch = CheckpointMismatch::default();
         let minutes = |n: u64| MonotonicTime(Duration::from_secs(60 * n));
-        let times: Vec<u64> = (0..200).filter(|n| mismatch.after_pull(true, minutes(*n))).collect();
-        assert_eq!(times, [0, 10, 30, 70, 150]);
-        assert!(!mismatch.after_pull(false, minutes(200)));
-        assert!(mismatch.after_pull(true, minutes(200)));
+        let times = |mismatch: &mut CheckpointMismatch, lacking| -> Vec<u64> {
+            (0..200).filter(|n| mismatch.after_pull(lacking, minutes(*n))).collect()
+        };
+        assert_eq!(times(&mut mismatch, Lacking::Events), [0, 10, 30, 70, 150]);
+        assert!(!mismatch.after_pull(Lacking::Nothing, minutes(200)));
+        assert!(mismatch.after_pull(Lacking::Events, minutes(200)));
+        // Nothing changes so soon about what was withheld.
+        let mut mismatch = CheckpointMismatch::default();
+        assert_eq!(times(&mut mismatch, Lacking::Withheld), [10, 30, 70, 150]);
     }
 }

@@ -11,7 +11,7 @@ mod replica;
 mod rollback;
 mod serve;
 
-pub use mismatch::CheckpointMismatch;
+pub use mismatch::{CheckpointMismatch, Lacking};
 pub use notify::{notification, removal_notice};
 pub use pull::{PageHeader, Pull, Step, request, split};
 pub use receive::{Received, receive};

@@ -10,6 +10,7 @@ use thrum_api::peer::{PullPage, PullParams};
 use thrum_api::{DaemonId, Epoch, Head, LogPosition, Sequence, SequencedEvent};
 
 use super::ReplicaLog;
+use super::mismatch::Lacking;
 use super::replica::add;
 use crate::log::{Applied, Batch, Checkpoint};
 use crate::sync::hub::{Failure, PullResult};
@@ -265,24 +266,26 @@ impl<P> Pull<P> {
 
     /// The result, after the peer's heads were compared with our log. If events are still missing after a
     /// pull to the end, the checkpoint may match by chance
-    /// ([`CheckpointMismatch`](super::CheckpointMismatch)), or they were of too many new origins. `mismatch` gets whether that is so, and decides
+    /// ([`CheckpointMismatch`](super::CheckpointMismatch)), or they were of too many new origins. `mismatch` gets what is so, and decides
     /// whether the log is read from its start.
     pub async fn finish(
         self,
         log: &impl ReplicaLog,
         result: PullResult,
-        mismatch: impl FnOnce(bool) -> bool,
+        mismatch: impl FnOnce(Lacking) -> bool,
     ) -> PullResult {
         let is_withheld = self.from.is_withheld || self.total.withheld > 0;
         if let PullResult::Done { .. } = result
             && self.from.position != LogPosition::START
-            && let Some(is_missing) = match self.heads {
-                _ if is_withheld => Some(true),
+            && let Some(lacking) = match self.heads {
+                _ if is_withheld => Some(Lacking::Withheld),
                 // If the log fails, the next pull compares.
-                Some(heads) => log.missing(heads).await.ok().map(|missing| missing.needs_pull),
+                Some(heads) => log.missing(heads).await.ok().map(|missing| {
+                    if missing.needs_pull { Lacking::Events } else { Lacking::Nothing }
+                }),
                 None => None,
             }
-            && mismatch(is_missing)
+            && mismatch(lacking)
         {
             let peer = self.peer;
             tracing::warn!(

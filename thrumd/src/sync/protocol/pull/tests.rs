@@ -1,7 +1,7 @@
 use thrum_api::{Epoch, LogPosition, Sequence};
 use ulid::Ulid;
 
-use super::{PageHeader, Pull, Step};
+use super::{Lacking, PageHeader, Pull, Step};
 use crate::log::{Applied, Checkpoint, Log};
 use crate::sync::hub::tests::harness::{peer, position};
 use crate::sync::hub::{Failure, FailureKind, PullResult};
@@ -91,7 +91,7 @@ async fn a_log_of_which_events_were_withheld_is_read_again() {
         let mut from = Checkpoint::default();
         (from.position, from.is_withheld) = (position, is_withheld);
         let (pull, _) = Pull::<()>::begin(peer(1), from);
-        pull.finish(&log, done.clone(), |is_missing| is_missing).await
+        pull.finish(&log, done.clone(), |lacking| lacking == Lacking::Withheld).await
     };
     assert_eq!(end(position(3), true).await, PullResult::OtherLog);
     assert_eq!(end(position(3), false).await, done);
