@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use thrum_api::{DaemonId, EventHeader, Hlc, Sequence};
 
 use super::column::{self, Id, int, uint};
-use super::introductions::{self, Introductions};
+use super::introductions::{self, Introduced, Introductions};
 use super::lookup::was_damaged;
 use super::quarantine::QuarantineEntry;
 use super::transaction::{Stored, WriteTransaction};
@@ -35,8 +35,12 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
             }
         };
         let origin = header.origin();
+        // Behind events that were not taken, only the first event of an origin introduces it: the ones before this may
+        // be among those, and an origin with a gap has no head.
+        let is_behind = batch.from.is_withheld || applied.withheld > 0;
+        let has_start = header.origin_sequence.0 == 1 || !is_behind;
         if write.state.known_origin(write.conn, origin)?.is_none()
-            && !introductions.admits([batch.peer, write.state.meta.daemon].contains(&origin.daemon))
+            && !(has_start && introductions.admits(introduced(write, batch.peer, origin.daemon)))
         {
             applied.withheld += 1;
             continue;
@@ -66,6 +70,16 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
     }
     introductions.save(write.conn, batch.peer)?;
     Ok(applied)
+}
+
+fn introduced(write: &WriteTransaction<'_>, peer: DaemonId, of: DaemonId) -> Introduced {
+    if of == peer {
+        Introduced::ByItself
+    } else if of == write.state.meta.daemon {
+        Introduced::Ours
+    } else {
+        Introduced::Relayed
+    }
 }
 
 /// Whether the event is of our present origin but was never written here: our log was rolled back. One

@@ -8,10 +8,25 @@ use super::column::{self, int, uint};
 
 /// New origins from a peer at once. The log of an honest one may hold years of machines that were used once.
 pub(super) const AT_ONCE: u64 = 10_000;
-/// The last of these are for epochs of the peer itself and of this daemon, however many others it relays.
-pub(super) const RESERVED: u64 = 100;
+/// Beyond these, what only epochs of this daemon may use, and beyond that, what only epochs of the peer itself may:
+/// neither can be used up by others that it relays.
+pub(super) const RESERVED: u64 = 1_000;
+/// What an epoch of this daemon counts. It may be invented, and we relay it as our own. So few are taken that they
+/// don't use up what other daemons reserve for our epochs.
+pub(super) const OWN_EPOCH_COST: u64 = 100;
 /// One more can come after each of these intervals: a thousand an hour.
 const INTERVAL_MILLIS: u64 = 3600;
+
+/// Whose origin a peer introduces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Introduced {
+    /// An epoch of the peer.
+    ByItself,
+    /// An epoch of this daemon.
+    Ours,
+    /// An epoch of another daemon.
+    Relayed,
+}
 
 /// What a peer introduced lately, during one batch.
 pub(super) struct Introductions {
@@ -53,10 +68,16 @@ impl Introductions {
     }
 
     /// Whether a new origin is taken; counts it.
-    pub(super) fn admits(&mut self, is_of_peer_or_ours: bool) -> bool {
-        let max = if is_of_peer_or_ours { AT_ONCE } else { AT_ONCE - RESERVED };
-        let admitted = self.recent < max;
-        self.recent += u64::from(admitted);
+    pub(super) fn admits(&mut self, introduced: Introduced) -> bool {
+        let (cost, max) = match introduced {
+            Introduced::Relayed => (1, AT_ONCE),
+            Introduced::Ours => (OWN_EPOCH_COST, AT_ONCE + RESERVED),
+            Introduced::ByItself => (1, AT_ONCE + 2 * RESERVED),
+        };
+        let admitted = self.recent + cost <= max;
+        if admitted {
+            self.recent += cost;
+        }
         self.changed |= admitted;
         admitted
     }
@@ -66,7 +87,7 @@ impl Introductions {
         if self.withheld.is_none() {
             tracing::warn!(
                 about = %peer,
-                "{peer} brings events of more than {AT_ONCE} new machines; those of further ones wait there"
+                "{peer} brings events of too many new machines at once; those of further ones wait there"
             );
             self.withheld = Some(self.now);
             self.changed = true;

@@ -90,7 +90,8 @@ pub struct Checkpoint {
     pub position: LogPosition,
     /// When something last came from that peer.
     pub last_sync: Option<Timestamp>,
-    /// Events before the position were not taken, because the peer introduced too many origins.
+    /// Events before the position were not taken, because the peer introduced too many origins. In a batch: events
+    /// before those of the batch.
     pub is_withheld: bool,
     /// How many damaged rows had been found when the checkpoint was read. Each further one resets all
     /// checkpoints.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use thrum_api::Timestamp;
 
 use super::super::apply::forget_former_peer;
-use super::super::introductions::{AT_ONCE, RESERVED};
+use super::super::introductions::{AT_ONCE, OWN_EPOCH_COST, RESERVED};
 use super::*;
 
 const HOUR: i64 = 3_600_000;
@@ -51,7 +51,7 @@ fn a_peer_introduces_only_so_many_origins_and_the_rest_is_taken_later() {
     let daemon = ids::daemon();
     let mut store = LogStore::open_in_memory(daemon, clock.clone()).unwrap();
     let (peer, other) = (ids::daemon(), ids::daemon());
-    let most = (AT_ONCE - RESERVED) as usize;
+    let most = AT_ONCE as usize;
     let mut flood = invented(AT_ONCE + 1000);
     assert_eq!(bring(&mut store, peer, &flood), (most, flood.len() - most));
     assert!(store.checkpoint(peer).unwrap().is_withheld);
@@ -73,7 +73,8 @@ fn a_peer_introduces_only_so_many_origins_and_the_rest_is_taken_later() {
     assert_eq!(bring(&mut store, peer, &flood).0, 0);
     clock.0.store(-23 * HOUR, Ordering::Relaxed);
     let (taken, left) = bring(&mut store, peer, &flood);
-    assert!((990..=1000).contains(&taken), "{taken}");
+    // One less for the peer's own, and a hundred for ours.
+    assert!((890..=899).contains(&taken), "{taken}");
     assert_eq!(left, flood.len() - taken);
     clock.0.store(24 * HOUR, Ordering::Relaxed);
     assert_eq!(bring(&mut store, peer, &flood), (left, 0));
@@ -91,10 +92,61 @@ fn a_peer_with_a_new_id_has_introduced_what_it_did_before() {
     let half = AT_ONCE / 2;
     assert_eq!(bring(&mut store, old, &invented(half)), (half as usize, 0));
     // It began with the new id already.
-    assert_eq!(bring(&mut store, new, &invented(half - RESERVED)).1, 0);
+    assert_eq!(bring(&mut store, new, &invented(half)).1, 0);
     store.transaction(|write| forget_former_peer(write, old, new)).unwrap();
     assert_eq!(bring(&mut store, new, &invented(10)), (0, 10));
     assert_eq!(store.checkpoint(old).unwrap(), Checkpoint::default());
+}
+
+/// The first events of so many invented epochs of a daemon.
+fn epochs_of(daemon: DaemonId, count: u64) -> Vec<String> {
+    (0..count).map(|_| foreign(Origin { daemon, epoch: ids::epoch() }, 1)).collect()
+}
+
+#[test]
+fn a_hostile_peer_does_not_use_up_what_its_peers_may_introduce_of_themselves() {
+    let clock = Clock::default();
+    let (victim, hostile) = (ids::daemon(), ids::daemon());
+    let open = |daemon| LogStore::open_in_memory(daemon, clock.clone()).unwrap();
+    let (mut at_victim, mut at_third) = (open(victim), open(ids::daemon()));
+    // It sends the victim invented epochs of the victim, which relays those that it took as its own.
+    let forged = epochs_of(victim, 200);
+    let (taken, withheld) = bring(&mut at_victim, hostile, &forged);
+    assert_eq!(withheld, forged.len() - taken);
+    assert!(taken > 50, "a daemon that lost its log gets its epochs back");
+    assert_eq!(bring(&mut at_third, victim, &forged[..taken]), (taken, 0));
+    // And of so many other machines that the victim can't introduce more of these.
+    assert_eq!(bring(&mut at_third, victim, &invented(AT_ONCE)).0, AT_ONCE as usize - taken);
+    // Hour for hour, the victim's own are taken all the same.
+    for hour in 1..20 {
+        clock.0.store(hour * HOUR, Ordering::Relaxed);
+        let (taken, _) = bring(&mut at_victim, hostile, &epochs_of(victim, 20));
+        assert!(taken as u64 * OWN_EPOCH_COST <= 1000, "{taken}");
+        assert!(bring(&mut at_third, victim, &invented(1100)).1 > 0);
+        assert_eq!(bring(&mut at_third, victim, &epochs_of(victim, 100)), (100, 0), "{hour}");
+    }
+    // Nor do invented epochs of a third machine that the victim relays to it use up the victim's.
+    let daemon = ids::daemon();
+    let mut third = open(daemon);
+    assert!(bring(&mut third, victim, &epochs_of(daemon, 200)).1 > 0);
+    assert_eq!(bring(&mut third, victim, &epochs_of(victim, RESERVED)).1, 0);
+}
+
+#[test]
+fn behind_withheld_events_an_origin_begins_with_its_first() {
+    let clock = Clock::default();
+    let mut store = LogStore::open_in_memory(ids::daemon(), clock.clone()).unwrap();
+    let (peer, origin) = (ids::daemon(), new_origin());
+    bring(&mut store, peer, &invented(AT_ONCE));
+    assert_eq!(bring(&mut store, peer, &[foreign(origin, 1)]), (0, 1));
+    // There is room for it now, but not in front of its first event.
+    clock.0.store(HOUR, Ordering::Relaxed);
+    assert_eq!(bring(&mut store, peer, &[foreign(origin, 2)]), (0, 1));
+    let both = [foreign(origin, 1), foreign(origin, 2)];
+    assert_eq!(bring(&mut store, peer, &both), (2, 0));
+    // A log whose first event of an origin was lost is taken, too: nothing before it was withheld.
+    let peer = ids::daemon();
+    assert_eq!(bring(&mut store, peer, &[foreign(new_origin(), 2)]), (1, 0));
 }
 
 #[tokio::test]

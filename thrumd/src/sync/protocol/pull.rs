@@ -180,10 +180,14 @@ impl<P> Pull<P> {
 
     /// The batch for the page to apply, without its events.
     pub fn batch(&self, checkpoint: LogPosition) -> Batch {
+        let mut from = self.from;
+        // Nothing is before the start.
+        from.is_withheld =
+            self.total.withheld > 0 || (from.is_withheld && from.position != LogPosition::START);
         Batch {
             peer: self.peer,
             epoch: self.epoch,
-            from: self.from,
+            from,
             events: Vec::new(),
             checkpoint: Some(checkpoint),
             is_whole: self.from.position == LogPosition::START

@@ -82,6 +82,25 @@ fn the_last_page_of_a_log_that_was_read_from_its_start_makes_it_whole() {
     assert!(!whole(0, 1) && !whole(3, 0));
 }
 
+#[test]
+fn what_follows_withheld_events_is_known() {
+    let is_behind = |position, is_withheld, withheld| {
+        let mut from = Checkpoint::default();
+        (from.position, from.is_withheld) = (position, is_withheld);
+        let (mut pull, _) = Pull::begin(peer(1), from);
+        let at = position.sequence.0;
+        pull.page(page(&[at + 1], at + 1, at + 2), "a");
+        pull.page(page(&[at + 2], at + 2, at + 2), "b");
+        pull.applied(Ok(Applied { withheld, ..Applied::default() }), OURS);
+        pull.batch(LogPosition { sequence: Sequence(at + 2), event_id: None }).from.is_withheld
+    };
+    assert!(!is_behind(position(3), false, 0));
+    assert!(is_behind(position(3), true, 0));
+    assert!(is_behind(LogPosition::START, false, 1));
+    // What was withheld when the log was read before comes again.
+    assert!(!is_behind(LogPosition::START, true, 0));
+}
+
 #[tokio::test]
 async fn a_log_of_which_events_were_withheld_is_read_again() {
     let dir = tempfile::TempDir::new().unwrap();
