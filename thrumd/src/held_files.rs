@@ -5,20 +5,23 @@
 //! with its path before it acknowledges anything.
 
 mod change;
+mod file;
+mod stamp;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, Metadata};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use thrum_api::Timestamp;
 
 pub use change::{ChangedFile, FileChange};
+use file::{Held, HeldFile};
+use stamp::FileId;
+pub use stamp::Stamp;
 
 /// The files of one directory that this process has open or has read. Clones share them.
 #[derive(Debug, Clone)]
@@ -36,104 +39,52 @@ struct State {
     found: Option<(Timestamp, ChangedFile)>,
 }
 
-/// A file, as this process knows it.
-#[derive(Debug)]
-struct HeldFile {
-    path: PathBuf,
-    /// None if there was no file.
-    stamp: Option<Stamp>,
-    kind: Kind,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
-    /// Open; others may write to it.
-    Open,
-    /// Open, and this process is its only writer.
-    Database,
-    /// Its contents were read, or written, by this process. None if there was no file.
-    Read(Option<Vec<u8>>),
-}
-
-/// Which file it is, and when it was last written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    written: (i64, i64),
-}
-
-impl Stamp {
-    fn of(file: &Metadata) -> Self {
-        Self {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            written: (file.mtime(), file.mtime_nsec()),
-        }
-    }
-
-    /// That of the file at this path; None if there is none.
-    ///
-    /// # Errors
-    /// When the path can't be looked at.
-    pub fn at(path: &Path) -> io::Result<Option<Self>> {
-        match fs::symlink_metadata(path) {
-            Ok(file) => Ok(Some(Self::of(&file))),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn is_same_file(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
-}
-
 impl HeldFiles {
     /// None yet, of this directory.
     pub fn new(directory: &Path) -> Self {
         Self { directory: directory.into(), state: Arc::default() }
     }
 
-    /// Holds files that are open, by what their paths name now.
+    /// Holds files that another part has just opened, by what their paths name now.
     ///
     /// # Errors
     /// When a path can't be looked at.
-    pub fn hold_open(&self, paths: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
-        paths.into_iter().try_for_each(|path| self.hold(path, Kind::Open))
+    pub fn hold_paths(&self, paths: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
+        paths.into_iter().try_for_each(|path| {
+            let held = Held::Open(FileId::at(&path)?);
+            self.hold(path, held);
+            Ok(())
+        })
     }
 
-    /// Holds an open database that only this process writes, between [`Self::begin_write`] and
-    /// [`Self::end_write`].
+    /// Holds an open file. By its descriptor: its path may name another one by now.
     ///
     /// # Errors
-    /// When the path can't be looked at.
-    pub fn hold_database(&self, path: PathBuf) -> io::Result<()> {
-        self.hold(path, Kind::Database)
-    }
-
-    /// Holds a file by its contents.
-    ///
-    /// # Errors
-    /// When it can't be read.
-    pub fn hold_contents(&self, path: PathBuf) -> io::Result<()> {
-        let contents = read(&path)?;
-        self.hold(path, Kind::Read(contents))
-    }
-
-    fn hold(&self, path: PathBuf, kind: Kind) -> io::Result<()> {
-        let stamp = Stamp::at(&path)?;
-        self.state.lock().set(HeldFile { path, stamp, kind });
+    /// When the file can't be looked at.
+    pub fn hold_open(&self, path: PathBuf, file: &File) -> io::Result<()> {
+        let held = Held::Open(Some(Stamp::of(&file.metadata()?).id));
+        self.hold(path, held);
         Ok(())
+    }
+
+    /// Holds a database that only this process writes, in [`Self::writing`]. By a descriptor, as
+    /// [`Self::hold_open`].
+    ///
+    /// # Errors
+    /// When the file can't be looked at.
+    pub fn hold_database(&self, path: PathBuf, file: &File) -> io::Result<()> {
+        let held = Held::Database(Stamp::of(&file.metadata()?));
+        self.hold(path, held);
+        Ok(())
+    }
+
+    /// Holds a file by the contents that were read; None if there was no file.
+    pub fn hold_contents(&self, path: PathBuf, contents: Option<Vec<u8>>) {
+        self.hold(path, Held::Read { contents, stamp: None });
+    }
+
+    fn hold(&self, path: PathBuf, held: Held) {
+        self.state.lock().set(HeldFile { path, held });
     }
 
     /// Replaces a file by what `replace` does, which leaves these contents there.
@@ -149,8 +100,8 @@ impl HeldFiles {
         // Nobody compares meanwhile.
         let mut state = self.state.lock();
         replace()?;
-        let kind = Kind::Read(Some(contents.to_vec()));
-        state.set(HeldFile { path: path.to_owned(), stamp: Stamp::at(path)?, kind });
+        let held = Held::Read { contents: Some(contents.to_vec()), stamp: None };
+        state.set(HeldFile { path: path.to_owned(), held });
         Ok(())
     }
 
@@ -167,31 +118,38 @@ impl HeldFiles {
         self.state.lock().check(&self.directory)
     }
 
+    /// As [`Self::check`], if something was found last time: whether it is mended.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_again(&self) -> Result<(), ChangedFile> {
+        let mut state = self.state.lock();
+        if state.found.is_none() { Ok(()) } else { state.check(&self.directory) }
+    }
+
     /// Checks that this path names the file that is held. Logs nothing.
     ///
     /// # Errors
     /// When it doesn't.
     pub fn check_file(&self, path: &Path) -> Result<(), ChangedFile> {
-        let mut state = self.state.lock();
-        let file = state.files.iter_mut().find(|file| file.path == path);
-        match file.and_then(|file| file.change(false)) {
+        match self.change_of(path) {
             Some(change) => Err(ChangedFile::new(path.to_owned(), change)),
             None => Ok(()),
         }
     }
 
-    /// Whether a path names another file than the one that is held. Logs nothing.
-    pub fn differ(&self) -> bool {
-        self.state.lock().files.iter_mut().any(|file| file.change(false).is_some())
+    /// What happened to the file that is held at this path. Logs nothing.
+    pub fn change_of(&self, path: &Path) -> Option<FileChange> {
+        let mut state = self.state.lock();
+        let writing = state.writing;
+        state.files.iter_mut().find(|file| file.path == path)?.change(writing)
     }
 
-    /// Whether this path, of a file that is held open, names another file or none.
-    pub fn is_lost(&self, path: &Path) -> bool {
-        let state = self.state.lock();
-        let held = state.files.iter().find(|file| file.path == path).and_then(|file| file.stamp);
-        held.is_some_and(|held| {
-            Stamp::at(path).is_ok_and(|now| now.is_none_or(|now| !now.is_same_file(&held)))
-        })
+    /// Whether a path names another file than the one that is held. Logs nothing.
+    pub fn differ(&self) -> bool {
+        let mut state = self.state.lock();
+        let writing = state.writing;
+        state.files.iter_mut().any(|file| file.change(writing).is_some())
     }
 
     /// As [`Self::check`], and since when it is so.
@@ -201,33 +159,21 @@ impl HeldFiles {
         state.found.clone()
     }
 
-    /// As [`Self::check`], before this process writes to its database.
+    /// Has this process write to its database. Only `write` may do that.
     ///
     /// # Errors
-    /// The first file that is not the one that is held: nothing must be written.
-    pub fn begin_write(&self) -> Result<(), ChangedFile> {
+    /// The first file that is not the one that is held. Nothing was written then.
+    pub fn writing<T>(&self, write: impl FnOnce() -> T) -> Result<T, ChangedFile> {
         let mut state = self.state.lock();
         state.check(&self.directory)?;
         state.writing = true;
-        Ok(())
-    }
-
-    /// As [`Self::check`], after this process wrote to its database.
-    ///
-    /// # Errors
-    /// The first file that is not the one that is held: what was written can't be acknowledged.
-    pub fn end_write(&self) -> Result<(), ChangedFile> {
+        // Others may check meanwhile.
+        drop(state);
+        let done = write();
         let mut state = self.state.lock();
-        let checked = state.check(&self.directory);
-        for file in state.files.iter_mut().filter(|file| file.kind == Kind::Database) {
-            if let (Ok(Some(now)), Some(held)) = (Stamp::at(&file.path), file.stamp)
-                && now.is_same_file(&held)
-            {
-                file.stamp = Some(now);
-            }
-        }
+        state.files.iter_mut().for_each(HeldFile::written);
         state.writing = false;
-        checked
+        Ok(done)
     }
 
     /// Holds nothing more: the daemon ends.
@@ -235,17 +181,19 @@ impl HeldFiles {
         *self.state.lock() = State::default();
     }
 
-    /// The contents of files that were read and are gone, for their last chance to be written again.
-    pub fn removed_contents(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let is_gone = |path: &Path| matches!(Stamp::at(path), Ok(None));
-        let state = self.state.lock();
-        let contents = |file: &HeldFile| match &file.kind {
-            Kind::Read(Some(bytes)) if is_gone(&file.path) => {
-                Some((file.path.clone(), bytes.clone()))
+    /// What was read from files, or written to them, and is not in them now: removed ones, and those with other
+    /// contents.
+    pub fn lost_contents(&self) -> Vec<(PathBuf, FileChange, Vec<u8>)> {
+        let lost = |file: &mut HeldFile| {
+            let change = file.change(false)?;
+            match &file.held {
+                Held::Read { contents: Some(bytes), .. } => {
+                    Some((file.path.clone(), change, bytes.clone()))
+                }
+                _ => None,
             }
-            _ => None,
         };
-        state.files.iter().filter_map(contents).collect()
+        self.state.lock().files.iter_mut().filter_map(lost).collect()
     }
 }
 
@@ -289,40 +237,5 @@ impl State {
                 Err(changed)
             }
         }
-    }
-}
-
-impl HeldFile {
-    fn change(&mut self, writing: bool) -> Option<FileChange> {
-        let now = match (Stamp::at(&self.path), self.stamp) {
-            (Err(_), _) => return Some(FileChange::Hidden),
-            (Ok(None), None) => return None,
-            (Ok(None), Some(_)) => return Some(FileChange::Removed),
-            (Ok(Some(now)), _) => now,
-        };
-        if self.stamp == Some(now) {
-            return None;
-        }
-        let is_same_file = self.stamp.is_some_and(|held| held.is_same_file(&now));
-        match &self.kind {
-            Kind::Open if is_same_file => None,
-            Kind::Database if is_same_file && writing => None,
-            Kind::Database if is_same_file => Some(FileChange::Overwritten),
-            Kind::Open | Kind::Database => Some(FileChange::Replaced),
-            // An editor or a backup tool may write the same again.
-            Kind::Read(contents) if read(&self.path).is_ok_and(|now| now == *contents) => {
-                self.stamp = Some(now);
-                None
-            }
-            Kind::Read(_) => Some(FileChange::Replaced),
-        }
-    }
-}
-
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }

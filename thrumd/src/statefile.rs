@@ -4,8 +4,9 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -88,24 +89,24 @@ impl StateFileError {
 pub struct StateFile {
     path: PathBuf,
     held: OnceLock<HeldFiles>,
+    /// What was read or written last, until it is held. None if there was no file.
+    contents: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl StateFile {
     /// The file of this name. Touches nothing.
     pub fn new(dir: &Path, name: &str) -> Self {
-        Self { path: dir.join(name), held: OnceLock::new() }
+        Self { path: dir.join(name), held: OnceLock::new(), contents: Arc::default() }
     }
 
     /// Holds it from now on: it is overwritten only while it is what was read or written last.
     ///
     /// # Errors
-    /// When it can't be read.
+    /// When it is something else already.
     pub fn hold(&self, files: &HeldFiles) -> Result<(), StateFileError> {
-        files
-            .hold_contents(self.path.clone())
-            .map_err(|cause| StateFileError::Read { path: self.path.clone(), cause })?;
+        files.hold_contents(self.path.clone(), self.contents.lock().take());
         self.held.get_or_init(|| files.clone());
-        Ok(())
+        files.check_file(&self.path).map_err(StateFileError::Changed)
     }
 
     /// Where it is.
@@ -134,9 +135,10 @@ impl StateFile {
         }
         let mut bytes = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|cause| StateFileError::Damaged { path: self.path.clone(), cause })
+        let contents = serde_json::from_slice(&bytes)
+            .map_err(|cause| StateFileError::Damaged { path: self.path.clone(), cause })?;
+        *self.contents.lock() = Some(bytes);
+        Ok(Some(contents))
     }
 
     /// Replaces its contents with JSON. When this returns, the new contents survive a power cut; when
@@ -193,6 +195,9 @@ impl StateFile {
                 tracing::debug!(path = %temporary.display(), %cause, "temporary file stays");
             }
             return Err(error);
+        }
+        if self.held.get().is_none() {
+            *self.contents.lock() = Some(contents.to_vec());
         }
         self.sync_directory()
     }

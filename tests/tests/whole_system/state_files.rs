@@ -100,19 +100,105 @@ fn the_whole_directory_is_noticed_when_it_goes_and_when_it_is_back() {
     is_healed(&Client::new(&daemon));
 }
 
+/// The files of the state directory whose names begin and end like that.
+fn named(daemon: &Daemon, begin: &str, end: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(daemon.state()).unwrap().map(|entry| entry.unwrap());
+    let is_one = |name: &str| name.starts_with(begin) && name.ends_with(end);
+    entries
+        .filter(|entry| is_one(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Writes into the same file, as `cp` does.
+fn write_over(daemon: &Daemon, copy: &Path) {
+    let bytes = fs::read(copy.join("log.db")).unwrap();
+    fs::write(daemon.state().join("log.db"), bytes).unwrap();
+}
+
 #[test]
-fn a_copy_written_over_the_database_is_noticed() {
+fn a_copy_written_over_the_database_is_noticed_and_loses_nothing() {
     let mut daemon = Daemon::start("laptop");
     daemon.append(["in the copy"]);
     daemon.stop();
     let copy = daemon.backup();
     daemon.start_again();
-    let acknowledged = daemon.append(["after the copy"]);
-    assert_eq!(acknowledged.len(), 1);
-    // As `cp` does: into the same file.
-    let bytes = fs::read(copy.path().join("log.db")).unwrap();
-    fs::write(daemon.state().join("log.db"), bytes).unwrap();
+    daemon.append(["after the copy"]);
+    write_over(&daemon, copy.path());
     is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
+    daemon.stop();
+    daemon.start_again();
+    // The rest is in the WAL, which is whole with this copy.
+    assert_eq!(daemon.texts(), ["in the copy", "after the copy"]);
+    let replaced = named(&daemon, "log.db.replaced-", "");
+    assert_eq!(fs::read(&replaced[0]).unwrap(), fs::read(copy.path().join("log.db")).unwrap());
+    is_healed(&Client::new(&daemon));
+}
+
+#[test]
+fn a_checkpoint_of_another_program_is_noticed_and_loses_nothing() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.append(["before"]);
+    let other = rusqlite::Connection::open(daemon.state().join("log.db")).unwrap();
+    other.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).unwrap();
+    drop(other);
+    is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
+    daemon.stop();
+    daemon.start_again();
+    assert_eq!(daemon.texts(), ["before"]);
+    assert_eq!(named(&daemon, "log.db.replaced-", "").len(), 1);
+    assert_eq!(named(&daemon, "log.db.held-", "").len(), 0);
+    is_healed(&Client::new(&daemon));
+}
+
+#[test]
+fn an_old_copy_written_over_the_database_is_used_and_what_was_held_is_kept() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.append(["in the copy"]);
+    daemon.stop();
+    let copy = daemon.backup();
+    daemon.start_again();
+    daemon.append((0..500).map(|n| format!("{n} {}", "x".repeat(1000))));
+    // They go into the database.
+    daemon.stop();
+    daemon.start_again();
+    daemon.append(["in the WAL"]);
+    write_over(&daemon, copy.path());
+    is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
+    daemon.stop();
+    // It is not mixed with the WAL of the other one.
+    let now = fs::read(daemon.state().join("log.db")).unwrap();
+    assert!(
+        now == fs::read(copy.path().join("log.db")).unwrap(),
+        "it is what the person put there"
+    );
+    let wal = named(&daemon, "log.db.held-", "-wal");
+    let wal = fs::read(&wal[0]).unwrap();
+    assert!(String::from_utf8_lossy(&wal).contains("in the WAL"));
+    daemon.start_again();
+    assert_eq!(daemon.texts(), ["in the copy"]);
+    assert_eq!(named(&daemon, "log.db.held-", "").len(), 2);
+    is_healed(&Client::new(&daemon));
+}
+
+#[test]
+fn a_malformed_log_whose_file_was_removed_is_kept_aside() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.append((0..500).map(|n| format!("{n} {}", "x".repeat(1000))));
+    daemon.stop();
+    daemon.start_again();
+    let path = daemon.state().join("log.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 4096 / 2 * 4096;
+    bytes[middle..middle + 4096].fill(0x5a);
+    fs::write(&path, bytes).unwrap();
+    fs::remove_file(&path).unwrap();
+    is_refused(&daemon, &Client::new(&daemon), "was removed");
+    daemon.stop();
+    assert!(!path.exists(), "it would keep thrumd from starting");
+    assert_eq!(named(&daemon, "log.db.held-", "").len(), 1);
+    daemon.start_again();
+    is_healed(&Client::new(&daemon));
 }
 
 #[test]
@@ -135,9 +221,7 @@ fn nothing_is_acknowledged_that_a_restart_would_lose() {
     daemon.start_again();
     assert_eq!(daemon.texts(), ["in the backup"]);
     // What was acknowledged after the backup was made is kept beside it.
-    let names = fs::read_dir(daemon.state()).unwrap().map(|entry| entry.unwrap().file_name());
-    let held = names.filter(|name| name.to_string_lossy().starts_with("log.db.held-")).count();
-    assert_eq!(held, 1);
+    assert_eq!(named(&daemon, "log.db.held-", "").len(), 1);
     is_healed(&Client::new(&daemon));
 }
 
@@ -187,6 +271,31 @@ fn removed_identity_and_peers_are_written_again_at_the_stop() {
     assert_eq!(daemon.id(), id);
     daemon.append(["still paired"]);
     assert_eq!(converge(LONG, &[&daemon, &server]), 1);
+}
+
+#[test]
+fn overwritten_identity_and_peers_are_kept_at_the_stop() {
+    let (mut daemon, _server) = paired_daemons();
+    let id = daemon.id();
+    let files = [("identity.json", ""), ("peers.json", "{}")];
+    let held = files.map(|(name, now)| {
+        let path = daemon.state().join(name);
+        let held = fs::read(&path).unwrap();
+        fs::write(&path, now).unwrap();
+        held
+    });
+    is_refused(&daemon, &Client::new(&daemon), "identity.json was replaced");
+    assert!(send(&Client::new(&daemon)).stderr.contains("identity.json.held-"));
+    daemon.stop();
+    for ((name, now), held) in files.iter().zip(held) {
+        let path = daemon.state().join(name);
+        assert_eq!(fs::read_to_string(&path).unwrap(), *now, "{name}");
+        let kept = named(&daemon, &format!("{name}.held-"), "");
+        assert!(fs::read(&kept[0]).unwrap() == held, "{name}");
+        fs::rename(&kept[0], &path).unwrap();
+    }
+    daemon.start_again();
+    assert_eq!((daemon.id(), daemon.status().peers.len()), (id, 1));
 }
 
 #[test]

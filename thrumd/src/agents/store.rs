@@ -55,7 +55,7 @@ impl Store {
     /// Remembers which files the connection has open.
     fn hold(&self) -> Result<(), AgentsError> {
         let wrong = |source| AgentsError::File { path: self.path.clone(), source };
-        self.files.hold_open(schema::files(&self.path)).map_err(wrong)
+        self.files.hold_paths(schema::files(&self.path)).map_err(wrong)
     }
 
     /// How far the views are; None if they are empty.

@@ -12,6 +12,7 @@ use super::inspect::{BackupFile, Checked, uri};
 use super::{BackupError, NO_BACKUP, RESTORING, SUFFIXES, failed, remove, with_suffix};
 use crate::agents;
 use crate::clock;
+use crate::held_files::HeldFiles;
 use crate::log::{self, Lock, LogStore};
 use crate::peer::{Identity, Registry};
 use crate::report::Chain;
@@ -141,7 +142,8 @@ fn stage(backup: &Checked, staged: &Path) -> Result<(), BackupError> {
     let conn = Connection::open(staged).map_err(sqlite)?;
     conn.execute_batch(NO_BACKUP).map_err(sqlite)?;
     conn.close().map_err(|(_, error)| sqlite(error))?;
-    let mut store = LogStore::open_file(staged, backup.identity.daemon_id)?;
+    let id = backup.identity.daemon_id;
+    let mut store = LogStore::open_file(staged, id, &HeldFiles::new(staged))?;
     store.rolled_back()?;
     Ok(store.close()?)
 }

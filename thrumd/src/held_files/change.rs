@@ -1,7 +1,8 @@
 //! What happened to a file, and the way out.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What happened to a file that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +31,18 @@ impl ChangedFile {
         Self { path, change }
     }
 
+    /// Another file is at this path than the one that was read.
+    pub fn replaced(path: &Path) -> Self {
+        Self::new(path.to_owned(), FileChange::Replaced)
+    }
+
     /// Whether it is about a file with this name.
     fn is(&self, name: &str) -> bool {
-        self.path.file_name().is_some_and(|found| found == name)
+        self.name() == name
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
     }
 
     /// What a person can do.
@@ -48,12 +58,20 @@ impl ChangedFile {
             FileChange::Removed if small || database => {
                 "put it back, or run thrum daemon restart: thrumd writes it again when it stops".to_owned()
             }
-            FileChange::Replaced if small => {
-                "put the old one back, or run thrum daemon restart to use the new one".to_owned()
-            }
+            FileChange::Replaced if small => format!(
+                "put the old one back, or run thrum daemon restart to use the new one: the old one is then kept \
+                 beside it, as {}.held-...",
+                self.name()
+            ),
             FileChange::Replaced if database => {
                 "put the old one back, or run thrum daemon restart to use the new one: what thrumd holds is then \
                  kept beside it, as log.db.held-..."
+                    .to_owned()
+            }
+            FileChange::Overwritten if database => {
+                "run thrum daemon restart: if thrumd still has all events that it acknowledged, they stay the log, \
+                 and this file is kept beside it, as log.db.replaced-...; if not, this file is used, and what is \
+                 left is kept as log.db.held-..."
                     .to_owned()
             }
             FileChange::Hidden => format!("see whose it is: ls -ld {path}"),

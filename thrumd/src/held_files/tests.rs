@@ -9,9 +9,11 @@ fn held() -> (tempfile::TempDir, HeldFiles) {
         fs::write(dir.path().join(name), name).unwrap();
     }
     let files = HeldFiles::new(dir.path());
-    files.hold_open([dir.path().join("lock")]).unwrap();
-    files.hold_database(dir.path().join("log.db")).unwrap();
-    files.hold_contents(dir.path().join("peers.json")).unwrap();
+    let open = |name| (dir.path().join(name), fs::File::open(dir.path().join(name)).unwrap());
+    let ((lock, lock_file), (log, log_file)) = (open("lock"), open("log.db"));
+    files.hold_open(lock, &lock_file).unwrap();
+    files.hold_database(log, &log_file).unwrap();
+    files.hold_contents(dir.path().join("peers.json"), Some(b"peers.json".to_vec()));
     (dir, files)
 }
 
@@ -50,16 +52,42 @@ fn the_whole_directory_is_named_as_such() {
 fn only_this_process_writes_to_the_database() {
     let (dir, files) = held();
     let path = dir.path().join("log.db");
-    files.begin_write().unwrap();
-    fs::write(&path, "of this process").unwrap();
-    // Another thread looks meanwhile.
-    assert_eq!(files.check(), Ok(()));
-    files.end_write().unwrap();
+    let write = || {
+        fs::write(&path, "of this process").unwrap();
+        // Another thread looks meanwhile.
+        assert_eq!(files.check(), Ok(()));
+        assert!(!files.differ());
+    };
+    files.writing(write).unwrap();
     assert_eq!(files.check(), Ok(()));
     // `cp` writes into the same file.
     fs::write(&path, "of another program").unwrap();
     assert_eq!(change_of(&files), Some(("log.db".to_owned(), FileChange::Overwritten)));
-    assert!(files.begin_write().is_err());
+    let refused = files.writing(|| panic!("into the file of another program")).unwrap_err();
+    assert!(refused.next().contains("log.db.replaced-"), "{}", refused.next());
+}
+
+#[test]
+fn a_file_that_comes_between_its_opening_and_its_hold_is_another_one() {
+    let (dir, files) = held();
+    for name in ["lock", "log.db"] {
+        let (path, other) = (dir.path().join(name), dir.path().join("other"));
+        let open = fs::File::open(&path).unwrap();
+        fs::write(&other, name).unwrap();
+        fs::rename(&other, &path).unwrap();
+        match name {
+            "lock" => files.hold_open(path.clone(), &open).unwrap(),
+            _ => files.hold_database(path.clone(), &open).unwrap(),
+        }
+        assert_eq!(files.change_of(&path), Some(FileChange::Replaced), "{name}");
+    }
+    let path = dir.path().join("peers.json");
+    files.hold_contents(path.clone(), Some(b"what was parsed".to_vec()));
+    assert_eq!(files.change_of(&path), Some(FileChange::Replaced));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(files.change_of(&path), Some(FileChange::Removed));
+    files.hold_contents(path.clone(), None);
+    assert_eq!(files.change_of(&path), None);
 }
 
 #[test]
@@ -71,7 +99,9 @@ fn the_same_contents_in_another_file_are_no_change_and_own_writes_are_known() {
     assert_eq!(files.check(), Ok(()));
     files.replacing(&path, b"new", || fs::write(&path, "new")).unwrap();
     assert_eq!(files.check(), Ok(()));
-    assert_eq!(files.removed_contents(), []);
+    assert_eq!(files.lost_contents(), []);
     fs::remove_file(&path).unwrap();
-    assert_eq!(files.removed_contents(), [(path, b"new".to_vec())]);
+    assert_eq!(files.lost_contents(), [(path.clone(), FileChange::Removed, b"new".to_vec())]);
+    fs::write(&path, "").unwrap();
+    assert_eq!(files.lost_contents(), [(path, FileChange::Replaced, b"new".to_vec())]);
 }

@@ -60,7 +60,7 @@ impl Lock {
             tracing::warn!(path = %path.display(), %error, "can't write our pid to the lock file");
         }
         let files = HeldFiles::new(directory);
-        files.hold_open([path.clone()]).map_err(failed("look at"))?;
+        files.hold_open(path.clone(), &file).map_err(failed("look at"))?;
         Ok(Self { _file: file, files })
     }
 

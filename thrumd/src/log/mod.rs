@@ -38,8 +38,8 @@ mod writer;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -48,7 +48,7 @@ use thrum_api::local::{Appended, EventListParams, EventListResult, QuarantineLis
 use thrum_api::{DaemonId, Draft, Head, LogPosition};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use check::{check, malformed};
+pub(crate) use check::{check, holds_all, malformed};
 pub use environment::Environment;
 pub use error::LogError;
 pub(crate) use error::LogErrorKind;
@@ -79,6 +79,8 @@ struct Inner {
     daemon: DaemonId,
     path: PathBuf,
     files: HeldFiles,
+    /// That of the writer, which has it until the database is closed.
+    lock: Weak<Lock>,
     jobs: mpsc::Sender<Job>,
     head: watch::Receiver<LogHead>,
     readers: Arc<Readers>,
@@ -119,23 +121,26 @@ impl Log {
         if !is_there {
             closed::keep_orphaned_wal(&path)?;
         }
-        let store = LogStore::open_file(&path, daemon)?;
         let files = lock.files();
+        let store = LogStore::open_file(&path, daemon, &files)?;
         // Of an open database all three exist.
         let beside =
             ["-wal", "-shm"].map(|suffix| state_dir.join(format!("{}{suffix}", schema::DATABASE)));
-        files
-            .hold_database(path.clone())
-            .and_then(|()| files.hold_open(beside))
-            .map_err(|source| LogError::File { action: "look at", path: path.clone(), source })?;
+        files.hold_paths(beside).map_err(|source| LogError::File {
+            action: "look at",
+            path: path.clone(),
+            source,
+        })?;
         let (writer, head) = Writer::new(store, files.clone());
         let (jobs, queue) = mpsc::channel(writer::QUEUE);
+        let lock = Arc::new(lock);
+        let held = Arc::clone(&lock);
         let thread = std::thread::Builder::new()
             .name("thrum-log".to_owned())
             // The lock is released after the connection is closed.
             .spawn(move || {
                 let ended = writer.run(queue);
-                drop(lock);
+                drop(held);
                 ended
             })
             .map_err(|source| LogError::File {
@@ -148,6 +153,7 @@ impl Log {
             daemon,
             path,
             files,
+            lock: Arc::downgrade(&lock),
             jobs,
             head,
             readers,
@@ -167,6 +173,11 @@ impl Log {
     /// The files of the state directory that this daemon holds.
     pub fn files(&self) -> &HeldFiles {
         &self.inner.files
+    }
+
+    /// The lock of the state directory; None when the log is closed. It stays locked while this is kept.
+    pub fn lock(&self) -> Option<Arc<Lock>> {
+        self.inner.lock.upgrade()
     }
 
     /// The end of the log now.

@@ -41,7 +41,12 @@ impl Readers {
         let work = tokio::task::spawn_blocking(move || {
             let done = readers.in_transaction(read);
             drop(permit);
-            done.map_err(|failed| failed.into_error(action, &readers.path))
+            // What is malformed because another program wrote there needs another way out.
+            let failed = |failed: Failed| match readers.files.check() {
+                Err(changed) => LogError::FilesChanged(changed),
+                Ok(()) => failed.into_error(action, &readers.path),
+            };
+            done.map_err(failed)
         });
         work.await.map_err(|_| LogError::Died { thread: "reader" })?
     }

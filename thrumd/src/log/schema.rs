@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
 use super::error::LogError;
+use crate::held_files::HeldFiles;
 
 /// The database in the state directory.
 pub(crate) const DATABASE: &str = "log.db";
@@ -122,18 +123,20 @@ const FIRST: &str =
     ) STRICT;
     CREATE INDEX quarantine_by_size ON quarantine (size);";
 
-/// Opens the file for the writer; creates it if it doesn't exist.
+/// Opens the file for the writer and holds it; creates it if it doesn't exist.
 ///
 /// # Errors
 /// When the file can't be opened.
-pub(super) fn open_writer(path: &Path) -> Result<Connection, LogError> {
-    // Created here so that others can never read it; SQLite gives the WAL the same mode.
+pub(super) fn open_writer(path: &Path, files: &HeldFiles) -> Result<Connection, LogError> {
+    // Created here so that others can never read it; SQLite gives the WAL the same mode. Closed before SQLite
+    // opens it: a later close would release SQLite's locks.
     OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .open(path)
+        .and_then(|file| files.hold_database(path.to_owned(), &file))
         .map_err(|source| LogError::File { action: "open", path: path.into(), source })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(path, flags).map_err(|source| open_error(path, source))
@@ -152,14 +155,15 @@ pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), LogError
     if found > SCHEMA_VERSION {
         return Err(LogError::NewerSchema { path: path.into(), found, known: SCHEMA_VERSION });
     }
-    // fullfsync: on macOS a plain fsync stops in the drive's cache.
+    // fullfsync: on macOS a plain fsync stops in the drive's cache. wal_autocheckpoint: the writer does that
+    // itself, so that only it writes to the file, when it says so.
     conn.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA fullfsync = ON;
          PRAGMA cache_size = -2048;
          PRAGMA mmap_size = 0;
-         PRAGMA wal_autocheckpoint = 2000;
+         PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = 16777216;
          PRAGMA temp_store = MEMORY;
          PRAGMA busy_timeout = 2000;",

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use thrum_api::local::{Appended, EventListParams, EventListResult};
 use thrum_api::{DaemonId, Draft, Head, LogPosition};
 
 use super::append;
 use super::apply;
 use super::closed;
+use super::column::uint;
 use super::damage;
 use super::environment::{Environment, System};
 use super::error::{Failed, LogError};
@@ -21,6 +23,7 @@ use super::schema;
 use super::state::{State, count_gaps};
 use super::transaction::WriteTransaction;
 use super::types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
+use crate::held_files::HeldFiles;
 use crate::report::Chain;
 
 /// The log without threads: each call is done, and committed, when it returns. [`super::Log`] runs it
@@ -63,12 +66,22 @@ impl LogStore {
         Self::load(conn, Path::new(IN_MEMORY), daemon, Box::new(environment))
     }
 
-    /// Opens the log in this file, with random ids and the machine's clock. One that was not closed in order is
-    /// checked first.
-    pub(crate) fn open_file(path: &Path, daemon: DaemonId) -> Result<Self, LogError> {
-        let conn = schema::open_writer(path)?;
+    /// Opens the log in this file, with random ids and the machine's clock, and holds the file. One that was not
+    /// closed in order is checked first, which may take long.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when the file was replaced meanwhile.
+    pub(crate) fn open_file(
+        path: &Path,
+        daemon: DaemonId,
+        files: &HeldFiles,
+    ) -> Result<Self, LogError> {
+        let conn = schema::open_writer(path, files)?;
         closed::check_unless_closed(path)?;
-        Self::load(conn, path, daemon, Box::new(System))
+        // What was checked is what is used.
+        files
+            .writing(|| Self::load(conn, path, daemon, Box::new(System)))
+            .map_err(LogError::FilesChanged)?
     }
 
     /// Prepares the database, loads the state and stores a first or new epoch, if one began.
@@ -85,6 +98,26 @@ impl LogStore {
         let mut store = Self { conn, path, daemon, environment, state, stale: false, head };
         store.transaction(|_| Ok(())).map_err(failed)?;
         Ok(store)
+    }
+
+    /// How many pages the WAL has that are not in the database.
+    pub(super) fn wal_pages(&self) -> rusqlite::Result<u64> {
+        let look = |row: &rusqlite::Row<'_>| Ok((uint(row.get(1)?), uint(row.get(2)?)));
+        let (all, moved) =
+            self.conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], look)?;
+        Ok(all.saturating_sub(moved))
+    }
+
+    /// Moves into the database what no reader holds back in the WAL.
+    pub(super) fn move_wal(&self) -> rusqlite::Result<()> {
+        self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    }
+
+    /// Closes the database and leaves the WAL as it is: the database is another program's by now.
+    pub(super) fn abandon(self) -> Result<(), LogError> {
+        let kept = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        let closed = kept.and_then(|_| self.conn.close().map_err(|(_, error)| error));
+        closed.map_err(|error| LogError::storage("close the log", &self.path, error))
     }
 
     /// Moves the WAL into the database and closes it.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::Error::SqliteFailure;
+use rusqlite::ffi::{Error, SQLITE_ABORT};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::closed;
@@ -11,7 +13,7 @@ use super::error::{Failed, LogError};
 use super::store::LogStore;
 use super::transaction::WriteTransaction;
 use super::types::LogHead;
-use crate::held_files::{ChangedFile, HeldFiles};
+use crate::held_files::{ChangedFile, FileChange, HeldFiles};
 
 /// Jobs in the writer's queue at most; callers wait until it has space.
 pub(super) const QUEUE: usize = 256;
@@ -19,6 +21,8 @@ pub(super) const QUEUE: usize = 256;
 /// waits for the writes of others: this much, and one batch of a peer (a page at most), which every
 /// group has.
 const GROUP_BYTES: usize = 1024 * 1024;
+/// Pages of the WAL that are moved into the database together: 8 MiB.
+const CHECKPOINT_PAGES: u64 = 2000;
 
 /// Who waits for a job. Jobs of local callers come first in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,13 +147,18 @@ impl Writer {
                 take(job, &mut waiting, &mut jobs);
             }
             self.commit(waiting.next_group());
+            self.checkpoint();
             for work in std::mem::take(&mut waiting.outside) {
                 work(self.store.connection());
             }
         }
         let (path, same) = (self.store.path().to_owned(), !self.files.differ());
+        let overwritten = self.files.change_of(&path) == Some(FileChange::Overwritten);
         // SQLite removes the WAL.
         self.files.release();
+        if overwritten {
+            return self.store.abandon();
+        }
         self.store.close()?;
         if same {
             closed::note(&path);
@@ -158,19 +167,19 @@ impl Writer {
     }
 
     /// Commits a group and answers. One task's failure doesn't fail the others: the group is rolled
-    /// back and each task gets a transaction of its own. Nothing is written to files that nobody can find,
-    /// and what was written is acknowledged only if it is at its path.
+    /// back and each task gets a transaction of its own. Nothing is committed to files that nobody can find: what
+    /// happened to them before a caller asked is noticed before it is answered.
     fn commit(&mut self, mut group: Vec<Box<dyn Task>>) {
-        if let Err(changed) = self.files.begin_write() {
+        if let Err(changed) = self.files.check_again() {
             return self.refuse(group, &changed);
         }
         let done = self.store.transaction(|write| {
             for task in &mut group {
                 task.run(write)?;
             }
-            Ok(())
+            // Once, because it takes as long as a part of the commit.
+            self.files.check().map_err(|_| SqliteFailure(Error::new(SQLITE_ABORT), None))
         });
-        let kept = self.files.end_write();
         match done {
             Ok(()) => {
                 let now = self.store.head();
@@ -180,28 +189,38 @@ impl Writer {
                     grown = std::mem::replace(head, now) != now;
                     false
                 });
-                match kept {
-                    Ok(()) => {
-                        for task in group {
-                            task.answer(None, self.store.path());
-                        }
-                    }
-                    Err(changed) => self.refuse(group, &changed),
+                for task in group {
+                    task.answer(None, self.store.path());
                 }
                 if grown {
                     self.head.send_modify(|_| {});
                 }
             }
-            Err(_) if group.len() > 1 => {
-                for task in group {
-                    self.commit(vec![task]);
+            Err(error) => match self.files.check() {
+                Err(changed) => self.refuse(group, &changed),
+                Ok(()) if group.len() > 1 => {
+                    for task in group {
+                        self.commit(vec![task]);
+                    }
                 }
-            }
-            Err(error) => {
-                if let Some(task) = group.pop() {
-                    task.answer(Some(error.into()), self.store.path());
+                Ok(()) => {
+                    if let Some(task) = group.pop() {
+                        task.answer(Some(error.into()), self.store.path());
+                    }
                 }
-            }
+            },
+        }
+    }
+
+    /// Moves a long WAL into the database, when the callers are answered. Not into a file of another program.
+    fn checkpoint(&self) {
+        let is_long = |pages: u64| pages >= CHECKPOINT_PAGES;
+        if !self.store.wal_pages().is_ok_and(is_long) {
+            return;
+        }
+        // What fails here fails the next write, too, or only makes the WAL longer.
+        if let Ok(Err(error)) = self.files.writing(|| self.store.move_wal()) {
+            tracing::debug!(%error, "the WAL stays long");
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thrum_api::DaemonId;
 
 use super::{RegistryError, registry};
-use crate::held_files::HeldFiles;
+use crate::held_files::{ChangedFile, HeldFiles};
 use crate::ids;
 use crate::statefile::{StateFile, StateFileError};
 
@@ -133,9 +133,14 @@ impl Identity {
     /// Holds `identity.json` from now on, so that another one in its place is noticed.
     ///
     /// # Errors
-    /// When it can't be read.
-    pub fn hold(state_dir: &Path, files: &HeldFiles) -> Result<(), IdentityError> {
-        StateFile::new(state_dir, FILE).hold(files).map_err(IdentityError::File)
+    /// When it can't be read, or another one came since it was loaded.
+    pub fn hold(&self, state_dir: &Path, files: &HeldFiles) -> Result<(), IdentityError> {
+        let file = StateFile::new(state_dir, FILE);
+        if read(&file)?.is_none_or(|now| now != self.stored) {
+            let changed = ChangedFile::replaced(file.path());
+            return Err(IdentityError::File(StateFileError::Changed(changed)));
+        }
+        file.hold(files).map_err(IdentityError::File)
     }
 
     /// The contents of `identity.json`, for a backup: the file itself may have been removed.

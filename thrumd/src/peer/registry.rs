@@ -126,7 +126,7 @@ impl Registry {
     /// Holds `peers.json` from now on, so that another one in its place is noticed and not overwritten.
     ///
     /// # Errors
-    /// When it can't be read.
+    /// When another one came since it was read.
     pub fn hold(&self, files: &HeldFiles) -> Result<(), RegistryError> {
         self.shared.file.hold(files).map_err(RegistryError::File)
     }

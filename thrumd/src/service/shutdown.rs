@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout_at};
 use super::readiness;
 use crate::admin::AdminContext;
 use crate::backup::{self, Kept};
-use crate::held_files::HeldFiles;
+use crate::clock;
+use crate::held_files::{FileChange, HeldFiles};
 use crate::log;
 use crate::report::Chain;
 use crate::statefile::StateFile;
@@ -31,7 +32,7 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
     let log = async {
         step("messages and agents", peers + VIEWS, context.agents.close()).await;
         // Before the lock is released.
-        write_removed(context.log.files());
+        write_lost(context.log.files());
         let limit = if context.log.files().differ() {
             readiness::keeping_log();
             LOST_LOG
@@ -57,9 +58,7 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
         .await;
         match kept.map(Kept::put_in_place) {
             None => {}
-            Some(Ok(path)) => {
-                tracing::warn!("the log is kept in {}: its file had gone", path.display())
-            }
+            Some(Ok(done)) => tracing::warn!("{done}"),
             Some(Err(error)) => tracing::error!("{}", Chain(&error)),
         }
     };
@@ -67,17 +66,24 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
     tracing::info!("stopped");
 }
 
-/// Writes the small files again that a person removed meanwhile: nobody else has the identity and the tokens.
-fn write_removed(files: &HeldFiles) {
-    for (path, contents) in files.removed_contents() {
+/// Writes the small files again that a person removed meanwhile, and keeps those that were replaced or overwritten
+/// beside what is there now: nobody else has the identity and the tokens.
+fn write_lost(files: &HeldFiles) {
+    for (path, change, contents) in files.lost_contents() {
         let (Some(directory), Some(name)) =
             (path.parent(), path.file_name().and_then(OsStr::to_str))
         else {
             continue;
         };
-        match StateFile::new(directory, name).write_bytes(&contents) {
-            Ok(()) => tracing::warn!("{} had been removed and was written again", path.display()),
-            Err(error) => tracing::error!("{} stays removed: {}", path.display(), Chain(&error)),
+        let (name, done) = match change {
+            FileChange::Removed => (name.to_owned(), "it had been removed"),
+            _ => (format!("{name}.held-{}", clock::now().as_millis()), "another is in its place"),
+        };
+        let file = StateFile::new(directory, &name);
+        let written = file.path().display();
+        match file.write_bytes(&contents) {
+            Ok(()) => tracing::warn!("what {} held is kept in {written}: {done}", path.display()),
+            Err(error) => tracing::error!("can't keep {written}: {}", Chain(&error)),
         }
     }
 }

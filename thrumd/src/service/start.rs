@@ -59,7 +59,7 @@ impl Daemon {
             tracing::warn!("the database is gone: a new epoch begins, peers send the old events");
         }
         identity.note_database(&config.state_dir)?;
-        Identity::hold(&config.state_dir, log.files())?;
+        identity.hold(&config.state_dir, log.files())?;
         let (registry, damaged) = Registry::open(&config.state_dir)?;
         registry.hold(log.files())?;
         let agents = Agents::open(&config.state_dir, log.clone(), identity.former.clone())?;

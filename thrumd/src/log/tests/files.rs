@@ -27,3 +27,55 @@ async fn another_database_at_the_path_is_not_read() {
     let refused = world.log.heads().await.unwrap_err();
     assert_eq!(refused.kind(), LogErrorKind::FilesChanged, "{refused}");
 }
+
+#[tokio::test]
+async fn a_copy_over_the_database_during_a_commit_is_noticed() {
+    let world = World::new();
+    world.log.append(vec![draft("x")]).await.unwrap();
+    let path = world.dir.path().join("log.db");
+    let work = move |_: &mut WriteTransaction<'_>| {
+        std::fs::write(&path, std::fs::read(&path).unwrap()).unwrap();
+        Ok(())
+    };
+    let refused = world.log.write(Priority::Local, "write a test", 0, work).await.unwrap_err();
+    assert!(refused.to_string().contains("another program wrote to"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_writer_moves_a_long_wal_into_the_database_and_knows_its_own_writes() {
+    let world = World::new();
+    let size = |name: &str| std::fs::metadata(world.dir.path().join(name)).unwrap().len();
+    let before = size("log.db");
+    let text = "x".repeat(60_000);
+    for _ in 0..6 {
+        for _ in 0..30 {
+            world.log.append((0..4).map(|_| draft(&text)).collect()).await.unwrap();
+        }
+        // Later jobs find it done.
+        world.log.pulse().await.unwrap();
+        assert_eq!(world.log.files().check(), Ok(()));
+    }
+    let (database, wal) = (size("log.db"), size("log.db-wal"));
+    assert!(database > before + 16 * 1024 * 1024, "{before} {database}");
+    assert!(wal < 16 * 1024 * 1024, "{wal}");
+}
+
+#[tokio::test]
+async fn an_overwritten_log_is_whole_only_with_every_event_that_was_acknowledged() {
+    let world = World::new();
+    world.say_many(20).await;
+    let head = world.log.head();
+    world.log.close().await.unwrap();
+    let sql = world.sql();
+    assert!(holds_all(&sql, head).unwrap());
+    for older in [
+        "DELETE FROM events WHERE sequence = 7",
+        "UPDATE origins SET top = 19",
+        "DELETE FROM events WHERE sequence = 20; UPDATE meta SET head = 19",
+        "UPDATE meta SET head = 21",
+    ] {
+        sql.execute_batch(&format!("SAVEPOINT whole; {older}")).unwrap();
+        assert!(!holds_all(&sql, head).unwrap(), "{older}");
+        sql.execute_batch("ROLLBACK TO whole; RELEASE whole").unwrap();
+    }
+}
