@@ -153,8 +153,10 @@ fn what_is_no_sound_backup_is_refused_and_changes_nothing() {
         assert!(refused.stderr.contains(says), "{name}: {}", refused.stderr);
         assert_eq!(fs::read(&log).unwrap(), present, "{name}");
     }
-    let none = client(&daemon).run(&["restore", "none", "--yes"]).exits(1);
-    assert!(none.stderr.contains("No such file"), "{}", none.stderr);
+    for (name, says) in [("none", "is that its name?"), (".", "name the backup in it")] {
+        let none = client(&daemon).run(&["restore", name, "--yes"]).exits(1);
+        assert!(none.stderr.contains(says), "{}", none.stderr);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tests::harness::{
-    Client, Daemon, Ran, SHORT, Setup, converge, eventually, holds, paired_daemons,
+    Client, Daemon, Ran, SHORT, Setup, converge, eventually, holds, paired_daemons, process,
 };
 use thrum_api::Empty;
 use thrum_api::local::{PeerCancel, PeerCancelParams, PeerList, PeerRemove, PeerRemoveParams};
@@ -53,6 +53,34 @@ fn two_healthy_machines_have_no_broken_link() {
     }
     let text = laptop.thrum(&["doctor"]).exits(0).stdout;
     assert!(!text.contains("fail"), "{text}");
+}
+
+#[test]
+fn a_start_that_failed_is_the_broken_link_until_one_succeeds() {
+    let daemon = Setup::new("laptop").prepare();
+    let client = Client::of_socket(daemon.socket(), daemon.folder().to_owned())
+        .env("THRUM_STATE_DIR", daemon.state().display())
+        .env("THRUM_TAILNET", "loopback")
+        .env("THRUM_TS_HOSTNAME", "laptop");
+    let _guard = process::Guard(daemon.state().to_owned());
+    client.run(&["daemon", "start"]).exits(0);
+    client.run(&["daemon", "stop"]).exits(0);
+    let log = daemon.state().join("log.db");
+    let whole = std::fs::read(&log).unwrap();
+    std::fs::write(&log, "no database").unwrap();
+    client.run(&["daemon", "start"]).exits(1);
+    let ran = client.run(&["doctor", "--json"]).exits(6);
+    let first = broken(&ran);
+    assert_eq!(first["id"], "service_process", "{first}");
+    assert!(first["message"].as_str().unwrap().contains("damaged"), "{first}");
+    assert!(first["next"].as_str().unwrap().contains("thrum restore FILE"), "{first}");
+    assert_eq!(check(&ran, "service_last_error")["because"], "service_process", "{}", ran.stdout);
+    std::fs::write(&log, whole).unwrap();
+    client.run(&["daemon", "start"]).exits(0);
+    client.run(&["doctor"]).exits(0);
+    client.run(&["daemon", "stop"]).exits(0);
+    let after = broken(&client.run(&["doctor", "--json"]).exits(6));
+    assert_eq!(after["message"], "thrumd is not running", "{after}");
 }
 
 #[test]

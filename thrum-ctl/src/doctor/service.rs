@@ -8,7 +8,7 @@ use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section, first_broken};
 use crate::command::output;
 use crate::endpoint::Owner;
-use crate::error::Error;
+use crate::error::{Error, ExitOutput};
 use crate::log_file::tail;
 use crate::process::holder;
 use crate::{clock, terminal};
@@ -171,6 +171,11 @@ fn process_finding(context: &CheckContext, found: &Findings, cause: Option<&str>
                 let held = matches!(&context.daemon, Err(Error::TimedOut { .. }));
                 let why = context.how_to_see_why().filter(|_| held);
                 let next = why.unwrap_or_else(|| start.to_owned());
+                if let Some(failed) = failed_start(context).filter(|_| !held) {
+                    let text = one_line(&failed.to_string());
+                    let text = format!("thrumd is not running: its last start failed: {text}");
+                    return found.fail(PROCESS, text).next(failed.hint.unwrap_or(next));
+                }
                 let text = match &context.daemon {
                     Err(Error::Died { .. }) => "thrumd is not running: it died or was killed",
                     // Only a service manager holds its socket open without it.
@@ -183,6 +188,20 @@ fn process_finding(context: &CheckContext, found: &Findings, cause: Option<&str>
             }
         },
     }
+}
+
+/// What the last start of this state directory's daemon ended with, if nothing has run since.
+fn failed_start(context: &CheckContext) -> Option<ExitOutput> {
+    let lines = tail(&context.state_dir().join("thrumd.log"), LINES);
+    let begin = lines.iter().rposition(|line| line.starts_with("Error: "))?;
+    is_the_end(&lines[begin..]).then(|| ExitOutput::of(&lines[begin..].join("\n")))
+}
+
+/// Whether nothing follows an error but its causes and hint.
+fn is_the_end(lines: &[String]) -> bool {
+    let of_the_error =
+        |line: &String| line.starts_with("Caused by: ") || line.starts_with("Hint: ");
+    lines.iter().skip(1).all(of_the_error)
 }
 
 fn version(context: &CheckContext, found: &Findings) -> Finding {
@@ -220,6 +239,10 @@ async fn last_error(context: &CheckContext, found: &Findings) -> Finding {
         Timestamp::from_millis(clock::now().as_millis().saturating_sub(up_ms))
     });
     match last_error_of(&lines, since) {
+        Some(_) if daemon.is_none() && failed_start(context).is_some() => {
+            let cause = first_broken(&found.all).map_or(PROCESS, |cause| cause.check.id.as_str());
+            found.because(id, cause, "named above")
+        }
         Some(line) => found
             .warn(id, format!("the last error in {source}: {line}"))
             .next(if context.owner() == Owner::System && daemon.is_none() {
@@ -252,7 +275,7 @@ async fn journal(context: &CheckContext) -> Vec<String> {
 
 /// The last line with an error: `TIME ERROR text` from the log, or `Error: text` from a failed start,
 /// with its causes.
-/// The latter has no time, so it counts only if the daemon has ended.
+/// The latter has no time, so it counts only if the daemon has ended, and nothing has run since.
 pub fn last_error_of(lines: &[String], since: Option<Timestamp>) -> Option<String> {
     lines.iter().enumerate().rev().find_map(|(at, line)| {
         let line = anstream::adapter::strip_str(line).to_string();
@@ -260,7 +283,8 @@ pub fn last_error_of(lines: &[String], since: Option<Timestamp>) -> Option<Strin
             let causes = lines.iter().skip(at + 1);
             let causes = causes.map_while(|line| line.strip_prefix("Caused by: "));
             let whole: Vec<_> = std::iter::once(text).chain(causes).collect();
-            return since.is_none().then(|| one_line(&whole.join(": ")));
+            return (since.is_none() && is_the_end(&lines[at..]))
+                .then(|| one_line(&whole.join(": ")));
         }
         let (time, rest) = line.split_once(' ')?;
         let text = rest.trim_start().strip_prefix("ERROR ")?;

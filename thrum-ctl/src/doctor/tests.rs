@@ -91,6 +91,9 @@ fn the_last_error_is_found_and_one_before_the_start_is_ignored() {
     .map(str::to_owned)
     .into();
     assert_eq!(last_error_of(&lines, None).as_deref(), Some("the port is taken: address in use"));
+    let mut ran_since = lines.clone();
+    ran_since.push("2026-11-25T10:00:03Z  INFO thrumd ready".to_owned());
+    assert_eq!(last_error_of(&ran_since, None).as_deref(), Some("can't write"));
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let before = at("2026-11-25T09:59:59Z");
     assert_eq!(last_error_of(&lines, Some(before)).as_deref(), Some("can't write"));

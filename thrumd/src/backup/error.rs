@@ -105,6 +105,9 @@ impl BackupError {
             Self::File { path, source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 return Some(format!("is that its name? ls -l {}", path.display()));
             }
+            Self::File { path, source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
+                return Some(format!("name the backup in it: ls -l {}", path.display()));
+            }
             Self::Malformed { .. } => "take an earlier backup",
             Self::NotABackup { .. } => {
                 "a state directory that was copied as a whole is unpacked in place of the present one: see \"Back up and restore\" in docs/operations.md"

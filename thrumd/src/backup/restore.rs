@@ -84,7 +84,7 @@ fn compare(state_dir: &Path, backup: &Checked) -> RestorePlan {
         && !same
     {
         let (now, then) = (now.daemon_id, backup.identity.daemon_id);
-        notes.push(format!("the daemon here is {now} now; it becomes {then} again"));
+        notes.push(format!("the daemon here is {now} now; it becomes {then}"));
     }
     if !same && backup.identity.foreign {
         notes.push(
