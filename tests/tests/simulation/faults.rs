@@ -42,7 +42,14 @@ pub fn something(world: &mut World) -> Result<(), String> {
         }
         20..=22 => world.net.cut.clear(),
         23 => world.input(node, Input::SyncNow(None)),
-        24 => world.input(node, Input::NetworkChanged),
+        24 => {
+            let peer = world.nodes[other].id;
+            let input = match world.choices.percent(50) {
+                true => Input::NetworkChanged,
+                false => Input::NodeChanged(peer),
+            };
+            world.input(node, input);
+        }
         25 => {
             let on = world.choices.percent(60);
             world.input(node, Input::Enable(on));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rustix::process::Signal;
 use tests::harness::{converge, eventually, holds};
-use tests::tailnet::{Cluster, TAILNET_LIMIT, sealed};
+use tests::tailnet::{Cluster, NodeSpec, TAILNET_LIMIT, sealed};
 use thrum_api::local::PeerState;
 
 #[test]
@@ -89,5 +89,22 @@ fn a_machine_that_vanishes_is_noticed_although_nobody_writes() {
         cluster.tailnet.isolate("b");
         // 40 s without a sign of life, and 5 s for an attempt to connect.
         eventually(2 * TAILNET_LIMIT, || state(PeerState::BackingOff));
+    });
+}
+
+#[test]
+fn a_process_that_dies_is_noticed_in_userspace_mode_too() {
+    sealed(|programs| {
+        let specs = [NodeSpec::new("a").userspace(), NodeSpec::new("b")];
+        let mut cluster = Cluster::up(programs, specs);
+        cluster.pair("a", "b");
+        cluster.talk(&["a", "b"]);
+        let state = |cluster: &Cluster, wanted| {
+            let peer = cluster.look("a", "b")?;
+            holds(peer.state == wanted, || format!("{peer:?}"))
+        };
+        eventually(TAILNET_LIMIT, || state(&cluster, PeerState::InSync));
+        cluster.daemon_mut("b").kill();
+        eventually(TAILNET_LIMIT, || state(&cluster, PeerState::BackingOff));
     });
 }

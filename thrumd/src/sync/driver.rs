@@ -18,7 +18,8 @@ use super::sleep::{self, Sleep};
 use super::{notify, pull};
 use crate::clock;
 use crate::log_rate_limit::LogRateLimiter;
-use crate::tailnet::Presence;
+use crate::peer::Peer;
+use crate::tailnet::{Hint, Presence};
 
 pub(super) struct Driver {
     shared: Arc<Shared>,
@@ -65,7 +66,7 @@ impl Driver {
         let mut log = shared.log.watch();
         let mut damaged_rows = shared.log.damaged_rows();
         let mut peers = shared.registry.watch();
-        let mut hints = shared.tailnet.hints();
+        let hints = shared.tailnet.hints();
         let mut presence = shared.tailnet.presence();
         let mut enabled = shared.enabled.subscribe();
         self.peers();
@@ -96,12 +97,7 @@ impl Driver {
                     peers.mark_unchanged();
                     self.peers();
                 }
-                Ok(()) = hints.changed() => {
-                    hints.mark_unchanged();
-                    // Connections may be dead, and the kernel finds out later.
-                    shared.client.forget_connections();
-                    self.input(Input::NetworkChanged);
-                }
+                hint = hints.next() => self.hint(hint),
                 Ok(()) = presence.changed() => {
                     presence.mark_unchanged();
                     self.enable(&enabled, &presence);
@@ -117,6 +113,23 @@ impl Driver {
 
     fn now(&self) -> MonotonicTime {
         MonotonicTime(self.begun.elapsed())
+    }
+
+    fn hint(&mut self, hint: Hint) {
+        match hint {
+            Hint::OurNetwork => {
+                // Connections may be dead, and the kernel finds out later.
+                self.shared.client.keep_connections(|_| false);
+                self.input(Input::NetworkChanged);
+            }
+            Hint::Nodes(nodes) => {
+                let is_there =
+                    |peer: &Peer| peer.node.as_ref().is_some_and(|it| nodes.contains(it));
+                for peer in self.shared.registry.all().into_iter().filter(is_there) {
+                    self.input(Input::NodeChanged(peer.daemon_id));
+                }
+            }
+        }
     }
 
     fn enable(&mut self, enabled: &watch::Receiver<bool>, presence: &watch::Receiver<Presence>) {
@@ -136,6 +149,7 @@ impl Driver {
     fn peers(&mut self) {
         let peers = self.tokens.update(&self.shared.pairings.settled());
         self.shared.traffic.lock().retain(|peer, _| peers.contains_key(peer));
+        self.shared.client.keep_connections(|peer| peers.contains_key(peer));
         self.logged.retain(|peer, _| peers.contains_key(peer));
         self.states.retain(|peer, _| peers.contains_key(peer));
         self.shared.peer_states.send_replace(self.states.clone());
@@ -171,7 +185,7 @@ impl Driver {
     fn input(&mut self, input: Input) {
         // First, whatever woke the driver: no request must go over a connection from before a sleep.
         if self.sleep.woke(self.begun.elapsed()) {
-            self.shared.client.forget_connections();
+            self.shared.client.keep_connections(|_| false);
             self.handle(Input::SyncNow(None));
         }
         self.handle(input);
@@ -237,6 +251,10 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         match action {
             Action::Pull { peer, operation, reason } => self.spawn(async move {
+                if reason == PullReason::Probe {
+                    // What is known of its other connections is older.
+                    shared.client.keep_connections(|it| *it != peer);
+                }
                 let result = pull::pull(&shared, peer, reason).await;
                 if reason == PullReason::Startup && matches!(result, PullResult::Done { .. }) {
                     // Nothing waits for it.

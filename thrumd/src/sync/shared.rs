@@ -129,12 +129,6 @@ impl Shared {
         self.inputs.send(message).await.unwrap_or_default();
     }
 
-    /// Closes the connections to all peers, and has each peer asked whether it answers, which opens new ones.
-    pub(super) async fn forget_connections(&self) {
-        self.client.forget_connections();
-        self.post(Message::Input(Input::NetworkChanged)).await;
-    }
-
     pub(super) fn traffic(&self, peer: DaemonId, change: impl FnOnce(&mut Traffic)) {
         change(self.traffic.lock().entry(peer).or_default());
     }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::error::TailnetError;
+use super::hints::Hints;
 use super::localapi::NodePath;
 use super::loopback::Loopback;
 use super::private::Private;
@@ -152,9 +153,14 @@ impl Tailnet {
         }
     }
 
-    /// Counts up when the network changed, the machine woke, or a peer came online. It is a hint to try
-    /// again at once, not a failure detector.
-    pub fn hints(&self) -> watch::Receiver<u64> {
+    /// Whether the kernel tells when the machine at the other end of a connection is gone. In userspace mode the other
+    /// end is tailscaled, on this machine.
+    pub fn watches_connections(&self) -> bool {
+        self.tailscaled().map_or(true, |kind| !kind.netmap().userspace)
+    }
+
+    /// Hints to ask peers at once whether they answer.
+    pub fn hints(&self) -> Hints {
         match self.tailscaled() {
             Err(loopback) => loopback.hints(),
             Ok(kind) => kind.hints(),

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::address::{Host, HostPort};
 use super::error::TailnetError;
+use super::hints::Hints;
 use super::tcp;
 use super::types::{Caller, Connection, Presence, Target};
 
@@ -15,10 +16,10 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The loopback kind.
 #[derive(Clone)]
 pub struct Loopback {
-    // The senders are kept so that a receiver waits for a change forever, without an error that the
+    // The sender is kept so that a receiver waits for a change forever, without an error that the
     // channel is closed.
     presence: watch::Sender<Presence>,
-    hints: watch::Sender<u64>,
+    hints: Hints,
 }
 
 impl Loopback {
@@ -26,7 +27,7 @@ impl Loopback {
     pub fn new(hostname: String) -> Self {
         let addresses = vec![HERE];
         let presence = watch::Sender::new(Presence::Up { addresses, hostname });
-        Self { presence, hints: watch::Sender::new(0) }
+        Self { presence, hints: Hints::default() }
     }
 
     /// The presence, which never changes.
@@ -34,15 +35,15 @@ impl Loopback {
         self.presence.subscribe()
     }
 
-    /// Counts up only in tests: the loopback interface never changes.
-    pub fn hints(&self) -> watch::Receiver<u64> {
-        self.hints.subscribe()
+    /// There are some only in tests: the loopback interface never changes.
+    pub fn hints(&self) -> Hints {
+        self.hints.clone()
     }
 
-    /// Simulates a network change.
+    /// Simulates what a tailnet tells.
     #[cfg(test)]
-    pub(crate) fn change_network(&self) {
-        self.hints.send_modify(|count| *count += 1);
+    pub(crate) fn hint(&self, hint: super::hints::Hint) {
+        self.hints.give(hint);
     }
 
     /// Accepts callers of this machine. Only their address is known.

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 mod error;
+mod hints;
 mod kinds;
 pub(crate) mod localapi;
 pub(crate) mod loopback;
@@ -17,6 +18,7 @@ mod types;
 mod tests;
 
 pub(crate) use error::TailnetError;
+pub(crate) use hints::Hint;
 pub(crate) use kinds::Tailnet;
 pub use settings::Settings;
 pub use types::Caller;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -16,7 +17,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use thrum_api::DaemonId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
@@ -32,28 +32,36 @@ pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
 /// Idle connections kept for each peer: a pull and a notification may run at once.
 const MAX_IDLE: usize = 2;
 
-/// A client without any connections. Idle ones are kept until they end: the kernel watches them
-/// ([`tcp`](crate::tailnet::tcp)), and the end of one tells that its peer may have died.
-pub(super) fn new_client(tailnet: &Tailnet, closed: &ConnectionsClosed) -> HttpClient {
+/// After this without a request, a connection that nothing watches is not used again: its other end may be gone.
+pub(super) const UNWATCHED_IDLE: Duration = Duration::from_secs(30);
+
+/// A client without any connections, for a peer, or for a machine that is none yet. Idle ones are kept until they end:
+/// the kernel watches them ([`tcp`](crate::tailnet::tcp)), and the end of one tells that its peer may have died.
+pub(super) fn new_client(
+    tailnet: &Tailnet,
+    peer: Option<DaemonId>,
+    closed: &ConnectionsClosed,
+    unwatched_idle: Duration,
+) -> HttpClient {
     Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(None)
+        // Without a timer they stay open after that: the end of the peer's process is told all the same.
+        .pool_idle_timeout((!tailnet.watches_connections()).then_some(unwatched_idle))
         .pool_max_idle_per_host(MAX_IDLE)
-        .build(Connector { tailnet: tailnet.clone(), closed: closed.clone() })
+        .build(Connector { tailnet: tailnet.clone(), peer, closed: closed.clone() })
 }
 
 /// Receives the peers of connections that ended without our doing.
 pub(super) type ConnectionsClosed = watch::Sender<BTreeSet<DaemonId>>;
 
-/// The URI for a peer, or for a machine that is none yet, at these addresses. Its authority is the key in the pool,
-/// so that no connection is used for another peer or other addresses.
-pub(super) fn uri(machine: &str, addresses: &[SocketAddr]) -> String {
-    let machine = utf8_percent_encode(machine, NON_ALPHANUMERIC);
+/// The URI for a machine at these addresses. Its authority is the key in the pool, so that no connection is used for
+/// other addresses.
+pub(super) fn uri(addresses: &[SocketAddr]) -> String {
     let addresses: Vec<_> = addresses
         .iter()
         // Colons and brackets are reserved in a URI.
         .map(|address| format!("{}_{}", address.ip(), address.port()).replace(':', "-"))
         .collect();
-    format!("http://{machine}@{}/rpc", addresses.join(","))
+    format!("http://{}/rpc", addresses.join(","))
 }
 
 /// The addresses in such a URI.
@@ -66,16 +74,11 @@ pub(super) fn addresses(uri: &Uri) -> Vec<SocketAddr> {
     uri.host().unwrap_or_default().split(',').filter_map(parse).collect()
 }
 
-/// The peer in such a URI.
-fn peer(uri: &Uri) -> Option<DaemonId> {
-    let (machine, _) = uri.authority()?.as_str().split_once('@')?;
-    percent_decode_str(machine).decode_utf8().ok()?.parse().ok()
-}
-
 /// Dials a peer through the tailnet: the first of its addresses that accepts a connection.
 #[derive(Clone)]
 pub(super) struct Connector {
     tailnet: Tailnet,
+    peer: Option<DaemonId>,
     closed: ConnectionsClosed,
 }
 
@@ -89,11 +92,11 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self { tailnet, closed } = self.clone();
+        let Self { tailnet, peer, closed } = self.clone();
         Box::pin(async move {
             let (address, stream) = dial(&tailnet, &addresses(&uri)).await?;
-            let (connection, of) = (PeerConnection::to(address), peer(&uri));
-            Ok(TokioIo::new(PeerStream { stream, connection, of, closed }))
+            let connection = PeerConnection::to(address);
+            Ok(TokioIo::new(PeerStream { stream, connection, of: peer, closed }))
         })
     }
 }

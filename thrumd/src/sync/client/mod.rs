@@ -6,7 +6,7 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PULL_ANSWER_MAX_BYTES};
 use thrum_api::{DaemonId, ErrorCode, Method, RpcError};
 use tokio::time::{Instant, sleep, timeout};
 
-use connector::{ConnectionsClosed, HttpClient, PeerConnection, new_client, uri};
+use connector::{ConnectionsClosed, HttpClient, PeerConnection, UNWATCHED_IDLE, new_client, uri};
 pub(super) use dial::{DialError, dial};
 use error::{BoxError, sanitize};
 pub use error::{ClientError, known_reason};
@@ -73,7 +73,7 @@ pub struct Answer<R> {
 pub enum Callee<'a> {
     /// A peer: the request carries its token, and the connection is watched.
     Peer(&'a Peer),
-    /// A machine by this name, without a token.
+    /// A machine by this name, without a token, over a new connection that is not kept.
     Stranger(&'a str),
 }
 
@@ -84,14 +84,6 @@ impl Callee<'_> {
             Self::Stranger(name) => name,
         }
     }
-
-    /// Tells its connections from those to others.
-    fn key(&self) -> String {
-        match self {
-            Self::Peer(peer) => peer.daemon_id.to_string(),
-            Self::Stranger(name) => (*name).to_owned(),
-        }
-    }
 }
 
 /// The client. Clones share its connections.
@@ -99,7 +91,9 @@ impl Callee<'_> {
 pub struct Client {
     tailnet: Tailnet,
     closed: ConnectionsClosed,
-    http: Arc<Mutex<HttpClient>>,
+    /// One for each peer, with its connections.
+    http: Arc<Mutex<BTreeMap<DaemonId, HttpClient>>>,
+    unwatched_idle: Duration,
 }
 
 /// An answer before parsing.
@@ -124,9 +118,8 @@ impl From<ClientError> for Failed {
 impl Client {
     /// Creates a client that dials through this tailnet.
     pub fn new(tailnet: Tailnet) -> Self {
-        let closed = ConnectionsClosed::default();
-        let http = Arc::new(Mutex::new(new_client(&tailnet, &closed)));
-        Self { tailnet, closed, http }
+        let (closed, http) = (ConnectionsClosed::default(), Arc::default());
+        Self { tailnet, closed, http, unwatched_idle: UNWATCHED_IDLE }
     }
 
     /// Waits until connections to peers ended without our doing, whether or not requests were under way. Returns
@@ -142,9 +135,19 @@ impl Client {
         taken
     }
 
-    /// Closes idle connections now, and connections in use after their request.
-    pub fn forget_connections(&self) {
-        *self.http.lock() = new_client(&self.tailnet, &self.closed);
+    /// Keeps the connections to these peers only. Closes others now, and those in use after their request.
+    pub fn keep_connections(&self, to: impl Fn(&DaemonId) -> bool) {
+        self.http.lock().retain(|peer, _| to(peer));
+    }
+
+    fn http(&self, to: Callee<'_>) -> HttpClient {
+        let new = |peer| new_client(&self.tailnet, peer, &self.closed, self.unwatched_idle);
+        match to {
+            Callee::Stranger(_) => new(None),
+            Callee::Peer(Peer { daemon_id: id, .. }) => {
+                self.http.lock().entry(*id).or_insert_with(|| new(Some(*id))).clone()
+            }
+        }
     }
 
     /// Calls `M` at the first of these addresses that accepts a connection.
@@ -194,7 +197,7 @@ impl Client {
         body: &Bytes,
         bounds: Bounds,
     ) -> Result<Exchange, Failed> {
-        let mut request = Request::post(uri(&to.key(), addresses))
+        let mut request = Request::post(uri(addresses))
             .header(HOST, first.to_string())
             .header(CONTENT_TYPE, "application/json");
         if let Callee::Peer(peer) = to {
@@ -204,7 +207,7 @@ impl Client {
             .body(Full::new(body.clone()))
             .map_err(|source| ClientError::Compose { address: first, source })?;
         let captured = capture_connection(&mut request);
-        let http = self.http.lock().clone();
+        let http = self.http(to);
         let mut connecting = captured.clone();
         let response = tokio::select! {
             response = http.request(request) => response,

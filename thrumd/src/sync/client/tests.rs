@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use thrum_api::DaemonId;
 use thrum_api::peer::{PeerInfo, SyncPeerInfo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,12 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::ids;
+use crate::sync::tests::fake_record;
+use crate::tailnet::localapi::fake::Fake;
 use crate::tailnet::loopback::Loopback;
+use crate::tailnet::tailscaled::{Instance, Tailscaled, TailscaledConfig};
 
 /// A peer that answers each request on its connections when it may.
 struct Server {
     address: SocketAddr,
-    id: DaemonId,
+    record: Peer,
     accepted: AtomicUsize,
     closed: AtomicUsize,
     asked: AtomicUsize,
@@ -34,9 +36,10 @@ struct Server {
 impl Server {
     async fn start(answers: usize) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let peer = Arc::new(Self {
-            address: listener.local_addr().unwrap(),
-            id: ids::daemon(),
+            address,
+            record: fake_record(address),
             accepted: AtomicUsize::new(0),
             closed: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
@@ -66,7 +69,7 @@ impl Server {
             }
             self.may_answer.acquire().await.unwrap().forget();
             let result = PeerInfo {
-                id: self.id,
+                id: self.record.daemon_id,
                 name: "peer".into(),
                 version: "0".into(),
                 epoch: ids::epoch(),
@@ -98,12 +101,8 @@ fn client() -> Client {
     Client::new(Tailnet::Loopback(Loopback::new("here".into())))
 }
 
-async fn ask(
-    client: &Client,
-    name: &str,
-    addresses: &[SocketAddr],
-) -> Result<Answer<PeerInfo>, ClientError> {
-    call(client, Callee::Stranger(name), addresses).await
+async fn ask(client: &Client, peer: &Server) -> Result<Answer<PeerInfo>, ClientError> {
+    call(client, Callee::Peer(&peer.record), &[peer.address]).await
 }
 
 async fn call(
@@ -126,46 +125,45 @@ async fn until(mut done: impl FnMut() -> bool) {
 #[tokio::test]
 async fn a_connection_is_used_again_however_long_it_was_idle() {
     let (client, peer) = (client(), Server::start(usize::MAX).await);
-    ask(&client, "peer", &[peer.address]).await.unwrap();
+    ask(&client, &peer).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(7 * 24 * 3600)).await;
     tokio::time::resume();
-    ask(&client, "peer", &[peer.address]).await.unwrap();
+    ask(&client, &peer).await.unwrap();
     assert_eq!(peer.accepted(), 1);
 }
 
 #[tokio::test]
 async fn the_end_of_a_kept_connection_is_reported_for_peers_and_not_when_we_closed_it() {
     let client = client();
-    let peer = |address| crate::sync::tests::fake_record(address);
     let closing = Server::start(1).await;
-    let record = peer(closing.address);
-    call(&client, Callee::Peer(&record), &[closing.address]).await.unwrap();
+    ask(&client, &closing).await.unwrap();
     assert!(client.closed.borrow().is_empty(), "the connection is kept");
     closing.close();
-    assert_eq!(client.connections_closed().await, [record.daemon_id].into());
+    assert_eq!(client.connections_closed().await, [closing.record.daemon_id].into());
 
     let stranger = Server::start(1).await;
-    ask(&client, "stranger", &[stranger.address]).await.unwrap();
-    stranger.close();
+    call(&client, Callee::Stranger("stranger"), &[stranger.address]).await.unwrap();
     until(|| stranger.closed.load(Ordering::SeqCst) == 1).await;
 
     let kept = Server::start(usize::MAX).await;
-    let record = peer(kept.address);
-    call(&client, Callee::Peer(&record), &[kept.address]).await.unwrap();
-    client.forget_connections();
+    ask(&client, &kept).await.unwrap();
+    client.keep_connections(|_| false);
     until(|| kept.closed.load(Ordering::SeqCst) == 1).await;
     assert!(client.closed.borrow().is_empty());
 }
 
 #[tokio::test]
-async fn forgetting_connections_closes_idle_ones_at_once() {
-    let (client, peer) = (client(), Server::start(usize::MAX).await);
-    ask(&client, "peer", &[peer.address]).await.unwrap();
-    client.forget_connections();
+async fn idle_connections_that_are_not_kept_are_closed_at_once() {
+    let client = client();
+    let (peer, other) = (Server::start(usize::MAX).await, Server::start(usize::MAX).await);
+    ask(&client, &peer).await.unwrap();
+    ask(&client, &other).await.unwrap();
+    client.keep_connections(|it| *it != peer.record.daemon_id);
     until(|| peer.closed.load(Ordering::SeqCst) == 1).await;
-    ask(&client, "peer", &[peer.address]).await.unwrap();
-    assert_eq!(peer.accepted(), 2);
+    ask(&client, &peer).await.unwrap();
+    ask(&client, &other).await.unwrap();
+    assert_eq!((peer.accepted(), other.accepted()), (2, 1));
 }
 
 #[tokio::test]
@@ -173,15 +171,15 @@ async fn a_connection_that_was_in_use_when_the_network_changed_is_not_kept() {
     let (client, peer) = (client(), Server::start(usize::MAX).await);
     peer.may_answer.forget_permits(1000);
     let asking = tokio::spawn({
-        let (client, address) = (client.clone(), peer.address);
-        async move { ask(&client, "peer", &[address]).await }
+        let (client, peer) = (client.clone(), Arc::clone(&peer));
+        async move { ask(&client, &peer).await }
     });
     until(|| peer.asked.load(Ordering::SeqCst) == 1).await;
-    client.forget_connections();
+    client.keep_connections(|_| false);
     peer.may_answer.add_permits(2);
     asking.await.unwrap().unwrap();
     until(|| peer.closed.load(Ordering::SeqCst) == 1).await;
-    ask(&client, "peer", &[peer.address]).await.unwrap();
+    ask(&client, &peer).await.unwrap();
     assert_eq!(peer.accepted(), 2);
 }
 
@@ -190,14 +188,50 @@ async fn peers_and_sets_of_addresses_share_no_connection() {
     let (client, peer) = (client(), Server::start(usize::MAX).await);
     // Nothing listens there.
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let both = [free, peer.address];
-    for (name, addresses) in [("a", &both[1..]), ("b", &both[1..]), ("b @x:1/\u{fc}", &both[..])] {
+    let (both, other) = ([free, peer.address], fake_record(peer.address));
+    for (of, addresses) in
+        [(&peer.record, &both[1..]), (&other, &both[1..]), (&peer.record, &both[..])]
+    {
         let before = peer.accepted();
         for _ in 0..2 {
-            let answer = ask(&client, name, addresses).await.unwrap();
+            let answer = call(&client, Callee::Peer(of), addresses).await.unwrap();
             assert_eq!(answer.address, peer.address, "a kept connection tells it, too");
         }
-        assert_eq!(peer.accepted(), before + 1, "{name}");
+        assert_eq!(peer.accepted(), before + 1, "{of:?} at {addresses:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_nothing_watches_is_not_used_again_and_its_end_is_told() {
+    let fake = Fake::start();
+    let node = |id, ip| json!({"ID": id, "DNSName": "a.tail.test.", "TailscaleIPs": [ip]});
+    let status = json!({
+        "TUN": false, "BackendState": "Running", "TailscaleIPs": ["127.0.0.2"],
+        "Self": node("1", "127.0.0.2"), "Peer": {"nodekey:b": node("2", "127.0.0.1")},
+    });
+    fake.set("status", 200, status.to_string());
+    let config = TailscaledConfig { socket: Some(fake.socket()), instance: Instance::System };
+    let tailnet = Tailnet::Tailscaled(Tailscaled::open(config));
+    tailnet.wait_until_up().await;
+    let patient = Client::new(tailnet);
+    let strict = Client { unwatched_idle: Duration::ZERO, ..Client::new(patient.tailnet.clone()) };
+    let watched = Client { unwatched_idle: Duration::ZERO, ..client() };
+    for (client, connections) in [(&patient, 1), (&strict, 2), (&watched, 1)] {
+        let peer = Server::start(usize::MAX).await;
+        ask(client, &peer).await.unwrap();
+        ask(client, &peer).await.unwrap();
+        assert_eq!(peer.accepted(), connections);
+        peer.close();
+        assert_eq!(client.connections_closed().await, [peer.record.daemon_id].into());
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_is_no_peer_is_called_over_a_new_connection() {
+    let (client, peer) = (client(), Server::start(usize::MAX).await);
+    for asked in 1..3 {
+        call(&client, Callee::Stranger("peer"), &[peer.address]).await.unwrap();
+        assert_eq!(peer.accepted(), asked);
     }
 }
 
@@ -205,7 +239,7 @@ async fn peers_and_sets_of_addresses_share_no_connection() {
 async fn a_kept_connection_that_turns_out_closed_is_replaced() {
     let (client, peer) = (client(), Server::start(1).await);
     for requests in [1, 3, 5] {
-        ask(&client, "peer", &[peer.address]).await.unwrap();
+        ask(&client, &peer).await.unwrap();
         assert_eq!(peer.asked.load(Ordering::SeqCst), requests, "each was asked on the kept one");
     }
 }
@@ -213,7 +247,7 @@ async fn a_kept_connection_that_turns_out_closed_is_replaced() {
 #[tokio::test]
 async fn a_new_connection_that_breaks_is_an_error_and_no_reason_to_ask_again() {
     let (client, peer) = (client(), Server::start(0).await);
-    let error = ask(&client, "peer", &[peer.address]).await.unwrap_err();
+    let error = ask(&client, &peer).await.unwrap_err();
     assert!(matches!(error, ClientError::Broken { address, .. } if address == peer.address));
     assert_eq!(peer.accepted(), 1);
 }
@@ -222,7 +256,7 @@ async fn a_new_connection_that_breaks_is_an_error_and_no_reason_to_ask_again() {
 fn a_uri_holds_the_addresses() {
     let wanted: [SocketAddr; 2] =
         ["100.64.0.1:9100".parse().unwrap(), "[fd7a:115c:a1e0::1]:9100".parse().unwrap()];
-    let uri = uri("laptop", &wanted).parse().unwrap();
+    let uri = uri(&wanted).parse().unwrap();
     assert_eq!(connector::addresses(&uri), wanted);
 }
 
@@ -243,7 +277,7 @@ async fn an_answer_whose_head_never_ends_is_cut_off() {
             }
             bytes
         });
-        let error = ask(&client(), "flood", &[address]).await.unwrap_err();
+        let error = call(&client(), Callee::Stranger("flood"), &[address]).await.unwrap_err();
         assert!(matches!(error, ClientError::Broken { .. }), "{error:?}");
         assert!(error.text().contains("head"), "{}", error.text());
         // The rest is what the buffers of both sides take.

@@ -72,9 +72,11 @@ impl Link {
             }
             Input::Checked { result: Err(failure), .. } => self.pull_failed(failure, context),
             Input::ConnectionClosed(_) => {
-                if let Some(at) = self.reachability.connection_closed(context) {
-                    self.pull.want(at, PullReason::Probe);
-                }
+                self.pull.want(self.reachability.next_probe(context), PullReason::Probe);
+            }
+            Input::NodeChanged(_) => {
+                self.reachability.node_changed(context);
+                self.pull.want(self.reachability.next_probe(context), PullReason::Probe);
             }
             Input::RemovedByPeer(_) => {
                 // Answers in flight were sent before the removal.
@@ -82,7 +84,10 @@ impl Link {
                 self.notify.cancel();
                 self.token_refused(context);
             }
-            Input::Synced { latest, .. } => self.pull.synced_by_notification(*latest, now),
+            Input::Synced { latest, .. } => {
+                self.reachability.exchanged(context);
+                self.pull.synced_by_notification(*latest, now);
+            }
             Input::PullNeeded { latest, creators, .. } => {
                 self.pull.needed(*latest, creators, context);
             }
@@ -131,11 +136,11 @@ impl Link {
     fn pull_finished(&mut self, result: &PullResult, context: &mut Context<'_>) {
         match result {
             PullResult::Done { checkpoint, head } => {
-                self.reachability.answered(context);
-                self.pull.succeeded(*checkpoint, *head, context.now);
+                let news = self.pull.succeeded(*checkpoint, *head, context.now);
+                self.reachability.answered(news, context);
             }
             PullResult::OtherLog => {
-                self.reachability.answered(context);
+                self.reachability.answered(false, context);
                 if std::mem::replace(&mut self.pull.log_changed, true) {
                     // Again, before it was pulled to its end: this must not go on without a pause.
                     let text = "its log changed again before it was read to its end".to_owned();
@@ -171,7 +176,7 @@ impl Link {
     ) {
         match result {
             NotifyResult::Answered { latest, confirmed } => {
-                self.reachability.answered(context);
+                self.reachability.answered(true, context);
                 self.notify.answered(*latest, context);
                 self.position.answered(*latest, *confirmed, page_served);
             }
@@ -215,7 +220,8 @@ impl Link {
         let is_due = |due: Option<MonotonicTime>, now| due.is_some_and(|due| due <= now);
         if context.enabled {
             if is_due(self.pull_due(), context.now) {
-                self.pull.start(context);
+                let reason = self.pull.start(context);
+                self.reachability.pulling(reason, context);
             }
             if is_due(self.notify_due(context.head), context.now) {
                 self.notify.start(&self.position, context);

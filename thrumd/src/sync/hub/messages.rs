@@ -31,7 +31,8 @@ pub enum PullReason {
     Retry,
     /// A person or a change of the network asked for it.
     Requested,
-    /// A kept connection was closed: does the peer still answer?
+    /// A kept connection was closed, or the tailnet says something about the peer's node: does the peer still answer?
+    /// Asked over a new connection.
     Probe,
 }
 
@@ -51,6 +52,8 @@ pub enum Input {
     RequestReceived(DaemonId),
     /// A connection to the peer that was kept open has ended: its process or its machine may have, too.
     ConnectionClosed(DaemonId),
+    /// The peer's node came, went or moved in the tailnet.
+    NodeChanged(DaemonId),
     /// The connectivity of the peer was checked for a person.
     Checked {
         /// The peer.
@@ -114,7 +117,7 @@ pub enum Input {
     SyncNow(Option<DaemonId>),
     /// This daemon is about to exit: peers that have not confirmed our whole log are notified.
     Drain,
-    /// The network changed, or a node came or went: no connection was kept.
+    /// Our network changed: no connection was kept.
     NetworkChanged,
     /// The time of `next_wake` has come.
     Tick,
@@ -126,6 +129,7 @@ impl Input {
         match self {
             Self::RequestReceived(peer)
             | Self::ConnectionClosed(peer)
+            | Self::NodeChanged(peer)
             | Self::Checked { peer, .. }
             | Self::RemovedByPeer(peer)
             | Self::Synced { peer, .. }

@@ -74,8 +74,9 @@ impl PullState {
         Some(gates.into_iter().flatten().fold(self.wanted.as_ref()?.at, MonotonicTime::max))
     }
 
-    pub(super) fn start(&mut self, context: &mut Context<'_>) {
-        let Some(Wanted { reason, .. }) = self.wanted.take() else { return };
+    /// Starts the wanted pull, and returns why it is made.
+    pub(super) fn start(&mut self, context: &mut Context<'_>) -> Option<PullReason> {
+        let Wanted { reason, .. } = self.wanted.take()?;
         if reason == PullReason::Notified {
             self.notified_until =
                 self.notified_until.max(context.now) + context.timing.notified_interval;
@@ -83,6 +84,7 @@ impl PullState {
         let (peer, operation) = (context.peer, context.operation());
         self.activity = Activity::Pulling(operation);
         context.actions.push(Action::Pull { peer, operation, reason });
+        Some(reason)
     }
 
     /// Ends the current pull; returns false for another operation.
@@ -101,11 +103,19 @@ impl PullState {
         }
     }
 
-    pub(super) fn succeeded(&mut self, checkpoint: Sequence, head: Sequence, now: MonotonicTime) {
+    /// A pull went to the end of the peer's log. Returns whether it brought anything.
+    pub(super) fn succeeded(
+        &mut self,
+        checkpoint: Sequence,
+        head: Sequence,
+        now: MonotonicTime,
+    ) -> bool {
         self.failures.clear();
         self.log_changed = false;
         self.last_failure = None;
+        let moved = self.checkpoint != Some(checkpoint);
         self.synced(checkpoint, head, now);
+        moved
     }
 
     /// A failure that holds up pulls alone.

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::failure::FailureKind;
-use super::messages::{Action, PairingState};
+use super::messages::{Action, PairingState, PullReason};
 use super::time::MonotonicTime;
 use crate::backoff::Failures;
 
@@ -20,10 +20,16 @@ pub(super) struct Reachability {
     /// The peer answered or called at least once since the pairing or our start.
     pub(super) ever_reached: bool,
     obstacle: Obstacle,
-    /// When the peer was or will be asked last because a connection to it was closed.
-    probed_at: Option<MonotonicTime>,
-    /// When a request of the peer last ended a back-off or the wait after a refused token.
+    probes: Probes,
+    /// When the peer or its node last ended a back-off or the wait after a refused token.
     heard_at: Option<MonotonicTime>,
+}
+
+/// Probes that brought nothing but an answer: something goes on closing connections.
+#[derive(Debug, Default)]
+struct Probes {
+    in_a_row: u32,
+    last: Option<MonotonicTime>,
 }
 
 impl Reachability {
@@ -32,7 +38,7 @@ impl Reachability {
             pairing,
             ever_reached: false,
             obstacle: Obstacle::None,
-            probed_at: None,
+            probes: Probes::default(),
             heard_at: None,
         }
     }
@@ -83,30 +89,58 @@ impl Reachability {
         if matches!(self.obstacle, Obstacle::None) {
             return !std::mem::replace(&mut self.ever_reached, true);
         }
-        let pause = context.timing.heard_pause;
-        let again = self.heard_at.is_none_or(|at| at + pause <= context.now);
+        let again = self.may_end_wait(context);
         if again {
-            self.heard_at = Some(context.now);
             self.reached();
         }
         again
     }
 
-    /// A kept connection was closed. Returns when to ask whether the peer still answers: at once, unless it was
-    /// asked a moment ago and did. None if that is planned already, or the peer is known not to answer.
-    pub(super) fn connection_closed(&mut self, context: &Context<'_>) -> Option<MonotonicTime> {
-        let pending = self.probed_at.is_some_and(|at| at > context.now);
-        if pending || !self.is_connected() {
-            return None;
+    /// Whether something that the peer does may end a back-off now.
+    fn may_end_wait(&mut self, context: &Context<'_>) -> bool {
+        let pause = context.timing.heard_pause;
+        let may = self.heard_at.is_none_or(|at| at + pause <= context.now);
+        if may {
+            self.heard_at = Some(context.now);
         }
-        let earliest = self.probed_at.map_or(context.now, |at| at + context.timing.probe_pause);
-        self.probed_at = Some(earliest.max(context.now));
-        self.probed_at
+        may
     }
 
-    /// The peer answered, and accepted our token.
-    pub(super) fn answered(&mut self, context: &mut Context<'_>) {
+    /// When to ask whether the peer still answers. One that is known not to answer is left alone until its retry.
+    pub(super) fn next_probe(&self, context: &Context<'_>) -> MonotonicTime {
+        let pause = context.timing.probe_pause(self.probes.in_a_row);
+        self.probes.last.map_or(context.now, |at| at + pause).max(context.now)
+    }
+
+    /// The peer's node came, went or moved: one that was not reached may be there again.
+    pub(super) fn node_changed(&mut self, context: &Context<'_>) {
+        if self.is_unreachable() && self.may_end_wait(context) {
+            self.end_wait();
+        }
+    }
+
+    /// A pull is made for this reason.
+    pub(super) fn pulling(&mut self, reason: Option<PullReason>, context: &Context<'_>) {
+        if reason == Some(PullReason::Probe) {
+            self.probes.in_a_row = self.probes.in_a_row.saturating_add(1);
+            self.probes.last = Some(context.now);
+        }
+    }
+
+    /// News went from one side to the other, so probes are worth their cost again. Not at once: every connection may be
+    /// closed after one answer.
+    pub(super) fn exchanged(&mut self, context: &Context<'_>) {
+        if self.probes.last.is_some_and(|at| at + context.timing.probe_pause <= context.now) {
+            self.probes = Probes::default();
+        }
+    }
+
+    /// The peer answered, and accepted our token. `news`: something went from one side to the other.
+    pub(super) fn answered(&mut self, news: bool, context: &mut Context<'_>) {
         self.reached();
+        if news {
+            self.exchanged(context);
+        }
         let peer = context.peer;
         if std::mem::take(&mut self.pairing.unconfirmed) {
             context.actions.push(Action::ConfirmPairing(peer));
@@ -124,7 +158,7 @@ impl Reachability {
             Obstacle::None | Obstacle::TokenRefused { .. } => Failures::default(),
         };
         context.record(&mut failures, FailureKind::Unreachable);
-        self.probed_at = None;
+        self.probes = Probes::default();
         self.obstacle = Obstacle::Unreachable(failures);
     }
 

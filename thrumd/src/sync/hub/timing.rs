@@ -34,7 +34,9 @@ pub struct Timing {
     pub refused_retry: Duration,
     /// How often a request of a peer that can't be reached ends its back-off.
     pub heard_pause: Duration,
-    /// A peer that answers and whose connections are closed all the same is asked why after this again.
+    /// A peer that answers, and whose connections are closed all the same, is probed this often without a pause.
+    pub probes_at_once: u32,
+    /// The first pause after that. It doubles up to the interval of the periodic pull.
     pub probe_pause: Duration,
     /// A peer that stops in the middle of reading our log is notified again after this.
     pub reading_timeout: Duration,
@@ -56,10 +58,19 @@ impl Timing {
             notified_burst: 20,
             refused_retry: Duration::from_secs(300),
             heard_pause: Duration::from_secs(5),
+            probes_at_once: 3,
             probe_pause: Duration::from_secs(60),
             reading_timeout: Duration::from_secs(30),
             drain_interval: Duration::from_millis(50),
         }
+    }
+
+    /// The pause before the next probe, after this many that brought nothing.
+    pub fn probe_pause(&self, probes: u32) -> Duration {
+        let Some(doublings) = probes.checked_sub(self.probes_at_once) else {
+            return Duration::ZERO;
+        };
+        self.probe_pause.saturating_mul(1 << doublings.min(31)).min(self.cadence.interval)
     }
 
     /// How long news may wait for more. `own`: some of it was created here. `concerns_peer`: not all of

@@ -137,9 +137,6 @@ async fn ask(
     };
     // A person who cancels and joins again may find the first attempt still waiting for its answer.
     let _lock = shared.pairings.join_lock().await;
-    // The token is bound to the node that opened the connection. A kept connection may be from before this
-    // machine became another node.
-    shared.forget_connections().await;
     let answer = shared
         .client
         .call::<PairRequest>(Callee::Stranger(typed), &target.addresses, &params, Bounds::SMALL)
@@ -243,7 +240,7 @@ pub(super) async fn remove(
     shared.registry.remove(id).await.map_err(|error| state_file(&error))?;
     let notified =
         matches!(timeout(REMOVAL_NOTICE, notify_removed(shared, &peer, why)).await, Ok(Ok(_)));
-    shared.forget_connections().await;
+    shared.client.keep_connections(|peer| *peer != id);
     shared.pairings.forget_replaced(id);
     shared.log.forget_peer(id).await.map_err(|error| {
         RpcError::new(ErrorCode::STORAGE, format!("{} is removed: {}", peer.name, chain(&error)))

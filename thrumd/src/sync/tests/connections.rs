@@ -1,8 +1,8 @@
-//! Connections that a network change or a sleep may have cut silently are not reused.
+//! Connections that a network change or a sleep may have cut silently are not reused, and others are.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,9 +12,12 @@ use tokio::net::TcpListener;
 
 use super::fake_peers::{answering, fake_record, http};
 use super::harness::{Daemon, daemon, daemon_with_clock, eventually};
+use crate::peer::Peer;
 use crate::sync::QUEUE;
 use crate::sync::hub::Input;
 use crate::sync::shared::Message;
+use crate::tailnet::Hint;
+use crate::testing::until;
 
 static SECONDS: AtomicU64 = AtomicU64::new(1);
 
@@ -27,11 +30,16 @@ fn clock() -> Duration {
 struct Recorded {
     /// Numbers of the connections that are open.
     open: Mutex<BTreeSet<usize>>,
-    requests: AtomicUsize,
+    /// The connection of each request.
+    requests: Mutex<Vec<usize>>,
 }
 
 /// A peer with an empty log, which records its open connections and counts the requests.
 async fn counting_peer(daemon: &Daemon) -> Arc<Recorded> {
+    counting_peer_with_record(daemon).await.0
+}
+
+async fn counting_peer_with_record(daemon: &Daemon) -> (Arc<Recorded>, Peer) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let recorded = Arc::new(Recorded::default());
@@ -47,7 +55,7 @@ async fn counting_peer(daemon: &Daemon) -> Arc<Recorded> {
             tokio::spawn(async move {
                 let mut request = vec![0; 64 * 1024];
                 while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
-                    counts.requests.fetch_add(1, Ordering::SeqCst);
+                    counts.requests.lock().push(number);
                     if stream.write_all(answer.as_bytes()).await.is_err() {
                         break;
                     }
@@ -56,15 +64,16 @@ async fn counting_peer(daemon: &Daemon) -> Arc<Recorded> {
             });
         }
     });
-    daemon.registry.put(fake_record(address)).await.unwrap();
-    recorded
+    let record = fake_record(address);
+    daemon.registry.put(record.clone()).await.unwrap();
+    (recorded, record)
 }
 
 /// Makes a request and waits until it arrived.
 async fn ask(daemon: &Daemon, recorded: &Recorded) {
-    let before = recorded.requests.load(Ordering::SeqCst);
+    let before = recorded.requests.lock().len();
     daemon.sync.sync_now(None).await;
-    let asked = async || recorded.requests.load(Ordering::SeqCst) > before;
+    let asked = async || recorded.requests.lock().len() > before;
     assert!(eventually(asked).await, "no request came");
 }
 
@@ -81,7 +90,7 @@ async fn a_network_change_and_a_sleep_close_connections() {
     let daemon = daemon_with_clock("a", clock).await;
     let recorded = counting_peer(&daemon).await;
     ask(&daemon, &recorded).await;
-    let change = async || daemon.loopback.change_network();
+    let change = async || daemon.loopback.hint(Hint::OurNetwork);
     assert!(closes_all(&recorded, change).await, "a connection outlived a change of the network");
 
     ask(&daemon, &recorded).await;
@@ -91,6 +100,63 @@ async fn a_network_change_and_a_sleep_close_connections() {
         daemon.sync.heard_from(daemon.id).await;
     };
     assert!(closes_all(&recorded, sleep).await, "a connection outlived a sleep");
+}
+
+/// The peer of a machine that is about to wake up, with the number of its requests before.
+static WAKING: Mutex<Option<(Arc<Recorded>, usize)>> = Mutex::new(None);
+static SLEPT: AtomicBool = AtomicBool::new(false);
+
+/// A clock that takes its time when the machine wakes up: what goes out before it was read has arrived by then.
+fn slow_clock() -> Duration {
+    if let Some((recorded, before)) = WAKING.lock().take() {
+        SLEPT.store(true, Ordering::SeqCst);
+        // What the driver has started runs on meanwhile.
+        tokio::task::block_in_place(|| {
+            for _ in 0..100 {
+                if recorded.requests.lock().len() == before {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        });
+    }
+    Duration::from_secs(if SLEPT.load(Ordering::SeqCst) { 3600 } else { 1 })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sleep_is_noticed_before_the_event_that_ended_it_is_handled() {
+    let daemon = daemon_with_clock("a", slow_clock).await;
+    let recorded = counting_peer(&daemon).await;
+    let in_sync = async || daemon.sync.status().await[0].state == PeerState::InSync;
+    // A pull, and a question for its name and version: nothing else comes until something happens.
+    until(async || recorded.requests.lock().len() == 2 && in_sync().await).await;
+    let (open, before) = (recorded.open.lock().clone(), recorded.requests.lock().len());
+    *WAKING.lock() = Some((Arc::clone(&recorded), before));
+    daemon.write(1).await;
+    until(async || recorded.requests.lock().len() > before).await;
+    let later = recorded.requests.lock()[before..].to_vec();
+    assert!(!later.iter().any(|connection| open.contains(connection)), "{later:?} of {open:?}");
+}
+
+#[tokio::test]
+async fn a_change_of_one_node_closes_the_connections_of_its_peer_alone() {
+    let daemon = daemon("a").await;
+    let (recorded, mut moved) = counting_peer_with_record(&daemon).await;
+    let other = counting_peer(&daemon).await;
+    ask(&daemon, &recorded).await;
+    until(async || daemon.sync.status().await.iter().all(|it| it.state == PeerState::InSync)).await;
+    // From now on it can't be dialled: this kind of tailnet has no nodes.
+    moved.node = Some("n1".to_owned());
+    daemon.registry.put(moved.clone()).await.unwrap();
+    let kept = other.open.lock().clone();
+    let change =
+        async || daemon.loopback.hint(Hint::Nodes(["n1".to_owned(), "n2".to_owned()].into()));
+    assert!(closes_all(&recorded, change).await);
+    let state = async |id| {
+        let all = daemon.sync.status().await;
+        all.iter().find(|it| it.daemon_id == id).map(|it| it.state)
+    };
+    until(async || state(moved.daemon_id).await == Some(PeerState::BackingOff)).await;
+    assert!(kept.is_subset(&other.open.lock()));
 }
 
 #[tokio::test]

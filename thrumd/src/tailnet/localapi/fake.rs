@@ -117,9 +117,15 @@ async fn answer(State(shared): State<Shared>, mut request: Request) -> Response 
     }
     if query == "dial" && request.headers()["dial-port"] != "1" {
         let to = request.headers()["dial-host"].to_str().unwrap().to_owned();
+        let port: u16 = request.headers()["dial-port"].to_str().unwrap().parse().unwrap();
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
             let mut stream = TokioIo::new(upgrade.await.unwrap());
+            if to == "127.0.0.1" {
+                let mut there = tokio::net::TcpStream::connect((&*to, port)).await.unwrap();
+                drop(tokio::io::copy_bidirectional(&mut stream, &mut there).await);
+                return;
+            }
             stream.write_all(format!("hello from {to}").as_bytes()).await.unwrap();
             let (mut from, mut into) = tokio::io::split(stream);
             tokio::io::copy(&mut from, &mut into).await.unwrap();

@@ -11,6 +11,7 @@ use super::shared::{Shared, TailscaledConfig};
 use super::state::{Instance, State};
 use crate::backoff::ExponentialBackoff;
 use crate::report::Chain;
+use crate::tailnet::hints::Hint;
 use crate::tailnet::localapi::{ApiError, BackendState, BusUpdate, Client, IpnBus, Status};
 use crate::tailnet::programs;
 
@@ -139,10 +140,13 @@ fn apply(shared: &Shared, status: Status, update: &BusUpdate) {
     let was_up = matches!(*shared.state.borrow(), State::Up { .. });
     let is_up = matches!(state, State::Up { .. });
     let located = shared.located.lock().clone();
-    let hint = is_up && (!was_up || shared.netmap().suggests_probe(&before, update, &located));
+    let hint = match was_up {
+        true => shared.netmap().hint(&before, update, &located),
+        false => Some(Hint::OurNetwork),
+    };
     shared.publish(state);
-    if hint {
-        shared.hint();
+    if let Some(hint) = hint.filter(|_| is_up) {
+        shared.hints.give(hint);
     }
 }
 

@@ -15,6 +15,7 @@ use super::netmap::{NetMap, full_name};
 use super::shared::{Shared, TailscaledConfig};
 use super::state::State;
 use crate::tailnet::error::TailnetError;
+use crate::tailnet::hints::Hints;
 use crate::tailnet::localapi::{ApiError, Client, NodePath, Whois};
 use crate::tailnet::tcp;
 use crate::tailnet::types::{Caller, Connection, Node, Presence, Target};
@@ -52,10 +53,9 @@ impl Tailscaled {
         self.shared.state.subscribe()
     }
 
-    /// Counts up when our network changed, we came up, or a node located with [`Self::locate`] came back or
-    /// moved.
-    pub fn hints(&self) -> watch::Receiver<u64> {
-        self.shared.hints.subscribe()
+    /// Given when our network changed, we came up, or nodes that were located with [`Self::locate`] came, went or moved.
+    pub fn hints(&self) -> Hints {
+        self.shared.hints.clone()
     }
 
     /// The last network map. Outdated while we are not up.

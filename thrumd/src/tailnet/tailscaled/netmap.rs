@@ -1,8 +1,9 @@
 //! The network map: the tailnet's nodes as of the last `status`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use crate::tailnet::hints::Hint;
 use crate::tailnet::localapi::{BusUpdate, Status, StatusNode};
 use crate::tailnet::types::Node;
 
@@ -34,8 +35,9 @@ pub struct NetMap {
     pub userspace: bool,
     /// This node.
     pub me: NetMapEntry,
-    /// Our own endpoints below the tunnel: they change with the network.
-    endpoints: Vec<String>,
+    /// Our own addresses below the tunnel: they change with the network. Their ports are left out, because many routers
+    /// give another one all the time.
+    endpoints: BTreeSet<IpAddr>,
     peers: BTreeMap<String, NetMapEntry>,
     owners: BTreeMap<i64, String>,
 }
@@ -72,8 +74,7 @@ impl NetMap {
         if me.addresses.is_empty() {
             me.addresses = status.tailscale_ips;
         }
-        let mut endpoints = status.me.addrs;
-        endpoints.sort();
+        let endpoints = status.me.addrs.iter().filter_map(|it| it.parse::<SocketAddr>().ok());
         let peers = status.peer.into_values().filter(|node| !node.id.is_empty());
         let owners = status
             .user
@@ -83,7 +84,7 @@ impl NetMap {
             suffix: status.current_tailnet.suffix.to_ascii_lowercase(),
             userspace: status.tun == Some(false),
             me,
-            endpoints,
+            endpoints: endpoints.map(|it| it.ip()).collect(),
             peers: peers.map(|node| (node.id.clone(), NetMapEntry::read(node))).collect(),
             owners: owners.filter(|(_, name)| !name.is_empty()).collect(),
         }
@@ -127,25 +128,28 @@ impl NetMap {
         }
     }
 
-    /// Whether a change since `before` suggests asking peers whether they answer: our network or address
-    /// changed, we are connected to the control server again, or one of the `located` nodes came, went, came
-    /// back or moved. Other nodes of a large tailnet change all the time.
-    pub(super) fn suggests_probe(
+    /// What a change since `before` hints at: our network or address changed, or we are connected to the control server
+    /// again; or some of the `located` nodes came, went, came back or moved. Other nodes of a large tailnet change all
+    /// the time.
+    pub(super) fn hint(
         &self,
         before: &Self,
         update: &BusUpdate,
         located: &BTreeSet<String>,
-    ) -> bool {
+    ) -> Option<Hint> {
         let moved = self.me.addresses != before.me.addresses || self.endpoints != before.endpoints;
         if moved || update.self_changed || (self.me.online && !before.me.online) {
-            return true;
+            return Some(Hint::OurNetwork);
         }
-        located.iter().filter_map(|id| self.peers.get(id)).any(|now| {
+        let known = located.iter().filter_map(|id| self.peers.get(id));
+        let changed = known.filter(|now| {
             let Some(then) = before.peers.get(&now.stable_id) else { return true };
             now.online != then.online
                 || (then.expired && !now.expired)
                 || now.addresses != then.addresses
                 || update.back_online.contains(&now.number)
-        })
+        });
+        let nodes: BTreeSet<_> = changed.map(|now| now.stable_id.clone()).collect();
+        (!nodes.is_empty()).then_some(Hint::Nodes(nodes))
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use super::netmap::NetMap;
 use super::state::{Instance, State};
 use crate::tailnet::error::TailnetError;
+use crate::tailnet::hints::Hints;
 use crate::tailnet::localapi::{Client, DEFAULT_SOCKET, Endpoint};
 use crate::tailnet::macos;
 use crate::tailnet::types::{Presence, replace_if_changed};
@@ -56,7 +57,7 @@ pub(super) struct Shared {
     pub(super) api: watch::Sender<Client>,
     pub(super) state: watch::Sender<State>,
     pub(super) presence: watch::Sender<Presence>,
-    pub(super) hints: watch::Sender<u64>,
+    pub(super) hints: Hints,
     pub(super) netmap: watch::Sender<Arc<NetMap>>,
     /// Stable ids of the nodes that were located. Only changes of these are a hint.
     pub(super) located: Mutex<BTreeSet<String>>,
@@ -73,7 +74,7 @@ impl Shared {
             api: watch::Sender::new(Client::new(Endpoint::Unix(socket))),
             state: watch::Sender::new(State::Starting),
             presence: watch::Sender::new(Presence::Waiting { reason, starting: true }),
-            hints: watch::Sender::new(0),
+            hints: Hints::default(),
             netmap: watch::Sender::new(Arc::default()),
             located: Mutex::default(),
             retry: Notify::new(),
@@ -125,9 +126,5 @@ impl Shared {
         if located.len() < LOCATED_MAX {
             located.insert(stable_id.to_owned());
         }
-    }
-
-    pub(super) fn hint(&self) {
-        self.hints.send_modify(|count| *count = count.wrapping_add(1));
     }
 }

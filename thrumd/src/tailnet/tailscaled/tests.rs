@@ -1,3 +1,5 @@
+mod hints;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -9,9 +11,10 @@ use tokio::net::TcpListener;
 use super::follow::LOOPBACK;
 use super::shared::LOCATED_MAX;
 use super::*;
+use crate::tailnet::hints::Hint;
 use crate::tailnet::localapi::fake::Fake;
-use crate::tailnet::{Presence, TailnetError};
-use crate::testing::until;
+use crate::tailnet::{Presence, Tailnet, TailnetError};
+use crate::testing::soon;
 
 async fn wait_for(kind: &Tailscaled, wanted: impl Fn(&State) -> bool) -> State {
     let mut states = kind.state();
@@ -97,43 +100,9 @@ async fn status_is_not_read_without_an_update_and_rarely_in_a_burst() {
 }
 
 #[tokio::test]
-async fn a_located_peer_that_goes_or_comes_back_is_a_hint_and_other_changes_are_not() {
-    let (fake, kind) = up().await;
-    let hints = kind.hints();
-    assert_eq!(*hints.borrow(), 1, "we came up");
-    kind.locate("2").unwrap();
-    let mut gone = status();
-    gone["Peer"]["nodekey:b"]["Online"] = json!(false);
-    gone["Peer"]["nodekey:g"]["Online"] = json!(false);
-    fake.status(&gone);
-    until(async || *hints.borrow() == 2).await;
-    assert!(!kind.netmap().get("2").unwrap().online);
-    gone["Peer"]["nodekey:g"]["Online"] = json!(true);
-    fake.status(&gone);
-    until(async || kind.netmap().get("3").unwrap().online).await;
-    assert_eq!(*hints.borrow(), 2, "nobody asked for that one");
-    fake.status(&status());
-    until(async || *hints.borrow() == 3).await;
-}
-
-#[tokio::test]
-async fn a_short_absence_that_status_never_shows_is_a_hint() {
-    let (fake, kind) = up().await;
-    let hints = kind.hints();
-    kind.locate("2").unwrap();
-    let mut moved = status();
-    moved["Self"]["Addrs"] = json!(["192.168.1.2:41641"]);
-    fake.status(&moved);
-    until(async || *hints.borrow() == 2).await;
-    fake.update("{\"SelfChange\":{\"ID\":1}}\n");
-    until(async || *hints.borrow() == 3).await;
-    fake.update("{\"PeerChangedPatch\":[{\"NodeID\":22,\"Online\":true}]}\n");
-    until(async || *hints.borrow() == 4).await;
-}
-
-#[tokio::test]
 async fn a_tailscaled_that_stopped_is_found_again() {
     let (mut fake, kind) = up().await;
+    soon(kind.hints().next()).await;
     fake.down();
     let state = wait_for(&kind, |s| !is_up(s)).await;
     assert!(matches!(state, State::NotRunning { .. }), "{state:?}");
@@ -144,7 +113,7 @@ async fn a_tailscaled_that_stopped_is_found_again() {
     fake.up();
     kind.retry_now();
     wait_for(&kind, is_up).await;
-    assert_eq!(*kind.hints().borrow(), 2);
+    assert_eq!(soon(kind.hints().next()).await, Hint::OurNetwork);
 }
 
 #[tokio::test]
@@ -325,6 +294,7 @@ async fn connections_leave_from_our_address_and_only_into_the_tailnet() {
     let to = listener.local_addr().unwrap();
     let (ours, theirs) = tokio::join!(kind.connect(to), listener.accept());
     drop(ours.unwrap());
+    assert!(Tailnet::Tailscaled(kind.clone()).watches_connections());
     assert_eq!(theirs.unwrap().1.ip(), "127.0.0.2".parse::<IpAddr>().unwrap());
     let outside = kind.connect(SocketAddr::new(LOOPBACK, to.port())).await.err().unwrap();
     assert_eq!(outside.kind(), io::ErrorKind::AddrNotAvailable);
@@ -339,6 +309,7 @@ async fn userspace_mode_listens_on_loopback_and_dials_through_tailscaled() {
     let kind = open(&fake);
     let state = wait_for(&kind, is_up).await;
     assert_eq!(state, State::Up { addresses: vec![LOOPBACK], hostname: "alpha".to_owned() });
+    assert!(!Tailnet::Tailscaled(kind.clone()).watches_connections());
     let mut stream = kind.connect("127.0.0.3:9100".parse().unwrap()).await.unwrap();
     let mut hello = [0; 20];
     stream.read_exact(&mut hello).await.unwrap();
