@@ -29,6 +29,7 @@ mod terminal;
 mod tmpfs;
 mod wait;
 mod wire;
+mod writers;
 
 pub use backoff::backs_off;
 pub use client::{Client, Ran};
@@ -53,3 +54,4 @@ pub use terminal::Terminal;
 pub use tmpfs::Tmpfs;
 pub use wait::{LONG, SHORT, eventually, holds};
 pub use wire::{Wire, WireState};
+pub use writers::while_appending;

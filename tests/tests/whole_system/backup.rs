@@ -176,6 +176,35 @@ fn a_backup_of_another_machine_is_told_and_does_not_sync() {
     assert!(other.status().problems.iter().any(|problem| problem.id == "identity"));
 }
 
+/// A killed thrumd leaves a part of its log in the WAL, and a killed restore its unfinished files.
+#[test]
+fn the_log_before_a_restore_is_kept_in_one_file_and_nothing_is_left_over() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.append(["in the backup"]);
+    back_up(&daemon, "b");
+    daemon.append(["after the backup"]);
+    daemon.kill();
+    assert!(daemon.state().join("log.db-wal").exists());
+    let done = client(&daemon).run(&["restore", "b", "--yes", "--json"]).exits(0).json();
+    let kept = done["kept"].as_array().unwrap();
+    assert_eq!(
+        kept.len(),
+        1,
+        "a crash between two renames would part the log from its WAL: {done}"
+    );
+    let kept = rusqlite::Connection::open(kept[0].as_str().unwrap()).unwrap();
+    let count = kept.query_row("SELECT count(*) FROM events", [], |row| row.get::<_, i64>(0));
+    assert_eq!(count.unwrap(), 2);
+    for name in ["log.db.restoring", "log.db.restoring-wal", "log.db.keeping"] {
+        fs::write(daemon.state().join(name), "half").unwrap();
+    }
+    fs::create_dir(daemon.state().join("backup.tmp")).unwrap();
+    daemon.start_again();
+    assert_eq!(daemon.texts(), ["in the backup"]);
+    let left = |name: &&String| ["ing", "ing-wal", ".tmp"].iter().any(|end| name.ends_with(end));
+    assert_eq!(names_in(daemon.state()).iter().find(left), None);
+}
+
 #[test]
 fn a_backup_that_would_fill_the_disk_is_refused() {
     let disk = match Tmpfs::mount(16) {

@@ -1,11 +1,10 @@
 //! Crashes, full disks and second daemons.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc;
 
 use tests::harness::{
     Daemon, LONG, SHORT, Setup, Tmpfs, converge, eventually, holds, output_within, pair, process,
-    skip,
+    skip, while_appending,
 };
 use thrum_api::local::{PeerStatus, SyncFailureKind};
 use thrum_api::{ErrorCode, Sequence};
@@ -16,27 +15,13 @@ fn every_acknowledged_append_survives_kill_9() {
     let mut acknowledged = BTreeSet::new();
     for round in 0..12 {
         let before = acknowledged.len();
-        let (sender, receiver) = mpsc::channel();
-        std::thread::scope(|scope| {
-            for writer in 0..4 {
-                let (daemon, sender) = (&daemon, sender.clone());
-                scope.spawn(move || {
-                    for n in 0.. {
-                        let text = format!("{round} {writer} {n}");
-                        if daemon.try_append([&text]).is_err() {
-                            return;
-                        }
-                        sender.send(text).unwrap();
-                    }
-                });
-            }
-            drop(sender);
+        let ((), rest) = while_appending(&daemon, round, |confirmed| {
             // At another one each round: in the first commits, and with a long log.
-            acknowledged.extend(receiver.iter().take(round * 8 + 1));
+            acknowledged.extend(confirmed.iter().take(round * 8 + 1));
             process::signal(daemon.pid(), rustix::process::Signal::KILL);
         });
         assert!(acknowledged.len() > before + round * 8, "appends were refused before the kill");
-        acknowledged.extend(receiver);
+        acknowledged.extend(rest);
         daemon.ended();
         daemon.start_again();
         let events = daemon.events();

@@ -1,9 +1,8 @@
 //! The power fails while a daemon writes.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc;
 
-use tests::harness::{CutDisk, Setup, process, skip};
+use tests::harness::{CutDisk, Setup, process, skip, while_appending};
 use thrum_api::Sequence;
 
 #[test]
@@ -16,26 +15,12 @@ fn every_acknowledged_append_survives_a_power_cut() {
     let id = daemon.id();
     let mut acknowledged = BTreeSet::new();
     for round in 0..5 {
-        let (sender, receiver) = mpsc::channel();
-        let cut = std::thread::scope(|scope| {
-            for writer in 0..4 {
-                let (daemon, sender) = (&daemon, sender.clone());
-                scope.spawn(move || {
-                    for n in 0.. {
-                        let text = format!("{round} {writer} {n}");
-                        if daemon.try_append([&text]).is_err() {
-                            return;
-                        }
-                        sender.send(text).unwrap();
-                    }
-                });
-            }
-            drop(sender);
+        let (cut, _) = while_appending(&daemon, round, |confirmed| {
             // At another one each round: in the first commits, and with a long log.
-            let before: Vec<_> = receiver.iter().take(round * 25 + 1).collect();
+            let before: Vec<_> = confirmed.iter().take(round * 25 + 1).collect();
             assert_eq!(before.len(), round * 25 + 1, "appends were refused before the cut");
             acknowledged.extend(before);
-            acknowledged.extend(receiver.try_iter());
+            acknowledged.extend(confirmed.try_iter());
             // What is confirmed from now on does not count: an fsync that is under way when ext4 is shut down may
             // report success, which no disk without power does.
             let cut = disk.cut();

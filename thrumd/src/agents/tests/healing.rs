@@ -9,6 +9,7 @@ use thrum_api::local::{AgentListParams, EventListParams};
 
 use super::super::Agents;
 use super::super::follow::Progress;
+use super::super::store::Store;
 use super::home::{Home, LIMIT, apply, reader, waiter, within};
 use super::*;
 use crate::log::Log;
@@ -229,4 +230,30 @@ async fn an_undigestible_event_is_counted_and_stops_nothing() {
     home.inbox("b").await;
     home.close().await;
     assert_eq!(undigested(&store(directory.path())), 1);
+}
+
+#[test]
+fn what_was_read_outlives_new_views_that_can_not_be_written_at_once() {
+    let open = |directory: &Path| Store::open(directory.join("views.db"), here(), Vec::new());
+    let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut store = open(directory.path()).unwrap();
+    store.connection.execute("INSERT INTO read_marks VALUES ('coder', x'01')", []).unwrap();
+    let refuse =
+        "CREATE TRIGGER refuse BEFORE INSERT ON read_marks BEGIN SELECT RAISE(FAIL, 'no'); END";
+    open(other.path()).unwrap().connection.execute_batch(refuse).unwrap();
+    let path = directory.path().join("views.db");
+    for suffix in ["-wal", "-shm"] {
+        std::fs::remove_file(directory.path().join(format!("views.db{suffix}"))).unwrap();
+    }
+    std::fs::rename(other.path().join("views.db"), &path).unwrap();
+    for _ in 0..2 {
+        assert!(store.replace().is_err());
+    }
+    let another = rusqlite::Connection::open(&path).unwrap();
+    another.execute_batch("DROP TRIGGER refuse").unwrap();
+    store.replace().unwrap();
+    let count =
+        another.query_row("SELECT count(*) FROM read_marks", [], |row| row.get::<_, i64>(0));
+    assert_eq!(count.unwrap(), 1);
+    assert!(!store.files.differ());
 }

@@ -1,6 +1,11 @@
 //! Files that are removed or replaced while the log is open.
 
+use std::time::Duration;
+
 use super::*;
+
+/// Only ends a wait.
+const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn what_was_committed_to_a_file_that_went_meanwhile_is_not_acknowledged() {
@@ -78,4 +83,26 @@ async fn an_overwritten_log_is_whole_only_with_every_event_that_was_acknowledged
         assert!(!holds_all(&sql, head).unwrap(), "{older}");
         sql.execute_batch("ROLLBACK TO whole; RELEASE whole").unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_copy_of_a_log_whose_file_is_gone_is_no_hang_of_the_writer() {
+    let world = World::new();
+    world.say("x").await;
+    std::fs::remove_file(world.dir.path().join("log.db")).unwrap();
+    let path = world.dir.path().join("copy");
+    let (to, other) = (Connection::open(&path).unwrap(), Connection::open(&path).unwrap());
+    to.busy_timeout(LONG).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let log = world.log.clone();
+    let copy = tokio::spawn(async move { log.copy(to).await });
+    while !world.log.inner.copying.load(std::sync::atomic::Ordering::Relaxed) {
+        tokio::task::yield_now().await;
+    }
+    // The watchdog's ping follows it.
+    tokio::time::timeout(LONG / 2, world.log.pulse()).await.expect("the writer is busy").unwrap();
+    assert!(!copy.is_finished());
+    other.execute_batch("COMMIT").unwrap();
+    copy.await.unwrap().unwrap();
+    world.log.pulse().await.unwrap();
 }
