@@ -345,3 +345,18 @@ fn what_was_read_stays_read_when_the_views_are_removed() {
     daemon.start_again();
     assert_eq!(unread(&client).trim(), "0", "the new file has the marks");
 }
+
+#[test]
+fn a_stolen_machine_is_removed_although_the_log_is_gone() {
+    let (mut daemon, thief) = paired_daemons();
+    let (log, aside) = (daemon.state().join("log.db"), daemon.state().join("aside"));
+    fs::rename(&log, &aside).unwrap();
+    is_refused(&daemon, &Client::new(&daemon), "log.db was removed");
+    let done = daemon.thrum(&["peer", "remove", &thief.id().to_string(), "--yes"]).exits(1);
+    // What the quarantine keeps of it is in the log, and stays there.
+    assert!(done.stderr.contains("server is removed: nothing is written"), "{}", done.stderr);
+    daemon.kill();
+    fs::rename(&aside, &log).unwrap();
+    daemon.start_again();
+    assert!(daemon.status().peers.is_empty(), "it is still there after a restart");
+}
