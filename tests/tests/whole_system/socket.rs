@@ -84,6 +84,9 @@ fn a_daemon_without_its_socket_is_not_called_stopped() {
         let ran = client.run(words).exits(3);
         assert!(ran.stderr.contains(&runs), "{}", ran.stderr);
         assert!(ran.stderr.contains("thrum daemon restart"), "{}", ran.stderr);
+        let waits = words == ["daemon", "start"];
+        let said = ran.stderr.contains("waiting until it ends or listens again");
+        assert_eq!(said, waits, "{}", ran.stderr);
     }
     let ran = client.run(&["doctor", "--json"]).exits(6);
     let checks = ran.json()["checks"].as_array().unwrap().clone();

@@ -16,6 +16,7 @@ use crate::daemon_process::{find_thrumd, spawn_detached, wait_for_answer};
 use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::manager::{self, Action, Host};
+use crate::printer::{Notice, SLOW};
 
 /// A log may have to be migrated before the daemon answers.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -61,14 +62,24 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
 async fn running(context: &mut Context<'_>) -> Result<Option<HealthResult>, Error> {
     let begin = Instant::now();
     loop {
-        match context.daemon().await {
+        let error = match context.daemon().await {
             Ok(mut client) => return Ok(client.call::<Health>(&Empty {}).await.ok()),
-            Err(error @ Error::NotListening { .. }) if begin.elapsed() > WITHOUT_SOCKET => {
-                return Err(error);
-            }
-            Err(Error::NotListening { .. }) => sleep(POLL_INTERVAL).await,
-            Err(_) => return Ok(None),
+            Err(error) => error,
+        };
+        let Error::NotListening { state_dir, .. } = &error else { return Ok(None) };
+        let waited = begin.elapsed();
+        if waited > WITHOUT_SOCKET || context.endpoints().listens_elsewhere(state_dir).is_some() {
+            return Err(error);
         }
+        say_if_slow(&context.printer.notice(), waited, &error);
+        sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// Says that a daemon without a socket is waited for.
+pub fn say_if_slow(notice: &Notice, waited: Duration, error: &Error) {
+    if waited > SLOW {
+        notice.give("waiting", &error.to_string(), "waiting until it ends or listens again");
     }
 }
 

@@ -125,13 +125,7 @@ async fn stop(context: &Context<'_>) -> Result<Option<u32>, Error> {
             // It is ending, or about to listen again. A signal would cut its orderly end short.
             Error::NotListening { pid, .. } if waited < WITHOUT_SOCKET => {
                 seen = Some(pid);
-                if waited > SLOW {
-                    notice.give(
-                        "waiting",
-                        &error.to_string(),
-                        "waiting until it ends or listens again",
-                    );
-                }
+                super::start::say_if_slow(&notice, waited, &error);
             }
             Error::NotListening { pid, ref state_dir, .. } => {
                 if !endpoints.mean(state_dir) {
