@@ -39,6 +39,12 @@ pub fn label<N: AsRef<str>>(
     }
 }
 
+/// The id, full or abbreviated, that a label ends with.
+pub fn id_in(label: &str) -> Option<&str> {
+    let (_, id) = label.rsplit_once(" (")?;
+    id.strip_suffix(')').filter(|id| id.starts_with("d_"))
+}
+
 /// What to type for a machine with this label: the label, if it is a name of one plain word, else the id.
 pub fn to_type(label: &str, id: DaemonId) -> String {
     if is_plain(label) && !label.contains(' ') { label.to_owned() } else { id.to_string() }

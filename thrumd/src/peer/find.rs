@@ -5,8 +5,8 @@ use thrum_api::{DaemonId, label, names, similar_names};
 use super::{Peer, Registry, RegistryError};
 
 impl Registry {
-    /// The peer with this name (in any case) or daemon id, which may be abbreviated to its beginning or as it is
-    /// shown.
+    /// The peer with this name (in any case), daemon id or label. The id may be abbreviated to its beginning or as it
+    /// is shown.
     ///
     /// # Errors
     /// When no peer or several peers have it; lists similar or ambiguous names.
@@ -24,8 +24,9 @@ impl Registry {
         names: impl Fn(&Peer) -> Vec<String>,
     ) -> Result<Peer, RegistryError> {
         let peers = self.all();
+        let asked = label::id_in(typed.trim()).unwrap_or(typed.trim());
         // What is no name may still be an id.
-        let wanted = names::daemon(typed.trim()).unwrap_or_else(|_| typed.trim().to_owned());
+        let wanted = names::daemon(asked).unwrap_or_else(|_| asked.to_owned());
         let wanted = wanted.to_lowercase();
         let id = |peer: &Peer| peer.daemon_id.to_string().to_lowercase();
         if let Some(peer) = peers.iter().find(|peer| id(peer) == wanted) {

@@ -255,6 +255,10 @@ async fn peers_are_found_by_name_or_id_and_similar_names_are_listed() {
     }
     assert_eq!(text("office-server").unwrap(), "Office-Server");
     assert_eq!(registry.find(&b.daemon_id.to_string()).unwrap().daemon_id, b.daemon_id);
+    // As it is shown, which scripts read from the JSON.
+    let shown = registry.label(&b, (crate::ids::daemon(), "own"), |peer| peer.name.clone());
+    assert_ne!(shown, "twin");
+    assert_eq!(registry.find(&shown).unwrap().daemon_id, b.daemon_id, "{shown}");
     assert!(text("office").unwrap_err().contains("did you mean \"Office-Server\"?"));
     assert!(text("ofice-servr").unwrap_err().contains("did you mean \"Office-Server\"?"));
     assert!(text("zzz").unwrap_err().contains("Office-Server, twin, twin"));
