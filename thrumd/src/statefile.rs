@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -177,6 +177,7 @@ impl StateFile {
             .mode(OWNER_ONLY)
             .open(&temporary)
             .and_then(|mut file| {
+                give_to_owner(&self.path, &file)?;
                 file.write_all(contents)?;
                 file.sync_all()
             })
@@ -251,6 +252,16 @@ impl StateFile {
         };
         synced.map_err(|cause| StateFileError::Unsynced { path: directory.to_owned(), cause })
     }
+}
+
+/// Gives a file to the owner of its directory: what a daemon of root's writes for a tailscaled of its own is that
+/// one's to read.
+fn give_to_owner(path: &Path, file: &File) -> io::Result<()> {
+    let Some(dir) = path.parent().filter(|_| rustix::process::geteuid().is_root()) else {
+        return Ok(());
+    };
+    let owner = fs::metadata(dir)?;
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// Removes a file; it may be gone already.

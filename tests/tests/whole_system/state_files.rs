@@ -57,7 +57,7 @@ fn replace(path: &Path) -> PathBuf {
 }
 
 #[test]
-fn every_file_that_goes_stops_acknowledgements_until_it_is_back() {
+fn every_file_that_is_removed_stops_acknowledgements_until_it_is_back() {
     let (daemon, _peer) = paired_daemons();
     let client = Client::new(&daemon);
     is_healed(&client);
@@ -70,6 +70,13 @@ fn every_file_that_goes_stops_acknowledgements_until_it_is_back() {
         fs::rename(&aside, &path).unwrap();
         is_healed(&client);
     }
+}
+
+#[test]
+fn every_file_that_is_replaced_stops_acknowledgements_until_it_is_back() {
+    let (daemon, _peer) = paired_daemons();
+    let client = Client::new(&daemon);
+    is_healed(&client);
     for name in ["log.db", "log.db-wal", "thrumd.lock"] {
         let path = daemon.state().join(name);
         let aside = replace(&path);
