@@ -44,8 +44,7 @@ pub(super) fn measure(size: Size) -> Vec<Figure> {
             "append_rate",
             "durable appends on one connection, against bare commits of one row",
             (bare.median() / ours.median(), "x"),
-            // A seventh of it looks whether the files are still those that are open.
-            Target::AtLeast(0.4),
+            Target::AtLeast(0.5),
             format!("{} an append, {} a bare commit", words(ours.median()), words(bare.median())),
         ),
         Figure::new(
