@@ -292,7 +292,9 @@ impl Daemon {
     /// When it runs or the backup has none.
     pub fn restore_database(&self, backup: &Path) {
         self.delete_database();
-        for name in ["log.db", "log.db-wal"] {
+        // With what is noted of the log that was closed last: as if nobody could tell yet.
+        let _absent = fs::remove_file(self.state.join("log.closed"));
+        for name in ["log.db", "log.db-wal", "log.closed"] {
             if backup.join(name).exists() {
                 fs::copy(backup.join(name), self.state.join(name)).unwrap();
             }

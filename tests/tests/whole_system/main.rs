@@ -24,6 +24,7 @@ mod impostor;
 mod input;
 mod kept_connections;
 mod log_floods;
+mod overwritten;
 mod own_tailscaled;
 mod pages;
 mod pairing;

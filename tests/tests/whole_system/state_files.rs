@@ -25,7 +25,7 @@ fn send(client: &Client) -> Ran {
 
 /// Nothing is acknowledged, and everything says why.
 #[track_caller]
-fn is_refused(daemon: &Daemon, client: &Client, words: &str) {
+pub(crate) fn is_refused(daemon: &Daemon, client: &Client, words: &str) {
     let refused = send(client).exits(1);
     assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
     assert!(refused.stderr.contains("thrum daemon restart"), "{words}: {}", refused.stderr);
@@ -37,7 +37,7 @@ fn is_refused(daemon: &Daemon, client: &Client, words: &str) {
 }
 
 #[track_caller]
-fn is_healed(client: &Client) {
+pub(crate) fn is_healed(client: &Client) {
     assert_eq!(doctor_says(client), "ok");
     send(client).exits(0);
     // A peer that was refused meanwhile comes again by itself.
@@ -108,84 +108,13 @@ fn the_whole_directory_is_noticed_when_it_goes_and_when_it_is_back() {
 }
 
 /// The files of the state directory whose names begin and end like that.
-fn named(daemon: &Daemon, begin: &str, end: &str) -> Vec<PathBuf> {
+pub(crate) fn named(daemon: &Daemon, begin: &str, end: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(daemon.state()).unwrap().map(|entry| entry.unwrap());
     let is_one = |name: &str| name.starts_with(begin) && name.ends_with(end);
     entries
         .filter(|entry| is_one(&entry.file_name().to_string_lossy()))
         .map(|entry| entry.path())
         .collect()
-}
-
-/// Writes into the same file, as `cp` does.
-fn write_over(daemon: &Daemon, copy: &Path) {
-    let bytes = fs::read(copy.join("log.db")).unwrap();
-    fs::write(daemon.state().join("log.db"), bytes).unwrap();
-}
-
-#[test]
-fn a_copy_written_over_the_database_is_noticed_and_loses_nothing() {
-    let mut daemon = Daemon::start("laptop");
-    daemon.append(["in the copy"]);
-    daemon.stop();
-    let copy = daemon.backup();
-    daemon.start_again();
-    daemon.append(["after the copy"]);
-    write_over(&daemon, copy.path());
-    is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
-    daemon.stop();
-    daemon.start_again();
-    // The rest is in the WAL, which is whole with this copy.
-    assert_eq!(daemon.texts(), ["in the copy", "after the copy"]);
-    let replaced = named(&daemon, "log.db.replaced-", "");
-    assert_eq!(fs::read(&replaced[0]).unwrap(), fs::read(copy.path().join("log.db")).unwrap());
-    is_healed(&Client::new(&daemon));
-}
-
-#[test]
-fn a_checkpoint_of_another_program_is_noticed_and_loses_nothing() {
-    let mut daemon = Daemon::start("laptop");
-    daemon.append(["before"]);
-    let other = rusqlite::Connection::open(daemon.state().join("log.db")).unwrap();
-    other.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).unwrap();
-    drop(other);
-    is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
-    daemon.stop();
-    daemon.start_again();
-    assert_eq!(daemon.texts(), ["before"]);
-    assert_eq!(named(&daemon, "log.db.replaced-", "").len(), 1);
-    assert_eq!(named(&daemon, "log.db.held-", "").len(), 0);
-    is_healed(&Client::new(&daemon));
-}
-
-#[test]
-fn an_old_copy_written_over_the_database_is_used_and_what_was_held_is_kept() {
-    let mut daemon = Daemon::start("laptop");
-    daemon.append(["in the copy"]);
-    daemon.stop();
-    let copy = daemon.backup();
-    daemon.start_again();
-    daemon.append((0..500).map(|n| format!("{n} {}", "x".repeat(1000))));
-    // They go into the database.
-    daemon.stop();
-    daemon.start_again();
-    daemon.append(["in the WAL"]);
-    write_over(&daemon, copy.path());
-    is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
-    daemon.stop();
-    // It is not mixed with the WAL of the other one.
-    let now = fs::read(daemon.state().join("log.db")).unwrap();
-    assert!(
-        now == fs::read(copy.path().join("log.db")).unwrap(),
-        "it is what the person put there"
-    );
-    let wal = named(&daemon, "log.db.held-", "-wal");
-    let wal = fs::read(&wal[0]).unwrap();
-    assert!(String::from_utf8_lossy(&wal).contains("in the WAL"));
-    daemon.start_again();
-    assert_eq!(daemon.texts(), ["in the copy"]);
-    assert_eq!(named(&daemon, "log.db.held-", "").len(), 2);
-    is_healed(&Client::new(&daemon));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use thrum_api::limits::disk_reserve_bytes;
 
 use super::{APPLICATION_ID, BackupError, FOLDER, Folder, TABLE};
 use crate::agents::{self, Agents};
-use crate::log::{self, Log};
+use crate::log::{self, Log, LogError, LogHead};
 use crate::peer::{Identity, Registry};
 use crate::storage::{DiskSpace, StorageFault, size};
 use crate::{clock, ids};
@@ -50,7 +50,15 @@ pub async fn create(sources: Sources<'_>) -> Result<Backup, BackupError> {
     let copy = in_background(&path, add).await?;
     // After the log was copied: a mark for an event that the copy lacks does nothing.
     let copy = agents.copy_read_marks(copy).await?;
-    in_background(&path, move |path| finish(copy, path)).await
+    // Of files that differ nothing is written, so this is still the end of what was copied.
+    let held = log.files().differ().then(|| log.head());
+    let made = in_background(&path, move |path| finish(copy, path, held)).await;
+    match log.files().check() {
+        Err(changed) if changed.is_overwritten() && made.is_err() => {
+            Err(LogError::FilesChanged(changed).into())
+        }
+        _ => made,
+    }
 }
 
 /// In the state directory, whose disk is meant for the log, or elsewhere: that may be gone, read-only, or for
@@ -114,9 +122,16 @@ fn complete(
     write().map_err(failed("write", path))
 }
 
-/// Checks the whole copy and closes it.
-fn finish(copy: Connection, path: &Path) -> Result<Backup, BackupError> {
-    let sound = log::check(&copy).map_err(|source| match source {
+/// Checks the whole copy and closes it. That of a log whose files differ may have pages of another program, also if
+/// it is sound: it has to end where that log did.
+fn finish(copy: Connection, path: &Path, held: Option<LogHead>) -> Result<Backup, BackupError> {
+    let check = || match held {
+        Some(head) if !log::holds_all(&copy, head)? => {
+            Err(log::malformed("events are missing".to_owned()))
+        }
+        _ => log::check(&copy),
+    };
+    let sound = check().map_err(|source| match source {
         source if StorageFault::of_code(&source) == StorageFault::Damaged => {
             BackupError::LogMalformed(source)
         }

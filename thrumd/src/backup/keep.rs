@@ -40,18 +40,29 @@ pub async fn copy_lost_log(log: &Log) -> Result<Option<Kept>, BackupError> {
         |source| BackupError::Sqlite { action: "copy the log to", path: staged.clone(), source };
     // One file, without a WAL beside it.
     copy.pragma_update(None, "journal_mode", "DELETE").map_err(sqlite)?;
-    let whole = match change {
-        // In part it may be what another program wrote, also if it is sound.
-        FileChange::Overwritten => log::holds_all(&copy, log.head()),
-        _ => log::check(&copy).map(|_| true),
-    };
-    let whole = whole.unwrap_or(false);
+    // In part it may be what another program wrote, also if it is sound, and if the file is gone since.
+    let whole = log::holds_all(&copy, log.head()).unwrap_or(false);
     copy.close().map_err(|(_, error)| sqlite(error))?;
     File::open(&staged).and_then(|file| file.sync_all()).map_err(failed("sync", &staged))?;
     // A name that stays if the process dies now.
     let held = with_suffix(&path, &format!(".held-{}", clock::now().as_millis()));
     rename(&staged, &held)?;
     Ok(Some(Kept { held, path, change, whole, _lock: log.lock() }))
+}
+
+/// Keeps what is left of a log that another program wrote to, when it could not be copied and is closed: its WAL,
+/// which would be mixed with that program's file. Answers where it is.
+///
+/// # Errors
+/// When it can't be renamed.
+pub fn keep_without_copy(path: &Path) -> Result<String, BackupError> {
+    let log = path.display();
+    Ok(match keep_wal(path)?.as_deref().map(Path::display) {
+        Some(wal) => format!(
+            "{log} is what another program wrote; what thrumd had written last is kept in {wal}"
+        ),
+        None => format!("{log} is what another program wrote; nothing of thrumd's is left"),
+    })
 }
 
 impl Kept {
@@ -67,8 +78,11 @@ impl Kept {
             FileChange::Overwritten if *whole => {
                 let replaced =
                     with_suffix(path, &format!(".replaced-{}", clock::now().as_millis()));
-                // Both names, then the exchange: there is a log at each moment. The WAL has the same as the copy.
-                fs::hard_link(path, &replaced).map_err(failed("link", path))?;
+                // Both names, then the exchange: there is a log at each moment, where the file system has links.
+                // The WAL has the same as the copy.
+                fs::hard_link(path, &replaced)
+                    .or_else(|_| fs::rename(path, &replaced))
+                    .map_err(failed("rename", path))?;
                 rename(held, path)?;
                 remove_beside(path);
                 let replaced = replaced.display();
@@ -77,15 +91,10 @@ impl Kept {
                 ))
             }
             FileChange::Overwritten => {
-                // It is not of this file, and would make it malformed.
-                let (ours, wal) = (with_suffix(path, "-wal"), with_suffix(held, "-wal"));
-                if ours.exists() {
-                    rename(&ours, &wal)?;
-                }
-                remove_beside(path);
-                let wal = wal.display();
+                let wal = keep_wal(path)?;
+                let wal = wal.map_or_else(String::new, |wal| format!(" and {}", wal.display()));
                 Ok(format!(
-                    "{log} is what another program wrote; what thrumd had is kept in {copy} and {wal}"
+                    "{log} is what another program wrote; what thrumd had is kept in {copy}{wal}"
                 ))
             }
             _ if !whole || path.exists() => {
@@ -99,6 +108,13 @@ impl Kept {
             }
         }
     }
+}
+
+/// Keeps the WAL that is beside another program's database.
+fn keep_wal(database: &Path) -> Result<Option<PathBuf>, BackupError> {
+    let kept = log::keep_wal(database)?;
+    remove_beside(database);
+    Ok(kept)
 }
 
 /// Removes what SQLite keeps beside a database.

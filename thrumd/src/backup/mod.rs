@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub use create::{Backup, Sources, create};
 pub use error::BackupError;
 pub use inspect::BackupFile;
-pub use keep::{Kept, copy_lost_log};
+pub use keep::{copy_lost_log, keep_without_copy};
 pub use restore::Restore;
 
 /// "thrm", in the header of the file.

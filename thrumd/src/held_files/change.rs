@@ -36,6 +36,11 @@ impl ChangedFile {
         Self::new(path.to_owned(), FileChange::Replaced)
     }
 
+    /// Whether another program wrote to the file.
+    pub fn is_overwritten(&self) -> bool {
+        self.change == FileChange::Overwritten
+    }
+
     /// Whether it is about a file with this name.
     fn is(&self, name: &str) -> bool {
         self.name() == name

@@ -35,7 +35,7 @@ impl Log {
     /// When the writer has ended.
     pub async fn pulse(&self) -> Result<(), LogError> {
         // It works, and must not be killed for that: the copy is the only one.
-        if self.inner.copying.load(Ordering::Relaxed) {
+        if self.inner.copying.load(Ordering::Relaxed) > 0 {
             return Ok(());
         }
         match self.write(Priority::Local, PULSE, 0, |_: &mut WriteTransaction<'_>| Ok(())).await {

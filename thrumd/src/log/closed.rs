@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::check::check;
 use super::error::LogError;
 use super::schema::{SCHEMA_VERSION, open_reader};
+use super::types::LogHead;
 use crate::clock;
 use crate::held_files::Stamp;
 use crate::report::Chain;
@@ -14,24 +17,34 @@ use crate::statefile::StateFile;
 /// In the state directory.
 const FILE: &str = "log.closed";
 
-/// Notes that this database was closed in order.
-pub(super) fn note(database: &Path) {
-    let Some(closed) = stamp(database) else { return };
+/// What is known of the log that was closed last.
+#[derive(Serialize, Deserialize)]
+struct Closed {
+    /// The database then; None if it may have changed since it was checked.
+    file: Option<Stamp>,
+    head: LogHead,
+}
+
+/// Notes where the log ended when it was closed, and if `whole`, that this database has all of it.
+pub(super) fn note(database: &Path, head: LogHead, whole: bool) {
+    let closed = Closed { file: if whole { stamp(database) } else { None }, head };
     if let Err(error) = file(database).write(&closed) {
         tracing::warn!("the log is checked at the next start: {}", Chain(&error));
     }
 }
 
-/// Checks this database, unless it is as it was when it was closed in order.
+/// Checks this database, unless it is as it was when it was closed in order. Answers where the log ended that was
+/// closed last: a database that ends before is an older one.
 ///
 /// # Errors
 /// When it is malformed. Nothing was changed then.
-pub(super) fn check_unless_closed(database: &Path) -> Result<(), LogError> {
-    let noted = file(database).read().ok().flatten();
-    if noted.is_some() && noted == stamp(database)
-        || std::fs::metadata(database).is_ok_and(|file| file.len() == 0)
-    {
-        return Ok(());
+pub(super) fn check_unless_closed(database: &Path) -> Result<Option<LogHead>, LogError> {
+    let noted: Option<Closed> = file(database).read().ok().flatten();
+    let head = noted.as_ref().map(|closed| closed.head);
+    let unchanged =
+        noted.and_then(|closed| closed.file).is_some_and(|closed| stamp(database) == Some(closed));
+    if unchanged || std::fs::metadata(database).is_ok_and(|file| file.len() == 0) {
+        return Ok(head);
     }
     tracing::info!("the log is checked: it was replaced, or thrumd did not end in order");
     let checked = open_reader(database).and_then(|conn| {
@@ -40,14 +53,17 @@ pub(super) fn check_unless_closed(database: &Path) -> Result<(), LogError> {
         if (1..=SCHEMA_VERSION).contains(&version) {
             check(&conn)?;
         }
-        Ok(())
+        Ok(head)
     });
     checked.map_err(|source| LogError::storage("check the log", database, source))
 }
 
-/// Keeps a WAL whose database is gone: SQLite would delete it for the new one, and it may hold events that are
-/// nowhere else.
-pub(super) fn keep_orphaned_wal(database: &Path) -> Result<(), LogError> {
+/// Moves a WAL aside that does not belong to the database there, or whose database is gone: SQLite would mix them,
+/// or delete it, and it may hold events that are nowhere else. Answers where it is; None if there is none.
+///
+/// # Errors
+/// When it can't be renamed.
+pub(crate) fn keep_wal(database: &Path) -> Result<Option<PathBuf>, LogError> {
     let named = |suffix: &str| {
         let mut name = database.as_os_str().to_owned();
         name.push(suffix);
@@ -55,20 +71,13 @@ pub(super) fn keep_orphaned_wal(database: &Path) -> Result<(), LogError> {
     };
     let wal = named("-wal");
     if std::fs::metadata(&wal).map_or(0, |wal| wal.len()) == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let aside = named(&format!(".held-{}-wal", clock::now().as_millis()));
-    std::fs::rename(&wal, &aside).map_err(|source| LogError::File {
-        action: "move aside",
-        path: wal.clone(),
-        source,
-    })?;
-    tracing::warn!(
-        "{} had no database beside it: it is kept as {}",
-        wal.display(),
-        aside.display()
-    );
-    Ok(())
+    match std::fs::rename(&wal, &aside) {
+        Ok(()) => Ok(Some(aside)),
+        Err(source) => Err(LogError::File { action: "move aside", path: wal, source }),
+    }
 }
 
 /// The database as it is now. None while a WAL holds more of it.

@@ -1,6 +1,7 @@
 //! Copies the database while it is used, by SQLite's backup API.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
@@ -20,10 +21,13 @@ impl Log {
             let read = move |from: &_| copy(from, &mut to).map(|()| to);
             return self.inner.readers.read(ACTION, read).await;
         }
-        let _copying = Copying::begin(&self.inner.copying);
+        let copying = Copying::begin(&self.inner.copying);
         let (reply, answer) = oneshot::channel();
         // The caller may have stopped waiting.
-        let work = move |from: &_| drop(reply.send(copy(from, &mut to).map(|()| to)));
+        let work = move |from: &_| {
+            drop(reply.send(copy(from, &mut to).map(|()| to)));
+            drop(copying);
+        };
         let job = Job::Outside(Box::new(work));
         self.inner.jobs.send(job).await.map_err(|_| LogError::Stopping)?;
         let done = answer.await.map_err(|_| LogError::Died { thread: "writer" })?;
@@ -31,19 +35,20 @@ impl Log {
     }
 }
 
-/// The writer copies, as long as this lives.
-struct Copying<'a>(&'a AtomicBool);
+/// The writer copies, or is about to, as long as this lives. It is the job's: the copy goes on when its caller has
+/// gone.
+struct Copying(Arc<AtomicUsize>);
 
-impl<'a> Copying<'a> {
-    fn begin(flag: &'a AtomicBool) -> Self {
-        flag.store(true, Ordering::Relaxed);
-        Self(flag)
+impl Copying {
+    fn begin(copies: &Arc<AtomicUsize>) -> Self {
+        copies.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(copies))
     }
 }
 
-impl Drop for Copying<'_> {
+impl Drop for Copying {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

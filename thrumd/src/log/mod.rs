@@ -38,7 +38,7 @@ mod writer;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
@@ -49,6 +49,7 @@ use thrum_api::{DaemonId, Draft, Head, LogPosition};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use check::{check, holds_all, malformed};
+pub(crate) use closed::keep_wal;
 pub use environment::Environment;
 pub use error::LogError;
 pub(crate) use error::LogErrorKind;
@@ -85,8 +86,8 @@ struct Inner {
     head: watch::Receiver<LogHead>,
     readers: Arc<Readers>,
     damaged_rows: watch::Sender<()>,
-    /// The writer copies a log whose file is gone, which may take long.
-    copying: AtomicBool,
+    /// Copies that the writer makes of a log whose file is gone, which may take long.
+    copying: Arc<AtomicUsize>,
     /// Why writes fail, until one succeeds.
     failure: Mutex<Option<WriteFailure>>,
     /// None after `close` has joined it.
@@ -118,15 +119,14 @@ impl Log {
     ) -> Result<(Self, bool), LogError> {
         let path = state_dir.join(schema::DATABASE);
         let is_there = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
-        if !is_there {
-            closed::keep_orphaned_wal(&path)?;
+        if !is_there && let Some(kept) = closed::keep_wal(&path)? {
+            let path = path.display();
+            tracing::warn!("{path} was gone: its WAL is kept as {}", kept.display());
         }
         let files = lock.files();
         let store = LogStore::open_file(&path, daemon, &files)?;
-        // Of an open database all three exist.
-        let beside =
-            ["-wal", "-shm"].map(|suffix| state_dir.join(format!("{}{suffix}", schema::DATABASE)));
-        files.hold_paths(beside).map_err(|source| LogError::File {
+        // The database itself is held already.
+        files.hold_paths(schema::files(&path).skip(1)).map_err(|source| LogError::File {
             action: "look at",
             path: path.clone(),
             source,
@@ -158,7 +158,7 @@ impl Log {
             head,
             readers,
             damaged_rows: watch::Sender::new(()),
-            copying: AtomicBool::default(),
+            copying: Arc::default(),
             failure: Mutex::default(),
             writer: Mutex::new(Some(thread)),
         });
@@ -257,7 +257,7 @@ impl Log {
         self.inner.readers.read("compare a head", read).await
     }
 
-    /// Begins a new epoch, unless this one has no event of ours yet. Called when a peer's
+    /// Begins a new epoch, unless no event can have been written in this one. Called when a peer's
     /// checkpoint or heads show that our log was rolled back. Answers whether one began.
     pub async fn rolled_back(&self) -> Result<bool, LogError> {
         let work = |write: &mut WriteTransaction<'_>| Ok(write.rolled_back());
@@ -349,6 +349,13 @@ impl Log {
         read: impl FnOnce(&Connection) -> rusqlite::Result<ReadResult<T>> + Send + 'static,
     ) -> Result<T, LogError> {
         let ReadResult { answer, damaged } = self.inner.readers.read(action, read).await?;
+        // Of what another program wrote there events may be missing, and a peer would take for held what it was
+        // never sent.
+        if let Err(changed) = self.inner.files.check_file(&self.inner.path)
+            && changed.is_overwritten()
+        {
+            return Err(LogError::FilesChanged(changed));
+        }
         let mut moved = false;
         // A transaction for each: one that the disk has no space for holds up neither the others nor appends.
         for sequence in damaged {

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::error::{Failed, LogError};
 use super::schema;
-use crate::held_files::HeldFiles;
+use crate::held_files::{ChangedFile, HeldFiles};
 
 /// Concurrent readers. Each caches up to 1 MiB of pages, and an idle daemon has 12 MiB in all.
 const READERS: usize = 2;
@@ -42,7 +42,7 @@ impl Readers {
             let done = readers.in_transaction(read);
             drop(permit);
             // What is malformed because another program wrote there needs another way out.
-            let failed = |failed: Failed| match readers.files.check() {
+            let failed = |failed: Failed| match readers.check_database() {
                 Err(changed) => LogError::FilesChanged(changed),
                 Ok(()) => failed.into_error(action, &readers.path),
             };
@@ -60,9 +60,9 @@ impl Readers {
             Some(conn) => conn,
             None => {
                 // Of the writer's database, not of another one that is at its path now.
-                self.files.check()?;
+                self.check_database()?;
                 let conn = schema::open_reader(&self.path)?;
-                self.files.check()?;
+                self.check_database()?;
                 conn
             }
         };
@@ -74,6 +74,13 @@ impl Readers {
             self.idle.lock().push(conn);
         }
         Ok(done)
+    }
+
+    /// Checks that the database at the path is the writer's, with what is beside it. Other files of the directory
+    /// have nothing to do with what is read.
+    fn check_database(&self) -> Result<(), ChangedFile> {
+        let mut wanted = schema::files(&self.path);
+        wanted.try_for_each(|path| self.files.check_file(&path))
     }
 
     /// Refuses further reads and closes idle connections; running reads end by themselves.

@@ -101,6 +101,9 @@ struct SourceRow {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) meta: Meta,
+    /// The epoch began since this was loaded. In an older one without an event of ours, the log may have had some
+    /// before it was rolled back.
+    pub(super) epoch_is_new: bool,
     /// Origins of recent transactions. All of them would be too many: a peer can invent them.
     origins: BTreeMap<Origin, OriginRow>,
     /// Peers that events came from.
@@ -149,6 +152,7 @@ impl State {
             .collect::<rusqlite::Result<_>>()?;
         Ok(Self {
             meta,
+            epoch_is_new: meta_changed,
             origins: BTreeMap::new(),
             sources,
             damaged_rows: count_gaps(conn)?,

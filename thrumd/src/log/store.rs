@@ -67,7 +67,8 @@ impl LogStore {
     }
 
     /// Opens the log in this file, with random ids and the machine's clock, and holds the file. One that was not
-    /// closed in order is checked first, which may take long.
+    /// closed in order is checked first, which may take long. One that is older than the log that was closed last
+    /// begins a new epoch: positions in the present one were given already.
     ///
     /// # Errors
     /// As [`Self::open`], and when the file was replaced meanwhile.
@@ -77,11 +78,16 @@ impl LogStore {
         files: &HeldFiles,
     ) -> Result<Self, LogError> {
         let conn = schema::open_writer(path, files)?;
-        closed::check_unless_closed(path)?;
+        let closed = closed::check_unless_closed(path)?;
+        let open = || {
+            let mut store = Self::load(conn, path, daemon, Box::new(System))?;
+            if closed.is_some_and(|closed| store.head.is_before(closed)) {
+                store.rolled_back()?;
+            }
+            Ok(store)
+        };
         // What was checked is what is used.
-        files
-            .writing(|| Self::load(conn, path, daemon, Box::new(System)))
-            .map_err(LogError::FilesChanged)?
+        files.writing(open).map_err(LogError::FilesChanged)?
     }
 
     /// Prepares the database, loads the state and stores a first or new epoch, if one began.

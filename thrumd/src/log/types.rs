@@ -1,17 +1,25 @@
 //! Requests to the log and its answers.
 
+use serde::{Deserialize, Serialize};
 use thrum_api::{DaemonId, Epoch, Head, LogPosition, Origin, Sequence, SequencedEvent, Timestamp};
 
 use super::incoming::Incoming;
 use crate::storage::StorageFault;
 
 /// The end of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogHead {
     /// Its epoch.
     pub epoch: Epoch,
     /// The position of its last event (START if empty).
     pub position: LogPosition,
+}
+
+impl LogHead {
+    /// Whether this is the end of an older state of the log that ended there. Ids of epochs grow with time.
+    pub(super) fn is_before(self, other: Self) -> bool {
+        (self.epoch, self.position.sequence) < (other.epoch, other.position.sequence)
+    }
 }
 
 /// Events of one peer, to be stored in one transaction with its checkpoint.

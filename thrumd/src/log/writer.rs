@@ -153,16 +153,12 @@ impl Writer {
             }
         }
         let (path, same) = (self.store.path().to_owned(), !self.files.differ());
+        let head = self.store.head();
         let overwritten = self.files.change_of(&path) == Some(FileChange::Overwritten);
         // SQLite removes the WAL.
         self.files.release();
-        if overwritten {
-            return self.store.abandon();
-        }
-        self.store.close()?;
-        if same {
-            closed::note(&path);
-        }
+        if overwritten { self.store.abandon() } else { self.store.close() }?;
+        closed::note(&path, head, same);
         Ok(())
     }
 

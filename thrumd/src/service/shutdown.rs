@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::readiness;
 use crate::admin::AdminContext;
-use crate::backup::{self, Kept};
+use crate::backup;
 use crate::clock;
 use crate::held_files::{FileChange, HeldFiles};
 use crate::log;
@@ -39,12 +39,14 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
         } else {
             LOG
         };
+        let path = context.log.directory().join(log::DATABASE);
+        let overwritten = context.log.files().change_of(&path) == Some(FileChange::Overwritten);
         let mut kept = None;
         step("the copy of a log whose file is gone", Instant::now() + limit, async {
             kept = match backup::copy_lost_log(&context.log).await {
                 Ok(kept) => kept,
                 Err(error) => {
-                    tracing::error!("what {} held is lost: {}", log::DATABASE, Chain(&error));
+                    tracing::error!("can't copy what {} held: {}", log::DATABASE, Chain(&error));
                     None
                 }
             };
@@ -56,10 +58,14 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
             }
         })
         .await;
-        match kept.map(Kept::put_in_place) {
-            None => {}
-            Some(Ok(done)) => tracing::warn!("{done}"),
-            Some(Err(error)) => tracing::error!("{}", Chain(&error)),
+        let done = match kept {
+            Some(kept) => kept.put_in_place(),
+            None if overwritten => backup::keep_without_copy(&path),
+            None => return,
+        };
+        match done {
+            Ok(done) => tracing::warn!("{done}"),
+            Err(error) => tracing::error!("{}", Chain(&error)),
         }
     };
     tokio::join!(tailnet, log);

@@ -11,8 +11,11 @@ async fn converge(a: &World, b: &World) {
     check_invariants(b);
 }
 
+/// With what is noted of the log that was closed last, as a state directory is copied as a whole.
 fn copy_database(from: &Path, to: &Path) {
-    std::fs::copy(from.join("log.db"), to.join("log.db")).unwrap();
+    for name in ["log.db", "log.closed"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -57,6 +60,30 @@ async fn a_restored_database_with_nothing_new_takes_a_new_epoch_at_the_first_con
 }
 
 #[tokio::test]
+async fn a_database_that_is_older_than_the_log_closed_last_begins_a_new_epoch_at_once() {
+    for before in [10, 0] {
+        let mut world = World::new();
+        let backup = TempDir::new().unwrap();
+        if before > 0 {
+            world.say_many(before).await;
+        }
+        world.reopen(|dir| copy_database(dir, backup.path())).await;
+        world.say_many(10).await;
+        let old = world.origin();
+        let copy = backup.path().join("log.db");
+        world
+            .reopen(|dir| {
+                std::fs::copy(copy, dir.join("log.db")).unwrap();
+            })
+            .await;
+        assert_ne!(world.origin(), old, "a copy with {before} events");
+        let began = world.origin();
+        world.reopen(|_| ()).await;
+        assert_eq!(world.origin(), began, "once");
+    }
+}
+
+#[tokio::test]
 async fn a_restored_database_with_new_events_forks_and_both_histories_survive() {
     let (mut a, b, c) = (World::new(), World::new(), World::new());
     let backup = TempDir::new().unwrap();
@@ -85,8 +112,8 @@ async fn a_restored_database_with_new_events_forks_and_both_histories_survive() 
 }
 
 #[tokio::test]
-async fn rolled_back_begins_an_epoch_only_where_this_one_has_an_event_of_ours() {
-    let world = World::new();
+async fn rolled_back_begins_an_epoch_only_where_this_one_may_have_an_event_of_ours() {
+    let mut world = World::new();
     let mut watch = world.log.watch();
     watch.mark_unchanged();
     let first = epoch_of(&world);
@@ -100,6 +127,10 @@ async fn rolled_back_begins_an_epoch_only_where_this_one_has_an_event_of_ours() 
     assert!(!world.log.rolled_back().await.unwrap(), "the new one has none");
     let written = world.say("y").await;
     assert_eq!((written.sequence.0, written.origin_sequence.0), (2, 1));
+    assert!(world.log.rolled_back().await.unwrap());
+    world.reopen(|_| ()).await;
+    assert!(world.log.rolled_back().await.unwrap(), "it may have had some before it was restored");
+    assert!(!world.log.rolled_back().await.unwrap());
 }
 
 #[tokio::test]

@@ -277,6 +277,18 @@ async fn a_log_is_checked_unless_it_is_as_it_was_closed() {
 }
 
 #[tokio::test]
+async fn a_log_that_lacks_an_event_in_its_middle_is_malformed() {
+    let world = World::new();
+    world.say_many(20).await;
+    world.log.close().await.unwrap();
+    // As pages of two files do, of which each is sound.
+    world.sql().execute_batch("DELETE FROM events WHERE sequence = 7").unwrap();
+    let refused = Log::open(world.dir.path(), world.daemon, true).err().unwrap();
+    assert_eq!(refused.fault(), Some(StorageFault::Damaged), "{refused}");
+    assert!(chain_text(&refused).contains("should have 20 events and has 19"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_first_start_that_was_killed_before_its_first_commit_is_no_damage() {
     let world = World::new();
     world.log.close().await.unwrap();
