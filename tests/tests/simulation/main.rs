@@ -20,11 +20,14 @@ mod server;
 mod trace;
 mod world;
 
+use std::ops::Range;
+
 use marks::Marks;
 use world::World;
 
-/// Cases with seeds of their own, the same in each run: they come along every rare path.
-const FIXED: u64 = 120;
+/// Cases with seeds of their own, the same in each run: they come along every rare path. If a change moves one away,
+/// other seeds may have it; if none has, the path is gone.
+const FIXED: Range<u64> = 240..360;
 /// Cases with any seeds, unless THRUM_SIM_CASES says how many.
 const CASES: u64 = 40;
 
@@ -76,7 +79,7 @@ fn what_failed_once_does_not_fail_again() {
 
 #[test]
 fn every_rare_path_is_reached() {
-    bad_days(0, FIXED).all_reached();
+    bad_days(FIXED.start, FIXED.end - FIXED.start).all_reached();
 }
 
 #[test]
