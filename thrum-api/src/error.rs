@@ -52,6 +52,9 @@ codes! {
     PAIRING_WAIT = -32009, "wait before the next code";
     /// The code is right, but the daemon id of the caller is that of a peer on another node.
     ID_TAKEN = -32010, "daemon id taken";
+    /// The daemon id of the caller is that of a peer on another node, and the tailnet can't be asked now
+    /// whether that is still there. The caller may ask again.
+    TAILNET_DOWN = -32011, "tailnet down";
     /// Local: what was named does not exist (a peer, an agent, a session).
     NOT_FOUND = -32020, "not found";
     /// Local: refused in the current state; the message says what to do.

@@ -17,7 +17,7 @@ impl World {
             let paired = self.wait(async {
                 let peer = Peer::requested(self.nodes[node].id, &caller, &params)?;
                 let token = peer.token.clone();
-                life.pairing.request(&caller, peer, &params.code.unwrap(), None)?;
+                life.pairing.request(&caller, peer, &params.code.unwrap(), |_| Ok(None))?;
                 Ok(token)
             });
             return paired.map_or_else(Reply::Refused, Reply::Paired);

@@ -21,3 +21,4 @@ pub(crate) use policy::{PairingPolicy, wrong_capability};
 pub use record::Peer;
 pub(crate) use registry::RegistryError;
 pub use registry::{RefusedToken, Registry};
+pub(crate) use succession::tailnet_down;

@@ -11,10 +11,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::session::{self, Session};
+use super::succession::tailnet_down;
 use super::wrong_codes::WrongCodes;
 use super::{Peer, Registry};
 use crate::report::Chain;
-use crate::tailnet::Caller;
+use crate::tailnet::{Caller, TailnetError};
 use crate::{clock, ids};
 
 /// How long after its time `peer.list` shows how a session ended.
@@ -229,16 +230,18 @@ impl Pairing {
     }
 
     /// `pair.request` with a code. The caller becomes pending as this peer; its first authenticated
-    /// request makes it a peer. `elsewhere` is the name of the peer that has its daemon id on another node.
+    /// request makes it a peer. `elsewhere` looks for the peer that has its daemon id on another node, and
+    /// gives its name.
     ///
     /// # Errors
-    /// What to answer the caller: no session, wrong code, locked, expired or another machine's daemon id.
+    /// What to answer the caller: no session, wrong code, locked, expired or another machine's daemon id. If
+    /// `elsewhere` can't know that, the session stays open, and the caller may ask again.
     pub fn request(
         &self,
         caller: &Caller,
         peer: Peer,
         code: &PairingCode,
-        elsewhere: Option<String>,
+        elsewhere: impl FnOnce(&Peer) -> Result<Option<String>, TailnetError>,
     ) -> Result<(), RpcError> {
         let replaces = self.shared.registry.get(peer.daemon_id).map(|old| old.token);
         let active = self.shared.latest.lock().clone().ok_or_else(|| session::refusal(None))?;
@@ -249,12 +252,15 @@ impl Pairing {
                 tracing::warn!(about = %caller.address.ip(), "[pairing] {message}: {}", caller.describe());
             }
             result?;
-            // Only for the right code: a stranger must not learn who is paired.
-            if let Some(name) = elsewhere {
-                return session.refuse_id(now, peer.daemon_id, name, caller);
+            // Only for the right code: a stranger must not learn who is paired, nor make us look.
+            match elsewhere(&peer) {
+                Ok(None) => {
+                    session.set_pending(now, peer, caller, replaces);
+                    Ok(())
+                }
+                Ok(Some(name)) => session.refuse_id(now, peer.daemon_id, name, caller),
+                Err(error) => Err(tailnet_down(peer.daemon_id, caller, &error)),
             }
-            session.set_pending(now, peer, caller, replaces);
-            Ok(())
         })
     }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use thrum_api::{DaemonId, Token};
+use thrum_api::{DaemonId, ErrorCode, RpcError, Token};
 
 use super::peers_file::PeersFile;
 use super::{Peer, PendingPairing, Registry, RegistryError};
-use crate::tailnet::Tailnet;
+use crate::report::Chain;
+use crate::tailnet::{Caller, Tailnet, TailnetError};
 
 impl Registry {
     /// Stores a pending pairing as a peer, in the place of those that it succeeds. Returns their ids, or
@@ -74,13 +75,21 @@ impl Registry {
         self.read(|contents| contents.displaced_by(peer).into_iter().cloned().collect())
     }
 
-    /// The peer that has this one's daemon id on another node, if that is still in the tailnet or may be. An id
-    /// is only a claim. A machine that was removed from the tailnet and added again is a new node, and its old
-    /// one is gone.
-    pub async fn holder_elsewhere(&self, peer: &Peer, tailnet: &Tailnet) -> Option<Peer> {
-        let old = self.get(peer.daemon_id).filter(|old| peer.is_on_other_node(old))?;
-        let gone = matches!(tailnet.locate(old.node.as_deref()?).await, Ok(None));
-        (!gone).then_some(old)
+    /// The peer that has this one's daemon id on another node, if that is still in the tailnet. An id is only a
+    /// claim. A machine that was removed from the tailnet and added again is a new node, and its old one is
+    /// gone.
+    ///
+    /// # Errors
+    /// When there is such a peer, and the tailnet can't be asked about its node now.
+    pub fn holder_elsewhere(
+        &self,
+        peer: &Peer,
+        tailnet: &Tailnet,
+    ) -> Result<Option<Peer>, TailnetError> {
+        let old = self.get(peer.daemon_id).filter(|old| peer.is_on_other_node(old));
+        let Some(old) = old else { return Ok(None) };
+        let found = tailnet.locate(old.node.as_deref().unwrap_or_default())?;
+        Ok(found.map(|_| old))
     }
 
     /// The former ids of all peers, each with the present one. An id that is a peer again is not former.
@@ -91,4 +100,19 @@ impl Registry {
             former.filter(|(id, _)| !contents.peers.contains_key(id)).collect()
         })
     }
+}
+
+/// The answer to a caller whose daemon id is that of a peer on another node, while the tailnet can't be asked
+/// whether that is still there. It says nothing about the caller.
+pub fn tailnet_down(id: DaemonId, caller: &Caller, cause: &TailnetError) -> RpcError {
+    tracing::warn!(
+        about = %caller.address.ip(),
+        "[pairing] {} can't be paired at the moment: {id} is paired as another node, and the tailnet can't be \
+         asked whether that is still there: {}; it may try again",
+        caller.describe(), Chain(cause)
+    );
+    let message = "the tailnet can't be asked there at the moment whether this is the machine that is paired \
+                   with this daemon id";
+    RpcError::new(ErrorCode::TAILNET_DOWN, message)
+        .hint("ask again in a moment; if it goes on, run `thrum doctor` there")
 }

@@ -3,6 +3,7 @@
 mod files;
 mod pairing;
 mod rules;
+mod succession;
 
 use thrum_api::{DaemonId, Token};
 

@@ -118,7 +118,7 @@ impl Policy {
         let node = peer.node.as_deref().unwrap_or_default();
         let status = match self.capability() {
             None => Ok(Some(GrantStatus::Off)),
-            Some(_) => match self.shared.tailnet.locate(node).await {
+            Some(_) => match self.shared.tailnet.locate(node) {
                 Ok(None) => Ok(None),
                 Ok(Some(_)) => self.grant_status(node).await.map(Some),
                 Err(error) => Err(error),

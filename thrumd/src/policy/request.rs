@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::grants::{GrantStatus, Policy};
 use crate::clock;
-use crate::peer::{Peer, Replaces};
+use crate::peer::{Peer, Replaces, tailnet_down};
 use crate::report::Chain;
 use crate::tailnet::{Caller, Node};
 
@@ -60,9 +60,9 @@ impl Policy {
             }
         };
         let displaced = self.shared.registry.displaced_by(&peer);
+        let elsewhere = self.is_elsewhere(&peer, caller)?;
         let by_policy = self
-            .marking(&peer, &displaced, node, capability)
-            .await
+            .marking(&peer, &displaced, elsewhere, node, capability)
             .map_err(|(reason, message)| refuse(reason, message.to_owned()))?;
         let peer = Peer { by_policy, ..peer };
         let replaces = Replaces::Only(displaced.into_iter().map(|peer| peer.token).collect());
@@ -88,7 +88,8 @@ impl Policy {
         let displaced = self.shared.registry.displaced_by(&pending.peer);
         let by_policy = match self.grant_status_of(caller).await? {
             GrantStatus::Granted(capability) => {
-                self.marking(&pending.peer, &displaced, node, capability).await.ok()
+                let elsewhere = self.is_elsewhere(&pending.peer, caller)?;
+                self.marking(&pending.peer, &displaced, elsewhere, node, capability).ok()
             }
             GrantStatus::Off | GrantStatus::NotGranted(_) => None,
         };
@@ -117,17 +118,28 @@ impl Policy {
         Ok(stored.map(|_| id))
     }
 
+    /// Whether the peer with this daemon id is another node that is still in the tailnet.
+    ///
+    /// # Errors
+    /// What to answer the caller while the tailnet can't be asked.
+    fn is_elsewhere(&self, peer: &Peer, caller: &Caller) -> Result<bool, RpcError> {
+        let holder = self.shared.registry.holder_elsewhere(peer, &self.shared.tailnet);
+        let holder = holder.map_err(|error| tailnet_down(peer.daemon_id, caller, &error))?;
+        Ok(holder.is_some())
+    }
+
     /// The capability to store for a machine that takes the place of `displaced`; None if a person paired that
-    /// daemon before.
+    /// daemon before. `elsewhere`: one of them is another node, which is still in the tailnet.
     ///
     /// A daemon id is only a claim, so the machine must be the node that is paired under it; a node that was
     /// paired by policy and has left the tailnet may be replaced. A node and a port are no more than a claim,
     /// either: any program of the machine can give a new daemon id. So that takes the place of no daemon that
     /// a person has paired or that answers, and a machine becomes few peers, and not often a new one.
-    async fn marking(
+    fn marking(
         &self,
         peer: &Peer,
         displaced: &[Peer],
+        elsewhere: bool,
         node: &Node,
         capability: String,
     ) -> Result<Option<String>, CodeNeeded> {
@@ -144,11 +156,8 @@ impl Policy {
                 }
             } else if *bound == node.stable_id {
                 marking = marking.filter(|_| old.by_policy.is_some());
-            } else {
-                let gone = matches!(self.shared.tailnet.locate(bound).await, Ok(None));
-                if old.by_policy.is_none() || !gone {
-                    return Err(OTHER_NODE);
-                }
+            } else if old.by_policy.is_none() || elsewhere {
+                return Err(OTHER_NODE);
             }
         }
         let is_of_node = |it: &Peer| {

@@ -156,9 +156,10 @@ impl Handler for PeerApi {
             let token = peer.token.clone();
             match params.code {
                 Some(code) => {
-                    let elsewhere = self.registry.holder_elsewhere(&peer, &self.tailnet).await;
-                    let elsewhere = elsewhere.map(|holder| self.sync.name_of(&holder));
-                    self.pairing.request(caller, peer, &code, elsewhere)?;
+                    self.pairing.request(caller, peer, &code, |peer| {
+                        let holder = self.registry.holder_elsewhere(peer, &self.tailnet)?;
+                        Ok(holder.map(|holder| self.sync.name_of(&holder)))
+                    })?;
                 }
                 None => self.policy.request(caller, peer).await?,
             }

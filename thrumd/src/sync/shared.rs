@@ -189,7 +189,7 @@ impl Shared {
                 None => Ok(self.tailnet.resolve(&peer.address).await.map_err(fail)?.addresses),
             };
         };
-        let found = self.tailnet.locate(node).await.map_err(fail)?;
+        let found = self.tailnet.locate(node).map_err(fail)?;
         let addresses: Vec<IpAddr> =
             found.ok_or_else(|| ClientError::NotThere { peer: peer.name.clone() })?;
         let port = peer.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());

@@ -122,7 +122,7 @@ impl Tailnet {
     ///
     /// # Errors
     /// When we are not in the tailnet.
-    pub async fn locate(&self, stable_id: &str) -> Result<Option<Vec<IpAddr>>, TailnetError> {
+    pub fn locate(&self, stable_id: &str) -> Result<Option<Vec<IpAddr>>, TailnetError> {
         match self.tailscaled() {
             Err(_) => Ok(None),
             Ok(kind) => kind.locate(stable_id),

@@ -1,9 +1,12 @@
 //! Peers are known by their node in the tailnet.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::pairing::eventually;
-use super::tailnet::Machine;
+use super::tailnet::{Machine, TestNode};
+use crate::ids;
 
 /// Two machines that were paired with a code.
 async fn paired() -> (Machine, Machine) {
@@ -92,6 +95,48 @@ async fn a_code_does_not_give_a_machine_the_place_of_another_one_that_is_still_t
     .await;
     assert_eq!(joined["renewed"], true, "{joined}");
     assert_eq!(a.peer().await.unwrap()["daemon_id"], before["daemon_id"]);
+}
+
+#[tokio::test]
+async fn a_host_with_the_daemon_id_of_a_peer_is_not_accused_while_the_tailnet_can_t_be_asked() {
+    let (mut a, _b) = paired().await;
+    let before = a.peer().await.unwrap();
+    a.sees(&TestNode { id: 5, at: 5, name: "gamma" }, json!(null));
+    let host = TcpListener::bind("127.0.0.5:0").await.unwrap();
+    let address = host.local_addr().unwrap().to_string();
+    let answer = async {
+        let (mut stream, _) = host.accept().await.unwrap();
+        let mut request = vec![0; 64 * 1024];
+        let read = stream.read(&mut request).await.unwrap();
+        let request = String::from_utf8_lossy(&request[..read]);
+        let call: Value = serde_json::from_str(request.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        a.fake.status(&json!({"BackendState": "Stopped"}));
+        eventually("the tailnet is down", async || {
+            let status = a.result("status", json!({})).await;
+            (status["tailnet"]["state"] != "up").then_some(())
+        })
+        .await;
+        let (token, id) = (ids::token().unwrap(), &before["daemon_id"]);
+        let paired =
+            json!({"status": "paired", "token": token.expose(), "id": id, "name": "gamma"});
+        let answer = json!({"jsonrpc": "2.0", "id": call["id"], "result": paired}).to_string();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
+        let answer = format!("{head}: {}\r\n\r\n{answer}", answer.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    };
+    let params = json!({"address": address, "code": "1234"});
+    let (refused, ()) = tokio::join!(
+        eventually("the tailnet knows the host", async || {
+            let joined = a.call("peer.join", params.clone()).await;
+            (joined["error"]["code"] != -32023).then_some(joined)
+        }),
+        answer
+    );
+    assert_eq!(refused["error"]["code"], -32011, "{refused}");
+    let words = refused["error"].to_string();
+    assert!(words.contains("the tailnet can't be asked at the moment"), "{words}");
+    assert!(words.contains("again in a moment") && words.contains("thrum doctor"), "{words}");
+    assert_eq!(a.peer().await.unwrap()["address"], before["address"]);
 }
 
 #[tokio::test]

@@ -8,19 +8,19 @@ use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, Token};
 
 use super::super::peers_file::FORMER_MAX;
 use super::super::{Pairing, Peer, Registry};
-use super::{caller, node, peer, token_of};
+use super::{caller, node, peer};
 use crate::ids;
 use crate::tailnet::Caller;
 use crate::testing::{soon, until};
 
-struct Fixture {
+pub(super) struct Fixture {
     dir: tempfile::TempDir,
-    registry: Registry,
-    pairing: Pairing,
-    us: DaemonId,
+    pub(super) registry: Registry,
+    pub(super) pairing: Pairing,
+    pub(super) us: DaemonId,
 }
 
-fn fixture() -> Fixture {
+pub(super) fn fixture() -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
     let us = ids::daemon();
@@ -30,15 +30,19 @@ fn fixture() -> Fixture {
 
 impl Fixture {
     /// `pair.request` with a code. Returns the token that the caller gets.
-    fn request(&self, from: &Caller, params: &PairRequestParams) -> Result<Token, RpcError> {
+    pub(super) fn request(
+        &self,
+        from: &Caller,
+        params: &PairRequestParams,
+    ) -> Result<Token, RpcError> {
         let peer = Peer::requested(self.us, from, params)?;
         let token = peer.token.clone();
-        self.pairing.request(from, peer, params.code.as_ref().unwrap(), None)?;
+        self.pairing.request(from, peer, params.code.as_ref().unwrap(), |_| Ok(None))?;
         Ok(token)
     }
 }
 
-fn params(code: &PairingCode, id: DaemonId) -> PairRequestParams {
+pub(super) fn params(code: &PairingCode, id: DaemonId) -> PairRequestParams {
     PairRequestParams {
         code: Some(code.clone()),
         id,
@@ -47,7 +51,7 @@ fn params(code: &PairingCode, id: DaemonId) -> PairRequestParams {
     }
 }
 
-fn other_code(code: &PairingCode) -> PairingCode {
+pub(super) fn other_code(code: &PairingCode) -> PairingCode {
     if code.expose() == "0000" { "0001".parse().unwrap() } else { "0000".parse().unwrap() }
 }
 
@@ -228,7 +232,7 @@ async fn the_same_machine_with_a_new_id_takes_the_place_of_its_old_entry_when_it
     }
     let open = it.pairing.open("x:1".into()).unwrap();
     let new = at("y:9100", &node("n1"), ids::daemon());
-    it.pairing.request(&node("n1"), new.clone(), &open.code, None).unwrap();
+    it.pairing.request(&node("n1"), new.clone(), &open.code, |_| Ok(None)).unwrap();
     assert!(it.registry.get(old.daemon_id).is_some() && it.registry.former().is_empty());
     it.pairing.confirm(new.token.expose(), &node("n1")).await.unwrap();
     let (again, _) = Registry::open(it.dir.path()).unwrap();
@@ -248,7 +252,7 @@ async fn the_same_machine_with_a_new_id_takes_the_place_of_its_old_entry_when_it
     // Its state directory is restored: the old id is the machine again.
     let open = it.pairing.open("x:1".into()).unwrap();
     let token = at("x:9100", &node("n1"), old.daemon_id);
-    it.pairing.request(&node("n1"), token.clone(), &open.code, None).unwrap();
+    it.pairing.request(&node("n1"), token.clone(), &open.code, |_| Ok(None)).unwrap();
     it.pairing.confirm(token.token.expose(), &node("n1")).await.unwrap();
     assert_eq!(it.registry.former().into_keys().collect::<Vec<_>>(), [new.daemon_id]);
     assert_eq!(it.registry.all().len(), 4);
@@ -269,37 +273,4 @@ async fn of_many_former_ids_of_a_machine_the_last_are_kept() {
     let [held] = &held[..] else { panic!("{held:?}") };
     assert_eq!(held.former, ids[2..FORMER_MAX + 2]);
     assert!(it.registry.former().values().all(|now| *now == held.daemon_id));
-}
-
-#[tokio::test]
-async fn the_right_code_with_the_daemon_id_of_another_machine_ends_the_session() {
-    let it = fixture();
-    let (open, id) = (it.pairing.open("x:1".into()).unwrap(), ids::daemon());
-    let request = |from: &str, code: &PairingCode| {
-        let peer = Peer::requested(it.us, &node(from), &params(code, id)).unwrap();
-        let elsewhere = Some("vm-1".to_owned());
-        it.pairing.request(&node(from), peer, code, elsewhere).unwrap_err().code
-    };
-    // A stranger does not learn which ids are paired.
-    assert_eq!(request("n3", &other_code(&open.code)), ErrorCode::WRONG_CODE);
-    assert_eq!(request("n2", &open.code), ErrorCode::ID_TAKEN);
-    assert_eq!(request("n2", &open.code), ErrorCode::NO_PAIRING_SESSION);
-    let news = soon(it.pairing.wait(open.session, 1)).await.unwrap();
-    let (caller, name) = (node("n2").describe(), "vm-1".to_owned());
-    assert_eq!(news, PairingUpdate::IdTaken { caller, daemon_id: id, name });
-    assert!(it.pairing.current().is_none());
-}
-
-#[tokio::test]
-async fn a_machine_that_is_paired_meanwhile_is_not_replaced_by_another_node() {
-    let it = fixture();
-    let (open, id) = (it.pairing.open("x:1".into()).unwrap(), ids::daemon());
-    let token = it.request(&node("n2"), &params(&open.code, id)).unwrap();
-    let first = Peer::requested(it.us, &node("n1"), &params(&open.code, id)).unwrap();
-    it.registry.put(first.clone()).await.unwrap();
-    assert_eq!(it.pairing.confirm(token.expose(), &node("n2")).await, None);
-    assert!(token_of(&it.registry, id).matches(first.token.expose()));
-    // Its node has left the tailnet by now, and it was added again.
-    let token = it.request(&node("n2"), &params(&open.code, id)).unwrap();
-    assert_eq!(it.pairing.confirm(token.expose(), &node("n2")).await, Some(id));
 }

@@ -11,7 +11,7 @@ use thrum_api::peer::{PairRequest, PairRequestParams, Paired, PeerInfo, SyncNoti
 use thrum_api::{ErrorCode, PairingCode, RpcError, names};
 use tokio::time::{Instant, sleep, timeout};
 
-use refusal::{id_taken, is_itself, refused, unreachable};
+use refusal::{id_taken, is_itself, refused, tailnet_down, unreachable};
 
 use super::client::{Answer, Bounds, Callee, ClientError};
 use super::protocol::removal_notice;
@@ -175,8 +175,12 @@ async fn store_and_confirm(
         former: Vec::new(),
     };
     // The host says which daemon it is, and must not take the place of another machine's.
-    if let Some(holder) = shared.registry.holder_elsewhere(&peer, &shared.tailnet).await {
-        return Err(id_taken(typed, &shared.name_of(&holder), holder.daemon_id));
+    match shared.registry.holder_elsewhere(&peer, &shared.tailnet) {
+        Ok(None) => {}
+        Ok(Some(holder)) => {
+            return Err(id_taken(typed, &shared.name_of(&holder), holder.daemon_id));
+        }
+        Err(error) => return Err(tailnet_down(typed, &error)),
     }
     let stored = shared.pairings.store(peer.clone()).await;
     let renewed = stored.map_err(|error| state_file(&error))?;

@@ -7,6 +7,7 @@ use thrum_api::{DaemonId, ErrorCode, RpcError};
 use crate::peer::wrong_capability;
 use crate::sync::client::ClientError;
 use crate::sync::shared::chain;
+use crate::tailnet::TailnetError;
 
 /// How many characters of another machine's error text are shown.
 const WORDS_MAX_CHARS: usize = 300;
@@ -28,6 +29,19 @@ pub(super) fn id_taken(address: &str, name: &str, id: DaemonId) -> RpcError {
     .hint(format!(
         "if it is that machine, added to the tailnet again: `thrum peer remove {id}`, then join again"
     ))
+}
+
+/// It can't be known whether the host is the peer that has its daemon id.
+pub(super) fn tailnet_down(address: &str, error: &TailnetError) -> RpcError {
+    RpcError::new(
+        ErrorCode::TAILNET_DOWN,
+        format!(
+            "nothing was changed, because the tailnet can't be asked at the moment whether {address} is the \
+             machine that is paired with its daemon id: {}",
+            chain(error)
+        ),
+    )
+    .hint("join again in a moment, in the same way; if it goes on: thrum doctor")
 }
 
 pub(super) fn unreachable(address: &str, error: &ClientError) -> RpcError {
@@ -111,6 +125,13 @@ pub(super) fn refused(address: &str, error: &ClientError) -> RpcError {
             "if that was this machine, before it was added to the tailnet again: on the other machine run \
              `thrum peer remove` for it, then `thrum peer add`, and join again",
         ),
+        ErrorCode::TAILNET_DOWN => (
+            format!(
+                "{address} can't ask the tailnet at the moment whether this is the machine that is paired there \
+                 with this daemon id; nothing was changed"
+            ),
+            "join again in a moment, in the same way; if it goes on: `thrum doctor` on the other machine",
+        ),
         ErrorCode::PAIRING_EXPIRED => (format!("the code of {address} is too old"), add),
         _ => return unreachable(address, error),
     };
@@ -155,7 +176,6 @@ fn code_needed(address: &str, refused: &RpcError) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tailnet::TailnetError;
 
     fn shown(error: &RpcError) -> (String, String) {
         let hint = error.member("hint").and_then(serde_json::Value::as_str).unwrap();
