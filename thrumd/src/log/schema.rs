@@ -48,6 +48,27 @@ pub(super) const STEPS: &[M<'_>] = &[
              coalesce((SELECT max(sequence) FROM events WHERE origin = origins.id), 0);
          CREATE INDEX origins_by_last ON origins (last) WHERE NOT forked AND head > 0;",
     ),
+    // AUTOINCREMENT: a person clears the quarantine up to the id of the last entry that was shown, so the id of
+    // a dropped entry is never given to another.
+    M::up(
+        "CREATE TABLE quarantined (
+             id INTEGER PRIMARY KEY AUTOINCREMENT,
+             peer BLOB NOT NULL,
+             sequence INTEGER NOT NULL,
+             event_id BLOB,
+             reason TEXT NOT NULL,
+             size INTEGER NOT NULL,
+             bytes BLOB NOT NULL,
+             at INTEGER NOT NULL,
+             hash BLOB,
+             seen INTEGER NOT NULL DEFAULT 0
+         ) STRICT;
+         INSERT INTO quarantined
+             SELECT id, peer, sequence, event_id, reason, size, bytes, at, hash, seen FROM quarantine;
+         DROP TABLE quarantine;
+         ALTER TABLE quarantined RENAME TO quarantine;
+         CREATE UNIQUE INDEX quarantine_once ON quarantine (peer, hash);",
+    ),
 ];
 
 /// The version of a database that has taken every step.

@@ -192,8 +192,16 @@ async fn a_database_of_every_earlier_version_becomes_this_one() {
         let mut sql = rusqlite::Connection::open(dir.path().join("log.db")).unwrap();
         sql.execute_batch("VACUUM").unwrap();
         Migrations::from_slice(schema::STEPS).to_version(&mut sql, version).unwrap();
+        if version > 0 {
+            let entry = "INSERT INTO quarantine (id, peer, sequence, reason, size, bytes, at)
+                 VALUES (7, zeroblob(16), 1, 'junk', 1, x'ff', 0)";
+            sql.execute(entry, []).unwrap();
+        }
         let (log, _) = Log::open(dir.path(), ids::daemon(), true).unwrap();
         log.append(vec![draft("x")]).await.unwrap();
+        let kept = log.quarantined().await.unwrap().entries;
+        let kept: Vec<_> = kept.iter().map(|entry| (entry.id, &*entry.reason)).collect();
+        assert_eq!(kept, [(7, "junk")][..usize::from(version > 0)]);
         assert_eq!(shape(dir.path()), shape(latest.dir.path()));
     }
 }

@@ -188,6 +188,27 @@ async fn what_was_cleared_from_the_quarantine_does_not_come_back_and_what_is_new
 }
 
 #[tokio::test]
+async fn an_entry_that_was_not_shown_is_not_cleared_with_one_that_is_gone() {
+    let mut world = World::new();
+    let (peer, other) = (ids::daemon(), ids::daemon());
+    let junk = |n: usize| format!("{{\"junk\":{n}}}");
+    world.log.apply(raw_batch(peer, &[junk(0), junk(1)])).await.unwrap();
+    world.say_many(1).await;
+    world.sql().execute("UPDATE events SET body = x'ff' WHERE sequence = 1", []).unwrap();
+    world.all().await;
+    // Two people see the same list, and the first one clears it, or removes the peer.
+    let shown = world.log.quarantined().await.unwrap().entries;
+    let last = shown[2].id;
+    assert_eq!(world.log.clear_quarantine(last).await.unwrap(), 3);
+    world.log.forget_peer(peer).await.unwrap();
+    world.reopen(|_| ()).await;
+    world.log.apply(raw_batch(other, &[junk(2)])).await.unwrap();
+    assert_eq!(world.log.clear_quarantine(last).await.unwrap(), 0);
+    let left = world.log.quarantined().await.unwrap().entries;
+    assert!(left.len() == 1 && left[0].id > last, "{left:?}");
+}
+
+#[tokio::test]
 async fn the_bytes_in_quarantine_are_bounded_and_the_same_is_kept_once() {
     let world = World::new();
     let kept = || quarantine(&world).iter().map(|(_, _, bytes)| bytes.len()).sum::<usize>();
