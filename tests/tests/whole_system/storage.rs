@@ -282,6 +282,20 @@ fn root_restores_and_resets_as_the_owner_of_the_directory() {
             assert_eq!(fs::metadata(&path).unwrap().uid(), NOBODY, "{words:?}: {}", path.display());
         }
     }
+    let refused = |words: &[&str], hint: &str| {
+        let ended = run(&["--reset-identity"]);
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!ended.status.success() && said.contains("root follows no way"), "{ended:?}");
+        assert!(words.iter().all(|word| said.contains(word)) && said.contains(hint), "{said}");
+    };
+    let folder = state.parent().unwrap();
+    chown(folder, Some(1), None).unwrap();
+    refused(&["belongs to the user with id 1,", "to the one with id 65534"], "sudo -u '#65534'");
+    chown(folder, Some(0), None).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let closed = format!("sudo chmod go-w {}", folder.display());
+    refused(&["where others may write (mode 0777)"], &closed);
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     // No look at the names can tell a second name of a file.
     let victim = daemon.folder().join("victim");
     fs::write(&victim, "").unwrap();

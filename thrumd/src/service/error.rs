@@ -13,6 +13,9 @@ use crate::storage::StorageFault;
 use crate::tailnet::TailnetError;
 use crate::tailnet::private::ChildError;
 
+const ELSEWHERE: &str =
+    "move the state directory to where all folders above it belong to root or to its owner alone";
+
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -41,6 +44,31 @@ pub enum ServiceError {
         path: PathBuf,
         #[source]
         cause: io::Error,
+    },
+    /// Another user than the owner of the state directory may exchange a part of the path to it.
+    #[error(
+        "the way to the state directory {path} leads through {part}, which belongs to the user with id {user}, \
+         while {last} belongs to the one with id {owner}: root follows no way that another user may change"
+    )]
+    MixedOwners {
+        path: PathBuf,
+        /// The folder or link on the way.
+        part: PathBuf,
+        user: u32,
+        /// The directory itself, or the last part of the way that exists.
+        last: PathBuf,
+        owner: u32,
+    },
+    /// Others may exchange what is in a folder of root's.
+    #[error(
+        "the way to the state directory {path} leads through {folder}, where others may write (mode {mode:04o}): \
+         root follows no way that others may change"
+    )]
+    OpenFolder {
+        path: PathBuf,
+        /// The folder on the way.
+        folder: PathBuf,
+        mode: u32,
     },
     /// Root can't become the user of the state directory, and opens no files of others.
     #[error(
@@ -111,6 +139,18 @@ impl ServiceError {
             Self::BecomeOwner { user, .. } => {
                 Some(format!("run it as that user: sudo -u '#{user}' ..."))
             }
+            Self::MixedOwners { owner: 0, .. } => {
+                Some(format!("{ELSEWHERE}, and set THRUM_STATE_DIR"))
+            }
+            Self::MixedOwners { owner, .. } => Some(format!(
+                "run it as the owner of the directory: sudo -u '#{owner}' ...; or {ELSEWHERE}, and set \
+                 THRUM_STATE_DIR"
+            )),
+            Self::OpenFolder { folder, .. } => Some(format!(
+                "if nobody else has to write there: sudo chmod go-w {}; or run it as the owner of the state \
+                 directory (sudo -u); or {ELSEWHERE}, and set THRUM_STATE_DIR",
+                folder.display()
+            )),
             _ => None,
         };
         let of_system = || Some(StorageFault::of_chain(self)?.next(state_dir));

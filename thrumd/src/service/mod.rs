@@ -12,6 +12,7 @@ mod shutdown;
 mod signals;
 mod start;
 mod state_dir;
+mod way;
 
 pub(crate) use error::ServiceError;
 pub use logging::{log_to_stderr, to_journal};
