@@ -129,7 +129,8 @@ fn a_second_daemon_on_a_state_directory_is_refused_and_names_the_first() {
 
 #[test]
 fn where_no_daemon_ever_was_there_is_none_to_reset() {
-    let dir = tempfile::tempdir().unwrap();
+    // Not in TMPDIR, which may be another user's: as root, a reset follows no way through that.
+    let dir = tempfile::tempdir_in("/tmp").unwrap();
     let (code, stdout, stderr) = ended(thrumd(dir.path()).arg("--reset-identity"));
     assert_eq!(code, Some(1), "{stdout}");
     assert!(stderr.contains("there is no daemon in"), "{stderr}");

@@ -100,7 +100,8 @@ impl Setup {
     /// # Panics
     /// When files can't be made.
     pub fn prepare(self) -> Daemon {
-        let folder = tempfile::Builder::new().prefix("thrum-test-").tempdir().unwrap();
+        // Not in TMPDIR, which may be another user's: as root, `thrum restore` follows no way through that.
+        let folder = tempfile::Builder::new().prefix("thrum-test-").tempdir_in("/tmp").unwrap();
         let state = self.state_in.unwrap_or_else(|| folder.path().to_owned()).join("state");
         let log = folder.path().join("thrumd.log");
         let machine_file = folder.path().join("machine-id");

@@ -49,7 +49,8 @@ pub fn config(dir: &tempfile::TempDir, env: &[(&str, &str)]) -> Config {
 
 impl Running {
     pub async fn start(env: &[(&str, &str)]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), env).await.unwrap()
+        // Not in TMPDIR, which may be another user's: as root, a reset follows no way through that.
+        Self::start_in(tempfile::tempdir_in("/tmp").unwrap(), env).await.unwrap()
     }
 
     pub async fn start_in(
