@@ -21,7 +21,7 @@ use thrum_api::Timestamp;
 pub use change::{ChangedFile, FileChange};
 use file::{Held, HeldFile};
 use stamp::FileId;
-pub use stamp::Stamp;
+pub use stamp::{Stamp, size_at};
 
 /// The files of one directory that this process has open or has read. Clones share them.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl HeldFiles {
     }
 
     fn hold(&self, path: PathBuf, held: Held) {
-        self.state.lock().set(HeldFile { path, held });
+        self.state.lock().set(HeldFile::new(path, held));
     }
 
     /// Replaces a file by what `replace` does, which leaves these contents there.
@@ -101,7 +101,7 @@ impl HeldFiles {
         let mut state = self.state.lock();
         replace()?;
         let held = Held::Read { contents: Some(contents.to_vec()), stamp: None };
-        state.set(HeldFile { path: path.to_owned(), held });
+        state.set(HeldFile::new(path.to_owned(), held));
         Ok(())
     }
 
@@ -143,6 +143,41 @@ impl HeldFiles {
         let mut state = self.state.lock();
         let writing = state.writing;
         state.files.iter_mut().find(|file| file.path == path)?.change(writing)
+    }
+
+    /// The database, or its WAL, if another program wrote to it. Logs nothing.
+    pub fn overwritten(&self) -> Option<ChangedFile> {
+        let mut state = self.state.lock();
+        let writing = state.writing;
+        let may_be = |file: &&mut HeldFile| file.overwritten || file.is_database();
+        state.files.iter_mut().filter(may_be).find_map(|file| {
+            let change =
+                file.change(writing).filter(|change| *change == FileChange::Overwritten)?;
+            Some(ChangedFile::new(file.path.clone(), change))
+        })
+    }
+
+    /// What happened to the database, which is overwritten if its WAL is. Logs nothing.
+    pub fn database_change(&self) -> Option<FileChange> {
+        if self.overwritten().is_some() {
+            return Some(FileChange::Overwritten);
+        }
+        let mut state = self.state.lock();
+        let writing = state.writing;
+        state.files.iter_mut().find(|file| file.is_database())?.change(writing)
+    }
+
+    /// The owner of this file found that another program wrote to it.
+    pub fn set_overwritten(&self, path: &Path) {
+        let mut state = self.state.lock();
+        let file = state.files.iter_mut().find(|file| file.path == path);
+        // Another file there has a size of its own, and goes away again.
+        if let Some(file) = file
+            && file.change(false).is_none()
+        {
+            file.overwritten = true;
+            drop(state.check(&self.directory));
+        }
     }
 
     /// Whether a path names another file than the one that is held. Logs nothing.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
-use tests::harness::{Client, Daemon, SHORT, output_within};
+use tests::harness::{Client, Daemon, SHORT, Setup, Tmpfs, output_within, skip};
 
 use crate::state_files::{is_healed, is_refused, named};
 
@@ -52,7 +52,7 @@ fn a_checkpoint_of_another_program_is_noticed_and_loses_nothing() {
 
 #[test]
 fn an_old_copy_written_over_the_database_is_used_and_what_was_held_is_kept() {
-    let (mut daemon, copy) = with_an_old_copy(THE_DAEMON_LACKS_ONE);
+    let (mut daemon, copy) = with_an_old_copy(Setup::new("laptop"), THE_DAEMON_LACKS_ONE);
     write_over(&daemon, copy.path());
     is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
     let backup = daemon.thrum(&["backup", "-"]).exits(1);
@@ -75,8 +75,8 @@ fn an_old_copy_written_over_the_database_is_used_and_what_was_held_is_kept() {
 
 /// A daemon with an older copy of its database, which lacks what the daemon has in its database and in its WAL. Two
 /// events fill a page, and the copy's third page has one. `more` events are in the database since.
-fn with_an_old_copy(more: usize) -> (Daemon, TempDir) {
-    let mut daemon = Daemon::start("laptop");
+fn with_an_old_copy(setup: Setup, more: usize) -> (Daemon, TempDir) {
+    let mut daemon = setup.start();
     let text = |n| format!("{n} {}", "x".repeat(1300));
     daemon.append((0..IN_THE_COPY).map(text));
     daemon.stop();
@@ -101,40 +101,86 @@ const IN_THE_COPY: usize = 5;
 
 #[test]
 fn an_old_copy_that_was_written_over_the_database_and_removed_is_not_taken_for_the_log() {
-    let (mut daemon, copy) = with_an_old_copy(THE_DAEMON_LACKS_ONE);
+    let (mut daemon, copy) = with_an_old_copy(Setup::new("laptop"), THE_DAEMON_LACKS_ONE);
     write_over(&daemon, copy.path());
     is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
     fs::remove_file(daemon.state().join("log.db")).unwrap();
     daemon.stop();
     assert!(!daemon.state().join("log.db").exists());
-    assert_eq!(named(&daemon, "log.db.held-", "").len(), 1);
+    // The copy, and the WAL.
+    assert_eq!(named(&daemon, "log.db.held-", "").len(), 2);
     daemon.start_again();
     assert_eq!(daemon.texts(), [""; 0]);
     is_healed(&Client::new(&daemon));
 }
 
-#[test]
-fn an_old_copy_is_not_mixed_with_the_wal_although_there_is_no_space_to_keep_the_log() {
-    let (mut daemon, copy) = with_an_old_copy(THE_DAEMON_LACKS_ONE);
+/// Stops a daemon on a full disk after that was done to its files, and starts it when there is space again. Answers how
+/// many events it has then.
+fn stop_on_a_full_disk(damage: impl FnOnce(&Daemon, &Path)) -> Option<usize> {
+    let disk = match Tmpfs::mount(8) {
+        Ok(disk) => disk,
+        Err(reason) => {
+            skip(&reason);
+            return None;
+        }
+    };
+    let setup = Setup::new("laptop").state_in(disk.path());
+    let (mut daemon, copy) = with_an_old_copy(setup, THE_DAEMON_LACKS_ONE);
     let epoch = daemon.status().log.epoch;
-    write_over(&daemon, copy.path());
-    is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
-    // The copy of the log can't be written.
-    fs::create_dir(daemon.state().join("log.db.keeping")).unwrap();
+    damage(&daemon, copy.path());
+    let filler = disk.fill();
     daemon.stop();
-    assert!(daemon.log_text().contains("what thrumd had written last is kept in"));
+    assert!(daemon.log_text().contains("what thrumd had written last to"));
+    fs::remove_file(filler).unwrap();
     let wal = named(&daemon, "log.db.held-", "-wal");
     assert!(String::from_utf8_lossy(&fs::read(&wal[0]).unwrap()).contains("in the WAL"));
-    fs::remove_dir(daemon.state().join("log.db.keeping")).unwrap();
     daemon.start_again();
-    assert_eq!(daemon.texts().len(), IN_THE_COPY);
     assert_ne!(daemon.status().log.epoch, epoch, "no position is given twice");
+    let events = daemon.texts().len();
+    is_healed(&Client::new(&daemon));
+    Some(events)
+}
+
+#[test]
+fn an_old_copy_is_not_mixed_with_the_wal_although_there_is_no_space_to_keep_the_log() {
+    let events = stop_on_a_full_disk(|daemon, copy| {
+        write_over(daemon, copy);
+        is_refused(daemon, &Client::new(daemon), "another program wrote to");
+    });
+    assert!(events.is_none_or(|events| events == IN_THE_COPY), "{events:?}");
+}
+
+#[test]
+fn what_is_left_of_a_removed_log_is_kept_although_there_is_no_space_to_keep_the_log() {
+    let events = stop_on_a_full_disk(|daemon, _| {
+        fs::remove_file(daemon.state().join("log.db")).unwrap();
+        is_refused(daemon, &Client::new(daemon), "log.db was removed");
+    });
+    assert!(events.is_none_or(|events| events == 0), "{events:?}");
+}
+
+#[test]
+fn an_older_wal_that_was_written_over_that_of_the_daemon_is_noticed_and_loses_nothing() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.append(["before"]);
+    let (log, wal) = (daemon.state().join("log.db"), daemon.state().join("log.db-wal"));
+    let old = [&log, &wal].map(|path| fs::read(path).unwrap());
+    daemon.append((0..20).map(|n| format!("later {n}")));
+    fs::write(&wal, &old[1]).unwrap();
+    is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
+    // With its database, as a backup tool copies both.
+    fs::write(&log, &old[0]).unwrap();
+    daemon.stop();
+    let replaced = named(&daemon, "log.db.replaced-", "-wal");
+    assert_eq!(fs::read(&replaced[0]).unwrap(), old[1]);
+    daemon.start_again();
+    assert_eq!(daemon.texts().len(), 21);
     is_healed(&Client::new(&daemon));
 }
 
 #[test]
 fn an_old_copy_that_was_mixed_with_the_wal_is_not_used() {
-    let (mut daemon, copy) = with_an_old_copy(THE_WAL_LACKS_ONE);
+    let (mut daemon, copy) = with_an_old_copy(Setup::new("laptop"), THE_WAL_LACKS_ONE);
     write_over(&daemon, copy.path());
     is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
     // Nothing is put in order at a stop.

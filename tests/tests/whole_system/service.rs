@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 use tests::harness::{
-    Client, Daemon, SHORT, Setup, converge, eventually, pair, process, uninterrupted,
+    Client, Daemon, SHORT, Setup, converge, eventually, holds, pair, process, uninterrupted,
 };
 
 #[test]
@@ -53,13 +53,17 @@ fn stopping_does_not_wait_for_those_who_wait() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let events = daemon.folder().join("events.out");
     let mut following = Client::new(&daemon)
-        .command(&["events", "--follow"])
-        .stdout(Stdio::null())
+        .command(&["events", "--follow", "--after", "0"])
+        .stdout(std::fs::File::create(&events).unwrap())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     eventually(SHORT, || daemon.has_agent("coder"));
+    // Connected before the stop: a command that finds no daemon ends.
+    let printed = || std::fs::read_to_string(&events).unwrap();
+    eventually(SHORT, || holds(printed().contains("agent.joined"), printed));
     assert!(daemon.stop().success());
     // Both wait a restart out.
     assert!(following.try_wait().unwrap().is_none());

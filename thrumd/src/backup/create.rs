@@ -45,19 +45,17 @@ pub async fn create(sources: Sources<'_>) -> Result<Backup, BackupError> {
     if !log.files().differ() {
         check_space(&path, log.stats().await?.size_bytes)?;
     }
+    let head = log.head();
     let copy = log.copy(empty(&path)?).await?;
     let add = move |path: &Path| complete(&copy, path, &identity, &peers).map(|()| copy);
     let copy = in_background(&path, add).await?;
     // After the log was copied: a mark for an event that the copy lacks does nothing.
     let copy = agents.copy_read_marks(copy).await?;
-    // Of files that differ nothing is written, so this is still the end of what was copied.
-    let held = log.files().differ().then(|| log.head());
-    let made = in_background(&path, move |path| finish(copy, path, held)).await;
-    match log.files().check() {
-        Err(changed) if changed.is_overwritten() && made.is_err() => {
-            Err(LogError::FilesChanged(changed).into())
-        }
-        _ => made,
+    let head = log.files().differ().then_some(head);
+    let made = in_background(&path, move |path| finish(copy, path, head)).await;
+    match (made, log.files().overwritten()) {
+        (Err(_), Some(changed)) => Err(LogError::Unreadable(changed).into()),
+        (made, _) => made,
     }
 }
 
@@ -123,9 +121,9 @@ fn complete(
 }
 
 /// Checks the whole copy and closes it. That of a log whose files differ may have pages of another program, also if
-/// it is sound: it has to end where that log did.
-fn finish(copy: Connection, path: &Path, held: Option<LogHead>) -> Result<Backup, BackupError> {
-    let check = || match held {
+/// it is sound: it has to hold all up to this end.
+fn finish(copy: Connection, path: &Path, head: Option<LogHead>) -> Result<Backup, BackupError> {
+    let check = || match head {
         Some(head) if !log::holds_all(&copy, head)? => {
             Err(log::malformed("events are missing".to_owned()))
         }

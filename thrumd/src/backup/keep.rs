@@ -1,14 +1,17 @@
 //! Keeps the log of a daemon that stops after a person removed or replaced its file: nobody else has it.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rusqlite::Connection;
 
 use super::create::empty;
 use super::{BackupError, KEEPING, failed, remove, with_suffix};
 use crate::clock;
 use crate::held_files::FileChange;
-use crate::log::{self, Lock, Log};
+use crate::log::{self, Lock, Log, LogHead};
 
 /// The copy of a log whose file is gone, or another program's.
 pub struct Kept {
@@ -28,56 +31,89 @@ pub struct Kept {
 /// # Errors
 /// When the copy can't be written, for example because the whole directory was removed.
 pub async fn copy_lost_log(log: &Log) -> Result<Option<Kept>, BackupError> {
-    let path = log.directory().join(log::DATABASE);
-    let Some(change) = log.files().change_of(&path).filter(|change| *change != FileChange::Hidden)
-    else {
-        return Ok(None);
-    };
+    let change = log.files().database_change().filter(|change| *change != FileChange::Hidden);
+    let Some(change) = change else { return Ok(None) };
+    let (path, head, lock) = (log.directory().join(log::DATABASE), log.head(), log.lock());
     let staged = log.directory().join(KEEPING);
     remove(&staged);
-    let copy = log.copy(empty(&staged)?).await?;
-    let sqlite =
-        |source| BackupError::Sqlite { action: "copy the log to", path: staged.clone(), source };
-    // One file, without a WAL beside it.
-    copy.pragma_update(None, "journal_mode", "DELETE").map_err(sqlite)?;
-    // In part it may be what another program wrote, also if it is sound, and if the file is gone since.
-    let whole = log::holds_all(&copy, log.head()).unwrap_or(false);
-    copy.close().map_err(|(_, error)| sqlite(error))?;
-    File::open(&staged).and_then(|file| file.sync_all()).map_err(failed("sync", &staged))?;
-    // A name that stays if the process dies now.
-    let held = with_suffix(&path, &format!(".held-{}", clock::now().as_millis()));
-    rename(&staged, &held)?;
-    Ok(Some(Kept { held, path, change, whole, _lock: log.lock() }))
+    let copied = match empty(&staged) {
+        Ok(to) => log.copy(to).await.map_err(BackupError::from),
+        Err(error) => Err(error),
+    };
+    let keep = move || {
+        let done = copied.and_then(|copy| keep(copy, &staged, &path, head));
+        // Space that the note of the stop needs.
+        remove(&staged);
+        let (held, whole) = done?;
+        Ok(Some(Kept { held, path, change, whole, _lock: lock }))
+    };
+    let finished = tokio::task::spawn_blocking(keep).await;
+    finished.unwrap_or_else(|error| Err(failed("finish", log.directory())(io::Error::other(error))))
 }
 
-/// Keeps what is left of a log that another program wrote to, when it could not be copied and is closed: its WAL,
-/// which would be mixed with that program's file. Answers where it is.
+/// Gives a copy a name that stays, and checks it. Answers the name, and whether it is the whole log.
+fn keep(
+    copy: Connection,
+    staged: &Path,
+    path: &Path,
+    head: LogHead,
+) -> Result<(PathBuf, bool), BackupError> {
+    let sqlite =
+        |source| BackupError::Sqlite { action: "copy the log to", path: staged.into(), source };
+    // One file, without a WAL beside it.
+    copy.pragma_update(None, "journal_mode", "DELETE").map_err(sqlite)?;
+    File::open(staged).and_then(|file| file.sync_all()).map_err(failed("sync", staged))?;
+    // At once: the check may take long, and the process die meanwhile.
+    let held = with_suffix(path, &format!(".held-{}", clock::now().as_millis()));
+    rename(staged, &held)?;
+    // In part it may be what another program wrote, also if it is sound, and if the file is gone since.
+    let whole = log::holds_all(&copy, head).unwrap_or(false);
+    copy.close().map_err(|(_, error)| sqlite(error))?;
+    Ok((held, whole))
+}
+
+/// Keeps what is left of a log that could not be copied and is closed: its WAL, which would be mixed with the file
+/// that is at its path now. Answers where it is.
 ///
 /// # Errors
 /// When it can't be renamed.
-pub fn keep_without_copy(path: &Path) -> Result<String, BackupError> {
+pub fn keep_without_copy(path: &Path, wal_is_left: bool) -> Result<String, BackupError> {
+    let kept = if wal_is_left { log::keep_wal(path)? } else { None };
     let log = path.display();
-    Ok(match keep_wal(path)?.as_deref().map(Path::display) {
-        Some(wal) => format!(
-            "{log} is what another program wrote; what thrumd had written last is kept in {wal}"
-        ),
-        None => format!("{log} is what another program wrote; nothing of thrumd's is left"),
+    Ok(match kept.as_deref().map(Path::display) {
+        Some(wal) => {
+            format!(
+                "what thrumd had written last to {log} is kept in {wal}; the rest was in the file that went"
+            )
+        }
+        None => format!("what thrumd held of {log} was in the file that went"),
     })
 }
 
 impl Kept {
     /// Gives the copy the log's name, if it is the log and the name is free, or another program wrote to the file
-    /// there. Answers where it is. Call it when the log is closed.
+    /// there. Answers where it is. Call it when the log is closed, with its answer.
     ///
     /// # Errors
     /// When the directory can't be written. The copy keeps its name then.
-    pub fn put_in_place(self) -> Result<String, BackupError> {
+    pub fn put_in_place(self, wal_is_left: bool) -> Result<String, BackupError> {
         let Self { held, path, change, whole, .. } = &self;
         let (log, copy) = (path.display(), held.display());
+        // Of another program's database, or of none.
+        let move_wal_aside = || {
+            let wal = if wal_is_left { log::keep_wal(path)? } else { None };
+            Ok::<_, BackupError>(
+                wal.map_or_else(String::new, |wal| format!(" and {}", wal.display())),
+            )
+        };
         match change {
             FileChange::Overwritten if *whole => {
                 let replaced =
                     with_suffix(path, &format!(".replaced-{}", clock::now().as_millis()));
+                if !wal_is_left {
+                    // Theirs, with their database.
+                    drop(fs::rename(with_suffix(path, "-wal"), with_suffix(&replaced, "-wal")));
+                }
                 // Both names, then the exchange: there is a log at each moment, where the file system has links.
                 // The WAL has the same as the copy.
                 fs::hard_link(path, &replaced)
@@ -91,14 +127,14 @@ impl Kept {
                 ))
             }
             FileChange::Overwritten => {
-                let wal = keep_wal(path)?;
-                let wal = wal.map_or_else(String::new, |wal| format!(" and {}", wal.display()));
+                let wal = move_wal_aside()?;
                 Ok(format!(
                     "{log} is what another program wrote; what thrumd had is kept in {copy}{wal}"
                 ))
             }
             _ if !whole || path.exists() => {
-                Ok(format!("the log is kept in {copy}: its file had gone"))
+                let wal = move_wal_aside()?;
+                Ok(format!("the log is kept in {copy}{wal}: its file had gone"))
             }
             _ => {
                 // Those of the removed file don't belong to the copy.
@@ -108,13 +144,6 @@ impl Kept {
             }
         }
     }
-}
-
-/// Keeps the WAL that is beside another program's database.
-fn keep_wal(database: &Path) -> Result<Option<PathBuf>, BackupError> {
-    let kept = log::keep_wal(database)?;
-    remove_beside(database);
-    Ok(kept)
 }
 
 /// Removes what SQLite keeps beside a database.

@@ -13,7 +13,7 @@ use super::{BackupError, NO_BACKUP, RESTORING, SUFFIXES, failed, remove, with_su
 use crate::agents;
 use crate::clock;
 use crate::held_files::HeldFiles;
-use crate::log::{self, Lock, LogStore};
+use crate::log::{self, Lock, LogHead, LogStore};
 use crate::peer::{Identity, Registry};
 use crate::report::Chain;
 
@@ -59,14 +59,12 @@ impl<'a> Restore<'a> {
             None => Lock::take(state_dir)?,
         };
         let staged = state_dir.join(RESTORING);
-        if let Err(error) = stage(&backup, &staged) {
-            remove(&staged);
-            return Err(error);
-        }
+        let head = stage(&backup, &staged).inspect_err(|_| remove(&staged))?;
         // First: marks of events that are not there do nothing, should a later step fail.
         agents::restore_read_marks(state_dir, backup.backup.conn())?;
         plan.kept = files(state_dir, &backup)?;
         plan.kept.extend(replace_log(state_dir, &staged)?);
+        log::note_closed(&state_dir.join(log::DATABASE), head, true);
         Ok(plan)
     }
 }
@@ -128,9 +126,9 @@ fn missing(present: &Path, backup: &Connection) -> rusqlite::Result<Option<u64>>
     count.map(|count| u64::try_from(count).ok())
 }
 
-/// Makes a log of a copy of the backup. It begins a new epoch: what was written after the backup may be on
+/// Makes a log of a copy of the backup, and answers where it ends. It begins a new epoch: what was written after the backup may be on
 /// peers, and no position of it may be given again.
-fn stage(backup: &Checked, staged: &Path) -> Result<(), BackupError> {
+fn stage(backup: &Checked, staged: &Path) -> Result<LogHead, BackupError> {
     remove(staged);
     let write = || {
         let mut to = File::options().write(true).create_new(true).mode(0o600).open(staged)?;
@@ -144,8 +142,10 @@ fn stage(backup: &Checked, staged: &Path) -> Result<(), BackupError> {
     conn.close().map_err(|(_, error)| sqlite(error))?;
     let id = backup.identity.daemon_id;
     let mut store = LogStore::open_file(staged, id, &HeldFiles::new(staged))?;
-    store.rolled_back()?;
-    Ok(store.close()?)
+    store.begin_epoch()?;
+    let head = store.head();
+    store.close()?;
+    Ok(head)
 }
 
 /// Restores the identity and the peers where those of the backup's daemon are not there.

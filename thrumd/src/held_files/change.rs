@@ -36,11 +36,6 @@ impl ChangedFile {
         Self::new(path.to_owned(), FileChange::Replaced)
     }
 
-    /// Whether another program wrote to the file.
-    pub fn is_overwritten(&self) -> bool {
-        self.change == FileChange::Overwritten
-    }
-
     /// Whether it is about a file with this name.
     fn is(&self, name: &str) -> bool {
         self.name() == name
@@ -57,7 +52,8 @@ impl ChangedFile {
             return "run thrum daemon restart: until then another thrumd could use the same files"
                 .to_owned();
         }
-        let database = self.is("log.db");
+        let database =
+            self.is("log.db") || (self.is("log.db-wal") && self.change == FileChange::Overwritten);
         let small = self.is("identity.json") || self.is("peers.json");
         match self.change {
             FileChange::Removed if small || database => {
@@ -75,8 +71,8 @@ impl ChangedFile {
             }
             FileChange::Overwritten if database => {
                 "run thrum daemon restart: if thrumd still has all events that it acknowledged, they stay the log, \
-                 and this file is kept beside it, as log.db.replaced-...; if not, this file is used, and what is \
-                 left is kept as log.db.held-..."
+                 and what is there now is kept beside it, as log.db.replaced-...; if not, that is used, and what is \
+                 left of the log is kept as log.db.held-..."
                     .to_owned()
             }
             FileChange::Hidden => format!("see whose it is: ls -ld {path}"),

@@ -11,6 +11,8 @@ use super::stamp::{FileId, Stamp};
 pub(super) struct HeldFile {
     pub(super) path: PathBuf,
     pub(super) held: Held,
+    /// Another program wrote to it, as its owner found.
+    pub(super) overwritten: bool,
 }
 
 #[derive(Debug)]
@@ -28,10 +30,19 @@ pub(super) enum Held {
 }
 
 impl HeldFile {
+    pub(super) fn new(path: PathBuf, held: Held) -> Self {
+        Self { path, held, overwritten: false }
+    }
+
+    pub(super) fn is_database(&self) -> bool {
+        matches!(self.held, Held::Database(_))
+    }
+
     /// What happened to the file. `writing`: this process may be writing to its database now.
     pub(super) fn change(&mut self, writing: bool) -> Option<FileChange> {
         match &mut self.held {
             Held::Open(held) => match FileId::at(&self.path) {
+                Ok(now) if now == *held && self.overwritten => Some(FileChange::Overwritten),
                 Ok(now) => exchange(*held, now),
                 Err(_) => Some(FileChange::Hidden),
             },

@@ -31,6 +31,18 @@ impl FileId {
     }
 }
 
+/// The size of the file at this path; None if it can't be looked at. As in [`FileId::at`], its times aren't asked for.
+pub fn size_at(path: &Path) -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+        if let Ok(file) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::SIZE) {
+            return Some(file.stx_size);
+        }
+    }
+    fs::symlink_metadata(path).ok().map(|file| file.len())
+}
+
 /// Which file it is, and when it was last written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {

@@ -44,6 +44,11 @@ impl Log {
         }
     }
 
+    /// As [`Self::pulse`], for a caller that must not hang on a disk that does.
+    pub(super) async fn pulse_in_time(&self) -> Option<Result<(), LogError>> {
+        tokio::time::timeout(PROBE_LIMIT, self.pulse()).await.ok()
+    }
+
     /// Why the log can't be written now; None if it can. After a failed write a small one is tried: an empty
     /// transaction would not notice a full disk.
     pub async fn write_failure(&self) -> Option<WriteFailure> {

@@ -60,7 +60,7 @@ pub fn holds_all(conn: &Connection, head: LogHead) -> rusqlite::Result<bool> {
          (SELECT max(origin_sequence) FROM events WHERE origin = origins.id)",
         )?
         .exists([])?;
-    Ok(Meta::expect(conn)?.log_head() == head && !stale)
+    Ok(Meta::expect(conn)?.log_head().continues(head) && !stale)
 }
 
 /// The error for a database in which this was found.

@@ -17,7 +17,7 @@ use crate::statefile::StateFile;
 /// In the state directory.
 const FILE: &str = "log.closed";
 
-/// What is known of the log that was closed last.
+/// The end of the log that was closed last. Removed while a log is open.
 #[derive(Serialize, Deserialize)]
 struct Closed {
     /// The database then; None if it may have changed since it was checked.
@@ -25,37 +25,67 @@ struct Closed {
     head: LogHead,
 }
 
-/// Notes where the log ended when it was closed, and if `whole`, that this database has all of it.
-pub(super) fn note(database: &Path, head: LogHead, whole: bool) {
+/// Notes where the log ends that is closed, and if `whole`, that this database has all of it.
+pub(crate) fn note(database: &Path, head: LogHead, whole: bool) {
     let closed = Closed { file: if whole { stamp(database) } else { None }, head };
     if let Err(error) = file(database).write(&closed) {
         tracing::warn!("the log is checked at the next start: {}", Chain(&error));
     }
 }
 
-/// Checks this database, unless it is as it was when it was closed in order. Answers where the log ended that was
-/// closed last: a database that ends before is an older one.
-///
-/// # Errors
-/// When it is malformed. Nothing was changed then.
-pub(super) fn check_unless_closed(database: &Path) -> Result<Option<LogHead>, LogError> {
-    let noted: Option<Closed> = file(database).read().ok().flatten();
-    let head = noted.as_ref().map(|closed| closed.head);
-    let unchanged =
-        noted.and_then(|closed| closed.file).is_some_and(|closed| stamp(database) == Some(closed));
-    if unchanged || std::fs::metadata(database).is_ok_and(|file| file.len() == 0) {
-        return Ok(head);
+/// Removes the note: the log is open.
+pub(super) fn forget(database: &Path) {
+    // What stays names an end that the log goes on from.
+    drop(std::fs::remove_file(file(database).path()));
+}
+
+/// What there was before a log is opened.
+pub(super) struct Before {
+    closed: Option<Closed>,
+    /// A log that is open has one, however it ends; one that was closed has none.
+    has_wal: bool,
+}
+
+impl Before {
+    /// Looks. Later SQLite makes a WAL.
+    pub(super) fn look(database: &Path) -> Self {
+        let closed = file(database).read().ok().flatten();
+        Self { closed, has_wal: wal(database).exists() }
     }
-    tracing::info!("the log is checked: it was replaced, or thrumd did not end in order");
-    let checked = open_reader(database).and_then(|conn| {
-        let version = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        // One of a later version is refused anyway, and without one it is no log yet.
-        if (1..=SCHEMA_VERSION).contains(&version) {
-            check(&conn)?;
+
+    /// Checks this database, unless it is as it was when it was closed in order.
+    ///
+    /// # Errors
+    /// When it is malformed. Nothing was changed then.
+    pub(super) fn check(&self, database: &Path) -> Result<(), LogError> {
+        let closed = self.closed.as_ref().and_then(|closed| closed.file);
+        if closed.is_some() && closed == stamp(database)
+            || std::fs::metadata(database).is_ok_and(|file| file.len() == 0)
+        {
+            return Ok(());
         }
-        Ok(head)
-    });
-    checked.map_err(|source| LogError::storage("check the log", database, source))
+        tracing::info!("the log is checked: it was replaced, or thrumd did not end in order");
+        let checked = open_reader(database).and_then(|conn| {
+            let version = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            // One of a later version is refused anyway, and without one it is no log yet.
+            if (1..=SCHEMA_VERSION).contains(&version) {
+                check(&conn)?;
+            }
+            Ok(())
+        });
+        checked.map_err(|source| LogError::storage("check the log", database, source))
+    }
+
+    /// Whether the log that ends there is not the one that was open last: an older copy, or one without the WAL of
+    /// a thrumd that was killed. Positions in it were given already.
+    pub(super) fn is_another(&self, head: LogHead) -> bool {
+        match &self.closed {
+            Some(closed) if closed.head == head => false,
+            // A power cut may bring back the note from before the last start.
+            Some(closed) => !(self.has_wal && head.continues(closed.head)),
+            None => !self.has_wal,
+        }
+    }
 }
 
 /// Moves a WAL aside that does not belong to the database there, or whose database is gone: SQLite would mix them,
@@ -64,16 +94,11 @@ pub(super) fn check_unless_closed(database: &Path) -> Result<Option<LogHead>, Lo
 /// # Errors
 /// When it can't be renamed.
 pub(crate) fn keep_wal(database: &Path) -> Result<Option<PathBuf>, LogError> {
-    let named = |suffix: &str| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let wal = named("-wal");
+    let wal = wal(database);
     if std::fs::metadata(&wal).map_or(0, |wal| wal.len()) == 0 {
         return Ok(None);
     }
-    let aside = named(&format!(".held-{}-wal", clock::now().as_millis()));
+    let aside = beside(database, &format!(".held-{}-wal", clock::now().as_millis()));
     match std::fs::rename(&wal, &aside) {
         Ok(()) => Ok(Some(aside)),
         Err(source) => Err(LogError::File { action: "move aside", path: wal, source }),
@@ -82,9 +107,7 @@ pub(crate) fn keep_wal(database: &Path) -> Result<Option<PathBuf>, LogError> {
 
 /// The database as it is now. None while a WAL holds more of it.
 fn stamp(database: &Path) -> Option<Stamp> {
-    let mut wal = database.as_os_str().to_owned();
-    wal.push("-wal");
-    if std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0) {
+    if std::fs::metadata(wal(database)).is_ok_and(|wal| wal.len() > 0) {
         return None;
     }
     Stamp::at(database).ok().flatten()
@@ -92,4 +115,14 @@ fn stamp(database: &Path) -> Option<Stamp> {
 
 fn file(database: &Path) -> StateFile {
     StateFile::new(database.parent().unwrap_or(Path::new(".")), FILE)
+}
+
+pub(super) fn wal(database: &Path) -> PathBuf {
+    beside(database, "-wal")
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

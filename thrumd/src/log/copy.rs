@@ -19,7 +19,7 @@ impl Log {
     pub async fn copy(&self, mut to: Connection) -> Result<Connection, LogError> {
         if !self.inner.files.differ() {
             let read = move |from: &_| copy(from, &mut to).map(|()| to);
-            return self.inner.readers.read(ACTION, read).await;
+            return self.read(ACTION, read).await;
         }
         let copying = Copying::begin(&self.inner.copying);
         let (reply, answer) = oneshot::channel();

@@ -111,6 +111,9 @@ pub enum LogError {
     /// A file was removed or replaced under the daemon: nothing is written until that is mended.
     #[error("nothing is written: {0}")]
     FilesChanged(ChangedFile),
+    /// Another program wrote to the log: events of it are not read until thrumd was restarted.
+    #[error("no events are read: {0}")]
+    Unreadable(ChangedFile),
     /// A thread of the log has died.
     #[error("the log's {thread} thread has died; restart thrumd")]
     Died {
@@ -153,7 +156,7 @@ impl LogError {
             | Self::Storage { .. }
             | Self::Reserve { .. }
             | Self::Died { .. } => LogErrorKind::Storage,
-            Self::FilesChanged(_) => LogErrorKind::FilesChanged,
+            Self::FilesChanged(_) | Self::Unreadable(_) => LogErrorKind::FilesChanged,
             Self::Stopping => LogErrorKind::Stopping,
         }
     }
@@ -174,7 +177,7 @@ impl LogError {
                 self.fault().map(|fault| fault.next(path))
             }
             Self::Reserve { path, .. } => Some(StorageFault::Full.next(path)),
-            Self::FilesChanged(changed) => Some(changed.next()),
+            Self::FilesChanged(changed) | Self::Unreadable(changed) => Some(changed.next()),
             _ => None,
         }
     }

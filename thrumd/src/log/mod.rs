@@ -25,6 +25,7 @@ mod page;
 mod portable;
 mod quarantine;
 mod readers;
+mod reading;
 mod review;
 mod scan;
 mod schema;
@@ -43,13 +44,12 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use rusqlite::Connection;
 use thrum_api::local::{Appended, EventListParams, EventListResult, QuarantineListResult};
 use thrum_api::{DaemonId, Draft, Head, LogPosition};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use check::{check, holds_all, malformed};
-pub(crate) use closed::keep_wal;
+pub(crate) use closed::{keep_wal, note as note_closed};
 pub use environment::Environment;
 pub use error::LogError;
 pub(crate) use error::LogErrorKind;
@@ -61,10 +61,8 @@ pub use types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, 
 pub(crate) use types::{LogStats, WriteFailure};
 
 use crate::held_files::HeldFiles;
-use crate::report::Chain;
 
 use error::Failed;
-use lookup::ReadResult;
 use readers::Readers;
 use transaction::WriteTransaction;
 use writer::{ClosureTask, Job, Priority, Writer};
@@ -91,7 +89,7 @@ struct Inner {
     /// Why writes fail, until one succeeds.
     failure: Mutex<Option<WriteFailure>>,
     /// None after `close` has joined it.
-    writer: Mutex<Option<JoinHandle<Result<(), LogError>>>>,
+    writer: Mutex<Option<JoinHandle<Result<bool, LogError>>>>,
 }
 
 impl Log {
@@ -131,6 +129,7 @@ impl Log {
             path: path.clone(),
             source,
         })?;
+        closed::forget(&path);
         let (writer, head) = Writer::new(store, files.clone());
         let (jobs, queue) = mpsc::channel(writer::QUEUE);
         let lock = Arc::new(lock);
@@ -236,7 +235,7 @@ impl Log {
 
     /// All heads that are safe to send as `have`: no forked origin. At most 1000.
     pub async fn heads(&self) -> Result<Vec<Head>, LogError> {
-        self.inner.readers.read("read the heads", heads::heads).await
+        self.read("read the heads", heads::heads).await
     }
 
     /// The news for a peer that holds our log up to `after`.
@@ -247,17 +246,17 @@ impl Log {
     /// Which of these heads are missing here.
     pub async fn missing(&self, heads: Vec<Head>) -> Result<Missing, LogError> {
         let read = move |conn: &_| heads::missing(conn, &heads);
-        self.inner.readers.read("compare heads", read).await
+        self.read("compare heads", read).await
     }
 
     /// Whether a peer's head names an event of ours that we never wrote: then our log was rolled
     /// back. A damaged event of ours does not show that.
     pub async fn shows_rollback(&self, head: Head) -> Result<bool, LogError> {
         let read = move |conn: &_| heads::shows_rollback(conn, &head);
-        self.inner.readers.read("compare a head", read).await
+        self.read("compare a head", read).await
     }
 
-    /// Begins a new epoch, unless no event can have been written in this one. Called when a peer's
+    /// Begins a new epoch, unless this one has no event of ours yet. Called when a peer's
     /// checkpoint or heads show that our log was rolled back. Answers whether one began.
     pub async fn rolled_back(&self) -> Result<bool, LogError> {
         let work = |write: &mut WriteTransaction<'_>| Ok(write.rolled_back());
@@ -267,7 +266,7 @@ impl Log {
     /// The checkpoint for a peer's log.
     pub async fn checkpoint(&self, peer: DaemonId) -> Result<Checkpoint, LogError> {
         let read = move |conn: &_| lookup::checkpoint(conn, peer);
-        self.inner.readers.read("read a checkpoint", read).await
+        self.read("read a checkpoint", read).await
     }
 
     /// Resets the checkpoint: the peer's log is pulled from its start again.
@@ -294,7 +293,7 @@ impl Log {
 
     /// What is in quarantine and was not cleared.
     pub async fn quarantined(&self) -> Result<QuarantineListResult, LogError> {
-        self.inner.readers.read("read the quarantine", review::list).await
+        self.read("read the quarantine", review::list).await
     }
 
     /// Drops what is in quarantine up to this entry. Answers how many there were.
@@ -313,65 +312,32 @@ impl Log {
     /// Whether this log holds that event at that position, or held it before its row was damaged.
     pub async fn holds(&self, position: LogPosition) -> Result<bool, LogError> {
         let read = move |conn: &_| lookup::holds(conn, &state::Meta::expect(conn)?, position);
-        self.inner.readers.read("look for an event", read).await
+        self.read("look for an event", read).await
     }
 
     /// Figures for `status`.
     pub async fn stats(&self) -> Result<LogStats, LogError> {
         let path = self.inner.path.clone();
         let read = move |conn: &_| list::stats(conn, &path);
-        self.inner.readers.read("read the figures of the log", read).await
+        self.read("read the figures of the log", read).await
     }
 
-    /// Writes what is queued, checkpoints the WAL and ends the writer thread. The second call does
-    /// nothing.
+    /// Writes what is queued, checkpoints the WAL and ends the writer thread. Answers whether the WAL was left, because
+    /// log.db is not this log's file any more. The second call does nothing.
     ///
     /// # Errors
     /// When the checkpoint fails; what was acknowledged is safe in the WAL then.
-    pub async fn close(&self) -> Result<(), LogError> {
+    pub async fn close(&self) -> Result<bool, LogError> {
         self.inner.readers.close();
         // Fails only when the writer has ended already; joining it tells why.
         drop(self.inner.jobs.send(Job::Close).await);
         let writer = self.inner.writer.lock().take();
-        let Some(writer) = writer else { return Ok(()) };
+        let Some(writer) = writer else { return Ok(false) };
         let died = LogError::Died { thread: "writer" };
         match tokio::task::spawn_blocking(move || writer.join()).await {
             Ok(Ok(ended)) => ended,
             _ => Err(died),
         }
-    }
-
-    /// Reads events and moves rows that are found damaged to quarantine. The reader gets the others
-    /// even if that fails: the next one finds the rows again.
-    async fn scan<T: Send + 'static>(
-        &self,
-        action: &'static str,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<ReadResult<T>> + Send + 'static,
-    ) -> Result<T, LogError> {
-        let ReadResult { answer, damaged } = self.inner.readers.read(action, read).await?;
-        // Of what another program wrote there events may be missing, and a peer would take for held what it was
-        // never sent.
-        if let Err(changed) = self.inner.files.check_file(&self.inner.path)
-            && changed.is_overwritten()
-        {
-            return Err(LogError::FilesChanged(changed));
-        }
-        let mut moved = false;
-        // A transaction for each: one that the disk has no space for holds up neither the others nor appends.
-        for sequence in damaged {
-            let work =
-                move |write: &mut WriteTransaction<'_>| Ok(damage::quarantine(write, sequence)?);
-            match self.write(Priority::Peer, damage::ACTION, 0, work).await {
-                Ok(()) => moved = true,
-                Err(error) => {
-                    tracing::error!(%sequence, error = %Chain(&error), "a damaged event stays in the log");
-                }
-            }
-        }
-        if moved {
-            self.inner.damaged_rows.send_replace(());
-        }
-        Ok(answer)
     }
 
     /// Has the writer do something and waits for its commit. Once queued it is done, even if the

@@ -101,8 +101,7 @@ struct SourceRow {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) meta: Meta,
-    /// The epoch began since this was loaded. In an older one without an event of ours, the log may have had some
-    /// before it was rolled back.
+    /// The epoch began since this was loaded.
     pub(super) epoch_is_new: bool,
     /// Origins of recent transactions. All of them would be too many: a peer can invent them.
     origins: BTreeMap<Origin, OriginRow>,

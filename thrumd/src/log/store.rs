@@ -9,7 +9,7 @@ use thrum_api::{DaemonId, Draft, Head, LogPosition};
 
 use super::append;
 use super::apply;
-use super::closed;
+use super::closed::Before;
 use super::column::uint;
 use super::damage;
 use super::environment::{Environment, System};
@@ -67,7 +67,7 @@ impl LogStore {
     }
 
     /// Opens the log in this file, with random ids and the machine's clock, and holds the file. One that was not
-    /// closed in order is checked first, which may take long. One that is older than the log that was closed last
+    /// closed in order is checked first, which may take long. One that is not the log that was open last
     /// begins a new epoch: positions in the present one were given already.
     ///
     /// # Errors
@@ -77,12 +77,13 @@ impl LogStore {
         daemon: DaemonId,
         files: &HeldFiles,
     ) -> Result<Self, LogError> {
+        let before = Before::look(path);
         let conn = schema::open_writer(path, files)?;
-        let closed = closed::check_unless_closed(path)?;
+        before.check(path)?;
         let open = || {
             let mut store = Self::load(conn, path, daemon, Box::new(System))?;
-            if closed.is_some_and(|closed| store.head.is_before(closed)) {
-                store.rolled_back()?;
+            if before.is_another(store.head) {
+                store.begin_epoch()?;
             }
             Ok(store)
         };
@@ -119,8 +120,12 @@ impl LogStore {
         self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     }
 
-    /// Closes the database and leaves the WAL as it is: the database is another program's by now.
-    pub(super) fn abandon(self) -> Result<(), LogError> {
+    /// Closes the database and leaves the WAL: the path of the database names another file by now, or that is another
+    /// program's. With `checkpoint`, what the WAL has is moved into the database first, wherever that is.
+    pub(super) fn abandon(self, checkpoint: bool) -> Result<(), LogError> {
+        if checkpoint && let Err(error) = self.move_wal() {
+            tracing::debug!(%error, "the WAL alone has its events");
+        }
         let kept = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         let closed = kept.and_then(|_| self.conn.close().map_err(|(_, error)| error));
         closed.map_err(|error| LogError::storage("close the log", &self.path, error))
@@ -197,6 +202,20 @@ impl LogStore {
     /// As [`super::Log::rolled_back`], with its errors.
     pub fn rolled_back(&mut self) -> Result<bool, LogError> {
         self.write("begin a new epoch", |write| Ok(write.rolled_back()))
+    }
+
+    /// Begins a new epoch, unless the present one began when the log was opened. Positions in it may have been given
+    /// to events that are not here.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(crate) fn begin_epoch(&mut self) -> Result<(), LogError> {
+        self.write("begin a new epoch", |write| {
+            if !write.state.epoch_is_new {
+                write.begin_epoch();
+            }
+            Ok(())
+        })
     }
 
     /// As [`super::Log::checkpoint`], with its errors.

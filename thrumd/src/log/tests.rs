@@ -14,6 +14,7 @@ mod peers;
 mod random;
 mod store;
 
+use rusqlite::Connection;
 use std::path::Path;
 
 use serde_json::value::RawValue;

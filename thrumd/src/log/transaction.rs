@@ -117,13 +117,13 @@ impl WriteTransaction<'_> {
         self.state.epoch_is_new = true;
     }
 
-    /// Begins a new epoch, unless no event can have been written in this one. Answers whether one began.
+    /// Begins a new epoch, unless this one has no event of ours. Answers whether one began.
     pub(super) fn rolled_back(&mut self) -> bool {
-        let may_have_events = self.state.meta.own_sequence > 0 || !self.state.epoch_is_new;
-        if may_have_events {
+        let has_events = self.state.meta.own_sequence > 0;
+        if has_events {
             self.begin_epoch();
         }
-        may_have_events
+        has_events
     }
 
     /// Keeps what a peer sent and can't be stored, for a person to inspect.

@@ -16,9 +16,9 @@ pub struct LogHead {
 }
 
 impl LogHead {
-    /// Whether this is the end of an older state of the log that ended there. Ids of epochs grow with time.
-    pub(super) fn is_before(self, other: Self) -> bool {
-        (self.epoch, self.position.sequence) < (other.epoch, other.position.sequence)
+    /// Whether a log that ends here has everything of one that ended there, if they are one log.
+    pub(super) fn continues(self, other: Self) -> bool {
+        self.epoch == other.epoch && self.position.sequence >= other.position.sequence
     }
 }
 

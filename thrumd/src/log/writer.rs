@@ -1,7 +1,7 @@
 //! The writer thread: owns the [`LogStore`] and commits in groups.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::Error::SqliteFailure;
@@ -13,7 +13,7 @@ use super::error::{Failed, LogError};
 use super::store::LogStore;
 use super::transaction::WriteTransaction;
 use super::types::LogHead;
-use crate::held_files::{ChangedFile, FileChange, HeldFiles};
+use crate::held_files::{ChangedFile, FileChange, HeldFiles, size_at};
 
 /// Jobs in the writer's queue at most; callers wait until it has space.
 pub(super) const QUEUE: usize = 256;
@@ -122,17 +122,23 @@ impl Waiting {
 pub(super) struct Writer {
     store: LogStore,
     files: HeldFiles,
+    wal: PathBuf,
+    /// The size of the WAL after the last write. Only the writer writes there.
+    wal_bytes: Option<u64>,
     head: watch::Sender<LogHead>,
 }
 
 impl Writer {
     pub(super) fn new(store: LogStore, files: HeldFiles) -> (Self, watch::Receiver<LogHead>) {
         let (head, watcher) = watch::channel(store.head());
-        (Self { store, files, head }, watcher)
+        let wal = closed::wal(store.path());
+        let wal_bytes = size_at(&wal);
+        (Self { store, files, wal, wal_bytes, head }, watcher)
     }
 
-    /// Runs jobs until it gets `Close` or every sender is dropped. Then closes the database.
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<(), LogError> {
+    /// Runs jobs until it gets `Close` or every sender is dropped. Then closes the database; answers as
+    /// [`super::Log::close`].
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<bool, LogError> {
         let mut waiting = Waiting::default();
         loop {
             if waiting.len() == 0 {
@@ -146,20 +152,42 @@ impl Writer {
             {
                 take(job, &mut waiting, &mut jobs);
             }
+            self.look_at_wal();
             self.commit(waiting.next_group());
             self.checkpoint();
             for work in std::mem::take(&mut waiting.outside) {
                 work(self.store.connection());
             }
         }
-        let (path, same) = (self.store.path().to_owned(), !self.files.differ());
-        let head = self.store.head();
-        let overwritten = self.files.change_of(&path) == Some(FileChange::Overwritten);
+        self.close()
+    }
+
+    /// Finds a WAL that an older copy was written over: it lacks commits that SQLite takes for written. SQLite itself
+    /// makes it shorter only in a commit.
+    fn look_at_wal(&self) {
+        if size_at(&self.wal) < self.wal_bytes {
+            self.files.set_overwritten(&self.wal);
+        }
+    }
+
+    fn close(self) -> Result<bool, LogError> {
+        let Self { store, files, wal, wal_bytes, .. } = self;
+        let (path, head, same) = (store.path().to_owned(), store.head(), !files.differ());
+        let change = files.database_change().filter(|change| *change != FileChange::Hidden);
+        // Theirs otherwise, and in the right place.
+        let wal_is_ours = files.check_file(&wal).is_ok() && size_at(&wal) == wal_bytes;
         // SQLite removes the WAL.
-        self.files.release();
-        if overwritten { self.store.abandon() } else { self.store.close() }?;
-        closed::note(&path, head, same);
-        Ok(())
+        files.release();
+        // Before: without a WAL and without a note, the log would seem to be another one.
+        closed::note(&path, head, false);
+        match change {
+            None => store.close()?,
+            Some(change) => store.abandon(change != FileChange::Overwritten)?,
+        }
+        if same {
+            closed::note(&path, head, true);
+        }
+        Ok(change.is_some() && wal_is_ours)
     }
 
     /// Commits a group and answers. One task's failure doesn't fail the others: the group is rolled
@@ -178,6 +206,7 @@ impl Writer {
         });
         match done {
             Ok(()) => {
+                self.wal_bytes = size_at(&self.wal);
                 let now = self.store.head();
                 let mut grown = false;
                 // A caller finds the new head; those who watch it are woken after the callers.
@@ -200,6 +229,7 @@ impl Writer {
                     }
                 }
                 Ok(()) => {
+                    self.wal_bytes = size_at(&self.wal);
                     if let Some(task) = group.pop() {
                         task.answer(Some(error.into()), self.store.path());
                     }

@@ -39,29 +39,30 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
         } else {
             LOG
         };
-        let path = context.log.directory().join(log::DATABASE);
-        let overwritten = context.log.files().change_of(&path) == Some(FileChange::Overwritten);
-        let mut kept = None;
+        let (mut copied, mut wal_is_left) = (Ok(None), false);
         step("the copy of a log whose file is gone", Instant::now() + limit, async {
-            kept = match backup::copy_lost_log(&context.log).await {
-                Ok(kept) => kept,
-                Err(error) => {
-                    tracing::error!("can't copy what {} held: {}", log::DATABASE, Chain(&error));
-                    None
-                }
-            };
+            copied = backup::copy_lost_log(&context.log).await;
         })
         .await;
         step("the log", Instant::now() + limit, async {
-            if let Err(error) = context.log.close().await {
-                tracing::error!("the log was not closed cleanly: {}", Chain(&error));
+            match context.log.close().await {
+                Ok(is_left) => wal_is_left = is_left,
+                Err(error) => {
+                    tracing::error!("the log was not closed cleanly: {}", Chain(&error));
+                }
             }
         })
         .await;
-        let done = match kept {
-            Some(kept) => kept.put_in_place(),
-            None if overwritten => backup::keep_without_copy(&path),
-            None => return,
+        let path = context.log.directory().join(log::DATABASE);
+        let done = match copied {
+            Ok(Some(kept)) => kept.put_in_place(wal_is_left),
+            // It happened after the look.
+            Ok(None) if wal_is_left => backup::keep_without_copy(&path, wal_is_left),
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!("can't copy what {} held: {}", log::DATABASE, Chain(&error));
+                backup::keep_without_copy(&path, wal_is_left)
+            }
         };
         match done {
             Ok(done) => tracing::warn!("{done}"),

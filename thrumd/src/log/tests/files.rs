@@ -114,7 +114,7 @@ async fn a_copy_of_a_log_whose_file_is_gone_is_no_hang_of_the_writer() {
     world.log.pulse().await.unwrap();
 }
 
-/// Writes another page into the middle of a file, as `cp` of an older one does in part.
+/// Writes to a file, which SQLite does not notice.
 fn write_over(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes.extend([0; 4096]);
