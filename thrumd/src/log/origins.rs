@@ -1,9 +1,15 @@
 //! The table `origins`. There may be any number of them, so that nothing reads them all.
 
+use std::cmp::Reverse;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use thrum_api::{Origin, Sequence};
 
 use super::column::{self, int, uint};
+
+/// How far `recent` may be behind `last`. There is an index of `recent` alone, so that few commits change it: each
+/// page that a commit changes makes it longer.
+pub(super) const RECENT_STEP: u64 = 250;
 
 /// A row of `origins`.
 #[derive(Debug, Clone, Copy)]
@@ -16,12 +22,14 @@ pub(super) struct OriginRow {
     pub(super) forked: bool,
     /// Sequence of the last event of this origin in our log, even if its row was lost.
     pub(super) last: Sequence,
+    /// `last`, or up to [`RECENT_STEP`] less; 0 if the head can't be sent. As it is in the database.
+    pub(super) recent: Sequence,
 }
 
 /// An origin, if an event of it was ever stored.
 pub(super) fn find(conn: &Connection, origin: Origin) -> rusqlite::Result<Option<OriginRow>> {
     conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked, last FROM origins
+        "SELECT daemon_id, epoch, id, head, top, forked, last, recent FROM origins
          WHERE daemon_id = ?1 AND epoch = ?2",
     )?
     .query_row(params![origin.daemon.ulid().to_bytes(), origin.epoch.ulid().to_bytes()], read)
@@ -32,7 +40,7 @@ pub(super) fn find(conn: &Connection, origin: Origin) -> rusqlite::Result<Option
 /// The origin with this id.
 pub(super) fn by_id(conn: &Connection, id: i64) -> rusqlite::Result<Option<(Origin, OriginRow)>> {
     conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked, last FROM origins WHERE id = ?1",
+        "SELECT daemon_id, epoch, id, head, top, forked, last, recent FROM origins WHERE id = ?1",
     )?
     .query_row([id], read)
     .optional()
@@ -43,12 +51,18 @@ pub(super) fn latest_with_head(
     conn: &Connection,
     max: usize,
 ) -> rusqlite::Result<Vec<(Origin, OriginRow)>> {
-    conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked, last FROM origins
-         WHERE NOT forked AND head > 0 ORDER BY last DESC LIMIT ?1",
-    )?
-    .query_map([int(max as u64)], read)?
-    .collect()
+    // An origin that belongs to them may be behind others by `recent`, but only behind those whose last events are
+    // less than a step older than its own. No two have the same last event, so that these are no more than the step.
+    let mut origins: Vec<_> = conn
+        .prepare_cached(
+            "SELECT daemon_id, epoch, id, head, top, forked, last, recent FROM origins
+             WHERE recent > 0 ORDER BY recent DESC LIMIT ?1",
+        )?
+        .query_map([int(max as u64 + RECENT_STEP)], read)?
+        .collect::<rusqlite::Result<_>>()?;
+    origins.sort_by_key(|(_, row)| Reverse(row.last));
+    origins.truncate(max);
+    Ok(origins)
 }
 
 /// Origins with events, at most so many.
@@ -57,7 +71,7 @@ pub(super) fn with_events(
     max: usize,
 ) -> rusqlite::Result<Vec<(Origin, OriginRow)>> {
     conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked, last FROM origins WHERE top > 0 LIMIT ?1",
+        "SELECT daemon_id, epoch, id, head, top, forked, last, recent FROM origins WHERE top > 0 LIMIT ?1",
     )?
     .query_map([int(max as u64)], read)?
     .collect()
@@ -76,11 +90,30 @@ pub(super) fn insert(conn: &Connection, origin: Origin) -> rusqlite::Result<Orig
     )?
     .execute(params![origin.daemon.ulid().to_bytes(), origin.epoch.ulid().to_bytes()])?;
     let id = conn.last_insert_rowid();
-    Ok(OriginRow { id, head: 0, top: 0, forked: false, last: Sequence::ZERO })
+    Ok(OriginRow {
+        id,
+        head: 0,
+        top: 0,
+        forked: false,
+        last: Sequence::ZERO,
+        recent: Sequence::ZERO,
+    })
 }
 
 /// Stores a changed row.
-pub(super) fn update(conn: &Connection, row: &OriginRow) -> rusqlite::Result<()> {
+pub(super) fn update(conn: &Connection, row: &mut OriginRow) -> rusqlite::Result<()> {
+    let recent = match row.recent {
+        _ if row.forked || row.head == 0 => Sequence::ZERO,
+        Sequence::ZERO => row.last,
+        recent if recent.0 + RECENT_STEP < row.last.0 => row.last,
+        recent => recent,
+    };
+    // SQLite writes an index whenever a statement names its column, even if the value stays.
+    if recent != row.recent {
+        conn.prepare_cached("UPDATE origins SET recent = ?2 WHERE id = ?1")?
+            .execute(params![row.id, int(recent.0)])?;
+        row.recent = recent;
+    }
     conn.prepare_cached(
         "UPDATE origins SET head = ?2, top = ?3, forked = ?4, last = ?5 WHERE id = ?1",
     )?
@@ -97,6 +130,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Origin, OriginRow)> {
         top: uint(row.get(4)?),
         forked: row.get(5)?,
         last: Sequence(uint(row.get(6)?)),
+        recent: Sequence(uint(row.get(7)?)),
     };
     Ok((origin, row))
 }

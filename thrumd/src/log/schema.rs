@@ -69,6 +69,14 @@ pub(super) const STEPS: &[M<'_>] = &[
          ALTER TABLE quarantined RENAME TO quarantine;
          CREATE UNIQUE INDEX quarantine_once ON quarantine (peer, hash);",
     ),
+    // About the last event of each origin whose head can be sent, 0 for others. Every commit changed the index of
+    // the exact ones.
+    M::up(
+        "DROP INDEX origins_by_last;
+         ALTER TABLE origins ADD COLUMN recent INTEGER NOT NULL DEFAULT 0;
+         UPDATE origins SET recent = last WHERE NOT forked AND head > 0;
+         CREATE INDEX origins_by_recent ON origins (recent) WHERE recent > 0;",
+    ),
 ];
 
 /// The version of a database that has taken every step.

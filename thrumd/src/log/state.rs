@@ -169,7 +169,7 @@ impl State {
             self.meta_changed = false;
         }
         for origin in std::mem::take(&mut self.changed_origins) {
-            if let Some(row) = self.origins.get(&origin) {
+            if let Some(row) = self.origins.get_mut(&origin) {
                 origins::update(conn, row)?;
             }
         }

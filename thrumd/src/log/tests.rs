@@ -196,6 +196,12 @@ pub(super) fn check_invariants(world: &World) {
               WHERE origin = origins.id)",
         ),
         (
+            "recent is about the last sequence of an origin whose head can be sent",
+            "origins WHERE recent NOT BETWEEN
+             iif(forked OR head = 0, 0, last - 250) AND iif(forked OR head = 0, 0, last)
+             OR (recent = 0 AND NOT forked AND head > 0)",
+        ),
+        (
             "top is the highest position held",
             "origins WHERE top !=
              (SELECT coalesce(max(origin_sequence), 0) FROM events WHERE origin = origins.id)",

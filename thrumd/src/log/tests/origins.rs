@@ -1,5 +1,6 @@
 //! Origins that a peer introduces.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -168,4 +169,45 @@ async fn heads_of_more_origins_than_fit_are_those_with_the_latest_events() {
     assert!(heads.is_sorted_by_key(Head::origin));
     assert_eq!(world.log.news(ids::daemon(), LogPosition::START).await.unwrap().heads, None);
     check_invariants(&world);
+}
+
+#[tokio::test]
+async fn the_latest_origins_are_found_although_the_index_is_behind() {
+    let world = World::new();
+    let peer = ids::daemon();
+    let apply = |events: Vec<String>| {
+        let log = world.log.clone();
+        async move { log.apply(raw_batch(peer, &events)).await.unwrap() }
+    };
+    let events = invented(1200);
+    apply(events.clone()).await;
+    // Its second event comes too soon for the index to change.
+    let behind = parse(&json(&events[999])).header.origin();
+    apply(vec![foreign(behind, 2)]).await;
+    let later = invented(950);
+    apply(later.clone()).await;
+    let heads = world.log.heads().await.unwrap();
+    let mut latest: Vec<Origin> = events[1151..]
+        .iter()
+        .chain(&later)
+        .map(|event| parse(&json(event)).header.origin())
+        .chain([behind])
+        .collect();
+    latest.sort();
+    assert_eq!(heads.iter().map(Head::origin).collect::<Vec<_>>(), latest);
+    check_invariants(&world);
+}
+
+#[test]
+fn few_appends_change_the_index_of_the_latest_origins() {
+    let mut store = LogStore::open_in_memory(ids::daemon(), Clock::default()).unwrap();
+    let mut seen = BTreeSet::new();
+    for number in 0..600 {
+        store.append(&[draft(&number.to_string())]).unwrap();
+        let conn = store.connection();
+        let recent: i64 =
+            conn.query_row("SELECT recent FROM origins", [], |row| row.get(0)).unwrap();
+        seen.insert(recent);
+    }
+    assert_eq!(seen, BTreeSet::from([1, 252, 503]));
 }
