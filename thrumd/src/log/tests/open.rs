@@ -316,3 +316,12 @@ async fn a_wal_whose_database_is_gone_is_kept() {
     let kept: Vec<_> = names.filter(|path| path.to_string_lossy().ends_with("-wal")).collect();
     assert_eq!(std::fs::read(&kept[0]).unwrap(), b"of a killed thrumd", "{kept:?}");
 }
+
+#[test]
+fn no_connection_takes_the_pages_that_another_one_keeps() {
+    let sql = Connection::open_in_memory().unwrap();
+    let mut options = sql.prepare("PRAGMA compile_options").unwrap();
+    let mut options = options.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    // .cargo/config.toml takes it away: with it all connections share one cache.
+    assert!(!options.any(|option| option.unwrap() == "ENABLE_MEMORY_MANAGEMENT"));
+}
