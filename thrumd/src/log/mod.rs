@@ -33,6 +33,7 @@ mod state;
 mod store;
 mod transaction;
 mod types;
+mod wal;
 mod writer;
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use thrum_api::{DaemonId, Draft, Head, LogPosition};
 use super::append;
 use super::apply;
 use super::closed::Before;
-use super::column::uint;
 use super::damage;
 use super::environment::{Environment, System};
 use super::error::{Failed, LogError};
@@ -23,6 +22,7 @@ use super::schema;
 use super::state::{State, count_gaps};
 use super::transaction::WriteTransaction;
 use super::types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
+use super::wal;
 use crate::held_files::HeldFiles;
 use crate::report::Chain;
 
@@ -99,6 +99,7 @@ impl LogStore {
         mut environment: Box<dyn Environment>,
     ) -> Result<Self, LogError> {
         schema::prepare(&mut conn, path)?;
+        wal::follow(&conn);
         let failed = |source| schema::open_error(path, source);
         let state = State::load(&conn, daemon, &mut *environment).map_err(failed)?;
         let (path, head) = (path.to_owned(), state.meta.log_head());
@@ -107,25 +108,9 @@ impl LogStore {
         Ok(store)
     }
 
-    /// How many pages the WAL has that are not in the database.
-    pub(super) fn wal_pages(&self) -> rusqlite::Result<u64> {
-        let look = |row: &rusqlite::Row<'_>| Ok((uint(row.get(1)?), uint(row.get(2)?)));
-        let (all, moved) =
-            self.conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], look)?;
-        Ok(all.saturating_sub(moved))
-    }
-
-    /// Moves into the database what no reader holds back in the WAL.
-    pub(super) fn move_wal(&self) -> rusqlite::Result<()> {
-        self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-    }
-
     /// Closes the database and leaves the WAL: the path of the database names another file by now, or that is another
-    /// program's. With `checkpoint`, what the WAL has is moved into the database first, wherever that is.
-    pub(super) fn abandon(self, checkpoint: bool) -> Result<(), LogError> {
-        if checkpoint && let Err(error) = self.move_wal() {
-            tracing::debug!(%error, "the WAL alone has its events");
-        }
+    /// program's.
+    pub(super) fn abandon(self) -> Result<(), LogError> {
         let kept = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         let closed = kept.and_then(|_| self.conn.close().map_err(|(_, error)| error));
         closed.map_err(|error| LogError::storage("close the log", &self.path, error))

@@ -1,7 +1,7 @@
 //! The writer thread: owns the [`LogStore`] and commits in groups.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::Error::SqliteFailure;
@@ -13,7 +13,8 @@ use super::error::{Failed, LogError};
 use super::store::LogStore;
 use super::transaction::WriteTransaction;
 use super::types::LogHead;
-use crate::held_files::{ChangedFile, FileChange, HeldFiles, size_at};
+use super::wal::Wal;
+use crate::held_files::{ChangedFile, FileChange, HeldFiles};
 
 /// Jobs in the writer's queue at most; callers wait until it has space.
 pub(super) const QUEUE: usize = 256;
@@ -122,18 +123,15 @@ impl Waiting {
 pub(super) struct Writer {
     store: LogStore,
     files: HeldFiles,
-    wal: PathBuf,
-    /// The size of the WAL after the last write. Only the writer writes there.
-    wal_bytes: Option<u64>,
+    wal: Wal,
     head: watch::Sender<LogHead>,
 }
 
 impl Writer {
     pub(super) fn new(store: LogStore, files: HeldFiles) -> (Self, watch::Receiver<LogHead>) {
         let (head, watcher) = watch::channel(store.head());
-        let wal = closed::wal(store.path());
-        let wal_bytes = size_at(&wal);
-        (Self { store, files, wal, wal_bytes, head }, watcher)
+        let wal = Wal::of(store.path());
+        (Self { store, files, wal, head }, watcher)
     }
 
     /// Runs jobs until it gets `Close` or every sender is dropped. Then closes the database; answers as
@@ -152,7 +150,7 @@ impl Writer {
             {
                 take(job, &mut waiting, &mut jobs);
             }
-            self.look_at_wal();
+            self.wal.look(&self.files);
             self.commit(waiting.next_group());
             self.checkpoint();
             for work in std::mem::take(&mut waiting.outside) {
@@ -162,27 +160,26 @@ impl Writer {
         self.close()
     }
 
-    /// Finds a WAL that an older copy was written over: it lacks commits that SQLite takes for written. SQLite itself
-    /// makes it shorter only in a commit.
-    fn look_at_wal(&self) {
-        if size_at(&self.wal) < self.wal_bytes {
-            self.files.set_overwritten(&self.wal);
-        }
-    }
-
     fn close(self) -> Result<bool, LogError> {
-        let Self { store, files, wal, wal_bytes, .. } = self;
+        let Self { store, files, mut wal, .. } = self;
         let (path, head, same) = (store.path().to_owned(), store.head(), !files.differ());
         let change = files.database_change().filter(|change| *change != FileChange::Hidden);
         // Theirs otherwise, and in the right place.
-        let wal_is_ours = files.check_file(&wal).is_ok() && size_at(&wal) == wal_bytes;
+        let wal_is_ours = wal.is_ours(&files);
         // SQLite removes the WAL.
         files.release();
         // Before: without a WAL and without a note, the log would seem to be another one.
         closed::note(&path, head, false);
         match change {
             None => store.close()?,
-            Some(change) => store.abandon(change != FileChange::Overwritten)?,
+            Some(FileChange::Overwritten) => store.abandon()?,
+            // The file may be only somewhere else.
+            Some(_) => {
+                if let Err(error) = wal.shorten(store.connection()) {
+                    tracing::debug!(%error, "the WAL alone has its events");
+                }
+                store.abandon()?;
+            }
         }
         if same {
             closed::note(&path, head, true);
@@ -206,7 +203,7 @@ impl Writer {
         });
         match done {
             Ok(()) => {
-                self.wal_bytes = size_at(&self.wal);
+                self.wal.written();
                 let now = self.store.head();
                 let mut grown = false;
                 // A caller finds the new head; those who watch it are woken after the callers.
@@ -229,7 +226,7 @@ impl Writer {
                     }
                 }
                 Ok(()) => {
-                    self.wal_bytes = size_at(&self.wal);
+                    self.wal.written();
                     if let Some(task) = group.pop() {
                         task.answer(Some(error.into()), self.store.path());
                     }
@@ -239,13 +236,13 @@ impl Writer {
     }
 
     /// Moves a long WAL into the database, when the callers are answered. Not into a file of another program.
-    fn checkpoint(&self) {
-        let is_long = |pages: u64| pages >= CHECKPOINT_PAGES;
-        if !self.store.wal_pages().is_ok_and(is_long) {
+    fn checkpoint(&mut self) {
+        if self.wal.pages() < CHECKPOINT_PAGES {
             return;
         }
         // What fails here fails the next write, too, or only makes the WAL longer.
-        if let Ok(Err(error)) = self.files.writing(|| self.store.move_wal()) {
+        let shorten = || self.wal.shorten(self.store.connection());
+        if let Ok(Err(error)) = self.files.writing(shorten) {
             tracing::debug!(%error, "the WAL stays long");
         }
     }
