@@ -21,7 +21,7 @@ use thrum_api::Timestamp;
 pub use change::{ChangedFile, FileChange};
 use file::{Held, HeldFile};
 use stamp::FileId;
-pub use stamp::{Stamp, size_at};
+pub use stamp::{SizedFile, Stamp};
 
 /// The files of one directory that this process has open or has read. Clones share them.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ pub const PEERS: Duration = Duration::from_millis(3500);
 /// The views of messages and agents.
 pub const VIEWS: Duration = Duration::from_millis(250);
 /// The log: it writes what was queued.
-pub const LOG: Duration = Duration::from_millis(250);
+pub const LOG: Duration = Duration::from_millis(500);
 /// The same for a log whose file a person removed, and its copy before: what it holds is nowhere else. Rare, so
 /// it doesn't count among the limits of a stop; the service manager is asked for the time.
 pub const LOST_LOG: Duration = Duration::from_secs(30 * 60);

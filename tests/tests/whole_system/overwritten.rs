@@ -54,6 +54,8 @@ fn a_checkpoint_of_another_program_is_noticed_and_loses_nothing() {
 fn an_old_copy_written_over_the_database_is_used_and_what_was_held_is_kept() {
     let (mut daemon, copy) = with_an_old_copy(Setup::new("laptop"), THE_DAEMON_LACKS_ONE);
     write_over(&daemon, copy.path());
+    // So much is written to the WAL before the commit is refused.
+    daemon.try_append((0..40).map(|_| "x".repeat(100_000))).unwrap_err();
     is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
     let backup = daemon.thrum(&["backup", "-"]).exits(1);
     assert!(backup.stderr.contains("another program wrote to"), "{}", backup.stderr);
@@ -166,15 +168,22 @@ fn an_older_wal_that_was_written_over_that_of_the_daemon_is_noticed_and_loses_no
     let (log, wal) = (daemon.state().join("log.db"), daemon.state().join("log.db-wal"));
     let old = [&log, &wal].map(|path| fs::read(path).unwrap());
     daemon.append((0..20).map(|n| format!("later {n}")));
+    // Nothing is written before the stop.
+    fs::write(&wal, &old[1]).unwrap();
+    daemon.stop();
+    daemon.start_again();
+    assert_eq!(daemon.texts().len(), 21);
+    let old = [&log, &wal].map(|path| fs::read(path).unwrap());
+    daemon.append((0..20).map(|n| format!("last {n}")));
     fs::write(&wal, &old[1]).unwrap();
     is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
     // With its database, as a backup tool copies both.
     fs::write(&log, &old[0]).unwrap();
     daemon.stop();
     let replaced = named(&daemon, "log.db.replaced-", "-wal");
-    assert_eq!(fs::read(&replaced[0]).unwrap(), old[1]);
+    assert_eq!(fs::read(replaced.iter().max().unwrap()).unwrap(), old[1]);
     daemon.start_again();
-    assert_eq!(daemon.texts().len(), 21);
+    assert_eq!(daemon.texts().len(), 41);
     is_healed(&Client::new(&daemon));
 }
 

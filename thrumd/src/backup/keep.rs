@@ -83,10 +83,10 @@ pub fn keep_without_copy(path: &Path, wal_is_left: bool) -> Result<String, Backu
     Ok(match kept.as_deref().map(Path::display) {
         Some(wal) => {
             format!(
-                "what thrumd had written last to {log} is kept in {wal}; the rest was in the file that went"
+                "what thrumd had written last to {log} is kept in {wal}; nothing else could be kept"
             )
         }
-        None => format!("what thrumd held of {log} was in the file that went"),
+        None => format!("nothing of what thrumd held of {log} could be kept"),
     })
 }
 
@@ -116,9 +116,11 @@ impl Kept {
                 }
                 // Both names, then the exchange: there is a log at each moment, where the file system has links.
                 // The WAL has the same as the copy.
-                fs::hard_link(path, &replaced)
-                    .or_else(|_| fs::rename(path, &replaced))
-                    .map_err(failed("rename", path))?;
+                match fs::hard_link(path, &replaced).or_else(|_| fs::rename(path, &replaced)) {
+                    // It was removed since.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    done => done.map_err(failed("rename", path))?,
+                }
                 rename(held, path)?;
                 remove_beside(path);
                 let replaced = replaced.display();
@@ -153,9 +155,13 @@ fn remove_beside(database: &Path) {
     }
 }
 
-/// Renames a file; the new name is on the disk afterwards.
+/// Renames a file.
 fn rename(from: &Path, to: &Path) -> Result<(), BackupError> {
     fs::rename(from, to).map_err(failed("rename", from))?;
     let directory = to.parent().unwrap_or(Path::new("."));
-    File::open(directory).and_then(|dir| dir.sync_all()).map_err(failed("sync", directory))
+    // It has its name, and a power cut alone could take that away.
+    if let Err(error) = File::open(directory).and_then(|dir| dir.sync_all()) {
+        tracing::warn!(%error, "can't sync {}", directory.display());
+    }
+    Ok(())
 }

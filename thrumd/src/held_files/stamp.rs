@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct FileId {
+pub struct FileId {
     device: u64,
     inode: u64,
 }
@@ -31,16 +31,31 @@ impl FileId {
     }
 }
 
-/// The size of the file at this path; None if it can't be looked at. As in [`FileId::at`], its times aren't asked for.
-pub fn size_at(path: &Path) -> Option<u64> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
-        if let Ok(file) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::SIZE) {
-            return Some(file.stx_size);
+/// Which file it is, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SizedFile {
+    pub id: FileId,
+    pub bytes: u64,
+}
+
+impl SizedFile {
+    /// The file at this path; None if it can't be looked at. As in [`FileId::at`], its times aren't asked for.
+    pub fn at(path: &Path) -> Option<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+            let wanted = StatxFlags::INO | StatxFlags::SIZE;
+            if let Ok(file) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted) {
+                let device = makedev(file.stx_dev_major, file.stx_dev_minor);
+                return Some(Self {
+                    id: FileId { device, inode: file.stx_ino },
+                    bytes: file.stx_size,
+                });
+            }
         }
+        let Stamp { id, size, .. } = Stamp::at(path).ok()??;
+        Some(Self { id, bytes: size })
     }
-    fs::symlink_metadata(path).ok().map(|file| file.len())
 }
 
 /// Which file it is, and when it was last written.

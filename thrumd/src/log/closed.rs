@@ -17,26 +17,34 @@ use crate::statefile::StateFile;
 /// In the state directory.
 const FILE: &str = "log.closed";
 
-/// The end of the log that was closed last. Removed while a log is open.
+/// The log that was opened or closed last.
 #[derive(Serialize, Deserialize)]
 struct Closed {
-    /// The database then; None if it may have changed since it was checked.
+    /// It was not closed yet.
+    open: bool,
+    /// The database when it was closed; None if it may have changed since it was checked.
     file: Option<Stamp>,
+    /// Where the log ended then.
     head: LogHead,
 }
 
 /// Notes where the log ends that is closed, and if `whole`, that this database has all of it.
 pub(crate) fn note(database: &Path, head: LogHead, whole: bool) {
-    let closed = Closed { file: if whole { stamp(database) } else { None }, head };
+    let file_now = if whole { stamp(database) } else { None };
+    let closed = Closed { open: false, file: file_now, head };
     if let Err(error) = file(database).write(&closed) {
         tracing::warn!("the log is checked at the next start: {}", Chain(&error));
     }
 }
 
-/// Removes the note: the log is open.
-pub(super) fn forget(database: &Path) {
-    // What stays names an end that the log goes on from.
-    drop(std::fs::remove_file(file(database).path()));
+/// Notes where the log ends that is open now.
+pub(super) fn note_open(database: &Path, head: LogHead) {
+    let file = file(database);
+    if let Err(error) = file.write(&Closed { open: true, file: None, head }) {
+        tracing::debug!("the log is not noted as open: {}", Chain(&error));
+        // An older note would say that this log was closed.
+        drop(std::fs::remove_file(file.path()));
+    }
 }
 
 /// What there was before a log is opened.
@@ -80,8 +88,8 @@ impl Before {
     /// a thrumd that was killed. Positions in it were given already.
     pub(super) fn is_another(&self, head: LogHead) -> bool {
         match &self.closed {
-            Some(closed) if closed.head == head => false,
-            // A power cut may bring back the note from before the last start.
+            Some(closed) if closed.head == head && !closed.open => false,
+            // It was killed; or a power cut has brought back an older note.
             Some(closed) => !(self.has_wal && head.continues(closed.head)),
             None => !self.has_wal,
         }

@@ -130,7 +130,6 @@ impl Log {
             path: path.clone(),
             source,
         })?;
-        closed::forget(&path);
         let (writer, head) = Writer::new(store, files.clone());
         let (jobs, queue) = mpsc::channel(writer::QUEUE);
         let lock = Arc::new(lock);

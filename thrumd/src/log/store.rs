@@ -83,6 +83,10 @@ impl LogStore {
         let open = || {
             let mut store = Self::load(conn, path, daemon, Box::new(System))?;
             if before.is_another(store.head) {
+                tracing::warn!(
+                    "{} may not be the log that was open last: another is in its place, or its WAL was removed",
+                    path.display()
+                );
                 store.begin_epoch()?;
             }
             Ok(store)

@@ -113,7 +113,7 @@ impl WriteTransaction<'_> {
         let was = meta.epoch;
         meta.epoch = self.environment.epoch();
         meta.own_sequence = 0;
-        tracing::warn!(%was, now = %meta.epoch, "this log was rolled back; a new epoch begins");
+        tracing::warn!(%was, now = %meta.epoch, "a new epoch of this log begins");
         self.state.epoch_is_new = true;
     }
 

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::closed;
 use super::column::uint;
-use crate::held_files::{HeldFiles, size_at};
+use crate::held_files::{HeldFiles, SizedFile};
 
 thread_local! {
     /// Pages of the WAL after the last commit of this thread. That of the writer commits to one file.
@@ -26,8 +26,8 @@ pub(super) fn follow(conn: &Connection) {
 /// The WAL of the writer's database. Only the writer writes there.
 pub(super) struct Wal {
     path: PathBuf,
-    /// Its size after the last write.
-    bytes: Option<u64>,
+    /// Its file, with the size after the last write.
+    held: Option<SizedFile>,
     /// How many pages of it are in the database, too.
     moved: u64,
 }
@@ -35,25 +35,44 @@ pub(super) struct Wal {
 impl Wal {
     pub(super) fn of(database: &Path) -> Self {
         let path = closed::wal(database);
-        Self { bytes: size_at(&path), path, moved: 0 }
+        Self { held: SizedFile::at(&path), path, moved: 0 }
     }
 
     /// The writer wrote there.
     pub(super) fn written(&mut self) {
-        self.bytes = size_at(&self.path);
+        if let Some(now) = self.now() {
+            self.held = Some(now);
+        }
+    }
+
+    /// The writer gave up a write. SQLite may have put a part of it there, and made it longer.
+    pub(super) fn given_up(&mut self) {
+        if let Some(now) = self.now().filter(|now| Some(now.bytes) > self.bytes()) {
+            self.held = Some(now);
+        }
     }
 
     /// Finds out whether an older copy was written over it: that lacks commits that SQLite takes for written. SQLite
     /// itself makes it shorter only in a commit.
     pub(super) fn look(&self, files: &HeldFiles) {
-        if size_at(&self.path) < self.bytes {
+        if self.now().is_some_and(|now| Some(now.bytes) < self.bytes()) {
             files.set_overwritten(&self.path);
         }
     }
 
     /// Whether what is at its path is as the writer left it.
     pub(super) fn is_ours(&self, files: &HeldFiles) -> bool {
-        files.check_file(&self.path).is_ok() && size_at(&self.path) == self.bytes
+        files.check_file(&self.path).is_ok() && self.now() == self.held
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        self.held.map(|held| held.bytes)
+    }
+
+    /// Its file now; None if another one is at its path, which may go away again.
+    fn now(&self) -> Option<SizedFile> {
+        let is_held = |now: &SizedFile| self.held.is_some_and(|held| held.id == now.id);
+        SizedFile::at(&self.path).filter(is_held)
     }
 
     /// How many pages of it are not in the database.

@@ -15,6 +15,7 @@ use super::transaction::WriteTransaction;
 use super::types::LogHead;
 use super::wal::Wal;
 use crate::held_files::{ChangedFile, FileChange, HeldFiles};
+use crate::report::Chain;
 
 /// Jobs in the writer's queue at most; callers wait until it has space.
 pub(super) const QUEUE: usize = 256;
@@ -137,6 +138,7 @@ impl Writer {
     /// Runs jobs until it gets `Close` or every sender is dropped. Then closes the database; answers as
     /// [`super::Log::close`].
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<bool, LogError> {
+        closed::note_open(self.store.path(), self.store.head());
         let mut waiting = Waiting::default();
         loop {
             if waiting.len() == 0 {
@@ -162,29 +164,32 @@ impl Writer {
 
     fn close(self) -> Result<bool, LogError> {
         let Self { store, files, mut wal, .. } = self;
-        let (path, head, same) = (store.path().to_owned(), store.head(), !files.differ());
+        let (path, head) = (store.path().to_owned(), store.head());
+        // First: without a WAL and without a note, the log would seem to be another one.
+        closed::note(&path, head, false);
+        let same = !files.differ();
         let change = files.database_change().filter(|change| *change != FileChange::Hidden);
         // Theirs otherwise, and in the right place.
         let wal_is_ours = wal.is_ours(&files);
         // SQLite removes the WAL.
         files.release();
-        // Before: without a WAL and without a note, the log would seem to be another one.
-        closed::note(&path, head, false);
-        match change {
-            None => store.close()?,
-            Some(FileChange::Overwritten) => store.abandon()?,
-            // The file may be only somewhere else.
-            Some(_) => {
-                if let Err(error) = wal.shorten(store.connection()) {
-                    tracing::debug!(%error, "the WAL alone has its events");
-                }
-                store.abandon()?;
+        let Some(change) = change else {
+            store.close()?;
+            if same {
+                closed::note(&path, head, true);
             }
+            return Ok(false);
+        };
+        // The file may be only somewhere else.
+        if change != FileChange::Overwritten
+            && let Err(error) = wal.shorten(store.connection())
+        {
+            tracing::debug!(%error, "the WAL alone has its events");
         }
-        if same {
-            closed::note(&path, head, true);
+        if let Err(error) = store.abandon() {
+            tracing::error!("the log was not closed cleanly: {}", Chain(&error));
         }
-        Ok(change.is_some() && wal_is_ours)
+        Ok(wal_is_ours)
     }
 
     /// Commits a group and answers. One task's failure doesn't fail the others: the group is rolled
@@ -219,7 +224,10 @@ impl Writer {
                 }
             }
             Err(error) => match self.files.check() {
-                Err(changed) => self.refuse(group, &changed),
+                Err(changed) => {
+                    self.wal.given_up();
+                    self.refuse(group, &changed);
+                }
                 Ok(()) if group.len() > 1 => {
                     for task in group {
                         self.commit(vec![task]);

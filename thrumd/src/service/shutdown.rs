@@ -33,6 +33,9 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
         step("messages and agents", peers + VIEWS, context.agents.close()).await;
         // Before the lock is released.
         write_lost(context.log.files());
+        // The writer alone sees whether its WAL was overwritten.
+        step("a look at the log", Instant::now() + LOG, async { drop(context.log.pulse().await) })
+            .await;
         let limit = if context.log.files().differ() {
             readiness::keeping_log();
             LOST_LOG

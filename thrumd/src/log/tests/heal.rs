@@ -59,10 +59,12 @@ async fn a_restored_database_with_nothing_new_takes_a_new_epoch_at_the_first_con
     assert_eq!(forked, 0);
 }
 
-/// Opens a copy of what a thrumd that was killed now would leave.
-fn killed(world: &World) -> TempDir {
+/// Copies what a thrumd that was killed now would leave.
+async fn killed(world: &World) -> TempDir {
+    // The writer has begun then.
+    world.log.pulse().await.unwrap();
     let left = TempDir::new().unwrap();
-    for name in ["log.db", "log.db-wal"] {
+    for name in ["log.db", "log.db-wal", "log.closed"] {
         std::fs::copy(world.dir.path().join(name), left.path().join(name)).unwrap();
     }
     left
@@ -86,7 +88,7 @@ async fn a_database_that_is_not_the_one_that_was_open_last_begins_a_new_epoch_at
         world.say_many(10).await;
 
         // Of a killed daemon, whose WAL was taken away: the copy is as the log was closed last.
-        let left = killed(&world);
+        let left = killed(&world).await;
         std::fs::copy(&copy, left.path().join("log.db")).unwrap();
         std::fs::remove_file(left.path().join("log.db-wal")).unwrap();
         assert_ne!(epoch_in(&left, world.daemon), old, "killed, a copy with {before} events");
@@ -98,10 +100,24 @@ async fn a_database_that_is_not_the_one_that_was_open_last_begins_a_new_epoch_at
             .await;
         let began = epoch_of(&world);
         assert_ne!(began, old, "a copy with {before} events");
-        assert_eq!(epoch_in(&killed(&world), world.daemon), began, "once, if it is killed");
+        assert_eq!(epoch_in(&killed(&world).await, world.daemon), began, "once, if it is killed");
         world.reopen(|_| ()).await;
         assert_eq!(epoch_of(&world), began, "once");
     }
+}
+
+#[tokio::test]
+async fn an_older_pair_of_database_and_wal_beside_a_killed_daemon_begins_a_new_epoch() {
+    let mut world = World::new();
+    world.say_many(3).await;
+    let pair = killed(&world).await;
+    world.say_many(3).await;
+    world.reopen(|_| ()).await;
+    let left = killed(&world).await;
+    for name in ["log.db", "log.db-wal"] {
+        std::fs::copy(pair.path().join(name), left.path().join(name)).unwrap();
+    }
+    assert_ne!(epoch_in(&left, world.daemon), epoch_of(&world));
 }
 
 #[tokio::test]
@@ -111,7 +127,7 @@ async fn a_note_of_the_last_close_that_a_power_cut_brings_back_begins_no_epoch()
     let notes = TempDir::new().unwrap();
     world.reopen(|dir| copy_database(dir, notes.path())).await;
     world.say_many(3).await;
-    let left = killed(&world);
+    let left = killed(&world).await;
     std::fs::copy(notes.path().join("log.closed"), left.path().join("log.closed")).unwrap();
     assert_eq!(epoch_in(&left, world.daemon), epoch_of(&world));
 }
