@@ -163,7 +163,12 @@ fn nothing_is_acknowledged_that_a_restart_would_lose() {
 
 #[test]
 fn an_idle_daemon_logs_once_that_a_file_went_and_once_that_it_is_back() {
-    let daemon = Daemon::start("laptop");
+    let mut daemon = Daemon::start("laptop");
+    daemon.stop();
+    daemon.start_again();
+    daemon.kill();
+    daemon.start_again();
+    assert!(!daemon.log_text().contains("WARN"), "{}", daemon.log_text());
     let (path, aside) = (daemon.state().join("log.db"), daemon.state().join("aside"));
     let lines = |words: &str| daemon.log_text().matches(words).count();
     let logged = |words: &'static str, times: usize| {

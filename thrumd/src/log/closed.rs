@@ -1,5 +1,6 @@
-//! Whether a database is the one that was closed last. Any other one is checked as a whole at start: what a copy
-//! during writes, a restore by hand or a crash left may be malformed in pages that nobody reads for a long time.
+//! Whether a database is the one that was open last, and as it was closed. Any other one is checked as a whole at start:
+//! what a copy during writes, a restore by hand or a crash left may be malformed in pages that nobody reads for a long
+//! time. An older one begins a new epoch.
 
 use std::path::{Path, PathBuf};
 

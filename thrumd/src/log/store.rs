@@ -82,7 +82,7 @@ impl LogStore {
         before.check(path)?;
         let open = || {
             let mut store = Self::load(conn, path, daemon, Box::new(System))?;
-            if before.is_another(store.head) {
+            if !store.state.epoch_is_new && before.is_another(store.head) {
                 tracing::warn!(
                     "{} may not be the log that was open last: another is in its place, or its WAL was removed",
                     path.display()
