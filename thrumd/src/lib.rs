@@ -7,6 +7,7 @@ pub(crate) mod backup;
 pub mod cli;
 pub(crate) mod clock;
 pub mod config;
+pub(crate) mod database_files;
 pub(crate) mod file_watch;
 pub(crate) mod held_files;
 pub mod ids;

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::error::AgentsError;
 use crate::clock;
+use crate::database_files::{self, SUFFIXES, with_suffix};
 use crate::report::Chain;
 
 /// Version of the derived tables, raised with every change of `schema.sql`. Tables of another version
@@ -26,8 +27,6 @@ const KEPT: &str = "CREATE TABLE IF NOT EXISTS read_marks (
 
 /// The file in the state directory.
 pub const FILE: &str = "views.db";
-/// Suffixes of SQLite's files.
-const FILES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// How long to wait for the lock of a tool that reads the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,8 +47,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, AgentsError> {
 /// were moved aside too, a failing disk would be filled with such files.
 pub(super) fn create(path: &Path) -> Result<Connection, AgentsError> {
     let wrong = |source| AgentsError::File { path: path.to_owned(), source };
-    for suffix in FILES {
-        if_there(std::fs::remove_file(with_suffix(path, suffix))).map_err(wrong)?;
+    for file in database_files::all(path) {
+        if_there(std::fs::remove_file(file)).map_err(wrong)?;
     }
     open_once(path)
 }
@@ -59,7 +58,7 @@ pub(super) fn move_aside(path: &Path) -> Result<bool, AgentsError> {
     let wrong = |source| AgentsError::MoveAside { path: path.to_owned(), source };
     let aside = with_suffix(path, &format!(".damaged-{}", clock::now().as_millis()));
     let mut was_there = false;
-    for suffix in FILES {
+    for suffix in SUFFIXES {
         let renamed = std::fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix));
         was_there |= if_there(renamed).map_err(wrong)?;
     }
@@ -70,11 +69,6 @@ pub(super) fn move_aside(path: &Path) -> Result<bool, AgentsError> {
         );
     }
     Ok(was_there)
-}
-
-/// The paths of SQLite's files.
-pub(super) fn files(path: &Path) -> [PathBuf; 3] {
-    FILES.map(|suffix| with_suffix(path, suffix))
 }
 
 /// Whether the file existed.
@@ -131,10 +125,4 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.commit()?;
     }
     Ok(())
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }

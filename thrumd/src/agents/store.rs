@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::{AgentsError, views};
 use super::schema;
+use crate::database_files;
 use crate::held_files::HeldFiles;
 use crate::log::column;
 
@@ -55,7 +56,7 @@ impl Store {
     /// Remembers which files the connection has open.
     fn hold(&self) -> Result<(), AgentsError> {
         let wrong = |source| AgentsError::File { path: self.path.clone(), source };
-        self.files.hold_paths(schema::files(&self.path)).map_err(wrong)
+        self.files.hold_paths(database_files::all(&self.path)).map_err(wrong)
     }
 
     /// How far the views are; None if they are empty.

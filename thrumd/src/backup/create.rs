@@ -123,13 +123,11 @@ fn complete(
 /// Checks the whole copy and closes it. That of a log whose files differ may have pages of another program, also if
 /// it is sound: it has to hold all up to this end.
 fn finish(copy: Connection, path: &Path, head: Option<LogHead>) -> Result<Backup, BackupError> {
-    let check = || match head {
-        Some(head) if !log::holds_all(&copy, head)? => {
-            Err(log::malformed("events are missing".to_owned()))
-        }
-        _ => log::check(&copy),
+    let checked = match head {
+        Some(head) => log::holds_all(&copy, head),
+        None => log::check(&copy),
     };
-    let sound = check().map_err(|source| match source {
+    let sound = checked.map_err(|source| match source {
         source if StorageFault::of_code(&source) == StorageFault::Damaged => {
             BackupError::LogMalformed(source)
         }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::create::empty;
-use super::{BackupError, KEEPING, failed, remove, with_suffix};
+use super::{BackupError, KEEPING, failed, remove};
 use crate::clock;
+use crate::database_files::with_suffix;
 use crate::held_files::FileChange;
 use crate::log::{self, Lock, Log, LogHead};
 
@@ -67,7 +68,7 @@ fn keep(
     let held = with_suffix(path, &format!(".held-{}", clock::now().as_millis()));
     rename(staged, &held)?;
     // In part it may be what another program wrote, also if it is sound, and if the file is gone since.
-    let whole = log::holds_all(&copy, head).unwrap_or(false);
+    let whole = log::holds_all(&copy, head).is_ok();
     copy.close().map_err(|(_, error)| sqlite(error))?;
     Ok((held, whole))
 }
@@ -78,7 +79,7 @@ fn keep(
 /// # Errors
 /// When it can't be renamed.
 pub fn keep_without_copy(path: &Path, wal_is_left: bool) -> Result<String, BackupError> {
-    let kept = if wal_is_left { log::keep_wal(path)? } else { None };
+    let kept = keep_wal(path, wal_is_left)?;
     let log = path.display();
     Ok(match kept.as_deref().map(Path::display) {
         Some(wal) => {
@@ -88,6 +89,10 @@ pub fn keep_without_copy(path: &Path, wal_is_left: bool) -> Result<String, Backu
         }
         None => format!("nothing of what thrumd held of {log} could be kept"),
     })
+}
+
+fn keep_wal(path: &Path, is_left: bool) -> Result<Option<PathBuf>, BackupError> {
+    if is_left { Ok(log::keep_wal(path)?) } else { Ok(None) }
 }
 
 impl Kept {
@@ -101,7 +106,7 @@ impl Kept {
         let (log, copy) = (path.display(), held.display());
         // Of another program's database, or of none.
         let move_wal_aside = || {
-            let wal = if wal_is_left { log::keep_wal(path)? } else { None };
+            let wal = keep_wal(path, wal_is_left)?;
             Ok::<_, BackupError>(
                 wal.map_or_else(String::new, |wal| format!(" and {}", wal.display())),
             )

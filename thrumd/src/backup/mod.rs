@@ -13,6 +13,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::database_files;
+
 pub use create::{Backup, Sources, create};
 pub use error::BackupError;
 pub use inspect::BackupFile;
@@ -42,9 +44,6 @@ const KEEPING: &str = "log.db.keeping";
 
 /// The log of a backup, before it gets its name.
 const RESTORING: &str = "log.db.restoring";
-
-/// What the database and the files that SQLite keeps beside it are called after its name.
-const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// A folder for unfinished files, removed with what is in it.
 struct Folder(PathBuf);
@@ -82,15 +81,9 @@ pub fn remove_leftovers(state_dir: &Path) {
 
 /// Removes a database with what is beside it.
 fn remove(database: &Path) {
-    for suffix in SUFFIXES {
-        drop(std::fs::remove_file(with_suffix(database, suffix)));
+    for file in database_files::all(database) {
+        drop(std::fs::remove_file(file));
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> BackupError {

@@ -9,9 +9,10 @@ use rusqlite::Connection;
 use thrum_api::local::RestorePlan;
 
 use super::inspect::{BackupFile, Checked, uri};
-use super::{BackupError, NO_BACKUP, RESTORING, SUFFIXES, failed, remove, with_suffix};
+use super::{BackupError, NO_BACKUP, RESTORING, failed, remove};
 use crate::agents;
 use crate::clock;
+use crate::database_files::{SUFFIXES, with_suffix};
 use crate::held_files::HeldFiles;
 use crate::log::{self, Lock, LogHead, LogStore};
 use crate::peer::{Identity, Registry};
@@ -126,8 +127,8 @@ fn missing(present: &Path, backup: &Connection) -> rusqlite::Result<Option<u64>>
     count.map(|count| u64::try_from(count).ok())
 }
 
-/// Makes a log of a copy of the backup, and answers where it ends. It begins a new epoch: what was written after the backup may be on
-/// peers, and no position of it may be given again.
+/// Makes a log of a copy of the backup, and answers where it ends. It begins a new epoch: what was written after the
+/// backup may be on peers, and no position of it may be given again.
 fn stage(backup: &Checked, staged: &Path) -> Result<LogHead, BackupError> {
     remove(staged);
     let write = || {

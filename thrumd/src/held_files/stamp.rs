@@ -15,19 +15,9 @@ pub struct FileId {
 }
 
 impl FileId {
-    /// That of the file at this path; None if there is none. Its times aren't asked for: once they were, Linux
-    /// gives the next write a time of its own, which a sync then has to write, too. For the WAL that would be
-    /// every commit.
+    /// That of the file at this path; None if there is none. As in [`SizedFile::at`], its times aren't asked for.
     pub(super) fn at(path: &Path) -> io::Result<Option<Self>> {
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
-            if let Ok(file) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO) {
-                let device = makedev(file.stx_dev_major, file.stx_dev_minor);
-                return Ok(Some(Self { device, inode: file.stx_ino }));
-            }
-        }
-        Ok(Stamp::at(path)?.map(|stamp| stamp.id))
+        Ok(SizedFile::at(path)?.map(|file| file.id))
     }
 }
 
@@ -39,22 +29,23 @@ pub struct SizedFile {
 }
 
 impl SizedFile {
-    /// The file at this path; None if it can't be looked at. As in [`FileId::at`], its times aren't asked for.
-    pub fn at(path: &Path) -> Option<Self> {
+    /// The file at this path; None if there is none. Its times aren't asked for: once they were, Linux gives the next
+    /// write a time of its own, which a sync then has to write, too. For the WAL that would be every commit.
+    ///
+    /// # Errors
+    /// When the path can't be looked at.
+    pub fn at(path: &Path) -> io::Result<Option<Self>> {
         #[cfg(target_os = "linux")]
         {
             use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
             let wanted = StatxFlags::INO | StatxFlags::SIZE;
             if let Ok(file) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted) {
                 let device = makedev(file.stx_dev_major, file.stx_dev_minor);
-                return Some(Self {
-                    id: FileId { device, inode: file.stx_ino },
-                    bytes: file.stx_size,
-                });
+                let id = FileId { device, inode: file.stx_ino };
+                return Ok(Some(Self { id, bytes: file.stx_size }));
             }
         }
-        let Stamp { id, size, .. } = Stamp::at(path).ok()??;
-        Some(Self { id, bytes: size })
+        Ok(Stamp::at(path)?.map(|Stamp { id, size, .. }| Self { id, bytes: size }))
     }
 }
 

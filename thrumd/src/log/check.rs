@@ -19,11 +19,46 @@ pub struct Sound {
 /// # Errors
 /// `DatabaseCorrupt` with what was found, if it is malformed.
 pub fn check(conn: &Connection) -> rusqlite::Result<Sound> {
-    // Answers with one row, `ok`, or with a row for each fault.
-    let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if found != "ok" {
-        return Err(malformed(found));
+    verify(conn, "PRAGMA quick_check(1)")?;
+    count(conn)
+}
+
+/// As [`check`], and compares each index with its table.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_indexes(conn: &Connection) -> rusqlite::Result<Sound> {
+    verify(conn, "PRAGMA integrity_check(1)")?;
+    count(conn)
+}
+
+/// As [`check_indexes`], and whether the database has every event up to this end of the log, and nothing of another
+/// file: an overwritten one may be sound, and miss events.
+///
+/// # Errors
+/// As [`check`].
+pub fn holds_all(conn: &Connection, head: LogHead) -> rusqlite::Result<Sound> {
+    let sound = check_indexes(conn)?;
+    // An origin that is older than its events.
+    let stale = conn
+        .prepare(
+            "SELECT 1 FROM origins WHERE top <
+         (SELECT max(origin_sequence) FROM events WHERE origin = origins.id)",
+        )?
+        .exists([])?;
+    if stale || !Meta::expect(conn)?.log_head().continues(head) {
+        return Err(malformed("events are missing".to_owned()));
     }
+    Ok(sound)
+}
+
+/// Runs one of SQLite's own checks: it answers with one row, `ok`, or with a row for each fault.
+fn verify(conn: &Connection, pragma: &str) -> rusqlite::Result<()> {
+    let found: String = conn.query_row(pragma, [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(malformed(found)) }
+}
+
+fn count(conn: &Connection) -> rusqlite::Result<Sound> {
     let (events, last) =
         conn.query_row("SELECT count(*), ifnull(max(sequence), 0) FROM events", [], |row| {
             Ok((uint(row.get(0)?), uint(row.get(1)?)))
@@ -40,27 +75,6 @@ pub fn check(conn: &Connection) -> rusqlite::Result<Sound> {
         return Err(malformed(format!("it should have {expected} events and has {events}")));
     }
     Ok(Sound { events })
-}
-
-/// Whether a database has every event up to this end of the log, and nothing of another file: an overwritten one
-/// may be sound, and miss events.
-///
-/// # Errors
-/// As [`check`]; each index is compared with its table, too.
-pub fn holds_all(conn: &Connection, head: LogHead) -> rusqlite::Result<bool> {
-    let found: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    if found != "ok" {
-        return Err(malformed(found));
-    }
-    check(conn)?;
-    // An origin that is older than its events.
-    let stale = conn
-        .prepare(
-            "SELECT 1 FROM origins WHERE top <
-         (SELECT max(origin_sequence) FROM events WHERE origin = origins.id)",
-        )?
-        .exists([])?;
-    Ok(Meta::expect(conn)?.log_head().continues(head) && !stale)
 }
 
 /// The error for a database in which this was found.

@@ -11,6 +11,7 @@ use super::error::LogError;
 use super::schema::{SCHEMA_VERSION, open_reader};
 use super::types::LogHead;
 use crate::clock;
+use crate::database_files::with_suffix;
 use crate::held_files::Stamp;
 use crate::report::Chain;
 use crate::statefile::StateFile;
@@ -107,7 +108,7 @@ pub(crate) fn keep_wal(database: &Path) -> Result<Option<PathBuf>, LogError> {
     if std::fs::metadata(&wal).map_or(0, |wal| wal.len()) == 0 {
         return Ok(None);
     }
-    let aside = beside(database, &format!(".held-{}-wal", clock::now().as_millis()));
+    let aside = with_suffix(database, &format!(".held-{}-wal", clock::now().as_millis()));
     match std::fs::rename(&wal, &aside) {
         Ok(()) => Ok(Some(aside)),
         Err(source) => Err(LogError::File { action: "move aside", path: wal, source }),
@@ -127,11 +128,5 @@ fn file(database: &Path) -> StateFile {
 }
 
 pub(super) fn wal(database: &Path) -> PathBuf {
-    beside(database, "-wal")
-}
-
-fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+    with_suffix(database, "-wal")
 }

@@ -1,6 +1,6 @@
 //! Events for local readers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row};
 use thrum_api::Sequence;
@@ -12,6 +12,7 @@ use super::lookup::ReadResult;
 use super::scan::{Collector, ScanBudget};
 use super::state::{Meta, count_gaps};
 use super::types::LogStats;
+use crate::database_files;
 
 /// How many events a reader gets that names no limit.
 const LIMIT_DEFAULT: u32 = 100;
@@ -69,14 +70,10 @@ pub(super) fn stats(conn: &Connection, path: &Path) -> rusqlite::Result<LogStats
     let meta = Meta::expect(conn)?;
     // Counting the events themselves would read an index from end to end.
     let given = meta.head.sequence.0.saturating_sub(meta.floor.0);
-    let size = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        std::fs::metadata(name).map_or(0, |file| file.len())
-    };
+    let size = |file: &PathBuf| std::fs::metadata(file).map_or(0, |file| file.len());
     Ok(LogStats {
         events: given.saturating_sub(count_gaps(conn)?),
-        size_bytes: size("") + size("-wal") + size("-shm"),
+        size_bytes: database_files::all(path).iter().map(size).sum(),
         quarantined: conn
             .query_row("SELECT count(*) FROM quarantine WHERE NOT seen", [], |row| row.get(0))
             .map(uint)?,

@@ -49,7 +49,7 @@ use thrum_api::local::{Appended, EventListParams, EventListResult, QuarantineLis
 use thrum_api::{DaemonId, Draft, Head, LogPosition};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use check::{check, holds_all, malformed};
+pub(crate) use check::{check, check_indexes, holds_all};
 pub(crate) use closed::{keep_wal, note as note_closed};
 pub use environment::Environment;
 pub use error::LogError;
@@ -61,6 +61,7 @@ pub use store::LogStore;
 pub use types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
 pub(crate) use types::{LogStats, WriteFailure};
 
+use crate::database_files;
 use crate::held_files::HeldFiles;
 
 use error::Failed;
@@ -125,7 +126,8 @@ impl Log {
         let files = lock.files();
         let store = LogStore::open_file(&path, daemon, &files)?;
         // The database itself is held already.
-        files.hold_paths(schema::files(&path).skip(1)).map_err(|source| LogError::File {
+        let beside = database_files::all(&path).into_iter().skip(1);
+        files.hold_paths(beside).map_err(|source| LogError::File {
             action: "look at",
             path: path.clone(),
             source,

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::error::{Failed, LogError};
 use super::schema;
+use crate::database_files;
 use crate::held_files::{ChangedFile, HeldFiles};
 
 /// Concurrent readers. Each caches up to 1 MiB of pages, and an idle daemon has 12 MiB in all.
@@ -79,8 +80,7 @@ impl Readers {
     /// Checks that the database at the path is the writer's, with what is beside it. Other files of the directory
     /// have nothing to do with what is read.
     fn check_database(&self) -> Result<(), ChangedFile> {
-        let mut wanted = schema::files(&self.path);
-        wanted.try_for_each(|path| self.files.check_file(&path))
+        database_files::all(&self.path).iter().try_for_each(|path| self.files.check_file(path))
     }
 
     /// Refuses further reads and closes idle connections; running reads end by themselves.

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
@@ -151,15 +151,6 @@ const FIRST: &str =
         at INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX quarantine_by_size ON quarantine (size);";
-
-/// The database and what SQLite keeps beside it: of an open one all three exist.
-pub(super) fn files(database: &Path) -> impl Iterator<Item = PathBuf> {
-    ["", "-wal", "-shm"].into_iter().map(|suffix| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(suffix);
-        name.into()
-    })
-}
 
 /// Opens the file for the writer and holds it; creates it if it doesn't exist.
 ///

@@ -14,9 +14,9 @@ mod peers;
 mod random;
 mod store;
 
-use rusqlite::Connection;
 use std::path::Path;
 
+use rusqlite::Connection;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use thrum_api::{

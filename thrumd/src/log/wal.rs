@@ -35,7 +35,7 @@ pub(super) struct Wal {
 impl Wal {
     pub(super) fn of(database: &Path) -> Self {
         let path = closed::wal(database);
-        Self { held: SizedFile::at(&path), path, moved: 0 }
+        Self { held: SizedFile::at(&path).ok().flatten(), path, moved: 0 }
     }
 
     /// The writer wrote there.
@@ -72,7 +72,7 @@ impl Wal {
     /// Its file now; None if another one is at its path, which may go away again.
     fn now(&self) -> Option<SizedFile> {
         let is_held = |now: &SizedFile| self.held.is_some_and(|held| held.id == now.id);
-        SizedFile::at(&self.path).filter(is_held)
+        SizedFile::at(&self.path).ok().flatten().filter(is_held)
     }
 
     /// How many pages of it are not in the database.

@@ -223,23 +223,22 @@ impl Writer {
                     self.head.send_modify(|_| {});
                 }
             }
-            Err(error) => match self.files.check() {
-                Err(changed) => {
-                    self.wal.given_up();
-                    self.refuse(group, &changed);
-                }
-                Ok(()) if group.len() > 1 => {
-                    for task in group {
-                        self.commit(vec![task]);
+            Err(error) => {
+                self.wal.given_up();
+                match self.files.check() {
+                    Err(changed) => self.refuse(group, &changed),
+                    Ok(()) if group.len() > 1 => {
+                        for task in group {
+                            self.commit(vec![task]);
+                        }
+                    }
+                    Ok(()) => {
+                        if let Some(task) = group.pop() {
+                            task.answer(Some(error.into()), self.store.path());
+                        }
                     }
                 }
-                Ok(()) => {
-                    self.wal.written();
-                    if let Some(task) = group.pop() {
-                        task.answer(Some(error.into()), self.store.path());
-                    }
-                }
-            },
+            }
         }
     }
 
