@@ -275,6 +275,17 @@ impl Daemon {
         copy
     }
 
+    /// Stops it, makes such a backup, and starts it again.
+    ///
+    /// # Panics
+    /// As those do.
+    pub fn backup_and_go_on(&mut self) -> tempfile::TempDir {
+        self.stop();
+        let backup = self.backup();
+        self.start_again();
+        backup
+    }
+
     /// Removes the files of its database. Only while it is stopped.
     ///
     /// # Panics

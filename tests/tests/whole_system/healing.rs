@@ -67,9 +67,7 @@ fn a_database_deleted_while_the_peer_is_away_loses_nothing() {
 /// The laptop's database is put back to an older copy, from which 10 events are missing.
 fn restored(written_before_contact: usize) {
     let (mut laptop, mut server) = with_history();
-    laptop.stop();
-    let backup = laptop.backup();
-    laptop.start_again();
+    let backup = laptop.backup_and_go_on();
     laptop.append((0..10).map(|n| format!("lost {n}")));
     converge(SHORT, &[&laptop, &server]);
     let epoch = laptop.health().epoch;

@@ -19,9 +19,7 @@ fn write_over(daemon: &Daemon, copy: &Path) {
 fn a_copy_written_over_the_database_is_noticed_and_loses_nothing() {
     let mut daemon = Daemon::start("laptop");
     daemon.append(["in the copy"]);
-    daemon.stop();
-    let copy = daemon.backup();
-    daemon.start_again();
+    let copy = daemon.backup_and_go_on();
     daemon.append(["after the copy"]);
     write_over(&daemon, copy.path());
     is_refused(&daemon, &Client::new(&daemon), "another program wrote to");
@@ -81,9 +79,7 @@ fn with_an_old_copy(setup: Setup, more: usize) -> (Daemon, TempDir) {
     let mut daemon = setup.start();
     let text = |n| format!("{n} {}", "x".repeat(1300));
     daemon.append((0..IN_THE_COPY).map(text));
-    daemon.stop();
-    let copy = daemon.backup();
-    daemon.start_again();
+    let copy = daemon.backup_and_go_on();
     daemon.append((0..more).map(text));
     daemon.stop();
     daemon.start_again();

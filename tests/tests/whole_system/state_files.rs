@@ -141,9 +141,7 @@ fn a_malformed_log_whose_file_was_removed_is_kept_aside() {
 fn nothing_is_acknowledged_that_a_restart_would_lose() {
     let mut daemon = Daemon::start("laptop");
     daemon.append(["in the backup"]);
-    daemon.stop();
-    let backup = daemon.backup();
-    daemon.start_again();
+    let backup = daemon.backup_and_go_on();
     // A backup is unpacked over it, as tar does: each file is another one.
     for name in ["log.db", "log.db-wal", "log.db-shm"] {
         fs::remove_file(daemon.state().join(name)).unwrap();

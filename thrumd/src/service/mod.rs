@@ -3,6 +3,7 @@
 mod error;
 mod logging;
 mod owner;
+mod path_walk;
 mod readiness;
 mod reload;
 mod reset;
@@ -12,7 +13,6 @@ mod shutdown;
 mod signals;
 mod start;
 mod state_dir;
-mod way;
 
 pub(crate) use error::ServiceError;
 pub use logging::{log_to_stderr, to_journal};

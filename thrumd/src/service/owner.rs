@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::way::{self, Owner};
+use super::path_walk::{self, Owner};
 use super::{ServiceError, state_dir};
 
 /// Goes on as the owner of this directory, and checks it as a start does. If it doesn't exist there is nothing
@@ -20,7 +20,7 @@ pub(super) fn enter(state_dir: &Path) -> Result<(), ServiceError> {
     let path = state_dir.to_owned();
     let failed = |cause| ServiceError::Owner { path: path.clone(), cause };
     if rustix::process::geteuid().is_root() {
-        let owner = way::owner_of(state_dir)?;
+        let owner = path_walk::owner_of(state_dir)?;
         if owner.0 != 0 {
             let failed =
                 |cause| ServiceError::BecomeOwner { path: path.clone(), user: owner.0, cause };
