@@ -8,6 +8,7 @@ pub mod cli;
 pub(crate) mod clock;
 pub mod config;
 pub(crate) mod database_files;
+pub(crate) mod descriptors;
 pub(crate) mod file_watch;
 pub(crate) mod held_files;
 pub mod ids;

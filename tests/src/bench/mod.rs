@@ -8,6 +8,7 @@ mod bare;
 mod bootstrap;
 mod clients;
 mod connection;
+mod crowd;
 mod figure;
 mod idle;
 mod latency;
@@ -43,6 +44,7 @@ pub const GROUPS: &[Group] = &[
     group("appends", appends::measure),
     group("start", start::measure),
     group("clients", clients::measure),
+    group("crowd", crowd::measure),
     group("idle", idle::measure),
     #[cfg(target_os = "linux")]
     Group { name: "tailnet", measure: tailnet::measure, sealed: true },

@@ -7,6 +7,15 @@ use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PEER_BODY_MAX_BYTES};
 use crate::backoff::ExponentialBackoff;
 use crate::stop_limits::PEER_REQUESTS;
 
+/// Of fewer, some limit below would be 0 or 1.
+const CONNECTIONS_MIN: usize = 16;
+/// Of which peers keep 896: each takes some kilobytes of memory.
+const CONNECTIONS_MAX: usize = 1024;
+/// Strangers don't get more than this, however many there may be.
+const UNAUTHENTICATED_MAX: usize = 256;
+const PER_ADDRESS_MAX: usize = 64;
+const CLOSING_MAX: usize = 32;
+
 /// From 1 s to 30 s.
 const REBIND: ExponentialBackoff =
     ExponentialBackoff::new(Duration::from_secs(1), Duration::from_secs(30), 0);
@@ -16,8 +25,11 @@ const REBIND: ExponentialBackoff =
 pub(super) struct Limits {
     /// Concurrent connections. Beyond this the oldest unauthenticated one is closed.
     pub(super) connections: usize,
-    /// Those of all peers. Beyond this an idle one is closed, so that others still get a slot.
+    /// Those that all peers keep. Beyond this a peer that has several loses an idle one, or the new one ends with its
+    /// answer, so that others still get a slot.
     pub(super) peer_connections: usize,
+    /// Concurrent unauthenticated connections. Beyond this the oldest one is closed.
+    pub(super) unauthenticated: usize,
     /// Further connections that have lost their slot and are about to be closed.
     pub(super) closing: usize,
     /// Concurrent unauthenticated connections from one address. Beyond this its oldest one is closed.
@@ -50,13 +62,17 @@ pub(super) struct Limits {
     pub(super) rebind: ExponentialBackoff,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// The limits of a process that may have this many files open. A quarter of them is for this: our own connections
+    /// to peers, local programs and the log need the others.
+    pub(super) fn within(descriptors: usize) -> Self {
+        let connections = (descriptors / 4).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX);
         Self {
-            connections: 256,
-            peer_connections: 224,
-            closing: 32,
-            unauthenticated_per_address: 64,
+            connections,
+            peer_connections: connections - connections / 8,
+            unauthenticated: connections.min(UNAUTHENTICATED_MAX),
+            closing: (connections / 8).min(CLOSING_MAX),
+            unauthenticated_per_address: (connections / 4).min(PER_ADDRESS_MAX),
             connections_per_peer: 16,
             requests_per_peer: 4,
             head_bytes: 16 * 1024,

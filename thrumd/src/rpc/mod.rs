@@ -23,6 +23,8 @@ use limits::Limits;
 use listen::ListenerConfig;
 pub use methods::PeerApi;
 
+use crate::descriptors;
+
 /// Serves peers on the tailnet addresses, following them as they change, until `stop` is cancelled.
 /// `port` 0 picks a free one; `bound` gets the real addresses (empty while there are none).
 ///
@@ -35,5 +37,5 @@ pub async fn serve(
 ) {
     let (presence, problem) = (api.tailnet.presence(), api.problem.clone());
     let config = ListenerConfig { presence, port, bound, problem, stop };
-    listen::run(api, Limits::default(), config).await;
+    listen::run(api, Limits::within(descriptors::limit()), config).await;
 }

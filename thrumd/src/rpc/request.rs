@@ -90,7 +90,7 @@ pub(super) async fn respond<H: Handler>(
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
-    if unread {
+    if unread || context.slot.ends() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -1,6 +1,10 @@
 //! Connection slots: which connections stay open. Their number bounds memory, and an unauthenticated
 //! connection never takes a peer's slot. Peers keep theirs as long as they like, but not all that there are: the
 //! next peer, and the next machine to be paired, find a slot.
+//!
+//! No peer loses its only connection to another one. It would take that for a sign that this daemon died, connect
+//! again to ask, and displace the next. Beyond what peers may keep, a connection therefore ends with its answer, which
+//! says so.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -32,6 +36,8 @@ struct Taken {
     address: IpAddr,
     /// The peer, and whether its connection is idle. None for a stranger.
     peer: Option<(DaemonId, IdleTimer)>,
+    /// The connection ends with its next answer: peers keep as many as they may.
+    ends: bool,
     revoked: CancellationToken,
 }
 
@@ -51,18 +57,22 @@ impl ConnectionSlots {
     /// requests in all of them.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let mut table = self.table.lock();
+        let is_strangers = |slot: &Taken| slot.peer.is_none();
         let from_there = |slot: &Taken| slot.peer.is_none() && slot.address == address;
         if table.count(from_there) >= self.limits.unauthenticated_per_address {
             table.revoke_oldest(from_there);
         }
-        if table.taken.len() >= self.limits.connections
-            && !table.revoke_oldest(|slot| slot.peer.is_none())
-        {
+        if table.count(is_strangers) >= self.limits.unauthenticated {
+            table.revoke_oldest(is_strangers);
+        }
+        if table.taken.len() >= self.limits.connections && !table.revoke_oldest(is_strangers) {
             return None;
         }
         let (number, revoked) = (table.next, CancellationToken::new());
         table.next += 1;
-        table.taken.insert(number, Taken { address, peer: None, revoked: revoked.clone() });
+        table
+            .taken
+            .insert(number, Taken { address, peer: None, ends: false, revoked: revoked.clone() });
         Some(ConnectionSlot { slots: Arc::clone(self), number, revoked })
     }
 
@@ -83,7 +93,7 @@ impl Table {
         self.revoke(oldest)
     }
 
-    /// Revokes the slot that was idle for longest, of the peer that has most.
+    /// Revokes the slot that was idle for longest, of the peer that has most. None has only one.
     fn revoke_idle(&mut self, which: impl Fn(DaemonId) -> bool) -> bool {
         let mut counts = BTreeMap::<_, usize>::new();
         for peer in self.taken.values().filter_map(Taken::peer) {
@@ -91,7 +101,8 @@ impl Table {
         }
         let idle = self.taken.iter().filter_map(|(number, slot)| {
             let (peer, since) = (slot.peer().filter(|peer| which(*peer))?, slot.idle_since()?);
-            Some((Reverse(counts.get(&peer).copied()), since, *number))
+            let count = counts.get(&peer).copied().filter(|count| *count > 1)?;
+            Some((Reverse(count), since, *number))
         });
         let chosen = idle.min().map(|(.., number)| number);
         self.revoke(chosen)
@@ -117,7 +128,8 @@ impl Taken {
 }
 
 impl ConnectionSlot {
-    /// Marks the connection as one of this peer, and closes another one if peers have too many.
+    /// Marks the connection as one of this peer. If peers keep too many, one of a peer that has others is closed, or
+    /// this one ends with its answer.
     pub(super) fn assign(&self, peer: DaemonId, idle: &IdleTimer) {
         let limits = &self.slots.limits;
         let mut table = self.slots.table.lock();
@@ -131,9 +143,18 @@ impl ConnectionSlot {
         {
             table.revoke_oldest(is_of_peer);
         }
-        if table.count(|slot| slot.peer.is_some()) > limits.peer_connections {
-            table.revoke_idle(|_| true);
+        let kept = |slot: &Taken| slot.peer.is_some() && !slot.ends;
+        if table.count(kept) > limits.peer_connections
+            && !table.revoke_idle(|_| true)
+            && let Some(slot) = table.taken.get_mut(&self.number)
+        {
+            slot.ends = true;
         }
+    }
+
+    /// Whether the connection ends with its next answer.
+    pub(super) fn ends(&self) -> bool {
+        self.slots.table.lock().taken.get(&self.number).is_some_and(|slot| slot.ends)
     }
 
     /// The peer whose connection it is.

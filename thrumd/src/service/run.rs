@@ -3,6 +3,7 @@
 use super::{Daemon, Reload, ServiceError, signals};
 use crate::admin::LocalSocket;
 use crate::config::Config;
+use crate::descriptors;
 use crate::stop_limits;
 
 /// How many blocking calls (name look-ups, small files) may run at once. Each takes a thread.
@@ -15,6 +16,7 @@ const BLOCKING_THREADS_MAX: usize = 8;
 pub fn run(config: Config, reload: Reload) -> Result<(), ServiceError> {
     // New files are private; the socket gets its group permission where it is bound.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    descriptors::raise_limit();
     // Before there are threads: it changes the environment.
     let socket = LocalSocket::inherited(&config.socket)?;
     // One worker: long work has its own threads, and waking a second worker would make appends slower.

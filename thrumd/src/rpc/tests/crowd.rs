@@ -93,7 +93,57 @@ async fn no_peer_loses_its_slot_while_it_is_answered() {
     for stream in &mut busy {
         assert_eq!(reply(stream).await.status, 200);
     }
-    harness.ask_on(&mut busy[1]).await;
+    harness.ask_on(&mut busy[0]).await;
+}
+
+#[tokio::test]
+async fn a_peer_for_which_no_slot_is_left_is_answered_and_displaces_nobody() {
+    let harness = harness(Limits { connections: 4, peer_connections: 2, ..patient() }).await;
+    let mut kept = [harness.connect_as(0).await, harness.connect_as(1).await];
+    for _ in 0..5 {
+        let mut late = harness.connect().await;
+        late.write_all(harness.post_as(2, "sync.peer_info").as_bytes()).await.unwrap();
+        let reply = reply(&mut late).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.head.to_lowercase().contains("connection: close"), "{}", reply.head);
+        closed(&mut late).await;
+    }
+    for (number, stream) in kept.iter_mut().enumerate() {
+        harness.ask_as(number, stream).await;
+    }
+    // One ends: the next keeps its connection.
+    let [first, mut second] = kept;
+    drop(first);
+    until(async || accepted(harness.address.port()) == 1).await;
+    let mut next = harness.connect_as(2).await;
+    harness.ask_as(2, &mut next).await;
+    harness.ask_as(1, &mut second).await;
+}
+
+#[tokio::test]
+async fn strangers_get_few_of_many_slots() {
+    let harness = harness(Limits { unauthenticated: 2, ..patient() }).await;
+    let mut friend = harness.connect_peer().await;
+    let mut strangers = Vec::new();
+    for _ in 0..3 {
+        strangers.push(harness.connect().await);
+    }
+    closed(&mut strangers[0]).await;
+    harness.ask_on(&mut strangers[2]).await;
+    harness.ask_on(&mut friend).await;
+}
+
+#[test]
+fn the_limits_follow_that_of_open_files() {
+    let of = |descriptors| {
+        let limits = Limits::within(descriptors);
+        (limits.connections, limits.peer_connections, limits.unauthenticated, limits.closing)
+    };
+    assert_eq!(of(1024), (256, 224, 256, 32));
+    assert_eq!(of(8192), (1024, 896, 256, 32));
+    assert_eq!(of(usize::MAX), (1024, 896, 256, 32));
+    assert_eq!(of(128), (32, 28, 32, 4));
+    assert_eq!(of(0), (16, 14, 16, 2));
 }
 
 #[tokio::test]

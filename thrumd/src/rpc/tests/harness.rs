@@ -137,7 +137,7 @@ pub(super) fn up(addresses: &[&str]) -> Presence {
 /// Limits that a test does not run into unless it sets them.
 pub(super) fn patient() -> Limits {
     let rebind = ExponentialBackoff::new(Duration::from_millis(10), Duration::from_millis(10), 0);
-    Limits { rebind, ..Limits::default() }
+    Limits { rebind, ..Limits::within(1024) }
 }
 
 pub(super) fn start(limits: Limits, port: u16) -> Harness {
@@ -252,9 +252,7 @@ impl Harness {
 
     /// The same with the token of this peer.
     pub(super) async fn ask_as(&self, peer: usize, stream: &mut TcpStream) {
-        let headers = bearer(&self.handler.tokens[peer].0);
-        let request = post(&headers, &body("sync.peer_info", "{}"));
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(self.post_as(peer, "sync.peer_info").as_bytes()).await.unwrap();
         assert_eq!(reply(stream).await.status, 200);
     }
 
@@ -278,7 +276,11 @@ impl Harness {
     }
 
     pub(super) fn peer_post(&self, method: &str) -> String {
-        post(&bearer(self.token()), &body(method, "{}"))
+        self.post_as(0, method)
+    }
+
+    pub(super) fn post_as(&self, peer: usize, method: &str) -> String {
+        post(&bearer(&self.handler.tokens[peer].0), &body(method, "{}"))
     }
 }
 

@@ -29,8 +29,9 @@ use crate::tailnet::{self, Tailnet};
 /// A client with its own connection pool.
 pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
 
-/// Idle connections kept for each peer: a pull and a notification may run at once.
-const MAX_IDLE: usize = 2;
+/// Idle connections kept for each peer. A pull and a notification may need two at once; the second is closed after
+/// its use, since it would take a slot of the peer and shows nothing that the first doesn't.
+const MAX_IDLE: usize = 1;
 
 /// After this without a request, a connection that nothing watches is not used again: its other end may be gone.
 pub(super) const UNWATCHED_IDLE: Duration = Duration::from_secs(30);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -31,6 +31,8 @@ struct Server {
     end: CancellationToken,
     /// Requests that are answered on one connection; the next one closes it.
     answers: usize,
+    /// The answers say that it closes the connection, which it does.
+    says_that_it_closes: AtomicBool,
 }
 
 impl Server {
@@ -46,6 +48,7 @@ impl Server {
             may_answer: Semaphore::new(1000),
             end: CancellationToken::new(),
             answers,
+            says_that_it_closes: AtomicBool::new(false),
         });
         let server = Arc::clone(&peer);
         tokio::spawn(async move {
@@ -77,11 +80,16 @@ impl Server {
                 more: Default::default(),
             };
             let body = json!({"jsonrpc": "2.0", "id": 1, "result": result}).to_string();
+            let closes = self.says_that_it_closes.load(Ordering::SeqCst);
+            let connection = if closes { "Connection: close\r\n" } else { "" };
             let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{connection}\r\n",
                 body.len()
             );
             stream.write_all((head + &body).as_bytes()).await.unwrap();
+            if closes {
+                break;
+            }
             answered += 1;
         }
         drop(stream);
@@ -242,6 +250,38 @@ async fn a_kept_connection_that_turns_out_closed_is_replaced() {
         ask(&client, &peer).await.unwrap();
         assert_eq!(peer.asked.load(Ordering::SeqCst), requests, "each was asked on the kept one");
     }
+}
+
+#[tokio::test]
+async fn the_second_of_two_connections_at_once_is_closed_after_its_use() {
+    let (client, peer) = (client(), Server::start(usize::MAX).await);
+    peer.may_answer.forget_permits(1000);
+    let ask_later = || {
+        let (client, peer) = (client.clone(), Arc::clone(&peer));
+        tokio::spawn(async move { ask(&client, &peer).await })
+    };
+    let both = [ask_later(), ask_later()];
+    until(|| peer.asked.load(Ordering::SeqCst) == 2).await;
+    peer.may_answer.add_permits(1000);
+    for asking in both {
+        asking.await.unwrap().unwrap();
+    }
+    until(|| peer.closed.load(Ordering::SeqCst) == 1).await;
+    ask(&client, &peer).await.unwrap();
+    assert_eq!(peer.accepted(), 2);
+    assert!(client.closed.borrow().is_empty(), "we closed it");
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_its_connection_is_no_sign_that_the_peer_died() {
+    let (client, peer) = (client(), Server::start(1).await);
+    peer.says_that_it_closes.store(true, Ordering::SeqCst);
+    for accepted in 1..=3 {
+        ask(&client, &peer).await.unwrap();
+        assert_eq!(peer.accepted(), accepted);
+        until(|| peer.closed.load(Ordering::SeqCst) == accepted).await;
+    }
+    assert!(client.closed.borrow().is_empty());
 }
 
 #[tokio::test]
