@@ -12,6 +12,7 @@ mod crowd;
 mod figure;
 mod idle;
 mod latency;
+mod logs;
 mod sample;
 mod size;
 mod start;
@@ -44,6 +45,7 @@ pub const GROUPS: &[Group] = &[
     group("appends", appends::measure),
     group("start", start::measure),
     group("clients", clients::measure),
+    group("logs", logs::measure),
     group("crowd", crowd::measure),
     group("idle", idle::measure),
     #[cfg(target_os = "linux")]

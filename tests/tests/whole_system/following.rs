@@ -1,8 +1,10 @@
 //! Commands that go on for as long as they are left to: they end with their reader, and outlive a restart.
 
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use tests::harness::{Client, Daemon, LONG, SHORT, eventually, holds, output_within};
+use tests::harness::{Client, Daemon, LONG, SHORT, Setup, eventually, holds, output_within};
 
 /// Runs `thrum WORDS | head -1`, as a shell does.
 #[track_caller]
@@ -76,4 +78,32 @@ fn following_events_outlives_a_restart() {
     following.wait().unwrap();
     let all = printed();
     assert_eq!((all.matches("before").count(), all.lines().count()), (1, 2), "{all}");
+}
+
+#[test]
+fn following_the_log_misses_nothing_of_a_rotation() {
+    let folder = tempfile::tempdir().unwrap();
+    // Not where the daemon really writes, which would come in between.
+    let (log, file) = (folder.path().join("thrumd.log"), folder.path().join("out"));
+    let daemon = Setup::new("laptop").env("THRUM_LOG_PATH", log.display()).start();
+    let client = Client::new(&daemon);
+    let open =
+        |path: &std::path::Path| File::options().append(true).create(true).open(path).unwrap();
+    let write = |mut to: &File, bytes: &[u8]| to.write_all(bytes).unwrap();
+    let old = open(&log);
+    write(&old, b"the last line\n");
+    let mut command = client.command(&["daemon", "logs", "--follow", "--lines", "1"]);
+    let mut following = command.stdout(File::create(&file).unwrap()).spawn().unwrap();
+    let printed = || fs::read_to_string(&file).unwrap();
+    let prints = |text: &str| eventually(SHORT, || holds(printed().contains(text), printed));
+    prints("the last line\n");
+    write(&old, b"a character comes in two pieces: \xc3");
+    write(&old, b"\xbc.\n");
+    prints("in two pieces: \u{fc}.\n");
+    fs::rename(&log, log.with_extension("1")).unwrap();
+    write(&old, b"late line\nunfinished");
+    write(&open(&log), b"first of the new log\n");
+    prints("late line\nunfinished\nfirst of the new log\n");
+    following.kill().unwrap();
+    following.wait().unwrap();
 }

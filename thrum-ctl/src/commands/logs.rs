@@ -1,22 +1,21 @@
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thrum_api::local::Health;
 use thrum_api::method::Empty;
 use tokio::io::AsyncBufReadExt as _;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::cli::LogsArgs;
 use crate::context::Context;
 use crate::error::Error;
-use crate::log_file::last_lines;
+use crate::log_file::{LogEnd, LogFollower, LogWatch};
 use crate::manager::Host;
 use crate::printer::Printer;
 use crate::terminal::sanitize;
 
-const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Limit for asking the daemon where its log is.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The log's name in a state directory.
@@ -29,12 +28,18 @@ pub async fn run(args: &LogsArgs, context: &mut Context<'_>) -> Result<(), Error
         return journal(&words, context.printer).await;
     }
     let path = log_path(context).await?;
-    let cant = |source| Error::io(format!("can't read the log {}", path.display()), source);
-    let mut file = File::open(&path).map_err(cant)?;
-    for line in last_lines(&mut file, args.lines).map_err(cant)? {
-        print(&line, context.printer)?;
+    let opened = File::open(&path).and_then(|mut file| {
+        let end = LogEnd::read(&mut file, args.lines)?;
+        Ok((file, end))
+    });
+    let (file, end) = opened.map_err(|source| unreadable(&path, source))?;
+    let mut print_all =
+        |lines: Vec<String>| lines.iter().try_for_each(|line| print(line, context.printer));
+    if !args.follow {
+        return print_all(end.into_lines(args.lines));
     }
-    if args.follow { follow(&path, file, context.printer).await } else { Ok(()) }
+    print_all(end.lines)?;
+    follow(&path, file, end.unfinished, context.printer).await
 }
 
 /// Prints the service manager's log.
@@ -63,24 +68,27 @@ async fn journal(words: &[String], printer: &mut Printer) -> Result<(), Error> {
     Err(Error::failed(format!("{shown} failed: {status}"), format!("sudo {shown}")))
 }
 
-async fn follow(path: &Path, mut file: File, printer: &mut Printer) -> Result<(), Error> {
-    let cant = |source| Error::io(format!("can't read the log {}", path.display()), source);
-    let mut unfinished = String::new();
+async fn follow(
+    path: &Path,
+    file: File,
+    unfinished: Vec<u8>,
+    printer: &mut Printer,
+) -> Result<(), Error> {
+    // First: what changes while the log is read is told then.
+    let mut watch = LogWatch::new(path);
+    let mut follower = LogFollower::new(path.to_owned(), file, unfinished);
     loop {
-        sleep(POLL_INTERVAL).await;
-        let position = file.stream_position().map_err(cant)?;
-        if std::fs::metadata(path).is_ok_and(|now| now.len() < position) {
-            // It was rotated or truncated.
-            file = File::open(path).map_err(cant)?;
+        while let Some(lines) = follower.next_lines().map_err(|source| unreadable(path, source))? {
+            lines.iter().try_for_each(|line| print(line, printer))?;
+            // Ctrl-C works while it reads much.
+            tokio::task::yield_now().await;
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(cant)?;
-        unfinished.push_str(&String::from_utf8_lossy(&bytes));
-        while let Some((line, rest)) = unfinished.split_once('\n') {
-            print(line, printer)?;
-            unfinished = rest.to_owned();
-        }
+        watch.changed().await;
     }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    Error::io(format!("can't read the log {}", path.display()), source)
 }
 
 fn print(line: &str, printer: &mut Printer) -> Result<(), Error> {
