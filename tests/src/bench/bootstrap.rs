@@ -19,9 +19,13 @@ pub(super) fn setup(name: &str) -> Setup {
 
 /// The draft of a message of a usual size.
 pub(super) fn message(number: usize) -> thrum_api::Draft {
+    thrum_api::Draft { event_type: "message.sent".to_owned(), ..event_of(&body(number)) }
+}
+
+/// What it says.
+pub(super) fn body(number: usize) -> serde_json::Value {
     let text = format!("{number:0TEXT_BYTES$}");
-    let body = serde_json::json!({ "from": "planner", "to": ["coder"], "text": text });
-    thrum_api::Draft { event_type: "message.sent".to_owned(), ..event_of(&body) }
+    serde_json::json!({ "from": "planner", "to": ["coder"], "text": text })
 }
 
 /// Fills a log with messages.

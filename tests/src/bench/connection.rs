@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use thrum_api::local::{AppendParams, Appended, EventAppend};
-use thrum_api::{Draft, Method, Sequence, envelope};
+use thrum_api::{Draft, Method, Sequence, Token, envelope};
 
 use crate::harness::{Daemon, connect_unix, http, read_some};
 
@@ -103,14 +103,26 @@ impl Echo {
 }
 
 fn round_trip(stream: &mut (impl Read + Write), body: &[u8]) -> io::Result<Vec<u8>> {
+    stream.write_all(&post(body, None))?;
+    read_answer(stream)
+}
+
+/// The bytes of a request on a connection that stays open.
+pub(super) fn post(body: &[u8], token: Option<&Token>) -> Vec<u8> {
+    let authorization = token
+        .map_or_else(String::new, |token| format!("authorization: Bearer {}\r\n", token.expose()));
     let mut bytes = format!(
         "POST /rpc HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n",
+         {authorization}content-length: {}\r\n\r\n",
         body.len()
     )
     .into_bytes();
     bytes.extend_from_slice(body);
-    stream.write_all(&bytes)?;
+    bytes
+}
+
+/// The body of the answer to it.
+pub(super) fn read_answer(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     http::read_response(stream).map(|response| response.body)
 }
 

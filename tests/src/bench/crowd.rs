@@ -1,53 +1,368 @@
-//! Many peers that keep their connection, against few.
+//! A crowd of peers of one daemon, played by one thread: honest, over real HTTP, and nearly free.
 
-use super::figure::{Figure, Target};
-use super::sample::{Sample, tell, words};
-use super::size::Size;
-use crate::harness::{Daemon, KeptCaller, Setup};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-/// More than a daemon with the usual limit of open files keeps connections of.
-const MANY: u16 = 300;
-const FEW: u16 = 10;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use thrum_api::peer::{
+    NotifyParams, PairRequest, PairRequestParams, PeerInfoParams, PullPage, PullParams, SyncNotify,
+    SyncPeerInfo, SyncPull,
+};
+use thrum_api::{
+    DaemonId, Epoch, EventId, Head, LogPosition, OriginSequence, Sequence, SequencedEvent, Token,
+    envelope,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
 
-pub(super) fn measure(size: Size) -> Vec<Figure> {
-    let many = if size == Size::Full { MANY } else { 2 * FEW };
-    let rounds = size.of(20);
-    tell(&format!("crowd: pairing {FEW} and {many} machines"));
-    let (mut few, mut crowd) = (Hub::with(FEW), Hub::with(many));
-    tell(&format!("crowd: {rounds} requests of each"));
-    let (mut of_few, mut of_many) = (Sample::default(), Sample::default());
-    for number in 0..rounds * usize::from(many) {
-        few.ask(number, &mut of_few);
-        crowd.ask(number, &mut of_many);
-    }
-    vec![Figure::new(
-        "crowd_request",
-        "a request of each of 300 peers in turn, against of each of 10",
-        (of_many.median() / of_few.median(), "x"),
-        Target::AtMost(1.3),
-        format!("{} of {many}, {} of {FEW}", words(of_many.median()), words(of_few.median())),
-    )]
+use super::connection::{post, read_answer};
+use crate::harness::Daemon;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Peers of a daemon. The first one also writes events; the others only take.
+pub(super) struct Crowd {
+    peers: Vec<Arc<Peer>>,
+    author: Author,
+    traffic: Arc<Traffic>,
 }
 
-struct Hub {
-    machines: Vec<KeptCaller>,
-    _daemon: Daemon,
+/// What went over the connections between the crowd and the daemon.
+#[derive(Default)]
+struct Traffic {
+    bytes: AtomicU64,
+    requests: AtomicU64,
 }
 
-impl Hub {
-    fn with(count: u16) -> Self {
-        // As the unit of the service has it.
-        let script = "ulimit -S -n 1024 && ulimit -H -n 8192 && exec \"$@\"";
-        let daemon =
-            Setup::new("hub").env("THRUM_LOG", "warn").through(["sh", "-c", script, "sh"]).start();
-        let machines = (0..count).map(|number| KeptCaller::pair(&daemon, number)).collect();
-        Self { machines, _daemon: daemon }
+/// One peer that takes what the daemon has.
+struct Peer {
+    id: DaemonId,
+    hub: SocketAddr,
+    token: Token,
+    address: SocketAddr,
+    traffic: Arc<Traffic>,
+    /// Up to where it holds the daemon's log.
+    held: AtomicU64,
+    /// The same with the event there, and the connection for pulls.
+    checkpoint: Mutex<(LogPosition, Option<TcpStream>)>,
+    /// Its connection for pulls stays open. A daemon has seats for 224 of them.
+    keeps: bool,
+    /// What the daemon has is its own: it takes nothing.
+    writes: bool,
+}
+
+/// The peer whose events the daemon relays.
+struct Author {
+    id: DaemonId,
+    epoch: Epoch,
+    latest: LogPosition,
+    hub: SocketAddr,
+    connection: std::net::TcpStream,
+    token: Token,
+}
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    method: &'a str,
+    params: Told<'a>,
+}
+
+/// What matters of the params of any method.
+#[derive(Deserialize)]
+struct Told<'a> {
+    #[serde(default)]
+    latest_seq: Sequence,
+    latest_id: Option<EventId>,
+    after_seq: Option<Sequence>,
+    #[serde(borrow)]
+    events: Option<Vec<&'a RawValue>>,
+}
+
+impl Crowd {
+    /// Pairs so many with a daemon that has none yet.
+    pub(super) fn join(daemon: &Daemon, count: usize) -> Self {
+        let traffic = Arc::<Traffic>::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let serving = runtime.handle().clone();
+        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+        let join = |number| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+            let peer = Arc::new(Peer::join(daemon, &listener, number, Arc::clone(&traffic)));
+            serving.spawn(Arc::clone(&peer).listen(listener));
+            peer
+        };
+        let peers: Vec<_> = (0..count).map(join).collect();
+        let author = Author::new(daemon, &peers[0]);
+        Self { peers, author, traffic }
     }
 
-    /// A request of one of them, over its connection or, if that has ended, a new one.
-    fn ask(&mut self, number: usize, sample: &mut Sample) {
-        let index = number % self.machines.len();
-        let machine = &mut self.machines[index];
-        sample.time(|| machine.ask().or_else(|_| machine.connect()).expect("an answer"));
+    /// Waits until all hold the daemon's log up to there.
+    pub(super) fn wait_for(&self, sequence: Sequence) {
+        let begun = Instant::now();
+        loop {
+            let behind = |peer: &&Arc<Peer>| peer.held.load(Ordering::Relaxed) < sequence.0;
+            let behind = self.peers.iter().filter(|peer| !peer.writes).filter(behind).count();
+            if behind == 0 {
+                return;
+            }
+            assert!(begun.elapsed() < LIMIT, "{behind} peers don't hold {sequence}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// One of them writes an event and tells the daemon.
+    pub(super) fn write(&mut self, number: usize) {
+        self.author.write(number);
+    }
+
+    /// Bytes and requests so far, both ways.
+    pub(super) fn traffic(&self) -> (u64, u64) {
+        let Traffic { bytes, requests } = &*self.traffic;
+        (bytes.load(Ordering::Relaxed), requests.load(Ordering::Relaxed))
+    }
+
+    /// A kept connection to each of them, for what a bare request costs.
+    pub(super) fn connect(&self) -> Vec<std::net::TcpStream> {
+        self.peers.iter().map(|peer| connect(peer.address)).collect()
+    }
+}
+
+impl Peer {
+    fn join(
+        daemon: &Daemon,
+        listener: &std::net::TcpListener,
+        number: usize,
+        traffic: Arc<Traffic>,
+    ) -> Self {
+        listener.set_nonblocking(true).unwrap();
+        let (id, address) = (thrumd::ids::daemon(), listener.local_addr().unwrap());
+        let params = PairRequestParams {
+            code: Some(daemon.open_pairing().code),
+            id,
+            name: format!("peer-{number}"),
+            addr: address.to_string(),
+        };
+        let paired = daemon.stranger().call::<PairRequest>(&params).expect("to be paired");
+        // The first request with the token completes the pairing.
+        let caller = daemon.stranger().with_token(paired.token.clone());
+        caller.call::<SyncPeerInfo>(&PeerInfoParams::default()).expect("to be known");
+        Self {
+            id,
+            hub: daemon.peer_address(),
+            token: paired.token,
+            address,
+            traffic,
+            held: AtomicU64::new(0),
+            checkpoint: Mutex::new((LogPosition::START, None)),
+            keeps: number < 150,
+            writes: number == 0,
+        }
+    }
+
+    async fn listen(self: Arc<Self>, listener: std::net::TcpListener) {
+        let listener = TcpListener::from_std(listener).unwrap();
+        while let Ok((stream, _)) = listener.accept().await {
+            stream.set_nodelay(true).unwrap();
+            tokio::spawn(Arc::clone(&self).serve(stream));
+        }
+    }
+
+    /// Answers until the other side closes.
+    async fn serve(self: Arc<Self>, mut stream: TcpStream) {
+        while let Ok((head, body)) = receive(&mut stream).await {
+            let Ok(request) = serde_json::from_slice::<Request<'_>>(&body) else { return };
+            let (result, pulls) = self.answer(&request).await;
+            let answer = answer_of(&result);
+            self.count(head + body.len() + answer.len());
+            if stream.write_all(&answer).await.is_err() {
+                return;
+            }
+            if pulls {
+                tokio::spawn(Arc::clone(&self).pull(request.params.latest_seq));
+            }
+        }
+    }
+
+    /// What it answers, and whether it pulls then.
+    async fn answer(&self, request: &Request<'_>) -> (serde_json::Value, bool) {
+        let empty = json!({
+            "events": [], "next_seq": 0, "more_available": false, "head_seq": 0, "floor_seq": 0,
+        });
+        let info = json!({
+            "id": self.id, "name": "peer", "version": "0.0.1",
+            "epoch": self.id.ulid().to_string(), "head_seq": 0,
+        });
+        match request.method {
+            "sync.pull" => (empty, false),
+            "sync.peer_info" => (info, false),
+            _ => {
+                let (held, pulls) = self.take(&request.params).await;
+                (json!({ "held_seq": held }), pulls)
+            }
+        }
+    }
+
+    /// Takes a notification's events: up to where it holds the daemon's log then, and whether it must pull.
+    async fn take(&self, told: &Told<'_>) -> (Sequence, bool) {
+        let (checkpoint, _) = &mut *self.checkpoint.lock().await;
+        let lacking = told.latest_seq.0.saturating_sub(checkpoint.sequence.0);
+        let events = told.events.as_ref().map_or(0, |events| events.len() as u64);
+        let whole = told.after_seq == Some(checkpoint.sequence) && events == lacking;
+        if whole || self.writes {
+            *checkpoint = LogPosition { sequence: told.latest_seq, event_id: told.latest_id };
+            self.held.fetch_max(told.latest_seq.0, Ordering::Relaxed);
+        }
+        (checkpoint.sequence, checkpoint.sequence < told.latest_seq)
+    }
+
+    /// Pulls up to there, one pull at a time.
+    async fn pull(self: Arc<Self>, latest: Sequence) {
+        let (checkpoint, connection) = &mut *self.checkpoint.lock().await;
+        while checkpoint.sequence < latest {
+            let page = match self.page(connection, *checkpoint).await {
+                Ok(page) => page,
+                // The daemon has too many connections.
+                Err(_) => {
+                    *connection = None;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            };
+            *checkpoint = LogPosition { sequence: page.next_seq, event_id: page.next_id };
+            self.held.fetch_max(page.next_seq.0, Ordering::Relaxed);
+        }
+        connection.take_if(|_| !self.keeps);
+    }
+
+    async fn page(
+        &self,
+        connection: &mut Option<TcpStream>,
+        after: LogPosition,
+    ) -> std::io::Result<PullPage> {
+        if connection.is_none() {
+            let stream = TcpStream::connect(self.hub).await?;
+            stream.set_nodelay(true)?;
+            *connection = Some(stream);
+        }
+        let stream = connection.as_mut().expect("a connection");
+        let (after_seq, after_id) = (after.sequence, after.event_id);
+        let params = PullParams { after_seq, after_id, ..PullParams::default() };
+        let request = envelope::request::<SyncPull>(1, &params).unwrap();
+        let request = post(&request, Some(&self.token));
+        stream.write_all(&request).await?;
+        let (head, body) = receive(stream).await?;
+        self.count(request.len() + head + body.len());
+        envelope::answer(&body).map_err(|error| std::io::Error::other(format!("{error:?}")))
+    }
+
+    fn count(&self, bytes: usize) {
+        self.traffic.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.traffic.requests.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Author {
+    fn new(daemon: &Daemon, peer: &Peer) -> Self {
+        let (hub, epoch, latest) =
+            (daemon.peer_address(), thrumd::ids::epoch(), LogPosition::START);
+        Self {
+            id: peer.id,
+            epoch,
+            latest,
+            hub,
+            connection: connect(hub),
+            token: peer.token.clone(),
+        }
+    }
+
+    fn write(&mut self, number: usize) {
+        let (before, event_id) = (self.latest, thrumd::ids::event());
+        self.latest =
+            LogPosition { sequence: Sequence(before.sequence.0 + 1), event_id: Some(event_id) };
+        let event = json!({
+            "event_id": event_id, "origin_daemon": self.id, "origin_epoch": self.epoch,
+            "origin_sequence": self.latest.sequence, "hlc": "0192f3a1b2c3-0004",
+            "timestamp": "2026-11-24T16:00:00.123Z", "type": "message.sent", "project": "test",
+            "body": super::bootstrap::body(number),
+        });
+        let event = serde_json::value::to_raw_value(&event).unwrap();
+        let params = NotifyParams {
+            daemon_id: self.id,
+            name: None,
+            latest_seq: self.latest.sequence,
+            latest_id: self.latest.event_id,
+            after_seq: Some(before.sequence),
+            after_id: before.event_id,
+            heads: Some(vec![Head {
+                origin_daemon: self.id,
+                origin_epoch: self.epoch,
+                origin_sequence: OriginSequence(self.latest.sequence.0),
+                event_id,
+            }]),
+            events: Some(vec![SequencedEvent { sequence: self.latest.sequence, event }]),
+            removed: false,
+            reason: None,
+            token: None,
+        };
+        let request = envelope::request::<SyncNotify>(1, &params).unwrap();
+        let request = post(&request, Some(&self.token));
+        // The daemon closes what was idle for longest when it has too many connections.
+        let answer = self.ask(&request).or_else(|_| {
+            self.connection = connect(self.hub);
+            self.ask(&request)
+        });
+        let answer = answer.expect("an answer");
+        let notified = envelope::answer::<thrum_api::peer::Notified>(&answer).expect("taken");
+        assert_eq!(notified.held_seq, self.latest.sequence, "the daemon did not take the event");
+    }
+
+    fn ask(&mut self, request: &[u8]) -> std::io::Result<Vec<u8>> {
+        self.connection.write_all(request)?;
+        read_answer(&mut self.connection)
+    }
+}
+
+fn connect(to: SocketAddr) -> std::net::TcpStream {
+    let stream = std::net::TcpStream::connect(to).expect("a connection");
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// The answer to a request of any method.
+fn answer_of(result: &serde_json::Value) -> Vec<u8> {
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+/// The length of the head and the body of the next request or answer.
+async fn receive(stream: &mut TcpStream) -> std::io::Result<(usize, Vec<u8>)> {
+    let mut bytes = Vec::with_capacity(2048);
+    loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+            let headers: BTreeMap<_, _> =
+                head.lines().filter_map(|line| line.split_once(": ")).collect();
+            let length =
+                headers.get("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+            let mut body = bytes.split_off(end + 4);
+            let begun = body.len();
+            body.resize(length, 0);
+            if begun < length {
+                stream.read_exact(&mut body[begun..]).await?;
+            }
+            return Ok((end + 4, body));
+        }
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
     }
 }

@@ -10,11 +10,13 @@ mod clients;
 mod connection;
 mod crowd;
 mod figure;
+mod hub;
 mod idle;
 mod latency;
 mod logs;
 mod sample;
 mod size;
+mod slots;
 mod start;
 #[cfg(target_os = "linux")]
 mod tailnet;
@@ -46,8 +48,9 @@ pub const GROUPS: &[Group] = &[
     group("start", start::measure),
     group("clients", clients::measure),
     group("logs", logs::measure),
-    group("crowd", crowd::measure),
+    group("slots", slots::measure),
     group("idle", idle::measure),
+    group("hub", hub::measure),
     #[cfg(target_os = "linux")]
     Group { name: "tailnet", measure: tailnet::measure, sealed: true },
 ];

@@ -70,6 +70,12 @@ impl Effort {
     }
 }
 
+/// Processor time of the thread that asks.
+pub fn this_thread() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// How many files a process has open.
 ///
 /// # Panics
