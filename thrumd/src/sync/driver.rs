@@ -11,7 +11,9 @@ use thrum_api::{DaemonId, Token};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::hub::{Action, Hub, Input, LinkSnapshot, MonotonicTime, PullReason, PullResult, Timing};
+use super::hub::{
+    Action, Failure, Hub, Input, LinkSnapshot, MonotonicTime, PullReason, PullResult, Timing,
+};
 use super::pairings::KnownTokens;
 use super::shared::{Message, Shared, Snapshots, chain};
 use super::sleep::{self, Sleep};
@@ -30,8 +32,6 @@ pub(super) struct Driver {
     /// The start of the scheduler was logged.
     announced: bool,
     tokens: KnownTokens,
-    /// The state of each peer that was contacted.
-    states: BTreeMap<DaemonId, PeerState>,
     /// The state of each peer that was logged last.
     logged: BTreeMap<DaemonId, PeerState>,
     /// A peer that is lost and found again and again must not fill the log.
@@ -54,7 +54,6 @@ impl Driver {
             sleep: Sleep::new(through),
             announced: false,
             tokens: KnownTokens::default(),
-            states: BTreeMap::new(),
             logged: BTreeMap::new(),
             state_lines: LogRateLimiter::new(2),
             former: BTreeSet::new(),
@@ -151,8 +150,9 @@ impl Driver {
         self.shared.traffic.lock().retain(|peer, _| peers.contains_key(peer));
         self.shared.client.keep_connections(|peer| peers.contains_key(peer));
         self.logged.retain(|peer, _| peers.contains_key(peer));
-        self.states.retain(|peer, _| peers.contains_key(peer));
-        self.shared.peer_states.send_replace(self.states.clone());
+        self.shared.peer_states.send_modify(|states| {
+            states.retain(|peer, _| peers.contains_key(peer));
+        });
         self.input(Input::Peers(peers));
         self.forget_former();
     }
@@ -204,9 +204,9 @@ impl Driver {
             self.act(action);
         }
         if let Some((peer, snapshot)) = about.and_then(|id| Some((id, self.hub.snapshot(id)?))) {
-            if self.states.insert(peer, snapshot.state) != Some(snapshot.state) {
-                self.shared.peer_states.send_replace(self.states.clone());
-            }
+            self.shared.peer_states.send_if_modified(|states| {
+                states.insert(peer, snapshot.state) != Some(snapshot.state)
+            });
             self.log_state_change(peer, snapshot);
         }
     }
@@ -217,33 +217,49 @@ impl Driver {
         if old == Some(snapshot.state) {
             return;
         }
-        let name = self.shared.registry.get(id);
-        let name = name.map_or_else(|| id.to_string(), |peer| self.shared.name_of(&peer));
-        let why = snapshot.last_failure.map(|failure| failure.text).unwrap_or_default();
-        let line = match snapshot.state {
-            PeerState::BackingOff | PeerState::NeverReached if !why.is_empty() => {
-                format!("sync: can't sync with {name} ({id}), trying again: {why}")
-            }
-            PeerState::RemovedUs => {
-                format!("sync: {name} ({id}) has removed this machine; pair again to sync")
-            }
-            PeerState::LogChanged => {
-                format!("sync: the log of {name} ({id}) was replaced; reading it from its start")
-            }
-            _ if matches!(old, Some(PeerState::BackingOff | PeerState::RemovedUs)) => {
-                format!("sync: {name} ({id}) answers again")
-            }
-            _ => String::new(),
-        };
+        let line = self.state_line(id, old, snapshot.state, snapshot.last_failure);
         // A line that is left out comes with a later input, if the state is still another one then.
-        if !line.is_empty() && !self.state_lines.allows(id) {
+        if line.is_some() && !self.state_lines.allows(id) {
             return;
         }
         self.logged.insert(id, snapshot.state);
-        match snapshot.state {
-            _ if line.is_empty() => {}
-            PeerState::RemovedUs => tracing::warn!(about = %id, "{line}"),
-            _ => tracing::info!(about = %id, "{line}"),
+        match (snapshot.state, line) {
+            (_, None) => {}
+            (PeerState::RemovedUs, Some(line)) => tracing::warn!(about = %id, "{line}"),
+            (_, Some(line)) => tracing::info!(about = %id, "{line}"),
+        }
+    }
+
+    /// What the log says of a peer whose state was `old`. None in most cases, so the name, which depends on those of
+    /// all peers, is made only for a line.
+    fn state_line(
+        &self,
+        id: DaemonId,
+        old: Option<PeerState>,
+        state: PeerState,
+        failure: Option<Failure>,
+    ) -> Option<String> {
+        let name = || {
+            let peer = self.shared.registry.get(id);
+            peer.map_or_else(|| id.to_string(), |peer| self.shared.name_of(&peer))
+        };
+        match state {
+            PeerState::BackingOff | PeerState::NeverReached if let Some(failure) = &failure => {
+                let why = &failure.text;
+                Some(format!("sync: can't sync with {} ({id}), trying again: {why}", name()))
+            }
+            PeerState::RemovedUs => Some(format!(
+                "sync: {} ({id}) has removed this machine; pair again to sync",
+                name()
+            )),
+            PeerState::LogChanged => Some(format!(
+                "sync: the log of {} ({id}) was replaced; reading it from its start",
+                name()
+            )),
+            _ if matches!(old, Some(PeerState::BackingOff | PeerState::RemovedUs)) => {
+                Some(format!("sync: {} ({id}) answers again", name()))
+            }
+            _ => None,
         }
     }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use thrum_api::{DaemonId, Sequence};
 
 use super::failure::FailureKind;
@@ -16,7 +18,7 @@ pub(super) struct Context<'a> {
     /// The end of our log.
     pub(super) head: Sequence,
     /// The peers that can be reached.
-    pub(super) connected: &'a [DaemonId],
+    pub(super) connected: &'a BTreeSet<DaemonId>,
     pub(super) actions: &'a mut Vec<Action>,
     pub(super) last_operation: &'a mut OperationId,
     pub(super) seed: u64,

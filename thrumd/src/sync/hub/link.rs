@@ -10,6 +10,7 @@ use super::notify::{Draining, NotifyState};
 use super::position::PeerPosition;
 use super::pull::PullState;
 use super::reachability::Reachability;
+use super::schedule::Waiting;
 use super::snapshot::{DrainState, LinkSnapshot};
 use super::time::MonotonicTime;
 
@@ -56,7 +57,6 @@ impl Link {
                 }
                 self.reachability.pairing = *pairing;
             }
-            Input::Head(_) => self.notify.check(),
             Input::RequestReceived(_) => {
                 if self.reachability.request_received(context) {
                     self.pull.want(now, PullReason::Retry);
@@ -125,7 +125,7 @@ impl Link {
                 self.reachability.end_backoff();
                 self.pull.want(now, PullReason::Requested);
             }
-            Input::Tick => {}
+            Input::Head(_) | Input::Tick => {}
         }
     }
 
@@ -211,8 +211,12 @@ impl Link {
         self.notify.due(head, &self.position, &self.reachability)
     }
 
-    pub(super) fn next_wake(&self, head: Sequence) -> Option<MonotonicTime> {
-        self.pull_due().into_iter().chain(self.notify_due(head)).min()
+    /// What it waits for.
+    pub(super) fn waiting(&self, head: Sequence) -> Waiting {
+        Waiting {
+            until: self.pull_due().into_iter().chain(self.notify_due(head)).min(),
+            for_news: !self.notify.is_silent(&self.reachability),
+        }
     }
 
     /// Starts what is due.

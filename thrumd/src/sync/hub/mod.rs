@@ -13,6 +13,7 @@ mod notify;
 mod position;
 mod pull;
 mod reachability;
+mod schedule;
 mod snapshot;
 #[cfg(test)]
 pub(super) mod tests;

@@ -31,8 +31,8 @@ pub(super) enum Draining {
 #[derive(Debug)]
 pub(super) struct NotifyState {
     in_flight: Option<InFlight>,
-    /// Our log grew, and it was not examined yet whether that news may wait.
-    needs_check: bool,
+    /// Our log was examined up to here: whether what is new there may wait.
+    checked: Sequence,
     /// News that was examined may wait until then.
     deferred_until: Option<MonotonicTime>,
     /// News up to here was examined.
@@ -52,7 +52,7 @@ impl NotifyState {
     pub(super) fn new() -> Self {
         Self {
             in_flight: None,
-            needs_check: true,
+            checked: Sequence::ZERO,
             deferred_until: None,
             examined: LogPosition::START,
             announced: Sequence::ZERO,
@@ -65,7 +65,13 @@ impl NotifyState {
 
     /// Records that there may be news.
     pub(super) fn check(&mut self) {
-        self.needs_check = true;
+        self.checked = Sequence::ZERO;
+    }
+
+    /// Whether the peer is not to be notified now, whatever our log has.
+    pub(super) fn is_silent(&self, reachability: &Reachability) -> bool {
+        // A peer that was not reached is tried by a pull first: one connection attempt, not two.
+        self.in_flight.is_some() || reachability.is_unreachable()
     }
 
     /// Whether our log goes beyond what the peer was sent or notified of. Before exit only what it has
@@ -84,12 +90,11 @@ impl NotifyState {
         position: &PeerPosition,
         reachability: &Reachability,
     ) -> Option<MonotonicTime> {
-        // A peer that was not reached is tried by a pull first: one connection attempt, not two.
-        let silent = self.in_flight.is_some() || reachability.is_unreachable();
-        if silent || !self.has_news(head, position) {
+        if self.is_silent(reachability) || !self.has_news(head, position) {
             return None;
         }
-        let wish = if self.needs_check { MonotonicTime::default() } else { self.deferred_until? };
+        let grew = head > self.checked;
+        let wish = if grew { MonotonicTime::default() } else { self.deferred_until? };
         let reading = position.reading_until().filter(|_| self.draining == Draining::No);
         let gates = [self.failures.until(), reachability.retry_at(), reading];
         Some(gates.into_iter().flatten().fold(wish, MonotonicTime::max))
@@ -97,7 +102,7 @@ impl NotifyState {
 
     pub(super) fn start(&mut self, position: &PeerPosition, context: &mut Context<'_>) {
         let due = self.deferred_until.take_if(|at| *at <= context.now).is_some();
-        self.needs_check = false;
+        self.checked = context.head;
         let (peer, operation) = (context.peer, context.operation());
         self.in_flight = Some(InFlight { operation, page_served: false });
         let sent = position.sent();
@@ -152,7 +157,7 @@ impl NotifyState {
 
     /// The notification or its answer was lost.
     pub(super) fn not_delivered(&mut self, kind: FailureKind) {
-        self.needs_check = true;
+        self.check();
         self.without_events |= kind == FailureKind::Unreachable;
     }
 

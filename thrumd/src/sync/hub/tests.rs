@@ -3,5 +3,6 @@
 mod drain;
 pub(in crate::sync) mod harness;
 mod links;
+mod many;
 mod news;
 mod probes;
