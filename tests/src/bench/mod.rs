@@ -20,6 +20,7 @@ mod slots;
 mod start;
 #[cfg(target_os = "linux")]
 mod tailnet;
+mod waiters;
 #[cfg(target_os = "linux")]
 mod wiretap;
 
@@ -49,6 +50,7 @@ pub const GROUPS: &[Group] = &[
     group("clients", clients::measure),
     group("logs", logs::measure),
     group("slots", slots::measure),
+    group("waiters", waiters::measure),
     group("idle", idle::measure),
     group("hub", hub::measure),
     #[cfg(target_os = "linux")]

@@ -17,6 +17,7 @@ use tracing::warn;
 use super::error::{AgentsError, views};
 use super::send::unique_agents;
 use super::store::{Cursor, Store};
+use super::waiters::News;
 use crate::log::column::int;
 use crate::report::brief;
 
@@ -110,15 +111,18 @@ struct PageTotals {
     unread: BTreeMap<(String, String), i64>,
     /// When agents were last seen, by project, name and daemon.
     seen: BTreeMap<(String, String, DaemonId), Timestamp>,
+    /// Who got messages.
+    news: News,
 }
 
 impl Store {
-    /// Digests a page and moves the cursor to its last event, in one transaction. Answers the cursor.
+    /// Digests a page and moves the cursor to its last event, in one transaction. Answers the cursor, and who got
+    /// messages.
     pub(super) fn digest(
         &mut self,
         events: &[SequencedEvent],
         mut cursor: Cursor,
-    ) -> Result<Cursor, AgentsError> {
+    ) -> Result<(Cursor, News), AgentsError> {
         let doing = views("digest events");
         let local = Local { now: self.daemon, former: &self.former };
         let transaction = self.connection.transaction().map_err(&doing)?;
@@ -150,10 +154,11 @@ impl Store {
                 }
             }
         }
+        let news = std::mem::take(&mut totals.news);
         totals.write(&transaction).map_err(&doing)?;
         put_cursor(&transaction, cursor).map_err(&doing)?;
         transaction.commit().map_err(&doing)?;
-        Ok(cursor)
+        Ok((cursor, news))
     }
 
     /// Stores the cursor of the same log with its new epoch.
@@ -257,6 +262,7 @@ fn deliver(
     }
     let mut readers = BTreeSet::new();
     if message.all {
+        totals.news.add_project(project);
         readers.extend(local_agents(connection, local, project)?);
         if local.wrote(connection, parsed.origin_daemon, project, &message.from)? {
             readers.remove(&message.from);
@@ -275,6 +281,7 @@ fn deliver(
             )?
             .execute(params![reader, project, read, int(sequence.0)])?;
         if !read {
+            totals.news.add_agent(&reader, project);
             *totals.unread.entry((reader, project.to_owned())).or_default() += 1;
         }
     }

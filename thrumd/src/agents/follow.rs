@@ -2,7 +2,7 @@
 //! It works at once while a reader waits for news, else when a burst is over or a reader asks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use thrum_api::local::EventListParams;
@@ -12,13 +12,15 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::error::AgentsError;
-use super::store::{Cursor, Worker};
+use super::store::Cursor;
+use super::threads::{Reader, Worker};
+use super::waiters::Waiters;
 use crate::backoff::ExponentialBackoff;
 use crate::log::{Log, LogError, LogHead};
 use crate::report::Chain;
 
-/// Events in one transaction of the views. A reader waits for at most one transaction.
-const PAGE_EVENTS: u32 = 500;
+/// Events in one transaction of the views.
+pub(super) const PAGE_EVENTS: u32 = 500;
 /// A burst is over when the log has not grown for this long. Digesting during a burst would compete
 /// with its writers for the CPU and the disk.
 pub(super) const QUIET: Duration = Duration::from_millis(100);
@@ -45,6 +47,11 @@ impl Progress {
         self.digested >= Some(target)
     }
 
+    /// Everything up to here is digested. None until the tables are known to be of this log.
+    pub(super) const fn digested(&self) -> Option<Sequence> {
+        self.digested
+    }
+
     /// Whether the last attempt failed.
     #[cfg(test)]
     pub(super) fn has_failed(&self) -> bool {
@@ -57,30 +64,15 @@ impl Progress {
 pub(super) struct FollowerSignals {
     /// A reader needs the log to be digested now, even after a failure.
     pub(super) requested: Notify,
-    /// Readers that wait for news.
-    waiting: AtomicUsize,
+    /// Readers that wait for news: while there are any, new events are digested at once.
+    pub(super) waiters: Waiters,
     /// The file is damaged, or its path names another one: the next attempt opens it anew first.
     pub(super) unusable: AtomicBool,
 }
 
-/// Until it is dropped, new events are digested at once.
-pub(super) struct Waiting<'a>(&'a FollowerSignals);
-
 impl FollowerSignals {
-    /// Take it before comparing log and views: later events are digested at once.
-    pub(super) fn wait(&self) -> Waiting<'_> {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        Waiting(self)
-    }
-
     fn is_unusable(&self) -> bool {
         self.unusable.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -115,6 +107,7 @@ pub(super) async fn digested(
 pub(super) struct Follower {
     pub(super) log: Log,
     pub(super) worker: Worker,
+    pub(super) reader: Reader,
     pub(super) progress: watch::Sender<Progress>,
     pub(super) signals: Arc<FollowerSignals>,
 }
@@ -151,7 +144,7 @@ impl Follower {
                 }
             }
             // A request starts another attempt at once; readers that only wait need a retry.
-            let retries = failures > 0 && self.signals.waiting.load(Ordering::SeqCst) > 0;
+            let retries = failures > 0 && !self.signals.waiters.is_empty();
             tokio::select! {
                 changed = heads.changed() => match changed {
                     Ok(()) => self.wait_for_burst_end(&heads).await,
@@ -166,7 +159,7 @@ impl Follower {
     /// Returns when the log has been quiet for a moment, or a reader needs its events.
     pub(super) async fn wait_for_burst_end(&self, heads: &watch::Receiver<LogHead>) {
         let begun = Instant::now();
-        while self.signals.waiting.load(Ordering::SeqCst) == 0 && begun.elapsed() < BURST_MAX {
+        while self.signals.waiters.is_empty() && begun.elapsed() < BURST_MAX {
             let before = *heads.borrow();
             tokio::select! {
                 () = sleep(QUIET) => {}
@@ -196,12 +189,17 @@ impl Follower {
             // First, so that a reader never takes what was digested into the old file for what is in the new.
             self.progress.send_modify(|now| now.digested = None);
             // After a failure the file is gone: only a new one helps.
-            self.worker.call(|store| store.replace()).await?;
+            self.reader.replace(&self.worker).await?;
             self.signals.unusable.store(false, Ordering::SeqCst);
         }
         let mut at = match *cursor {
             Some(at) => at,
-            None => self.begin(head).await?,
+            None => {
+                let at = self.begin(head).await?;
+                // After a failed commit, or in another file, there may be what nobody was told of.
+                self.signals.waiters.wake_all();
+                at
+            }
         };
         if at.epoch != head.epoch {
             // The log began a new epoch: what was digested of it stays valid.
@@ -221,7 +219,10 @@ impl Follower {
                     head.position
                 };
             } else {
-                at = self.worker.call(move |store| store.digest(&page.events, at)).await?;
+                let digest = self.worker.call(move |store| store.digest(&page.events, at));
+                let news;
+                (at, news) = digest.await?;
+                self.signals.waiters.wake(&news);
             }
             *cursor = Some(at);
             self.reached(at.position.sequence);

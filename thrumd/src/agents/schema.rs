@@ -109,6 +109,20 @@ fn open_once(path: &Path) -> Result<Connection, AgentsError> {
     Ok(connection)
 }
 
+/// Opens another connection to a file that is open, for queries alone.
+pub(super) fn open_for_reading(path: &Path) -> Result<Connection, AgentsError> {
+    let wrong = |source: rusqlite::Error| AgentsError::Open {
+        path: path.to_owned(),
+        source: source.into(),
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(wrong)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(wrong)?;
+    connection.pragma_update(None, "cache_size", -512).map_err(wrong)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -1,20 +1,15 @@
-//! The thread that owns `views.db` and runs jobs on it, one after the other.
+//! The tables of `views.db`, over one connection.
 
 use std::path::PathBuf;
-use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OptionalExtension};
 use thrum_api::{DaemonId, Epoch, LogPosition};
-use tokio::sync::{mpsc, oneshot};
 
 use super::error::{AgentsError, views};
 use super::schema;
 use crate::database_files;
 use crate::held_files::HeldFiles;
 use crate::log::column;
-
-/// Jobs in the queue at most; further callers wait until it has space.
-const QUEUE_JOBS: usize = 64;
 
 /// The views as tables.
 pub(super) struct Store {
@@ -57,6 +52,31 @@ impl Store {
     fn hold(&self) -> Result<(), AgentsError> {
         let wrong = |source| AgentsError::File { path: self.path.clone(), source };
         self.files.hold_paths(database_files::all(&self.path)).map_err(wrong)
+    }
+
+    /// A store for the reader: another connection, to the file that is at the path.
+    pub(super) fn for_reader(&self) -> Result<Self, AgentsError> {
+        Ok(Self {
+            path: self.path.clone(),
+            daemon: self.daemon,
+            former: self.former.clone(),
+            connection: schema::open_for_reading(&self.path)?,
+            // Only the other one compares and replaces files.
+            files: HeldFiles::new(self.path.parent().unwrap_or(&self.path)),
+            unsaved: Vec::new(),
+            moved_aside: false,
+        })
+    }
+
+    /// Closes the connection of the reader while the other one has the file opened anew, and then opens it again.
+    pub(super) fn reopen_for_reading(
+        &mut self,
+        replace: impl FnOnce() -> Result<(), AgentsError>,
+    ) -> Result<(), AgentsError> {
+        self.connection = Connection::open_in_memory().map_err(views("close the old file"))?;
+        replace()?;
+        self.connection = schema::open_for_reading(&self.path)?;
+        Ok(())
     }
 
     /// How far the views are; None if they are empty.
@@ -132,43 +152,5 @@ impl Store {
         self.connection = schema::create(&self.path)?;
         self.moved_aside = false;
         Ok(())
-    }
-}
-
-type Job = Box<dyn FnOnce(&mut Store) + Send>;
-
-/// Sends jobs to the thread. Clones share it; it ends when the last one is dropped.
-#[derive(Clone)]
-pub(super) struct Worker {
-    jobs: mpsc::Sender<Job>,
-}
-
-impl Worker {
-    pub(super) fn start(mut store: Store) -> Result<(Self, JoinHandle<()>), AgentsError> {
-        let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE_JOBS);
-        let work = move || {
-            while let Some(job) = queue.blocking_recv() {
-                job(&mut store);
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("views".to_owned())
-            .spawn(work)
-            .map_err(AgentsError::Thread)?;
-        Ok((Self { jobs }, thread))
-    }
-
-    /// Runs a job. A caller that stops waiting doesn't stop the job.
-    pub(super) async fn call<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&mut Store) -> Result<T, AgentsError> + Send + 'static,
-    ) -> Result<T, AgentsError> {
-        let (answer, answered) = oneshot::channel();
-        let job = move |store: &mut Store| {
-            // The caller may have stopped waiting.
-            drop(answer.send(job(store)));
-        };
-        self.jobs.send(Box::new(job)).await.map_err(|_| AgentsError::Stopping)?;
-        answered.await.map_err(|_| AgentsError::Stopping)?
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::AgentsError;
 use super::super::follow::{BURST_MAX, Follower, FollowerSignals, Progress, QUIET};
-use super::super::store::Worker;
+use super::super::threads::{Reader, Worker};
 use super::home::{Home, LIMIT, message_params, reader, waiter, within};
 use super::*;
 
@@ -161,12 +161,15 @@ async fn without_readers_events_are_digested_when_the_log_is_quiet() {
     home.close().await;
 }
 
-/// A second follower, on its own tables. Its thread ends with it.
+/// A second follower, on its own tables. Its threads end with it.
 fn follower(home: &Home) -> (Follower, std::thread::JoinHandle<()>) {
-    let (worker, thread) = Worker::start(store(tempfile::tempdir().unwrap().path())).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(directory.path());
+    let reader = Reader::start(store.for_reader().unwrap()).unwrap().0;
+    let (worker, thread) = Worker::start("views", store).unwrap();
     let (log, signals) = (home.log.clone(), Arc::new(FollowerSignals::default()));
     let progress = tokio::sync::watch::channel(Progress::default()).0;
-    (Follower { log, worker, progress, signals }, thread)
+    (Follower { log, worker, reader, progress, signals }, thread)
 }
 
 #[tokio::test]
@@ -176,7 +179,7 @@ async fn a_burst_is_over_at_once_for_readers_that_wait_or_ask() {
     let signals = Arc::clone(&follower.signals);
     let heads = home.log.watch();
     assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), None, "no reader");
-    let waiting = signals.wait();
+    let waiting = signals.waiters.register("coder", None);
     assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), Some(()), "a reader waits");
     drop(waiting);
     assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), None, "it waits no more");

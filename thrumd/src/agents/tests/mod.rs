@@ -1,3 +1,4 @@
+mod behind;
 mod followed;
 mod healing;
 mod home;
