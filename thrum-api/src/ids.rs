@@ -116,6 +116,33 @@ position! {
     OriginSequence
 }
 
+/// The hash of a log up to a position: of the ids of all events there, in their order. Two logs with the same hash at
+/// the same position hold the same events up to there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(with = "String")]
+pub struct LogHash(pub u64);
+
+impl fmt::Display for LogHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for LogHash {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let wrong = || ParseIdError {
+            text: text.chars().take(64).collect(),
+            wanted: "a hash of a log (16 lower-case hex characters)",
+        };
+        let hash = u64::from_str_radix(text, 16).map(Self).map_err(|_| wrong())?;
+        if hash.to_string() == text { Ok(hash) } else { Err(wrong()) }
+    }
+}
+
+text_form!(LogHash);
+
 /// The origin of an event: the daemon that created it, and the epoch of its log at that time.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -151,19 +178,20 @@ impl Head {
     }
 }
 
-/// A position in a daemon's log and the event there; none at position 0.
-///
-/// Two logs that hold the same event at the same position are taken to be equal up to there (log
-/// matching, as in Raft).
+/// A position in a daemon's log, with the event there and the hash of the log up to there; none at position 0. Log
+/// matching, as in Raft, compares both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LogPosition {
     /// The position.
     pub sequence: Sequence,
     /// The event there.
     pub event_id: Option<EventId>,
+    /// The hash of the log up to there.
+    #[serde(default)]
+    pub hash: Option<LogHash>,
 }
 
 impl LogPosition {
     /// Before the first event of any log.
-    pub const START: Self = Self { sequence: Sequence::ZERO, event_id: None };
+    pub const START: Self = Self { sequence: Sequence::ZERO, event_id: None, hash: None };
 }

@@ -22,7 +22,9 @@ pub mod visible;
 
 pub use error::{ErrorCode, RpcError};
 pub use event::{Draft, Event, EventHeader, SequencedEvent};
-pub use ids::{DaemonId, Epoch, EventId, Head, LogPosition, Origin, OriginSequence, Sequence};
+pub use ids::{
+    DaemonId, Epoch, EventId, Head, LogHash, LogPosition, Origin, OriginSequence, Sequence,
+};
 pub use method::{Empty, Method};
 pub use secret::{AuthKey, PairingCode, Token};
 pub use similar::similar_names;

@@ -65,6 +65,5 @@ pub const fn disk_warning_bytes(total: u64) -> u64 {
 
 const _: () = assert!(PULL_MAX_BYTES >= EVENT_MAX_BYTES);
 const _: () = assert!(NOTIFY_MAX_BYTES >= EVENT_MAX_BYTES);
-const _: () =
-    assert!(PULL_ANSWER_MAX_BYTES > PULL_MAX_BYTES + HEADS_MAX * 256 + PULL_MAX_EVENTS * 64 + 1024);
+const _: () = assert!(PULL_ANSWER_MAX_BYTES > PULL_MAX_BYTES + PULL_MAX_EVENTS * 64 + 1024);
 const _: () = assert!(PEER_BODY_MAX_BYTES > NOTIFY_MAX_BYTES + HEADS_MAX * 256);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounded::{at_most, at_most_if_any};
 use crate::event::SequencedEvent;
-use crate::ids::{DaemonId, Epoch, EventId, Head, Sequence};
+use crate::ids::{DaemonId, Epoch, EventId, Head, LogHash, LogPosition, Sequence};
 use crate::limits::{HEADS_MAX, NOTIFY_MAX_EVENTS, PULL_MAX_EVENTS};
 use crate::method::surface;
 use crate::secret::{PairingCode, Token};
@@ -88,11 +88,15 @@ pub struct PullParams {
     /// The event at that position, which detects a log that is no longer the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_id: Option<EventId>,
+    /// The hash of the log up to that position, from the answer that ended there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_hash: Option<LogHash>,
     /// Maximum number of events; the server's own limits also apply. 0 only checks whether the position
     /// belongs to this log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Heads of what the caller already holds, which is left out.
+    /// Heads of what the caller already holds, which is left out: those of origins of which it may hold more than
+    /// this log did at that position.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -109,6 +113,23 @@ pub struct PullParams {
     pub token: Option<Token>,
 }
 
+impl PullParams {
+    /// The position after which to return events.
+    pub const fn after(&self) -> LogPosition {
+        LogPosition { sequence: self.after_seq, event_id: self.after_id, hash: self.after_hash }
+    }
+
+    /// Params for the events after a position.
+    pub fn of(after: LogPosition) -> Self {
+        Self {
+            after_seq: after.sequence,
+            after_id: after.event_id,
+            after_hash: after.hash,
+            ..Self::default()
+        }
+    }
+}
+
 /// Result of `sync.pull`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PullPage {
@@ -121,6 +142,9 @@ pub struct PullPage {
     /// The event at `next_seq`; absent at 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_id: Option<EventId>,
+    /// The hash of this log up to `next_seq`; absent at 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hash: Option<LogHash>,
     /// Whether there are more events after `next_seq`.
     pub more_available: bool,
     /// The last position of this log.
@@ -130,15 +154,16 @@ pub struct PullPage {
     /// The epoch of this log. If it differs from the checkpoint's, start again at 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
-    /// Heads of this log, on the last page and if the caller sent its own. If the caller lacks events that
-    /// they cover, its checkpoint matches by chance: start again at 0.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "at_most_if_any::<_, _, HEADS_MAX>"
-    )]
-    #[schemars(length(max = HEADS_MAX))]
-    pub heads: Option<Vec<Head>>,
+    /// With the last page: the position up to which this daemon holds the caller's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_seq: Option<Sequence>,
+}
+
+impl PullPage {
+    /// The position for the next request.
+    pub const fn next(&self) -> LogPosition {
+        LogPosition { sequence: self.next_seq, event_id: self.next_id, hash: self.next_hash }
+    }
 }
 
 /// Params of `sync.notify`.
@@ -154,13 +179,20 @@ pub struct NotifyParams {
     /// The event at `latest_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_id: Option<EventId>,
-    /// The position of the caller's log after which `events` begin.
+    /// The hash of the caller's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_hash: Option<LogHash>,
+    /// The position of the caller's log after which `heads` and `events` begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_seq: Option<Sequence>,
     /// The event at `after_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_id: Option<EventId>,
-    /// Heads of the caller's log at `latest_seq`, if they cover all of it (no fork, no gap).
+    /// The hash of the caller's log up to `after_seq`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_hash: Option<LogHash>,
+    /// Heads of the origins that have events between `after_seq` and `latest_seq`, if heads can describe all of
+    /// these events (no fork, no gap).
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -176,6 +208,9 @@ pub struct NotifyParams {
     )]
     #[schemars(length(max = NOTIFY_MAX_EVENTS))]
     pub events: Option<Vec<SequencedEvent>>,
+    /// The position up to which the caller holds the receiver's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_seq: Option<Sequence>,
     /// Whether the caller has removed this peer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
@@ -189,6 +224,42 @@ pub struct NotifyParams {
         serialize_with = "Token::serialize_optional"
     )]
     pub token: Option<Token>,
+}
+
+impl NotifyParams {
+    /// The params that say only where the caller's log ends.
+    pub const fn of(daemon_id: DaemonId, latest: LogPosition) -> Self {
+        Self {
+            daemon_id,
+            name: None,
+            latest_seq: latest.sequence,
+            latest_id: latest.event_id,
+            latest_hash: latest.hash,
+            after_seq: None,
+            after_id: None,
+            after_hash: None,
+            heads: None,
+            events: None,
+            held_seq: None,
+            removed: false,
+            reason: None,
+            token: None,
+        }
+    }
+
+    /// The end of the caller's log.
+    pub const fn latest(&self) -> LogPosition {
+        LogPosition { sequence: self.latest_seq, event_id: self.latest_id, hash: self.latest_hash }
+    }
+
+    /// The position after which `heads` and `events` begin.
+    pub fn after(&self) -> Option<LogPosition> {
+        self.after_seq.map(|sequence| LogPosition {
+            sequence,
+            event_id: self.after_id,
+            hash: self.after_hash,
+        })
+    }
 }
 
 /// Result of `sync.notify`, sent after the included events were written to disk.

@@ -15,8 +15,8 @@ use thrum_api::peer::{
     SyncPeerInfo, SyncPull,
 };
 use thrum_api::{
-    DaemonId, Epoch, EventId, Head, LogPosition, OriginSequence, Sequence, SequencedEvent, Token,
-    envelope,
+    DaemonId, Epoch, EventId, Head, LogHash, LogPosition, OriginSequence, Sequence, SequencedEvent,
+    Token, envelope,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -80,6 +80,7 @@ struct Told<'a> {
     #[serde(default)]
     latest_seq: Sequence,
     latest_id: Option<EventId>,
+    latest_hash: Option<LogHash>,
     after_seq: Option<Sequence>,
     #[serde(borrow)]
     events: Option<Vec<&'a RawValue>>,
@@ -216,7 +217,11 @@ impl Peer {
         let events = told.events.as_ref().map_or(0, |events| events.len() as u64);
         let whole = told.after_seq == Some(checkpoint.sequence) && events == lacking;
         if whole || self.writes {
-            *checkpoint = LogPosition { sequence: told.latest_seq, event_id: told.latest_id };
+            *checkpoint = LogPosition {
+                sequence: told.latest_seq,
+                event_id: told.latest_id,
+                hash: told.latest_hash,
+            };
             self.held.fetch_max(told.latest_seq.0, Ordering::Relaxed);
         }
         (checkpoint.sequence, checkpoint.sequence < told.latest_seq)
@@ -235,7 +240,7 @@ impl Peer {
                     continue;
                 }
             };
-            *checkpoint = LogPosition { sequence: page.next_seq, event_id: page.next_id };
+            *checkpoint = page.next();
             self.held.fetch_max(page.next_seq.0, Ordering::Relaxed);
         }
         connection.take_if(|_| !self.keeps);
@@ -252,9 +257,7 @@ impl Peer {
             *connection = Some(stream);
         }
         let stream = connection.as_mut().expect("a connection");
-        let (after_seq, after_id) = (after.sequence, after.event_id);
-        let params = PullParams { after_seq, after_id, ..PullParams::default() };
-        let request = envelope::request::<SyncPull>(1, &params).unwrap();
+        let request = envelope::request::<SyncPull>(1, &PullParams::of(after)).unwrap();
         let request = post(&request, Some(&self.token));
         stream.write_all(&request).await?;
         let (head, body) = receive(stream).await?;
@@ -284,8 +287,10 @@ impl Author {
 
     fn write(&mut self, number: usize) {
         let (before, event_id) = (self.latest, thrumd::ids::event());
-        self.latest =
-            LogPosition { sequence: Sequence(before.sequence.0 + 1), event_id: Some(event_id) };
+        let sequence = Sequence(before.sequence.0 + 1);
+        // Nobody but its author computes the hash of a log: any number will do.
+        let hash = Some(LogHash(sequence.0));
+        self.latest = LogPosition { sequence, event_id: Some(event_id), hash };
         let event = json!({
             "event_id": event_id, "origin_daemon": self.id, "origin_epoch": self.epoch,
             "origin_sequence": self.latest.sequence, "hlc": "0192f3a1b2c3-0004",
@@ -294,12 +299,9 @@ impl Author {
         });
         let event = serde_json::value::to_raw_value(&event).unwrap();
         let params = NotifyParams {
-            daemon_id: self.id,
-            name: None,
-            latest_seq: self.latest.sequence,
-            latest_id: self.latest.event_id,
             after_seq: Some(before.sequence),
             after_id: before.event_id,
+            after_hash: before.hash,
             heads: Some(vec![Head {
                 origin_daemon: self.id,
                 origin_epoch: self.epoch,
@@ -307,9 +309,7 @@ impl Author {
                 event_id,
             }]),
             events: Some(vec![SequencedEvent { sequence: self.latest.sequence, event }]),
-            removed: false,
-            reason: None,
-            token: None,
+            ..NotifyParams::of(self.id, self.latest)
         };
         let request = envelope::request::<SyncNotify>(1, &params).unwrap();
         let request = post(&request, Some(&self.token));

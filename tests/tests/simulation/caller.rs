@@ -1,7 +1,7 @@
 //! What a daemon does of itself: gives its hub inputs and does what the hub says, as the driver and
 //! its tasks do.
 
-use thrum_api::peer::{Notified, PullPage};
+use thrum_api::peer::{Notified, NotifyParams, PullPage};
 use thrum_api::{ErrorCode, LogPosition, SequencedEvent};
 use thrumd::log::{Applied, Batch, Incoming};
 use thrumd::sync::hub::{
@@ -173,7 +173,9 @@ impl World {
 
     fn fetch(&mut self, node: usize, operation: OperationId, after: LogPosition) {
         let is_still = self.is_still(node, operation);
-        let have = self.nodes[node].log.store().heads();
+        let Some(pulling) = self.pulling(node, operation) else { return };
+        let since = pulling.pull.have_since();
+        let have = self.nodes[node].log.store().heads(since);
         let have = have.map_err(Failure::from);
         let have = have.and_then(|have| if is_still { Ok(have) } else { Err(Failure::no_peer()) });
         let mut params = match have {
@@ -184,7 +186,7 @@ impl World {
             }
         };
         if self.nodes[node].old {
-            params.have = None;
+            (params.have, params.after_hash) = (None, None);
         }
         let Some(pulling) = self.pulling(node, operation) else { return };
         let (peer, token) = (pulling.peer, Some(pulling.token.clone()));
@@ -214,13 +216,8 @@ impl World {
         if matches!(&result, PullResult::Failed(f) if f.kind == FailureKind::Unreachable) {
             self.marks.hit("a back-off");
         }
-        let other_log = result == PullResult::OtherLog;
-        let mismatch = life.mismatches.entry(peer).or_default();
-        let mismatch = |lacking| mismatch.after_pull(lacking, now);
-        let result = ready(pull.finish(&it.log, result, mismatch));
-        if !other_log && result == PullResult::OtherLog {
-            self.marks.hit("a checkpoint matched by chance");
-        }
+        let rereads = life.rereads.entry(peer).or_default();
+        let result = pull.finish(result, |is_withheld| rereads.after_pull(is_withheld, now));
         let peer = self.nodes[peer].id;
         self.input(node, Input::PullFinished { peer, operation, result });
     }
@@ -262,11 +259,10 @@ impl World {
         let result = match composed {
             Ok(mut params) => {
                 if self.nodes[node].old {
-                    (params.heads, params.events) = (None, None);
-                    (params.after_seq, params.after_id) = (None, None);
+                    let latest = LogPosition { hash: None, ..params.latest() };
+                    params = NotifyParams::of(params.daemon_id, latest);
                 }
-                let latest =
-                    LogPosition { sequence: params.latest_seq, event_id: params.latest_id };
+                let latest = params.latest();
                 let asked = Asked::Notified(operation, latest);
                 let message = Message {
                     token: Some(entry.token),

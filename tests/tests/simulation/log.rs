@@ -8,11 +8,11 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use thrum_api::local::EventListParams;
 use thrum_api::{
-    DaemonId, Draft, Epoch, EventId, Head, LogPosition, Sequence, SequencedEvent, Timestamp,
+    DaemonId, Draft, Epoch, EventId, Head, LogPosition, Origin, Sequence, SequencedEvent, Timestamp,
 };
 use thrumd::log::{
-    Applied, Batch, Checkpoint, Environment, Incoming, LogError, LogHead, LogStore, Missing, News,
-    PageAnswer, PageRequest,
+    Applied, Batch, Checkpoint, Environment, Incoming, LogError, LogHead, LogStore, News,
+    NewsRequest, PageAnswer, PageRequest, Urgency,
 };
 use thrumd::sync::protocol::ReplicaLog;
 use ulid::Ulid;
@@ -156,7 +156,8 @@ impl SimLog {
         let peer = DaemonId::from_ulid(ids.draw());
         let from = self.store().checkpoint(peer).unwrap();
         let events = (0..origins).map(event).collect();
-        let batch = Batch { epoch: None, peer, events, from, checkpoint: None, is_whole: false };
+        let (epoch, checkpoint, held) = (None, None, None);
+        let batch = Batch { epoch, peer, events, from, checkpoint, held, is_whole: false };
         let applied = self.store().apply(&batch).unwrap();
         assert_eq!(applied.applied as u64, origins);
     }
@@ -194,9 +195,20 @@ impl SimLog {
         store.connection().query_row(&sql, [], |_| Ok(())).unwrap();
     }
 
+    /// Whether this event is at this position.
+    pub fn holds(&self, position: LogPosition) -> bool {
+        let request = PageRequest {
+            peer: self.store().daemon(),
+            after: position,
+            limit: 1,
+            have: Vec::new(),
+        };
+        matches!(self.store().page(&request), Ok(PageAnswer::Page(_)))
+    }
+
     /// How many heads this log sends.
     pub fn heads_sent(&self) -> u64 {
-        self.store().heads().unwrap().len() as u64
+        self.store().heads(Sequence::ZERO).unwrap().len() as u64
     }
 
     pub fn count(&self, sql: &str) -> u64 {
@@ -228,11 +240,15 @@ impl ReplicaLog for SimLog {
         self.store().page(&request)
     }
 
-    async fn news(&self, peer: DaemonId, after: LogPosition) -> Answer<News> {
-        self.store().news(peer, after)
+    async fn news(
+        &self,
+        request: NewsRequest,
+        waits: impl FnOnce(Urgency) -> bool + Send + 'static,
+    ) -> Answer<News> {
+        self.store().news(request, waits)
     }
 
-    async fn missing(&self, heads: Vec<Head>) -> Answer<Missing> {
+    async fn missing(&self, heads: Vec<Head>) -> Answer<Vec<Origin>> {
         self.store().missing(&heads)
     }
 

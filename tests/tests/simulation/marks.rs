@@ -46,7 +46,7 @@ const PATHS: &[&str] = &[
     "a machine slept",
     "a log of more than 1000 origins",
     "an older peer was pulled",
-    "a checkpoint matched by chance",
+    "only the hash showed that a checkpoint is of another log",
     "a daemon drained",
     "a drain was confirmed",
     "a drain gave up",

@@ -8,7 +8,7 @@ use thrum_api::{DaemonId, EventId, LogPosition, SequencedEvent, Token};
 use thrumd::peer::{Pairing, Peer, Registry};
 use thrumd::sync::hub::{Hub, OperationId};
 use thrumd::sync::pairings::{KnownTokens, Pairings};
-use thrumd::sync::protocol::{CheckpointMismatch, Pull};
+use thrumd::sync::protocol::{Pull, Rereads};
 use thrumd::tailnet::Caller;
 
 use crate::log::SimLog;
@@ -49,7 +49,7 @@ pub struct Life {
     pub session: Option<u64>,
     /// A person waits for a join.
     pub joining: bool,
-    pub mismatches: BTreeMap<usize, CheckpointMismatch>,
+    pub rereads: BTreeMap<usize, Rereads>,
     /// Damaged rows that were found.
     pub damaged_rows: u64,
 }

@@ -20,7 +20,7 @@ impl World {
         let states = life.tokens.update(&life.pairings.settled());
         let ids: Vec<_> = self.nodes.iter().map(|node| node.id).collect();
         if let Some(life) = &mut self.nodes[node].life {
-            life.mismatches.retain(|peer, _| states.contains_key(&ids[*peer]));
+            life.rereads.retain(|peer, _| states.contains_key(&ids[*peer]));
         }
         self.input(node, Input::Peers(states));
     }

@@ -1,7 +1,7 @@
 //! What a daemon does when it is called, as `rpc` and `sync::serve` do it.
 
 use thrum_api::peer::{NotifyParams, PullParams};
-use thrum_api::{DaemonId, ErrorCode, RpcError, Sequence};
+use thrum_api::{DaemonId, ErrorCode, LogPosition, RpcError, Sequence};
 use thrumd::peer::{Peer, RefusedToken};
 use thrumd::sync::hub::Input;
 use thrumd::sync::protocol::{receive, serve};
@@ -53,6 +53,7 @@ impl World {
     fn serve_pull(&mut self, node: usize, peer: DaemonId, params: PullParams) -> Reply {
         let log = &self.nodes[node].log;
         let epoch = log.store().head().epoch;
+        let same_event = log.holds(LogPosition { hash: None, ..params.after() });
         let (answer, input) = ready(serve(log, peer, params));
         let began = log.store().head().epoch != epoch;
         match &answer {
@@ -61,6 +62,9 @@ impl World {
             }
             Err(error) if error.code == ErrorCode::OTHER_LOG => {
                 self.marks.hit("a checkpoint was refused");
+                if same_event {
+                    self.marks.hit("only the hash showed that a checkpoint is of another log");
+                }
             }
             _ => {}
         }
@@ -80,7 +84,7 @@ impl World {
         match answer {
             Ok(mut page) => {
                 if self.nodes[node].old {
-                    (page.heads, page.epoch) = (None, None);
+                    (page.next_hash, page.held_seq, page.epoch) = (None, None, None);
                 }
                 Reply::Page(Box::new(page))
             }

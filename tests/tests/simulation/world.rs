@@ -248,7 +248,7 @@ impl World {
             pairing: Pairing::new(registry, Duration::from_secs(300)),
             session: None,
             joining: false,
-            mismatches: BTreeMap::new(),
+            rereads: BTreeMap::new(),
             damaged_rows: it.log.store().damaged_rows().unwrap(),
         });
         self.update_peers(node);

@@ -135,6 +135,7 @@ impl Store {
                     Ok(parsed) => Some(parsed.event_id),
                     Err(_) => id_alone(event),
                 },
+                hash: None,
             };
             let outcome = match &parsed {
                 Ok(event) => digest_event(&transaction, &mut totals, local, cursor.position, event),

@@ -214,7 +214,7 @@ impl Follower {
                 // The remaining positions no longer hold events.
                 let more = page.more_available && page.next > at.position.sequence;
                 at.position = if more {
-                    LogPosition { sequence: page.next, event_id: None }
+                    LogPosition { sequence: page.next, ..LogPosition::START }
                 } else {
                     head.position
                 };

@@ -85,7 +85,7 @@ impl Store {
             .query_row("SELECT epoch, sequence, event_id FROM cursor", [], |row| {
                 Ok(Cursor {
                     epoch: column::epoch(row.get(0)?),
-                    position: column::position(row.get(1)?, row.get(2)?),
+                    position: column::position(row.get(1)?, row.get(2)?, None),
                 })
             })
             .optional()

@@ -1,11 +1,11 @@
 //! Storing a peer's events.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use thrum_api::{DaemonId, EventHeader, Hlc, Sequence};
 
-use super::column::{self, Id, int, uint};
+use super::column::{self, Id, int};
 use super::introductions::{self, Introduced, Introductions};
-use super::lookup::was_damaged;
+use super::lookup::{self, was_damaged};
 use super::quarantine::QuarantineEntry;
 use super::transaction::{Stored, WriteTransaction};
 use super::types::{Applied, Batch};
@@ -110,19 +110,21 @@ fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Res
     let peer = batch.peer.ulid().to_bytes();
     let now = write.now.as_millis();
     if let Some(position) = batch.checkpoint
-        && moves(write, batch, position.sequence)?
+        && let Some(held) = moves(write, batch, position.sequence)?
     {
         let id: Option<Id> = position.event_id.map(|id| id.ulid().to_bytes());
         let epoch: Option<Id> = batch.epoch.map(|epoch| epoch.ulid().to_bytes());
+        let hash = position.hash.map(column::hash_int);
         write
             .conn
             .prepare_cached(
-                "INSERT INTO checkpoints (peer, sequence, event_id, last_sync, epoch)
-                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (peer) DO UPDATE SET
-                 sequence = excluded.sequence, event_id = excluded.event_id,
-                 last_sync = excluded.last_sync, epoch = coalesce(excluded.epoch, epoch)",
+                "INSERT INTO checkpoints (peer, sequence, event_id, hash, last_sync, epoch, held)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (peer) DO UPDATE SET
+                 sequence = excluded.sequence, event_id = excluded.event_id, hash = excluded.hash,
+                 last_sync = excluded.last_sync, epoch = coalesce(excluded.epoch, epoch),
+                 held = excluded.held",
             )?
-            .execute(params![peer, int(position.sequence.0), id, now, epoch])?;
+            .execute(params![peer, int(position.sequence.0), id, hash, now, epoch, int(held.0)])?;
     } else {
         write
             .conn
@@ -136,27 +138,27 @@ fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Res
     Ok(())
 }
 
-/// Whether the checkpoint moves to `position`. It doesn't if it was reset since the peer was asked: that
+/// Whether the checkpoint moves to `position`, and then up to where the peer held our log there. It doesn't if it was reset since the peer was asked: that
 /// would undo the reset. Nor does it move back, as when a notification advanced it while a pull
 /// fetched this batch; only a log of another epoch starts from its beginning.
 fn moves(
     write: &WriteTransaction<'_>,
     batch: &Batch,
     position: Sequence,
-) -> rusqlite::Result<bool> {
-    let held = write
-        .conn
-        .prepare_cached("SELECT sequence, epoch FROM checkpoints WHERE peer = ?1")?
-        .query_row([batch.peer.ulid().to_bytes()], |row| {
-            Ok((Sequence(uint(row.get(0)?)), row.get::<_, Option<Id>>(1)?.map(column::epoch)))
-        })
-        .optional()?;
-    let (held, epoch) = held.unwrap_or((Sequence::ZERO, None));
+) -> rusqlite::Result<Option<Sequence>> {
+    let checkpoint = lookup::checkpoint(write.conn, batch.peer)?;
+    let (now, epoch) = (checkpoint.position.sequence, checkpoint.epoch);
     let was_reset =
-        write.state.damaged_rows != batch.from.damaged_rows || held < batch.from.position.sequence;
+        write.state.damaged_rows != batch.from.damaged_rows || now < batch.from.position.sequence;
     let same_log = batch.epoch.is_none() || epoch.is_none() || batch.epoch == epoch;
-    let moves_back = same_log && position < held;
-    Ok(!was_reset && !moves_back)
+    let moves_back = position < now;
+    if was_reset || (same_log && moves_back) {
+        return Ok(None);
+    }
+    // What the peer held at an earlier position it holds at a later one.
+    let known = if moves_back { Sequence::ZERO } else { checkpoint.held };
+    let head = write.state.meta.head.sequence;
+    Ok(Some(batch.held.map_or(known, |held| held.min(head))))
 }
 
 /// As [`reset_checkpoint`], and drops what the quarantine keeps of the peer.
@@ -191,7 +193,9 @@ pub(super) fn reset_checkpoint(
     write
         .conn
         .prepare_cached(
-            "UPDATE checkpoints SET sequence = 0, event_id = NULL, epoch = NULL WHERE peer = ?1",
+            "UPDATE checkpoints
+             SET sequence = 0, event_id = NULL, hash = NULL, epoch = NULL, held = 0
+             WHERE peer = ?1",
         )?
         .execute([peer.ulid().to_bytes()])?;
     Ok(())

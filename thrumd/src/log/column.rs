@@ -1,6 +1,6 @@
 //! Ids and positions as database columns: 16 bytes, and SQLite's signed 64 bits.
 
-use thrum_api::{DaemonId, Epoch, EventId, LogPosition, Sequence};
+use thrum_api::{DaemonId, Epoch, EventId, LogHash, LogPosition, Sequence};
 use ulid::Ulid;
 
 pub(crate) type Id = [u8; 16];
@@ -27,6 +27,19 @@ pub(crate) fn epoch(column: Id) -> Epoch {
     Epoch::from_ulid(Ulid::from_bytes(column))
 }
 
-pub(crate) fn position(sequence: i64, id: Option<Id>) -> LogPosition {
-    LogPosition { sequence: Sequence(uint(sequence)), event_id: id.map(event_id) }
+/// A hash as a column.
+pub(crate) fn hash_int(hash: LogHash) -> i64 {
+    hash.0.cast_signed()
+}
+
+pub(crate) fn hash(column: i64) -> LogHash {
+    LogHash(column.cast_unsigned())
+}
+
+pub(crate) fn position(sequence: i64, id: Option<Id>, hash_column: Option<i64>) -> LogPosition {
+    LogPosition {
+        sequence: Sequence(uint(sequence)),
+        event_id: id.map(event_id),
+        hash: hash_column.map(hash),
+    }
 }

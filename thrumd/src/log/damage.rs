@@ -22,16 +22,18 @@ pub(super) fn quarantine(
     let found = write
         .conn
         .prepare_cached(
-            "SELECT event_id, origin, origin_sequence, source, body FROM events
+            "SELECT event_id, origin, origin_sequence, source, body, hash FROM events
              WHERE sequence = ?1",
         )?
         .query_row([int(sequence.0)], |row| {
             let id: Id = row.get(0)?;
             let body: Vec<u8> = row.get(4)?;
-            Ok((id, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?, body))
+            let hash: Option<i64> = row.get(5)?;
+            let position: (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok((id, position, row.get::<_, i64>(3)?, body, hash))
         })
         .optional()?;
-    let Some((id, origin, origin_sequence, source, body)) = found else { return Ok(()) };
+    let Some((id, (origin, origin_sequence), source, body, hash)) = found else { return Ok(()) };
     if raw(&body).is_some() {
         return Ok(());
     }
@@ -53,8 +55,9 @@ pub(super) fn quarantine(
     quarantine::keep_row(write.conn, write.now, &entry)?;
     write.conn.execute("DELETE FROM events WHERE sequence = ?1", [int(sequence.0)])?;
     write.conn.execute(
-        "INSERT INTO gaps (sequence, event_id, origin, origin_sequence) VALUES (?1, ?2, ?3, ?4)",
-        params![int(sequence.0), id, origin, origin_sequence],
+        "INSERT INTO gaps (sequence, event_id, origin, origin_sequence, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![int(sequence.0), id, origin, origin_sequence, hash],
     )?;
     write.state.damaged_rows += 1;
     if let Some((origin, _)) = origins::by_id(write.conn, origin)?
@@ -70,6 +73,10 @@ pub(super) fn quarantine(
         row.top = top.map_or(0, uint);
         write.state.set_origin(origin, row);
     }
-    write.conn.execute("UPDATE checkpoints SET sequence = 0, event_id = NULL, epoch = NULL", [])?;
+    write.conn.execute(
+        "UPDATE checkpoints
+         SET sequence = 0, event_id = NULL, hash = NULL, epoch = NULL, held = 0",
+        [],
+    )?;
     Ok(())
 }

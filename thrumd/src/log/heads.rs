@@ -1,30 +1,70 @@
 //! Heads: the last event held of each origin.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{Connection, params};
 use thrum_api::limits::HEADS_MAX;
-use thrum_api::{Head, Origin, OriginSequence};
+use thrum_api::{Head, Origin, OriginSequence, Sequence};
 
-use super::column::{self, Id, int};
+use super::column::{self, Id, int, uint};
 use super::lookup::{holds_head, was_damaged};
 use super::origins::{self, OriginRow};
+use super::scan::ScanBudget;
 use super::state::Meta;
-use super::types::Missing;
 
-/// Heads that are safe to send: without forked origins. At most 1000; leaving out further ones costs
-/// traffic but never an event. The origins with the latest events are sent, because old epochs don't change.
-pub(super) fn heads(conn: &Connection) -> rusqlite::Result<Vec<Head>> {
-    let mut origins = origins::latest_with_head(conn, HEADS_MAX)?;
-    origins.sort_by_key(|(origin, _)| *origin);
-    with_events(conn, &origins)
+/// An origin that has events after some position.
+pub(super) struct ChangedOrigin {
+    /// None if it has none that can be sent: it forked, or its first event is missing.
+    pub(super) head: Option<Head>,
+    /// The head covers all its events.
+    pub(super) is_whole: bool,
+}
+
+/// The origins with events after a position, in any order; None if these are too many origins or events. The events
+/// tell, so that this costs no more than they are.
+pub(super) fn changed(
+    conn: &Connection,
+    meta: &Meta,
+    after: Sequence,
+) -> rusqlite::Result<Option<Vec<ChangedOrigin>>> {
+    if meta.head.sequence.0.saturating_sub(after.0) > ScanBudget::ROWS as u64 {
+        return Ok(None);
+    }
+    let mut statement = conn.prepare_cached(
+        "SELECT daemon_id, epoch, head, top, forked, event_id
+         FROM (SELECT DISTINCT origin FROM events WHERE sequence > ?1 LIMIT ?2) AS changed
+         CROSS JOIN origins ON origins.id = changed.origin
+         LEFT JOIN events ON events.origin = origins.id AND origin_sequence = head AND NOT forked",
+    )?;
+    let changed: Vec<_> = statement
+        .query_map(params![int(after.0), int(HEADS_MAX as u64 + 1)], |row| {
+            let (head, top): (i64, i64) = (row.get(2)?, row.get(3)?);
+            let event: Option<Id> = row.get(5)?;
+            let (daemon, epoch) = (row.get(0)?, row.get(1)?);
+            let head_of = |event| Head {
+                origin_daemon: column::daemon_id(daemon),
+                origin_epoch: column::epoch(epoch),
+                origin_sequence: OriginSequence(uint(head)),
+                event_id: column::event_id(event),
+            };
+            Ok(ChangedOrigin { head: event.map(head_of), is_whole: head == top })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok((changed.len() <= HEADS_MAX).then_some(changed))
+}
+
+/// Heads of the origins with events after a position that are safe to send: without forked origins. At most 1000;
+/// leaving out further ones costs traffic but never an event. Those with the latest events are sent, because
+/// old epochs don't change.
+pub(super) fn heads(conn: &Connection, since: Sequence) -> rusqlite::Result<Vec<Head>> {
+    let mut heads: Vec<Head> = match changed(conn, &Meta::expect(conn)?, since)? {
+        Some(changed) => changed.into_iter().filter_map(|origin| origin.head).collect(),
+        None => with_events(conn, &origins::latest_with_head(conn, HEADS_MAX)?)?,
+    };
+    heads.sort_unstable();
+    Ok(heads)
 }
 
 /// The heads of these origins, with the ids of their events.
-pub(super) fn with_events(
-    conn: &Connection,
-    origins: &[(Origin, OriginRow)],
-) -> rusqlite::Result<Vec<Head>> {
+fn with_events(conn: &Connection, origins: &[(Origin, OriginRow)]) -> rusqlite::Result<Vec<Head>> {
     let mut statement = conn
         .prepare_cached("SELECT event_id FROM events WHERE origin = ?1 AND origin_sequence = ?2")?;
     let mut heads = Vec::with_capacity(origins.len());
@@ -40,24 +80,24 @@ pub(super) fn with_events(
     Ok(heads)
 }
 
-/// Which of these heads are missing here.
-pub(super) fn missing(conn: &Connection, heads: &[Head]) -> rusqlite::Result<Missing> {
-    let (mut missing, mut needs_pull) = (BTreeSet::new(), false);
+/// The origins of which a peer with these heads holds an event that we don't, or holds another one; also those that
+/// forked here, because their heads prove nothing. Sorted.
+pub(super) fn missing(conn: &Connection, heads: &[Head]) -> rusqlite::Result<Vec<Origin>> {
+    let mut missing = Vec::new();
     for head in heads {
-        let row = origins::find(conn, head.origin())?;
-        let forked = row.is_some_and(|row| row.forked);
-        let held = match row {
-            Some(row) if !forked && head.origin_sequence.0 <= row.head => {
+        let held = match origins::find(conn, head.origin())? {
+            Some(row) if !row.forked && head.origin_sequence.0 <= row.head => {
                 holds_head(conn, row.id, head)?
             }
             _ => false,
         };
         if !held {
-            missing.insert(head.origin());
-            needs_pull |= !forked;
+            missing.push(head.origin());
         }
     }
-    Ok(Missing { origins: missing.into_iter().collect(), needs_pull })
+    missing.sort_unstable();
+    missing.dedup();
+    Ok(missing)
 }
 
 /// Whether a peer's head shows that our log was rolled back: it names an event of our present origin

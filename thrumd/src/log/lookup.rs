@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 use thrum_api::{DaemonId, EventId, Head, LogPosition, Sequence, Timestamp};
 
-use super::column::{self, Id, int};
+use super::column::{self, Id, int, uint};
 use super::state::{Meta, count_gaps};
 use super::types::Checkpoint;
 
@@ -35,12 +35,30 @@ pub(super) fn holds(
     if position.sequence > meta.head.sequence {
         return Ok(false);
     }
-    let Some(event_id) = position.event_id else { return Ok(true) };
+    if position.event_id.is_none() && position.hash.is_none() {
+        return Ok(true);
+    }
+    Ok(at(conn, position.sequence)?.is_some_and(|there| agree(position, there)))
+}
+
+/// Whether two positions with the same sequence may be of one log. One may lack the event or the hash.
+pub(super) fn agree(a: LogPosition, b: LogPosition) -> bool {
+    let ids = a.event_id.zip(b.event_id).is_none_or(|(a, b)| a == b);
+    let hashes = a.hash.zip(b.hash).is_none_or(|(a, b)| a == b);
+    ids && hashes
+}
+
+/// The position with this sequence, with the event that is there, or was before its row was damaged.
+pub(super) fn at(conn: &Connection, sequence: Sequence) -> rusqlite::Result<Option<LogPosition>> {
+    if sequence == Sequence::ZERO {
+        return Ok(Some(LogPosition::START));
+    }
     conn.prepare_cached(
-        "SELECT 1 FROM events WHERE sequence = ?1 AND event_id = ?2
-         UNION ALL SELECT 1 FROM gaps WHERE sequence = ?1 AND event_id = ?2",
+        "SELECT sequence, event_id, hash FROM events WHERE sequence = ?1
+         UNION ALL SELECT sequence, event_id, hash FROM gaps WHERE sequence = ?1",
     )?
-    .exists(params![int(position.sequence.0), event_id.ulid().to_bytes()])
+    .query_row([int(sequence.0)], |row| Ok(column::position(row.get(0)?, row.get(1)?, row.get(2)?)))
+    .optional()
 }
 
 /// Whether this log holds that event at that position of its origin.
@@ -61,14 +79,15 @@ pub(super) fn checkpoint(conn: &Connection, peer: DaemonId) -> rusqlite::Result<
     let damaged_rows = count_gaps(conn)?;
     let stored = conn
         .prepare_cached(
-            "SELECT sequence, event_id, last_sync, epoch, withheld_at FROM checkpoints
+            "SELECT sequence, event_id, last_sync, epoch, withheld_at, hash, held FROM checkpoints
              WHERE peer = ?1",
         )?
         .query_row([peer.ulid().to_bytes()], |row| {
             let last_sync: Option<i64> = row.get(2)?;
             Ok(Checkpoint {
                 epoch: row.get::<_, Option<Id>>(3)?.map(column::epoch),
-                position: column::position(row.get(0)?, row.get(1)?),
+                position: column::position(row.get(0)?, row.get(1)?, row.get(5)?),
+                held: Sequence(uint(row.get(6)?)),
                 last_sync: last_sync.map(Timestamp::from_millis),
                 is_withheld: row.get::<_, Option<i64>>(4)?.is_some(),
                 damaged_rows,

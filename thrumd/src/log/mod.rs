@@ -13,6 +13,7 @@ mod copy;
 mod damage;
 mod environment;
 mod error;
+mod hash;
 mod heads;
 mod incoming;
 mod introductions;
@@ -46,7 +47,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use thrum_api::local::{Appended, EventListParams, EventListResult, QuarantineListResult};
-use thrum_api::{DaemonId, Draft, Head, LogPosition};
+use thrum_api::{DaemonId, Draft, Head, LogPosition, Origin, Sequence};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use check::{check, check_indexes, holds_all};
@@ -58,7 +59,9 @@ pub use incoming::Incoming;
 pub(crate) use lock::Lock;
 pub(crate) use schema::{DATABASE, SCHEMA_VERSION};
 pub use store::LogStore;
-pub use types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
+pub use types::{
+    Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Urgency,
+};
 pub(crate) use types::{LogStats, WriteFailure};
 
 use crate::database_files;
@@ -235,18 +238,23 @@ impl Log {
         self.scan("read a page", read).await
     }
 
-    /// All heads that are safe to send as `have`: no forked origin. At most 1000.
-    pub async fn heads(&self) -> Result<Vec<Head>, LogError> {
-        self.read("read the heads", heads::heads).await
+    /// Heads that are safe to send as `have`, of the origins with events after a position: no forked origin. At most
+    /// 1000, those with the latest events.
+    pub async fn heads(&self, since: Sequence) -> Result<Vec<Head>, LogError> {
+        self.read("read the heads", move |conn| heads::heads(conn, since)).await
     }
 
-    /// The news for a peer that holds our log up to `after`.
-    pub async fn news(&self, peer: DaemonId, after: LogPosition) -> Result<News, LogError> {
-        self.scan("read the news", move |conn| news::news(conn, peer, after)).await
+    /// The news for a peer; only how urgent it is, if it waits.
+    pub async fn news(
+        &self,
+        request: NewsRequest,
+        waits: impl FnOnce(Urgency) -> bool + Send + 'static,
+    ) -> Result<News, LogError> {
+        self.scan("read the news", move |conn| news::news(conn, request, waits)).await
     }
 
-    /// Which of these heads are missing here.
-    pub async fn missing(&self, heads: Vec<Head>) -> Result<Missing, LogError> {
+    /// The origins of which a peer with these heads holds events that we don't hold for certain.
+    pub async fn missing(&self, heads: Vec<Head>) -> Result<Vec<Origin>, LogError> {
         let read = move |conn: &_| heads::missing(conn, &heads);
         self.read("compare heads", read).await
     }

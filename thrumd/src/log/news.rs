@@ -1,50 +1,72 @@
 //! The news of the log for a peer, sent by `sync.notify`.
 
 use rusqlite::{Connection, params};
-use thrum_api::limits::{HEADS_MAX, NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
-use thrum_api::{DaemonId, Head, LogPosition, Sequence, SequencedEvent};
+use thrum_api::limits::{NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
+use thrum_api::{Head, LogPosition, Sequence, SequencedEvent};
 
 use super::column::{Id, int, uint};
-use super::heads::with_events;
-use super::lookup::{ReadResult, holds, raw};
+use super::heads::changed;
+use super::lookup::{ReadResult, at, checkpoint, holds, raw};
 use super::origins;
 use super::state::Meta;
-use super::types::News;
+use super::types::{News, NewsContent, NewsRequest, Urgency};
 
-/// The news for a peer that holds our log up to `after`.
+/// The news for a peer; only how urgent it is, if it waits.
 pub(super) fn news(
     conn: &Connection,
-    peer: DaemonId,
-    after: LogPosition,
+    request: NewsRequest,
+    waits: impl FnOnce(Urgency) -> bool,
 ) -> rusqlite::Result<ReadResult<News>> {
     let meta = Meta::expect(conn)?;
-    let heads = complete_heads(conn)?;
-    let peer: Id = peer.ulid().to_bytes();
-    let matches = holds(conn, &meta, after)?;
-    // A position in another log says nothing about ours.
-    let known = if matches { int(after.sequence.0) } else { 0 };
-    let own = int(meta.own_last.0) > known;
-    let concerns_peer = own
-        || conn
-            .prepare_cached("SELECT 1 FROM sources WHERE last > ?1 AND daemon_id != ?2")?
-            .exists(params![known, peer])?;
-    let mut news = News { head: meta.head, heads, window: None, concerns_peer, own };
+    let urgency = urgency(conn, &meta, request)?;
+    let mut news = News { head: meta.head, urgency, content: None };
     let mut damaged = Vec::new();
-    if matches {
-        let own = origins::find(conn, meta.own_origin())?.map(|row| row.id);
-        news.window = window(conn, own, after, &mut damaged)?;
+    if !waits(urgency) {
+        let sent = match holds(conn, &meta, request.sent)? {
+            true if request.sent.hash.is_some() => Some(request.sent),
+            true => at(conn, request.sent.sequence)?,
+            false => None,
+        };
+        // A position in another log says nothing about ours.
+        let after = sent.unwrap_or(LogPosition::START);
+        news.content = Some(NewsContent {
+            after,
+            heads: complete_heads(conn, &meta, after.sequence)?,
+            window: match sent {
+                Some(_) => window(conn, &meta, after, &mut damaged)?,
+                None => None,
+            },
+            held: checkpoint(conn, request.peer)?.holds_up_to(),
+        });
     }
     Ok(ReadResult { answer: news, damaged })
 }
 
-/// Heads that describe all of this log; None if heads can't, or there are too many.
-fn complete_heads(conn: &Connection) -> rusqlite::Result<Option<Vec<Head>>> {
-    let mut held = origins::with_events(conn, HEADS_MAX + 1)?;
-    if held.len() > HEADS_MAX || held.iter().any(|(_, row)| row.forked || row.head != row.top) {
-        return Ok(None);
+fn urgency(conn: &Connection, meta: &Meta, request: NewsRequest) -> rusqlite::Result<Urgency> {
+    let matches = holds(conn, meta, request.examined)?;
+    let known = if matches { int(request.examined.sequence.0) } else { 0 };
+    let own = int(meta.own_last.0) > known;
+    let peer: Id = request.peer.ulid().to_bytes();
+    let concerns_peer = own
+        || conn
+            .prepare_cached("SELECT 1 FROM sources WHERE last > ?1 AND daemon_id != ?2")?
+            .exists(params![known, peer])?;
+    Ok(Urgency { own, concerns_peer })
+}
+
+/// Heads that describe everything after a position; None if heads can't, or there are too many.
+fn complete_heads(
+    conn: &Connection,
+    meta: &Meta,
+    after: Sequence,
+) -> rusqlite::Result<Option<Vec<Head>>> {
+    let Some(changed) = changed(conn, meta, after)? else { return Ok(None) };
+    let heads = changed.into_iter().map(|origin| origin.head.filter(|_| origin.is_whole));
+    let mut heads: Option<Vec<Head>> = heads.collect();
+    if let Some(heads) = &mut heads {
+        heads.sort_unstable();
     }
-    held.sort_by_key(|(origin, _)| *origin);
-    with_events(conn, &held).map(Some)
+    Ok(heads)
 }
 
 /// Our own events after a position, if they are few and small. They are read backwards along our
@@ -52,11 +74,13 @@ fn complete_heads(conn: &Connection) -> rusqlite::Result<Option<Vec<Head>>> {
 /// the position, so there is no window while a reappeared event stands after it.
 fn window(
     conn: &Connection,
-    own: Option<i64>,
+    meta: &Meta,
     after: LogPosition,
     damaged: &mut Vec<Sequence>,
 ) -> rusqlite::Result<Option<Vec<SequencedEvent>>> {
-    let Some(own) = own else { return Ok(Some(Vec::new())) };
+    let Some(own) = origins::find(conn, meta.own_origin())?.map(|row| row.id) else {
+        return Ok(Some(Vec::new()));
+    };
     if reappeared(conn, own, after)? {
         return Ok(None);
     }

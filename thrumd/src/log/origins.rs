@@ -65,18 +65,6 @@ pub(super) fn latest_with_head(
     Ok(origins)
 }
 
-/// Origins with events, at most so many.
-pub(super) fn with_events(
-    conn: &Connection,
-    max: usize,
-) -> rusqlite::Result<Vec<(Origin, OriginRow)>> {
-    conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked, last, recent FROM origins WHERE top > 0 LIMIT ?1",
-    )?
-    .query_map([int(max as u64)], read)?
-    .collect()
-}
-
 /// Whether more origins than this have events.
 pub(super) fn are_more_than(conn: &Connection, count: usize) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM origins WHERE top > 0 LIMIT 1 OFFSET ?1")?

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension};
-use thrum_api::{Head, LogPosition, Origin, Sequence};
+use rusqlite::Connection;
+use thrum_api::{Head, Origin};
 
-use super::column::{self, Id, int, uint};
-use super::heads::heads;
-use super::lookup::{ReadResult, holds, holds_head};
+use super::column::{self, int, uint};
+use super::lookup::{ReadResult, at, checkpoint, holds, holds_head};
 use super::origins;
 use super::scan::{Collector, ScanBudget};
 use super::state::Meta;
@@ -71,7 +70,7 @@ pub(super) fn page(
         let mut rows = statement.query([int(request.after.sequence.0)])?;
         let mut budget = ScanBudget::new();
         while let Some(row) = rows.next()? {
-            let position = column::position(row.get(0)?, Some(row.get(1)?));
+            let position = column::position(row.get(0)?, Some(row.get(1)?), None);
             let held = coverage.holds(row.get(2)?, row.get(3)?);
             let body = row.get_ref(4)?.as_blob()?;
             if !budget.take(body) || (!held && !collector.add(position.sequence, body)) {
@@ -84,38 +83,20 @@ pub(super) fn page(
     if !more_available {
         next = meta.head;
     }
-    // A puller that holds everything has nothing to compare, nor does one that reads from the start. One that
-    // has no head to send compares all the same: its only origin may lack its first event.
-    let from_start = request.after == LogPosition::START && request.have.is_empty();
-    let heads = match coverage.complete || from_start || more_available {
+    let held = match more_available {
         true => None,
-        false => Some(heads(conn)?),
+        false => checkpoint(conn, request.peer)?.holds_up_to(),
     };
     let page = Page {
         events: collector.events,
-        next: with_id(conn, next)?,
+        next: match next.hash {
+            Some(_) => next,
+            None => at(conn, next.sequence)?.unwrap_or(next),
+        },
         more_available,
         head: meta.head,
         floor: meta.floor,
-        heads,
+        held,
     };
     Ok(ReadResult { answer: PageAnswer::Page(page), damaged: collector.damaged })
-}
-
-/// The position with the id of its event, if the caller named only the sequence.
-fn with_id(conn: &Connection, position: LogPosition) -> rusqlite::Result<LogPosition> {
-    if position.sequence == Sequence::ZERO {
-        return Ok(LogPosition::START);
-    }
-    if position.event_id.is_some() {
-        return Ok(position);
-    }
-    let id: Option<Id> = conn
-        .prepare_cached(
-            "SELECT event_id FROM events WHERE sequence = ?1
-             UNION ALL SELECT event_id FROM gaps WHERE sequence = ?1",
-        )?
-        .query_row([int(position.sequence.0)], |row| row.get(0))
-        .optional()?;
-    Ok(LogPosition { event_id: id.map(column::event_id), ..position })
 }

@@ -77,6 +77,16 @@ pub(super) const STEPS: &[M<'_>] = &[
          UPDATE origins SET recent = last WHERE NOT forked AND head > 0;
          CREATE INDEX origins_by_recent ON origins (recent) WHERE recent > 0;",
     ),
+    // The hash of the log up to each event, and of a peer's log up to its checkpoint; NULL for those from before this
+    // step. `held`: of our log, the peer held everything up to here at its checkpoint.
+    M::up(
+        "ALTER TABLE meta ADD COLUMN hash INTEGER NOT NULL DEFAULT 0;
+         UPDATE meta SET hash = random();
+         ALTER TABLE events ADD COLUMN hash INTEGER;
+         ALTER TABLE gaps ADD COLUMN hash INTEGER;
+         ALTER TABLE checkpoints ADD COLUMN hash INTEGER;
+         ALTER TABLE checkpoints ADD COLUMN held INTEGER NOT NULL DEFAULT 0;",
+    ),
 ];
 
 /// The version of a database that has taken every step.

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use thrum_api::{DaemonId, Epoch, EventId, Hlc, LogPosition, Origin, Sequence};
+use thrum_api::{DaemonId, Epoch, EventId, Hlc, LogHash, LogPosition, Origin, Sequence};
 
 use super::column::{self, Id, int, uint};
 use super::environment::Environment;
+use super::hash;
 use super::origins::{self, OriginRow};
 use super::quarantine::Quarantine;
 use super::types::LogHead;
@@ -26,6 +27,8 @@ pub(super) struct Meta {
     /// Last `origin_sequence` given in this epoch.
     pub(super) own_sequence: u64,
     pub(super) head: LogPosition,
+    /// The hash at `head`, also of a log without events.
+    pub(super) hash: LogHash,
     /// Sequence of the last event that was written here. It is in this row because each append
     /// writes the row anyway.
     pub(super) own_last: Sequence,
@@ -36,14 +39,19 @@ pub(super) struct Meta {
 impl Meta {
     pub(super) fn read(conn: &Connection) -> rusqlite::Result<Option<Self>> {
         conn.prepare_cached(
-            "SELECT daemon_id, epoch, own_sequence, head, head_id, own_last, floor, hlc FROM meta",
+            "SELECT daemon_id, epoch, own_sequence, head, head_id, own_last, floor, hlc, hash
+             FROM meta",
         )?
         .query_row([], |row| {
+            let sequence: i64 = row.get(3)?;
+            let hash: i64 = row.get(8)?;
+            let head_hash = (sequence > 0).then_some(hash);
             Ok(Self {
                 daemon: column::daemon_id(row.get(0)?),
                 epoch: column::epoch(row.get(1)?),
                 own_sequence: uint(row.get(2)?),
-                head: column::position(row.get(3)?, row.get(4)?),
+                head: column::position(sequence, row.get(4)?, head_hash),
+                hash: column::hash(hash),
                 own_last: Sequence(uint(row.get(5)?)),
                 floor: Sequence(uint(row.get(6)?)),
                 hlc: Hlc::from_bits(uint(row.get(7)?)),
@@ -60,8 +68,8 @@ impl Meta {
     fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
         conn.prepare_cached(
             "INSERT OR REPLACE INTO meta
-             (one, daemon_id, epoch, own_sequence, head, head_id, own_last, floor, hlc)
-             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (one, daemon_id, epoch, own_sequence, head, head_id, own_last, floor, hlc, hash)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             self.daemon.ulid().to_bytes(),
@@ -72,6 +80,7 @@ impl Meta {
             int(self.own_last.0),
             int(self.floor.0),
             int(self.hlc.to_bits()),
+            column::hash_int(self.hash),
         ])?;
         Ok(())
     }
@@ -131,15 +140,19 @@ impl State {
                 tracing::warn!(was = %meta.daemon, now = %daemon, "the log has a new identity");
                 Meta { daemon, epoch: environment.epoch(), own_sequence: 0, ..meta }
             }
-            None => Meta {
-                daemon,
-                epoch: environment.epoch(),
-                own_sequence: 0,
-                head: LogPosition::START,
-                own_last: Sequence::ZERO,
-                floor: Sequence::ZERO,
-                hlc: Hlc::default(),
-            },
+            None => {
+                let epoch = environment.epoch();
+                Meta {
+                    daemon,
+                    epoch,
+                    own_sequence: 0,
+                    head: LogPosition::START,
+                    hash: hash::first(epoch),
+                    own_last: Sequence::ZERO,
+                    floor: Sequence::ZERO,
+                    hlc: Hlc::default(),
+                }
+            }
         };
         let sources = conn
             .prepare_cached("SELECT daemon_id, id, last FROM sources")?
@@ -248,7 +261,8 @@ impl State {
     pub(super) fn advance(&mut self, event_id: EventId, source: Option<DaemonId>) -> Sequence {
         let meta = self.meta_mut();
         let sequence = meta.head.sequence.next();
-        meta.head = LogPosition { sequence, event_id: Some(event_id) };
+        meta.hash = hash::next(meta.hash, event_id);
+        meta.head = LogPosition { sequence, event_id: Some(event_id), hash: Some(meta.hash) };
         let Some(source) = source else {
             meta.own_last = sequence;
             return sequence;

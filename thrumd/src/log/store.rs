@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use thrum_api::local::{Appended, EventListParams, EventListResult};
-use thrum_api::{DaemonId, Draft, Head, LogPosition};
+use thrum_api::{DaemonId, Draft, Head, Origin, Sequence};
 
 use super::append;
 use super::apply;
@@ -21,7 +21,9 @@ use super::page;
 use super::schema;
 use super::state::{State, count_gaps};
 use super::transaction::WriteTransaction;
-use super::types::{Applied, Batch, Checkpoint, LogHead, Missing, News, PageAnswer, PageRequest};
+use super::types::{
+    Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Urgency,
+};
 use super::wal;
 use crate::held_files::HeldFiles;
 use crate::report::Chain;
@@ -169,17 +171,21 @@ impl LogStore {
     }
 
     /// As [`super::Log::heads`], with its errors.
-    pub fn heads(&self) -> Result<Vec<Head>, LogError> {
-        self.read("read the heads", heads::heads)
+    pub fn heads(&self, since: Sequence) -> Result<Vec<Head>, LogError> {
+        self.read("read the heads", |conn| heads::heads(conn, since))
     }
 
     /// As [`super::Log::news`], with its errors.
-    pub fn news(&mut self, peer: DaemonId, after: LogPosition) -> Result<News, LogError> {
-        self.scan("read the news", |conn| news::news(conn, peer, after))
+    pub fn news(
+        &mut self,
+        request: NewsRequest,
+        waits: impl FnOnce(Urgency) -> bool,
+    ) -> Result<News, LogError> {
+        self.scan("read the news", |conn| news::news(conn, request, waits))
     }
 
     /// As [`super::Log::missing`], with its errors.
-    pub fn missing(&self, heads: &[Head]) -> Result<Missing, LogError> {
+    pub fn missing(&self, heads: &[Head]) -> Result<Vec<Origin>, LogError> {
         self.read("compare heads", |conn| heads::missing(conn, heads))
     }
 

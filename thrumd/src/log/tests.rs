@@ -24,7 +24,7 @@ use thrum_api::{
     SequencedEvent,
 };
 
-use super::types::Page;
+use super::types::{NewsContent, Page};
 use super::*;
 use crate::ids;
 use crate::storage::StorageFault;
@@ -94,13 +94,25 @@ impl World {
         texts
     }
 
+    /// The news for a peer after a position, and how urgent it is.
+    pub(super) async fn news(&self, peer: DaemonId, after: LogPosition) -> (NewsContent, Urgency) {
+        let request = NewsRequest { peer, examined: after, sent: after };
+        let news = self.log.news(request, |_| false).await.unwrap();
+        (news.content.unwrap(), news.urgency)
+    }
+
+    /// The heads of all origins that can be sent.
+    pub(super) async fn heads(&self) -> Vec<Head> {
+        self.log.heads(Sequence::ZERO).await.unwrap()
+    }
+
     /// Pulls everything from another log as sync would, with `have`, until there is no more.
     pub(super) async fn pull_from(&self, peer: &World) -> Applied {
         let mut sum = Applied::default();
         loop {
             let from = self.log.checkpoint(peer.daemon).await.unwrap();
-            let have = self.log.heads().await.unwrap();
-            let request = PageRequest { after: from.position, limit: 7, have };
+            let have = self.log.heads(from.held).await.unwrap();
+            let request = PageRequest { peer: self.daemon, after: from.position, limit: 7, have };
             let page = match peer.log.page(request).await.unwrap() {
                 PageAnswer::Page(page) => page,
                 PageAnswer::OtherLog(_) => {
@@ -109,7 +121,8 @@ impl World {
                     continue;
                 }
             };
-            let batch = Batch { from, ..batch(peer.daemon, page.events, Some(page.next)) };
+            let held = page.held;
+            let batch = Batch { from, held, ..batch(peer.daemon, page.events, Some(page.next)) };
             let applied = self.log.apply(batch).await.unwrap();
             sum.applied += applied.applied;
             sum.skipped += applied.skipped;
@@ -138,7 +151,8 @@ pub(super) fn batch(
     checkpoint: Option<LogPosition>,
 ) -> Batch {
     let events = events.into_iter().map(Incoming::read).collect();
-    Batch { peer, epoch: None, events, from: Checkpoint::default(), checkpoint, is_whole: false }
+    let from = Checkpoint::default();
+    Batch { peer, epoch: None, events, from, checkpoint, held: None, is_whole: false }
 }
 
 /// A batch of these bytes, numbered from 1.
@@ -171,7 +185,7 @@ pub(super) fn parse(event: &RawValue) -> Event {
 }
 
 pub(super) async fn page(world: &World, after: LogPosition, limit: usize, have: Vec<Head>) -> Page {
-    match world.log.page(PageRequest { after, limit, have }).await.unwrap() {
+    match world.log.page(PageRequest { peer: ids::daemon(), after, limit, have }).await.unwrap() {
         PageAnswer::Page(page) => page,
         PageAnswer::OtherLog(head) => panic!("other log: {head:?}"),
     }

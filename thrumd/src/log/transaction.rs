@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::{DaemonId, EventHeader, Timestamp};
 
-use super::column::{Id, int};
+use super::column::{Id, hash_int, int};
 use super::environment::Environment;
+use super::hash;
 use super::quarantine::QuarantineEntry;
 use super::state::State;
 
@@ -49,8 +50,8 @@ impl WriteTransaction<'_> {
             .conn
             .prepare_cached(
                 "INSERT INTO events (sequence, event_id, origin, origin_sequence, source,
-                                     timestamp, type, project, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                                     timestamp, type, project, body, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT (event_id) DO NOTHING",
             )?
             .execute(params![
@@ -63,6 +64,7 @@ impl WriteTransaction<'_> {
                 header.event_type,
                 header.project,
                 bytes,
+                hash_int(hash::next(self.state.meta.hash, header.event_id)),
             ])?;
         if inserted == 0 {
             let held: Option<bool> = self

@@ -1,7 +1,7 @@
 //! Requests to the log and its answers.
 
 use serde::{Deserialize, Serialize};
-use thrum_api::{DaemonId, Epoch, Head, LogPosition, Origin, Sequence, SequencedEvent, Timestamp};
+use thrum_api::{DaemonId, Epoch, Head, LogPosition, Sequence, SequencedEvent, Timestamp};
 
 use super::incoming::Incoming;
 use crate::storage::StorageFault;
@@ -35,6 +35,8 @@ pub struct Batch {
     pub from: Checkpoint,
     /// The new checkpoint; None keeps the old one.
     pub checkpoint: Option<LogPosition>,
+    /// The peer held our log up to here when its log ended at the new checkpoint; None if it did not say.
+    pub held: Option<Sequence>,
     /// With this batch the peer's whole log was read, and nothing of it was withheld before.
     pub is_whole: bool,
 }
@@ -56,6 +58,8 @@ pub struct Applied {
 
 /// A puller's request for a page.
 pub struct PageRequest {
+    /// The puller.
+    pub peer: DaemonId,
     /// Events after this position.
     pub after: LogPosition,
     /// At most this many.
@@ -76,8 +80,8 @@ pub struct Page {
     pub head: LogPosition,
     /// Everything up to here was dropped by retention.
     pub floor: Sequence,
-    /// Heads of the log, with the last page, if the puller may miss something.
-    pub heads: Option<Vec<Head>>,
+    /// With the last page: up to where we hold the puller's log, if all of that was taken.
+    pub held: Option<Sequence>,
 }
 
 /// Answer to a page request.
@@ -101,9 +105,38 @@ pub struct Checkpoint {
     /// Events before the position were not taken, because the peer introduced too many origins. In a batch: events
     /// before those of the batch.
     pub is_withheld: bool,
+    /// The peer held our log up to here at that position, so that it can't have more of that to send.
+    pub held: Sequence,
     /// How many damaged rows had been found when the checkpoint was read. Each further one resets all
     /// checkpoints.
     pub(super) damaged_rows: u64,
+}
+
+/// Which news of our log a peer may lack.
+#[derive(Debug, Clone, Copy)]
+pub struct NewsRequest {
+    /// The peer.
+    pub peer: DaemonId,
+    /// What came up to here is not urgent.
+    pub examined: LogPosition,
+    /// The peer was sent our log up to here.
+    pub sent: LogPosition,
+}
+
+/// How urgent news is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Urgency {
+    /// Some of it was written here.
+    pub own: bool,
+    /// Some of it came from elsewhere than the peer.
+    pub concerns_peer: bool,
+}
+
+impl Checkpoint {
+    /// Up to where we hold the peer's log, if we can say so: not while something before that was not taken.
+    pub(super) fn holds_up_to(&self) -> Option<Sequence> {
+        (!self.is_withheld).then_some(self.position.sequence)
+    }
 }
 
 /// The news of our log for a `sync.notify`, read in one transaction.
@@ -111,26 +144,24 @@ pub struct Checkpoint {
 pub struct News {
     /// The end of the log.
     pub head: LogPosition,
-    /// Heads, if they describe the whole log up to `head` (no fork, no gap, not too many).
-    pub heads: Option<Vec<Head>>,
-    /// Our own events after the given position, if they are few and small enough, the position
-    /// matches our log and none of them reappeared after damage. Own events of an earlier epoch are
-    /// left to the heads.
-    pub window: Option<Vec<SequencedEvent>>,
-    /// Whether any event after the given position came from elsewhere than the given peer.
-    pub concerns_peer: bool,
-    /// Whether any event after the given position was written here.
-    pub own: bool,
+    /// How urgent it is.
+    pub urgency: Urgency,
+    /// None if it waits.
+    pub content: Option<NewsContent>,
 }
 
-/// How a peer's heads compare with what is held here.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Missing {
-    /// Origins of which the peer holds an event that we don't, or hold another one; also origins
-    /// that forked here, because their heads prove nothing. Sorted, without duplicates.
-    pub origins: Vec<Origin>,
-    /// One of them did not fork here, so a pull has to bring its events.
-    pub needs_pull: bool,
+/// What a notification says of the news.
+#[derive(Debug)]
+pub struct NewsContent {
+    /// Where the news begins: at `sent`, or at the start if that is not of our log.
+    pub after: LogPosition,
+    /// Heads of the origins with events after that, if they describe all of these (no fork, no gap, not too many).
+    pub heads: Option<Vec<Head>>,
+    /// Our own events after that, if they are few and small enough and none of them reappeared after damage. Own
+    /// events of an earlier epoch are left to the heads.
+    pub window: Option<Vec<SequencedEvent>>,
+    /// Up to where we hold the peer's log, if all of that was taken.
+    pub held: Option<Sequence>,
 }
 
 /// Figures for `status`.

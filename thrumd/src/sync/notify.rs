@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use thrum_api::DaemonId;
 use thrum_api::peer::{NotifyParams, SyncNotify};
-use thrum_api::{DaemonId, LogPosition};
 
 use super::client::{Bounds, Callee, ClientError};
 use super::hub::{Failure, NotifyRequest, NotifyResult, Timing};
@@ -41,6 +41,5 @@ async fn send(
         .await
         .inspect_err(|error| shared.note_refusal(peer.daemon_id, error))?;
     shared.answered(peer, &addresses, &answer).await;
-    let latest = LogPosition { sequence: params.latest_seq, event_id: params.latest_id };
-    Ok(NotifyResult::Answered { latest, confirmed: answer.result.held_seq })
+    Ok(NotifyResult::Answered { latest: params.latest(), confirmed: answer.result.held_seq })
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use thrum_api::peer::SyncPull;
-use thrum_api::{DaemonId, ErrorCode, LogPosition};
+use thrum_api::{DaemonId, ErrorCode, LogPosition, Sequence};
 use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -66,13 +66,13 @@ pub(super) async fn pull(shared: &Shared, id: DaemonId, reason: PullReason) -> P
     let result = run(shared, &peer, &mut pull, first).await;
     let method = if reason == PullReason::Notified { "sync.notify" } else { "sync.pull" };
     shared.log_synced(method, id, pull.total());
-    let mismatch = |lacking| {
+    let reread = |is_withheld| {
         let now = shared.now();
         let mut reread = false;
-        shared.traffic(id, |traffic| reread = traffic.mismatch.after_pull(lacking, now));
+        shared.traffic(id, |traffic| reread = traffic.rereads.after_pull(is_withheld, now));
         reread
     };
-    pull.finish(&shared.log, result, mismatch).await
+    pull.finish(result, reread)
 }
 
 /// Carries out the steps of a pull until it ends.
@@ -93,9 +93,10 @@ async fn run<'a>(
             match step {
                 Step::Fetch(after) => {
                     let free = std::mem::replace(&mut is_first, false);
+                    let since = pull.have_since();
                     fetching = Some(Box::pin(async move {
                         let permit = if free { None } else { bulk_permit(shared).await };
-                        fetch(shared, peer, after, permit).await
+                        fetch(shared, peer, after, since, permit).await
                     }));
                 }
                 Step::Apply { page: (events, permit), checkpoint } => {
@@ -134,10 +135,11 @@ async fn fetch<'a>(
     shared: &Shared,
     peer: &Peer,
     after: LogPosition,
+    have_since: Sequence,
     permit: BulkPermit<'a>,
 ) -> Result<Fetched<'a>, PullResult> {
     let local = |error: LogError| PullResult::Failed(error.into());
-    let have = shared.log.heads().await.map_err(local)?;
+    let have = shared.log.heads(have_since).await.map_err(local)?;
     if !shared.is_still(peer) {
         return Err(PullResult::Failed(Failure::no_peer()));
     }

@@ -20,7 +20,7 @@ use super::client::{Answer, Bounds, Callee, Client, ClientError};
 use super::hub::{Input, LinkSnapshot, MonotonicTime};
 use super::page_size::PageSize;
 use super::pairings::Pairings;
-use super::protocol::CheckpointMismatch;
+use super::protocol::Rereads;
 use crate::log::{Applied, Log};
 use crate::peer::{Peer, Registry, RegistryError};
 use crate::tailnet::Tailnet;
@@ -53,8 +53,8 @@ pub(super) struct Traffic {
     pub(super) version: Option<String>,
     /// The page size for pulls from it.
     pub(super) page: PageSize,
-    /// When its log was last read from its start because our checkpoint matched by chance.
-    pub(super) mismatch: CheckpointMismatch,
+    /// When its log was last read from its start because events of it were withheld.
+    pub(super) rereads: Rereads,
     /// Why it last refused our token.
     pub(super) refusal: Option<&'static str>,
     /// When the name was stored that it last reported.

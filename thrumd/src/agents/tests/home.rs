@@ -85,6 +85,7 @@ pub(super) async fn apply(log: &Log, events: Vec<SequencedEvent>) {
         checkpoint: None,
         from: Checkpoint::default(),
         epoch: None,
+        held: None,
         is_whole: false,
     };
     log.apply(batch).await.unwrap();

@@ -29,7 +29,7 @@ async fn another_database_at_the_path_is_not_read() {
     other.log.append(vec![draft("of another log")]).await.unwrap();
     std::fs::copy(other.dir.path().join("log.db"), world.dir.path().join("copy")).unwrap();
     std::fs::rename(world.dir.path().join("copy"), world.dir.path().join("log.db")).unwrap();
-    let refused = world.log.heads().await.unwrap_err();
+    let refused = world.log.heads(Sequence::ZERO).await.unwrap_err();
     assert_eq!(refused.kind(), LogErrorKind::FilesChanged, "{refused}");
 }
 
@@ -127,8 +127,11 @@ async fn events_of_a_file_that_another_program_wrote_are_not_served() {
     world.say_many(5).await;
     assert_eq!(world.all().await.len(), 5);
     write_over(&world.dir.path().join("log.db"));
-    let news = world.log.news(ids::daemon(), LogPosition::START).await.err();
-    let page = PageRequest { after: LogPosition::START, limit: 10, have: Vec::new() };
+    let start = LogPosition::START;
+    let request = NewsRequest { peer: ids::daemon(), examined: start, sent: start };
+    let news = world.log.news(request, |_| false).await.err();
+    let page =
+        PageRequest { peer: ids::daemon(), after: LogPosition::START, limit: 10, have: Vec::new() };
     let page = world.log.page(page).await.err();
     let list = world.log.list(EventListParams::default()).await.err();
     for refused in [news, page, list] {

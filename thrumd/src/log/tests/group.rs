@@ -162,7 +162,7 @@ async fn readers_never_see_a_gap_while_many_write() {
                             &world,
                             LogPosition {
                                 sequence: Sequence(written.sequence.0 - 1),
-                                event_id: None,
+                                ..LogPosition::START
                             },
                             1,
                             vec![],

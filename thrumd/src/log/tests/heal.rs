@@ -47,7 +47,7 @@ async fn a_restored_database_with_nothing_new_takes_a_new_epoch_at_the_first_con
     assert_eq!(a.origin(), old, "nothing to tell it by yet");
     assert_eq!(a.log.head().position.sequence, Sequence(10));
     // b's heads name events of ours beyond ours.
-    assert_eq!(a.log.missing(b.log.heads().await.unwrap()).await.unwrap().origins, [old]);
+    assert_eq!(a.log.missing(b.heads().await).await.unwrap(), [old]);
     let applied = a.pull_from(&b).await;
     assert!(applied.new_epoch);
     assert_ne!(a.origin(), old);
@@ -151,7 +151,7 @@ async fn a_restored_database_with_new_events_forks_and_both_histories_survive() 
     assert_ne!(a.origin(), old);
     assert_eq!(a.contents().await.len(), 10 + 10 + 15);
     for world in [&a, &b, &c] {
-        let origins: Vec<_> = world.log.heads().await.unwrap().iter().map(Head::origin).collect();
+        let origins: Vec<_> = world.heads().await.iter().map(Head::origin).collect();
         assert!(!origins.contains(&old), "no head of a forked origin");
     }
     a.say("goes on").await;
@@ -188,14 +188,14 @@ async fn an_event_of_ours_beyond_ours_begins_an_epoch_and_is_stored() {
         world.log.apply(raw_batch(ids::daemon(), &[beyond, foreign(old, 5)])).await.unwrap();
     assert_eq!(applied, Applied { applied: 2, new_epoch: true, ..Applied::default() });
     assert_ne!(world.origin(), old);
-    assert_eq!(world.log.heads().await.unwrap()[0].origin_sequence.0, 5);
+    assert_eq!(world.heads().await[0].origin_sequence.0, 5);
 
     // Another event at one of our positions.
     world.say_many(3).await;
     let old = world.origin();
     let applied = world.log.apply(raw_batch(ids::daemon(), &[foreign(old, 2)])).await.unwrap();
     assert_eq!(applied, Applied { applied: 1, new_epoch: true, ..Applied::default() });
-    let heads = world.log.heads().await.unwrap();
+    let heads = world.heads().await;
     assert!(heads.iter().all(|head| head.origin() != old), "forked");
     check_invariants(&world);
 }

@@ -136,7 +136,7 @@ async fn another_identity_on_the_same_database_is_another_origin() {
     assert_ne!(world.origin().epoch, old.epoch);
     let written = world.say("y").await;
     assert_eq!((written.sequence.0, written.origin_sequence.0), (2, 1));
-    let origins: Vec<_> = world.log.heads().await.unwrap().iter().map(Head::origin).collect();
+    let origins: Vec<_> = world.heads().await.iter().map(Head::origin).collect();
     assert!(origins.contains(&old) && origins.contains(&world.origin()));
     check_invariants(&world);
 }
@@ -163,7 +163,7 @@ async fn nothing_is_accepted_after_close_and_closing_twice_is_fine() {
         }
     }
     assert_eq!(log.append(vec![draft("x")]).await.unwrap_err().kind(), LogErrorKind::Stopping);
-    assert_eq!(log.heads().await.unwrap_err().kind(), LogErrorKind::Stopping);
+    assert_eq!(log.heads(Sequence::ZERO).await.unwrap_err().kind(), LogErrorKind::Stopping);
     assert_eq!(log.pulse().await.unwrap_err().kind(), LogErrorKind::Stopping);
     let held: i64 =
         world.sql().query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();

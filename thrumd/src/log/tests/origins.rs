@@ -160,14 +160,14 @@ async fn heads_of_more_origins_than_fit_are_those_with_the_latest_events() {
     let growing = parse(&json(&events[0])).header.origin();
     let more = [foreign(forked, 1), foreign(new_origin(), 2), foreign(growing, 2)];
     world.log.apply(raw_batch(ids::daemon(), &more)).await.unwrap();
-    let heads = world.log.heads().await.unwrap();
+    let heads = world.heads().await;
     let mut newest: Vec<Origin> =
         events[200..1199].iter().map(|event| parse(&json(event)).header.origin()).collect();
     newest.push(growing);
     assert_eq!(heads.len(), 1000);
     assert!(newest.iter().all(|origin| heads.iter().any(|head| head.origin() == *origin)));
     assert!(heads.is_sorted_by_key(Head::origin));
-    assert_eq!(world.log.news(ids::daemon(), LogPosition::START).await.unwrap().heads, None);
+    assert_eq!(world.news(ids::daemon(), LogPosition::START).await.0.heads, None);
     check_invariants(&world);
 }
 
@@ -186,7 +186,7 @@ async fn the_latest_origins_are_found_although_the_index_is_behind() {
     apply(vec![foreign(behind, 2)]).await;
     let later = invented(950);
     apply(later.clone()).await;
-    let heads = world.log.heads().await.unwrap();
+    let heads = world.heads().await;
     let mut latest: Vec<Origin> = events[1151..]
         .iter()
         .chain(&later)

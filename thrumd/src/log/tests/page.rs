@@ -3,7 +3,8 @@ use thrum_api::limits::PULL_MAX_BYTES;
 use super::*;
 
 fn position(event: &SequencedEvent) -> LogPosition {
-    LogPosition { sequence: event.sequence, event_id: Some(parse(&event.event).header.event_id) }
+    let event_id = Some(parse(&event.event).header.event_id);
+    LogPosition { sequence: event.sequence, event_id, hash: None }
 }
 
 #[tokio::test]
@@ -15,7 +16,9 @@ async fn pages_are_cut_by_count_and_continue_where_they_ended() {
     for more in [true, true, false] {
         let page = page(&world, after, 10, vec![]).await;
         assert_eq!(page.more_available, more);
-        assert_eq!(page.next, position(page.events.last().unwrap()));
+        assert!(page.next.hash.is_some());
+        let without_hash = LogPosition { hash: None, ..page.next };
+        assert_eq!(without_hash, position(page.events.last().unwrap()));
         assert_eq!(page.head, world.log.head().position);
         seen.extend(page.events.iter().map(|event| event.sequence));
         after = page.next;
@@ -28,7 +31,7 @@ async fn pages_are_cut_by_count_and_continue_where_they_ended() {
     assert!(!page(&world, LogPosition::START, 25, vec![]).await.more_available);
     assert_eq!(page(&world, LogPosition::START, 0, vec![]).await.events.len(), 1);
     // A caller that names only the sequence gets the event there, too.
-    let bare = LogPosition { sequence: Sequence(25), event_id: None };
+    let bare = LogPosition { sequence: Sequence(25), ..LogPosition::START };
     assert_eq!(page(&world, bare, 10, vec![]).await.next, after);
 }
 
@@ -54,8 +57,8 @@ async fn a_position_of_another_log_is_refused() {
     let world = World::new();
     let written = world.say_many(3).await;
     let ask = async |sequence, event_id| {
-        let after = LogPosition { sequence: Sequence(sequence), event_id };
-        let request = PageRequest { after, limit: 10, have: vec![] };
+        let after = LogPosition { sequence: Sequence(sequence), event_id, hash: None };
+        let request = PageRequest { peer: ids::daemon(), after, limit: 10, have: vec![] };
         matches!(world.log.page(request).await.unwrap(), PageAnswer::OtherLog(head)
             if head == world.log.head())
     };
@@ -76,14 +79,14 @@ async fn events_that_the_puller_holds_are_left_out() {
     a.pull_from(&b).await;
     a.say("last").await;
     // c holds a's 12 events from elsewhere; it asks a from the start.
-    let have = c.log.heads().await.unwrap();
+    let have = c.heads().await;
     let asked = page(&a, LogPosition::START, 3, have.clone()).await;
     assert_eq!(sequences(&asked.events), [13, 14, 15]);
     assert!(asked.more_available);
     // What follows is left out too: `next` moves over it.
     let full = page(&a, LogPosition::START, 6, have.clone()).await;
     assert_eq!((full.events.len(), full.more_available, full.next), (6, false, full.head));
-    let all = page(&a, LogPosition::START, 10, a.log.heads().await.unwrap()).await;
+    let all = page(&a, LogPosition::START, 10, a.heads().await).await;
     assert!(all.events.is_empty() && !all.more_available && all.next == a.log.head().position);
 
     // A head with another event than ours is ignored.
@@ -94,15 +97,41 @@ async fn events_that_the_puller_holds_are_left_out() {
 }
 
 #[tokio::test]
-async fn the_last_page_has_heads_unless_there_is_nothing_to_compare() {
-    let world = World::new();
-    world.say_many(3).await;
-    let (have, end) = (world.log.heads().await.unwrap(), world.log.head().position);
-    let sent = async |after, have| page(&world, after, 10, have).await.heads;
-    assert_eq!(sent(LogPosition::START, Vec::new()).await, None, "reads everything");
-    assert_eq!(sent(LogPosition::START, have.clone()).await, None, "holds everything");
-    // It lacks the first event of each origin.
-    assert_eq!(sent(end, Vec::new()).await, Some(have));
+async fn the_last_page_says_up_to_where_the_puller_s_log_is_held() {
+    let (a, b) = (World::new(), World::new());
+    a.say_many(3).await;
+    b.say_many(2).await;
+    a.pull_from(&b).await;
+    let request =
+        |limit| PageRequest { peer: b.daemon, after: LogPosition::START, limit, have: Vec::new() };
+    let held = async |limit| match a.log.page(request(limit)).await.unwrap() {
+        PageAnswer::Page(page) => page.held,
+        PageAnswer::OtherLog(_) => panic!(),
+    };
+    assert_eq!((held(10).await, held(4).await), (Some(Sequence(2)), None));
+    // What b held of a's log before that need not be named again.
+    b.pull_from(&a).await;
+    assert_eq!(b.log.checkpoint(a.daemon).await.unwrap().held, Sequence(2));
+    let of = |heads: Vec<Head>| heads.iter().map(Head::origin).collect::<Vec<_>>();
+    assert_eq!(of(b.log.heads(Sequence(2)).await.unwrap()), [a.origin()]);
+    b.log.reset_checkpoint(a.daemon).await.unwrap();
+    assert_eq!(b.log.checkpoint(a.daemon).await.unwrap().held, Sequence::ZERO);
+}
+
+#[tokio::test]
+async fn the_same_event_at_the_same_position_after_other_events_is_another_log() {
+    let peer = ids::daemon();
+    let [first, other, last] = [(); 3].map(|()| foreign(new_origin(), 1));
+    let (a, b) = (World::new(), World::new());
+    a.log.apply(raw_batch(peer, &[first.clone(), last.clone()])).await.unwrap();
+    b.log.apply(raw_batch(peer, &[other, last.clone()])).await.unwrap();
+    let end = a.log.head().position;
+    assert_eq!(end.event_id, b.log.head().position.event_id);
+    assert!(a.log.holds(end).await.unwrap() && !b.log.holds(end).await.unwrap());
+    assert!(b.log.holds(LogPosition { hash: None, ..end }).await.unwrap());
+    // A position from before logs had hashes is known by its event.
+    a.sql().execute("UPDATE events SET hash = NULL", []).unwrap();
+    assert!(a.log.holds(end).await.unwrap());
 }
 
 #[tokio::test]
@@ -119,11 +148,11 @@ async fn a_head_of_a_forked_origin_is_ignored() {
     }];
     world.log.apply(raw_batch(ids::daemon(), &events[..1])).await.unwrap();
     assert_eq!(page(&world, LogPosition::START, 10, have.clone()).await.events.len(), 0);
-    assert_eq!(world.log.heads().await.unwrap(), have);
+    assert_eq!(world.heads().await, have);
     world.log.apply(raw_batch(ids::daemon(), &events[1..])).await.unwrap();
     assert_eq!(page(&world, LogPosition::START, 10, have.clone()).await.events.len(), 2);
-    assert_eq!(world.log.heads().await.unwrap(), []);
-    assert_eq!(world.log.missing(have).await.unwrap().origins, [origin]);
+    assert_eq!(world.heads().await, []);
+    assert_eq!(world.log.missing(have).await.unwrap(), [origin]);
 }
 
 #[tokio::test]
@@ -132,7 +161,7 @@ async fn a_page_reads_a_limited_number_of_rows() {
     for _ in 0..21 {
         world.say_many(1000).await;
     }
-    let have = world.log.heads().await.unwrap();
+    let have = world.heads().await;
     world.say("one more").await;
     let first = page(&world, LogPosition::START, 10, have.clone()).await;
     assert!(first.events.is_empty() && first.more_available);

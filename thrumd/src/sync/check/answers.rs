@@ -92,12 +92,7 @@ pub(super) async fn checkpoint(
             return;
         }
     };
-    let params = PullParams {
-        after_seq: position.sequence,
-        after_id: position.event_id,
-        limit: Some(0),
-        ..PullParams::default()
-    };
+    let params = PullParams { limit: Some(0), ..PullParams::of(position) };
     let to = Callee::Peer(peer);
     match shared.client.call::<SyncPull>(to, &[address], &params, Bounds::PULL).await {
         Ok(_) => list.ok(id, format!("its log holds our checkpoint, {}", position.sequence)),

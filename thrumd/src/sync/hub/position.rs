@@ -67,7 +67,7 @@ impl PeerPosition {
             sent
         } else {
             // The event there is unknown.
-            LogPosition { sequence: confirmed.min(latest.sequence), event_id: None }
+            LogPosition { sequence: confirmed.min(latest.sequence), ..LogPosition::START }
         });
     }
 

@@ -3,17 +3,17 @@
 //! same code as the daemon.
 
 pub mod drain;
-mod mismatch;
 mod notify;
 mod pull;
 mod receive;
 mod replica;
+mod reread;
 mod rollback;
 mod serve;
 
-pub use mismatch::{CheckpointMismatch, Lacking};
 pub use notify::{notification, removal_notice};
 pub use pull::{PageHeader, Pull, Step, request, split};
 pub use receive::{Received, receive};
 pub use replica::ReplicaLog;
+pub use reread::Rereads;
 pub use serve::serve;

@@ -4,24 +4,13 @@ use thrum_api::peer::NotifyParams;
 use thrum_api::{DaemonId, LogPosition};
 
 use super::ReplicaLog;
-use crate::log::LogError;
+use crate::log::{LogError, NewsRequest, Urgency};
 use crate::sync::hub::{NotifyRequest, NotifyResult, Timing};
 
 /// The notification that tells a peer that it was removed. `latest` is the end of our log.
 pub fn removal_notice(daemon: DaemonId, latest: LogPosition, reason: Option<&str>) -> NotifyParams {
-    NotifyParams {
-        daemon_id: daemon,
-        name: None,
-        latest_seq: latest.sequence,
-        latest_id: latest.event_id,
-        after_seq: None,
-        after_id: None,
-        heads: None,
-        events: None,
-        removed: true,
-        reason: reason.map(str::to_owned),
-        token: None,
-    }
+    let reason = reason.map(str::to_owned);
+    NotifyParams { removed: true, reason, ..NotifyParams::of(daemon, latest) }
 }
 
 /// Composes the notification of our news for a peer. `name` is the name of this daemon.
@@ -35,30 +24,26 @@ pub async fn notification(
     wanted: NotifyRequest,
     timing: &Timing,
 ) -> Result<NotifyParams, NotifyResult> {
-    let failed = |error: LogError| NotifyResult::Failed(error.into());
     let NotifyRequest { examined, sent, include_events, due } = wanted;
-    let mut news = log.news(peer, if due { sent } else { examined }).await.map_err(failed)?;
-    if !due {
-        let delay = timing.notify_delay(news.own, news.concerns_peer);
-        if !delay.is_zero() {
-            return Err(NotifyResult::Deferred { delay, examined: news.head });
-        }
-        if examined != sent {
-            news = log.news(peer, sent).await.map_err(failed)?;
-        }
-    }
-    let events = news.window.filter(|events| include_events && !events.is_empty());
+    let timing = *timing;
+    let delay = move |urgency: Urgency| timing.notify_delay(urgency.own, urgency.concerns_peer);
+    let waits = move |urgency| !due && !delay(urgency).is_zero();
+    let news = log.news(NewsRequest { peer, examined, sent }, waits).await;
+    let news = news.map_err(|error: LogError| NotifyResult::Failed(error.into()))?;
+    let Some(content) = news.content else {
+        return Err(NotifyResult::Deferred { delay: delay(news.urgency), examined: news.head });
+    };
+    let after = content.after;
+    let events =
+        content.window.filter(|events| include_events && after == sent && !events.is_empty());
     Ok(NotifyParams {
-        daemon_id: log.daemon(),
         name: Some(name.to_owned()),
-        latest_seq: news.head.sequence,
-        latest_id: news.head.event_id,
-        after_seq: events.as_ref().map(|_| sent.sequence),
-        after_id: events.as_ref().and(sent.event_id),
-        heads: news.heads,
+        after_seq: Some(after.sequence),
+        after_id: after.event_id,
+        after_hash: after.hash,
+        heads: content.heads,
         events,
-        removed: false,
-        reason: None,
-        token: None,
+        held_seq: content.held,
+        ..NotifyParams::of(log.daemon(), news.head)
     })
 }

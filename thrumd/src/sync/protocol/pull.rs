@@ -9,8 +9,6 @@ mod tests;
 use thrum_api::peer::{PullPage, PullParams};
 use thrum_api::{DaemonId, Epoch, Head, LogPosition, Sequence, SequencedEvent};
 
-use super::ReplicaLog;
-use super::mismatch::Lacking;
 use super::replica::add;
 use crate::log::{Applied, Batch, Checkpoint};
 use crate::sync::hub::{Failure, PullResult};
@@ -23,24 +21,18 @@ const PASSED_OVER_MAX: u64 = 100_000;
 
 /// The request for the page after a position.
 pub fn request(after: LogPosition, have: Vec<Head>, limit: Option<u32>) -> PullParams {
-    PullParams {
-        after_seq: after.sequence,
-        after_id: after.event_id,
-        limit,
-        have: Some(have),
-        token: None,
-    }
+    PullParams { limit, have: Some(have), ..PullParams::of(after) }
 }
 
 /// Splits a page into its header and its events.
 pub fn split(page: PullPage) -> (PageHeader, Vec<SequencedEvent>) {
     let header = PageHeader {
         sequences: page.events.iter().map(|event| event.sequence).collect(),
-        next: LogPosition { sequence: page.next_seq, event_id: page.next_id },
+        next: page.next(),
         more_available: page.more_available,
         head: page.head_seq,
         epoch: page.epoch,
-        heads: page.heads,
+        held: page.held_seq,
     };
     (header, page.events)
 }
@@ -58,8 +50,8 @@ pub struct PageHeader {
     pub head: Sequence,
     /// The epoch of the peer's log, if the page has it.
     pub epoch: Option<Epoch>,
-    /// The heads of the peer's log, with its last page.
-    pub heads: Option<Vec<Head>>,
+    /// With the last page: up to where the peer holds our log.
+    pub held: Option<Sequence>,
 }
 
 impl PageHeader {
@@ -116,8 +108,8 @@ pub struct Pull<P> {
     /// The end of the peer's log.
     head: Sequence,
     epoch: Option<Epoch>,
-    /// The heads of the last page.
-    heads: Option<Vec<Head>>,
+    /// Of the last page: up to where the peer holds our log.
+    held: Option<Sequence>,
     fetching: bool,
     /// The checkpoint once the page that is being applied is on disk.
     applying: Option<Sequence>,
@@ -140,7 +132,7 @@ impl<P> Pull<P> {
             on_disk: from.position.sequence,
             head: Sequence::ZERO,
             epoch: from.epoch,
-            heads: None,
+            held: None,
             fetching: true,
             applying: None,
             waiting: None,
@@ -158,9 +150,7 @@ impl<P> Pull<P> {
         if let Err(failure) = header.check(self.fetched) {
             return self.failed(PullResult::Failed(failure));
         }
-        // A log that was rolled back has another history before the checkpoint, even if the same event
-        // happens to be there again. Its new epoch shows it, unless the peer never wrote an event. In that
-        // case its heads show it after the pull.
+        // Another epoch: the log was rolled back.
         let known = self.epoch.filter(|_| self.fetched != LogPosition::START);
         if known.is_some_and(|known| header.epoch.is_some_and(|now| now != known)) {
             return self.failed(PullResult::OtherLog);
@@ -172,7 +162,7 @@ impl<P> Pull<P> {
         };
         self.fetched = next;
         self.head = header.head;
-        self.heads = header.heads;
+        self.held = header.held.filter(|_| !header.more_available);
         self.more = header.more_available;
         self.waiting = Some((page, next));
         self.next_steps()
@@ -190,6 +180,7 @@ impl<P> Pull<P> {
             from,
             events: Vec::new(),
             checkpoint: Some(checkpoint),
+            held: self.held,
             is_whole: self.from.position == LogPosition::START
                 && self.total.withheld == 0
                 && !self.more
@@ -268,28 +259,18 @@ impl<P> Pull<P> {
         &self.total
     }
 
-    /// The result, after the peer's heads were compared with our log. If events are still missing after a
-    /// pull to the end, the checkpoint may match by chance
-    /// ([`CheckpointMismatch`](super::CheckpointMismatch)), or they were of too many new origins. `mismatch` gets what is so, and decides
-    /// whether the log is read from its start.
-    pub async fn finish(
-        self,
-        log: &impl ReplicaLog,
-        result: PullResult,
-        mismatch: impl FnOnce(Lacking) -> bool,
-    ) -> PullResult {
+    /// Heads of the origins with events after this position of our log are what the peer may send without need.
+    pub fn have_since(&self) -> Sequence {
+        self.from.held
+    }
+
+    /// The result. `reread` decides whether the peer's log is read from its start, because events of too many new
+    /// origins were withheld; it hears at the end of each pull to the end whether some were.
+    pub fn finish(self, result: PullResult, reread: impl FnOnce(bool) -> bool) -> PullResult {
         let is_withheld = self.from.is_withheld || self.total.withheld > 0;
         if let PullResult::Done { .. } = result
             && self.from.position != LogPosition::START
-            && let Some(lacking) = match self.heads {
-                _ if is_withheld => Some(Lacking::Withheld),
-                // If the log fails, the next pull compares.
-                Some(heads) => log.missing(heads).await.ok().map(|missing| {
-                    if missing.needs_pull { Lacking::Events } else { Lacking::Nothing }
-                }),
-                None => None,
-            }
-            && mismatch(lacking)
+            && reread(is_withheld)
         {
             let peer = self.peer;
             tracing::warn!(

@@ -52,13 +52,15 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
 struct Notification {
     /// The end of the sender's log.
     latest: LogPosition,
-    /// Where its window of events begins; None if it has none.
+    /// Where its heads and its window of events begin.
     after: Option<LogPosition>,
     /// The ids of the events in the window; empty once they are applied.
     window: Vec<EventId>,
     events: Vec<Incoming>,
-    /// The heads of the sender's log, if they are complete.
+    /// Heads that describe everything after that.
     heads: Option<Vec<Head>>,
+    /// The sender held our log up to here.
+    held: Option<Sequence>,
 }
 
 impl Notification {
@@ -70,14 +72,29 @@ impl Notification {
         let events = params.events.take().unwrap_or_default();
         let id = |bytes: &str| serde_json::from_str::<Named>(bytes).map(|named| named.event_id);
         Self {
-            latest: LogPosition { sequence: params.latest_seq, event_id: params.latest_id },
-            after: params
-                .after_seq
-                .map(|sequence| LogPosition { sequence, event_id: params.after_id }),
+            latest: params.latest(),
+            after: params.after(),
             window: events.iter().filter_map(|event| id(event.event.get()).ok()).collect(),
             events: events.into_iter().map(Incoming::read).collect(),
             heads: params.heads.take(),
+            held: params.held_seq,
         }
+    }
+
+    /// Whether the heads describe everything that a receiver with this checkpoint may lack. They do where it is at the
+    /// position that they count from, with everything before that; those of the whole log always do.
+    fn describes_all_after(&self, from: &Checkpoint) -> bool {
+        self.heads.is_some()
+            && (self.after == Some(LogPosition::START)
+                || (self.after == Some(from.position) && !from.is_withheld))
+    }
+
+    /// Whether the sender's log is the one that this checkpoint was taken of, as far as the notification shows.
+    fn is_of(&self, checkpoint: LogPosition) -> bool {
+        [Some(self.latest), self.after]
+            .into_iter()
+            .flatten()
+            .all(|known| known.sequence != checkpoint.sequence || known == checkpoint)
     }
 }
 
@@ -95,7 +112,7 @@ async fn take(
     loop {
         let from = log.checkpoint(peer).await?;
         let missing = match &notification.heads {
-            Some(heads) => Some(log.missing(heads.clone()).await?.origins),
+            Some(heads) => Some(log.missing(heads.clone()).await?),
             None => None,
         };
         let (events, checkpoint) = match decide(&from, &notification, missing.as_deref()) {
@@ -107,21 +124,20 @@ async fn take(
             Decision::UpToDate => return Ok((latest, Input::Synced { peer, latest })),
             Decision::Pull { creators } => {
                 let input = Input::PullNeeded { peer, latest, creators };
-                // A checkpoint at the end of the sender's log, but with another event, is of a log that the
-                // sender lost. It confirms nothing of this one.
-                let of_other_log = from.position.sequence == latest
-                    && from.position.event_id != notification.latest.event_id;
-                let confirms = !of_other_log && !from.is_withheld;
+                // A checkpoint of a log that the sender lost confirms nothing of this one.
+                let confirms = notification.is_of(from.position) && !from.is_withheld;
                 let held = if confirms { from.position.sequence } else { Sequence::ZERO };
                 return Ok((held, input));
             }
         };
         // With a checkpoint, nothing of the sender's log is missing once these are stored.
-        let is_whole = checkpoint.is_some();
-        let applied =
-            log.apply(Batch { peer, epoch: None, from, events, checkpoint, is_whole }).await?;
+        let is_all = checkpoint.is_some();
+        let is_whole = is_all && notification.after == Some(LogPosition::START);
+        let held = notification.held;
+        let batch = Batch { peer, epoch: None, from, events, checkpoint, held, is_whole };
+        let applied = log.apply(batch).await?;
         add(total, &applied);
-        if is_whole && applied.withheld == 0 {
+        if is_all && applied.withheld == 0 {
             return Ok((latest, Input::Synced { peer, latest }));
         }
     }
@@ -132,7 +148,7 @@ async fn take(
 enum Decision {
     /// Apply the window. With a checkpoint that is all; without one, decide again without the window.
     Apply { checkpoint: Option<LogPosition> },
-    /// Nothing is missing: only move the checkpoint, and take nothing for withheld any more.
+    /// Nothing is missing: only move the checkpoint.
     AdvanceCheckpoint(LogPosition),
     /// Nothing is missing, and the checkpoint is at the end already.
     UpToDate,
@@ -145,33 +161,41 @@ enum Decision {
 /// Decides by our checkpoint for the sender and by the origins of its heads of which we lack events
 /// (docs/protocol.md, "The receiver"). `missing` is None exactly if there are no heads.
 fn decide(from: &Checkpoint, notification: &Notification, missing: Option<&[Origin]>) -> Decision {
-    let (checkpoint, latest) = (from.position, notification.latest.sequence);
+    let (checkpoint, latest) = (from.position, notification.latest);
+    let described = missing.filter(|_| notification.describes_all_after(from));
     if !notification.window.is_empty() && notification.after == Some(checkpoint) {
-        // If we hold everything before the window, and nothing beyond it is missing either, then we hold the
-        // sender's whole log, and one transaction is enough.
-        let covered = match (&notification.heads, missing) {
-            (Some(heads), Some(missing)) if !from.is_withheld => missing.iter().all(|origin| {
-                heads.iter().any(|head| {
-                    head.origin() == *origin && notification.window.contains(&head.event_id)
-                })
-            }),
-            _ => false,
+        // If nothing beyond the window is missing either, then we hold the sender's whole log, and one transaction
+        // is enough.
+        let in_window = |origin: &Origin| {
+            let mut heads = notification.heads.iter().flatten();
+            heads.any(|head| {
+                head.origin() == *origin && notification.window.contains(&head.event_id)
+            })
         };
-        return Decision::Apply { checkpoint: covered.then_some(notification.latest) };
+        let covered =
+            !from.is_withheld && described.is_some_and(|missing| missing.iter().all(in_window));
+        return Decision::Apply { checkpoint: covered.then_some(latest) };
     }
-    match missing {
-        Some([]) if notification.latest == checkpoint && !from.is_withheld => Decision::UpToDate,
-        Some([]) if notification.latest == checkpoint || latest > checkpoint.sequence => {
-            Decision::AdvanceCheckpoint(notification.latest)
+    // The hash shows that the logs are the same up to there.
+    if latest == checkpoint && latest.hash.is_some() && !from.is_withheld {
+        return Decision::UpToDate;
+    }
+    match described {
+        Some([]) if latest == checkpoint && !from.is_withheld => Decision::UpToDate,
+        Some([]) if latest == checkpoint || latest.sequence > checkpoint.sequence => {
+            Decision::AdvanceCheckpoint(latest)
         }
         // If nothing is missing: the sender's log ends before our checkpoint, or with another event there.
         // Either the notification is old, or the log was rolled back. A pull tells which.
-        Some(origins) => {
-            let mut creators: Vec<DaemonId> = origins.iter().map(|origin| origin.daemon).collect();
+        _ => {
+            // A receiver that is behind the place lacks more than the heads show.
+            let is_behind =
+                notification.after.is_none_or(|after| checkpoint.sequence < after.sequence);
+            let missing = missing.filter(|_| !is_behind).unwrap_or_default();
+            let mut creators: Vec<DaemonId> = missing.iter().map(|origin| origin.daemon).collect();
             creators.sort_unstable();
             creators.dedup();
             Decision::Pull { creators }
         }
-        None => Decision::Pull { creators: Vec::new() },
     }
 }

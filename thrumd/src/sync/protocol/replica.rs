@@ -2,10 +2,11 @@
 
 use std::future::Future;
 
-use thrum_api::{DaemonId, Head, LogPosition, RpcError};
+use thrum_api::{DaemonId, Head, Origin, RpcError};
 
 use crate::log::{
-    Applied, Batch, Checkpoint, Log, LogError, LogHead, Missing, News, PageAnswer, PageRequest,
+    Applied, Batch, Checkpoint, Log, LogError, LogHead, News, NewsRequest, PageAnswer, PageRequest,
+    Urgency,
 };
 use crate::report::Chain;
 use crate::sync::hub::Failure;
@@ -22,10 +23,13 @@ pub trait ReplicaLog: Sync {
     /// See [`Log::page`].
     fn page(&self, request: PageRequest) -> impl Future<Output = Answer<PageAnswer>> + Send;
     /// See [`Log::news`].
-    fn news(&self, peer: DaemonId, after: LogPosition)
-    -> impl Future<Output = Answer<News>> + Send;
+    fn news(
+        &self,
+        request: NewsRequest,
+        waits: impl FnOnce(Urgency) -> bool + Send + 'static,
+    ) -> impl Future<Output = Answer<News>> + Send;
     /// See [`Log::missing`].
-    fn missing(&self, heads: Vec<Head>) -> impl Future<Output = Answer<Missing>> + Send;
+    fn missing(&self, heads: Vec<Head>) -> impl Future<Output = Answer<Vec<Origin>>> + Send;
     /// See [`Log::shows_rollback`].
     fn shows_rollback(&self, head: Head) -> impl Future<Output = Answer<bool>> + Send;
     /// See [`Log::rolled_back`].
@@ -49,11 +53,15 @@ impl ReplicaLog for Log {
         self.page(request).await
     }
 
-    async fn news(&self, peer: DaemonId, after: LogPosition) -> Answer<News> {
-        self.news(peer, after).await
+    async fn news(
+        &self,
+        request: NewsRequest,
+        waits: impl FnOnce(Urgency) -> bool + Send + 'static,
+    ) -> Answer<News> {
+        self.news(request, waits).await
     }
 
-    async fn missing(&self, heads: Vec<Head>) -> Answer<Missing> {
+    async fn missing(&self, heads: Vec<Head>) -> Answer<Vec<Origin>> {
         self.missing(heads).await
     }
 

@@ -24,33 +24,35 @@ async fn answer(
     peer: DaemonId,
     params: PullParams,
 ) -> Result<Served, LogError> {
-    let after = LogPosition { sequence: params.after_seq, event_id: params.after_id };
+    let after = params.after();
     let have = params.have.unwrap_or_default();
     check_heads(log, &have).await?;
     let wanted = params.limit.and_then(|limit| usize::try_from(limit).ok());
     let limit = wanted.unwrap_or(PULL_MAX_EVENTS).clamp(1, PULL_MAX_EVENTS);
     // A limit of 0 only checks that the checkpoint matches this log.
     let only_checks = wanted == Some(0);
-    match log.page(PageRequest { after, limit, have }).await? {
+    match log.page(PageRequest { peer, after, limit, have }).await? {
         PageAnswer::Page(page) => {
             let head_seq = page.head.sequence;
             let served = PullPage {
                 events: page.events,
                 next_seq: page.next.sequence,
                 next_id: page.next.event_id,
+                next_hash: page.next.hash,
                 more_available: page.more_available,
                 head_seq,
                 floor_seq: page.floor,
                 epoch: Some(log.head().epoch),
-                heads: page.heads,
+                held_seq: page.held,
             };
             if only_checks {
                 let checked = PullPage {
                     events: Vec::new(),
                     next_seq: after.sequence,
                     next_id: after.event_id,
+                    next_hash: after.hash,
                     more_available: head_seq > after.sequence,
-                    heads: None,
+                    held_seq: None,
                     ..served
                 };
                 return Ok((Ok(checked), None));
@@ -78,7 +80,7 @@ async fn answer(
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
-    use thrum_api::{Draft, OriginSequence};
+    use thrum_api::{Draft, OriginSequence, Sequence};
 
     use super::*;
     use crate::log::Log;
@@ -108,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn a_head_of_ours_that_we_never_wrote_begins_an_epoch() {
         let (_dir, log) = log_of(2).await;
-        let (before, mut have) = (log.head().epoch, log.heads().await.unwrap());
+        let (before, mut have) = (log.head().epoch, log.heads(Sequence::ZERO).await.unwrap());
         have[0].origin_sequence = OriginSequence(9);
         let params = PullParams { have: Some(have), ..PullParams::default() };
         serve(&log, crate::ids::daemon(), params).await.0.unwrap();

@@ -20,6 +20,7 @@ pub(in crate::sync) fn position(sequence: u64) -> LogPosition {
         n => LogPosition {
             sequence: Sequence(n),
             event_id: Some(EventId::from_ulid(Ulid(n.into()))),
+            hash: None,
         },
     }
 }

@@ -215,7 +215,7 @@ fn a_peer_without_a_known_event_gets_no_window_from_there() {
         NotifyResult::Answered { latest: position(9), confirmed: Sequence(4) },
     );
     let (.., sent, _) = only(notifications(&harness.give(Input::Head(Sequence(10)))));
-    assert_eq!(sent, LogPosition { sequence: Sequence(4), event_id: None });
+    assert_eq!(sent, LogPosition { sequence: Sequence(4), ..LogPosition::START });
 }
 
 #[test]

@@ -1,8 +1,8 @@
 use thrum_api::{Epoch, LogPosition, Sequence};
 use ulid::Ulid;
 
-use super::{Lacking, PageHeader, Pull, Step};
-use crate::log::{Applied, Checkpoint, Log};
+use super::{PageHeader, Pull, Step};
+use crate::log::{Applied, Checkpoint};
 use crate::sync::hub::tests::harness::{peer, position};
 use crate::sync::hub::{Failure, FailureKind, PullResult};
 
@@ -22,7 +22,7 @@ fn page(sequences: &[u64], next: u64, head: u64) -> PageHeader {
         more_available: next < head,
         head: Sequence(head),
         epoch: None,
-        heads: None,
+        held: None,
     }
 }
 
@@ -58,6 +58,17 @@ fn an_empty_page_moves_the_checkpoint_over_what_was_left_out() {
 }
 
 #[test]
+fn what_the_peer_holds_of_our_log_is_known_with_the_last_page() {
+    let held = |n| Some(Sequence(n));
+    let (mut pull, _) = begin(position(3), None);
+    pull.page(PageHeader { held: held(7), ..page(&[4], 4, 5) }, "a");
+    assert_eq!(pull.batch(position(4)).held, None, "more follows");
+    pull.applied(Ok(Applied::default()), OURS);
+    pull.page(PageHeader { held: held(8), ..page(&[5], 5, 5) }, "b");
+    assert_eq!(pull.batch(position(5)).held, held(8));
+}
+
+#[test]
 fn a_page_of_a_log_that_did_not_grow_keeps_the_checkpoint() {
     let (mut pull, _) = begin(position(3), None);
     let mut same = page(&[], 3, 3);
@@ -90,9 +101,10 @@ fn what_follows_withheld_events_is_known() {
         let (mut pull, _) = Pull::begin(peer(1), from);
         let at = position.sequence.0;
         pull.page(page(&[at + 1], at + 1, at + 2), "a");
-        pull.page(page(&[at + 2], at + 2, at + 2), "b");
+        let header = page(&[at + 2], at + 2, at + 2);
+        pull.page(header.clone(), "b");
         pull.applied(Ok(Applied { withheld, ..Applied::default() }), OURS);
-        pull.batch(LogPosition { sequence: Sequence(at + 2), event_id: None }).from.is_withheld
+        pull.batch(header.next).from.is_withheld
     };
     assert!(!is_behind(position(3), false, 0));
     assert!(is_behind(position(3), true, 0));
@@ -101,20 +113,18 @@ fn what_follows_withheld_events_is_known() {
     assert!(!is_behind(LogPosition::START, true, 0));
 }
 
-#[tokio::test]
-async fn a_log_of_which_events_were_withheld_is_read_again() {
-    let dir = tempfile::TempDir::new().unwrap();
-    let (log, _) = Log::open(dir.path(), crate::ids::daemon(), false).unwrap();
+#[test]
+fn a_log_of_which_events_were_withheld_is_read_again() {
     let done = PullResult::Done { checkpoint: Sequence(3), head: Sequence(3) };
-    let end = async |position, is_withheld| {
+    let end = |position, is_withheld| {
         let mut from = Checkpoint::default();
         (from.position, from.is_withheld) = (position, is_withheld);
         let (pull, _) = Pull::<()>::begin(peer(1), from);
-        pull.finish(&log, done.clone(), |lacking| lacking == Lacking::Withheld).await
+        pull.finish(done.clone(), |is_withheld| is_withheld)
     };
-    assert_eq!(end(position(3), true).await, PullResult::OtherLog);
-    assert_eq!(end(position(3), false).await, done);
-    assert_eq!(end(LogPosition::START, true).await, done, "it was read from its start just now");
+    assert_eq!(end(position(3), true), PullResult::OtherLog);
+    assert_eq!(end(position(3), false), done);
+    assert_eq!(end(LogPosition::START, true), done, "it was read from its start just now");
 }
 
 fn refused_page(after: u64, header: PageHeader) -> String {

@@ -1,10 +1,10 @@
 use serde_json::value::RawValue;
-use thrum_api::{Draft, Epoch, OriginSequence, SequencedEvent};
+use thrum_api::{Draft, Epoch, LogHash, OriginSequence, SequencedEvent};
 use ulid::Ulid;
 
 use super::*;
 use crate::ids;
-use crate::log::Log;
+use crate::log::{Log, NewsRequest};
 use crate::sync::hub::tests::harness::{peer, position};
 
 fn event(n: u128) -> EventId {
@@ -43,6 +43,7 @@ fn notified(
         window: window.iter().map(|id| event(*id)).collect(),
         events: Vec::new(),
         heads: heads.map(<[Head]>::to_vec),
+        held: None,
     }
 }
 
@@ -74,22 +75,56 @@ fn a_window_without_heads_says_nothing_of_the_rest() {
 fn a_window_from_another_place_is_not_applied() {
     let notification = notified(6, Some(5), &[6], Some(&[head(1, 6, 6)]));
     let decision = decide(&at(position(4)), &notification, Some(&[origin(1)]));
-    assert_eq!(decision, Decision::Pull { creators: vec![peer(1)] });
+    assert_eq!(decision, Decision::Pull { creators: vec![] });
 }
 
 #[test]
 fn with_every_head_held_only_the_checkpoint_moves() {
-    let notification = notified(6, None, &[], Some(&[head(2, 3, 30)]));
-    assert_eq!(
-        decide(&at(position(4)), &notification, Some(&[])),
-        Decision::AdvanceCheckpoint(position(6))
-    );
+    // Heads of the whole log, or of what follows our checkpoint.
+    for after in [0, 4] {
+        let notification = notified(6, Some(after), &[], Some(&[head(2, 3, 30)]));
+        assert_eq!(
+            decide(&at(position(4)), &notification, Some(&[])),
+            Decision::AdvanceCheckpoint(position(6))
+        );
+    }
+    let notification = notified(6, Some(0), &[], Some(&[head(2, 3, 30)]));
     assert_eq!(decide(&at(position(6)), &notification, Some(&[])), Decision::UpToDate);
 }
 
 #[test]
+fn heads_from_another_place_than_our_checkpoint_say_nothing_of_what_lies_before() {
+    let heads = [head(2, 3, 30)];
+    let pull = |creators| Decision::Pull { creators };
+    let notification = notified(6, Some(5), &[], Some(&heads));
+    assert_eq!(decide(&at(position(4)), &notification, Some(&[])), pull(vec![]));
+    assert_eq!(decide(&at(position(4)), &notification, Some(&[origin(2)])), pull(vec![]));
+    // Or of another history.
+    let other = LogPosition { event_id: Some(event(77)), ..position(5) };
+    assert_eq!(decide(&at(other), &notification, Some(&[])), pull(vec![]));
+    // What is missing after our checkpoint is among them.
+    let earlier = notified(6, Some(3), &[], Some(&heads));
+    assert_eq!(decide(&at(position(4)), &earlier, Some(&[origin(2)])), pull(vec![peer(2)]));
+    // Withheld events may lie before it.
+    let mut from = at(position(5));
+    from.is_withheld = true;
+    assert_eq!(decide(&from, &notification, Some(&[])), pull(vec![]));
+}
+
+#[test]
+fn a_checkpoint_with_the_hash_of_the_whole_log_needs_no_heads() {
+    let hashed = LogPosition { hash: Some(LogHash(7)), ..position(6) };
+    let notification = Notification { latest: hashed, ..notified(6, None, &[], None) };
+    assert_eq!(decide(&at(hashed), &notification, None), Decision::UpToDate);
+    for other in [position(6), LogPosition { hash: Some(LogHash(8)), ..hashed }] {
+        let decision = decide(&at(other), &notification, None);
+        assert_eq!(decision, Decision::Pull { creators: vec![] });
+    }
+}
+
+#[test]
 fn a_log_that_ends_before_our_checkpoint_or_otherwise_is_pulled() {
-    let notification = notified(6, None, &[], Some(&[]));
+    let notification = notified(6, Some(0), &[], Some(&[]));
     assert_eq!(
         decide(&at(position(8)), &notification, Some(&[])),
         Decision::Pull { creators: vec![] }
@@ -108,22 +143,18 @@ async fn notification(of: &Log) -> NotifyParams {
     let event_type = "test.happened".to_owned();
     let draft = Draft { event_id: None, event_type, project: None, body };
     of.append(vec![draft]).await.unwrap();
-    let news = of.news(ids::daemon(), LogPosition::START).await.unwrap();
+    let (examined, sent) = (LogPosition::START, LogPosition::START);
+    let request = NewsRequest { peer: ids::daemon(), examined, sent };
+    let news = of.news(request, |_| false).await.unwrap().content.unwrap();
     let mut heads = news.heads.unwrap();
     let relayed = Head { origin_daemon: ids::daemon(), event_id: ids::event(), ..heads[0] };
     heads.push(Head { origin_sequence: OriginSequence(3), ..relayed });
+    let (sequence, event_id) = (Sequence(4), Some(relayed.event_id));
     NotifyParams {
-        daemon_id: of.daemon(),
-        name: None,
-        latest_seq: Sequence(4),
-        latest_id: Some(relayed.event_id),
         after_seq: Some(Sequence::ZERO),
-        after_id: None,
         heads: Some(heads),
         events: news.window,
-        removed: false,
-        reason: None,
-        token: None,
+        ..NotifyParams::of(of.daemon(), LogPosition { sequence, event_id, hash: None })
     }
 }
 
@@ -161,7 +192,8 @@ async fn events_that_are_withheld_are_not_confirmed() {
     let bring = async |peer, events: Vec<SequencedEvent>| {
         let events = events.into_iter().map(Incoming::read).collect();
         let from = Checkpoint::default();
-        let batch = Batch { peer, epoch: None, from, events, checkpoint: None, is_whole: false };
+        let (epoch, checkpoint, held) = (None, None, None);
+        let batch = Batch { peer, epoch, from, events, checkpoint, held, is_whole: false };
         ours.apply(batch).await.unwrap();
     };
     // The peer has introduced all that it may.
@@ -213,10 +245,8 @@ async fn a_log_as_long_as_the_one_that_was_lost_is_not_confirmed() {
     let [lost, theirs, ours] = dirs.each_ref().map(open);
     let window = NotifyParams { daemon_id: theirs.daemon(), ..notification(&lost).await };
     let heads = window.heads.clone().map(|heads| heads[..1].to_vec());
-    let latest =
-        LogPosition { sequence: Sequence(1), event_id: Some(heads.as_ref().unwrap()[0].event_id) };
-    let whole =
-        NotifyParams { latest_seq: latest.sequence, latest_id: latest.event_id, heads, ..window };
+    let latest_id = Some(heads.as_ref().unwrap()[0].event_id);
+    let whole = NotifyParams { latest_seq: Sequence(1), latest_id, heads, ..window };
     let received = receive(&ours, theirs.daemon(), whole).await;
     assert_eq!(received.answer.unwrap().held_seq, Sequence(1));
     // The same daemon with another first event.

@@ -1,0 +1,23 @@
+//! The hash of the log, which goes on with each event. That a checkpoint has it, and not only an event and its position,
+//! matters after a rollback: a restored log may get the same event at the same position, after others than before.
+
+use sha2::{Digest as _, Sha256};
+use thrum_api::{Epoch, EventId, LogHash};
+
+/// The hash of a log without events.
+pub(super) fn first(epoch: Epoch) -> LogHash {
+    of(&[&epoch.ulid().to_bytes()])
+}
+
+/// The hash with one more event.
+pub(super) fn next(before: LogHash, event: EventId) -> LogHash {
+    of(&[&before.0.to_le_bytes(), &event.ulid().to_bytes()])
+}
+
+fn of(parts: &[&[u8]]) -> LogHash {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.finalize()[..8]);
+    LogHash(u64::from_le_bytes(first))
+}
