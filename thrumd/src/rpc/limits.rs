@@ -44,8 +44,10 @@ pub(super) struct Limits {
     pub(super) unauthenticated_body_bytes: usize,
     /// Bytes of a body with one.
     pub(super) peer_body_bytes: usize,
-    /// From the end of the head to the end of the body.
+    /// Between two pieces of a body, and for all of one without a valid token.
     pub(super) body: Duration,
+    /// For all of one with a valid token: it may come over a slow uplink.
+    pub(super) peer_body: Duration,
     /// From the last answer on an unauthenticated connection (or its start) to the next request.
     pub(super) unauthenticated_idle: Duration,
     /// For a peer to read an answer: as long as its client waits for a page.
@@ -79,6 +81,7 @@ impl Limits {
             unauthenticated_body_bytes: ANONYMOUS_BODY_MAX_BYTES,
             peer_body_bytes: PEER_BODY_MAX_BYTES,
             body: Duration::from_secs(15),
+            peer_body: Duration::from_secs(180),
             unauthenticated_idle: Duration::from_secs(10),
             peer_reading: Duration::from_secs(180),
             whois: Duration::from_secs(5),

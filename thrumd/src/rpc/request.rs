@@ -14,6 +14,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use thrum_api::envelope::{self, Request, RequestId};
 use thrum_api::{DaemonId, ErrorCode, RpcError};
+use tokio::time::{Instant, timeout_at};
 
 use super::idle_timer::WritingGuard;
 use super::in_flight::InFlightPermit;
@@ -265,21 +266,21 @@ async fn read<H: Handler>(
     if declared > max {
         return Err(too_large());
     }
-    let whole = async {
-        let mut bytes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| broken("the body broke off"))?;
-            let Ok(data) = frame.into_data() else { continue };
-            if bytes.len() + data.len() > max {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(&data);
+    let end = Instant::now() + if known { limits.peer_body } else { limits.body };
+    let mut bytes = Vec::new();
+    loop {
+        let until = end.min(Instant::now() + limits.body);
+        let frame = timeout_at(until, body.frame())
+            .await
+            .map_err(|_| broken("the body did not arrive in time"))?;
+        let Some(frame) = frame else { return Ok(bytes.into()) };
+        let frame = frame.map_err(|_| broken("the body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > max {
+            return Err(too_large());
         }
-        Ok(bytes.into())
-    };
-    tokio::time::timeout(limits.body, whole)
-        .await
-        .unwrap_or_else(|_| Err(broken("the body did not arrive in time")))
+        bytes.extend_from_slice(&data);
+    }
 }
 
 fn broken(text: &str) -> Reply {

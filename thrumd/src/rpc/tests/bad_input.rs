@@ -1,10 +1,13 @@
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 
 use super::super::limits::Limits;
-use super::harness::{bearer, body, closed, harness, patient, post, reply};
+use super::harness::{
+    Harness, advance, bearer, body, closed, harness, patient, post, reply, until,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -197,4 +200,55 @@ async fn a_request_without_an_id_is_done_and_not_answered() {
     let text = body("sync.peer_info", "{}").replace("\"id\":1,", "");
     let reply = harness.send(post(&bearer(harness.token()), &text)).await;
     assert_eq!((reply.status, reply.body), (204, serde_json::Value::Null));
+}
+
+/// Whether something was sent to a socket that it has not read, by the system's own list.
+fn has_unread(socket: SocketAddr, from: SocketAddr) -> bool {
+    let port = |address: SocketAddr| format!(":{:04X}", address.port());
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    table.lines().any(|line| {
+        let row: Vec<_> = line.split_whitespace().collect();
+        row.len() > 9
+            && row[1].ends_with(&port(socket))
+            && row[2].ends_with(&port(from))
+            && !row[4].ends_with(":00000000")
+    })
+}
+
+/// Sends a request in pieces, with this pause before each, until it is answered. Returns the status.
+async fn in_pieces(harness: &Harness, headers: &str, pause: Duration, pieces: usize) -> u16 {
+    let mut text = body("pair.request", "{}");
+    text.push_str(&" ".repeat(pieces));
+    let request = post(headers, &text);
+    let (begin, rest) = request.split_at(request.len() - pieces);
+    let mut stream = harness.connect().await;
+    let (ours, theirs) = (stream.local_addr().unwrap(), harness.address);
+    let settled = async || {
+        until(async || !has_unread(theirs, ours)).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    };
+    stream.write_all(begin.as_bytes()).await.unwrap();
+    for piece in rest.bytes() {
+        settled().await;
+        advance(pause).await;
+        settled().await;
+        if has_unread(ours, theirs) {
+            break;
+        }
+        stream.write_all(&[piece]).await.unwrap();
+    }
+    reply(&mut stream).await.status
+}
+
+#[tokio::test]
+async fn the_body_of_a_peer_may_come_slowly_but_not_pause_nor_take_forever() {
+    let harness = harness(patient()).await;
+    let (pause, peer) = (patient().body - Duration::from_secs(1), bearer(harness.token()));
+    assert_eq!(in_pieces(&harness, &peer, pause, 3).await, 200);
+    assert_eq!(in_pieces(&harness, "", pause, 3).await, 408, "a stranger's");
+    assert_eq!(in_pieces(&harness, &peer, 2 * pause, 3).await, 408, "a pause");
+    let whole = patient().peer_body.div_duration_f64(pause) as usize + 2;
+    assert_eq!(in_pieces(&harness, &peer, pause, whole).await, 408, "forever");
 }

@@ -111,13 +111,17 @@ const HEAD_MAX_BYTES: usize = 1024 * 1024;
 pub(super) struct PeerConnection {
     pub(super) address: SocketAddr,
     opened: Instant,
+    /// When it took bytes of a request last.
+    written: Arc<Mutex<Instant>>,
     /// Bytes that came since the request was written; None once the head of its answer is complete.
     head: Arc<Mutex<Option<usize>>>,
 }
 
 impl PeerConnection {
     fn to(address: SocketAddr) -> Self {
-        Self { address, opened: Instant::now(), head: Arc::new(Mutex::new(Some(0))) }
+        let now = Instant::now();
+        let (written, head) = (Arc::new(Mutex::new(now)), Arc::new(Mutex::new(Some(0))));
+        Self { address, opened: now, written, head }
     }
 
     /// The connection that carries the request, once there is one.
@@ -127,9 +131,17 @@ impl PeerConnection {
         extensions.remove()
     }
 
-    /// A request is being written.
-    fn begin_head(&self) {
+    /// A request is being written: this much of it was taken.
+    fn wrote(&self, written: &Poll<io::Result<usize>>) {
         self.head.lock().get_or_insert(0);
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            *self.written.lock() = Instant::now();
+        }
+    }
+
+    /// When it took bytes of a request last.
+    pub(super) fn written_at(&self) -> Instant {
+        *self.written.lock()
     }
 
     /// The head of the answer is complete: what follows is its body, which has its own limit.
@@ -203,8 +215,9 @@ impl AsyncWrite for PeerStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.connection.begin_head();
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.connection.wrote(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -212,8 +225,9 @@ impl AsyncWrite for PeerStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.connection.begin_head();
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.connection.wrote(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -17,12 +17,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Request, Response, StatusCode};
-use hyper_util::client::legacy::connect::capture_connection;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use parking_lot::Mutex;
 use thrum_api::envelope::{self, AnswerError};
-use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PULL_ANSWER_MAX_BYTES};
+use thrum_api::limits::{ANONYMOUS_BODY_MAX_BYTES, PEER_BODY_MAX_BYTES, PULL_ANSWER_MAX_BYTES};
 use thrum_api::{DaemonId, ErrorCode, Method, RpcError};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use connector::{ConnectionsClosed, HttpClient, PeerConnection, UNWATCHED_IDLE, new_client, uri};
 pub(super) use dial::{DialError, dial};
@@ -32,12 +32,14 @@ pub use error::{ClientError, known_reason};
 use crate::peer::Peer;
 use crate::tailnet::Tailnet;
 
-/// Limits on the time and size of an answer.
+/// Limits on the time of a request and on the time and size of its answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Between two chunks.
+    /// For the whole request, while its bytes keep moving.
+    pub sending: Duration,
+    /// Between two pieces of the request or of the answer, and between the two.
     pub idle: Duration,
-    /// For the whole answer.
+    /// For the whole answer, once the request was sent.
     pub whole: Duration,
     /// Size in bytes.
     pub answer_max: usize,
@@ -46,17 +48,31 @@ pub struct Bounds {
 impl Bounds {
     /// For a page of events. `idle` ends a stalled one; a slow connection may take longer.
     pub const PULL: Self = Self {
+        sending: Duration::from_secs(180),
         idle: Duration::from_secs(15),
         whole: Duration::from_secs(180),
         answer_max: PULL_ANSWER_MAX_BYTES,
     };
     /// For a notification and other small answers.
     pub const SMALL: Self = Self {
+        sending: Duration::from_secs(180),
         idle: Duration::from_secs(10),
         whole: Duration::from_secs(10),
         answer_max: ANONYMOUS_BODY_MAX_BYTES,
     };
+
+    /// How long nothing may move after a request of this size: what the buffers on its way hold of it has to get out.
+    fn idle_after(&self, request_bytes: usize) -> Duration {
+        let buffered = u32::try_from(request_bytes).unwrap_or(u32::MAX).min(BUFFERED_MAX_BYTES);
+        self.idle + Duration::from_secs(1) * buffered / SLOW_UPLINK_BYTES_PER_SECOND
+    }
 }
+
+/// What the buffers on the way of a request hold at most: no peer takes a larger one.
+const BUFFERED_MAX_BYTES: u32 = 1024 * 1024;
+const _: () = assert!(BUFFERED_MAX_BYTES as usize >= PEER_BODY_MAX_BYTES);
+/// How fast a slow uplink empties them.
+const SLOW_UPLINK_BYTES_PER_SECOND: u32 = 16 * 1024;
 
 /// An answer with its address and round trip.
 #[derive(Debug)]
@@ -168,22 +184,14 @@ impl Client {
             return Err(ClientError::NotThere { peer: to.name().to_owned() });
         };
         let begun = Instant::now();
-        let asking = async {
-            loop {
-                match self.exchange::<M>(to, addresses, first, &body, bounds).await {
-                    // The other side closed the kept connection at the same time. Every method may be
-                    // called twice.
-                    Err(Failed { connection: Some(kept), .. }) if kept.was_kept_since(begun) => {}
-                    ended => return ended.map_err(|failed| failed.error),
-                }
+        let Exchange { connection, status, bytes } = loop {
+            match self.exchange::<M>(to, addresses, first, &body, bounds).await {
+                // The other side closed the kept connection at the same time. Every method may be
+                // called twice.
+                Err(Failed { connection: Some(kept), .. }) if kept.was_kept_since(begun) => {}
+                ended => break ended.map_err(|failed| failed.error)?,
             }
         };
-        let Exchange { connection, status, bytes } =
-            timeout(bounds.whole, asking).await.map_err(|_| ClientError::Timeout {
-                address: first,
-                method: M::NAME,
-                after: bounds.whole,
-            })??;
         let address = connection.address;
         let result = read::<M>(address, status, &bytes)?;
         Ok(Answer { result, address, round_trip: begun.elapsed() })
@@ -208,17 +216,16 @@ impl Client {
             .map_err(|source| ClientError::Compose { address: first, source })?;
         let captured = capture_connection(&mut request);
         let http = self.http(to);
-        let mut connecting = captured.clone();
+        let idle = bounds.idle_after(body.len());
+        let timed_out = |after| {
+            let address = PeerConnection::of(&captured).map_or(first, |it| it.address);
+            ClientError::Timeout { address, method: M::NAME, after }
+        };
         let response = tokio::select! {
             response = http.request(request) => response,
             // Dialling has its own limits.
-            () = async {
-                drop(connecting.wait_for_connection_metadata().await);
-                sleep(bounds.idle).await;
-            } => {
-                let address = PeerConnection::of(&captured).map_or(first, |it| it.address);
-                let error = ClientError::Timeout { address, method: M::NAME, after: bounds.idle };
-                return Err(error.into());
+            () = nothing_moves(captured.clone(), idle, bounds.sending) => {
+                return Err(timed_out(idle).into());
             }
         };
         let connection = PeerConnection::of(&captured);
@@ -236,7 +243,6 @@ impl Client {
         };
         connection.end_head();
         let address = connection.address;
-        let late = || ClientError::Timeout { address, method: M::NAME, after: bounds.idle };
         let status = response.status();
         if let Some(what) = foreign(&response) {
             return Err(ClientError::NotAThrumd { address, what }.into());
@@ -244,7 +250,13 @@ impl Client {
         let mut body = response.into_body();
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut bytes = BytesMut::with_capacity(declared.min(bounds.answer_max));
-        while let Some(frame) = timeout(bounds.idle, body.frame()).await.map_err(|_| late())? {
+        let end = connection.written_at() + bounds.whole;
+        loop {
+            let pause = Instant::now() + bounds.idle;
+            let frame = timeout_at(pause.min(end), body.frame())
+                .await
+                .map_err(|_| timed_out(if pause < end { bounds.idle } else { bounds.whole }))?;
+            let Some(frame) = frame else { break };
             if let Ok(data) = frame.map_err(|error| broken(error.into()))?.into_data() {
                 if bytes.len() + data.len() > bounds.answer_max {
                     let limit = bounds.answer_max;
@@ -254,6 +266,21 @@ impl Client {
             }
         }
         Ok(Exchange { connection: connection.clone(), status, bytes: bytes.freeze() })
+    }
+}
+
+/// Returns when a connection took no bytes of its request for `idle`, and no answer came. At the latest that long after
+/// `sending`.
+async fn nothing_moves(mut connecting: CaptureConnection, idle: Duration, sending: Duration) {
+    drop(connecting.wait_for_connection_metadata().await);
+    let begun = Instant::now();
+    let written = || PeerConnection::of(&connecting).map_or(begun, |it| it.written_at());
+    loop {
+        let end = written().clamp(begun, begun + sending) + idle;
+        if end <= Instant::now() {
+            return;
+        }
+        sleep_until(end).await;
     }
 }
 

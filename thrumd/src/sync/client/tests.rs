@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+mod slow;
+
 use super::*;
 use crate::ids;
 use crate::sync::tests::fake_record;
@@ -127,7 +129,7 @@ async fn until(mut done: impl FnMut() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(30), waiting).await.expect("in time");
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("in time");
 }
 
 #[tokio::test]
