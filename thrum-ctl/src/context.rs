@@ -34,7 +34,7 @@ impl<'a> Context<'a> {
         Endpoints::from_environment(self.socket.clone())
     }
 
-    /// A client of the daemon. It notifies the person if the daemon is unresponsive.
+    /// A client of the daemon. It tells the person if the daemon is unresponsive, or its views are behind.
     ///
     /// # Errors
     /// When the daemon is not running, has died, or may not be used.
@@ -43,7 +43,7 @@ impl<'a> Context<'a> {
         let client = Client::find(&endpoints).await?;
         let why = Host::here().how_to_see_why(&endpoints, client.path());
         let hint = format!("see why: {}", why.as_deref().unwrap_or("thrum doctor"));
-        Ok(client.watched(self.printer.notice(), hint))
+        Ok(client.watched(self.printer.notice(), hint).showing(self.printer.views_progress()))
     }
 
     /// The caller's agent name.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use thrum_api::duration::{DURATION_MAX_DAYS, ParseDurationError, parse_duration};
-use thrum_api::local::PeerState;
+use thrum_api::local::{PeerState, StatusResult};
 
 /// Parses a duration of the command line; `0` needs no unit.
 ///
@@ -58,6 +58,20 @@ pub fn counted(number: impl TryInto<u64>, thing: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", count(number))
+}
+
+/// Events that the views of a daemon read in about a second.
+const MOMENT_EVENTS: u64 = 10_000;
+
+/// How far the views are, if they are behind the log by more than a moment: `have read 1 of 20,000 events`.
+pub fn views_behind(status: &StatusResult) -> Option<String> {
+    let (read, head) = (status.views.read_seq?.0, status.log.head_seq.0);
+    (head.saturating_sub(read) > MOMENT_EVENTS).then(|| views_read(read, head))
+}
+
+/// How far the views are in the log.
+pub fn views_read(read: u64, head: u64) -> String {
+    format!("have read {} of {}", count(read), counted(head, "event"))
 }
 
 /// How many more machines: `1 more machine`, `2 more machines`.

@@ -43,6 +43,7 @@ mod state_files;
 mod storage;
 mod sync;
 mod unanswered;
+mod views;
 mod which_daemon;
 mod wiped;
 mod wire;

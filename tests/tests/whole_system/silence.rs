@@ -11,14 +11,14 @@ use tests::harness::{Client, Daemon, LONG, SHORT, Setup, eventually, holds, proc
 const WAITING: &str = "waiting for thrumd: its socket is open, but it does not answer";
 
 /// A client that runs while the test goes on.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     stdout: PathBuf,
     stderr: PathBuf,
 }
 
 impl Running {
-    fn start(client: &Client, name: &str, words: &[&str]) -> Self {
+    pub(crate) fn start(client: &Client, name: &str, words: &[&str]) -> Self {
         let folder = client.folder();
         let (stdout, stderr) =
             (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
@@ -32,16 +32,16 @@ impl Running {
         Self { child, stdout, stderr }
     }
 
-    fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         std::fs::read_to_string(&self.stdout).unwrap()
     }
 
-    fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap()
     }
 
     #[track_caller]
-    fn says(&self, words: &str) {
+    pub(crate) fn says(&self, words: &str) {
         eventually(SHORT, || {
             let said = self.stderr();
             holds(said.contains(words) && said.ends_with('\n'), || said)
@@ -49,7 +49,7 @@ impl Running {
     }
 
     #[track_caller]
-    fn ends(&mut self) -> Option<i32> {
+    pub(crate) fn ends(&mut self) -> Option<i32> {
         let still = || "it still runs".to_owned();
         eventually(SHORT, || self.child.try_wait().unwrap().ok_or_else(still)).code()
     }

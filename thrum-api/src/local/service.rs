@@ -84,6 +84,8 @@ pub struct StatusResult {
     pub state_dir: String,
     /// The log.
     pub log: LogStatus,
+    /// The views of the log: inboxes and agents.
+    pub views: ViewsStatus,
     /// The tailnet.
     pub tailnet: TailnetStatus,
     /// Sync.
@@ -107,6 +109,14 @@ pub struct LogStatus {
     pub size_bytes: u64,
     /// Events that were quarantined because they could not be stored or interpreted.
     pub quarantined: u64,
+}
+
+/// The views of the log in `status`: inboxes and agents, which are derived from its events.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ViewsStatus {
+    /// The position in the log up to which they have read its events. Absent while they are being opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_seq: Option<Sequence>,
 }
 
 /// How peers are reached.

@@ -4,6 +4,7 @@ mod backup;
 mod connect;
 mod responsiveness;
 mod stream;
+mod views;
 
 use std::error::Error as _;
 use std::io;
@@ -16,13 +17,13 @@ use reqwest::{Request, Response, StatusCode};
 use thrum_api::Method;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::limits::LOCAL_ANSWER_MAX_BYTES;
-use thrum_api::local::Health;
+use thrum_api::local::{Health, Status, StatusResult};
 use thrum_api::method::Empty;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::error::Error;
-use crate::printer::Notice;
+use crate::printer::{Notice, ViewsProgress};
 pub use backup::Received;
 use responsiveness::ResponsivenessWatch;
 
@@ -32,7 +33,7 @@ const TRIES_MAX: u32 = 5;
 /// start the daemon again.
 const REPEAT_TIMEOUT: Duration = Duration::from_secs(10);
 const REPEAT_INTERVAL: Duration = Duration::from_millis(100);
-/// Limit for the answer to `health`, after which the daemon counts as unresponsive.
+/// Limit for the answer to another call meanwhile, after which the daemon counts as unresponsive.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A client of one daemon. Calls are made one after the other.
@@ -41,6 +42,7 @@ pub struct Client {
     endpoint: Endpoint,
     http: reqwest::Client,
     watch: Option<ResponsivenessWatch>,
+    views: Option<ViewsProgress>,
 }
 
 impl Client {
@@ -53,7 +55,7 @@ impl Client {
         let http =
             reqwest::Client::builder().no_proxy().unix_socket(endpoint.path.as_path()).build();
         let http = http.map_err(|error| Error::io("can't make an HTTP client", root(error)))?;
-        Ok(Self { endpoints: endpoints.clone(), endpoint, http, watch: None })
+        Ok(Self { endpoints: endpoints.clone(), endpoint, http, watch: None, views: None })
     }
 
     /// The daemon behind this socket.
@@ -72,6 +74,13 @@ impl Client {
         self
     }
 
+    /// Shows how far the views are, when a call waits for them.
+    #[must_use]
+    pub fn showing(mut self, progress: ViewsProgress) -> Self {
+        self.views = Some(progress);
+        self
+    }
+
     /// The socket of the daemon.
     pub fn path(&self) -> &Path {
         &self.endpoint.path
@@ -82,7 +91,15 @@ impl Client {
     /// # Errors
     /// When the connection breaks, the answer is invalid, or thrumd refuses.
     pub async fn call<M: Method>(&mut self, params: &M::Params) -> Result<M::Result, Error> {
-        self.watched_call(self.ask::<M>(params)).await
+        // On the heap: commands that make many calls would need more stack than there is.
+        let call = Box::pin(self.ask::<M>(params));
+        match self.views.as_ref().filter(|_| views::waits_for_views(M::NAME)) {
+            Some(progress) => {
+                let status = || Box::pin(status(self.path()));
+                self.watched_call(views::over(progress, call, status)).await
+            }
+            None => self.watched_call(call).await,
+        }
     }
 
     /// Calls a method that has the same effect if it is executed twice. If no answer comes because the daemon ends,
@@ -183,6 +200,12 @@ async fn is_unresponsive(socket: &Path) -> bool {
         // It answers, or the socket is closed, which the call itself reports.
         Ok(_) => false,
     }
+}
+
+/// The status of the daemon, asked on a connection of its own. None if it doesn't come at once.
+async fn status(socket: &Path) -> Option<StatusResult> {
+    let asked = async { Client::open(socket).await?.ask::<Status>(&Empty {}).await };
+    timeout(PROBE_TIMEOUT, asked).await.ok()?.ok()
 }
 
 /// The error of an answer without a result.

@@ -10,11 +10,12 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
     found.add(match &context.daemon {
         Err(_) => found.because("agents", super::service::unasked(context), "not checked"),
         Ok(daemon) => match &daemon.agents {
-            Ok(list) => {
+            None => found.because("agents", "views", "not checked"),
+            Some(Ok(list)) => {
                 let text = counted(list.agents.len(), "agent");
                 found.ok("agents", format!("{text} seen on this machine and its peers")).fact(text)
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 let text = format!("the messages can't be read: {error}");
                 found.fail("agents", text).next("thrum daemon logs -n 50").fact(error.word())
             }

@@ -13,6 +13,7 @@ use thrum_api::method::Empty;
 use crate::client::Client;
 use crate::endpoint::Endpoints;
 use crate::error::Error;
+use crate::format::views_behind;
 
 /// Time limit of each query.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -27,8 +28,8 @@ pub struct Daemon {
     pub status: Result<StatusResult, Error>,
     /// `peer.list`
     pub peers: Result<PeerListResult, Error>,
-    /// `agent.list`
-    pub agents: Result<AgentListResult, Error>,
+    /// `agent.list`; not asked for while the views are behind.
+    pub agents: Option<Result<AgentListResult, Error>>,
     /// The newest event.
     pub newest: Result<EventListResult, Error>,
 }
@@ -41,13 +42,18 @@ impl Daemon {
     pub async fn query(endpoints: &Endpoints) -> Result<Self, Error> {
         let mut client = within(LIMIT, "connecting", Client::find(endpoints)).await?;
         let health = call::<Health>(&mut client, &Empty {}).await?;
+        let status = call::<Status>(&mut client, &Empty {}).await;
+        let agents = match &status {
+            Ok(status) if views_behind(status).is_some() => None,
+            _ => Some(call::<AgentList>(&mut client, &AgentListParams::default()).await),
+        };
         let one = EventListParams { limit: Some(1), newest: true, ..EventListParams::default() };
         Ok(Self {
             socket: client.path().to_owned(),
             health,
-            status: call::<Status>(&mut client, &Empty {}).await,
+            status,
             peers: call::<PeerList>(&mut client, &Empty {}).await,
-            agents: call::<AgentList>(&mut client, &AgentListParams::default()).await,
+            agents,
             newest: call::<EventList>(&mut client, &one).await,
         })
     }

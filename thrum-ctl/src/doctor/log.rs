@@ -9,7 +9,7 @@ use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section};
 use super::service;
 use crate::endpoint::Owner;
-use crate::format::{counted, size};
+use crate::format::{counted, size, views_behind};
 
 /// Checks the state directory and its files.
 pub fn check(context: &CheckContext) -> Vec<Finding> {
@@ -20,6 +20,7 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
     found.add(log(context, &found));
     found.add(of_problem(context, &found, "state_files", "thrumd uses the files that are there"));
     found.add(of_problem(context, &found, "log_write", "events can be written to the log"));
+    found.add(views(context, &found));
     found.add(of_problem(context, &found, "quarantine", "no event was quarantined"));
     found.add(of_problem(
         context,
@@ -131,6 +132,21 @@ fn log(context: &CheckContext, found: &Findings) -> Finding {
     let Some(status) = context.status().filter(|_| !finding.is_bad()) else { return finding };
     let text = format!("{}, {}", counted(status.log.events, "event"), size(status.log.size_bytes));
     found.ok("log", format!("the log can be read: {text}")).fact(text)
+}
+
+/// Whether inboxes and agents are those of the whole log.
+fn views(context: &CheckContext, found: &Findings) -> Finding {
+    let id = "views";
+    let Some(status) = context.status() else {
+        return found.because(id, service::unasked(context), "not checked");
+    };
+    match views_behind(status) {
+        None => found.ok(id, "the views of messages and agents keep up with the log"),
+        Some(behind) => {
+            let text = format!("the views {behind}; messages can be read when they have read all");
+            found.warn(id, text).next("thrum status --watch").fact(behind)
+        }
+    }
 }
 
 fn peers_file(context: &CheckContext, found: &Findings, path: &Path) -> Finding {

@@ -2,6 +2,7 @@
 
 mod notice;
 mod reader;
+mod views_progress;
 mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,7 +14,7 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use clap::builder::StyledStr;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use thrum_api::EventId;
 
@@ -22,6 +23,8 @@ use crate::terminal::{self, printable, sanitize, sanitize_lines};
 
 pub use notice::Notice;
 pub use reader::while_read;
+pub use views_progress::ViewsProgress;
+use views_progress::bar_style;
 
 /// The style of headings.
 pub const BOLD: Style = Style::new().bold();
@@ -102,6 +105,7 @@ pub struct Printer {
     quiet: bool,
     verbose: bool,
     notice: Notice,
+    views_progress: ViewsProgress,
 }
 
 impl Printer {
@@ -120,6 +124,7 @@ impl Printer {
             quiet: options.quiet,
             verbose: options.verbose,
             notice: Notice::new(options.json, options.quiet),
+            views_progress: ViewsProgress::new(options.json, options.quiet),
         }
     }
 
@@ -236,6 +241,11 @@ impl Printer {
         self.notice.clone()
     }
 
+    /// The progress of the daemon's views, for calls that wait for them.
+    pub fn views_progress(&self) -> ViewsProgress {
+        self.views_progress.clone()
+    }
+
     /// Prints a question on stderr, without a line break.
     pub fn ask(&mut self, text: &str) {
         // If stderr is closed, reading the answer will fail.
@@ -263,10 +273,7 @@ impl Printer {
         if !wanted {
             return ProgressBar::hidden();
         }
-        let bar = ProgressBar::new(total);
-        if let Ok(style) = ProgressStyle::with_template("{bar:32} {percent:>3}% {msg}") {
-            bar.set_style(style.progress_chars("=> "));
-        }
+        let bar = ProgressBar::new(total).with_style(bar_style());
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }

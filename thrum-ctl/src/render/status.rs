@@ -5,7 +5,7 @@ use thrum_api::duration::{ago_or_never, rounded};
 use thrum_api::local::{Problem, StatusResult, TailnetKind, TailnetStatus};
 
 use super::peers;
-use crate::format::{count, counted, short_id, size};
+use crate::format::{count, counted, short_id, size, views_behind};
 use crate::printer::{BOLD, GREEN, YELLOW, styled};
 use crate::terminal::sanitize;
 
@@ -51,8 +51,11 @@ fn head(status: &StatusResult) -> Vec<String> {
             status.pid
         ),
         log_line,
-        format!("tailnet  {}", tailnet(&status.tailnet)),
     ];
+    if let Some(behind) = views_behind(status) {
+        lines.push(styled(YELLOW, &format!("views    {behind}; then messages can be read")));
+    }
+    lines.push(format!("tailnet  {}", tailnet(&status.tailnet)));
     if let Some(warning) = &status.tailnet.warning {
         lines.push(styled(YELLOW, &format!("         {}", sanitize(warning))));
     }
@@ -131,6 +134,12 @@ fn more(status: &StatusResult) -> Vec<String> {
     ]
 }
 
+/// A status, for tests.
+#[cfg(test)]
+pub fn example() -> StatusResult {
+    tests::status(serde_json::json!([]))
+}
+
 #[cfg(test)]
 mod tests {
     use anstream::adapter::strip_str;
@@ -138,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    fn status(peers: serde_json::Value) -> StatusResult {
+    pub(super) fn status(peers: serde_json::Value) -> StatusResult {
         serde_json::from_value(json!({
             "daemon_id": "d_01K0000000000000000000007Q",
             "name": "my-laptop",
@@ -150,6 +159,7 @@ mod tests {
                 "epoch": "01K00000000000000000000002",
                 "head_seq": 48_201, "events": 48_201, "size_bytes": 74_448_896, "quarantined": 0,
             },
+            "views": { "read_seq": 38_201 },
             "tailnet": {
                 "kind": "loopback", "state": "up", "hostname": "my-laptop",
                 "listening": ["127.0.0.1:9100"],
@@ -195,6 +205,21 @@ mod tests {
         let lines: Vec<String> = lines.iter().map(|line| strip_str(line).to_string()).collect();
         insta::assert_snapshot!("status", lines.join("\n"));
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "wider than 80 columns");
+    }
+
+    #[test]
+    fn views_that_are_far_behind_are_shown() {
+        let shown = |read: u64| {
+            let mut status = status(json!([]));
+            status.views.read_seq = Some(thrum_api::Sequence(read));
+            let lines = lines(&status, Timestamp::from_millis(7_230_000), false);
+            let line = lines.iter().map(|line| strip_str(line).to_string());
+            line.into_iter().find(|line| line.starts_with("views"))
+        };
+        let line = "views    have read 12,000 of 48,201 events; then messages can be read";
+        assert_eq!(shown(12_000).as_deref(), Some(line));
+        assert_eq!(shown(38_201), None, "they have them in a moment");
+        assert_eq!(shown(48_205), None, "read after the log was looked at");
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub async fn text(context: &AdminContext) -> Result<String, RpcError> {
     page.sample("thrumd_build_info", &[("version", version)], 1);
     page.one("thrumd_uptime_seconds", "gauge", "Time since the start.", context.uptime_ms() / 1000);
     page.one("thrumd_log_head", "gauge", "Last sequence of the log.", head.position.sequence.0);
+    if let Some(read) = context.agents.digested_up_to() {
+        page.one("thrumd_views_read", "gauge", "Last sequence that the views have read.", read.0);
+    }
     page.one("thrumd_log_events", "gauge", "Events in the log.", stats.events);
     page.one("thrumd_log_size_bytes", "gauge", "Size of the log's files.", stats.size_bytes);
     page.one("thrumd_log_quarantined", "gauge", "Events in quarantine.", stats.quarantined);

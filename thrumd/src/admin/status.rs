@@ -3,7 +3,7 @@
 use thrum_api::duration::ago_or_never;
 use thrum_api::local::{
     HealthResult, HealthState, LogStatus, PeerState, PeerStatus, PeerSummary, StatusResult,
-    SyncStatus, TailnetKind, TailnetStatus, TailscaleSync,
+    SyncStatus, TailnetKind, TailnetStatus, TailscaleSync, ViewsStatus,
 };
 use thrum_api::{RpcError, Sequence, Timestamp};
 
@@ -68,6 +68,7 @@ pub async fn status(context: &AdminContext) -> Result<StatusResult, RpcError> {
             size_bytes: stats.size_bytes,
             quarantined: stats.quarantined,
         },
+        views: ViewsStatus { read_seq: context.agents.digested_up_to() },
         tailnet: tailnet(context).await,
         sync: sync(context, &peers),
         problems,
