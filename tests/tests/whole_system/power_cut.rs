@@ -43,3 +43,13 @@ fn every_acknowledged_append_survives_a_power_cut() {
         assert!(lost.is_empty(), "round {round}: acknowledged and lost: {lost:?}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_commit_waits_for_the_data_of_the_log_alone() {
+    // By .cargo/config.toml, also when it is built for a package. SQLite doesn't list it among its options, but a
+    // program names what it calls of the C library.
+    let thrumd = std::fs::read(tests::harness::program("thrumd")).unwrap();
+    let calls = |name: &[u8]| thrumd.windows(name.len()).any(|bytes| bytes == name);
+    assert!(calls(b"\0fdatasync\0"), "SQLite commits with fsync");
+}
