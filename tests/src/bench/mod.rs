@@ -13,6 +13,7 @@ mod figure;
 mod hub;
 mod idle;
 mod latency;
+mod lists;
 mod logs;
 mod sample;
 mod size;
@@ -47,6 +48,7 @@ pub const GROUPS: &[Group] = &[
     group("latency", latency::measure),
     group("appends", appends::measure),
     group("start", start::measure),
+    group("events", lists::measure),
     group("clients", clients::measure),
     group("logs", logs::measure),
     group("slots", slots::measure),

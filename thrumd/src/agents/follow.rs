@@ -259,7 +259,7 @@ impl Follower {
         limit: u32,
     ) -> Result<thrum_api::local::EventListResult, AgentsError> {
         let params = EventListParams { after, limit: Some(limit), ..EventListParams::default() };
-        self.log.list(params).await.map_err(refused)
+        self.log.list_for_views(params).await.map_err(refused)
     }
 
     fn reached(&self, sequence: Sequence) {

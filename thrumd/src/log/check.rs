@@ -1,8 +1,9 @@
 //! Checks a database as a whole: whether its pages form the tables that they should.
 
-use rusqlite::{Connection, OptionalExtension, ffi};
+use rusqlite::{Connection, OptionalExtension, ffi, params};
 
-use super::column::uint;
+use super::blocks::{BLOCK, NAME_MAX_BYTES};
+use super::column::{int, uint};
 use super::state::{Meta, count_gaps};
 use super::types::LogHead;
 
@@ -46,7 +47,15 @@ pub fn holds_all(conn: &Connection, head: LogHead) -> rusqlite::Result<Sound> {
          (SELECT max(origin_sequence) FROM events WHERE origin = origins.id)",
         )?
         .exists([])?;
-    if stale || !Meta::expect(conn)?.log_head().continues(head) {
+    // That has no rows for an event which it has.
+    let unlisted = conn
+        .prepare(
+            "SELECT 1 FROM (SELECT 1 AS field, type AS name, sequence / ?1 AS block FROM events
+                            UNION SELECT 2, project, sequence / ?1 FROM events WHERE project IS NOT NULL)
+             WHERE octet_length(name) <= ?2 AND (field, name, block) NOT IN blocks",
+        )?
+        .exists(params![int(BLOCK), int(NAME_MAX_BYTES)])?;
+    if stale || unlisted || !Meta::expect(conn)?.log_head().continues(head) {
         return Err(malformed("events are missing".to_owned()));
     }
     Ok(sound)

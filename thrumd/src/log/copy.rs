@@ -7,6 +7,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 use tokio::sync::oneshot;
 
+use super::readers::Lane;
 use super::writer::Job;
 use super::{Log, LogError};
 
@@ -19,7 +20,7 @@ impl Log {
     pub async fn copy(&self, mut to: Connection) -> Result<Connection, LogError> {
         if !self.inner.files.differ() {
             let read = move |from: &_| copy(from, &mut to).map(|()| to);
-            return self.read(ACTION, read).await;
+            return self.read(Lane::Lists, ACTION, read).await;
         }
         let copying = Copying::begin(&self.inner.copying);
         let (reply, answer) = oneshot::channel();

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, params};
 use thrum_api::Sequence;
 use thrum_api::local::{EventListParams, EventListResult};
 
+use super::blocks::{BLOCK, Field, Ranges};
 use super::column::{int, uint};
 use super::introductions;
 use super::lookup::ReadResult;
@@ -28,24 +29,36 @@ pub(super) fn list(
     let mut next = params.after;
     let mut more_available = false;
     let mut statement = conn.prepare_cached(if params.newest {
-        "SELECT sequence, type, project, body FROM events
-         WHERE sequence > ?1 ORDER BY sequence DESC"
+        "SELECT sequence, body FROM events WHERE sequence BETWEEN ?1 AND ?2
+         AND (?3 IS NULL OR type = ?3) AND (?4 IS NULL OR project = ?4) ORDER BY sequence DESC"
     } else {
-        "SELECT sequence, type, project, body FROM events
-         WHERE sequence > ?1 ORDER BY sequence"
+        "SELECT sequence, body FROM events WHERE sequence BETWEEN ?1 AND ?2
+         AND (?3 IS NULL OR type = ?3) AND (?4 IS NULL OR project = ?4) ORDER BY sequence"
     })?;
-    let mut rows = statement.query([int(params.after.0)])?;
+    let (event_type, project) = (params.event_type.as_deref(), params.project.as_deref());
+    let names = event_type.map(|name| (Field::Type, name)).into_iter();
+    let names = names.chain(project.map(|name| (Field::Project, name)));
+    let after_that = params.after.0.saturating_add(1)..=meta.head.sequence.0;
+    let mut ranges = Ranges::new(conn, names, after_that, params.newest);
     let mut budget = ScanBudget::new();
-    while let Some(row) = rows.next()? {
-        let sequence = Sequence(uint(row.get(0)?));
-        let body = row.get_ref(3)?.as_blob()?;
+    'log: while let Some(range) = ranges.next()? {
+        let (first, last) = range.into_inner();
         // "The newest of a type" can't be continued, so the whole log is searched for it.
-        let spent = !params.newest && !budget.take(body);
-        if spent || (wanted(row, params)? && !collector.add(sequence, body)) {
-            more_available = !params.newest;
+        if !params.newest && !budget.take_rows(BLOCK) {
+            next = Sequence(first - 1);
+            more_available = true;
             break;
         }
-        next = sequence;
+        let mut rows = statement.query(params![int(first), int(last), event_type, project])?;
+        while let Some(row) = rows.next()? {
+            let sequence = Sequence(uint(row.get(0)?));
+            let body = row.get_ref(1)?.as_blob()?;
+            if !params.newest && !budget.take(body) || !collector.add(sequence, body) {
+                more_available = !params.newest;
+                break 'log;
+            }
+            next = sequence;
+        }
     }
     if !more_available {
         next = meta.head.sequence.max(params.after);
@@ -55,14 +68,6 @@ pub(super) fn list(
     }
     let answer = EventListResult { events: collector.events, next, more_available };
     Ok(ReadResult { answer, damaged: collector.damaged })
-}
-
-fn wanted(row: &Row<'_>, params: &EventListParams) -> rusqlite::Result<bool> {
-    let is = |column: usize, wanted: &Option<String>| -> rusqlite::Result<bool> {
-        let Some(wanted) = wanted else { return Ok(true) };
-        Ok(row.get_ref(column)?.as_str_or_null()? == Some(wanted.as_str()))
-    };
-    Ok(is(1, &params.event_type)? && is(2, &params.project)?)
 }
 
 /// Figures for `status`.

@@ -6,6 +6,7 @@
 mod append;
 mod apply;
 mod availability;
+mod blocks;
 mod check;
 mod closed;
 pub(crate) mod column;
@@ -68,7 +69,7 @@ use crate::database_files;
 use crate::held_files::HeldFiles;
 
 use error::Failed;
-use readers::Readers;
+use readers::{Lane, Readers};
 use transaction::WriteTransaction;
 use writer::{ClosureTask, Job, Priority, Writer};
 
@@ -235,13 +236,13 @@ impl Log {
     /// A page for a puller. Damaged rows go to quarantine instead.
     pub async fn page(&self, request: PageRequest) -> Result<PageAnswer, LogError> {
         let read = move |conn: &_| page::page(conn, &request);
-        self.scan("read a page", read).await
+        self.scan(Lane::Sync, "read a page", read).await
     }
 
     /// Heads that are safe to send as `have`, of the origins with events after a position: no forked origin. At most
     /// 1000, those with the latest events.
     pub async fn heads(&self, since: Sequence) -> Result<Vec<Head>, LogError> {
-        self.read("read the heads", move |conn| heads::heads(conn, since)).await
+        self.read(Lane::Sync, "read the heads", move |conn| heads::heads(conn, since)).await
     }
 
     /// The news for a peer; only how urgent it is, if it waits.
@@ -250,20 +251,20 @@ impl Log {
         request: NewsRequest,
         waits: impl FnOnce(Urgency) -> bool + Send + 'static,
     ) -> Result<News, LogError> {
-        self.scan("read the news", move |conn| news::news(conn, request, waits)).await
+        self.scan(Lane::Sync, "read the news", move |conn| news::news(conn, request, waits)).await
     }
 
     /// The origins of which a peer with these heads holds events that we don't hold for certain.
     pub async fn missing(&self, heads: Vec<Head>) -> Result<Vec<Origin>, LogError> {
         let read = move |conn: &_| heads::missing(conn, &heads);
-        self.read("compare heads", read).await
+        self.read(Lane::Sync, "compare heads", read).await
     }
 
     /// Whether a peer's head names an event of ours that we never wrote: then our log was rolled
     /// back. A damaged event of ours does not show that.
     pub async fn shows_rollback(&self, head: Head) -> Result<bool, LogError> {
         let read = move |conn: &_| heads::shows_rollback(conn, &head);
-        self.read("compare a head", read).await
+        self.read(Lane::Sync, "compare a head", read).await
     }
 
     /// Begins a new epoch, unless this one has no event of ours yet. Called when a peer's
@@ -276,7 +277,7 @@ impl Log {
     /// The checkpoint for a peer's log.
     pub async fn checkpoint(&self, peer: DaemonId) -> Result<Checkpoint, LogError> {
         let read = move |conn: &_| lookup::checkpoint(conn, peer);
-        self.read("read a checkpoint", read).await
+        self.read(Lane::Sync, "read a checkpoint", read).await
     }
 
     /// Resets the checkpoint: the peer's log is pulled from its start again.
@@ -303,7 +304,7 @@ impl Log {
 
     /// What is in quarantine and was not cleared.
     pub async fn quarantined(&self) -> Result<QuarantineListResult, LogError> {
-        self.read("read the quarantine", review::list).await
+        self.read(Lane::Questions, "read the quarantine", review::list).await
     }
 
     /// Drops what is in quarantine up to this entry. Answers how many there were.
@@ -315,21 +316,37 @@ impl Log {
     /// Events after a position, for local readers: at most 4 MiB. At most 20,000 rows are read, so it
     /// may be empty although there are more; for the newest ones, all rows are.
     pub async fn list(&self, params: EventListParams) -> Result<EventListResult, LogError> {
-        let read = move |conn: &_| list::list(conn, &params);
-        self.scan("list events", read).await
+        self.list_in(Lane::Lists, params).await
     }
 
-    /// Whether this log holds that event at that position, or held it before its row was damaged.
+    /// As [`Self::list`], for the views: they wait for no other list.
+    pub async fn list_for_views(
+        &self,
+        params: EventListParams,
+    ) -> Result<EventListResult, LogError> {
+        self.list_in(Lane::Views, params).await
+    }
+
+    async fn list_in(
+        &self,
+        lane: Lane,
+        params: EventListParams,
+    ) -> Result<EventListResult, LogError> {
+        let read = move |conn: &_| list::list(conn, &params);
+        self.scan(lane, "list events", read).await
+    }
+
+    /// Whether this log holds that event at that position, or held it before its row was damaged. For the views.
     pub async fn holds(&self, position: LogPosition) -> Result<bool, LogError> {
         let read = move |conn: &_| lookup::holds(conn, &state::Meta::expect(conn)?, position);
-        self.read("look for an event", read).await
+        self.read(Lane::Views, "look for an event", read).await
     }
 
     /// Figures for `status`.
     pub async fn stats(&self) -> Result<LogStats, LogError> {
         let path = self.inner.path.clone();
         let read = move |conn: &_| list::stats(conn, &path);
-        self.read("read the figures of the log", read).await
+        self.read(Lane::Questions, "read the figures of the log", read).await
     }
 
     /// Writes what is queued, checkpoints the WAL and ends the writer thread. Answers whether the WAL was left, because

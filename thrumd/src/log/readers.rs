@@ -1,4 +1,4 @@
-//! A pool of read connections, used on blocking threads.
+//! The read connections, used on blocking threads.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,20 +12,46 @@ use super::schema;
 use crate::database_files;
 use crate::held_files::{ChangedFile, HeldFiles};
 
-/// Concurrent readers. Each caches up to 1 MiB of pages, and an idle daemon has 12 MiB in all.
-const READERS: usize = 2;
+/// Connections that are kept for the next reads. Each caches up to 1 MiB of pages, and an idle daemon has 12 MiB in all.
+const KEPT: usize = 2;
 
-/// The read connections. Opened when first needed.
+/// Who reads. Each waits for its like alone: long lists hold up neither sync nor a short question.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lane {
+    /// What is exchanged with peers.
+    Sync,
+    /// The views, which read each new event.
+    Views,
+    /// Short questions, as of `status`.
+    Questions,
+    /// Lists of events, and copies of the log.
+    Lists,
+}
+
+impl Lane {
+    const ALL: [Self; 4] = [Self::Sync, Self::Views, Self::Questions, Self::Lists];
+
+    /// How many read at a time. All of them take fewer threads than the runtime has.
+    const fn width(self) -> usize {
+        match self {
+            Self::Sync | Self::Lists => 2,
+            Self::Views | Self::Questions => 1,
+        }
+    }
+}
+
+/// The read connections. Opened when needed.
 pub(super) struct Readers {
     path: PathBuf,
     files: HeldFiles,
-    permits: Arc<Semaphore>,
+    /// By lane.
+    permits: [Arc<Semaphore>; Lane::ALL.len()],
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf, files: HeldFiles) -> Self {
-        let permits = Arc::new(Semaphore::new(READERS));
+        let permits = Lane::ALL.map(|lane| Arc::new(Semaphore::new(lane.width())));
         Self { path, files, permits, idle: Mutex::new(Vec::new()) }
     }
 
@@ -33,11 +59,12 @@ impl Readers {
     /// "can't ...".
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
+        lane: Lane,
         action: &'static str,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LogError> {
-        let permit =
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| LogError::Stopping)?;
+        let permits = Arc::clone(&self.permits[lane as usize]);
+        let permit = permits.acquire_owned().await.map_err(|_| LogError::Stopping)?;
         let readers = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
             let done = readers.in_transaction(read);
@@ -71,8 +98,9 @@ impl Readers {
         let done = read(&transaction)?;
         transaction.finish()?;
         // A connection that failed is not kept, nor one that outlived `close`.
-        if !self.permits.is_closed() {
-            self.idle.lock().push(conn);
+        let mut idle = self.idle.lock();
+        if idle.len() < KEPT && !self.is_closed() {
+            idle.push(conn);
         }
         Ok(done)
     }
@@ -83,9 +111,13 @@ impl Readers {
         database_files::all(&self.path).iter().try_for_each(|path| self.files.check_file(path))
     }
 
+    fn is_closed(&self) -> bool {
+        self.permits.iter().any(|permits| permits.is_closed())
+    }
+
     /// Refuses further reads and closes idle connections; running reads end by themselves.
     pub(super) fn close(&self) {
-        self.permits.close();
+        self.permits.iter().for_each(|permits| permits.close());
         self.idle.lock().clear();
     }
 }

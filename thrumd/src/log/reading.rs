@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::damage;
 use super::lookup::ReadResult;
+use super::readers::Lane;
 use super::transaction::WriteTransaction;
 use super::writer::Priority;
 use super::{Log, LogError};
@@ -13,10 +14,11 @@ impl Log {
     /// Reads in one transaction; `action` completes "can't ...".
     pub(super) async fn read<T: Send + 'static>(
         &self,
+        lane: Lane,
         action: &'static str,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LogError> {
-        let done = self.inner.readers.read(action, read).await;
+        let done = self.inner.readers.read(lane, action, read).await;
         if let Err(LogError::Storage { .. }) = &done {
             // The writer finds out whether another program wrote to the WAL, which needs another way out.
             drop(self.pulse_in_time().await);
@@ -31,10 +33,11 @@ impl Log {
     /// even if that fails: the next one finds the rows again.
     pub(super) async fn scan<T: Send + 'static>(
         &self,
+        lane: Lane,
         action: &'static str,
         read: impl FnOnce(&Connection) -> rusqlite::Result<ReadResult<T>> + Send + 'static,
     ) -> Result<T, LogError> {
-        let ReadResult { answer, damaged } = self.read(action, read).await?;
+        let ReadResult { answer, damaged } = self.read(lane, action, read).await?;
         // Of what another program wrote there events may be missing, and a peer would take for held what it was
         // never sent.
         if let Some(changed) = self.inner.files.overwritten() {

@@ -8,12 +8,12 @@ use super::lookup::raw;
 /// How much one call reads at most: rows, and bytes of events (SQLite reads a large body even if
 /// it is not asked for). The call then says that there is more.
 pub(super) struct ScanBudget {
-    rows: usize,
+    rows: u64,
     bytes: usize,
 }
 
 impl ScanBudget {
-    pub(super) const ROWS: usize = 20_000;
+    pub(super) const ROWS: u64 = 20_000;
 
     pub(super) fn new() -> Self {
         Self { rows: Self::ROWS, bytes: 64 * 1024 * 1024 }
@@ -21,9 +21,14 @@ impl ScanBudget {
 
     /// Counts one more row; false if that is too much.
     pub(super) fn take(&mut self, body: &[u8]) -> bool {
-        let enough = self.rows > 0 && self.bytes > 0;
-        self.rows = self.rows.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(body.len());
+        self.take_rows(1)
+    }
+
+    /// Counts so many rows whose bodies are not read; false if that is too much.
+    pub(super) fn take_rows(&mut self, rows: u64) -> bool {
+        let enough = self.rows > 0 && self.bytes > 0;
+        self.rows = self.rows.saturating_sub(rows);
         enough
     }
 }

@@ -87,6 +87,21 @@ pub(super) const STEPS: &[M<'_>] = &[
          ALTER TABLE checkpoints ADD COLUMN hash INTEGER;
          ALTER TABLE checkpoints ADD COLUMN held INTEGER NOT NULL DEFAULT 0;",
     ),
+    // Which names are in which 128 sequences, as in `blocks`: field 1 is the type, 2 the project.
+    M::up(
+        "CREATE TABLE blocks (
+             field INTEGER NOT NULL,
+             name TEXT NOT NULL,
+             block INTEGER NOT NULL,
+             PRIMARY KEY (field, name, block)
+         ) STRICT, WITHOUT ROWID;
+         INSERT INTO blocks
+             SELECT DISTINCT 1, type, sequence / 128 FROM events
+             WHERE octet_length(type) <= 1024 ORDER BY 2, 3;
+         INSERT INTO blocks
+             SELECT DISTINCT 2, project, sequence / 128 FROM events
+             WHERE octet_length(project) <= 1024 ORDER BY 2, 3;",
+    ),
 ];
 
 /// The version of a database that has taken every step.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::{DaemonId, Epoch, EventId, Hlc, LogHash, LogPosition, Origin, Sequence};
 
+use super::blocks::WrittenBlock;
 use super::column::{self, Id, int, uint};
 use super::environment::Environment;
 use super::hash;
@@ -119,6 +120,7 @@ pub(super) struct State {
     /// Damaged rows that were moved to quarantine.
     pub(super) damaged_rows: u64,
     pub(super) quarantine: Quarantine,
+    pub(super) block: WrittenBlock,
     meta_changed: bool,
     changed_origins: BTreeSet<Origin>,
     changed_sources: BTreeSet<DaemonId>,
@@ -169,6 +171,7 @@ impl State {
             sources,
             damaged_rows: count_gaps(conn)?,
             quarantine: Quarantine::load(conn)?,
+            block: WrittenBlock::default(),
             meta_changed,
             changed_origins: BTreeSet::new(),
             changed_sources: BTreeSet::new(),

@@ -243,6 +243,12 @@ pub(super) fn check_invariants(world: &World) {
              (SELECT coalesce(max(sequence), 0) FROM events WHERE source = sources.id)",
         ),
         (
+            "blocks has the names of every event, as far as they are short",
+            "(SELECT 1 AS field, type AS name, sequence / 128 AS block FROM events
+              UNION SELECT 2, project, sequence / 128 FROM events WHERE project IS NOT NULL)
+             WHERE octet_length(name) <= 1024 AND (field, name, block) NOT IN blocks",
+        ),
+        (
             "own_last is the last sequence that was written here",
             "meta WHERE own_last !=
              (SELECT coalesce(max(sequence), 0) FROM events WHERE source = 0)",

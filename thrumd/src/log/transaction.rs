@@ -75,6 +75,8 @@ impl WriteTransaction<'_> {
             return Ok(if held == Some(true) { Stored::Same } else { Stored::OtherBytes });
         }
         row.last = self.state.advance(header.event_id, source);
+        let (event_type, project) = (&header.event_type, header.project.as_deref());
+        self.state.block.add(self.conn, row.last, event_type, project)?;
         let was_whole = row.head == row.top;
         row.forked |= forked;
         row.top = row.top.max(position);

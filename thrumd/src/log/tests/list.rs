@@ -70,3 +70,134 @@ async fn the_figures_count_events_and_bytes() {
     assert_eq!((stats.events, stats.quarantined), (10, 0));
     assert!(stats.size_bytes > 4096);
 }
+
+/// Events whose types and projects are rare, usual and long, over many blocks.
+async fn mixed(world: &World) -> Vec<(Option<String>, Option<String>)> {
+    let long = "x".repeat(2000);
+    let mut names = Vec::new();
+    for n in 0..1000_u64 {
+        let event_type = match n {
+            3 | 500 | 501 | 999 => "rare",
+            600..610 => &long,
+            n if n % 7 == 0 => "other",
+            _ => "usual",
+        };
+        let project = match n {
+            400..420 | 501 => Some("quiet"),
+            n if n / 100 % 2 == 0 => Some("busy"),
+            _ => None,
+        };
+        names.push((Some(event_type.to_owned()), project.map(str::to_owned)));
+    }
+    let origin = new_origin();
+    for (index, chunk) in names.chunks(90).enumerate() {
+        let events: Vec<_> = chunk
+            .iter()
+            .zip(index * 90 + 1..)
+            .map(|((event_type, project), position)| {
+                let mut event: serde_json::Value =
+                    serde_json::from_str(&foreign(origin, position as u64)).unwrap();
+                event["type"] = event_type.clone().into();
+                if let Some(project) = project {
+                    event["project"] = project.clone().into();
+                }
+                event.to_string()
+            })
+            .collect();
+        world.log.apply(raw_batch(ids::daemon(), &events)).await.unwrap();
+    }
+    names
+}
+
+#[tokio::test]
+async fn a_filtered_list_has_exactly_the_events_of_its_names_page_by_page_and_backwards() {
+    let mut world = World::new();
+    let names = mixed(&world).await;
+    world.reopen(|_| ()).await;
+    let types = [None, Some("rare"), Some("usual"), Some("other"), Some("none"), Some("long")];
+    for event_type in types {
+        let event_type = event_type.map(|name| name.replace("long", &"x".repeat(2000)));
+        for project in [None, Some("quiet"), Some("busy"), Some("none")] {
+            let (event_type, project) = (event_type.clone(), project.map(str::to_owned));
+            let wanted =
+                |(n, (held_type, held_project)): (usize, &(Option<String>, Option<String>))| {
+                    let is = |held: &Option<String>, wanted: &Option<String>| {
+                        wanted.is_none() || held == wanted
+                    };
+                    let is_wanted = is(held_type, &event_type) && is(held_project, &project);
+                    is_wanted.then_some(n as u64 + 1)
+                };
+            let expected: Vec<u64> = names.iter().enumerate().filter_map(wanted).collect();
+            let params = |after, limit, newest| EventListParams {
+                after: Sequence(after),
+                limit: Some(limit),
+                newest,
+                event_type: event_type.clone(),
+                project: project.clone(),
+            };
+            for limit in [1, 3, 1000] {
+                let (mut found, mut after, mut more) = (Vec::new(), 0, true);
+                while more {
+                    let page = list(&world, params(after, limit, false)).await;
+                    found.extend(page.0);
+                    (after, more) = (page.1, page.2);
+                }
+                assert_eq!(
+                    (&found, after),
+                    (&expected, 1000),
+                    "{event_type:?} {project:?} {limit}"
+                );
+                for after in [0, 128, 500, 999, 1000] {
+                    let newest = list(&world, params(after, limit, true)).await;
+                    let later = expected.iter().copied().filter(|n| *n > after);
+                    let later: Vec<u64> = later.collect();
+                    let first = later.len().saturating_sub(limit as usize);
+                    assert_eq!(newest, (later[first..].to_vec(), 1000, false), "after {after}");
+                }
+            }
+        }
+    }
+    check_invariants(&world);
+    let (sql, head) = (world.sql(), world.log.head());
+    check::holds_all(&sql, head).unwrap();
+    sql.execute("DELETE FROM blocks WHERE name = 'rare' AND block = 3", []).unwrap();
+    check::holds_all(&sql, head).unwrap_err();
+}
+
+#[tokio::test]
+async fn while_long_lists_and_copies_are_read_sync_views_and_short_questions_are_answered() {
+    let world = World::new();
+    world.say("x").await;
+    let (ends, waits): (Vec<_>, Vec<_>) = (0..3).map(|_| std::sync::mpsc::channel::<()>()).unzip();
+    let (begun, mut begins) = tokio::sync::mpsc::channel(3);
+    // More of them than are read at a time.
+    let lists: Vec<_> = waits
+        .into_iter()
+        .map(|wait| {
+            let (log, begun) = (world.log.clone(), begun.clone());
+            let read = move |_: &Connection| {
+                begun.blocking_send(()).unwrap();
+                // Until the other end is dropped.
+                assert!(wait.recv().is_err());
+                Ok(())
+            };
+            tokio::spawn(async move { log.read(readers::Lane::Lists, "list events", read).await })
+        })
+        .collect();
+    begins.recv().await.unwrap();
+    begins.recv().await.unwrap();
+    let position = world.log.head().position;
+    let others = async {
+        assert_eq!(world.log.stats().await.unwrap().events, 1);
+        assert_eq!(world.log.heads(Sequence::ZERO).await.unwrap().len(), 1);
+        let params = EventListParams::default();
+        assert_eq!(world.log.list_for_views(params).await.unwrap().events.len(), 1);
+        assert!(world.log.holds(position).await.unwrap());
+    };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, others).await.expect("they wait for the lists");
+    drop(ends);
+    for list in lists {
+        list.await.unwrap().unwrap();
+    }
+}

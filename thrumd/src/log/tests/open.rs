@@ -196,8 +196,27 @@ async fn a_database_of_every_earlier_version_becomes_this_one() {
             let entry = "INSERT INTO quarantine (id, peer, sequence, reason, size, bytes, at)
                  VALUES (7, zeroblob(16), 1, 'junk', 1, x'ff', 0)";
             sql.execute(entry, []).unwrap();
+            sql.execute_batch(
+                "INSERT INTO meta (one, daemon_id, epoch, own_sequence, head, head_id, own_last, floor,
+                                   hlc) VALUES (1, zeroblob(16), zeroblob(16), 0, 1, zeroblob(16), 0, 0, 0);
+                 INSERT INTO origins (id, daemon_id, epoch, head, top, forked)
+                     VALUES (1, zeroblob(16), zeroblob(16), 1, 1, 0);
+                 INSERT INTO events (sequence, event_id, origin, origin_sequence, source,
+                                     timestamp, type, project, body)
+                     VALUES (1, zeroblob(16), 1, 1, 1, 0, 'old.type', 'old', CAST('{}' AS BLOB))",
+            )
+            .unwrap();
         }
         let (log, _) = Log::open(dir.path(), ids::daemon(), true).unwrap();
+        let of_it = |event_type: Option<&str>, project: Option<&str>| EventListParams {
+            event_type: event_type.map(str::to_owned),
+            project: project.map(str::to_owned),
+            ..EventListParams::default()
+        };
+        for params in [of_it(Some("old.type"), None), of_it(None, Some("old"))] {
+            let found = log.list(params).await.unwrap().events;
+            assert_eq!(sequences(&found), [1][..usize::from(version > 0)]);
+        }
         log.append(vec![draft("x")]).await.unwrap();
         let kept = log.quarantined().await.unwrap().entries;
         let kept: Vec<_> = kept.iter().map(|entry| (entry.id, &*entry.reason)).collect();
