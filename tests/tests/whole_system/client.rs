@@ -73,8 +73,8 @@ fn a_command_without_recipient_or_sender_says_what_to_add() {
 fn everyone_is_spelt_out_and_reaches_everyone_of_the_project_but_the_sender() {
     let daemon = Daemon::start("laptop");
     let elsewhere = Client::new(&daemon).env("THRUM_PROJECT", "elsewhere");
-    daemon.thrum(&["inbox", "--as", "b"]).exits(0);
-    elsewhere.run(&["inbox", "--as", "b"]).exits(0);
+    daemon.thrum(&["wait", "--as", "b", "--timeout", "1ms"]).exits(5);
+    elsewhere.run(&["wait", "--as", "b", "--timeout", "1ms"]).exits(5);
     daemon.thrum(&["send", "--as", "a", "--all", "to everyone"]).exits(0);
     daemon.thrum(&["wait", "--as", "b", "--timeout", "5s"]).exits(0);
     daemon.thrum(&["wait", "--as", "a", "--timeout", "300ms"]).exits(5);

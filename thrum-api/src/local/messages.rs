@@ -137,7 +137,7 @@ pub struct AgentListParams {
     /// Only agents of this project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// Also agents of daemons that no longer exist.
+    /// Also agents that were not seen for 30 days, and those of daemons that no longer exist.
     #[serde(default)]
     pub all: bool,
 }
@@ -162,7 +162,7 @@ pub struct Agent {
     /// The name of that daemon, if it is this one or a peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// The time of its last event, by its daemon's clock.
+    /// The time of its last event, by its daemon's clock: it sent a message, or waited that day.
     pub last_seen: Timestamp,
     /// Its daemon no longer exists: the machine was set up anew and paired again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -72,7 +72,8 @@ pub struct AgentsArgs {
     /// Agents of every project
     #[arg(long)]
     pub all_projects: bool,
-    /// Also agents of daemons that no longer exist: their machine was set up anew and paired again
+    /// Also agents not seen for 30 days, and those of daemons that no longer exist: their machine was set up anew
+    /// and paired again
     #[arg(long)]
     pub all: bool,
 }

@@ -25,7 +25,8 @@ pub async fn run(args: &AgentsArgs, context: &mut Context<'_>) -> Result<(), Err
     }
     if list.agents.is_empty() {
         let scope = project.map_or_else(String::new, |project| format!(" in {project}"));
-        printer.note(&format!("No agents seen{scope} yet."));
+        let since = if args.all { "yet" } else { "in the last 30 days" };
+        printer.note(&format!("No agents seen{scope} {since}."));
         return Ok(());
     }
     let now = clock::now();

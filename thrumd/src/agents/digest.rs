@@ -1,178 +1,117 @@
-//! Digests events into rows: messages in the inboxes of their readers, and agents.
+//! Digests events into rows: whose the messages are, and agents.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT, MessageSent};
+use serde::de::DeserializeOwned;
+use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT};
 use thrum_api::limits::RECIPIENTS_MAX;
-use thrum_api::names::NameError;
-use thrum_api::{
-    DaemonId, EventHeader, EventId, LogPosition, Sequence, SequencedEvent, Timestamp, names,
-};
+use thrum_api::{DaemonId, LogPosition, Sequence};
 use tracing::warn;
 
-use super::error::{AgentsError, views};
-use super::send::unique_agents;
+use super::broadcasts;
+use super::directory::{Directory, find_inbox};
+use super::error::{AgentsError, log_unread, views};
+use super::failure::Failure;
 use super::store::{Cursor, Store};
 use super::waiters::News;
-use crate::log::column::int;
-use crate::report::brief;
+use crate::log::column::{Id, int};
+use crate::log::{LogReader, StoredEvent};
 
-/// What the views read of an event.
+/// Events in one transaction of the views. A reader waits for at most one transaction.
+pub(super) const PAGE_EVENTS: usize = 500;
+
+/// What the views read of a message, without a copy of its text.
 #[derive(Deserialize)]
-struct ParsedEvent<'a> {
-    event_id: EventId,
+struct ParsedMessage<'a> {
     origin_daemon: DaemonId,
-    timestamp: Timestamp,
-    #[serde(rename = "type", borrow)]
-    event_type: Cow<'a, str>,
+    #[serde(borrow)]
+    body: ParsedMessageBody<'a>,
+}
+
+#[derive(Deserialize)]
+struct ParsedMessageBody<'a> {
+    #[serde(borrow)]
+    from: Cow<'a, str>,
     #[serde(borrow, default)]
-    project: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    body: Option<&'a RawValue>,
+    to: Vec<Name<'a>>,
+    #[serde(default)]
+    all: bool,
+    #[serde(borrow, rename = "text")]
+    _text: Cow<'a, str>,
 }
 
-impl ParsedEvent<'_> {
-    fn body<T: serde::de::DeserializeOwned>(&self) -> Result<T, Failure> {
-        let text = self.body.map_or("null", RawValue::get);
-        serde_json::from_str(text)
-            .map_err(|error| Failure::undigestible(format!("its body is not of its type: {error}")))
-    }
+/// A name that is borrowed if it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-    /// The project as stored in the tables: the empty name for events without one.
-    fn project(&self) -> Result<String, NameError> {
-        self.project.as_deref().map_or(Ok(String::new()), names::project)
-    }
+#[derive(Deserialize)]
+struct ParsedJoined {
+    origin_daemon: DaemonId,
+    body: AgentJoined,
 }
 
-/// Why an event was not digested.
-enum Failure {
-    /// The event can't be digested. It stays in the log and is still relayed.
-    Undigestible(String),
-    Sqlite(rusqlite::Error),
-}
-
-impl Failure {
-    fn undigestible(reason: impl ToString) -> Self {
-        Self::Undigestible(brief(&reason.to_string()))
-    }
-}
-
-impl From<NameError> for Failure {
-    fn from(error: NameError) -> Self {
-        Self::undigestible(error)
-    }
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
-/// The ids under which events were written here.
-#[derive(Clone, Copy)]
-struct Local<'a> {
-    now: DaemonId,
-    /// From before `thrum daemon reset-identity`: messages for their agents are still read here.
-    former: &'a [DaemonId],
-}
-
-impl Local<'_> {
-    /// Whether an agent of this name on this machine wrote an event of `origin`. If the directory is a
-    /// copy, the original daemon still writes under the former id: once an agent has events here under
-    /// the new id, it is not the writer of later ones under the former id.
-    fn wrote(
-        self,
-        connection: &Connection,
-        origin: DaemonId,
-        project: &str,
-        name: &str,
-    ) -> rusqlite::Result<bool> {
-        if origin == self.now || !self.former.contains(&origin) {
-            return Ok(origin == self.now);
-        }
-        connection
-            .prepare_cached(
-                "SELECT NOT EXISTS
-                     (SELECT 1 FROM agents WHERE project = ? AND name = ? AND origin = ?)",
-            )?
-            .query_row(params![project, name, self.now.ulid().to_bytes()], |row| row.get(0))
-    }
-}
-
-/// Changes that are collected over a page and written at its end.
-#[derive(Default)]
-struct PageTotals {
-    /// Unread messages to add, by agent and project.
-    unread: BTreeMap<(String, String), i64>,
-    /// When agents were last seen, by project, name and daemon.
-    seen: BTreeMap<(String, String, DaemonId), Timestamp>,
+/// What was digested.
+pub(super) struct Digested {
+    pub(super) cursor: Cursor,
     /// Who got messages.
-    news: News,
+    pub(super) news: News,
+    /// Rows of the log that were found damaged.
+    pub(super) damaged: Vec<Sequence>,
 }
 
 impl Store {
-    /// Digests a page and moves the cursor to its last event, in one transaction. Answers the cursor, and who got
-    /// messages.
+    /// Digests a page of the log and moves the cursor to its last event, in one transaction. Without an event, to
+    /// `head`: the remaining positions no longer hold any.
     pub(super) fn digest(
         &mut self,
-        events: &[SequencedEvent],
+        log: &LogReader,
+        cursor: Cursor,
+        head: LogPosition,
+    ) -> Result<Digested, AgentsError> {
+        self.digest_each(cursor, head, |take| {
+            log.each_after(cursor.position.sequence, PAGE_EVENTS, take).map_err(log_unread)
+        })
+    }
+
+    /// Digests the events that `each` hands out.
+    pub(super) fn digest_each(
+        &mut self,
         mut cursor: Cursor,
-    ) -> Result<(Cursor, News), AgentsError> {
+        head: LogPosition,
+        each: impl FnOnce(&mut dyn FnMut(&StoredEvent<'_>) -> bool) -> Result<(), AgentsError>,
+    ) -> Result<Digested, AgentsError> {
         let doing = views("digest events");
         let local = Local { now: self.daemon, former: &self.former };
         let transaction = self.connection.transaction().map_err(&doing)?;
-        let mut totals = PageTotals::default();
-        for event in events {
-            let parsed = serde_json::from_str::<ParsedEvent<'_>>(event.event.get());
-            cursor.position = LogPosition {
+        let mut page = Page::new(&transaction, local).map_err(&doing)?;
+        let mut last = None;
+        let mut failure = None;
+        each(&mut |event| {
+            last = Some(LogPosition {
                 sequence: event.sequence,
-                event_id: match &parsed {
-                    Ok(parsed) => Some(parsed.event_id),
-                    Err(_) => id_alone(event),
-                },
+                event_id: event.event_id,
                 hash: None,
-            };
-            let outcome = match &parsed {
-                Ok(event) => digest_event(&transaction, &mut totals, local, cursor.position, event),
-                Err(error) => Err(Failure::undigestible(error)),
-            };
-            match outcome {
-                Ok(()) => {}
-                Err(Failure::Sqlite(error)) => return Err(doing(error)),
-                Err(Failure::Undigestible(reason)) => {
-                    warn!("event {} of the log is skipped by the views: {reason}", event.sequence);
-                    transaction
-                        .prepare_cached(
-                            "INSERT OR REPLACE INTO skipped (sequence, reason) VALUES (?, ?)",
-                        )
-                        .and_then(|mut skip| skip.execute(params![int(event.sequence.0), reason]))
-                        .map_err(&doing)?;
-                }
-            }
+            });
+            failure = page.digest(event).err();
+            failure.is_none()
+        })?;
+        if let Some(error) = failure {
+            return Err(doing(error));
         }
-        let news = std::mem::take(&mut totals.news);
-        totals.write(&transaction).map_err(&doing)?;
+        cursor.position = last.unwrap_or(head);
+        let (news, damaged) = page.write().map_err(&doing)?;
         put_cursor(&transaction, cursor).map_err(&doing)?;
         transaction.commit().map_err(&doing)?;
-        Ok((cursor, news))
+        Ok(Digested { cursor, news, damaged })
     }
 
     /// Stores the cursor of the same log with its new epoch.
     pub(super) fn move_cursor(&mut self, cursor: Cursor) -> Result<(), AgentsError> {
         put_cursor(&self.connection, cursor).map_err(views("store the log's epoch"))
     }
-}
-
-/// The id of an event whose other members can't be parsed. Without it the cursor would name no event,
-/// and the views would be rebuilt at the next start.
-fn id_alone(event: &SequencedEvent) -> Option<EventId> {
-    let header: Option<EventHeader> = serde_json::from_str(event.event.get()).ok();
-    header.map(|header| header.event_id)
 }
 
 fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {
@@ -188,169 +127,230 @@ fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn digest_event(
-    connection: &Connection,
-    totals: &mut PageTotals,
-    local: Local<'_>,
-    position: LogPosition,
-    parsed: &ParsedEvent<'_>,
-) -> Result<(), Failure> {
-    match parsed.event_type.as_ref() {
-        AGENT_JOINED => {
-            let body: AgentJoined = parsed.body()?;
-            totals.note_seen(
-                connection,
-                parsed,
-                &parsed.project()?,
-                &names::agent(&body.agent)?,
-            )?;
-            Ok(())
-        }
-        MESSAGE_SENT => {
-            let message = checked(parsed.body()?)?;
-            let project = &parsed.project()?;
-            totals.note_seen(connection, parsed, project, &message.from)?;
-            deliver(connection, totals, local, position.sequence, parsed, project, &message)
-        }
-        _ => Ok(()),
-    }
+/// The ids under which events were written here.
+#[derive(Clone, Copy)]
+struct Local<'a> {
+    now: DaemonId,
+    /// From before `thrum daemon reset-identity`: messages for their agents are still read here.
+    former: &'a [DaemonId],
 }
 
-/// Checks a message of any daemon. Recipients are kept once each.
-fn checked(mut message: MessageSent) -> Result<MessageSent, Failure> {
-    message.from = names::agent(&message.from)?;
-    let count = message.to.len();
-    if count > RECIPIENTS_MAX {
-        let reason = format!("it has {count} recipients, more than {RECIPIENTS_MAX}");
-        return Err(Failure::undigestible(reason));
+impl Local<'_> {
+    fn is(self, origin: DaemonId) -> bool {
+        origin == self.now || self.former.contains(&origin)
     }
-    message.to = unique_agents(&message.to)?;
-    if message.to.is_empty() && !message.all {
-        return Err(Failure::undigestible("the message has no recipient"));
-    }
-    Ok(message)
-}
 
-fn deliver(
-    connection: &Connection,
-    totals: &mut PageTotals,
-    local: Local<'_>,
-    sequence: Sequence,
-    parsed: &ParsedEvent<'_>,
-    project: &str,
-    message: &MessageSent,
-) -> Result<(), Failure> {
-    let event_id = parsed.event_id.ulid().to_bytes();
-    let inserted = connection
-        .prepare_cached(
-            "INSERT INTO messages
-                 (sequence, event_id, project, sender, origin, recipients, to_all, timestamp, text)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
-            int(sequence.0),
-            event_id,
-            project,
-            message.from,
-            parsed.origin_daemon.ulid().to_bytes(),
-            message.to.join("\n"),
-            message.all,
-            parsed.timestamp.as_millis(),
-            message.text,
-        ])?;
-    if inserted == 0 {
-        return Err(Failure::undigestible("the event is in the log twice"));
-    }
-    let mut readers = BTreeSet::new();
-    if message.all {
-        totals.news.add_project(project);
-        readers.extend(local_agents(connection, local, project)?);
-        if local.wrote(connection, parsed.origin_daemon, project, &message.from)? {
-            readers.remove(&message.from);
+    /// Whether the agent of this inbox on this machine wrote an event of `origin`. If the directory is a
+    /// copy, the original daemon still writes under the former id: once an agent has events here under
+    /// the new id, it is not the writer of later ones under the former id.
+    fn wrote(
+        self,
+        connection: &Connection,
+        origin: DaemonId,
+        inbox: i64,
+    ) -> rusqlite::Result<bool> {
+        if origin == self.now || !self.is(origin) {
+            return Ok(origin == self.now);
         }
-    }
-    readers.extend(message.to.iter().cloned());
-    for reader in readers {
-        let read: bool = connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM read_marks WHERE agent = ? AND event_id = ?)",
-            )?
-            .query_row(params![reader, event_id], |row| row.get(0))?;
         connection
             .prepare_cached(
-                "INSERT INTO inbox (agent, project, read, sequence) VALUES (?, ?, ?, ?)",
+                "SELECT NOT EXISTS (SELECT 1 FROM agents WHERE inbox = ? AND origin = ?)",
             )?
-            .execute(params![reader, project, read, int(sequence.0)])?;
-        if !read {
-            totals.news.add_agent(&reader, project);
-            *totals.unread.entry((reader, project.to_owned())).or_default() += 1;
-        }
+            .query_row(params![inbox, self.now.ulid().to_bytes()], |row| row.get(0))
     }
-    Ok(())
 }
 
-/// The readers of a message to all on this machine: agents that joined before it arrived.
-fn local_agents(
-    connection: &Connection,
-    local: Local<'_>,
-    project: &str,
-) -> rusqlite::Result<Vec<String>> {
-    let mut select =
-        connection.prepare_cached("SELECT name FROM agents WHERE project = ? AND origin = ?")?;
-    let mut names = Vec::new();
-    for origin in local.former.iter().chain([&local.now]) {
-        for name in
-            select.query_map(params![project, origin.ulid().to_bytes()], |row| row.get(0))?
+/// A page while it is digested. What changes with most events is collected and written at its end.
+struct Page<'a> {
+    connection: &'a Connection,
+    local: Local<'a>,
+    directory: Directory<'a>,
+    insert: CachedStatement<'a>,
+    /// The event with the largest id that anybody has read: others need not be looked for.
+    last_read: Option<Id>,
+    /// Unread messages to add, by inbox.
+    unread: HashMap<i64, i64>,
+    /// When agents were last seen, by inbox and daemon.
+    seen: HashMap<(i64, DaemonId), i64>,
+    /// Projects with messages to all.
+    told: HashSet<i64>,
+    damaged: Vec<Sequence>,
+}
+
+impl<'a> Page<'a> {
+    fn new(connection: &'a Connection, local: Local<'a>) -> rusqlite::Result<Self> {
+        let last_read =
+            connection.query_row("SELECT max(event_id) FROM read_marks", [], |row| row.get(0))?;
+        let insert = connection
+            .prepare_cached("INSERT INTO deliveries (inbox, read, sequence) VALUES (?, ?, ?)")?;
+        Ok(Self {
+            connection,
+            local,
+            directory: Directory::new(connection),
+            insert,
+            last_read,
+            unread: HashMap::new(),
+            seen: HashMap::new(),
+            told: HashSet::new(),
+            damaged: Vec::new(),
+        })
+    }
+
+    fn digest(&mut self, event: &StoredEvent<'_>) -> rusqlite::Result<()> {
+        let outcome = if event.event_type == MESSAGE_SENT.as_bytes() {
+            self.message(event)
+        } else if event.event_type == AGENT_JOINED.as_bytes() {
+            self.joined(event)
+        } else {
+            return Ok(());
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Failure::Sqlite(error)) => Err(error),
+            Err(Failure::Damaged) => {
+                self.damaged.push(event.sequence);
+                Ok(())
+            }
+            Err(Failure::Undigestible(reason)) => {
+                warn!("event {} of the log is skipped by the views: {reason}", event.sequence);
+                self.connection
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO skipped (sequence, reason) VALUES (?, ?)",
+                    )?
+                    .execute(params![int(event.sequence.0), reason])?;
+                Ok(())
+            }
+        }
+    }
+
+    fn joined(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
+        let ParsedJoined { origin_daemon, body } = parsed(event)?;
+        self.directory.check(event.project, [body.agent.as_str()])?;
+        let inbox = self.directory.inbox(event.project, &body.agent)?;
+        Ok(self.note_seen(inbox, origin_daemon, event.timestamp)?)
+    }
+
+    fn message(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
+        let message: ParsedMessage<'_> = match str::from_utf8(event.json).map(serde_json::from_str)
         {
-            names.push(name?);
+            Ok(Ok(message)) => message,
+            Ok(Err(error)) => return Err(unparsed(event, &error)),
+            Err(_) => return Err(Failure::Damaged),
+        };
+        let body = &message.body;
+        let count = body.to.len();
+        if count > RECIPIENTS_MAX {
+            let reason = format!("it has {count} recipients, more than {RECIPIENTS_MAX}");
+            return Err(Failure::undigestible(reason));
         }
+        if body.to.is_empty() && !body.all {
+            return Err(Failure::undigestible("the message has no recipient"));
+        }
+        let names = body.to.iter().map(|Name(name)| name.as_ref());
+        self.directory.check(event.project, names.clone().chain([body.from.as_ref()]))?;
+        let sender = self.directory.inbox(event.project, &body.from)?;
+        self.note_seen(sender, message.origin_daemon, event.timestamp)?;
+        let mut recipients = BTreeSet::new();
+        for name in names {
+            recipients.insert(self.directory.inbox(event.project, name)?);
+        }
+        let project = self.directory.project(event.project)?;
+        let read = self.read_by(event, project)?;
+        let sequence = int(event.sequence.0);
+        if body.all {
+            let number = broadcasts::add(self.connection, project, sequence)?;
+            self.told.insert(project);
+            // Those whom it names have it as one that names them.
+            for recipient in &recipients {
+                broadcasts::settle(self.connection, *recipient, number)?;
+            }
+            if self.local.wrote(self.connection, message.origin_daemon, sender)? {
+                broadcasts::settle(self.connection, sender, number)?;
+            }
+            for reader in &read {
+                if broadcasts::settle(self.connection, *reader, number)? {
+                    self.insert.execute(params![reader, true, sequence])?;
+                }
+            }
+        }
+        for recipient in recipients {
+            let read = read.contains(&recipient);
+            self.insert.execute(params![recipient, read, sequence])?;
+            if !read {
+                *self.unread.entry(recipient).or_default() += 1;
+            }
+        }
+        Ok(())
     }
-    Ok(names)
-}
 
-impl PageTotals {
+    /// The inboxes of those who have read this event already, before the views were rebuilt.
+    fn read_by(&self, event: &StoredEvent<'_>, project: i64) -> rusqlite::Result<Vec<i64>> {
+        let id = event.event_id.map(|id| id.ulid().to_bytes());
+        if id > self.last_read {
+            return Ok(Vec::new());
+        }
+        let mut agents =
+            self.connection.prepare_cached("SELECT agent FROM read_marks WHERE event_id = ?")?;
+        let mut inboxes = Vec::new();
+        for agent in agents.query_map([id], |row| row.get::<_, String>(0))? {
+            inboxes.extend(find_inbox(self.connection, project, &agent?)?);
+        }
+        Ok(inboxes)
+    }
+
     /// Notes when an agent was last seen. Its row is inserted at once, for messages to all that follow in
     /// the same page; the time is written at the page's end.
-    fn note_seen(
-        &mut self,
-        connection: &Connection,
-        parsed: &ParsedEvent<'_>,
-        project: &str,
-        name: &str,
-    ) -> rusqlite::Result<()> {
-        let key = (project.to_owned(), name.to_owned(), parsed.origin_daemon);
-        if self.seen.insert(key, parsed.timestamp).is_none() {
-            connection
-                .prepare_cached(
-                    "INSERT OR IGNORE INTO agents (project, name, origin, last_seen)
-                     VALUES (?, ?, ?, ?)",
-                )?
-                .execute(params![
-                    project,
-                    name,
-                    parsed.origin_daemon.ulid().to_bytes(),
-                    parsed.timestamp.as_millis()
-                ])?;
+    fn note_seen(&mut self, inbox: i64, origin: DaemonId, at: i64) -> rusqlite::Result<()> {
+        let known = self.seen.get_mut(&(inbox, origin));
+        if let Some(last) = known {
+            *last = at.max(*last);
+            return Ok(());
+        }
+        self.seen.insert((inbox, origin), at);
+        self.connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO agents (inbox, origin, last_seen) VALUES (?, ?, ?)",
+            )?
+            .execute(params![inbox, origin.ulid().to_bytes(), at])?;
+        if self.local.is(origin) {
+            broadcasts::begin(self.connection, inbox)?;
         }
         Ok(())
     }
 
-    fn write(self, connection: &Connection) -> rusqlite::Result<()> {
-        for ((project, name, origin), last_seen) in self.seen {
-            connection
-                .prepare_cached(
-                    "UPDATE agents SET last_seen = ? WHERE project = ? AND name = ? AND origin = ?",
-                )?
-                .execute(params![last_seen.as_millis(), project, name, origin.ulid().to_bytes()])?;
+    /// Writes what was collected. Answers who got messages, and the rows of the log that were found damaged.
+    fn write(self) -> rusqlite::Result<(News, Vec<Sequence>)> {
+        let mut seen = self.connection.prepare_cached(
+            "UPDATE agents SET last_seen = max(last_seen, ?) WHERE inbox = ? AND origin = ?",
+        )?;
+        for ((inbox, origin), at) in self.seen {
+            seen.execute(params![at, inbox, origin.ulid().to_bytes()])?;
         }
-        for ((agent, project), messages) in self.unread {
-            connection
-                .prepare_cached(
-                    "INSERT INTO unread (agent, project, messages) VALUES (?, ?, ?)
-                     ON CONFLICT DO UPDATE SET messages = messages + excluded.messages",
-                )?
-                .execute(params![agent, project, messages])?;
+        let mut news = News::default();
+        let mut unread = self.connection.prepare_cached(
+            "UPDATE inboxes SET unread = unread + ? WHERE id = ?
+             RETURNING agent, (SELECT name FROM projects WHERE projects.id = project)",
+        )?;
+        for (inbox, messages) in self.unread {
+            let (agent, project): (String, String) =
+                unread.query_row([messages, inbox], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            news.add_agent(&agent, &project);
         }
-        Ok(())
+        let mut name = self.connection.prepare_cached("SELECT name FROM projects WHERE id = ?")?;
+        for project in self.told {
+            news.add_project(&name.query_row([project], |row| row.get::<_, String>(0))?);
+        }
+        Ok((news, self.damaged))
     }
+}
+
+fn parsed<T: DeserializeOwned>(event: &StoredEvent<'_>) -> Result<T, Failure> {
+    serde_json::from_slice(event.json).map_err(|error| unparsed(event, &error))
+}
+
+fn unparsed(event: &StoredEvent<'_>, error: &serde_json::Error) -> Failure {
+    if event.is_damaged() {
+        return Failure::Damaged;
+    }
+    Failure::undigestible(format!("it is not as events of its type are: {error}"))
 }

@@ -178,3 +178,11 @@ impl From<NameError> for AgentsError {
 pub(super) fn views(doing: &'static str) -> impl Fn(rusqlite::Error) -> AgentsError {
     move |source| AgentsError::Views { doing, source: source.into() }
 }
+
+/// The log could not be read.
+pub(super) fn log_unread(source: LogError) -> AgentsError {
+    match source {
+        LogError::Stopping => AgentsError::Stopping,
+        source => AgentsError::Log { doing: "read events of the log", source: Box::new(source) },
+    }
+}

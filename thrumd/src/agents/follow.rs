@@ -5,22 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use thrum_api::local::EventListParams;
 use thrum_api::{LogPosition, Sequence};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::error::AgentsError;
+use super::error::{AgentsError, log_unread};
 use super::store::Cursor;
 use super::threads::{Reader, Worker};
 use super::waiters::Waiters;
 use crate::backoff::ExponentialBackoff;
-use crate::log::{Log, LogError, LogHead};
+use crate::log::{Log, LogHead};
 use crate::report::Chain;
 
-/// Events in one transaction of the views.
-pub(super) const PAGE_EVENTS: u32 = 500;
 /// A burst is over when the log has not grown for this long. Digesting during a burst would compete
 /// with its writers for the CPU and the disk.
 pub(super) const QUIET: Duration = Duration::from_millis(100);
@@ -209,21 +206,18 @@ impl Follower {
         *cursor = Some(at);
         self.reached(at.position.sequence);
         while at.position.sequence < head.position.sequence {
-            let page = self.page(at.position.sequence, PAGE_EVENTS).await?;
-            if page.events.is_empty() {
-                // The remaining positions no longer hold events.
-                let more = page.more_available && page.next > at.position.sequence;
-                at.position = if more {
-                    LogPosition { sequence: page.next, ..LogPosition::START }
-                } else {
-                    head.position
-                };
-            } else {
-                let digest = self.worker.call(move |store| store.digest(&page.events, at));
-                let news;
-                (at, news) = digest.await?;
-                self.signals.waiters.wake(&news);
-            }
+            let log = self.log.reader();
+            let end = head.position;
+            let digested = self.worker.call(move |store| store.digest(&log, at, end)).await;
+            let digested = match digested {
+                Err(AgentsError::Log { source, .. }) => {
+                    return Err(log_unread(self.log.explained(*source).await));
+                }
+                done => done?,
+            };
+            self.log.quarantine_damaged(digested.damaged).await;
+            at = digested.cursor;
+            self.signals.waiters.wake(&digested.news);
             *cursor = Some(at);
             self.reached(at.position.sequence);
         }
@@ -250,16 +244,7 @@ impl Follower {
     /// Whether the log holds that event at that position.
     async fn holds(&self, position: LogPosition) -> Result<bool, AgentsError> {
         let known = position == LogPosition::START || position.event_id.is_some();
-        Ok(known && self.log.holds(position).await.map_err(refused)?)
-    }
-
-    async fn page(
-        &self,
-        after: Sequence,
-        limit: u32,
-    ) -> Result<thrum_api::local::EventListResult, AgentsError> {
-        let params = EventListParams { after, limit: Some(limit), ..EventListParams::default() };
-        self.log.list_for_views(params).await.map_err(refused)
+        Ok(known && self.log.holds(position).await.map_err(log_unread)?)
     }
 
     fn reached(&self, sequence: Sequence) {
@@ -267,12 +252,5 @@ impl Follower {
             let before = now.digested.replace(sequence);
             before != now.digested
         });
-    }
-}
-
-fn refused(source: LogError) -> AgentsError {
-    match source {
-        LogError::Stopping => AgentsError::Stopping,
-        source => AgentsError::Log { doing: "read events of the log", source: Box::new(source) },
     }
 }

@@ -1,73 +1,36 @@
-//! Queries of readers: their inbox, the oldest unread message, the agents.
+//! Queries of readers: their inbox, the oldest unread message.
+//!
+//! The views know where messages are; what they say is read from the log.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use thrum_api::local::{Agent, InboxResult, Message, WaitResult};
-use thrum_api::{EventId, Sequence, Timestamp};
+use rusqlite::{Connection, Row, params};
+use thrum_api::Sequence;
+use thrum_api::local::{InboxResult, Message, WaitResult};
 
-use super::error::{AgentsError, views};
+use super::broadcasts;
+use super::error::{AgentsError, log_unread, views};
+use super::message::message;
 use super::store::Store;
-use crate::log::column::{daemon_id, event_id, uint};
+use crate::log::LogReader;
+use crate::log::column::uint;
 
 /// Bytes of text and recipients in one response at most. Further messages come with the next one.
 const INBOX_MAX_BYTES: usize = 4 * 1024 * 1024;
 
-macro_rules! messages {
-    ($from:literal) => {
-        concat!(
-            "SELECT m.sequence, m.event_id, m.project, m.sender, m.origin, m.recipients, m.to_all,
-                    m.timestamp, m.text, i.read
-             FROM inbox i ",
-            $from
-        )
-    };
-}
-
-/// `?1` agent, `?2` project, `?3` read, `?4` limit.
-const OLDEST: &str = messages!(
-    "CROSS JOIN messages m ON m.sequence = i.sequence
-     WHERE i.agent = ?1 AND i.project = ?2 AND i.read = ?3 ORDER BY i.sequence LIMIT ?4"
-);
-const NEWEST: &str = messages!(
-    "CROSS JOIN messages m ON m.sequence = i.sequence
-     WHERE i.agent = ?1 AND i.project = ?2 AND i.read = ?3 ORDER BY i.sequence DESC LIMIT ?4"
-);
-const OLDEST_ANYWHERE: &str = messages!(
-    "INDEXED BY inbox_of_all_projects CROSS JOIN messages m ON m.sequence = i.sequence
-     WHERE i.agent = ?1 AND ?2 IS NULL AND i.read = ?3 ORDER BY i.sequence LIMIT ?4"
-);
-const NEWEST_ANYWHERE: &str = messages!(
-    "INDEXED BY inbox_of_all_projects CROSS JOIN messages m ON m.sequence = i.sequence
-     WHERE i.agent = ?1 AND ?2 IS NULL AND i.read = ?3 ORDER BY i.sequence DESC LIMIT ?4"
-);
-const UNREAD_HERE: &str = "SELECT messages FROM unread WHERE agent = ?1 AND project = ?2";
-const UNREAD_ANYWHERE: &str = "SELECT COALESCE(SUM(messages), 0) FROM unread WHERE agent = ?1";
-const KNOWN_HERE: &str =
-    "SELECT EXISTS (SELECT 1 FROM agents WHERE project = ?1 AND name = ?2 AND origin = ?3)";
-const KNOWN_ANYWHERE: &str =
-    "SELECT EXISTS (SELECT 1 FROM agents WHERE project = ?1 AND name = ?2)";
-const AGENTS_OF: &str = "SELECT project, name, origin, last_seen FROM agents WHERE project = ?1
-     ORDER BY project, name, origin";
-const AGENTS: &str =
-    "SELECT project, name, origin, last_seen FROM agents ORDER BY project, name, origin";
-const FOR_READER: &str = "SELECT i.project, i.sequence
-     FROM messages m CROSS JOIN inbox i INDEXED BY inbox_of_all_projects
-       ON i.agent = ?1 AND i.read = 0 AND i.sequence = m.sequence
-     WHERE m.event_id = ?2";
+/// `?1` agent, `?2` project.
+const INBOX: &str =
+    "SELECT i.id, i.project, i.unread + coalesce(p.broadcasts - i.settled, 0), p.name, i.settled IS NOT NULL
+     FROM projects p CROSS JOIN inboxes i ON i.agent = ?1 AND i.project = p.id WHERE p.name = ?2";
+const INBOXES: &str =
+    "SELECT i.id, i.project, i.unread + coalesce(p.broadcasts - i.settled, 0), p.name, i.settled IS NOT NULL
+     FROM inboxes i CROSS JOIN projects p ON p.id = i.project WHERE i.agent = ?1";
+const OLDEST_UNREAD: &str = "SELECT sequence FROM deliveries
+     WHERE inbox = ?1 AND read = 0 ORDER BY sequence LIMIT ?2";
+const NEWEST_READ: &str = "SELECT sequence FROM deliveries
+     WHERE inbox = ?1 AND read = 1 ORDER BY sequence DESC LIMIT ?2";
 
 /// Every query for a reader: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[
-    OLDEST,
-    NEWEST,
-    OLDEST_ANYWHERE,
-    NEWEST_ANYWHERE,
-    UNREAD_HERE,
-    UNREAD_ANYWHERE,
-    KNOWN_HERE,
-    KNOWN_ANYWHERE,
-    AGENTS_OF,
-    FOR_READER,
-];
+pub(super) const QUERIES: &[&str] = &[INBOX, INBOXES, OLDEST_UNREAD, NEWEST_READ];
 
 /// A reader's query. Project None means all projects.
 #[derive(Debug, Clone)]
@@ -79,221 +42,231 @@ pub(super) struct InboxQuery {
     pub(super) limit: usize,
 }
 
+/// An answer to a reader, and what was found wrong on the way.
+#[derive(Debug)]
+pub(super) struct Answer<T> {
+    pub(super) result: T,
+    /// Messages that the log does not hold any more: they are left out.
+    pub(super) lost: Vec<Entry>,
+    /// Rows of the log that were found damaged.
+    pub(super) damaged: Vec<Sequence>,
+}
+
+/// A message in an inbox: where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) inbox: i64,
+    pub(super) sequence: i64,
+    pub(super) read: bool,
+}
+
+/// An inbox of the reader.
+struct Inbox {
+    id: i64,
+    project: i64,
+    unread: u64,
+    project_name: String,
+    /// Whether messages to all of the project are for it.
+    of_local_agent: bool,
+}
+
 impl Store {
     /// The oldest unread messages, then the newest read ones while they fit; in arrival order.
-    pub(super) fn inbox(&self, query: &InboxQuery) -> Result<InboxResult, AgentsError> {
+    pub(super) fn inbox(
+        &self,
+        log: &LogReader,
+        query: &InboxQuery,
+    ) -> Result<Answer<InboxResult>, AgentsError> {
         let doing = views("read an inbox");
-        let mut budget = ResponseBudget { messages: query.limit, bytes: INBOX_MAX_BYTES };
-        let mut messages = Vec::new();
+        let all = self.inboxes(&query.agent).map_err(&doing)?;
+        let unread_of = |here: bool| {
+            let asked = |inbox: &&Inbox| query.asks_for(inbox) == here;
+            all.iter().filter(asked).map(|inbox| inbox.unread).sum()
+        };
+        let (unread, unread_elsewhere) = (unread_of(true), unread_of(false));
+        let asked: Vec<Inbox> = all.into_iter().filter(|inbox| query.asks_for(inbox)).collect();
+        let mut shown = Shown::new(query.limit);
         if !query.read_only {
-            messages = self.read(query, false, &mut budget).map_err(&doing)?;
+            let entries = self.oldest_unread_of(&asked, query.limit).map_err(&doing)?;
+            shown.add(log, &entries)?;
         }
         if !query.unread_only {
-            messages.extend(self.read(query, true, &mut budget).map_err(&doing)?);
-            messages.sort_by_key(|message| message.sequence);
+            let entries = self.newest_read_of(&asked, shown.room).map_err(&doing)?;
+            shown.add(log, &entries)?;
+            shown.messages.sort_by_key(|message| message.sequence);
         }
-        let everywhere = self.unread(UNREAD_ANYWHERE, [&query.agent]).map_err(&doing)?;
-        let unread = self.unread_of(query).map_err(&doing)?;
-        Ok(InboxResult { messages, unread, unread_elsewhere: everywhere.saturating_sub(unread) })
+        Ok(shown.answer(|messages| InboxResult { messages, unread, unread_elsewhere }))
     }
 
-    /// The oldest unread messages. Without any, the number of unread ones is not looked up: whoever waits
-    /// asks with every event that arrives.
-    pub(super) fn oldest_unread(&self, query: &InboxQuery) -> Result<WaitResult, AgentsError> {
-        let doing = views("read an inbox");
-        let mut budget = ResponseBudget { messages: query.limit, bytes: INBOX_MAX_BYTES };
-        let messages = self.read(query, false, &mut budget).map_err(&doing)?;
-        if messages.is_empty() {
-            return Ok(WaitResult::default());
-        }
-        let shown = u64::try_from(messages.len()).unwrap_or(u64::MAX);
-        let left = self.unread_of(query).map_err(&doing)?.saturating_sub(shown);
-        Ok(WaitResult { messages, left })
-    }
-
-    /// Marks messages read by `agent`. Messages that it did not get or has read cost no write.
-    pub(super) fn mark_read(&mut self, agent: &str, ids: &[EventId]) -> Result<(), AgentsError> {
-        let doing = views("mark messages read");
-        let unread = ids.iter().filter_map(|id| {
-            let found = for_reader(&self.connection, agent, *id).transpose()?;
-            Some(found.map(|(project, sequence)| (*id, project, sequence)))
-        });
-        let unread: Vec<_> = unread.collect::<Result<_, _>>().map_err(&doing)?;
-        if unread.is_empty() {
-            return Ok(());
-        }
-        let transaction = self.connection.transaction().map_err(&doing)?;
-        for (id, project, sequence) in unread {
-            mark(&transaction, agent, id, &project, sequence).map_err(&doing)?;
-        }
-        transaction.commit().map_err(&doing)
-    }
-
-    /// Whether the agent was seen on this daemon.
-    pub(super) fn knows(&self, project: &str, name: &str) -> Result<bool, AgentsError> {
-        let origin = self.daemon.ulid().to_bytes();
-        self.connection
-            .prepare_cached(KNOWN_HERE)
-            .and_then(|mut query| query.query_row(params![project, name, origin], |row| row.get(0)))
-            .map_err(views("look for an agent"))
-    }
-
-    /// Those of `names` that were not seen in this project on any daemon.
-    pub(super) fn unknown(
+    /// The oldest unread messages.
+    pub(super) fn oldest_unread(
         &self,
-        project: &str,
-        names: &[String],
-    ) -> Result<Vec<String>, AgentsError> {
-        let mut unknown = Vec::new();
-        for name in names {
-            let known: bool = self
-                .connection
-                .prepare_cached(KNOWN_ANYWHERE)
-                .and_then(|mut query| query.query_row([project, name], |row| row.get(0)))
-                .map_err(views("look for an agent"))?;
-            if !known {
-                unknown.push(name.clone());
-            }
-        }
-        Ok(unknown)
-    }
-
-    /// Agents by project, name and daemon.
-    pub(super) fn agents(&self, project: Option<&str>) -> Result<Vec<Agent>, AgentsError> {
-        let doing = views("list agents");
-        let query = if project.is_some() { AGENTS_OF } else { AGENTS };
-        let mut query = self.connection.prepare_cached(query).map_err(&doing)?;
-        let rows = query.query_map(rusqlite::params_from_iter(project), agent).map_err(&doing)?;
-        rows.collect::<Result<_, _>>().map_err(&doing)
-    }
-
-    fn read(
-        &self,
+        log: &LogReader,
         query: &InboxQuery,
-        read: bool,
-        budget: &mut ResponseBudget,
-    ) -> rusqlite::Result<Vec<Message>> {
-        // Unread messages come from the oldest on, read ones from the newest back.
-        let sql = match (&query.project, read) {
-            (Some(_), false) => OLDEST,
-            (Some(_), true) => NEWEST,
-            (None, false) => OLDEST_ANYWHERE,
-            (None, true) => NEWEST_ANYWHERE,
+    ) -> Result<Answer<WaitResult>, AgentsError> {
+        let doing = views("read an inbox");
+        let asked = match &query.project {
+            Some(project) => self.inbox_in(&query.agent, project).map_err(&doing)?,
+            None => self.inboxes(&query.agent).map_err(&doing)?,
         };
-        let limit = i64::try_from(budget.messages).unwrap_or(i64::MAX);
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params![query.agent, query.project, read, limit])?;
-        let mut messages = Vec::new();
-        while let Some(row) = rows.next()? {
-            let message = message(row)?;
-            if !budget.takes(&message) {
-                break;
+        let unread: u64 = asked.iter().map(|inbox| inbox.unread).sum();
+        let entries = self.oldest_unread_of(&asked, query.limit).map_err(&doing)?;
+        let mut shown = Shown::new(query.limit);
+        shown.add(log, &entries)?;
+        Ok(shown.answer(|messages| {
+            let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
+            let left = if messages.is_empty() { 0 } else { unread.saturating_sub(count) };
+            WaitResult { messages, left }
+        }))
+    }
+
+    /// Removes messages that the log does not hold any more from their inboxes. One whose row was damaged comes
+    /// again, at another position, if a peer has it. Answers whether that changed anything.
+    pub(super) fn remove_lost(&mut self, lost: &[Entry]) -> Result<bool, AgentsError> {
+        let doing = views("remove lost messages");
+        let transaction = self.connection.transaction().map_err(&doing)?;
+        let mut removed = false;
+        for entry in lost {
+            removed |= remove(&transaction, *entry).map_err(&doing)?;
+        }
+        transaction.commit().map_err(&doing)?;
+        Ok(removed)
+    }
+
+    /// All inboxes of this name: one in each project.
+    fn inboxes(&self, agent: &str) -> rusqlite::Result<Vec<Inbox>> {
+        self.connection.prepare_cached(INBOXES)?.query_map([agent], inbox)?.collect()
+    }
+
+    fn inbox_in(&self, agent: &str, project: &str) -> rusqlite::Result<Vec<Inbox>> {
+        self.connection.prepare_cached(INBOX)?.query_map([agent, project], inbox)?.collect()
+    }
+
+    /// Where the oldest unread messages of these inboxes are.
+    fn oldest_unread_of(&self, inboxes: &[Inbox], limit: usize) -> rusqlite::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for inbox in inboxes.iter().filter(|inbox| inbox.unread > 0) {
+            let mut sequences = self.sequences(OLDEST_UNREAD, inbox.id, limit)?;
+            if inbox.of_local_agent {
+                let (id, project) = (inbox.id, inbox.project);
+                sequences.extend(broadcasts::oldest_unread(&self.connection, id, project, limit)?);
             }
-            messages.push(message);
+            let entry = |sequence| Entry { inbox: inbox.id, sequence, read: false };
+            entries.extend(sequences.into_iter().map(entry));
+            // So that no more than these are kept, in however many projects there is a name.
+            entries.sort_by_key(|entry| entry.sequence);
+            entries.truncate(limit);
         }
-        Ok(messages)
+        Ok(entries)
     }
 
-    fn unread_of(&self, query: &InboxQuery) -> rusqlite::Result<u64> {
-        match &query.project {
-            None => self.unread(UNREAD_ANYWHERE, [&query.agent]),
-            Some(project) => self.unread(UNREAD_HERE, [&query.agent, project]),
+    /// Where the newest read messages of these inboxes are.
+    fn newest_read_of(&self, inboxes: &[Inbox], limit: usize) -> rusqlite::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for inbox in inboxes {
+            let entry = |sequence| Entry { inbox: inbox.id, sequence, read: true };
+            entries.extend(self.sequences(NEWEST_READ, inbox.id, limit)?.into_iter().map(entry));
+            entries.sort_by_key(|entry| std::cmp::Reverse(entry.sequence));
+            entries.truncate(limit);
         }
+        Ok(entries)
     }
 
-    fn unread<const N: usize>(&self, query: &str, of: [&String; N]) -> rusqlite::Result<u64> {
-        let count: Option<i64> = self
-            .connection
-            .prepare_cached(query)?
-            .query_row(rusqlite::params_from_iter(of), |row| row.get(0))
-            .optional()?;
-        Ok(count.map_or(0, uint))
+    fn sequences(&self, query: &str, inbox: i64, limit: usize) -> rusqlite::Result<Vec<i64>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut query = self.connection.prepare_cached(query)?;
+        query.query_map([inbox, limit], |row| row.get(0))?.collect()
     }
 }
 
-/// How much still fits into a response.
-struct ResponseBudget {
-    messages: usize,
+impl InboxQuery {
+    fn asks_for(&self, inbox: &Inbox) -> bool {
+        self.project.as_ref().is_none_or(|project| *project == inbox.project_name)
+    }
+}
+
+/// Messages as they are collected for a response, and how much still fits into it.
+struct Shown {
+    messages: Vec<Message>,
+    lost: Vec<Entry>,
+    damaged: Vec<Sequence>,
+    room: usize,
     bytes: usize,
 }
 
-impl ResponseBudget {
-    fn takes(&mut self, message: &Message) -> bool {
+impl Shown {
+    fn new(limit: usize) -> Self {
+        let (messages, lost, damaged) = (Vec::new(), Vec::new(), Vec::new());
+        Self { messages, lost, damaged, room: limit, bytes: INBOX_MAX_BYTES }
+    }
+
+    /// Reads messages from the log while they fit.
+    fn add(&mut self, log: &LogReader, entries: &[Entry]) -> Result<(), AgentsError> {
+        let sequences = entries.iter().map(|entry| Sequence(uint(entry.sequence)));
+        let mut entries = entries.iter();
+        let read = log.each_at(sequences, |sequence, event| {
+            let Some(entry) = entries.next() else { return false };
+            match event.and_then(|event| message(event, entry.read)) {
+                Some(message) => return self.takes(message),
+                None if event.is_some_and(|event| event.is_damaged()) => {
+                    self.damaged.push(sequence)
+                }
+                None => {}
+            }
+            self.lost.push(*entry);
+            true
+        });
+        read.map_err(log_unread)
+    }
+
+    fn takes(&mut self, message: Message) -> bool {
         let bytes = message.text.len() + message.to.iter().map(String::len).sum::<usize>();
-        let fits = bytes <= self.bytes;
-        self.messages = if fits { self.messages.saturating_sub(1) } else { 0 };
-        self.bytes = self.bytes.saturating_sub(bytes);
+        let fits = bytes <= self.bytes && self.room > 0;
+        if fits {
+            self.room -= 1;
+            self.bytes -= bytes;
+            self.messages.push(message);
+        } else {
+            self.room = 0;
+        }
         fits
     }
-}
 
-/// The key in the agent's inbox of a message that it has not read.
-fn for_reader(
-    connection: &Connection,
-    agent: &str,
-    id: EventId,
-) -> rusqlite::Result<Option<(String, i64)>> {
-    connection
-        .prepare_cached(FOR_READER)?
-        .query_row(params![agent, id.ulid().to_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
-}
-
-fn mark(
-    connection: &Connection,
-    agent: &str,
-    id: EventId,
-    project: &str,
-    sequence: i64,
-) -> rusqlite::Result<()> {
-    let moved = connection
-        .prepare_cached(
-            "UPDATE inbox SET read = 1 WHERE agent = ? AND project = ? AND read = 0 AND sequence = ?",
-        )?
-        .execute(params![agent, project, sequence])?;
-    if moved == 0 {
-        // The same id twice in one call.
-        return Ok(());
+    fn answer<T>(self, result: impl FnOnce(Vec<Message>) -> T) -> Answer<T> {
+        let Self { messages, lost, damaged, .. } = self;
+        Answer { result: result(messages), lost, damaged }
     }
+}
+
+fn inbox(row: &Row<'_>) -> rusqlite::Result<Inbox> {
+    Ok(Inbox {
+        id: row.get(0)?,
+        project: row.get(1)?,
+        unread: uint(row.get(2)?),
+        project_name: row.get(3)?,
+        of_local_agent: row.get(4)?,
+    })
+}
+
+fn remove(connection: &Connection, entry: Entry) -> rusqlite::Result<bool> {
+    let Entry { inbox, sequence, read } = entry;
+    let removed = connection
+        .prepare_cached("DELETE FROM deliveries WHERE inbox = ? AND read = ? AND sequence = ?")?
+        .execute(params![inbox, read, sequence])?;
+    if removed > 0 {
+        if !read {
+            count_down(connection, inbox)?;
+        }
+        return Ok(true);
+    }
+    let number = broadcasts::number(connection, sequence)?;
+    number.map_or(Ok(false), |number| broadcasts::settle(connection, inbox, number))
+}
+
+/// One message less is unread.
+pub(super) fn count_down(connection: &Connection, inbox: i64) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT OR IGNORE INTO read_marks (agent, event_id) VALUES (?, ?)")?
-        .execute(params![agent, id.ulid().to_bytes()])?;
-    connection
-        .prepare_cached(
-            "UPDATE unread SET messages = messages - 1 WHERE agent = ? AND project = ?",
-        )?
-        .execute([agent, project])?;
+        .prepare_cached("UPDATE inboxes SET unread = unread - 1 WHERE id = ?")?
+        .execute([inbox])?;
     Ok(())
-}
-
-fn project(stored: String) -> Option<String> {
-    Some(stored).filter(|name| !name.is_empty())
-}
-
-fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
-    let recipients: String = row.get(5)?;
-    Ok(Message {
-        sequence: Sequence(uint(row.get(0)?)),
-        event_id: event_id(row.get(1)?),
-        project: project(row.get(2)?),
-        from: row.get(3)?,
-        origin_daemon: daemon_id(row.get(4)?),
-        machine: None,
-        to: recipients.lines().map(str::to_owned).collect(),
-        all: row.get(6)?,
-        timestamp: Timestamp::from_millis(row.get(7)?),
-        text: row.get(8)?,
-        read: row.get(9)?,
-    })
-}
-
-fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
-    Ok(Agent {
-        project: project(row.get(0)?),
-        name: row.get(1)?,
-        daemon_id: daemon_id(row.get(2)?),
-        machine: None,
-        last_seen: Timestamp::from_millis(row.get(3)?),
-        former: false,
-    })
 }

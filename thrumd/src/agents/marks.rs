@@ -17,7 +17,7 @@ pub const BACKUP_TABLE: &str = "CREATE TABLE backup_read_marks (
 
 const SELECT: &str = "SELECT agent, event_id FROM read_marks";
 const SELECT_BACKUP: &str = "SELECT agent, event_id FROM backup_read_marks";
-const INSERT: &str = "INSERT OR IGNORE INTO read_marks VALUES (?1, ?2)";
+const INSERT: &str = "INSERT OR IGNORE INTO read_marks (agent, event_id) VALUES (?1, ?2)";
 const INSERT_BACKUP: &str = "INSERT OR IGNORE INTO backup_read_marks VALUES (?1, ?2)";
 
 /// Copies the read marks of `views.db` into a backup.

@@ -3,14 +3,21 @@
 //! `views.db` can be deleted at any time; it is rebuilt from the log. Only the read marks are stored
 //! nowhere else: a rebuild keeps them, and without the file every message is unread again.
 
+mod broadcasts;
 mod digest;
+mod directory;
 mod error;
+mod failure;
 mod follow;
 mod inbox;
 mod joining;
 mod marks;
+mod message;
+mod reading;
 mod schema;
+mod seen;
 mod send;
+mod sending;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -24,23 +31,22 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use thrum_api::local::{
-    Agent, AgentListParams, Appended, InboxParams, InboxResult, MarkReadParams, MessageSendParams,
-    MessageSendResult, WaitParams, WaitResult,
+    Agent, AgentListParams, InboxParams, InboxResult, MarkReadParams, WaitParams, WaitResult,
 };
-use thrum_api::{DaemonId, Draft, Sequence, names};
+use thrum_api::{DaemonId, Sequence, Timestamp, names};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::AgentsError;
-use self::follow::{Follower, FollowerSignals, PAGE_EVENTS, Progress};
-use self::inbox::InboxQuery;
+use self::follow::{Follower, FollowerSignals, Progress};
+use self::inbox::{Answer, InboxQuery};
 use self::joining::JoinedNames;
 pub use self::marks::{BACKUP_TABLE, restore_read_marks};
 pub use self::schema::FILE;
-use self::send::OutgoingMessage;
 use self::store::Store;
 use self::threads::Threads;
+use crate::clock;
 use crate::held_files::HeldFiles;
 use crate::log::{Log, LogError};
 
@@ -52,9 +58,8 @@ const WAIT_DEFAULT_MESSAGES: u32 = 50;
 const MAX_MESSAGES: u32 = 1000;
 /// How long one call of `wait` lasts, at most.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
-/// How long a message that is being sent waits for views that are nearly up to date, to say which recipients are
-/// unknown.
-const UNKNOWN_MAX: Duration = Duration::from_millis(100);
+/// An agent that was not seen for this long is not listed: 30 days.
+const LISTED_MILLIS: i64 = 30 * 24 * 3600 * 1000;
 
 /// The views. Clones share them.
 #[derive(Clone)]
@@ -121,38 +126,6 @@ impl Agents {
         self.inner.progress.borrow().digested()
     }
 
-    /// Writes a message event (and `agent.joined` the first time that a name is used here). It doesn't wait for the
-    /// views: while they are behind, it is not said which recipients are unknown, and a name may join once more.
-    ///
-    /// # Errors
-    /// When names, text or recipients are invalid, and when the log refuses the event.
-    pub async fn send(&self, params: MessageSendParams) -> Result<MessageSendResult, AgentsError> {
-        let OutgoingMessage { from, project, to, draft } = OutgoingMessage::new(params)?;
-        let head = self.inner.log.head().position.sequence;
-        let current = self.inner.progress.borrow().has(head);
-        let look = self.look_up(&project, &from, to).await?;
-        let written = async {
-            if look.known {
-                self.append(vec![draft]).await
-            } else {
-                self.join(&project, &from, Some(draft)).await
-            }
-        };
-        let unknown = async {
-            if current {
-                look.unknown
-            } else {
-                self.still_unknown(&project, look.unknown, head).await
-            }
-        };
-        let (written, mut unknown) = tokio::join!(written, unknown);
-        let written = written?;
-        let written = written.last().ok_or(AgentsError::Stopping)?;
-        // The first message of an agent may be to itself.
-        unknown.retain(|name| *name != from);
-        Ok(MessageSendResult { event_id: written.event_id, sequence: written.sequence, unknown })
-    }
-
     /// Messages for an agent, including everything that was committed before the call.
     ///
     /// # Errors
@@ -165,8 +138,15 @@ impl Agents {
             read_only: params.read_only,
             limit: limit(params.limit, INBOX_DEFAULT_MESSAGES),
         };
-        self.present(&query.agent, query.project.as_deref()).await?;
-        self.read(move |store| store.inbox(&query)).await
+        self.digested(self.inner.log.head().position.sequence).await?;
+        let query = Arc::new(query);
+        loop {
+            let (log, query) = (self.inner.log.reader(), Arc::clone(&query));
+            let answer = self.read(move |store| store.inbox(&log, &query)).await?;
+            if let Some(inbox) = self.whole(answer).await? {
+                return Ok(inbox);
+            }
+        }
     }
 
     /// Waits for unread messages; there are none after the time-out. Dropping the future stops waiting.
@@ -188,8 +168,9 @@ impl Agents {
         self.present(&query.agent, query.project.as_deref()).await?;
         let query = Arc::new(query);
         loop {
-            let look = Arc::clone(&query);
-            let oldest = self.read(move |store| store.oldest_unread(&look)).await?;
+            let (log, look) = (self.inner.log.reader(), Arc::clone(&query));
+            let answer = self.read(move |store| store.oldest_unread(&log, &look)).await?;
+            let Some(oldest) = self.whole(answer).await? else { continue };
             if !oldest.messages.is_empty() {
                 return Ok(oldest);
             }
@@ -212,19 +193,27 @@ impl Agents {
             AgentsError::Log { doing: "mark messages read", source }
         })?;
         self.digested(self.inner.log.head().position.sequence).await?;
-        self.call(move |store| store.mark_read(&agent, &params.event_ids)).await?;
+        let log = self.inner.log.reader();
+        let mark = move |store: &mut Store| {
+            let events = log.find(&params.event_ids).map_err(error::log_unread)?;
+            store.mark_read(&agent, &events)
+        };
+        self.call(mark).await?;
         // A file that was removed meanwhile is made anew, with these marks.
         self.digested(self.inner.log.head().position.sequence).await
     }
 
-    /// Agents that were seen here or on a peer. The caller adds the names of their machines.
+    /// Agents that were seen here or on a peer in the last 30 days, or ever. The caller adds the names of their
+    /// machines.
     ///
     /// # Errors
     /// When the project's name is invalid, and when the views can't be brought up to the log.
     pub async fn list(&self, params: AgentListParams) -> Result<Vec<Agent>, AgentsError> {
         let project = project(params.project)?;
         self.digested(self.inner.log.head().position.sequence).await?;
-        self.read(move |store| store.agents(project.as_deref())).await
+        let since = if params.all { i64::MIN } else { clock::now().as_millis() - LISTED_MILLIS };
+        let since = Timestamp::from_millis(since);
+        self.read(move |store| store.agents(project.as_deref(), since)).await
     }
 
     /// Copies which messages were read into a backup, which has the table for them.
@@ -244,92 +233,24 @@ impl Agents {
         self.inner.threads.close().await;
     }
 
-    /// Waits until the views hold everything up to now, and joins the reader if it is new.
+    /// Waits until the views hold everything up to now, and joins the agent if it is new or has not been seen for long.
     async fn present(&self, agent: &str, project: Option<&str>) -> Result<(), AgentsError> {
         self.digested(self.inner.log.head().position.sequence).await?;
         let Some(project) = project else { return Ok(()) };
-        if self.knows(project, agent).await? {
-            return Ok(());
-        }
         let appended = self.join(project, agent, None).await?;
-        let joined = appended.last().map_or(Sequence::ZERO, |event| event.sequence);
-        self.digested(joined).await
+        let Some(joined) = appended.last() else { return Ok(()) };
+        self.digested(joined.sequence).await
     }
 
-    /// What the views say now of a sender and of recipients. While they can't be read, nobody is known.
-    async fn look_up(
-        &self,
-        project: &str,
-        from: &str,
-        to: Vec<String>,
-    ) -> Result<SenderLookup, AgentsError> {
-        let (within, name, names) = (project.to_owned(), from.to_owned(), to.clone());
-        let look = self.read(move |store| {
-            let known = store.knows(&within, &name)?;
-            Ok(SenderLookup { known, unknown: store.unknown(&within, &names)? })
-        });
-        match look.await {
-            Err(AgentsError::Stopping) => Err(AgentsError::Stopping),
-            look => Ok(look.unwrap_or(SenderLookup { known: false, unknown: to })),
+    /// The result of an answer, if the log holds everything that is in it. Otherwise what is lost is removed from the
+    /// inboxes, and the reader has to be asked again.
+    async fn whole<T>(&self, answer: Answer<T>) -> Result<Option<T>, AgentsError> {
+        let Answer { result, lost, damaged } = answer;
+        self.inner.log.quarantine_damaged(damaged).await;
+        if !lost.is_empty() && self.call(move |store| store.remove_lost(&lost)).await? {
+            return Ok(None);
         }
-    }
-
-    /// Those of the names that are unknown also to views with everything up to `head`. Nobody, if those can't be
-    /// had in a moment.
-    async fn still_unknown(
-        &self,
-        project: &str,
-        names: Vec<String>,
-        head: Sequence,
-    ) -> Vec<String> {
-        let digested = self.digested_up_to().unwrap_or_default();
-        if names.is_empty() || head.0.saturating_sub(digested.0) > u64::from(PAGE_EVENTS) {
-            return Vec::new();
-        }
-        let project = project.to_owned();
-        let look = async {
-            self.digested(head).await?;
-            self.read(move |store| store.unknown(&project, &names)).await
-        };
-        let looked = tokio::time::timeout(UNKNOWN_MAX, look).await;
-        looked.unwrap_or(Ok(Vec::new())).unwrap_or_default()
-    }
-
-    async fn knows(&self, project: &str, agent: &str) -> Result<bool, AgentsError> {
-        let (project, agent) = (project.to_owned(), agent.to_owned());
-        self.read(move |store| store.knows(&project, &agent)).await
-    }
-
-    /// Writes that an agent has joined, unless it has, and `then` in the same append. As far as the views know
-    /// now: an agent joins again if they are behind and this process has not written that it joined.
-    async fn join(
-        &self,
-        project: &str,
-        agent: &str,
-        then: Option<Draft>,
-    ) -> Result<Vec<Appended>, AgentsError> {
-        let mut joined = self.inner.joining.lock().await;
-        joined.forget_digested(&self.inner.progress.borrow());
-        if joined.contain(project, agent) || self.knows(project, agent).await.unwrap_or(false) {
-            drop(joined);
-            return match then {
-                Some(draft) => self.append(vec![draft]).await,
-                None => Ok(Vec::new()),
-            };
-        }
-        let mut drafts = vec![send::joined(project, agent)?];
-        drafts.extend(then);
-        let appended = self.append(drafts).await?;
-        if let Some(event) = appended.first() {
-            joined.add(project, agent, event.sequence);
-        }
-        Ok(appended)
-    }
-
-    async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, AgentsError> {
-        let refused =
-            |source| AgentsError::Log { doing: "write to the log", source: Box::new(source) };
-        self.inner.log.append(drafts).await.map_err(refused)
+        Ok(Some(result))
     }
 
     async fn digested(&self, target: Sequence) -> Result<(), AgentsError> {
@@ -347,7 +268,7 @@ impl Agents {
         job: impl FnOnce(&mut Store) -> Result<T, AgentsError> + Send + 'static,
     ) -> Result<T, AgentsError> {
         let worker = self.inner.threads.worker()?;
-        self.noting_damage(worker.call(job).await)
+        self.examined(worker.call(job).await).await
     }
 
     /// Runs queries on the views as they are.
@@ -356,24 +277,23 @@ impl Agents {
         job: impl FnOnce(&Store) -> Result<T, AgentsError> + Send + 'static,
     ) -> Result<T, AgentsError> {
         let reader = self.inner.threads.reader()?;
-        self.noting_damage(reader.call(job).await)
+        self.examined(reader.call(job).await).await
     }
 
-    fn noting_damage<T>(&self, outcome: Result<T, AgentsError>) -> Result<T, AgentsError> {
+    /// The outcome of a job. If the file is damaged, the follower replaces it.
+    async fn examined<T>(&self, outcome: Result<T, AgentsError>) -> Result<T, AgentsError> {
+        let outcome = match outcome {
+            Err(AgentsError::Log { source, .. }) => {
+                Err(error::log_unread(self.inner.log.explained(*source).await))
+            }
+            outcome => outcome,
+        };
         if outcome.as_ref().is_err_and(AgentsError::is_damage) {
             self.inner.signals.unusable.store(true, Ordering::SeqCst);
             self.inner.signals.requested.notify_one();
         }
         outcome
     }
-}
-
-/// What the views say of a message that is being sent.
-struct SenderLookup {
-    /// The sender was seen on this daemon.
-    known: bool,
-    /// Recipients that were not seen in this project on any daemon.
-    unknown: Vec<String>,
 }
 
 /// How many messages an answer has at most.

@@ -15,14 +15,24 @@ use crate::report::Chain;
 
 /// Version of the derived tables, raised with every change of `schema.sql`. Tables of another version
 /// are not migrated but rebuilt from the log.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const DERIVED: &str = include_str!("schema.sql");
-const DERIVED_TABLES: &[&str] = &["cursor", "messages", "inbox", "unread", "agents", "skipped"];
-/// Not in the log, so a rebuild keeps it. Without it read messages are unread again.
+const DERIVED_TABLES: &[&str] = &[
+    "cursor",
+    "projects",
+    "inboxes",
+    "deliveries",
+    "broadcasts",
+    "settled_broadcasts",
+    "agents",
+    "skipped",
+];
+/// Not in the log, so a rebuild keeps it. Without it read messages are unread again. The event comes first in the key:
+/// a rebuild asks for each event who has read it.
 const KEPT: &str = "CREATE TABLE IF NOT EXISTS read_marks (
     agent TEXT NOT NULL,
     event_id BLOB NOT NULL,
-    PRIMARY KEY (agent, event_id)
+    PRIMARY KEY (event_id, agent)
 ) STRICT, WITHOUT ROWID;";
 
 /// The file in the state directory.
@@ -131,7 +141,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -512)?;
     connection.pragma_update(None, "journal_size_limit", 4 * 1024 * 1024)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(64);
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != SCHEMA_VERSION {
         let transaction = connection.transaction()?;

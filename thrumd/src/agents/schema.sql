@@ -1,4 +1,5 @@
--- Derived from the log; dropped and rebuilt when the log is another one.
+-- Derived from the log; dropped and rebuilt when the log is another one. The messages themselves stand in the log:
+-- here are their positions there, and whose they are.
 CREATE TABLE cursor (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     epoch BLOB NOT NULL,
@@ -6,43 +7,55 @@ CREATE TABLE cursor (
     event_id BLOB
 ) STRICT;
 
-CREATE TABLE messages (
-    sequence INTEGER PRIMARY KEY,
-    event_id BLOB NOT NULL UNIQUE,
-    project TEXT NOT NULL,
-    sender TEXT NOT NULL,
-    origin BLOB NOT NULL,
-    recipients TEXT NOT NULL,
-    to_all INTEGER NOT NULL,
-    timestamp INTEGER NOT NULL,
-    text TEXT NOT NULL
+CREATE TABLE projects (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,   -- empty for events without a project
+    broadcasts INTEGER NOT NULL  -- how many messages to all it has
 ) STRICT;
 
--- One row for each reader of a message. `read` is part of the keys, so that the oldest unread and
--- the newest read messages are each one range of an index, however many there are.
-CREATE TABLE inbox (
+-- A name in a project that has messages or is an agent, of any machine.
+CREATE TABLE inboxes (
+    id INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL,
     agent TEXT NOT NULL,
-    project TEXT NOT NULL,
+    unread INTEGER NOT NULL,     -- how many rows in `deliveries` are not read: counting them would take longer the more there are
+    settled INTEGER,             -- how many numbers are in `settled_broadcasts`; NULL: no agent of this machine, so it gets no messages to all
+    UNIQUE (agent, project)
+) STRICT;
+CREATE INDEX inboxes_by_project ON inboxes (project, agent);
+
+-- One row for each reader that a message names, and for each message to all that a reader has read. `read` is part of
+-- the key, so that the oldest unread and the newest read messages are each one range of it, however many there are.
+CREATE TABLE deliveries (
+    inbox INTEGER NOT NULL,
     read INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
-    PRIMARY KEY (agent, project, read, sequence)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX inbox_of_all_projects ON inbox (agent, read, sequence);
-
--- Numbers of unread messages, updated with `inbox`: counting rows would take longer the more there are.
-CREATE TABLE unread (
-    agent TEXT NOT NULL,
-    project TEXT NOT NULL,
-    messages INTEGER NOT NULL,
-    PRIMARY KEY (agent, project)
+    PRIMARY KEY (inbox, read, sequence)
 ) STRICT, WITHOUT ROWID;
 
+-- Messages to all, numbered in each project from 1 without a gap. One row each, however many readers there are.
+CREATE TABLE broadcasts (
+    sequence INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL,
+    number INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX broadcasts_by_number ON broadcasts (project, number);
+
+-- Messages to all that a reader has not to read any more, as ranges of their numbers that don't touch: those from
+-- before it joined, its own, and those it has read. All others are unread.
+CREATE TABLE settled_broadcasts (
+    inbox INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (inbox, first)
+) STRICT, WITHOUT ROWID;
+
+-- An agent: an inbox, and the daemon that somebody uses it on.
 CREATE TABLE agents (
-    project TEXT NOT NULL,
-    name TEXT NOT NULL,
+    inbox INTEGER NOT NULL,
     origin BLOB NOT NULL,
     last_seen INTEGER NOT NULL,
-    PRIMARY KEY (project, name, origin)
+    PRIMARY KEY (inbox, origin)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE skipped (

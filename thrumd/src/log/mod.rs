@@ -12,6 +12,7 @@ mod closed;
 pub(crate) mod column;
 mod copy;
 mod damage;
+mod direct;
 mod environment;
 mod error;
 mod hash;
@@ -53,6 +54,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use check::{check, check_indexes, holds_all};
 pub(crate) use closed::{keep_wal, note as note_closed};
+pub(crate) use direct::{FoundEvent, LogReader, StoredEvent};
 pub use environment::Environment;
 pub use error::LogError;
 pub(crate) use error::LogErrorKind;
@@ -316,24 +318,8 @@ impl Log {
     /// Events after a position, for local readers: at most 4 MiB. At most 20,000 rows are read, so it
     /// may be empty although there are more; for the newest ones, all rows are.
     pub async fn list(&self, params: EventListParams) -> Result<EventListResult, LogError> {
-        self.list_in(Lane::Lists, params).await
-    }
-
-    /// As [`Self::list`], for the views: they wait for no other list.
-    pub async fn list_for_views(
-        &self,
-        params: EventListParams,
-    ) -> Result<EventListResult, LogError> {
-        self.list_in(Lane::Views, params).await
-    }
-
-    async fn list_in(
-        &self,
-        lane: Lane,
-        params: EventListParams,
-    ) -> Result<EventListResult, LogError> {
         let read = move |conn: &_| list::list(conn, &params);
-        self.scan(lane, "list events", read).await
+        self.scan(Lane::Lists, "list events", read).await
     }
 
     /// Whether this log holds that event at that position, or held it before its row was damaged. For the views.

@@ -67,16 +67,27 @@ impl Readers {
         let permit = permits.acquire_owned().await.map_err(|_| LogError::Stopping)?;
         let readers = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
-            let done = readers.in_transaction(read);
+            let done = readers.read_here(action, read);
             drop(permit);
-            // What is malformed because another program wrote there needs another way out.
-            let failed = |failed: Failed| match readers.check_database() {
-                Err(changed) => LogError::FilesChanged(changed),
-                Ok(()) => failed.into_error(action, &readers.path),
-            };
-            done.map_err(failed)
+            done
         });
         work.await.map_err(|_| LogError::Died { thread: "reader" })?
+    }
+
+    /// As [`Self::read`], on the calling thread and at once.
+    pub(super) fn read_here<T>(
+        &self,
+        action: &'static str,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, LogError> {
+        if self.is_closed() {
+            return Err(LogError::Stopping);
+        }
+        // What is malformed because another program wrote there needs another way out.
+        self.in_transaction(read).map_err(|failed| match self.check_database() {
+            Err(changed) => LogError::FilesChanged(changed),
+            Ok(()) => failed.into_error(action, &self.path),
+        })
     }
 
     fn in_transaction<T>(

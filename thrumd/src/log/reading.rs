@@ -1,13 +1,17 @@
 //! Reads of the log, and what is found wrong on the way.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
+use thrum_api::Sequence;
 
 use super::damage;
+use super::direct::LogReader;
 use super::lookup::ReadResult;
 use super::readers::Lane;
 use super::transaction::WriteTransaction;
 use super::writer::Priority;
-use super::{Log, LogError};
+use super::{Inner, Log, LogError};
 use crate::report::Chain;
 
 impl Log {
@@ -18,15 +22,29 @@ impl Log {
         action: &'static str,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LogError> {
-        let done = self.inner.readers.read(lane, action, read).await;
-        if let Err(LogError::Storage { .. }) = &done {
+        match self.inner.readers.read(lane, action, read).await {
+            Ok(done) => Ok(done),
+            Err(error) => Err(self.explained(error).await),
+        }
+    }
+
+    /// Reads on the calling thread. Its errors are to be [explained](Self::explained), and rows that are found
+    /// damaged to be [quarantined](Self::quarantine_damaged).
+    pub fn reader(&self) -> LogReader {
+        let Inner { readers, files, .. } = &*self.inner;
+        LogReader { readers: Arc::clone(readers), files: files.clone() }
+    }
+
+    /// The cause of an error of a read, if it is another one.
+    pub async fn explained(&self, error: LogError) -> LogError {
+        if let LogError::Storage { .. } = &error {
             // The writer finds out whether another program wrote to the WAL, which needs another way out.
             drop(self.pulse_in_time().await);
             if let Some(changed) = self.inner.files.overwritten() {
-                return Err(LogError::Unreadable(changed));
+                return LogError::Unreadable(changed);
             }
         }
-        done
+        error
     }
 
     /// Reads events and moves rows that are found damaged to quarantine. The reader gets the others
@@ -43,6 +61,12 @@ impl Log {
         if let Some(changed) = self.inner.files.overwritten() {
             return Err(LogError::Unreadable(changed));
         }
+        self.quarantine_damaged(damaged).await;
+        Ok(answer)
+    }
+
+    /// Moves rows that were found damaged to quarantine.
+    pub async fn quarantine_damaged(&self, damaged: Vec<Sequence>) {
         let mut moved = false;
         // A transaction for each: one that the disk has no space for holds up neither the others nor appends.
         for sequence in damaged {
@@ -58,6 +82,5 @@ impl Log {
         if moved {
             self.inner.damaged_rows.send_replace(());
         }
-        Ok(answer)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use thrum_api::ErrorCode;
-use thrum_api::local::{AgentListParams, MessageSendParams, WaitParams, WaitResult};
+use thrum_api::local::{MessageSendParams, WaitParams, WaitResult};
 use tokio::time::{Instant, sleep};
 
 use super::super::AgentsError;
@@ -26,20 +26,38 @@ async fn a_sent_message_is_in_the_inbox_at_once() {
 }
 
 #[tokio::test]
-async fn an_agent_joins_once_by_sending_reading_or_waiting() {
+async fn an_agent_joins_once_by_sending_or_waiting_and_not_by_reading() {
     let (_directory, home) = Home::new();
     home.say("a", &["b"], "one").await;
     home.say("a", &["b"], "two").await;
-    home.inbox("b").await;
-    home.inbox("b").await;
-    within(home.agents.wait(waiter("c", Duration::ZERO))).await.unwrap();
+    assert_eq!(home.inbox("b").await, ["one*", "two*"]);
+    assert_eq!(home.inbox("nobody").await, Vec::<String>::new());
+    for _ in 0..2 {
+        within(home.agents.wait(waiter("c", Duration::ZERO))).await.unwrap();
+    }
     // Several at once with one new name.
     let sends = (0..8).map(|_| home.say("d", &["b"], "three"));
     futures_util::future::join_all(sends).await;
-    assert_eq!(home.joined().await, ["a", "b", "c", "d"]);
-    let agents = within(home.agents.list(AgentListParams::default())).await.unwrap();
-    let names: Vec<_> = agents.iter().map(|agent| agent.name.as_str()).collect();
-    assert_eq!(names, ["a", "b", "c", "d"]);
+    assert_eq!(home.joined().await, ["a", "c", "d"]);
+    assert_eq!(home.listed(false).await, ["a", "c", "d"]);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_was_not_seen_for_a_month_is_not_listed_and_one_that_waits_is() {
+    let (_directory, home) = Home::new();
+    // Its time is long ago.
+    home.apply(vec![joined(1, here(), "old"), joined(2, there(), "remote")]).await;
+    home.say("a", &["old"], "one").await;
+    assert_eq!(
+        (home.listed(false).await, home.listed(true).await.len()),
+        (vec!["a".to_owned()], 3)
+    );
+    for _ in 0..2 {
+        within(home.agents.wait(waiter("old", Duration::ZERO))).await.unwrap();
+    }
+    assert_eq!(home.listed(false).await, ["a", "old"]);
+    assert_eq!(home.joined().await, ["old", "remote", "a", "old"]);
     home.close().await;
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use thrum_api::local::{
-    EventListParams, InboxParams, MarkReadParams, MessageSendParams, MessageSendResult, WaitParams,
+    AgentListParams, EventListParams, InboxParams, MarkReadParams, MessageSendParams,
+    MessageSendResult, WaitParams,
 };
 
 use super::super::Agents;
@@ -57,6 +58,13 @@ impl Home {
     pub(super) async fn mark_read(&self, agent: &str, event_ids: Vec<EventId>) {
         let params = MarkReadParams { agent: agent.to_owned(), event_ids };
         within(self.agents.mark_read(params)).await.unwrap();
+    }
+
+    /// Names of the agents that are listed.
+    pub(super) async fn listed(&self, all: bool) -> Vec<String> {
+        let params = AgentListParams { all, ..AgentListParams::default() };
+        let agents = within(self.agents.list(params)).await.unwrap();
+        agents.into_iter().map(|agent| agent.name).collect()
     }
 
     pub(super) async fn joined(&self) -> Vec<String> {

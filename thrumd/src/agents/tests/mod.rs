@@ -1,18 +1,24 @@
 mod behind;
+mod broadcasts;
 mod followed;
 mod healing;
 mod home;
 mod tables;
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
+use rusqlite::{Connection, params};
 use serde_json::json;
 use tempfile::TempDir;
+use thrum_api::local::InboxResult;
 use thrum_api::{DaemonId, Epoch, EventId, LogPosition, Sequence, SequencedEvent};
 use ulid::Ulid;
 
 use super::inbox::InboxQuery;
 use super::store::{Cursor, Store};
+use crate::log::LogReader;
+use crate::log::column::int;
 
 const PROJECT: &str = "github.com/acme/app";
 
@@ -44,7 +50,7 @@ fn event(
     let mut event = json!({
         "event_id": id(sequence), "origin_daemon": origin, "origin_epoch": Epoch::from_ulid(Ulid::from(9_u128)),
         "origin_sequence": sequence, "hlc": "0192f3a1b2c3-0004",
-        "timestamp": "2026-11-24T16:00:00.123Z", "type": event_type, "body": body,
+        "timestamp": "2020-06-24T16:00:00.123Z", "type": event_type, "body": body,
     });
     if let Some(project) = project {
         event["project"] = json!(project);
@@ -77,10 +83,80 @@ fn store(directory: &Path) -> Store {
     Store::open(directory.join("views.db"), here(), Vec::new()).unwrap()
 }
 
-fn new_store() -> (TempDir, Store) {
-    let directory = TempDir::new().unwrap();
-    let store = store(directory.path());
-    (directory, store)
+/// Views and a log of which a test writes the rows.
+struct Views {
+    store: Store,
+    log: LogReader,
+    rows: Connection,
+    directory: TempDir,
+}
+
+impl Deref for Views {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl DerefMut for Views {
+    fn deref_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+}
+
+impl Views {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let (log, rows) = LogReader::of_new_log(directory.path());
+        Self { store: store(directory.path()), log, rows, directory }
+    }
+
+    /// Writes events to the log, unless it has them, and digests what is after the cursor.
+    fn digest(&mut self, events: &[SequencedEvent], mut cursor: Cursor) -> Cursor {
+        for SequencedEvent { sequence, event } in events {
+            let parsed: thrum_api::Event = serde_json::from_str(event.get()).unwrap();
+            let header = parsed.header;
+            let insert =
+                "INSERT OR IGNORE INTO events (sequence, event_id, origin, origin_sequence, source,
+                              timestamp, type, project, body)
+                 VALUES (?1, ?2, 1, ?1, 0, ?3, ?4, ?5, ?6)";
+            let (id, at) = (header.event_id.ulid().to_bytes(), header.timestamp.as_millis());
+            let body = event.get().as_bytes();
+            let row = params![int(sequence.0), id, at, header.event_type, header.project, body];
+            self.rows.execute(insert, row).unwrap();
+        }
+        let last = events.last().unwrap().sequence;
+        let end = LogPosition { sequence: last, ..LogPosition::START };
+        while cursor.position.sequence < last {
+            let digested = self.store.digest(&self.log, cursor, end).unwrap();
+            assert_eq!(digested.damaged, []);
+            cursor = digested.cursor;
+        }
+        cursor
+    }
+
+    /// An inbox, which is whole.
+    fn inbox(&self, query: &InboxQuery) -> InboxResult {
+        let answer = self.store.inbox(&self.log, query).unwrap();
+        assert_eq!((answer.lost, answer.damaged), (Vec::new(), Vec::new()));
+        answer.result
+    }
+
+    fn mark_read(&mut self, agent: &str, ids: &[EventId]) {
+        let events = self.log.find(ids).unwrap();
+        self.store.mark_read(agent, &events).unwrap();
+    }
+
+    /// Sequences of the messages in an inbox, and of the unread ones among them.
+    fn places(&self, agent: &str) -> (Vec<u64>, Vec<u64>) {
+        let inbox = self.inbox(&query(agent, Some(PROJECT)));
+        let all = inbox.messages.iter().map(|message| message.sequence.0).collect();
+        let unread: Vec<u64> =
+            inbox.messages.iter().filter(|message| !message.read).map(|m| m.sequence.0).collect();
+        assert_eq!(inbox.unread, unread.len() as u64, "the counter is in step");
+        (all, unread)
+    }
 }
 
 /// How many events could not be digested.
@@ -96,14 +172,4 @@ fn query(agent: &str, project: Option<&str>) -> InboxQuery {
         read_only: false,
         limit: 1000,
     }
-}
-
-/// Sequences of the messages in an inbox, and of the unread ones among them.
-fn places(store: &Store, agent: &str) -> (Vec<u64>, Vec<u64>) {
-    let inbox = store.inbox(&query(agent, Some(PROJECT))).unwrap();
-    let all = inbox.messages.iter().map(|message| message.sequence.0).collect();
-    let unread: Vec<u64> =
-        inbox.messages.iter().filter(|message| !message.read).map(|m| m.sequence.0).collect();
-    assert_eq!(inbox.unread, unread.len() as u64, "the counter is in step");
-    (all, unread)
 }

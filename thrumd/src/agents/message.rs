@@ -1,0 +1,34 @@
+//! A message as readers see it, made of its event in the log.
+
+use serde::Deserialize;
+use thrum_api::event::MessageSent;
+use thrum_api::local::Message;
+use thrum_api::{DaemonId, Timestamp, names};
+
+use super::directory::project_name;
+use super::send::unique_agents;
+use crate::log::StoredEvent;
+
+#[derive(Deserialize)]
+struct ParsedEvent {
+    origin_daemon: DaemonId,
+    body: MessageSent,
+}
+
+/// The message of this event; None if it is none (any more).
+pub(super) fn message(event: &StoredEvent<'_>, read: bool) -> Option<Message> {
+    let ParsedEvent { origin_daemon, body } = serde_json::from_slice(event.json).ok()?;
+    Some(Message {
+        event_id: event.event_id?,
+        sequence: event.sequence,
+        from: names::agent(&body.from).ok()?,
+        origin_daemon,
+        machine: None,
+        to: unique_agents(&body.to).ok()?,
+        all: body.all,
+        text: body.text,
+        project: Some(project_name(event.project).ok()?).filter(|name| !name.is_empty()),
+        timestamp: Timestamp::from_millis(event.timestamp),
+        read,
+    })
+}

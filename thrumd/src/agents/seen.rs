@@ -1,0 +1,104 @@
+//! Queries about agents: which ones there are, and when they were last seen.
+
+use rusqlite::{OptionalExtension, Row, params};
+use thrum_api::Timestamp;
+use thrum_api::local::Agent;
+
+use super::error::{AgentsError, views};
+use super::store::Store;
+use crate::log::column::daemon_id;
+
+/// `?1` project, `?2` name, `?3` daemon.
+const LAST_SEEN_HERE: &str = "SELECT a.last_seen
+     FROM projects p CROSS JOIN inboxes i ON i.agent = ?2 AND i.project = p.id
+       CROSS JOIN agents a ON a.inbox = i.id AND a.origin = ?3
+     WHERE p.name = ?1";
+const KNOWN_ANYWHERE: &str = "SELECT EXISTS (SELECT 1
+     FROM projects p CROSS JOIN inboxes i ON i.agent = ?2 AND i.project = p.id
+       CROSS JOIN agents a ON a.inbox = i.id
+     WHERE p.name = ?1)";
+const AGENTS_OF: &str = "SELECT p.name, i.agent, a.origin, a.last_seen
+     FROM projects p CROSS JOIN inboxes i INDEXED BY inboxes_by_project ON i.project = p.id
+       CROSS JOIN agents a ON a.inbox = i.id
+     WHERE p.name = ?1 AND a.last_seen >= ?2
+     ORDER BY i.agent, i.id, a.origin";
+const AGENTS: &str = "SELECT p.name, i.agent, a.origin, a.last_seen
+     FROM projects p CROSS JOIN inboxes i INDEXED BY inboxes_by_project ON i.project = p.id
+       CROSS JOIN agents a ON a.inbox = i.id
+     WHERE a.last_seen >= ?1
+     ORDER BY p.name, i.agent, a.origin";
+
+/// As in `inbox`: none may scan rows whose number grows with the log.
+#[cfg(test)]
+pub(super) const QUERIES: &[&str] = &[LAST_SEEN_HERE, KNOWN_ANYWHERE, AGENTS_OF];
+
+impl Store {
+    /// When the agent was last seen on this daemon, if it was.
+    pub(super) fn last_seen(
+        &self,
+        project: &str,
+        name: &str,
+    ) -> Result<Option<Timestamp>, AgentsError> {
+        let origin = self.daemon.ulid().to_bytes();
+        let at = self
+            .connection
+            .prepare_cached(LAST_SEEN_HERE)
+            .and_then(|mut query| {
+                query.query_row(params![project, name, origin], |row| row.get(0)).optional()
+            })
+            .map_err(views("look for an agent"))?;
+        Ok(at.map(Timestamp::from_millis))
+    }
+
+    /// Those of `names` that were not seen in this project on any daemon.
+    pub(super) fn unknown(
+        &self,
+        project: &str,
+        names: &[String],
+    ) -> Result<Vec<String>, AgentsError> {
+        let mut unknown = Vec::new();
+        for name in names {
+            let known: bool = self
+                .connection
+                .prepare_cached(KNOWN_ANYWHERE)
+                .and_then(|mut query| query.query_row([project, name], |row| row.get(0)))
+                .map_err(views("look for an agent"))?;
+            if !known {
+                unknown.push(name.clone());
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Agents that were seen since, by project, name and daemon.
+    pub(super) fn agents(
+        &self,
+        project: Option<&str>,
+        since: Timestamp,
+    ) -> Result<Vec<Agent>, AgentsError> {
+        let doing = views("list agents");
+        let since = since.as_millis();
+        let rows = match project {
+            Some(project) => self
+                .connection
+                .prepare_cached(AGENTS_OF)
+                .and_then(|mut query| query.query_map(params![project, since], agent)?.collect()),
+            None => self
+                .connection
+                .prepare_cached(AGENTS)
+                .and_then(|mut query| query.query_map([since], agent)?.collect()),
+        };
+        rows.map_err(&doing)
+    }
+}
+
+fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
+    Ok(Agent {
+        project: Some(row.get::<_, String>(0)?).filter(|name| !name.is_empty()),
+        name: row.get(1)?,
+        daemon_id: daemon_id(row.get(2)?),
+        machine: None,
+        last_seen: Timestamp::from_millis(row.get(3)?),
+        former: false,
+    })
+}

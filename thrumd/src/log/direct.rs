@@ -1,0 +1,172 @@
+//! Reads of events on the calling thread: for the views, which have threads of their own and need no copy of an event.
+
+use std::sync::Arc;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row};
+use thrum_api::limits::PULL_MAX_BYTES;
+use thrum_api::{EventId, Sequence};
+
+use super::column::{event_id, int, uint};
+use super::error::LogError;
+use super::lookup::raw;
+use super::readers::Readers;
+use crate::held_files::HeldFiles;
+
+/// Reads events of the log. Clones share its connections.
+#[derive(Clone)]
+pub(crate) struct LogReader {
+    pub(super) readers: Arc<Readers>,
+    pub(super) files: HeldFiles,
+}
+
+/// An event as it is in the database. Its columns may be damaged.
+pub(crate) struct StoredEvent<'a> {
+    pub sequence: Sequence,
+    pub event_id: Option<EventId>,
+    pub event_type: &'a [u8],
+    pub project: Option<&'a [u8]>,
+    /// Milliseconds since 1970, by the origin's clock.
+    pub timestamp: i64,
+    /// The event's own bytes.
+    pub json: &'a [u8],
+}
+
+impl StoredEvent<'_> {
+    /// Whether its bytes are not a JSON object any more.
+    pub fn is_damaged(&self) -> bool {
+        raw(self.json).is_none()
+    }
+}
+
+/// Where an event is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FoundEvent {
+    pub event_id: EventId,
+    pub sequence: Sequence,
+    pub project: Option<String>,
+}
+
+const AFTER: &str = "SELECT sequence, event_id, type, project, timestamp, body FROM events
+     WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+const AT: &str = "SELECT sequence, event_id, type, project, timestamp, body FROM events
+     WHERE sequence = ?1";
+const FIND: &str = "SELECT sequence, project FROM events WHERE event_id = ?1";
+
+impl LogReader {
+    /// A reader of a new log in this directory, and the connection that writes to it.
+    #[cfg(test)]
+    pub fn of_new_log(directory: &std::path::Path) -> (Self, Connection) {
+        let (path, files) = (directory.join(super::schema::DATABASE), HeldFiles::new(directory));
+        let mut writer = super::schema::open_writer(&path, &HeldFiles::new(directory)).unwrap();
+        super::schema::prepare(&mut writer, &path).unwrap();
+        (Self { readers: Arc::new(Readers::new(path, files.clone())), files }, writer)
+    }
+
+    /// Hands the events after a position to `take`, until it answers false: at most `limit`, and at most 4 MiB after
+    /// the first one.
+    ///
+    /// # Errors
+    /// When the log can't be read, or what is read is not what this daemon wrote: what was handed out must not be
+    /// used then.
+    pub fn each_after(
+        &self,
+        after: Sequence,
+        limit: usize,
+        mut take: impl FnMut(&StoredEvent<'_>) -> bool,
+    ) -> Result<(), LogError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read("read events", |conn| {
+            let mut statement = conn.prepare_cached(AFTER)?;
+            let mut rows = statement.query([int(after.0), limit])?;
+            let mut bytes = 0;
+            while let Some(row) = rows.next()? {
+                let event = stored(row)?;
+                bytes += event.json.len();
+                if !take(&event) || bytes >= PULL_MAX_BYTES {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Hands the events at these positions to `take`, until it answers false. At a position that holds none
+    /// (any more) that is None.
+    ///
+    /// # Errors
+    /// As [`Self::each_after`].
+    pub fn each_at(
+        &self,
+        sequences: impl IntoIterator<Item = Sequence>,
+        mut take: impl FnMut(Sequence, Option<&StoredEvent<'_>>) -> bool,
+    ) -> Result<(), LogError> {
+        self.read("read events", |conn| {
+            let mut statement = conn.prepare_cached(AT)?;
+            for sequence in sequences {
+                let mut rows = statement.query([int(sequence.0)])?;
+                let event = rows.next()?.map(stored).transpose()?;
+                if !take(sequence, event.as_ref()) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Those of these events that the log holds.
+    ///
+    /// # Errors
+    /// As [`Self::each_after`].
+    pub fn find(&self, ids: &[EventId]) -> Result<Vec<FoundEvent>, LogError> {
+        self.read("look for events", |conn| {
+            let mut statement = conn.prepare_cached(FIND)?;
+            let mut found = Vec::new();
+            for &event_id in ids {
+                let event = statement
+                    .query_row([event_id.ulid().to_bytes()], |row| {
+                        let sequence = Sequence(uint(row.get(0)?));
+                        Ok(FoundEvent { event_id, sequence, project: row.get(1)? })
+                    })
+                    .optional()?;
+                found.extend(event);
+            }
+            Ok(found)
+        })
+    }
+
+    fn read<T>(
+        &self,
+        action: &'static str,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, LogError> {
+        let done = self.readers.read_here(action, read)?;
+        match self.files.overwritten() {
+            Some(changed) => Err(LogError::Unreadable(changed)),
+            None => Ok(done),
+        }
+    }
+}
+
+fn stored<'a>(row: &'a Row<'_>) -> rusqlite::Result<StoredEvent<'a>> {
+    let id: Option<[u8; 16]> = bytes(row.get_ref(1)?).and_then(|id| id.try_into().ok());
+    Ok(StoredEvent {
+        sequence: Sequence(uint(row.get(0)?)),
+        event_id: id.map(event_id),
+        event_type: bytes(row.get_ref(2)?).unwrap_or_default(),
+        project: bytes(row.get_ref(3)?),
+        timestamp: match row.get_ref(4)? {
+            ValueRef::Integer(millis) => millis,
+            _ => 0,
+        },
+        json: bytes(row.get_ref(5)?).unwrap_or_default(),
+    })
+}
+
+/// The bytes of a text, which may be no text any more, or of a blob.
+fn bytes(value: ValueRef<'_>) -> Option<&[u8]> {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes),
+        _ => None,
+    }
+}
