@@ -8,11 +8,11 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use thrum_api::local::EventListParams;
 use thrum_api::{
-    DaemonId, Draft, Epoch, EventId, Head, LogPosition, Origin, Sequence, SequencedEvent, Timestamp,
+    DaemonId, Draft, Epoch, EventId, Head, LogPosition, Sequence, SequencedEvent, Timestamp,
 };
 use thrumd::log::{
-    Applied, Batch, Checkpoint, Environment, Incoming, LogError, LogHead, LogStore, News,
-    NewsRequest, PageAnswer, PageRequest, Urgency,
+    Applied, Batch, Environment, Failed, Incoming, LogError, LogHead, LogStore, LogTransaction,
+    News, NewsRequest, PageAnswer, PageRequest, Urgency,
 };
 use thrumd::sync::protocol::ReplicaLog;
 use ulid::Ulid;
@@ -248,23 +248,19 @@ impl ReplicaLog for SimLog {
         self.store().news(request, waits)
     }
 
-    async fn missing(&self, heads: Vec<Head>) -> Answer<Vec<Origin>> {
-        self.store().missing(&heads)
-    }
-
     async fn shows_rollback(&self, head: Head) -> Answer<bool> {
         self.store().shows_rollback(&head)
     }
 
-    async fn rolled_back(&self) -> Answer<bool> {
-        self.store().rolled_back()
+    async fn rolled_back(&self, shown_by: Option<Head>) -> Answer<bool> {
+        self.store().rolled_back(shown_by.as_ref())
     }
 
-    async fn checkpoint(&self, peer: DaemonId) -> Answer<Checkpoint> {
-        self.store().checkpoint(peer)
-    }
-
-    async fn apply(&self, batch: Batch) -> Answer<Applied> {
-        Self::apply(self, &batch)
+    async fn judge<T: Send + 'static>(
+        &self,
+        _bytes: usize,
+        work: impl FnMut(&mut LogTransaction<'_, '_>) -> Result<T, Failed> + Send + 'static,
+    ) -> Answer<T> {
+        self.store().judge(work)
     }
 }

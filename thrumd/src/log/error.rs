@@ -190,8 +190,10 @@ impl LogError {
 
 /// Why work in a transaction failed: refused before it wrote anything, or an error of SQLite.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub enum Failed {
+    /// It was refused, and the transaction goes on.
     Refused(LogError),
+    /// SQLite failed, and with it the transaction.
     Sqlite(rusqlite::Error),
 }
 

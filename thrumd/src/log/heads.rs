@@ -28,9 +28,10 @@ pub(super) fn changed(
     if meta.head.sequence.0.saturating_sub(after.0) > ScanBudget::ROWS as u64 {
         return Ok(None);
     }
+    // NOT INDEXED: SQLite would read all of the index by origin, in which it needs no other table to be distinct.
     let mut statement = conn.prepare_cached(
         "SELECT daemon_id, epoch, head, top, forked, event_id
-         FROM (SELECT DISTINCT origin FROM events WHERE sequence > ?1 LIMIT ?2) AS changed
+         FROM (SELECT DISTINCT origin FROM events NOT INDEXED WHERE sequence > ?1 LIMIT ?2) AS changed
          CROSS JOIN origins ON origins.id = changed.origin
          LEFT JOIN events ON events.origin = origins.id AND origin_sequence = head AND NOT forked",
     )?;
@@ -55,7 +56,11 @@ pub(super) fn changed(
 /// leaving out further ones costs traffic but never an event. Those with the latest events are sent, because
 /// old epochs don't change.
 pub(super) fn heads(conn: &Connection, since: Sequence) -> rusqlite::Result<Vec<Head>> {
-    let mut heads: Vec<Head> = match changed(conn, &Meta::expect(conn)?, since)? {
+    let changed = match since {
+        Sequence::ZERO => None,
+        since => changed(conn, &Meta::expect(conn)?, since)?,
+    };
+    let mut heads: Vec<Head> = match changed {
         Some(changed) => changed.into_iter().filter_map(|origin| origin.head).collect(),
         None => with_events(conn, &origins::latest_with_head(conn, HEADS_MAX)?)?,
     };
@@ -80,30 +85,13 @@ fn with_events(conn: &Connection, origins: &[(Origin, OriginRow)]) -> rusqlite::
     Ok(heads)
 }
 
-/// The origins of which a peer with these heads holds an event that we don't, or holds another one; also those that
-/// forked here, because their heads prove nothing. Sorted.
-pub(super) fn missing(conn: &Connection, heads: &[Head]) -> rusqlite::Result<Vec<Origin>> {
-    let mut missing = Vec::new();
-    for head in heads {
-        let held = match origins::find(conn, head.origin())? {
-            Some(row) if !row.forked && head.origin_sequence.0 <= row.head => {
-                holds_head(conn, row.id, head)?
-            }
-            _ => false,
-        };
-        if !held {
-            missing.push(head.origin());
-        }
-    }
-    missing.sort_unstable();
-    missing.dedup();
-    Ok(missing)
-}
-
 /// Whether a peer's head shows that our log was rolled back: it names an event of our present origin
 /// that we never wrote. One that we wrote and lost to damage shows nothing.
-pub(super) fn shows_rollback(conn: &Connection, head: &Head) -> rusqlite::Result<bool> {
-    let meta = Meta::expect(conn)?;
+pub(super) fn shows_rollback(
+    conn: &Connection,
+    meta: &Meta,
+    head: &Head,
+) -> rusqlite::Result<bool> {
     if head.origin() != meta.own_origin() {
         return Ok(false);
     }

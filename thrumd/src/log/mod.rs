@@ -19,6 +19,7 @@ mod hash;
 mod heads;
 mod incoming;
 mod introductions;
+mod judging;
 mod list;
 mod lock;
 mod lookup;
@@ -49,16 +50,17 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use thrum_api::local::{Appended, EventListParams, EventListResult, QuarantineListResult};
-use thrum_api::{DaemonId, Draft, Head, LogPosition, Origin, Sequence};
+use thrum_api::{DaemonId, Draft, Head, LogPosition, Sequence};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use check::{check, check_indexes, holds_all};
 pub(crate) use closed::{keep_wal, note as note_closed};
 pub(crate) use direct::{FoundEvent, LogReader, StoredEvent};
 pub use environment::Environment;
-pub use error::LogError;
 pub(crate) use error::LogErrorKind;
+pub use error::{Failed, LogError};
 pub use incoming::Incoming;
+pub use judging::LogTransaction;
 pub(crate) use lock::Lock;
 pub(crate) use schema::{DATABASE, SCHEMA_VERSION};
 pub use store::LogStore;
@@ -70,7 +72,6 @@ pub(crate) use types::{LogStats, WriteFailure};
 use crate::database_files;
 use crate::held_files::HeldFiles;
 
-use error::Failed;
 use readers::{Lane, Readers};
 use transaction::WriteTransaction;
 use writer::{ClosureTask, Job, Priority, Writer};
@@ -223,16 +224,19 @@ impl Log {
     /// # Errors
     /// When the disk fails or has little space left; then nothing of the batch is stored.
     pub async fn apply(&self, batch: Batch) -> Result<Applied, LogError> {
-        // Once a page. What a peer sends must not take the space of what is written here.
-        if let Some(space) =
-            self.space().filter(|space| !batch.events.is_empty() && space.is_in_reserve())
-        {
+        let bytes = batch.bytes();
+        self.check_space(bytes)?;
+        let work = move |write: &mut WriteTransaction<'_>| Ok(apply::apply(write, &batch)?);
+        self.write(Priority::Peer, "store a peer's events", bytes, work).await
+    }
+
+    /// Refuses events of a peer while little space is left: they must not take the space of what is written here.
+    fn check_space(&self, bytes: usize) -> Result<(), LogError> {
+        if let Some(space) = self.space().filter(|space| bytes > 0 && space.is_in_reserve()) {
             let warning = space.warning(self.directory()).unwrap_or_default();
             return Err(LogError::Reserve { path: self.inner.path.clone(), warning });
         }
-        let bytes = batch.events.iter().map(|event| event.bytes.get().len()).sum();
-        let work = move |write: &mut WriteTransaction<'_>| Ok(apply::apply(write, &batch)?);
-        self.write(Priority::Peer, "store a peer's events", bytes, work).await
+        Ok(())
     }
 
     /// A page for a puller. Damaged rows go to quarantine instead.
@@ -256,24 +260,35 @@ impl Log {
         self.scan(Lane::Sync, "read the news", move |conn| news::news(conn, request, waits)).await
     }
 
-    /// The origins of which a peer with these heads holds events that we don't hold for certain.
-    pub async fn missing(&self, heads: Vec<Head>) -> Result<Vec<Origin>, LogError> {
-        let read = move |conn: &_| heads::missing(conn, &heads);
-        self.read(Lane::Sync, "compare heads", read).await
-    }
-
     /// Whether a peer's head names an event of ours that we never wrote: then our log was rolled
     /// back. A damaged event of ours does not show that.
     pub async fn shows_rollback(&self, head: Head) -> Result<bool, LogError> {
-        let read = move |conn: &_| heads::shows_rollback(conn, &head);
+        let read = move |conn: &_| heads::shows_rollback(conn, &state::Meta::expect(conn)?, &head);
         self.read(Lane::Sync, "compare a head", read).await
     }
 
-    /// Begins a new epoch, unless this one has no event of ours yet. Called when a peer's
-    /// checkpoint or heads show that our log was rolled back. Answers whether one began.
-    pub async fn rolled_back(&self) -> Result<bool, LogError> {
-        let work = |write: &mut WriteTransaction<'_>| Ok(write.rolled_back());
+    /// Begins a new epoch if this head of a peer shows that our log was rolled back. Without one, because the
+    /// peer's checkpoint does not match our log, unless this epoch has no event of ours yet: each peer's
+    /// checkpoint would begin another one. Answers whether one began.
+    pub async fn rolled_back(&self, shown_by: Option<Head>) -> Result<bool, LogError> {
+        let work =
+            move |write: &mut WriteTransaction<'_>| Ok(write.rolled_back(shown_by.as_ref())?);
         self.write(Priority::Local, "begin a new epoch", 0, work).await
+    }
+
+    /// Has the writer decide on a peer's news and store them, in one transaction. `bytes`: of the events that it may
+    /// store. `work` runs again if the transaction failed because of others.
+    ///
+    /// # Errors
+    /// When the disk fails or has little space left for the events.
+    pub async fn judge<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        mut work: impl FnMut(&mut LogTransaction<'_, '_>) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, LogError> {
+        self.check_space(bytes)?;
+        let work = move |write: &mut WriteTransaction<'_>| work(&mut LogTransaction(write));
+        self.write(Priority::Peer, "take a peer's news", bytes, work).await
     }
 
     /// The checkpoint for a peer's log.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use thrum_api::local::{Appended, EventListParams, EventListResult};
-use thrum_api::{DaemonId, Draft, Head, Origin, Sequence};
+use thrum_api::{DaemonId, Draft, Head, Sequence};
 
 use super::append;
 use super::apply;
@@ -14,12 +14,13 @@ use super::damage;
 use super::environment::{Environment, System};
 use super::error::{Failed, LogError};
 use super::heads;
+use super::judging::LogTransaction;
 use super::list;
 use super::lookup::{self, ReadResult};
 use super::news;
 use super::page;
 use super::schema;
-use super::state::{State, count_gaps};
+use super::state::{Meta, State, count_gaps};
 use super::transaction::WriteTransaction;
 use super::types::{
     Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Urgency,
@@ -184,19 +185,22 @@ impl LogStore {
         self.scan("read the news", |conn| news::news(conn, request, waits))
     }
 
-    /// As [`super::Log::missing`], with its errors.
-    pub fn missing(&self, heads: &[Head]) -> Result<Vec<Origin>, LogError> {
-        self.read("compare heads", |conn| heads::missing(conn, heads))
-    }
-
     /// As [`super::Log::shows_rollback`], with its errors.
     pub fn shows_rollback(&self, head: &Head) -> Result<bool, LogError> {
-        self.read("compare a head", |conn| heads::shows_rollback(conn, head))
+        self.read("compare a head", |conn| heads::shows_rollback(conn, &Meta::expect(conn)?, head))
     }
 
     /// As [`super::Log::rolled_back`], with its errors.
-    pub fn rolled_back(&mut self) -> Result<bool, LogError> {
-        self.write("begin a new epoch", |write| Ok(write.rolled_back()))
+    pub fn rolled_back(&mut self, shown_by: Option<&Head>) -> Result<bool, LogError> {
+        self.write("begin a new epoch", |write| Ok(write.rolled_back(shown_by)?))
+    }
+
+    /// As [`super::Log::judge`], with its errors.
+    pub fn judge<T>(
+        &mut self,
+        work: impl FnOnce(&mut LogTransaction<'_, '_>) -> Result<T, Failed>,
+    ) -> Result<T, LogError> {
+        self.write("take a peer's news", |write| work(&mut LogTransaction(write)))
     }
 
     /// Begins a new epoch, unless the present one began when the log was opened. Positions in it may have been given

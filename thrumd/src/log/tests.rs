@@ -101,6 +101,11 @@ impl World {
         (news.content.unwrap(), news.urgency)
     }
 
+    /// The origins of these heads of which something is missing here.
+    pub(super) async fn missing(&self, heads: Vec<Head>) -> Vec<Origin> {
+        self.log.judge(0, move |log| log.missing(&heads)).await.unwrap()
+    }
+
     /// The heads of all origins that can be sent.
     pub(super) async fn heads(&self) -> Vec<Head> {
         self.log.heads(Sequence::ZERO).await.unwrap()
@@ -116,7 +121,7 @@ impl World {
             let page = match peer.log.page(request).await.unwrap() {
                 PageAnswer::Page(page) => page,
                 PageAnswer::OtherLog(_) => {
-                    peer.log.rolled_back().await.unwrap();
+                    peer.log.rolled_back(None).await.unwrap();
                     self.log.reset_checkpoint(peer.daemon).await.unwrap();
                     continue;
                 }

@@ -1,11 +1,12 @@
 //! The writer's transaction: storing events, beginning an epoch.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use thrum_api::{DaemonId, EventHeader, Timestamp};
+use thrum_api::{DaemonId, EventHeader, Head, Timestamp};
 
 use super::column::{Id, hash_int, int};
 use super::environment::Environment;
 use super::hash;
+use super::heads;
 use super::quarantine::QuarantineEntry;
 use super::state::State;
 
@@ -121,13 +122,17 @@ impl WriteTransaction<'_> {
         self.state.epoch_is_new = true;
     }
 
-    /// Begins a new epoch, unless this one has no event of ours. Answers whether one began.
-    pub(super) fn rolled_back(&mut self) -> bool {
-        let has_events = self.state.meta.own_sequence > 0;
-        if has_events {
+    /// Begins a new epoch if this head of a peer shows that the log was rolled back. Without one, the peer's checkpoint
+    /// may: then unless this epoch has no event of ours. Answers whether one began.
+    pub(super) fn rolled_back(&mut self, shown_by: Option<&Head>) -> rusqlite::Result<bool> {
+        let begins = match shown_by {
+            Some(head) => heads::shows_rollback(self.conn, &self.state.meta, head)?,
+            None => self.state.meta.own_sequence > 0,
+        };
+        if begins {
             self.begin_epoch();
         }
-        has_events
+        Ok(begins)
     }
 
     /// Keeps what a peer sent and can't be stored, for a person to inspect.

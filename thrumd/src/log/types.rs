@@ -41,6 +41,13 @@ pub struct Batch {
     pub is_whole: bool,
 }
 
+impl Batch {
+    /// The bytes of its events.
+    pub(crate) fn bytes(&self) -> usize {
+        self.events.iter().map(|event| event.bytes.get().len()).sum()
+    }
+}
+
 /// The result of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Applied {

@@ -63,7 +63,7 @@ async fn another_log_with_the_same_event_at_the_last_position_is_noticed() {
 async fn views_continue_at_their_cursor_and_survive_a_new_epoch() {
     let (directory, home) = Home::new();
     home.say("a", &["b"], "one").await;
-    assert!(within(home.log.rolled_back()).await.unwrap());
+    assert!(within(home.log.rolled_back(None)).await.unwrap());
     home.say("a", &["b"], "two").await;
     assert_eq!(home.inbox("b").await, ["one*", "two*"]);
     home.close().await;

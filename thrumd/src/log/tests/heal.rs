@@ -47,7 +47,7 @@ async fn a_restored_database_with_nothing_new_takes_a_new_epoch_at_the_first_con
     assert_eq!(a.origin(), old, "nothing to tell it by yet");
     assert_eq!(a.log.head().position.sequence, Sequence(10));
     // b's heads name events of ours beyond ours.
-    assert_eq!(a.log.missing(b.heads().await).await.unwrap(), [old]);
+    assert_eq!(a.missing(b.heads().await).await, [old]);
     let applied = a.pull_from(&b).await;
     assert!(applied.new_epoch);
     assert_ne!(a.origin(), old);
@@ -166,14 +166,14 @@ async fn rolled_back_begins_an_epoch_only_where_this_one_has_an_event_of_ours() 
     let mut watch = world.log.watch();
     watch.mark_unchanged();
     let first = epoch_of(&world);
-    assert!(!world.log.rolled_back().await.unwrap());
+    assert!(!world.log.rolled_back(None).await.unwrap());
     assert_eq!(epoch_of(&world), first);
     assert!(!watch.has_changed().unwrap());
     world.say("x").await;
-    assert!(world.log.rolled_back().await.unwrap());
+    assert!(world.log.rolled_back(None).await.unwrap());
     assert_ne!(epoch_of(&world), first);
     assert_eq!(watch.borrow_and_update().epoch, epoch_of(&world));
-    assert!(!world.log.rolled_back().await.unwrap(), "the new one has none");
+    assert!(!world.log.rolled_back(None).await.unwrap(), "the new one has none");
     let written = world.say("y").await;
     assert_eq!((written.sequence.0, written.origin_sequence.0), (2, 1));
 }
@@ -198,4 +198,24 @@ async fn an_event_of_ours_beyond_ours_begins_an_epoch_and_is_stored() {
     let heads = world.heads().await;
     assert!(heads.iter().all(|head| head.origin() != old), "forked");
     check_invariants(&world);
+}
+
+#[tokio::test]
+async fn a_head_of_ours_that_we_never_wrote_begins_an_epoch_before_the_first_event_of_this_one() {
+    let world = World::new();
+    let (first, origin) = (epoch_of(&world), world.origin());
+    let head = Head {
+        origin_daemon: origin.daemon,
+        origin_epoch: origin.epoch,
+        origin_sequence: OriginSequence(1),
+        event_id: ids::event(),
+    };
+    assert!(world.log.rolled_back(Some(head)).await.unwrap());
+    assert_ne!(epoch_of(&world), first);
+    // It is not of this epoch.
+    assert!(!world.log.rolled_back(Some(head)).await.unwrap());
+    // Nor does one that we wrote show anything.
+    world.say("x").await;
+    let ours = world.heads().await[0];
+    assert!(!world.log.rolled_back(Some(ours)).await.unwrap());
 }

@@ -266,13 +266,13 @@ async fn missing_events_are_found_by_comparing_heads() {
     let (a, b) = (World::new(), World::new());
     a.say_many(5).await;
     b.pull_from(&a).await;
-    assert_eq!(b.log.missing(a.heads().await).await.unwrap(), []);
+    assert_eq!(b.missing(a.heads().await).await, []);
     a.say("more").await;
     let heads = a.heads().await;
-    assert_eq!(b.log.missing(heads.clone()).await.unwrap(), [a.origin()]);
-    assert_eq!(a.log.missing(b.heads().await).await.unwrap(), []);
+    assert_eq!(b.missing(heads.clone()).await, [a.origin()]);
+    assert_eq!(a.missing(b.heads().await).await, []);
     // Another event than ours at the same position.
     b.pull_from(&a).await;
     let other = Head { event_id: ids::event(), ..heads[0] };
-    assert_eq!(b.log.missing(vec![other, other]).await.unwrap(), [a.origin()]);
+    assert_eq!(b.missing(vec![other, other]).await, [a.origin()]);
 }

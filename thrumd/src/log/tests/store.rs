@@ -43,7 +43,7 @@ fn the_same_ids_and_time_give_the_same_bytes() {
     let run = || {
         let mut store = store();
         store.append(&[draft("one"), draft("two")]).unwrap();
-        assert!(store.rolled_back().unwrap());
+        assert!(store.rolled_back(None).unwrap());
         store.append(&[draft("three")]).unwrap();
         texts(&mut store)
     };

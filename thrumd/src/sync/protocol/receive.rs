@@ -9,8 +9,8 @@ use thrum_api::{DaemonId, ErrorCode, EventId, Head, LogPosition, Origin, RpcErro
 
 use super::ReplicaLog;
 use super::replica::{add, log_failed};
-use super::rollback::check_heads;
-use crate::log::{Applied, Batch, Checkpoint, Incoming, LogError};
+use super::rollback;
+use crate::log::{Applied, Batch, Checkpoint, Failed, Incoming, LogTransaction};
 use crate::sync::hub::Input;
 
 /// The result of a received notification.
@@ -25,27 +25,32 @@ pub struct Received {
 
 /// Receives a peer's `sync.notify`.
 pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyParams) -> Received {
-    let mut applied = Applied::default();
     if params.daemon_id != peer {
         let message = format!("daemon_id: the token is of {peer}");
         let error = RpcError::new(ErrorCode::INVALID_PARAMS, message);
-        return Received { answer: Err(error), input: None, applied };
+        return Received { answer: Err(error), input: None, applied: Applied::default() };
     }
     if params.removed {
         let input = Some(Input::RemovedByPeer(peer));
-        return Received { answer: Ok(Notified::default()), input, applied };
+        let answer = Ok(Notified::default());
+        return Received { answer, input, applied: Applied::default() };
     }
-    let notification = Notification::of(&mut params);
+    let mut notification = Notification::of(peer, &mut params);
     let latest = notification.latest.sequence;
-    let (answer, input) = match take(log, peer, notification, &mut applied).await {
-        Ok((held_seq, input)) => (Ok(Notified { held_seq }), input),
+    let bytes = notification.window.bytes();
+    match log.judge(bytes, move |log| judge(log, &mut notification)).await {
+        Ok(judged) => {
+            rollback::tell(judged.rolled_back);
+            let answer = Ok(Notified { held_seq: judged.held });
+            Received { answer, input: Some(judged.input), applied: judged.applied }
+        }
         // The hub pulls once our log works again. The peer only learns that something failed.
-        Err(error) => (
-            Err(log_failed("sync.notify", peer, &error)),
-            Input::PullNeeded { peer, latest, creators: Vec::new() },
-        ),
-    };
-    Received { answer, input: Some(input), applied }
+        Err(error) => Received {
+            answer: Err(log_failed("sync.notify", peer, &error)),
+            input: Some(Input::PullNeeded { peer, latest, creators: Vec::new() }),
+            applied: Applied::default(),
+        },
+    }
 }
 
 /// A parsed notification.
@@ -54,17 +59,15 @@ struct Notification {
     latest: LogPosition,
     /// Where its heads and its window of events begin.
     after: Option<LogPosition>,
-    /// The ids of the events in the window; empty once they are applied.
-    window: Vec<EventId>,
-    events: Vec<Incoming>,
+    /// Its window of events, and their ids.
+    window: Batch,
+    ids: Vec<EventId>,
     /// Heads that describe everything after that.
     heads: Option<Vec<Head>>,
-    /// The sender held our log up to here.
-    held: Option<Sequence>,
 }
 
 impl Notification {
-    fn of(params: &mut NotifyParams) -> Self {
+    fn of(peer: DaemonId, params: &mut NotifyParams) -> Self {
         #[derive(Deserialize)]
         struct Named {
             event_id: EventId,
@@ -74,10 +77,17 @@ impl Notification {
         Self {
             latest: params.latest(),
             after: params.after(),
-            window: events.iter().filter_map(|event| id(event.event.get()).ok()).collect(),
-            events: events.into_iter().map(Incoming::read).collect(),
+            ids: events.iter().filter_map(|event| id(event.event.get()).ok()).collect(),
+            window: Batch {
+                peer,
+                epoch: None,
+                from: Checkpoint::default(),
+                events: events.into_iter().map(Incoming::read).collect(),
+                checkpoint: None,
+                held: params.held_seq,
+                is_whole: false,
+            },
             heads: params.heads.take(),
-            held: params.held_seq,
         }
     }
 
@@ -98,47 +108,66 @@ impl Notification {
     }
 }
 
-/// Follows `decide` until nothing is left to do. Returns up to where we hold the peer's log.
-async fn take(
-    log: &impl ReplicaLog,
-    peer: DaemonId,
-    mut notification: Notification,
-    total: &mut Applied,
-) -> Result<(Sequence, Input), LogError> {
-    let latest = notification.latest.sequence;
-    if let Some(heads) = &notification.heads {
-        check_heads(log, heads).await?;
+/// What became of a notification.
+struct Judged {
+    /// Up to here we hold the sender's log.
+    held: Sequence,
+    input: Input,
+    applied: Applied,
+    /// Its heads showed that our log was rolled back.
+    rolled_back: bool,
+}
+
+/// Follows `decide` until nothing is left to do, in one transaction.
+fn judge(
+    log: &mut LogTransaction<'_, '_>,
+    notification: &mut Notification,
+) -> Result<Judged, Failed> {
+    let (peer, latest) = (notification.window.peer, notification.latest.sequence);
+    let mut rolled_back = false;
+    for head in notification.heads.iter().flatten() {
+        rolled_back |= log.rolled_back(Some(head))?;
     }
+    let mut applied = Applied::default();
+    let mut has_window = !notification.ids.is_empty();
     loop {
-        let from = log.checkpoint(peer).await?;
+        let from = log.checkpoint(peer)?;
         let missing = match &notification.heads {
-            Some(heads) => Some(log.missing(heads.clone()).await?),
+            Some(heads) => Some(log.missing(heads)?),
             None => None,
         };
-        let (events, checkpoint) = match decide(&from, &notification, missing.as_deref()) {
+        let is_whole = notification.after == Some(LogPosition::START);
+        let (more, checkpoint) = match decide(&from, notification, has_window, missing.as_deref()) {
             Decision::Apply { checkpoint } => {
-                notification.window.clear();
-                (std::mem::take(&mut notification.events), checkpoint)
+                has_window = false;
+                let window = &mut notification.window;
+                (window.from, window.checkpoint) = (from, checkpoint);
+                window.is_whole = is_whole && checkpoint.is_some();
+                (log.apply(window)?, checkpoint)
             }
-            Decision::AdvanceCheckpoint(position) => (Vec::new(), Some(position)),
-            Decision::UpToDate => return Ok((latest, Input::Synced { peer, latest })),
+            Decision::AdvanceCheckpoint(position) => {
+                let (events, checkpoint) = (Vec::new(), Some(position));
+                let held = notification.window.held;
+                let batch = Batch { peer, epoch: None, from, events, checkpoint, held, is_whole };
+                (log.apply(&batch)?, checkpoint)
+            }
+            Decision::UpToDate => {
+                let input = Input::Synced { peer, latest };
+                return Ok(Judged { held: latest, input, applied, rolled_back });
+            }
             Decision::Pull { creators } => {
                 let input = Input::PullNeeded { peer, latest, creators };
                 // A checkpoint of a log that the sender lost confirms nothing of this one.
                 let confirms = notification.is_of(from.position) && !from.is_withheld;
                 let held = if confirms { from.position.sequence } else { Sequence::ZERO };
-                return Ok((held, input));
+                return Ok(Judged { held, input, applied, rolled_back });
             }
         };
+        add(&mut applied, &more);
         // With a checkpoint, nothing of the sender's log is missing once these are stored.
-        let is_all = checkpoint.is_some();
-        let is_whole = is_all && notification.after == Some(LogPosition::START);
-        let held = notification.held;
-        let batch = Batch { peer, epoch: None, from, events, checkpoint, held, is_whole };
-        let applied = log.apply(batch).await?;
-        add(total, &applied);
-        if is_all && applied.withheld == 0 {
-            return Ok((latest, Input::Synced { peer, latest }));
+        if checkpoint.is_some() && more.withheld == 0 {
+            let input = Input::Synced { peer, latest };
+            return Ok(Judged { held: latest, input, applied, rolled_back });
         }
     }
 }
@@ -159,18 +188,22 @@ enum Decision {
 }
 
 /// Decides by our checkpoint for the sender and by the origins of its heads of which we lack events
-/// (docs/protocol.md, "The receiver"). `missing` is None exactly if there are no heads.
-fn decide(from: &Checkpoint, notification: &Notification, missing: Option<&[Origin]>) -> Decision {
+/// (docs/protocol.md, "The receiver"). `missing` is None exactly if there are no heads. `has_window`: it has a window that
+/// was not applied yet.
+fn decide(
+    from: &Checkpoint,
+    notification: &Notification,
+    has_window: bool,
+    missing: Option<&[Origin]>,
+) -> Decision {
     let (checkpoint, latest) = (from.position, notification.latest);
     let described = missing.filter(|_| notification.describes_all_after(from));
-    if !notification.window.is_empty() && notification.after == Some(checkpoint) {
+    if has_window && notification.after == Some(checkpoint) {
         // If nothing beyond the window is missing either, then we hold the sender's whole log, and one transaction
         // is enough.
         let in_window = |origin: &Origin| {
             let mut heads = notification.heads.iter().flatten();
-            heads.any(|head| {
-                head.origin() == *origin && notification.window.contains(&head.event_id)
-            })
+            heads.any(|head| head.origin() == *origin && notification.ids.contains(&head.event_id))
         };
         let covered =
             !from.is_withheld && described.is_some_and(|missing| missing.iter().all(in_window));

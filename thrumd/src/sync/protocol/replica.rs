@@ -2,11 +2,11 @@
 
 use std::future::Future;
 
-use thrum_api::{DaemonId, Head, Origin, RpcError};
+use thrum_api::{DaemonId, Head, RpcError};
 
 use crate::log::{
-    Applied, Batch, Checkpoint, Log, LogError, LogHead, News, NewsRequest, PageAnswer, PageRequest,
-    Urgency,
+    Applied, Failed, Log, LogError, LogHead, LogTransaction, News, NewsRequest, PageAnswer,
+    PageRequest, Urgency,
 };
 use crate::report::Chain;
 use crate::sync::hub::Failure;
@@ -28,16 +28,16 @@ pub trait ReplicaLog: Sync {
         request: NewsRequest,
         waits: impl FnOnce(Urgency) -> bool + Send + 'static,
     ) -> impl Future<Output = Answer<News>> + Send;
-    /// See [`Log::missing`].
-    fn missing(&self, heads: Vec<Head>) -> impl Future<Output = Answer<Vec<Origin>>> + Send;
     /// See [`Log::shows_rollback`].
     fn shows_rollback(&self, head: Head) -> impl Future<Output = Answer<bool>> + Send;
     /// See [`Log::rolled_back`].
-    fn rolled_back(&self) -> impl Future<Output = Answer<bool>> + Send;
-    /// See [`Log::checkpoint`].
-    fn checkpoint(&self, peer: DaemonId) -> impl Future<Output = Answer<Checkpoint>> + Send;
-    /// See [`Log::apply`].
-    fn apply(&self, batch: Batch) -> impl Future<Output = Answer<Applied>> + Send;
+    fn rolled_back(&self, shown_by: Option<Head>) -> impl Future<Output = Answer<bool>> + Send;
+    /// See [`Log::judge`].
+    fn judge<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnMut(&mut LogTransaction<'_, '_>) -> Result<T, Failed> + Send + 'static,
+    ) -> impl Future<Output = Answer<T>> + Send;
 }
 
 impl ReplicaLog for Log {
@@ -61,24 +61,20 @@ impl ReplicaLog for Log {
         self.news(request, waits).await
     }
 
-    async fn missing(&self, heads: Vec<Head>) -> Answer<Vec<Origin>> {
-        self.missing(heads).await
-    }
-
     async fn shows_rollback(&self, head: Head) -> Answer<bool> {
         self.shows_rollback(head).await
     }
 
-    async fn rolled_back(&self) -> Answer<bool> {
-        self.rolled_back().await
+    async fn rolled_back(&self, shown_by: Option<Head>) -> Answer<bool> {
+        self.rolled_back(shown_by).await
     }
 
-    async fn checkpoint(&self, peer: DaemonId) -> Answer<Checkpoint> {
-        self.checkpoint(peer).await
-    }
-
-    async fn apply(&self, batch: Batch) -> Answer<Applied> {
-        self.apply(batch).await
+    async fn judge<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnMut(&mut LogTransaction<'_, '_>) -> Result<T, Failed> + Send + 'static,
+    ) -> Answer<T> {
+        self.judge(bytes, work).await
     }
 }
 

@@ -11,18 +11,17 @@ pub(super) async fn check_heads(log: &impl ReplicaLog, heads: &[Head]) -> Result
     if let Some(head) = heads.iter().find(|head| head.origin() == own)
         && log.shows_rollback(*head).await?
     {
-        rolled_back(log).await?;
+        tell(log.rolled_back(Some(*head)).await?);
     }
     Ok(())
 }
 
-/// Begins a new epoch, unless this one has no event yet.
-pub(super) async fn rolled_back(log: &impl ReplicaLog) -> Result<(), LogError> {
-    if log.rolled_back().await? {
+/// Logs that a new epoch began, if one did.
+pub(super) fn tell(began: bool) {
+    if began {
         tracing::warn!(
             "a peer knows more of this log than we do: it was restored from an older copy; \
              a new epoch begins, and the peers send what is missing"
         );
     }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use thrum_api::{DaemonId, ErrorCode, LogPosition, RpcError};
 
 use super::ReplicaLog;
 use super::replica::log_failed;
-use super::rollback::{check_heads, rolled_back};
+use super::rollback::{check_heads, tell};
 use crate::log::{LogError, PageAnswer, PageRequest};
 use crate::sync::hub::Input;
 
@@ -63,7 +63,7 @@ async fn answer(
         PageAnswer::OtherLog(_) => {
             let mut input = None;
             if !only_checks {
-                rolled_back(log).await?;
+                tell(log.rolled_back(None).await?);
                 // The peer starts again at 0, and its next `have` tells what it holds.
                 input = Some(Input::PageServed { peer, next: LogPosition::START, more: true });
             }

@@ -37,14 +37,16 @@ fn notified(
     window: &[u128],
     heads: Option<&[Head]>,
 ) -> Notification {
-    Notification {
-        latest: position(latest),
-        after: after.map(position),
-        window: window.iter().map(|id| event(*id)).collect(),
-        events: Vec::new(),
-        heads: heads.map(<[Head]>::to_vec),
-        held: None,
-    }
+    let mut params = NotifyParams::of(peer(1), position(latest));
+    params.heads = heads.map(<[Head]>::to_vec);
+    let ids = window.iter().map(|id| event(*id)).collect();
+    let notification = Notification::of(peer(1), &mut params);
+    Notification { after: after.map(position), ids, ..notification }
+}
+
+/// Decides on a notification whose window was not applied yet.
+fn decide(from: &Checkpoint, notification: &Notification, missing: Option<&[Origin]>) -> Decision {
+    super::decide(from, notification, !notification.ids.is_empty(), missing)
 }
 
 #[test]
