@@ -194,4 +194,11 @@ pub struct LogPosition {
 impl LogPosition {
     /// Before the first event of any log.
     pub const START: Self = Self { sequence: Sequence::ZERO, event_id: None, hash: None };
+
+    /// Whether both may be the same position of one log: where both have an event or a hash, it is the same.
+    pub fn agrees_with(self, other: Self) -> bool {
+        let ids = self.event_id.zip(other.event_id).is_none_or(|(a, b)| a == b);
+        let hashes = self.hash.zip(other.hash).is_none_or(|(a, b)| a == b);
+        self.sequence == other.sequence && ids && hashes
+    }
 }

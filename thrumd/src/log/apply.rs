@@ -62,9 +62,10 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
             }
         }
     }
-    move_checkpoint(write, batch)?;
+    let moved = move_checkpoint(write, batch)?;
     match applied.withheld {
-        0 if batch.is_whole => introductions.took_all(),
+        // If a notification came further meanwhile, something of that may be withheld.
+        0 if batch.is_whole && moved => introductions.took_all(),
         0 => {}
         _ => introductions.withhold(batch.peer),
     }
@@ -106,7 +107,8 @@ fn observe(write: &mut WriteTransaction<'_>, remote: Hlc) {
 }
 
 /// Moves the checkpoint and stores the time of this sync.
-fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+/// Answers whether it moved.
+fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Result<bool> {
     let peer = batch.peer.ulid().to_bytes();
     let now = write.now.as_millis();
     if let Some(position) = batch.checkpoint
@@ -125,6 +127,7 @@ fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Res
                  held = excluded.held",
             )?
             .execute(params![peer, int(position.sequence.0), id, hash, now, epoch, int(held.0)])?;
+        Ok(true)
     } else {
         write
             .conn
@@ -134,13 +137,13 @@ fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Res
                  last_sync = excluded.last_sync",
             )?
             .execute(params![peer, now])?;
+        Ok(false)
     }
-    Ok(())
 }
 
-/// Whether the checkpoint moves to `position`, and then up to where the peer held our log there. It doesn't if it was reset since the peer was asked: that
-/// would undo the reset. Nor does it move back, as when a notification advanced it while a pull
-/// fetched this batch; only a log of another epoch starts from its beginning.
+/// Up to where the peer held our log at the new checkpoint; None if the checkpoint stays. It does if it was reset since
+/// the peer was asked: to move it would undo the reset. Nor does it move back, as when a notification advanced it while
+/// a pull fetched this batch; only a log of another epoch starts from its beginning.
 fn moves(
     write: &WriteTransaction<'_>,
     batch: &Batch,

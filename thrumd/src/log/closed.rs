@@ -90,7 +90,14 @@ impl Before {
     /// a thrumd that was killed. Positions in it were given already.
     pub(super) fn is_another(&self, head: LogHead) -> bool {
         match &self.closed {
-            Some(closed) if closed.head == head && !closed.open => false,
+            // A thrumd of before the hash of the log noted none.
+            Some(closed)
+                if !closed.open
+                    && closed.head.epoch == head.epoch
+                    && closed.head.position.agrees_with(head.position) =>
+            {
+                false
+            }
             // It was killed; or a power cut has brought back an older note.
             Some(closed) => !(self.has_wal && head.continues(closed.head)),
             None => !self.has_wal,

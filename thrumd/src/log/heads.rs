@@ -18,23 +18,37 @@ pub(super) struct ChangedOrigin {
     pub(super) is_whole: bool,
 }
 
+macro_rules! with_heads {
+    ($origins:literal) => {
+        concat!(
+            "SELECT daemon_id, epoch, head, top, forked, event_id
+             FROM (",
+            $origins,
+            ") AS changed
+             CROSS JOIN origins ON origins.id = changed.origin
+             LEFT JOIN events ON events.origin = origins.id AND origin_sequence = head AND NOT forked"
+        )
+    };
+}
+
+/// `?1` a position, `?2` a limit. NOT INDEXED: SQLite would read all of the index by origin, in which it needs no other
+/// table to be distinct.
+const CHANGED: &str =
+    with_heads!("SELECT DISTINCT origin FROM events NOT INDEXED WHERE sequence > ?1 LIMIT ?2");
+const ALL: &str = with_heads!("SELECT id AS origin FROM origins WHERE top > ?1 LIMIT ?2");
+
 /// The origins with events after a position, in any order; None if these are too many origins or events. The events
-/// tell, so that this costs no more than they are.
+/// tell, so that this costs no more than they are; from the start, the origins do.
 pub(super) fn changed(
     conn: &Connection,
     meta: &Meta,
     after: Sequence,
 ) -> rusqlite::Result<Option<Vec<ChangedOrigin>>> {
-    if meta.head.sequence.0.saturating_sub(after.0) > ScanBudget::ROWS as u64 {
+    let from_start = after == Sequence::ZERO;
+    if !from_start && meta.head.sequence.0.saturating_sub(after.0) > ScanBudget::ROWS as u64 {
         return Ok(None);
     }
-    // NOT INDEXED: SQLite would read all of the index by origin, in which it needs no other table to be distinct.
-    let mut statement = conn.prepare_cached(
-        "SELECT daemon_id, epoch, head, top, forked, event_id
-         FROM (SELECT DISTINCT origin FROM events NOT INDEXED WHERE sequence > ?1 LIMIT ?2) AS changed
-         CROSS JOIN origins ON origins.id = changed.origin
-         LEFT JOIN events ON events.origin = origins.id AND origin_sequence = head AND NOT forked",
-    )?;
+    let mut statement = conn.prepare_cached(if from_start { ALL } else { CHANGED })?;
     let changed: Vec<_> = statement
         .query_map(params![int(after.0), int(HEADS_MAX as u64 + 1)], |row| {
             let (head, top): (i64, i64) = (row.get(2)?, row.get(3)?);
@@ -101,4 +115,17 @@ pub(super) fn shows_rollback(
     let own = origins::find(conn, meta.own_origin())?;
     let held = own.map_or(Ok(false), |own| holds_head(conn, own.id, head))?;
     Ok(!held && !was_damaged(conn, head.event_id)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn origins_with_events_after_a_position_are_found_without_a_scan_of_the_log() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (_, log) = crate::log::LogReader::of_new_log(dir.path());
+        let mut plan = log.prepare(&format!("EXPLAIN QUERY PLAN {}", super::CHANGED)).unwrap();
+        let steps = plan.query_map([1, 1], |row| row.get(3)).unwrap();
+        let steps: Vec<String> = steps.collect::<rusqlite::Result<_>>().unwrap();
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN events")), "{steps:?}");
+    }
 }

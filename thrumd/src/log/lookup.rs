@@ -38,14 +38,7 @@ pub(super) fn holds(
     if position.event_id.is_none() && position.hash.is_none() {
         return Ok(true);
     }
-    Ok(at(conn, position.sequence)?.is_some_and(|there| agree(position, there)))
-}
-
-/// Whether two positions with the same sequence may be of one log. One may lack the event or the hash.
-pub(super) fn agree(a: LogPosition, b: LogPosition) -> bool {
-    let ids = a.event_id.zip(b.event_id).is_none_or(|(a, b)| a == b);
-    let hashes = a.hash.zip(b.hash).is_none_or(|(a, b)| a == b);
-    ids && hashes
+    Ok(at(conn, position.sequence)?.is_some_and(|there| position.agrees_with(there)))
 }
 
 /// The position with this sequence, with the event that is there, or was before its row was damaged.
@@ -95,4 +88,13 @@ pub(super) fn checkpoint(conn: &Connection, peer: DaemonId) -> rusqlite::Result<
         })
         .optional()?;
     Ok(stored.unwrap_or(Checkpoint { damaged_rows, ..Checkpoint::default() }))
+}
+
+/// The position up to which we hold a peer's log, if we can say so: not while something before that was not taken.
+pub(super) fn held_of(conn: &Connection, peer: DaemonId) -> rusqlite::Result<Option<Sequence>> {
+    let held = conn
+        .prepare_cached("SELECT sequence FROM checkpoints WHERE peer = ?1 AND withheld_at IS NULL")?
+        .query_row([peer.ulid().to_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(held.map(uint).map(Sequence))
 }

@@ -6,7 +6,7 @@ use thrum_api::{Head, LogPosition, Sequence, SequencedEvent};
 
 use super::column::{Id, int, uint};
 use super::heads::changed;
-use super::lookup::{ReadResult, at, checkpoint, holds, raw};
+use super::lookup::{ReadResult, at, held_of, holds, raw};
 use super::origins;
 use super::state::Meta;
 use super::types::{News, NewsContent, NewsRequest, Urgency};
@@ -36,7 +36,7 @@ pub(super) fn news(
                 Some(_) => window(conn, &meta, after, &mut damaged)?,
                 None => None,
             },
-            held: checkpoint(conn, request.peer)?.holds_up_to(),
+            held: held_of(conn, request.peer)?,
         });
     }
     Ok(ReadResult { answer: news, damaged })

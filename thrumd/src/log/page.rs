@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use thrum_api::{Head, Origin};
 
 use super::column::{self, int, uint};
-use super::lookup::{ReadResult, at, checkpoint, holds, holds_head};
+use super::lookup::{ReadResult, at, held_of, holds, holds_head};
 use super::origins;
 use super::scan::{Collector, ScanBudget};
 use super::state::Meta;
@@ -85,7 +85,7 @@ pub(super) fn page(
     }
     let held = match more_available {
         true => None,
-        false => checkpoint(conn, request.peer)?.holds_up_to(),
+        false => held_of(conn, request.peer)?,
     };
     let page = Page {
         events: collector.events,

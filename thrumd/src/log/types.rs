@@ -139,13 +139,6 @@ pub struct Urgency {
     pub concerns_peer: bool,
 }
 
-impl Checkpoint {
-    /// Up to where we hold the peer's log, if we can say so: not while something before that was not taken.
-    pub(super) fn holds_up_to(&self) -> Option<Sequence> {
-        (!self.is_withheld).then_some(self.position.sequence)
-    }
-}
-
 /// The news of our log for a `sync.notify`, read in one transaction.
 #[derive(Debug)]
 pub struct News {

@@ -219,3 +219,21 @@ async fn a_head_of_ours_that_we_never_wrote_begins_an_epoch_before_the_first_eve
     let ours = world.heads().await[0];
     assert!(!world.log.rolled_back(Some(ours)).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_log_whose_end_was_noted_without_its_hash_keeps_its_epoch() {
+    let mut world = World::new();
+    world.say("x").await;
+    let before = world.log.head();
+    // As a thrumd of before the hash of the log noted it.
+    let strip = |dir: &Path| {
+        let path = dir.join("log.closed");
+        let mut note: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let position = note["head"]["position"].as_object_mut().unwrap();
+        assert!(position.remove("hash").is_some());
+        std::fs::write(path, note.to_string()).unwrap();
+    };
+    world.reopen(strip).await;
+    assert_eq!(world.log.head(), before);
+}

@@ -82,8 +82,18 @@ fn a_peer_introduces_only_so_many_origins_and_the_rest_is_taken_later() {
     // That is over once its whole log was read.
     assert!(store.checkpoint(peer).unwrap().is_withheld);
     let from = store.checkpoint(peer).unwrap();
-    store.apply(&Batch { from, is_whole: true, ..raw_batch(peer, &[]) }).unwrap();
+    let whole = |checkpoint| Batch {
+        from,
+        is_whole: true,
+        checkpoint: Some(LogPosition { sequence: Sequence(checkpoint), ..LogPosition::START }),
+        ..raw_batch(peer, &[])
+    };
+    store.apply(&whole(2)).unwrap();
     assert!(!store.checkpoint(peer).unwrap().is_withheld);
+    // Not by a pull that ends before what was withheld meanwhile.
+    bring(&mut store, peer, &invented(AT_ONCE));
+    store.apply(&whole(1)).unwrap();
+    assert!(store.checkpoint(peer).unwrap().is_withheld);
 }
 
 #[test]

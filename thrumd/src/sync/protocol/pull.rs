@@ -156,9 +156,13 @@ impl<P> Pull<P> {
             return self.failed(PullResult::OtherLog);
         }
         self.epoch = header.epoch.or(self.epoch);
+        // A checkpoint of before the hash of the log gets it, although there is nothing new.
+        let gets_hash = self.fetched.hash.is_none()
+            && header.next.hash.is_some()
+            && header.next.agrees_with(self.fetched);
         let next = match header.next.sequence == self.fetched.sequence {
-            true => self.fetched,
-            false => header.next,
+            true if !gets_hash => self.fetched,
+            _ => header.next,
         };
         self.fetched = next;
         self.head = header.head;

@@ -99,12 +99,18 @@ impl Notification {
                 || (self.after == Some(from.position) && !from.is_withheld))
     }
 
+    /// Whether the sender's log ends at this checkpoint, so that nothing is missing: the hash shows that it is the log up
+    /// to there.
+    fn ends_at(&self, from: &Checkpoint) -> bool {
+        self.latest == from.position && self.latest.hash.is_some() && !from.is_withheld
+    }
+
     /// Whether the sender's log is the one that this checkpoint was taken of, as far as the notification shows.
     fn is_of(&self, checkpoint: LogPosition) -> bool {
         [Some(self.latest), self.after]
             .into_iter()
             .flatten()
-            .all(|known| known.sequence != checkpoint.sequence || known == checkpoint)
+            .all(|known| known.sequence != checkpoint.sequence || known.agrees_with(checkpoint))
     }
 }
 
@@ -133,8 +139,8 @@ fn judge(
     loop {
         let from = log.checkpoint(peer)?;
         let missing = match &notification.heads {
-            Some(heads) => Some(log.missing(heads)?),
-            None => None,
+            Some(heads) if !notification.ends_at(&from) => Some(log.missing(heads)?),
+            _ => None,
         };
         let is_whole = notification.after == Some(LogPosition::START);
         let (more, checkpoint) = match decide(&from, notification, has_window, missing.as_deref()) {
@@ -188,7 +194,7 @@ enum Decision {
 }
 
 /// Decides by our checkpoint for the sender and by the origins of its heads of which we lack events
-/// (docs/protocol.md, "The receiver"). `missing` is None exactly if there are no heads. `has_window`: it has a window that
+/// (docs/protocol.md, "The receiver"). `missing` is None without heads, and where they don't matter. `has_window`: it has a window that
 /// was not applied yet.
 fn decide(
     from: &Checkpoint,
@@ -209,8 +215,7 @@ fn decide(
             !from.is_withheld && described.is_some_and(|missing| missing.iter().all(in_window));
         return Decision::Apply { checkpoint: covered.then_some(latest) };
     }
-    // The hash shows that the logs are the same up to there.
-    if latest == checkpoint && latest.hash.is_some() && !from.is_withheld {
+    if notification.ends_at(from) {
         return Decision::UpToDate;
     }
     match described {
@@ -218,8 +223,9 @@ fn decide(
         Some([]) if latest == checkpoint || latest.sequence > checkpoint.sequence => {
             Decision::AdvanceCheckpoint(latest)
         }
-        // If nothing is missing: the sender's log ends before our checkpoint, or with another event there.
-        // Either the notification is old, or the log was rolled back. A pull tells which.
+        // Mostly it counts from another position than our checkpoint. If nothing is missing, then the sender's log
+        // ends before our checkpoint, or with another event there: the notification is old, or the log was rolled
+        // back. A pull tells which.
         _ => {
             // A receiver that is behind the place lacks more than the heads show.
             let is_behind =

@@ -1,4 +1,4 @@
-use thrum_api::{Epoch, LogPosition, Sequence};
+use thrum_api::{Epoch, LogHash, LogPosition, Sequence};
 use ulid::Ulid;
 
 use super::{PageHeader, Pull, Step};
@@ -252,5 +252,20 @@ fn all_that_this_log_holds_may_be_left_out() {
         let steps = pull.applied(Ok(Applied::default()), ours);
         let ended = steps.iter().find(|step| matches!(step, Step::End(_)));
         assert_eq!(ended, (pages == 500).then_some(&end(ours.0, ours.0)));
+    }
+}
+
+#[test]
+fn a_checkpoint_without_a_hash_gets_it_from_a_page_that_brings_nothing() {
+    let without = position(3);
+    let with = LogPosition { hash: Some(LogHash(7)), ..without };
+    // A page that knows less takes nothing away, and one of another event says nothing of this one.
+    let other = LogPosition { event_id: position(4).event_id, ..with };
+    for (known, next, kept) in
+        [(without, with, with), (with, without, with), (without, other, without)]
+    {
+        let (mut pull, _) = begin(known, None);
+        let header = PageHeader { next, ..page(&[], 3, 3) };
+        assert_eq!(pull.page(header, "none"), [Step::Apply { page: "none", checkpoint: kept }]);
     }
 }
