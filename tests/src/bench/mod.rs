@@ -21,6 +21,8 @@ mod slots;
 mod start;
 #[cfg(target_os = "linux")]
 mod tailnet;
+
+mod views;
 mod waiters;
 #[cfg(target_os = "linux")]
 mod wiretap;
@@ -53,6 +55,7 @@ pub const GROUPS: &[Group] = &[
     group("logs", logs::measure),
     group("slots", slots::measure),
     group("waiters", waiters::measure),
+    group("views", views::measure),
     group("idle", idle::measure),
     group("hub", hub::measure),
     #[cfg(target_os = "linux")]

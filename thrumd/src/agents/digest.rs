@@ -225,8 +225,7 @@ impl<'a> Page<'a> {
 
     fn joined(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
         let ParsedJoined { origin_daemon, body } = parsed(event)?;
-        self.directory.check(event.project, [body.agent.as_str()])?;
-        let inbox = self.directory.inbox(event.project, &body.agent)?;
+        let inbox = self.directory.project(event.project)?.inbox(self.connection, &body.agent)?;
         Ok(self.note_seen(inbox, origin_daemon, event.timestamp)?)
     }
 
@@ -247,14 +246,15 @@ impl<'a> Page<'a> {
             return Err(Failure::undigestible("the message has no recipient"));
         }
         let names = body.to.iter().map(|Name(name)| name.as_ref());
-        self.directory.check(event.project, names.clone().chain([body.from.as_ref()]))?;
-        let sender = self.directory.inbox(event.project, &body.from)?;
-        self.note_seen(sender, message.origin_daemon, event.timestamp)?;
+        let project = self.directory.project(event.project)?;
+        project.check(names.clone().chain([body.from.as_ref()]))?;
+        let sender = project.inbox(self.connection, &body.from)?;
         let mut recipients = BTreeSet::new();
         for name in names {
-            recipients.insert(self.directory.inbox(event.project, name)?);
+            recipients.insert(project.inbox(self.connection, name)?);
         }
-        let project = self.directory.project(event.project)?;
+        let project = project.id;
+        self.note_seen(sender, message.origin_daemon, event.timestamp)?;
         let read = self.read_by(event, project)?;
         let sequence = int(event.sequence.0);
         if body.all {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use thrum_api::names;
+use thrum_api::names::{self, NameError};
 
 use super::failure::Failure;
 
@@ -17,87 +17,87 @@ pub(super) fn project_name(stored: Option<&[u8]>) -> Result<String, Failure> {
 /// Ids by the names as events have them: the same project or agent may be written in several ways.
 pub(super) struct Directory<'a> {
     connection: &'a Connection,
-    projects: HashMap<Option<Vec<u8>>, Project>,
+    projects: HashMap<Vec<u8>, Project>,
+    without_project: Option<Project>,
 }
 
-/// A project that was looked up.
-struct Project {
-    id: i64,
+/// A project that was looked up, and those of its inboxes that were.
+pub(super) struct Project {
+    pub(super) id: i64,
     inboxes: HashMap<String, i64>,
 }
 
 impl<'a> Directory<'a> {
     pub(super) fn new(connection: &'a Connection) -> Self {
-        Self { connection, projects: HashMap::new() }
+        Self { connection, projects: HashMap::new(), without_project: None }
     }
 
-    /// Checks names before the first of them is stored.
+    /// The project of an event. A new one gets an id.
+    pub(super) fn project(&mut self, name: Option<&[u8]>) -> Result<&mut Project, Failure> {
+        let connection = self.connection;
+        let look = || {
+            let id = project_id(connection, &project_name(name)?)?;
+            Ok::<_, Failure>(Project { id, inboxes: HashMap::new() })
+        };
+        match name {
+            None => match &mut self.without_project {
+                Some(project) => Ok(project),
+                none => Ok(none.insert(look()?)),
+            },
+            Some(bytes) => {
+                // Nearly always it is known: no copy of the name is made for that.
+                if !self.projects.contains_key(bytes) {
+                    self.projects.insert(bytes.to_vec(), look()?);
+                }
+                self.projects.get_mut(bytes).ok_or(Failure::Damaged)
+            }
+        }
+    }
+}
+
+impl Project {
+    /// Checks the names of agents before the first of them is stored.
     pub(super) fn check<'n>(
         &self,
-        project: Option<&[u8]>,
         agents: impl IntoIterator<Item = &'n str>,
-    ) -> Result<(), Failure> {
-        let known = self.projects.get(&project.map(<[u8]>::to_vec));
-        if known.is_none() {
-            project_name(project)?;
-        }
+    ) -> Result<(), NameError> {
         for agent in agents {
-            if !known.is_some_and(|known| known.inboxes.contains_key(agent)) {
+            if !self.inboxes.contains_key(agent) {
                 names::agent(agent)?;
             }
         }
         Ok(())
     }
 
-    /// The id of a project. A new one gets one.
-    pub(super) fn project(&mut self, name: Option<&[u8]>) -> Result<i64, Failure> {
-        Ok(self.entry(name)?.id)
-    }
-
     /// The id of an inbox. A new one gets one.
-    pub(super) fn inbox(&mut self, project: Option<&[u8]>, agent: &str) -> Result<i64, Failure> {
-        let connection = self.connection;
-        let project = self.entry(project)?;
-        if let Some(id) = project.inboxes.get(agent) {
+    pub(super) fn inbox(&mut self, connection: &Connection, agent: &str) -> Result<i64, Failure> {
+        if let Some(id) = self.inboxes.get(agent) {
             return Ok(*id);
         }
         let name = names::agent(agent)?;
-        let id = match find_inbox(connection, project.id, &name)? {
+        let id = match find_inbox(connection, self.id, &name)? {
             Some(id) => id,
             None => connection
                 .prepare_cached(
                     "INSERT INTO inboxes (project, agent, unread) VALUES (?, ?, 0) RETURNING id",
                 )?
-                .query_row(params![project.id, name], |row| row.get(0))?,
+                .query_row(params![self.id, name], |row| row.get(0))?,
         };
-        project.inboxes.insert(agent.to_owned(), id);
+        self.inboxes.insert(agent.to_owned(), id);
         Ok(id)
     }
+}
 
-    fn entry(&mut self, project: Option<&[u8]>) -> Result<&mut Project, Failure> {
-        let key = project.map(<[u8]>::to_vec);
-        let id = match self.projects.get(&key) {
-            Some(project) => project.id,
-            None => self.stored(&project_name(project)?)?,
-        };
-        Ok(self.projects.entry(key).or_insert_with(|| Project { id, inboxes: HashMap::new() }))
-    }
-
-    fn stored(&self, name: &str) -> rusqlite::Result<i64> {
-        let known = self
-            .connection
-            .prepare_cached("SELECT id FROM projects WHERE name = ?")?
-            .query_row([name], |row| row.get(0))
-            .optional()?;
-        match known {
-            Some(id) => Ok(id),
-            None => self
-                .connection
-                .prepare_cached(
-                    "INSERT INTO projects (name, broadcasts) VALUES (?, 0) RETURNING id",
-                )?
-                .query_row([name], |row| row.get(0)),
-        }
+fn project_id(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    let known = connection
+        .prepare_cached("SELECT id FROM projects WHERE name = ?")?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(id) => Ok(id),
+        None => connection
+            .prepare_cached("INSERT INTO projects (name, broadcasts) VALUES (?, 0) RETURNING id")?
+            .query_row([name], |row| row.get(0)),
     }
 }
 

@@ -30,7 +30,7 @@ impl Store {
 
 fn mark(connection: &Connection, agent: &str, event: &FoundEvent) -> rusqlite::Result<()> {
     // An event with a name that is none was not digested.
-    let Ok(project) = project_name(event.project.as_deref().map(str::as_bytes)) else {
+    let Ok(project) = project_name(event.project.as_deref()) else {
         return Ok(());
     };
     let project: Option<i64> =

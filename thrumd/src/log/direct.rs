@@ -44,7 +44,7 @@ impl StoredEvent<'_> {
 pub(crate) struct FoundEvent {
     pub event_id: EventId,
     pub sequence: Sequence,
-    pub project: Option<String>,
+    pub project: Option<Vec<u8>>,
 }
 
 const AFTER: &str = "SELECT sequence, event_id, type, project, timestamp, body FROM events
@@ -126,7 +126,8 @@ impl LogReader {
                 let event = statement
                     .query_row([event_id.ulid().to_bytes()], |row| {
                         let sequence = Sequence(uint(row.get(0)?));
-                        Ok(FoundEvent { event_id, sequence, project: row.get(1)? })
+                        let project = bytes(row.get_ref(1)?).map(<[u8]>::to_vec);
+                        Ok(FoundEvent { event_id, sequence, project })
                     })
                     .optional()?;
                 found.extend(event);
