@@ -119,6 +119,39 @@ pub fn response<R: Serialize>(id: Option<&RequestId>, outcome: Result<&R, &RpcEr
     })
 }
 
+/// The same, unless it has more than `max` bytes.
+pub fn response_within<R: Serialize>(
+    max: usize,
+    id: Option<&RequestId>,
+    outcome: Result<&R, &RpcError>,
+) -> Option<Vec<u8>> {
+    let (result, error) = (outcome.ok(), outcome.err());
+    let body = ResponseBody { jsonrpc: Version::V2, id, result, error };
+    let mut bytes = BoundedBytes { bytes: Vec::with_capacity(128), max };
+    serde_json::to_writer(&mut bytes, &body).ok()?;
+    Some(bytes.bytes)
+}
+
+/// Takes bytes up to a maximum.
+struct BoundedBytes {
+    bytes: Vec<u8>,
+    max: usize,
+}
+
+impl std::io::Write for BoundedBytes {
+    fn write(&mut self, more: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.len() + more.len() > self.max {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[derive(Deserialize)]
 struct ResponseView<R> {
     #[allow(dead_code, reason = "parsing it is the check")]

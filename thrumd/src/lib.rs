@@ -12,6 +12,7 @@ pub(crate) mod descriptors;
 pub(crate) mod file_watch;
 pub(crate) mod held_files;
 pub mod ids;
+pub(crate) mod large;
 pub mod log;
 pub(crate) mod log_rate_limit;
 pub mod peer;

@@ -13,6 +13,7 @@ use thrum_api::{Empty, ErrorCode, Method, RpcError};
 use tokio_util::sync::CancellationToken;
 
 use super::{AdminContext, connectivity, errors, messages, peers, policy, quarantine, status};
+use crate::large;
 
 /// Answers one request. `disconnected` is cancelled when the caller has disconnected: waits end
 /// then, anything else runs to its end.
@@ -23,7 +24,7 @@ pub async fn answer(
     body: &[u8],
     disconnected: &CancellationToken,
 ) -> Option<Vec<u8>> {
-    let request = match Request::parse(body) {
+    let request = match large::request(body) {
         Ok(request) => request,
         Err(error) => return Some(envelope::response::<()>(None, Err(&error))),
     };
@@ -47,9 +48,9 @@ macro_rules! methods {
         ) -> Result<Vec<u8>, RpcError> {
             match request.method.as_ref() {
                 $(<$method as Method>::NAME => {
-                    let $params = request.params::<$method>()?;
+                    let $params = large::params::<$method>(request)?;
                     let outcome: Result<<$method as Method>::Result, RpcError> = $answer.await;
-                    outcome.map(|result| envelope::response(request.id.as_ref(), Ok(&result)))
+                    outcome.map(|result| large::response(request.id.as_ref(), &result))
                 })*
                 other => Err(unknown(other)),
             }

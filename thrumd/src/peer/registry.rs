@@ -67,9 +67,9 @@ pub struct Registry {
 
 struct Shared {
     file: StateFile,
-    // Held while the file is written, so that changes are made one after the other. Readers only
-    // wait for `contents`, which is replaced as a whole.
-    writing: Mutex<()>,
+    // Held while the file is written, so that changes are made one after the other, and one blocking
+    // thread at most waits for the disk. Readers only wait for `contents`, which is replaced as a whole.
+    writing: Arc<tokio::sync::Mutex<()>>,
     contents: Mutex<PeersFile>,
     changes: watch::Sender<u64>,
     // Tokens of peers that were used by another node than their own.
@@ -115,7 +115,7 @@ impl Registry {
         };
         let shared = Shared {
             file,
-            writing: Mutex::new(()),
+            writing: Arc::default(),
             contents: Mutex::new(contents),
             changes: watch::Sender::new(0),
             misused: Mutex::default(),
@@ -342,8 +342,9 @@ impl Registry {
         change: impl FnOnce(&mut PeersFile) -> R + Send + 'static,
     ) -> Result<R, RegistryError> {
         let shared = Arc::clone(&self.shared);
+        let one_at_a_time = Arc::clone(&shared.writing).lock_owned().await;
         let work = move || {
-            let _one_at_a_time = shared.writing.lock();
+            let _one_at_a_time = one_at_a_time;
             let before = shared.contents.lock().clone();
             let mut after = before.clone();
             let result = change(&mut after);

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use thrum_api::envelope::{self, Request};
+use thrum_api::envelope::Request;
 use thrum_api::peer::{
     PairRequest, Paired, PairedStatus, PeerInfo, SyncNotify, SyncPeerInfo, SyncPull, reason,
 };
 use thrum_api::{DaemonId, ErrorCode, Method, RpcError};
 use tokio::sync::watch;
 
+use crate::large;
 use crate::log::Log;
 use crate::peer::{Pairing, Peer, RefusedToken, Registry};
 use crate::policy::Policy;
@@ -170,11 +171,11 @@ impl Handler for PeerApi {
         let peer = peer.ok_or_else(not_authenticated)?;
         match &*request.method {
             SyncPull::NAME => {
-                let page = self.sync.serve_pull(peer, request.params::<SyncPull>()?).await?;
+                let page = self.sync.serve_pull(peer, large::params::<SyncPull>(request)?).await?;
                 Ok(reply::<SyncPull>(request, &page))
             }
             SyncNotify::NAME => {
-                let params = request.params::<SyncNotify>()?;
+                let params = large::params::<SyncNotify>(request)?;
                 let notified = self.sync.serve_notify(peer, params).await?;
                 Ok(reply::<SyncNotify>(request, &notified))
             }
@@ -200,5 +201,5 @@ impl Handler for PeerApi {
 }
 
 fn reply<M: Method>(request: &Request<'_>, result: &M::Result) -> Vec<u8> {
-    envelope::response(request.id.as_ref(), Ok(result))
+    large::response(request.id.as_ref(), result)
 }

@@ -20,6 +20,7 @@ use super::idle_timer::WritingGuard;
 use super::in_flight::InFlightPermit;
 use super::methods::{Handler, is_open, not_authenticated};
 use super::state::ConnectionContext;
+use crate::large;
 
 const PATH: &str = "/rpc";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -151,7 +152,7 @@ async fn work_on<H: Handler>(
     permit: Option<InFlightPermit>,
     bytes: &[u8],
 ) -> Reply {
-    let request = match Request::parse(bytes) {
+    let request = match large::request(bytes) {
         Ok(request) => request,
         Err(error) => return Reply::error(None, &error),
     };

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::descriptors;
 use crate::stop_limits;
 
-/// How many blocking calls (name look-ups, small files) may run at once. Each takes a thread.
+/// How many blocking calls (reads of the log, small files, large JSON) may run at once. Each takes a thread.
 const BLOCKING_THREADS_MAX: usize = 8;
 
 /// Runs the daemon until a signal or a local program stops it.

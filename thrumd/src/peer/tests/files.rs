@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::super::{Identity, IdentityError, Registry, RegistryError};
 use super::{caller, node, peer, token_of};
@@ -280,4 +281,38 @@ async fn changes_that_come_at_once_are_all_kept() {
     }
     let (again, _) = Registry::open(dir.path()).unwrap();
     assert_eq!((again.all().len(), registry.all().len()), (20, 20));
+}
+
+#[test]
+fn changes_that_wait_for_the_disk_take_one_blocking_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (_dir, registry) = registry();
+        let peer = peer("laptop");
+        registry.put(peer.clone()).await.unwrap();
+        let (begun, is_begun) = tokio::sync::oneshot::channel();
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
+        let change = |wait: Box<dyn FnOnce() + Send>| {
+            let (registry, id) = (registry.clone(), peer.daemon_id);
+            tokio::spawn(async move { registry.update(id, |_| wait()).await.unwrap() })
+        };
+        let mut changes = vec![change(Box::new(move || {
+            begun.send(()).unwrap();
+            is_done.recv().unwrap();
+        }))];
+        is_begun.await.unwrap();
+        changes.extend((0..5).map(|_| change(Box::new(|| {}))));
+        tokio::task::yield_now().await;
+        let others = tokio::task::spawn_blocking(|| {});
+        let ran = tokio::time::timeout(Duration::from_secs(10), others).await.is_ok();
+        done.send(()).unwrap();
+        for change in changes {
+            assert!(change.await.unwrap().is_some());
+        }
+        assert!(ran, "the other thread is free");
+    });
 }

@@ -29,6 +29,7 @@ pub(super) use dial::{DialError, dial};
 use error::{BoxError, sanitize};
 pub use error::{ClientError, known_reason};
 
+use crate::large;
 use crate::peer::Peer;
 use crate::tailnet::Tailnet;
 
@@ -193,7 +194,7 @@ impl Client {
             }
         };
         let address = connection.address;
-        let result = read::<M>(address, status, &bytes)?;
+        let result = large::by_size(bytes.len(), || read::<M>(address, status, &bytes))?;
         Ok(Answer { result, address, round_trip: begun.elapsed() })
     }
 

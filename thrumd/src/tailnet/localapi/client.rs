@@ -12,6 +12,7 @@ use super::bus::{self, IpnBus};
 use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::types::{NodePath, Ping, Refusal, Status, Whois};
+use crate::large;
 use crate::tailnet::types::Connection;
 
 /// tailscaled refuses requests with any other host, and those that look like a browser's.
@@ -176,7 +177,7 @@ impl Client {
         limit: usize,
     ) -> Result<T, ApiError> {
         let body = read_body(name, self.send(name, request).await?, limit).await?;
-        serde_json::from_slice(&body)
+        large::by_size(body.len(), || serde_json::from_slice(&body))
             .map_err(|source| ApiError::InvalidJson { request: name, source })
     }
 }
