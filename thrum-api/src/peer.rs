@@ -200,7 +200,8 @@ pub struct NotifyParams {
     )]
     #[schemars(length(max = HEADS_MAX))]
     pub heads: Option<Vec<Head>>,
-    /// The caller's own events between `after_seq` and `latest_seq`, without those of other daemons.
+    /// The caller's own events between `after_seq` and `latest_seq`. For a peer that takes from the caller what it
+    /// relays: all events between these, without those that came from the peer.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -268,6 +269,14 @@ pub struct Notified {
     /// The position up to which the receiver holds the caller's log.
     #[serde(default)]
     pub held_seq: Sequence,
+    /// How many of the events in the notification the receiver held already.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub known: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Params of `sync.peer_info`.

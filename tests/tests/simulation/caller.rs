@@ -321,8 +321,8 @@ impl World {
             }
             Asked::Notified(operation, latest) => {
                 let result = match reply {
-                    Some(Reply::Notified(answer)) => {
-                        NotifyResult::Answered { latest, confirmed: answer.held_seq }
+                    Some(Reply::Notified(Notified { held_seq: confirmed, known })) => {
+                        NotifyResult::Answered { latest, confirmed, known }
                     }
                     other => NotifyResult::Failed(failure(other)),
                 };

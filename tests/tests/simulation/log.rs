@@ -12,7 +12,7 @@ use thrum_api::{
 };
 use thrumd::log::{
     Applied, Batch, Environment, Failed, Incoming, LogError, LogHead, LogStore, LogTransaction,
-    News, NewsRequest, PageAnswer, PageRequest, Urgency,
+    News, NewsRequest, PageAnswer, PageRequest, Waits,
 };
 use thrumd::sync::protocol::ReplicaLog;
 use ulid::Ulid;
@@ -240,11 +240,7 @@ impl ReplicaLog for SimLog {
         self.store().page(&request)
     }
 
-    async fn news(
-        &self,
-        request: NewsRequest,
-        waits: impl FnOnce(Urgency) -> bool + Send + 'static,
-    ) -> Answer<News> {
+    async fn news(&self, request: NewsRequest, waits: Waits) -> Answer<News> {
         self.store().news(request, waits)
     }
 

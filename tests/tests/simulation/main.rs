@@ -121,6 +121,22 @@ fn along_a_line_everything_is_relayed_and_nothing_comes_back() {
     assert_eq!(world.received, world.written * 2, "{}", world.report());
 }
 
+#[test]
+fn around_a_hub_what_it_relays_is_pulled_once_and_then_brought() {
+    let mut world = World::quiet(4, &[(0, 1), (0, 2), (0, 3)]);
+    world.run_for(world::seconds(5));
+    world.write(1, 1);
+    world.run_for(world::seconds(5));
+    let before = world.requests;
+    for _ in 0..10 {
+        world.write(1, 1);
+        world.run_for(world::seconds(5));
+    }
+    // The hub is told of each and tells two others; later each end of the three ways tells the other that it has it.
+    assert_eq!(world.requests - before, 10 * 6, "{}", world.report());
+    assert_eq!((world.duplicates, world.received), (0, 11 * 3), "{}", world.report());
+}
+
 /// All of it before the first periodic pull.
 #[test]
 fn news_that_a_cut_swallowed_is_told_again() {

@@ -6,6 +6,7 @@
 mod append;
 mod apply;
 mod availability;
+mod batcher;
 mod blocks;
 mod check;
 mod closed;
@@ -65,13 +66,14 @@ pub(crate) use lock::Lock;
 pub(crate) use schema::{DATABASE, SCHEMA_VERSION};
 pub use store::LogStore;
 pub use types::{
-    Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Urgency,
+    Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Urgency, Waits,
 };
 pub(crate) use types::{LogStats, WriteFailure};
 
 use crate::database_files;
 use crate::held_files::HeldFiles;
 
+use batcher::Batcher;
 use readers::{Lane, Readers};
 use transaction::WriteTransaction;
 use writer::{ClosureTask, Job, Priority, Writer};
@@ -92,6 +94,7 @@ struct Inner {
     jobs: mpsc::Sender<Job>,
     head: watch::Receiver<LogHead>,
     readers: Arc<Readers>,
+    news: Batcher<(NewsRequest, Waits), News>,
     damaged_rows: watch::Sender<()>,
     /// Copies that the writer makes of a log whose file is gone, which may take long.
     copying: Arc<AtomicUsize>,
@@ -165,6 +168,7 @@ impl Log {
             jobs,
             head,
             readers,
+            news: Batcher::default(),
             damaged_rows: watch::Sender::new(()),
             copying: Arc::default(),
             failure: Mutex::default(),
@@ -251,13 +255,13 @@ impl Log {
         self.read(Lane::Sync, "read the heads", move |conn| heads::heads(conn, since)).await
     }
 
-    /// The news for a peer; only how urgent it is, if it waits.
-    pub async fn news(
-        &self,
-        request: NewsRequest,
-        waits: impl FnOnce(Urgency) -> bool + Send + 'static,
-    ) -> Result<News, LogError> {
-        self.scan(Lane::Sync, "read the news", move |conn| news::news(conn, request, waits)).await
+    /// The news for a peer; only how urgent it is, if it waits. What many ask at the same time, because our log grew,
+    /// is read once.
+    pub async fn news(&self, request: NewsRequest, waits: Waits) -> Result<News, LogError> {
+        let read = |requests: Vec<_>| {
+            self.scan(Lane::Sync, "read the news", move |conn| news::news(conn, &requests))
+        };
+        self.inner.news.ask((request, waits), read).await
     }
 
     /// Whether a peer's head names an event of ours that we never wrote: then our log was rolled

@@ -1,57 +1,135 @@
 //! The news of the log for a peer, sent by `sync.notify`.
 
-use rusqlite::{Connection, params};
-use thrum_api::limits::{NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
-use thrum_api::{Head, LogPosition, Sequence, SequencedEvent};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::column::{Id, int, uint};
+use rusqlite::{Connection, Rows, params};
+use thrum_api::limits::{NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
+use thrum_api::{DaemonId, Head, LogPosition, Sequence, SequencedEvent};
+
+use super::column::{self, Id, int, uint};
 use super::heads::changed;
 use super::lookup::{ReadResult, at, held_of, holds, raw};
 use super::origins;
 use super::state::Meta;
-use super::types::{News, NewsContent, NewsRequest, Urgency};
+use super::types::{News, NewsContent, NewsRequest, Urgency, Waits};
 
-/// The news for a peer; only how urgent it is, if it waits.
+/// The news for each of several peers; only how urgent it is, for those for which it waits. Usually they all hold our
+/// log up to the same position.
 pub(super) fn news(
     conn: &Connection,
-    request: NewsRequest,
-    waits: impl FnOnce(Urgency) -> bool,
-) -> rusqlite::Result<ReadResult<News>> {
+    requests: &[(NewsRequest, Waits)],
+) -> rusqlite::Result<ReadResult<Vec<News>>> {
     let meta = Meta::expect(conn)?;
-    let urgency = urgency(conn, &meta, request)?;
-    let mut news = News { head: meta.head, urgency, content: None };
-    let mut damaged = Vec::new();
-    if !waits(urgency) {
-        let sent = match holds(conn, &meta, request.sent)? {
-            true if request.sent.hash.is_some() => Some(request.sent),
-            true => at(conn, request.sent.sequence)?,
+    let (mut sources, mut places) = (BTreeMap::new(), BTreeMap::new());
+    let (mut answer, mut damaged) = (Vec::with_capacity(requests.len()), Vec::new());
+    for (request, waits) in requests {
+        let NewsRequest { peer, examined, sent, relayed } = *request;
+        let sources = match sources.entry(key(examined)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Sources::after(conn, &meta, examined)?),
+        };
+        let urgency = sources.urgency(peer);
+        let mut content = None;
+        if !waits(urgency) {
+            let place = match places.entry((key(sent), relayed)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    new.insert(Place::read(conn, &meta, sent, relayed, &mut damaged)?)
+                }
+            };
+            content = Some(NewsContent {
+                after: place.after,
+                heads: place.heads.clone(),
+                window: place.window_for(peer),
+                held: held_of(conn, peer)?,
+            });
+        }
+        answer.push(News { head: meta.head, urgency, content });
+    }
+    Ok(ReadResult { answer, damaged })
+}
+
+/// The news for one peer.
+pub(super) fn one(
+    conn: &Connection,
+    request: NewsRequest,
+    waits: Waits,
+) -> rusqlite::Result<ReadResult<News>> {
+    let ReadResult { mut answer, damaged } = news(conn, &[(request, waits)])?;
+    let answer = answer.pop().ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    Ok(ReadResult { answer, damaged })
+}
+
+/// What tells positions apart.
+fn key(position: LogPosition) -> impl Ord {
+    (position.sequence, position.event_id, position.hash)
+}
+
+/// Whom the events after a position came from.
+struct Sources {
+    /// Some were written here.
+    own: bool,
+    peers: BTreeSet<DaemonId>,
+}
+
+impl Sources {
+    fn after(conn: &Connection, meta: &Meta, position: LogPosition) -> rusqlite::Result<Self> {
+        // A position in another log says nothing about ours.
+        let known = if holds(conn, meta, position)? { int(position.sequence.0) } else { 0 };
+        let peers = conn
+            .prepare_cached("SELECT daemon_id FROM sources WHERE last > ?1")?
+            .query_map([known], |row| row.get::<_, Id>(0).map(column::daemon_id))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Self { own: int(meta.own_last.0) > known, peers })
+    }
+
+    fn urgency(&self, peer: DaemonId) -> Urgency {
+        let concerns_peer = self.own || self.peers.iter().any(|source| *source != peer);
+        Urgency { own: self.own, concerns_peer }
+    }
+}
+
+/// What follows a position, for whatever peer.
+struct Place {
+    after: LogPosition,
+    heads: Option<Vec<Head>>,
+    window: Option<Vec<WindowEvent>>,
+}
+
+struct WindowEvent {
+    event: SequencedEvent,
+    /// Whom it came from; None if it was written here, or if that doesn't matter.
+    source: Option<DaemonId>,
+}
+
+impl Place {
+    fn read(
+        conn: &Connection,
+        meta: &Meta,
+        position: LogPosition,
+        relayed: bool,
+        damaged: &mut Vec<Sequence>,
+    ) -> rusqlite::Result<Self> {
+        let sent = match holds(conn, meta, position)? {
+            true if position.hash.is_some() => Some(position),
+            true => at(conn, position.sequence)?,
             false => None,
         };
         // A position in another log says nothing about ours.
         let after = sent.unwrap_or(LogPosition::START);
-        news.content = Some(NewsContent {
-            after,
-            heads: complete_heads(conn, &meta, after.sequence)?,
-            window: match sent {
-                Some(_) => window(conn, &meta, after, &mut damaged)?,
-                None => None,
-            },
-            held: held_of(conn, request.peer)?,
-        });
+        let window = match sent {
+            Some(_) if relayed => full_window(conn, after, damaged)?,
+            Some(_) => own_window(conn, meta, after, damaged)?,
+            None => None,
+        };
+        Ok(Self { after, heads: complete_heads(conn, meta, after.sequence)?, window })
     }
-    Ok(ReadResult { answer: news, damaged })
-}
 
-fn urgency(conn: &Connection, meta: &Meta, request: NewsRequest) -> rusqlite::Result<Urgency> {
-    let matches = holds(conn, meta, request.examined)?;
-    let known = if matches { int(request.examined.sequence.0) } else { 0 };
-    let own = int(meta.own_last.0) > known;
-    let peer: Id = request.peer.ulid().to_bytes();
-    let concerns_peer = own
-        || conn
-            .prepare_cached("SELECT 1 FROM sources WHERE last > ?1 AND daemon_id != ?2")?
-            .exists(params![known, peer])?;
-    Ok(Urgency { own, concerns_peer })
+    fn window_for(&self, peer: DaemonId) -> Option<Vec<SequencedEvent>> {
+        let events = self.window.as_ref()?.iter().filter(|event| event.source != Some(peer));
+        Some(events.map(|event| event.event.clone()).collect())
+    }
 }
 
 /// Heads that describe everything after a position; None if heads can't, or there are too many.
@@ -72,12 +150,12 @@ fn complete_heads(
 /// Our own events after a position, if they are few and small. They are read backwards along our
 /// origin, so that skipping the events of others costs nothing. That ends at the first event before
 /// the position, so there is no window while a reappeared event stands after it.
-fn window(
+fn own_window(
     conn: &Connection,
     meta: &Meta,
     after: LogPosition,
     damaged: &mut Vec<Sequence>,
-) -> rusqlite::Result<Option<Vec<SequencedEvent>>> {
+) -> rusqlite::Result<Option<Vec<WindowEvent>>> {
     let Some(own) = origins::find(conn, meta.own_origin())?.map(|row| row.id) else {
         return Ok(Some(Vec::new()));
     };
@@ -85,10 +163,36 @@ fn window(
         return Ok(None);
     }
     let mut statement = conn.prepare_cached(
-        "SELECT sequence, body FROM events WHERE origin = ?1
+        "SELECT sequence, NULL, body FROM events WHERE origin = ?1
          ORDER BY origin_sequence DESC",
     )?;
-    let mut rows = statement.query([own])?;
+    let mut events = take_few(statement.query([own])?, after, damaged)?;
+    if let Some(events) = &mut events {
+        events.reverse();
+    }
+    Ok(events)
+}
+
+/// All events after a position, if they are few and small.
+fn full_window(
+    conn: &Connection,
+    after: LogPosition,
+    damaged: &mut Vec<Sequence>,
+) -> rusqlite::Result<Option<Vec<WindowEvent>>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT sequence, sources.daemon_id, body
+         FROM events LEFT JOIN sources ON sources.id = events.source
+         WHERE sequence > ?1 ORDER BY sequence",
+    )?;
+    take_few(statement.query([int(after.sequence.0)])?, after, damaged)
+}
+
+/// The events of these rows up to the first one that is not after a position; None if they are too many or too large.
+fn take_few(
+    mut rows: Rows<'_>,
+    after: LogPosition,
+    damaged: &mut Vec<Sequence>,
+) -> rusqlite::Result<Option<Vec<WindowEvent>>> {
     let mut events = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
@@ -96,17 +200,19 @@ fn window(
         if sequence <= after.sequence {
             break;
         }
-        let body = row.get_ref(1)?.as_blob()?;
+        let body = row.get_ref(2)?.as_blob()?;
         bytes += body.len();
         if events.len() >= NOTIFY_MAX_EVENTS || bytes > NOTIFY_MAX_BYTES {
             return Ok(None);
         }
+        let source = row.get::<_, Option<Id>>(1)?.map(column::daemon_id);
         match raw(body) {
-            Some(event) => events.push(SequencedEvent { sequence, event }),
+            Some(event) => {
+                events.push(WindowEvent { event: SequencedEvent { sequence, event }, source });
+            }
             None => damaged.push(sequence),
         }
     }
-    events.reverse();
     Ok(Some(events))
 }
 

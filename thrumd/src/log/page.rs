@@ -10,7 +10,7 @@ use super::column::{self, int, uint};
 use super::lookup::{ReadResult, at, held_of, holds, holds_head};
 use super::origins;
 use super::scan::{Collector, ScanBudget};
-use super::state::Meta;
+use super::state::{Meta, OWN_SOURCE};
 use super::types::{Page, PageAnswer, PageRequest};
 
 /// Filter of what the puller holds according to its heads: the last position by origin id.
@@ -61,10 +61,10 @@ pub(super) fn page(
     let coverage = PeerCoverage::new(conn, &request.have)?;
     let mut collector = Collector::new(request.limit);
     let mut next = request.after;
-    let mut more_available = false;
+    let (mut more_available, mut relayed) = (false, false);
     if !coverage.complete {
         let mut statement = conn.prepare_cached(
-            "SELECT sequence, event_id, origin, origin_sequence, body FROM events
+            "SELECT sequence, event_id, origin, origin_sequence, body, source FROM events
              WHERE sequence > ?1 ORDER BY sequence",
         )?;
         let mut rows = statement.query([int(request.after.sequence.0)])?;
@@ -77,6 +77,7 @@ pub(super) fn page(
                 more_available = true;
                 break;
             }
+            relayed |= !held && row.get::<_, i64>(5)? != OWN_SOURCE;
             next = position;
         }
     }
@@ -97,6 +98,7 @@ pub(super) fn page(
         head: meta.head,
         floor: meta.floor,
         held,
+        relayed,
     };
     Ok(ReadResult { answer: PageAnswer::Page(page), damaged: collector.damaged })
 }

@@ -23,7 +23,7 @@ use super::schema;
 use super::state::{Meta, State, count_gaps};
 use super::transaction::WriteTransaction;
 use super::types::{
-    Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Urgency,
+    Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Waits,
 };
 use super::wal;
 use crate::held_files::HeldFiles;
@@ -177,12 +177,8 @@ impl LogStore {
     }
 
     /// As [`super::Log::news`], with its errors.
-    pub fn news(
-        &mut self,
-        request: NewsRequest,
-        waits: impl FnOnce(Urgency) -> bool,
-    ) -> Result<News, LogError> {
-        self.scan("read the news", |conn| news::news(conn, request, waits))
+    pub fn news(&mut self, request: NewsRequest, waits: Waits) -> Result<News, LogError> {
+        self.scan("read the news", |conn| news::one(conn, request, waits))
     }
 
     /// As [`super::Log::shows_rollback`], with its errors.

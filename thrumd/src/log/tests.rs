@@ -96,8 +96,8 @@ impl World {
 
     /// The news for a peer after a position, and how urgent it is.
     pub(super) async fn news(&self, peer: DaemonId, after: LogPosition) -> (NewsContent, Urgency) {
-        let request = NewsRequest { peer, examined: after, sent: after };
-        let news = self.log.news(request, |_| false).await.unwrap();
+        let request = NewsRequest { peer, examined: after, sent: after, relayed: false };
+        let news = self.log.news(request, Arc::new(|_| false)).await.unwrap();
         (news.content.unwrap(), news.urgency)
     }
 

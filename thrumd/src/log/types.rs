@@ -1,5 +1,7 @@
 //! Requests to the log and its answers.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use thrum_api::{DaemonId, Epoch, Head, LogPosition, Sequence, SequencedEvent, Timestamp};
 
@@ -89,6 +91,8 @@ pub struct Page {
     pub floor: Sequence,
     /// With the last page: up to where we hold the puller's log, if all of that was taken.
     pub held: Option<Sequence>,
+    /// Some of the events were not written here.
+    pub relayed: bool,
 }
 
 /// Answer to a page request.
@@ -128,7 +132,12 @@ pub struct NewsRequest {
     pub examined: LogPosition,
     /// The peer was sent our log up to here.
     pub sent: LogPosition,
+    /// Events that were not written here are wanted, too.
+    pub relayed: bool,
 }
+
+/// Whether news that is this urgent waits, so that it is not read yet.
+pub type Waits = Arc<dyn Fn(Urgency) -> bool + Send + Sync>;
 
 /// How urgent news is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +167,8 @@ pub struct NewsContent {
     /// Heads of the origins with events after that, if they describe all of these (no fork, no gap, not too many).
     pub heads: Option<Vec<Head>>,
     /// Our own events after that, if they are few and small enough and none of them reappeared after damage. Own
-    /// events of an earlier epoch are left to the heads.
+    /// events of an earlier epoch are left to the heads. If relayed ones are wanted: all events after that which did
+    /// not come from the peer.
     pub window: Option<Vec<SequencedEvent>>,
     /// Up to where we hold the peer's log, if all of that was taken.
     pub held: Option<Sequence>,

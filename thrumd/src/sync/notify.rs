@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use thrum_api::DaemonId;
-use thrum_api::peer::{NotifyParams, SyncNotify};
+use thrum_api::peer::{Notified, NotifyParams, SyncNotify};
 
 use super::client::{Bounds, Callee, ClientError};
 use super::hub::{Failure, NotifyRequest, NotifyResult, Timing};
@@ -41,5 +41,6 @@ async fn send(
         .await
         .inspect_err(|error| shared.note_refusal(peer.daemon_id, error))?;
     shared.answered(peer, &addresses, &answer).await;
-    Ok(NotifyResult::Answered { latest: params.latest(), confirmed: answer.result.held_seq })
+    let (latest, Notified { held_seq: confirmed, known }) = (params.latest(), answer.result);
+    Ok(NotifyResult::Answered { latest, confirmed, known })
 }

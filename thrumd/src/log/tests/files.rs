@@ -128,8 +128,8 @@ async fn events_of_a_file_that_another_program_wrote_are_not_served() {
     assert_eq!(world.all().await.len(), 5);
     write_over(&world.dir.path().join("log.db"));
     let start = LogPosition::START;
-    let request = NewsRequest { peer: ids::daemon(), examined: start, sent: start };
-    let news = world.log.news(request, |_| false).await.err();
+    let request = NewsRequest { peer: ids::daemon(), examined: start, sent: start, relayed: false };
+    let news = world.log.news(request, std::sync::Arc::new(|_| false)).await.err();
     let page =
         PageRequest { peer: ids::daemon(), after: LogPosition::START, limit: 10, have: Vec::new() };
     let page = world.log.page(page).await.err();

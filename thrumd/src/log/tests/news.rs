@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use thrum_api::limits::{HEADS_MAX, NOTIFY_MAX_EVENTS};
 
 use super::*;
@@ -53,6 +55,58 @@ async fn a_window_that_is_too_large_or_of_another_log_is_left_out() {
     assert!(world.news(peer, after).await.0.window.is_none());
 }
 
+fn request(peer: DaemonId, after: LogPosition, relayed: bool) -> NewsRequest {
+    NewsRequest { peer, examined: after, sent: after, relayed }
+}
+
+#[tokio::test]
+async fn a_window_with_relayed_events_leaves_out_what_came_from_the_peer() {
+    let (a, b, c) = (World::new(), World::new(), World::new());
+    a.say("one").await;
+    b.say_many(2).await;
+    a.pull_from(&b).await;
+    c.say("of c, by b").await;
+    b.pull_from(&c).await;
+    a.pull_from(&b).await;
+    a.say("five").await;
+    let window = async |peer, after| {
+        let news = a.log.news(request(peer, after, true), Arc::new(|_| false)).await.unwrap();
+        news.content.unwrap().window.map(|events| sequences(&events))
+    };
+    assert_eq!(window(b.daemon, LogPosition::START).await, Some(vec![1, 5]));
+    assert_eq!(window(c.daemon, LogPosition::START).await, Some(vec![1, 2, 3, 4, 5]));
+    let after = a.log.head().position;
+    b.say_many(NOTIFY_MAX_EVENTS + 1).await;
+    a.pull_from(&b).await;
+    assert_eq!(window(c.daemon, after).await, None, "too many");
+}
+
+#[tokio::test]
+async fn news_that_is_read_together_is_as_if_each_was_read_alone() {
+    let (a, b, c) = (World::new(), World::new(), World::new());
+    b.say_many(2).await;
+    a.pull_from(&b).await;
+    let middle = a.log.head().position;
+    a.say_many(3).await;
+    c.say("six").await;
+    a.pull_from(&c).await;
+    let mut requests = Vec::new();
+    for peer in [b.daemon, c.daemon, ids::daemon()] {
+        for after in [LogPosition::START, middle, a.log.head().position] {
+            requests.extend([false, true].map(|relayed| request(peer, after, relayed)));
+        }
+    }
+    let ask = |request| {
+        let log = a.log.clone();
+        tokio::spawn(async move { log.news(request, Arc::new(|urgency| urgency.own)).await })
+    };
+    let together: Vec<_> = requests.iter().map(|request| ask(*request)).collect();
+    for (request, answer) in requests.into_iter().zip(together) {
+        let alone = format!("{:?}", ask(request).await.unwrap().unwrap());
+        assert_eq!(format!("{:?}", answer.await.unwrap().unwrap()), alone, "{request:?}");
+    }
+}
+
 #[tokio::test]
 async fn news_that_all_came_from_the_peer_do_not_concern_it() {
     let (a, b, c) = (World::new(), World::new(), World::new());
@@ -100,8 +154,8 @@ async fn news_that_waits_is_not_read() {
     let world = World::new();
     world.say("one").await;
     let start = LogPosition::START;
-    let request = NewsRequest { peer: ids::daemon(), examined: start, sent: start };
-    let news = world.log.news(request, |urgency| urgency.own).await.unwrap();
+    let request = NewsRequest { peer: ids::daemon(), examined: start, sent: start, relayed: false };
+    let news = world.log.news(request, Arc::new(|urgency| urgency.own)).await.unwrap();
     assert!(news.content.is_none() && news.head == world.log.head().position);
 }
 

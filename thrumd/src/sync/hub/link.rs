@@ -91,9 +91,9 @@ impl Link {
             Input::PullNeeded { latest, creators, .. } => {
                 self.pull.needed(*latest, creators, context);
             }
-            Input::PageServed { next, more, .. } => {
+            Input::PageServed { next, more, relayed, .. } => {
                 self.position.page_served(*next, *more, context);
-                self.notify.page_served();
+                self.notify.page_served(*relayed);
             }
             Input::PullFinished { operation, result, .. } => {
                 if self.pull.finish(*operation) {
@@ -175,9 +175,9 @@ impl Link {
         context: &mut Context<'_>,
     ) {
         match result {
-            NotifyResult::Answered { latest, confirmed } => {
+            NotifyResult::Answered { latest, confirmed, known } => {
                 self.reachability.answered(true, context);
-                self.notify.answered(*latest, context);
+                self.notify.answered(*latest, *known, context);
                 self.position.answered(*latest, *confirmed, page_served);
             }
             NotifyResult::Deferred { delay, examined } => {

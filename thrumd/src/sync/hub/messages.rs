@@ -87,6 +87,8 @@ pub enum Input {
         next: LogPosition,
         /// More pages follow.
         more: bool,
+        /// It held events that we relay.
+        relayed: bool,
     },
     /// A pull ended.
     PullFinished {
@@ -174,6 +176,8 @@ pub enum NotifyResult {
         latest: LogPosition,
         /// The position in our log that the peer confirmed.
         confirmed: Sequence,
+        /// How many of the events in the notification the peer held already.
+        known: u64,
     },
     /// Not sent: the news may wait for more.
     Deferred {
@@ -196,6 +200,8 @@ pub struct NotifyRequest {
     /// The notification may carry our own events after `sent`: that position and its event are known for
     /// certain, and the last notification was answered.
     pub include_events: bool,
+    /// Among them those that we relay: the peer gets them from us.
+    pub include_relayed: bool,
     /// Don't wait for more news.
     pub due: bool,
 }

@@ -42,6 +42,9 @@ pub(super) struct NotifyState {
     /// The last notification was not answered. The next carries no events, which may have been too large
     /// for the connection.
     without_events: bool,
+    /// The peer pulled events that we relay, so that nobody else is quicker. No longer if it holds some already that a
+    /// notification brings.
+    takes_relayed: bool,
     /// Failures of notifications alone: bad answers, and failures of our own log.
     failures: Failures<MonotonicTime>,
     last_failure: Option<Failure>,
@@ -57,6 +60,7 @@ impl NotifyState {
             examined: LogPosition::START,
             announced: Sequence::ZERO,
             without_events: false,
+            takes_relayed: false,
             failures: Failures::default(),
             last_failure: None,
             draining: Draining::No,
@@ -108,11 +112,13 @@ impl NotifyState {
         let sent = position.sent();
         let examined = if self.examined.sequence > sent.sequence { self.examined } else { sent };
         let include_events = position.is_certain() && !self.without_events;
-        let wanted = NotifyRequest { examined, sent, include_events, due };
+        let include_relayed = include_events && self.takes_relayed;
+        let wanted = NotifyRequest { examined, sent, include_events, include_relayed, due };
         context.actions.push(Action::Notify { peer, operation, wanted });
     }
 
-    pub(super) fn page_served(&mut self) {
+    pub(super) fn page_served(&mut self, relayed: bool) {
+        self.takes_relayed |= relayed;
         if let Some(in_flight) = &mut self.in_flight {
             in_flight.page_served = true;
         }
@@ -130,7 +136,8 @@ impl NotifyState {
         self.in_flight = None;
     }
 
-    pub(super) fn answered(&mut self, latest: LogPosition, context: &Context<'_>) {
+    pub(super) fn answered(&mut self, latest: LogPosition, known: u64, context: &Context<'_>) {
+        self.takes_relayed &= known == 0;
         self.failures.clear();
         self.last_failure = None;
         self.without_events = false;

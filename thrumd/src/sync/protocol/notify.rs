@@ -1,5 +1,7 @@
 //! What a notification to a peer contains, and whether it can wait.
 
+use std::sync::Arc;
+
 use thrum_api::peer::NotifyParams;
 use thrum_api::{DaemonId, LogPosition};
 
@@ -24,11 +26,12 @@ pub async fn notification(
     wanted: NotifyRequest,
     timing: &Timing,
 ) -> Result<NotifyParams, NotifyResult> {
-    let NotifyRequest { examined, sent, include_events, due } = wanted;
+    let NotifyRequest { examined, sent, include_events, include_relayed, due } = wanted;
     let timing = *timing;
     let delay = move |urgency: Urgency| timing.notify_delay(urgency.own, urgency.concerns_peer);
-    let waits = move |urgency| !due && !delay(urgency).is_zero();
-    let news = log.news(NewsRequest { peer, examined, sent }, waits).await;
+    let waits = Arc::new(move |urgency| !due && !delay(urgency).is_zero());
+    let request = NewsRequest { peer, examined, sent, relayed: include_relayed };
+    let news = log.news(request, waits).await;
     let news = news.map_err(|error: LogError| NotifyResult::Failed(error.into()))?;
     let Some(content) = news.content else {
         return Err(NotifyResult::Deferred { delay: delay(news.urgency), examined: news.head });

@@ -41,7 +41,8 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
     match log.judge(bytes, move |log| judge(log, &mut notification)).await {
         Ok(judged) => {
             rollback::tell(judged.rolled_back);
-            let answer = Ok(Notified { held_seq: judged.held });
+            let known = u64::try_from(judged.applied.skipped).unwrap_or(u64::MAX);
+            let answer = Ok(Notified { held_seq: judged.held, known });
             Received { answer, input: Some(judged.input), applied: judged.applied }
         }
         // The hub pulls once our log works again. The peer only learns that something failed.

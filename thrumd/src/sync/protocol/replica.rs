@@ -6,7 +6,7 @@ use thrum_api::{DaemonId, Head, RpcError};
 
 use crate::log::{
     Applied, Failed, Log, LogError, LogHead, LogTransaction, News, NewsRequest, PageAnswer,
-    PageRequest, Urgency,
+    PageRequest, Waits,
 };
 use crate::report::Chain;
 use crate::sync::hub::Failure;
@@ -23,11 +23,8 @@ pub trait ReplicaLog: Sync {
     /// See [`Log::page`].
     fn page(&self, request: PageRequest) -> impl Future<Output = Answer<PageAnswer>> + Send;
     /// See [`Log::news`].
-    fn news(
-        &self,
-        request: NewsRequest,
-        waits: impl FnOnce(Urgency) -> bool + Send + 'static,
-    ) -> impl Future<Output = Answer<News>> + Send;
+    fn news(&self, request: NewsRequest, waits: Waits)
+    -> impl Future<Output = Answer<News>> + Send;
     /// See [`Log::shows_rollback`].
     fn shows_rollback(&self, head: Head) -> impl Future<Output = Answer<bool>> + Send;
     /// See [`Log::rolled_back`].
@@ -53,11 +50,7 @@ impl ReplicaLog for Log {
         self.page(request).await
     }
 
-    async fn news(
-        &self,
-        request: NewsRequest,
-        waits: impl FnOnce(Urgency) -> bool + Send + 'static,
-    ) -> Answer<News> {
+    async fn news(&self, request: NewsRequest, waits: Waits) -> Answer<News> {
         self.news(request, waits).await
     }
 

@@ -57,15 +57,16 @@ async fn answer(
                 };
                 return Ok((Ok(checked), None));
             }
-            let (next, more) = (page.next, page.more_available);
-            Ok((Ok(served), Some(Input::PageServed { peer, next, more })))
+            let (next, more, relayed) = (page.next, page.more_available, page.relayed);
+            Ok((Ok(served), Some(Input::PageServed { peer, next, more, relayed })))
         }
         PageAnswer::OtherLog(_) => {
             let mut input = None;
             if !only_checks {
                 tell(log.rolled_back(None).await?);
                 // The peer starts again at 0, and its next `have` tells what it holds.
-                input = Some(Input::PageServed { peer, next: LogPosition::START, more: true });
+                let (next, more, relayed) = (LogPosition::START, true, false);
+                input = Some(Input::PageServed { peer, next, more, relayed });
             }
             let head = log.head();
             let message = "this log does not hold that event at that position: start again at 0";

@@ -10,13 +10,18 @@ fn drain_state(harness: &Harness) -> DrainState {
 }
 
 fn answered(latest: u64, confirmed: u64) -> NotifyResult {
-    NotifyResult::Answered { latest: position(latest), confirmed: Sequence(confirmed) }
+    NotifyResult::Answered { latest: position(latest), confirmed: Sequence(confirmed), known: 0 }
 }
 
 #[test]
 fn a_served_page_does_not_count_as_confirmed() {
     let mut harness = Harness::settled(&[peer(1)]);
-    harness.give(Input::PageServed { peer: peer(1), next: position(9), more: false });
+    harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(9),
+        more: false,
+        relayed: false,
+    });
     assert_eq!(harness.give(Input::Head(Sequence(9))), []);
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().they_lack, Some(0));
     let (_, operation, _, due) = only(notifications(&harness.give(Input::Drain)));
@@ -34,7 +39,12 @@ fn a_served_page_does_not_count_as_confirmed() {
 #[test]
 fn a_drain_notifies_a_peer_that_reads_page_by_page() {
     let mut harness = Harness::settled(&[peer(1)]);
-    harness.give(Input::PageServed { peer: peer(1), next: position(5), more: true });
+    harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(5),
+        more: true,
+        relayed: false,
+    });
     assert_eq!(harness.give(Input::Head(Sequence(9))), []);
     assert_eq!(notifications(&harness.give(Input::Drain)).len(), 1);
 }
@@ -70,7 +80,12 @@ fn a_drain_tries_a_peer_that_answered_badly_once() {
     assert_eq!(drain_state(&harness), DrainState::Waiting);
     // A peer that reads on meanwhile is notified again.
     harness.notified(peer(1), operation, answered(2, 0));
-    harness.give(Input::PageServed { peer: peer(1), next: position(1), more: true });
+    harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(1),
+        more: true,
+        relayed: false,
+    });
     assert_eq!(notifications(&harness.pass(ms(50))).len(), 1);
 }
 
@@ -101,7 +116,12 @@ fn reading_from_an_earlier_position_revokes_a_confirmation() {
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
     harness.notified(peer(1), operation, answered(2, 2));
     assert_eq!(drain_state(&harness), DrainState::Confirmed);
-    harness.give(Input::PageServed { peer: peer(1), next: position(1), more: true });
+    harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(1),
+        more: true,
+        relayed: false,
+    });
     assert_eq!(notifications(&harness.give(Input::Drain)).len(), 1);
     assert_eq!(drain_state(&harness), DrainState::Waiting);
 }

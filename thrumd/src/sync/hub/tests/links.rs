@@ -333,10 +333,15 @@ fn in_sync_means_that_both_logs_hold_everything() {
     harness.notified(
         peer(1),
         operation,
-        NotifyResult::Answered { latest: position(3), confirmed: Sequence(2) },
+        NotifyResult::Answered { latest: position(3), confirmed: Sequence(2), known: 0 },
     );
     assert_eq!(state(&harness), PeerState::CatchingUp);
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().they_lack, Some(1));
-    harness.give(Input::PageServed { peer: peer(1), next: position(3), more: false });
+    harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(3),
+        more: false,
+        relayed: false,
+    });
     assert_eq!(state(&harness), PeerState::InSync);
 }

@@ -42,7 +42,8 @@ fn news_while_all_are_being_notified_steps_no_link() {
     }
     // Each learns of the rest when its notification was answered.
     for (peer, operation, ..) in notifications(&actions) {
-        let result = NotifyResult::Answered { latest: position(1), confirmed: Sequence(1) };
+        let result =
+            NotifyResult::Answered { latest: position(1), confirmed: Sequence(1), known: 0 };
         let (stepped, actions) =
             steps(&mut harness, Input::NotifyFinished { peer, operation, result });
         assert_eq!((stepped, notifications(&actions).len()), (1, 1));

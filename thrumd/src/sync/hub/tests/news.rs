@@ -11,7 +11,7 @@ fn later(delay: Duration, seen: u64) -> NotifyResult {
 }
 
 fn answered(latest: u64) -> NotifyResult {
-    NotifyResult::Answered { latest: position(latest), confirmed: Sequence(latest) }
+    NotifyResult::Answered { latest: position(latest), confirmed: Sequence(latest), known: 0 }
 }
 
 #[test]
@@ -102,17 +102,32 @@ fn more_news_of_the_same_kind_does_not_extend_the_delay() {
 #[test]
 fn a_peer_that_holds_everything_is_not_notified() {
     let mut harness = Harness::settled(&[peer(1)]);
-    harness.give(Input::PageServed { peer: peer(1), next: position(5), more: false });
+    harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(5),
+        more: false,
+        relayed: false,
+    });
     assert_eq!(harness.give(Input::Head(Sequence(5))), []);
 }
 
 #[test]
 fn a_peer_that_reads_our_log_is_not_notified_before_its_last_page() {
     let mut harness = Harness::settled(&[peer(1)]);
-    harness.give(Input::PageServed { peer: peer(1), next: position(5), more: true });
+    harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(5),
+        more: true,
+        relayed: false,
+    });
     assert_eq!(harness.give(Input::Head(Sequence(9))), []);
     assert_eq!(harness.sleeps(), Duration::from_secs(30));
-    let served = harness.give(Input::PageServed { peer: peer(1), next: position(8), more: false });
+    let served = harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(8),
+        more: false,
+        relayed: false,
+    });
     assert_eq!(only(notifications(&served)).2, position(8));
 }
 
@@ -121,8 +136,14 @@ fn an_answer_older_than_a_served_page_does_not_move_the_position_back() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(2)))));
     // The peer was notified, confirmed nothing, and pulled before we read its answer.
-    harness.give(Input::PageServed { peer: peer(1), next: position(2), more: false });
-    let answer = NotifyResult::Answered { latest: position(2), confirmed: Sequence::ZERO };
+    harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(2),
+        more: false,
+        relayed: false,
+    });
+    let answer =
+        NotifyResult::Answered { latest: position(2), confirmed: Sequence::ZERO, known: 0 };
     assert_eq!(harness.notified(peer(1), operation, answer), []);
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().they_lack, Some(0));
     // Without a served page in between, a lower confirmation means that the peer lost its log.
@@ -130,7 +151,7 @@ fn an_answer_older_than_a_served_page_does_not_move_the_position_back() {
     harness.notified(
         peer(1),
         operation,
-        NotifyResult::Answered { latest: position(3), confirmed: Sequence::ZERO },
+        NotifyResult::Answered { latest: position(3), confirmed: Sequence::ZERO, known: 0 },
     );
     assert_eq!(harness.hub.snapshot(peer(1)).unwrap().they_lack, Some(3));
 }
@@ -160,7 +181,12 @@ fn after_an_unanswered_notification_the_next_carries_no_events() {
         actions.iter().filter_map(window).collect()
     };
     let mut harness = Harness::settled(&[peer(1)]);
-    harness.give(Input::PageServed { peer: peer(1), next: position(1), more: false });
+    harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(1),
+        more: false,
+        relayed: false,
+    });
     let actions = harness.give(Input::Head(Sequence(2)));
     assert_eq!(windows(&actions), [true]);
     harness.notified(
@@ -173,6 +199,39 @@ fn after_an_unanswered_notification_the_next_carries_no_events() {
     assert_eq!(windows(&ended), [false]);
     harness.notified(peer(1), only(notifications(&ended)).1, answered(2));
     assert_eq!(windows(&harness.give(Input::Head(Sequence(3)))), [true]);
+}
+
+#[test]
+fn a_peer_that_pulls_what_we_relay_is_sent_it_until_it_holds_some_already() {
+    let relayed = |actions: &[Action]| match actions {
+        [Action::Notify { wanted, .. }] => wanted.include_relayed,
+        _ => panic!("{actions:?}"),
+    };
+    let mut harness = Harness::settled(&[peer(1)]);
+    let served = |next, relayed| Input::PageServed {
+        peer: peer(1),
+        next: position(next),
+        more: false,
+        relayed,
+    };
+    let mut sequence = 0;
+    let mut news = |harness: &mut Harness, known| {
+        sequence += 1;
+        let actions = harness.give(Input::Head(Sequence(sequence)));
+        let result = NotifyResult::Answered {
+            latest: position(sequence),
+            confirmed: Sequence(sequence),
+            known,
+        };
+        harness.notified(peer(1), only(notifications(&actions)).1, result);
+        relayed(&actions)
+    };
+    harness.give(served(0, false));
+    assert!(!news(&mut harness, 0), "nobody knows yet whether others bring it");
+    harness.give(served(1, true));
+    assert!(news(&mut harness, 0));
+    assert!(news(&mut harness, 1));
+    assert!(!news(&mut harness, 0), "it had some of the last ones from others");
 }
 
 #[test]
@@ -200,7 +259,12 @@ fn a_peer_that_refuses_our_news_is_not_healthy_although_it_can_be_pulled() {
     assert_eq!(view.last_failure, Some(failure));
     assert!(view.next_try.is_some_and(|at| at.since(harness.now) >= ms(1000)), "{view:?}");
     // The peer pulled the news itself, so no refused news is left.
-    harness.give(Input::PageServed { peer: peer(1), next: position(1), more: false });
+    harness.give(Input::PageServed {
+        peer: peer(1),
+        next: position(1),
+        more: false,
+        relayed: false,
+    });
     let view = harness.hub.snapshot(peer(1)).unwrap();
     assert_eq!((view.state, view.failures, view.next_try), (PeerState::InSync, 0, None));
 }
@@ -212,7 +276,7 @@ fn a_peer_without_a_known_event_gets_no_window_from_there() {
     harness.notified(
         peer(1),
         operation,
-        NotifyResult::Answered { latest: position(9), confirmed: Sequence(4) },
+        NotifyResult::Answered { latest: position(9), confirmed: Sequence(4), known: 0 },
     );
     let (.., sent, _) = only(notifications(&harness.give(Input::Head(Sequence(10)))));
     assert_eq!(sent, LogPosition { sequence: Sequence(4), ..LogPosition::START });
@@ -225,7 +289,7 @@ fn a_peer_that_claims_more_than_we_have_is_notified_of_later_news() {
     harness.notified(
         peer(1),
         operation,
-        NotifyResult::Answered { latest: position(9), confirmed: Sequence(400) },
+        NotifyResult::Answered { latest: position(9), confirmed: Sequence(400), known: 0 },
     );
     assert_eq!(notifications(&harness.give(Input::Head(Sequence(10)))).len(), 1);
 }

@@ -146,8 +146,8 @@ async fn notification(of: &Log) -> NotifyParams {
     let draft = Draft { event_id: None, event_type, project: None, body };
     of.append(vec![draft]).await.unwrap();
     let (examined, sent) = (LogPosition::START, LogPosition::START);
-    let request = NewsRequest { peer: ids::daemon(), examined, sent };
-    let news = of.news(request, |_| false).await.unwrap().content.unwrap();
+    let request = NewsRequest { peer: ids::daemon(), examined, sent, relayed: false };
+    let news = of.news(request, std::sync::Arc::new(|_| false)).await.unwrap().content.unwrap();
     let mut heads = news.heads.unwrap();
     let relayed = Head { origin_daemon: ids::daemon(), event_id: ids::event(), ..heads[0] };
     heads.push(Head { origin_sequence: OriginSequence(3), ..relayed });
