@@ -89,7 +89,6 @@ async fn views_continue_at_their_cursor_whatever_the_last_event_is() {
     for (what, body) in [("with a member twice", "{}"), ("damaged", "{}")] {
         let (directory, home) = Home::new();
         home.say("a", &["b"], "one").await;
-        // This makes b join, so the next event is the last one.
         home.inbox("b").await;
         let last = Draft {
             event_id: None,
