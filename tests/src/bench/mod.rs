@@ -15,13 +15,13 @@ mod idle;
 mod latency;
 mod lists;
 mod logs;
+mod origins;
 mod sample;
 mod size;
 mod slots;
 mod start;
 #[cfg(target_os = "linux")]
 mod tailnet;
-
 mod views;
 mod waiters;
 #[cfg(target_os = "linux")]
@@ -56,6 +56,7 @@ pub const GROUPS: &[Group] = &[
     group("slots", slots::measure),
     group("waiters", waiters::measure),
     group("views", views::measure),
+    group("origins", origins::measure),
     group("idle", idle::measure),
     group("hub", hub::measure),
     #[cfg(target_os = "linux")]

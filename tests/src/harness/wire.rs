@@ -25,6 +25,7 @@ pub struct Wire {
     address: SocketAddr,
     state: Arc<Mutex<WireState>>,
     cuts: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
 
@@ -39,16 +40,18 @@ impl Wire {
             address: listener.local_addr().unwrap(),
             state: Arc::new(Mutex::new(WireState::Good)),
             cuts: Arc::default(),
+            bytes: Arc::default(),
             stop: Arc::default(),
         };
-        let (state, cuts, stop) = (wire.state.clone(), wire.cuts.clone(), wire.stop.clone());
+        let (state, stop) = (wire.state.clone(), wire.stop.clone());
+        let (cuts, bytes) = (wire.cuts.clone(), wire.bytes.clone());
         std::thread::spawn(move || {
             for near in listener.incoming().flatten() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                let (state, cuts) = (state.clone(), cuts.clone());
-                std::thread::spawn(move || carry(near, far, &state, &cuts));
+                let (state, cuts, bytes) = (state.clone(), cuts.clone(), bytes.clone());
+                std::thread::spawn(move || carry(near, far, &state, &cuts, &bytes));
             }
         });
         wire
@@ -71,6 +74,11 @@ impl Wire {
     pub fn cuts(&self) -> u64 {
         self.cuts.load(Ordering::Relaxed)
     }
+
+    /// How many bytes it has carried, in both directions.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Wire {
@@ -81,15 +89,28 @@ impl Drop for Wire {
     }
 }
 
-fn carry(mut near: TcpStream, far: SocketAddr, state: &Mutex<WireState>, cuts: &AtomicU64) {
+fn carry(
+    mut near: TcpStream,
+    far: SocketAddr,
+    state: &Mutex<WireState>,
+    cuts: &AtomicU64,
+    bytes: &Arc<AtomicU64>,
+) {
     if *state.lock().unwrap() == WireState::Dead {
         cuts.fetch_add(1, Ordering::Relaxed);
         return;
     }
     let Ok(mut there) = TcpStream::connect(far) else { return };
     let (Ok(mut from_near), Ok(mut to_far)) = (near.try_clone(), there.try_clone()) else { return };
+    let asked = Arc::clone(bytes);
     let requests = std::thread::spawn(move || {
-        let _ended = std::io::copy(&mut from_near, &mut to_far);
+        let mut block = [0; 4096];
+        while let Ok(count @ 1..) = read_some(&mut from_near, &mut block) {
+            asked.fetch_add(count as u64, Ordering::Relaxed);
+            if to_far.write_all(&block[..count]).is_err() {
+                break;
+            }
+        }
         let _closed = to_far.shutdown(Shutdown::Write);
     });
     let mut block = [0; 4096];
@@ -106,6 +127,7 @@ fn carry(mut near: TcpStream, far: SocketAddr, state: &Mutex<WireState>, cuts: &
             WireState::CutAnswers(after) => count.min(after.saturating_sub(carried)),
         };
         carried += allowed;
+        bytes.fetch_add(allowed as u64, Ordering::Relaxed);
         if near.write_all(&block[..allowed]).is_err() {
             break;
         }
