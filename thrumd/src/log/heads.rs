@@ -45,7 +45,7 @@ pub(super) fn changed(
     after: Sequence,
 ) -> rusqlite::Result<Option<Vec<ChangedOrigin>>> {
     let from_start = after == Sequence::ZERO;
-    if !from_start && meta.head.sequence.0.saturating_sub(after.0) > ScanBudget::ROWS as u64 {
+    if !from_start && meta.head.sequence.0.saturating_sub(after.0) > ScanBudget::ROWS {
         return Ok(None);
     }
     let mut statement = conn.prepare_cached(if from_start { ALL } else { CHANGED })?;

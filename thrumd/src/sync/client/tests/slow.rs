@@ -44,7 +44,7 @@ impl SlowReader {
         self.stream.read_exact(&mut waste).await.unwrap();
     }
 
-    async fn is_cut_off(self) {
+    async fn expect_cut_off(self) {
         // Sooner than by the clock of the system.
         let ended = tokio::time::timeout(Duration::from_secs(10), self.asking).await;
         let error = ended.expect("it ends").unwrap().unwrap_err();
@@ -86,16 +86,16 @@ async fn a_request_whose_bytes_move_is_not_cut_off() {
 }
 
 #[tokio::test]
-async fn a_request_whose_bytes_stop_moving_is_cut_off() {
+async fn a_request_whose_bytes_stop_moving_expect_cut_off() {
     let mut reader = SlowReader::start(2).await;
     advance(pause()).await;
     reader.read_piece().await;
     advance(pause() + Duration::from_secs(2)).await;
-    reader.is_cut_off().await;
+    reader.expect_cut_off().await;
 }
 
 #[tokio::test]
-async fn a_request_that_takes_forever_is_cut_off() {
+async fn a_request_that_takes_forever_expect_cut_off() {
     let mut reader = SlowReader::start(6).await;
     for _ in 0..3 {
         advance(pause()).await;
@@ -103,5 +103,5 @@ async fn a_request_that_takes_forever_is_cut_off() {
     }
     // Its bytes have moved not long ago.
     advance(pause() * 3 / 4).await;
-    reader.is_cut_off().await;
+    reader.expect_cut_off().await;
 }
