@@ -13,6 +13,10 @@ impl Sample {
         self.0.extend(other.0);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Does it and notes how long that took.
     pub(super) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();

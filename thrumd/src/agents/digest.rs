@@ -21,7 +21,7 @@ use crate::log::column::{Id, int};
 use crate::log::{LogReader, StoredEvent};
 
 /// Events in one transaction of the views. A reader waits for at most one transaction.
-pub(super) const PAGE_EVENTS: usize = 500;
+pub(super) const PAGE_EVENTS: usize = 2000;
 
 /// What the views read of a message, without a copy of its text.
 #[derive(Deserialize)]
