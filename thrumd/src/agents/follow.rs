@@ -215,11 +215,11 @@ impl Follower {
                 }
                 done => done?,
             };
-            self.log.quarantine_damaged(digested.damaged).await;
             at = digested.cursor;
-            self.signals.waiters.wake(&digested.news);
             *cursor = Some(at);
             self.reached(at.position.sequence);
+            self.signals.waiters.wake(&digested.news);
+            self.log.quarantine_damaged(digested.damaged).await;
         }
         Ok(())
     }

@@ -48,6 +48,7 @@ use self::store::Store;
 use self::threads::Threads;
 use crate::clock;
 use crate::held_files::HeldFiles;
+use crate::log::column::uint;
 use crate::log::{Log, LogError};
 
 /// Messages in an inbox, unless the caller sets a limit.
@@ -138,9 +139,9 @@ impl Agents {
             read_only: params.read_only,
             limit: limit(params.limit, INBOX_DEFAULT_MESSAGES),
         };
-        self.digested(self.inner.log.head().position.sequence).await?;
         let query = Arc::new(query);
         loop {
+            self.digested(self.inner.log.head().position.sequence).await?;
             let (log, query) = (self.inner.log.reader(), Arc::clone(&query));
             let answer = self.read(move |store| store.inbox(&log, &query)).await?;
             if let Some(inbox) = self.whole(answer).await? {
@@ -245,8 +246,15 @@ impl Agents {
     /// The result of an answer, if the log holds everything that is in it. Otherwise what is lost is removed from the
     /// inboxes, and the reader has to be asked again.
     async fn whole<T>(&self, answer: Answer<T>) -> Result<Option<T>, AgentsError> {
-        let Answer { result, lost, damaged } = answer;
+        let Answer { result, mut lost, damaged } = answer;
+        if lost.is_empty() {
+            return Ok(Some(result));
+        }
         self.inner.log.quarantine_damaged(damaged).await;
+        // What was not read this time, as after another program wrote to the database, stays in the inbox.
+        let positions = lost.iter().map(|entry| Sequence(uint(entry.sequence))).collect();
+        let gone = self.inner.log.without_event(positions).await.unwrap_or_default();
+        lost.retain(|entry| gone.contains(&Sequence(uint(entry.sequence))));
         if !lost.is_empty() && self.call(move |store| store.remove_lost(&lost)).await? {
             return Ok(None);
         }

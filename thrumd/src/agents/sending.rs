@@ -63,7 +63,7 @@ impl Agents {
         });
         match look.await {
             Err(AgentsError::Stopping) => Err(AgentsError::Stopping),
-            look => Ok(look.unwrap_or(SenderLookup { known: false, unknown: to })),
+            look => Ok(look.unwrap_or(SenderLookup { known: false, unknown: Vec::new() })),
         }
     }
 

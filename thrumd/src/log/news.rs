@@ -119,8 +119,11 @@ impl Place {
         // A position in another log says nothing about ours.
         let after = sent.unwrap_or(LogPosition::START);
         let window = match sent {
-            Some(_) if relayed => full_window(conn, after, damaged)?,
-            Some(_) => own_window(conn, meta, after, damaged)?,
+            Some(_) => match relayed {
+                true => full_window(conn, after, damaged)?,
+                false => None,
+            }
+            .map_or_else(|| own_window(conn, meta, after, damaged), |window| Ok(Some(window)))?,
             None => None,
         };
         Ok(Self { after, heads: complete_heads(conn, meta, after.sequence)?, window })

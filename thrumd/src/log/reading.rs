@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use thrum_api::Sequence;
 
+use super::column::int;
 use super::damage;
 use super::direct::LogReader;
 use super::lookup::ReadResult;
@@ -63,6 +64,25 @@ impl Log {
         }
         self.quarantine_damaged(damaged).await;
         Ok(answer)
+    }
+
+    /// Those of these positions that hold no event any more. The writer looks, which knows whether another program
+    /// wrote to the database.
+    ///
+    /// # Errors
+    /// When the log can't be written to.
+    pub async fn without_event(&self, positions: Vec<Sequence>) -> Result<Vec<Sequence>, LogError> {
+        let work = move |write: &mut WriteTransaction<'_>| {
+            let mut look = write.conn.prepare_cached("SELECT 1 FROM events WHERE sequence = ?1")?;
+            let mut without = Vec::new();
+            for &position in &positions {
+                if !look.exists([int(position.0)])? {
+                    without.push(position);
+                }
+            }
+            Ok(without)
+        };
+        self.write(Priority::Local, "look for lost messages", 0, work).await
     }
 
     /// Moves rows that were found damaged to quarantine.

@@ -3,9 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use serde::Deserialize;
 use thrum_api::peer::{Notified, NotifyParams};
-use thrum_api::{DaemonId, ErrorCode, EventId, Head, LogPosition, Origin, RpcError, Sequence};
+use thrum_api::{DaemonId, ErrorCode, Head, LogPosition, Origin, RpcError, Sequence};
 
 use super::ReplicaLog;
 use super::replica::{add, log_failed};
@@ -60,25 +59,18 @@ struct Notification {
     latest: LogPosition,
     /// Where its heads and its window of events begin.
     after: Option<LogPosition>,
-    /// Its window of events, and their ids.
+    /// Its window of events.
     window: Batch,
-    ids: Vec<EventId>,
     /// Heads that describe everything after that.
     heads: Option<Vec<Head>>,
 }
 
 impl Notification {
     fn of(peer: DaemonId, params: &mut NotifyParams) -> Self {
-        #[derive(Deserialize)]
-        struct Named {
-            event_id: EventId,
-        }
         let events = params.events.take().unwrap_or_default();
-        let id = |bytes: &str| serde_json::from_str::<Named>(bytes).map(|named| named.event_id);
         Self {
             latest: params.latest(),
             after: params.after(),
-            ids: events.iter().filter_map(|event| id(event.event.get()).ok()).collect(),
             window: Batch {
                 peer,
                 epoch: None,
@@ -136,7 +128,7 @@ fn judge(
         rolled_back |= log.rolled_back(Some(head))?;
     }
     let mut applied = Applied::default();
-    let mut has_window = !notification.ids.is_empty();
+    let mut has_window = !notification.window.events.is_empty();
     loop {
         let from = log.checkpoint(peer)?;
         let missing = match &notification.heads {
@@ -145,12 +137,10 @@ fn judge(
         };
         let is_whole = notification.after == Some(LogPosition::START);
         let (more, checkpoint) = match decide(&from, notification, has_window, missing.as_deref()) {
-            Decision::Apply { checkpoint } => {
+            Decision::Apply => {
                 has_window = false;
-                let window = &mut notification.window;
-                (window.from, window.checkpoint) = (from, checkpoint);
-                window.is_whole = is_whole && checkpoint.is_some();
-                (log.apply(window)?, checkpoint)
+                notification.window.from = from;
+                (log.apply(&notification.window)?, None)
             }
             Decision::AdvanceCheckpoint(position) => {
                 let (events, checkpoint) = (Vec::new(), Some(position));
@@ -182,8 +172,9 @@ fn judge(
 /// What a notification asks of us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Decision {
-    /// Apply the window. With a checkpoint that is all; without one, decide again without the window.
-    Apply { checkpoint: Option<LogPosition> },
+    /// Apply the window, and decide again. That it holds the last event of each origin does not show that nothing else
+    /// is missing: it has no events that came from us, and we may have lost one since.
+    Apply,
     /// Nothing is missing: only move the checkpoint.
     AdvanceCheckpoint(LogPosition),
     /// Nothing is missing, and the checkpoint is at the end already.
@@ -206,15 +197,7 @@ fn decide(
     let (checkpoint, latest) = (from.position, notification.latest);
     let described = missing.filter(|_| notification.describes_all_after(from));
     if has_window && notification.after == Some(checkpoint) {
-        // If nothing beyond the window is missing either, then we hold the sender's whole log, and one transaction
-        // is enough.
-        let in_window = |origin: &Origin| {
-            let mut heads = notification.heads.iter().flatten();
-            heads.any(|head| head.origin() == *origin && notification.ids.contains(&head.event_id))
-        };
-        let covered =
-            !from.is_withheld && described.is_some_and(|missing| missing.iter().all(in_window));
-        return Decision::Apply { checkpoint: covered.then_some(latest) };
+        return Decision::Apply;
     }
     if notification.ends_at(from) {
         return Decision::UpToDate;

@@ -1,5 +1,5 @@
 use serde_json::value::RawValue;
-use thrum_api::{Draft, Epoch, LogHash, OriginSequence, SequencedEvent};
+use thrum_api::{Draft, Epoch, EventId, LogHash, OriginSequence, SequencedEvent};
 use ulid::Ulid;
 
 use super::*;
@@ -39,36 +39,35 @@ fn notified(
 ) -> Notification {
     let mut params = NotifyParams::of(peer(1), position(latest));
     params.heads = heads.map(<[Head]>::to_vec);
-    let ids = window.iter().map(|id| event(*id)).collect();
-    let notification = Notification::of(peer(1), &mut params);
-    Notification { after: after.map(position), ids, ..notification }
+    let any = |id: &u128| SequencedEvent {
+        sequence: Sequence(u64::try_from(*id).unwrap()),
+        event: serde_json::value::RawValue::from_string("{}".to_owned()).unwrap(),
+    };
+    params.events = Some(window.iter().map(any).collect());
+    Notification { after: after.map(position), ..Notification::of(peer(1), &mut params) }
 }
 
 /// Decides on a notification whose window was not applied yet.
 fn decide(from: &Checkpoint, notification: &Notification, missing: Option<&[Origin]>) -> Decision {
-    super::decide(from, notification, !notification.ids.is_empty(), missing)
+    super::decide(from, notification, !notification.window.events.is_empty(), missing)
 }
 
 #[test]
-fn a_window_from_our_checkpoint_with_nothing_else_missing_is_all_in_one_transaction() {
+fn the_checkpoint_moves_when_nothing_is_missing_once_the_window_is_applied() {
     let heads = [head(1, 6, 6), head(2, 3, 30)];
     let notification = notified(6, Some(4), &[5, 6], Some(&heads));
-    let decision = decide(&at(position(4)), &notification, Some(&[origin(1)]));
-    assert_eq!(decision, Decision::Apply { checkpoint: Some(position(6)) });
-}
-
-#[test]
-fn a_window_is_applied_without_moving_the_checkpoint_if_relayed_news_is_missing() {
-    let heads = [head(1, 6, 6), head(2, 3, 30)];
-    let notification = notified(9, Some(4), &[5, 6], Some(&heads));
-    let decision = decide(&at(position(4)), &notification, Some(&[origin(1), origin(2)]));
-    assert_eq!(decision, Decision::Apply { checkpoint: None });
+    let (from, missing) = (at(position(4)), [origin(1)]);
+    assert_eq!(decide(&from, &notification, Some(&missing)), Decision::Apply);
+    let afterwards = |missing| super::decide(&from, &notification, false, Some(missing));
+    assert_eq!(afterwards(&[]), Decision::AdvanceCheckpoint(position(6)));
+    // The window had the last event of an origin, and not one before that, which came from here and was lost here.
+    assert_eq!(afterwards(&missing), Decision::Pull { creators: vec![peer(1)] });
 }
 
 #[test]
 fn a_window_without_heads_says_nothing_of_the_rest() {
     let window = notified(5, Some(4), &[5], None);
-    assert_eq!(decide(&at(position(4)), &window, None), Decision::Apply { checkpoint: None });
+    assert_eq!(decide(&at(position(4)), &window, None), Decision::Apply);
     let rest = notified(5, Some(4), &[], None);
     assert_eq!(decide(&at(position(4)), &rest, None), Decision::Pull { creators: vec![] });
 }
@@ -218,15 +217,6 @@ async fn events_that_are_withheld_are_not_confirmed() {
     assert_eq!(told(None, heads).await, (1, false, 0));
     assert!(!ours.checkpoint(peer).await.unwrap().is_withheld);
     assert_eq!(told(None, None).await, (1, true, 0));
-}
-
-#[test]
-fn a_window_after_withheld_events_is_not_all() {
-    let notification = notified(6, Some(4), &[5, 6], Some(&[head(1, 6, 6)]));
-    let mut from = at(position(4));
-    from.is_withheld = true;
-    let decision = decide(&from, &notification, Some(&[origin(1)]));
-    assert_eq!(decision, Decision::Apply { checkpoint: None });
 }
 
 #[tokio::test]
