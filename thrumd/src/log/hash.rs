@@ -14,6 +14,11 @@ pub(super) fn next(before: LogHash, event: EventId) -> LogHash {
     of(&[&before.0.to_le_bytes(), &event.ulid().to_bytes()])
 }
 
+/// The hash that tells of a damaged row at this position.
+pub(super) fn without(hash: LogHash, sequence: u64) -> LogHash {
+    of(&[&hash.0.to_le_bytes(), &sequence.to_le_bytes()])
+}
+
 fn of(parts: &[&[u8]]) -> LogHash {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));

@@ -1,10 +1,13 @@
 //! Single questions to the database that several readers and the writer ask.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 use thrum_api::{DaemonId, EventId, Head, LogPosition, Sequence, Timestamp};
 
 use super::column::{self, Id, int, uint};
+use super::hash;
 use super::state::{Meta, count_gaps};
 use super::types::Checkpoint;
 
@@ -38,7 +41,26 @@ pub(super) fn holds(
     if position.event_id.is_none() && position.hash.is_none() {
         return Ok(true);
     }
-    Ok(at(conn, position.sequence)?.is_some_and(|there| position.agrees_with(there)))
+    let Some(there) = at(conn, position.sequence)? else { return Ok(false) };
+    // A peer that was told of it before a row was damaged has that row, too.
+    Ok(position.agrees_with(there) || position.agrees_with(told(conn, there, &[])?))
+}
+
+/// A position as peers are told it: its hash shows which rows before it are damaged, so that it is not taken for the
+/// same position of a copy in which they are whole. `found`: damaged rows that are not in quarantine yet.
+pub(super) fn told(
+    conn: &Connection,
+    position: LogPosition,
+    found: &[Sequence],
+) -> rusqlite::Result<LogPosition> {
+    let mut damaged: BTreeSet<i64> = conn
+        .prepare_cached("SELECT sequence FROM gaps WHERE sequence <= ?1")?
+        .query_map([int(position.sequence.0)], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let before = found.iter().filter(|sequence| **sequence <= position.sequence);
+    damaged.extend(before.map(|sequence| int(sequence.0)));
+    let hash = position.hash.map(|hash| damaged.into_iter().map(uint).fold(hash, hash::without));
+    Ok(LogPosition { hash, ..position })
 }
 
 /// The position with this sequence, with the event that is there, or was before its row was damaged.

@@ -9,7 +9,7 @@ use thrum_api::{DaemonId, Head, LogPosition, Sequence, SequencedEvent};
 
 use super::column::{self, Id, int, uint};
 use super::heads::changed;
-use super::lookup::{ReadResult, at, held_of, holds, raw};
+use super::lookup::{ReadResult, at, held_of, holds, raw, told};
 use super::origins;
 use super::state::Meta;
 use super::types::{News, NewsContent, NewsRequest, Urgency, Waits};
@@ -21,6 +21,7 @@ pub(super) fn news(
     requests: &[(NewsRequest, Waits)],
 ) -> rusqlite::Result<ReadResult<Vec<News>>> {
     let meta = Meta::expect(conn)?;
+    let head = told(conn, meta.head, &[])?;
     let (mut sources, mut places) = (BTreeMap::new(), BTreeMap::new());
     let (mut answer, mut damaged) = (Vec::with_capacity(requests.len()), Vec::new());
     for (request, waits) in requests {
@@ -45,7 +46,7 @@ pub(super) fn news(
                 held: held_of(conn, peer)?,
             });
         }
-        answer.push(News { head: meta.head, urgency, content });
+        answer.push(News { head, urgency, content });
     }
     Ok(ReadResult { answer, damaged })
 }
@@ -113,7 +114,7 @@ impl Place {
     ) -> rusqlite::Result<Self> {
         let sent = match holds(conn, meta, position)? {
             true if position.hash.is_some() => Some(position),
-            true => at(conn, position.sequence)?,
+            true => at(conn, position.sequence)?.map(|at| told(conn, at, &[])).transpose()?,
             false => None,
         };
         // A position in another log says nothing about ours.

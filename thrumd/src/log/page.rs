@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use thrum_api::{Head, Origin};
+use thrum_api::{Head, LogPosition, Origin};
 
 use super::column::{self, int, uint};
-use super::lookup::{ReadResult, at, held_of, holds, holds_head};
+use super::lookup::{ReadResult, at, held_of, holds, holds_head, told};
 use super::origins;
 use super::scan::{Collector, ScanBudget};
 use super::state::{Meta, OWN_SOURCE};
@@ -81,19 +81,18 @@ pub(super) fn page(
             next = position;
         }
     }
-    if !more_available {
-        next = meta.head;
-    }
+    // What the puller sent says less than our log.
+    next = match more_available {
+        true => at(conn, next.sequence)?.unwrap_or(LogPosition { hash: None, ..next }),
+        false => meta.head,
+    };
     let held = match more_available {
         true => None,
         false => held_of(conn, request.peer)?,
     };
     let page = Page {
         events: collector.events,
-        next: match next.hash {
-            Some(_) => next,
-            None => at(conn, next.sequence)?.unwrap_or(next),
-        },
+        next: told(conn, next, &collector.damaged)?,
         more_available,
         head: meta.head,
         floor: meta.floor,

@@ -156,10 +156,10 @@ impl<P> Pull<P> {
             return self.failed(PullResult::OtherLog);
         }
         self.epoch = header.epoch.or(self.epoch);
-        // A checkpoint of before the hash of the log gets it, although there is nothing new.
-        let gets_hash = self.fetched.hash.is_none()
-            && header.next.hash.is_some()
-            && header.next.agrees_with(self.fetched);
+        // Although there is nothing new, the peer may tell the hash of its log there, or since it found a damaged row
+        // another one.
+        let gets_hash = header.next.hash.is_some()
+            && header.next.agrees_with(LogPosition { hash: None, ..self.fetched });
         let next = match header.next.sequence == self.fetched.sequence {
             true if !gets_hash => self.fetched,
             _ => header.next,

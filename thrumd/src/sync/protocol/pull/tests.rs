@@ -261,9 +261,14 @@ fn a_checkpoint_without_a_hash_gets_it_from_a_page_that_brings_nothing() {
     let with = LogPosition { hash: Some(LogHash(7)), ..without };
     // A page that knows less takes nothing away, and one of another event says nothing of this one.
     let other = LogPosition { event_id: position(4).event_id, ..with };
-    for (known, next, kept) in
-        [(without, with, with), (with, without, with), (without, other, without)]
-    {
+    // A peer that found a damaged row has another hash than before.
+    let since = LogPosition { hash: Some(LogHash(8)), ..with };
+    for (known, next, kept) in [
+        (without, with, with),
+        (with, without, with),
+        (without, other, without),
+        (with, since, since),
+    ] {
         let (mut pull, _) = begin(known, None);
         let header = PageHeader { next, ..page(&[], 3, 3) };
         assert_eq!(pull.page(header, "none"), [Step::Apply { page: "none", checkpoint: kept }]);
