@@ -20,7 +20,7 @@ use super::waiters::News;
 use crate::log::column::{Id, int};
 use crate::log::{LogReader, StoredEvent};
 
-/// Events in one transaction of the views. A reader waits for at most one transaction.
+/// Events in one transaction of the views. Whoever marks messages read waits for one at most; readers wait for none.
 pub(super) const PAGE_EVENTS: usize = 2000;
 
 /// What the views read of a message, without a copy of its text.

@@ -131,8 +131,10 @@ fn judge(
     let mut has_window = !notification.window.events.is_empty();
     loop {
         let from = log.checkpoint(peer)?;
+        // Where there is a window to apply, they are compared afterwards.
+        let applies = has_window && notification.after == Some(from.position);
         let missing = match &notification.heads {
-            Some(heads) if !notification.ends_at(&from) => Some(log.missing(heads)?),
+            Some(heads) if !applies && !notification.ends_at(&from) => Some(log.missing(heads)?),
             _ => None,
         };
         let is_whole = notification.after == Some(LogPosition::START);
@@ -186,8 +188,8 @@ enum Decision {
 }
 
 /// Decides by our checkpoint for the sender and by the origins of its heads of which we lack events
-/// (docs/protocol.md, "The receiver"). `missing` is None without heads, and where they don't matter. `has_window`: it has a window that
-/// was not applied yet.
+/// (docs/protocol.md, "The receiver"). `missing` is None without heads, and where they don't matter. `has_window`: it has
+/// a window that was not applied yet.
 fn decide(
     from: &Checkpoint,
     notification: &Notification,
