@@ -86,7 +86,12 @@ impl Follower {
         if !params.newest {
             params.limit = Some(PAGE_EVENTS);
         }
-        let page = self.context.log.list(params).await.map_err(errors::log)?;
+        let follows = self.read_up_to.is_some();
+        let newest = follows.then(|| self.context.log.list_newest(&params)).flatten();
+        let page = match newest {
+            Some(page) => page,
+            None => self.context.log.list(params).await.map_err(errors::log)?,
+        };
         // `newest` applies to the first page only; what follows it is read in order.
         self.params.newest = false;
         self.params.after = self.params.after.max(page.next);

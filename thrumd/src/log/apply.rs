@@ -70,7 +70,15 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
         _ => introductions.withhold(batch.peer),
     }
     introductions.save(write.conn, batch.peer)?;
+    tell_held(write, batch.peer)?;
     Ok(applied)
+}
+
+/// Has notifications to the peer say up to where we hold its log now.
+fn tell_held(write: &mut WriteTransaction<'_>, peer: DaemonId) -> rusqlite::Result<()> {
+    let held = lookup::held_of(write.conn, peer)?;
+    write.state.changes.hold(peer, held);
+    Ok(())
 }
 
 fn introduced(write: &WriteTransaction<'_>, peer: DaemonId, of: DaemonId) -> Introduced {
@@ -185,12 +193,14 @@ pub(super) fn forget_former_peer(
         .conn
         .prepare_cached("DELETE FROM checkpoints WHERE peer = ?1")?
         .execute([peer.ulid().to_bytes()])?;
+    tell_held(write, peer)?;
+    tell_held(write, now)?;
     write.state.quarantine.forget(write.conn, peer)
 }
 
 /// Resets the checkpoint for a peer's log, but not the time of the last sync.
 pub(super) fn reset_checkpoint(
-    write: &WriteTransaction<'_>,
+    write: &mut WriteTransaction<'_>,
     peer: DaemonId,
 ) -> rusqlite::Result<()> {
     write
@@ -201,5 +211,5 @@ pub(super) fn reset_checkpoint(
              WHERE peer = ?1",
         )?
         .execute([peer.ulid().to_bytes()])?;
-    Ok(())
+    tell_held(write, peer)
 }

@@ -8,6 +8,7 @@ mod apply;
 mod availability;
 mod batcher;
 mod blocks;
+mod changes;
 mod check;
 mod closed;
 pub(crate) mod column;
@@ -31,6 +32,7 @@ mod portable;
 mod quarantine;
 mod readers;
 mod reading;
+mod recent;
 mod review;
 mod scan;
 mod schema;
@@ -75,6 +77,7 @@ use crate::held_files::HeldFiles;
 
 use batcher::Batcher;
 use readers::{Lane, Readers};
+use recent::Recent;
 use transaction::WriteTransaction;
 use writer::{ClosureTask, Job, Priority, Writer};
 
@@ -94,6 +97,7 @@ struct Inner {
     jobs: mpsc::Sender<Job>,
     head: watch::Receiver<LogHead>,
     readers: Arc<Readers>,
+    recent: Arc<Mutex<Recent>>,
     news: Batcher<(NewsRequest, Waits), News>,
     damaged_rows: watch::Sender<()>,
     /// Copies that the writer makes of a log whose file is gone, which may take long.
@@ -142,6 +146,7 @@ impl Log {
             path: path.clone(),
             source,
         })?;
+        let recent = store.recent();
         let (writer, head) = Writer::new(store, files.clone());
         let (jobs, queue) = mpsc::channel(writer::QUEUE);
         let lock = Arc::new(lock);
@@ -168,6 +173,7 @@ impl Log {
             jobs,
             head,
             readers,
+            recent,
             news: Batcher::default(),
             damaged_rows: watch::Sender::new(()),
             copying: Arc::default(),
@@ -253,15 +259,6 @@ impl Log {
     /// 1000, those with the latest events.
     pub async fn heads(&self, since: Sequence) -> Result<Vec<Head>, LogError> {
         self.read(Lane::Sync, "read the heads", move |conn| heads::heads(conn, since)).await
-    }
-
-    /// The news for a peer; only how urgent it is, if it waits. What many ask at the same time, because our log grew,
-    /// is read once.
-    pub async fn news(&self, request: NewsRequest, waits: Waits) -> Result<News, LogError> {
-        let read = |requests: Vec<_>| {
-            self.scan(Lane::Sync, "read the news", move |conn| news::news(conn, &requests))
-        };
-        self.inner.news.ask((request, waits), read).await
     }
 
     /// Whether a peer's head names an event of ours that we never wrote: then our log was rolled

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use thrum_api::Sequence;
+use thrum_api::local::{EventListParams, EventListResult};
 
 use super::column::int;
 use super::damage;
 use super::direct::LogReader;
 use super::lookup::ReadResult;
+use super::news;
 use super::readers::Lane;
 use super::transaction::WriteTransaction;
+use super::types::{News, NewsRequest, Waits};
 use super::writer::Priority;
 use super::{Inner, Log, LogError};
 use crate::report::Chain;
@@ -64,6 +67,23 @@ impl Log {
         }
         self.quarantine_damaged(damaged).await;
         Ok(answer)
+    }
+
+    /// The news for a peer; only how urgent it is, if it waits. What many ask at the same time, because our log grew,
+    /// is read once.
+    pub async fn news(&self, request: NewsRequest, waits: Waits) -> Result<News, LogError> {
+        if let Some(news) = self.inner.recent.lock().news(request, &waits) {
+            return Ok(news);
+        }
+        let read = |requests: Vec<_>| {
+            self.scan(Lane::Sync, "read the news", move |conn| news::news(conn, &requests))
+        };
+        self.inner.news.ask((request, waits), read).await
+    }
+
+    /// Events after a position, if all of them are among the newest: as [`Self::list`], which else is to be asked.
+    pub fn list_newest(&self, params: &EventListParams) -> Option<EventListResult> {
+        self.inner.recent.lock().list(params)
     }
 
     /// Those of these positions that hold no event any more. The writer looks, which knows whether another program

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::{DaemonId, Epoch, EventId, Hlc, LogHash, LogPosition, Origin, Sequence};
 
 use super::blocks::WrittenBlock;
+use super::changes::Changes;
 use super::column::{self, Id, int, uint};
 use super::environment::Environment;
 use super::hash;
@@ -121,6 +122,8 @@ pub(super) struct State {
     pub(super) damaged_rows: u64,
     pub(super) quarantine: Quarantine,
     pub(super) block: WrittenBlock,
+    /// For those who are told of what is new.
+    pub(super) changes: Changes,
     meta_changed: bool,
     changed_origins: BTreeSet<Origin>,
     changed_sources: BTreeSet<DaemonId>,
@@ -172,6 +175,7 @@ impl State {
             damaged_rows: count_gaps(conn)?,
             quarantine: Quarantine::load(conn)?,
             block: WrittenBlock::default(),
+            changes: Changes::default(),
             meta_changed,
             changed_origins: BTreeSet::new(),
             changed_sources: BTreeSet::new(),

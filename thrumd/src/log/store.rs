@@ -1,7 +1,9 @@
 //! The synchronous core of the log: one SQLite connection and the state of its writer.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use thrum_api::local::{Appended, EventListParams, EventListResult};
@@ -19,6 +21,7 @@ use super::list;
 use super::lookup::{self, ReadResult};
 use super::news;
 use super::page;
+use super::recent::Recent;
 use super::schema;
 use super::state::{Meta, State, count_gaps};
 use super::transaction::WriteTransaction;
@@ -41,6 +44,7 @@ pub struct LogStore {
     stale: bool,
     /// As of the last commit.
     head: LogHead,
+    recent: Arc<Mutex<Recent>>,
 }
 
 impl LogStore {
@@ -110,7 +114,8 @@ impl LogStore {
         let failed = |source| schema::open_error(path, source);
         let state = State::load(&conn, daemon, &mut *environment).map_err(failed)?;
         let (path, head) = (path.to_owned(), state.meta.log_head());
-        let mut store = Self { conn, path, daemon, environment, state, stale: false, head };
+        let recent = Arc::new(Mutex::new(Recent::new(&state)));
+        let mut store = Self { conn, path, daemon, environment, state, stale: false, head, recent };
         store.transaction(|_| Ok(())).map_err(failed)?;
         Ok(store)
     }
@@ -150,6 +155,11 @@ impl LogStore {
         self.daemon
     }
 
+    /// The newest events.
+    pub(super) fn recent(&self) -> Arc<Mutex<Recent>> {
+        Arc::clone(&self.recent)
+    }
+
     /// The end of the log.
     pub fn head(&self) -> LogHead {
         self.head
@@ -178,7 +188,11 @@ impl LogStore {
 
     /// As [`super::Log::news`], with its errors.
     pub fn news(&mut self, request: NewsRequest, waits: Waits) -> Result<News, LogError> {
-        self.scan("read the news", |conn| news::one(conn, request, waits))
+        let known = self.recent.lock().news(request, &waits);
+        match known {
+            Some(news) => Ok(news),
+            None => self.scan("read the news", |conn| news::one(conn, request, waits)),
+        }
     }
 
     /// As [`super::Log::shows_rollback`], with its errors.
@@ -279,7 +293,10 @@ impl LogStore {
     ) -> rusqlite::Result<T> {
         let outcome = self.attempt(work);
         match &outcome {
-            Ok(_) => self.head = self.state.meta.log_head(),
+            Ok(_) => {
+                self.head = self.state.meta.log_head();
+                self.recent.lock().update(&mut self.state);
+            }
             Err(_) => self.stale = true,
         }
         // SQLite has rolled back by itself after some errors.

@@ -12,6 +12,7 @@ mod origins;
 mod page;
 mod peers;
 mod random;
+mod recent;
 mod store;
 
 use std::path::Path;
@@ -262,6 +263,7 @@ pub(super) fn check_invariants(world: &World) {
     for (invariant, rows) in exceptions {
         assert_eq!(one(&format!("SELECT count(*) FROM {rows}")), 0, "{invariant}");
     }
+    recent::agrees_with_the_database(world);
 }
 
 pub(super) fn sequences(events: &[SequencedEvent]) -> Vec<u64> {

@@ -1,12 +1,15 @@
 //! The writer's transaction: storing events, beginning an epoch.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use thrum_api::{DaemonId, EventHeader, Head, Timestamp};
+use thrum_api::{DaemonId, EventHeader, Head, OriginSequence, Timestamp};
 
+use super::changes::RecentEvent;
 use super::column::{Id, hash_int, int};
 use super::environment::Environment;
 use super::hash;
 use super::heads;
+use super::lookup::raw;
+use super::origins::OriginRow;
 use super::quarantine::QuarantineEntry;
 use super::state::State;
 
@@ -89,7 +92,32 @@ impl WriteTransaction<'_> {
             }
         }
         self.state.set_origin(origin, row);
+        self.tell(header, bytes, source, row);
         Ok(Stored::New { forked })
+    }
+
+    /// Has those who are told of news from memory be told of the event that was stored last.
+    fn tell(
+        &mut self,
+        header: &EventHeader,
+        bytes: &[u8],
+        source: Option<DaemonId>,
+        row: OriginRow,
+    ) {
+        let (origin, position) = (header.origin(), self.state.meta.head);
+        let head = (row.head == row.top && !row.forked).then_some(Head {
+            origin_daemon: origin.daemon,
+            origin_epoch: origin.epoch,
+            origin_sequence: OriginSequence(row.head),
+            event_id: header.event_id,
+        });
+        self.state.changes.add(bytes.len(), || {
+            // Where the origin goes on with events that came before this one, the last of them is its head.
+            let knows_head = head.is_none() || row.head == header.origin_sequence.0;
+            let (event_type, project) = (header.event_type.clone(), header.project.clone());
+            let event = raw(bytes).filter(|_| knows_head)?;
+            Some(RecentEvent { position, origin, head, source, event_type, project, event })
+        });
     }
 
     fn is_taken(&self, origin: i64, position: u64) -> rusqlite::Result<bool> {

@@ -23,6 +23,9 @@ use crate::log_rate_limit::LogRateLimiter;
 use crate::peer::Peer;
 use crate::tailnet::{Hint, Presence};
 
+/// Actions that are started before others have their turn: news for hundreds of peers must not hold up a local call.
+const ACTIONS_AT_ONCE: usize = 8;
+
 pub(super) struct Driver {
     shared: Arc<Shared>,
     hub: Hub,
@@ -68,44 +71,47 @@ impl Driver {
         let hints = shared.tailnet.hints();
         let mut presence = shared.tailnet.presence();
         let mut enabled = shared.enabled.subscribe();
-        self.peers();
-        self.input(Input::Head(log.borrow_and_update().position.sequence));
-        self.enable(&enabled, &presence);
+        self.peers().await;
+        let head = log.borrow_and_update().position.sequence;
+        self.input(Input::Head(head)).await;
+        self.enable(&enabled, &presence).await;
         loop {
             let wake = self.hub.next_wake().map(|moment| self.begun + moment.0);
             tokio::select! {
                 () = shared.stop.cancelled() => return,
                 Some(message) = inputs.recv() => match message {
-                    Message::Input(input) => self.input(input),
-                    Message::Peers => self.peers(),
+                    Message::Input(input) => self.input(input).await,
+                    Message::Peers => self.peers().await,
                     // The caller may have stopped waiting.
                     Message::Snapshots(answer) => drop(answer.send(self.snapshots())),
                 },
                 peers = shared.client.connections_closed() => {
-                    peers.into_iter().for_each(|peer| self.input(Input::ConnectionClosed(peer)));
+                    for peer in peers {
+                        self.input(Input::ConnectionClosed(peer)).await;
+                    }
                 }
                 Ok(()) = log.changed() => {
                     let head = log.borrow_and_update().position.sequence;
-                    self.input(Input::Head(head));
+                    self.input(Input::Head(head)).await;
                 }
                 Ok(()) = damaged_rows.changed() => {
                     damaged_rows.mark_unchanged();
-                    self.input(Input::SyncNow(None));
+                    self.input(Input::SyncNow(None)).await;
                 }
                 Ok(()) = peers.changed() => {
                     peers.mark_unchanged();
-                    self.peers();
+                    self.peers().await;
                 }
-                hint = hints.next() => self.hint(hint),
+                hint = hints.next() => self.hint(hint).await,
                 Ok(()) = presence.changed() => {
                     presence.mark_unchanged();
-                    self.enable(&enabled, &presence);
+                    self.enable(&enabled, &presence).await;
                 }
                 Ok(()) = enabled.changed() => {
                     enabled.mark_unchanged();
-                    self.enable(&enabled, &presence);
+                    self.enable(&enabled, &presence).await;
                 }
-                () = clock::sleep_until(wake) => self.input(Input::Tick),
+                () = clock::sleep_until(wake) => self.input(Input::Tick).await,
             }
         }
     }
@@ -114,24 +120,28 @@ impl Driver {
         MonotonicTime(self.begun.elapsed())
     }
 
-    fn hint(&mut self, hint: Hint) {
+    async fn hint(&mut self, hint: Hint) {
         match hint {
             Hint::OurNetwork => {
                 // Connections may be dead, and the kernel finds out later.
                 self.shared.client.keep_connections(|_| false);
-                self.input(Input::NetworkChanged);
+                self.input(Input::NetworkChanged).await;
             }
             Hint::Nodes(nodes) => {
                 let is_there =
                     |peer: &Peer| peer.node.as_ref().is_some_and(|it| nodes.contains(it));
                 for peer in self.shared.registry.all().into_iter().filter(is_there) {
-                    self.input(Input::NodeChanged(peer.daemon_id));
+                    self.input(Input::NodeChanged(peer.daemon_id)).await;
                 }
             }
         }
     }
 
-    fn enable(&mut self, enabled: &watch::Receiver<bool>, presence: &watch::Receiver<Presence>) {
+    async fn enable(
+        &mut self,
+        enabled: &watch::Receiver<bool>,
+        presence: &watch::Receiver<Presence>,
+    ) {
         let on = *enabled.borrow() && matches!(*presence.borrow(), Presence::Up { .. });
         if on && !self.announced {
             self.announced = true;
@@ -142,10 +152,10 @@ impl Driver {
                 clock::format_duration(cadence.recent)
             );
         }
-        self.input(Input::Enable(on));
+        self.input(Input::Enable(on)).await;
     }
 
-    fn peers(&mut self) {
+    async fn peers(&mut self) {
         let peers = self.tokens.update(&self.shared.pairings.settled());
         self.shared.traffic.lock().retain(|peer, _| peers.contains_key(peer));
         self.shared.client.keep_connections(|peer| peers.contains_key(peer));
@@ -153,7 +163,7 @@ impl Driver {
         self.shared.peer_states.send_modify(|states| {
             states.retain(|peer, _| peers.contains_key(peer));
         });
-        self.input(Input::Peers(peers));
+        self.input(Input::Peers(peers)).await;
         self.forget_former();
     }
 
@@ -182,16 +192,16 @@ impl Driver {
         Snapshots { elapsed: self.begun.elapsed(), links }
     }
 
-    fn input(&mut self, input: Input) {
+    async fn input(&mut self, input: Input) {
         // First, whatever woke the driver: no request must go over a connection from before a sleep.
         if self.sleep.woke(self.begun.elapsed()) {
             self.shared.client.keep_connections(|_| false);
-            self.handle(Input::SyncNow(None));
+            self.handle(Input::SyncNow(None)).await;
         }
-        self.handle(input);
+        self.handle(input).await;
     }
 
-    fn handle(&mut self, input: Input) {
+    async fn handle(&mut self, input: Input) {
         let about = match &input {
             Input::PullFinished { peer, .. }
             | Input::NotifyFinished { peer, .. }
@@ -200,7 +210,10 @@ impl Driver {
             | Input::RemovedByPeer(peer) => Some(*peer),
             _ => None,
         };
-        for action in self.hub.handle(self.now(), input) {
+        for (number, action) in self.hub.handle(self.now(), input).into_iter().enumerate() {
+            if number > 0 && number % ACTIONS_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
             self.act(action);
         }
         if let Some((peer, snapshot)) = about.and_then(|id| Some((id, self.hub.snapshot(id)?))) {
