@@ -143,3 +143,16 @@ async fn those_who_follow_the_log_get_what_they_ask_for() {
     // What continues has to be read.
     assert_eq!(list(None, None, Some(2)), None);
 }
+
+#[tokio::test]
+async fn a_checkpoint_that_is_reset_or_forgotten_is_told_so() {
+    let (a, b, c) = (World::new(), World::new(), World::new());
+    for peer in [&b, &c] {
+        peer.say("one").await;
+        a.pull_from(peer).await;
+    }
+    a.log.reset_checkpoint(b.daemon).await.unwrap();
+    agrees_with_the_database(&a);
+    a.log.forget_former_peer(c.daemon, b.daemon).await.unwrap();
+    agrees_with_the_database(&a);
+}
