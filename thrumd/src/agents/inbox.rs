@@ -2,6 +2,8 @@
 //!
 //! The views know where messages are; what they say is read from the log.
 
+use std::cmp::Reverse;
+
 use rusqlite::{Connection, Row, params};
 use thrum_api::Sequence;
 use thrum_api::local::{InboxResult, Message, WaitResult};
@@ -16,13 +18,34 @@ use crate::log::column::uint;
 /// Bytes of text and recipients in one response at most. Further messages come with the next one.
 const INBOX_MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// `?1` agent, `?2` project.
-const INBOX: &str =
-    "SELECT i.id, i.project, i.unread + coalesce(p.broadcasts - i.settled, 0), p.name, i.settled IS NOT NULL
-     FROM projects p CROSS JOIN inboxes i ON i.agent = ?1 AND i.project = p.id WHERE p.name = ?2";
+/// Inboxes of an agent, `?1`. With where the oldest unread messages of each are, those that name it and those to all,
+/// and its newest read one: most inboxes need not be looked into then.
+macro_rules! inboxes {
+    ($from:literal) => {
+        concat!(
+            "SELECT i.id, i.project, i.unread + coalesce(p.broadcasts - i.settled, 0),
+               i.settled IS NOT NULL,
+               (SELECT sequence FROM deliveries WHERE inbox = i.id AND read = 0
+                ORDER BY sequence LIMIT 1),
+               (SELECT sequence FROM broadcasts WHERE i.settled < p.broadcasts
+                  AND project = i.project AND number = 1 + coalesce(
+                    (SELECT last FROM settled_broadcasts WHERE inbox = i.id AND first = 1), 0)),
+               (SELECT sequence FROM deliveries WHERE inbox = i.id AND read = 1
+                ORDER BY sequence DESC LIMIT 1) ",
+            $from
+        )
+    };
+}
+/// `?2` project.
+const INBOX: &str = inboxes!(
+    "FROM projects p CROSS JOIN inboxes i ON i.agent = ?1 AND i.project = p.id WHERE p.name = ?2"
+);
 const INBOXES: &str =
-    "SELECT i.id, i.project, i.unread + coalesce(p.broadcasts - i.settled, 0), p.name, i.settled IS NOT NULL
-     FROM inboxes i CROSS JOIN projects p ON p.id = i.project WHERE i.agent = ?1";
+    inboxes!("FROM inboxes i CROSS JOIN projects p ON p.id = i.project WHERE i.agent = ?1");
+/// How many are unread in other projects.
+const UNREAD_ELSEWHERE: &str =
+    "SELECT coalesce(sum(i.unread + coalesce(p.broadcasts - i.settled, 0)), 0)
+     FROM inboxes i CROSS JOIN projects p ON p.id = i.project WHERE i.agent = ?1 AND p.name <> ?2";
 const OLDEST_UNREAD: &str = "SELECT sequence FROM deliveries
      WHERE inbox = ?1 AND read = 0 ORDER BY sequence LIMIT ?2";
 const NEWEST_READ: &str = "SELECT sequence FROM deliveries
@@ -30,7 +53,8 @@ const NEWEST_READ: &str = "SELECT sequence FROM deliveries
 
 /// Every query for a reader: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[INBOX, INBOXES, OLDEST_UNREAD, NEWEST_READ];
+pub(super) const QUERIES: &[&str] =
+    &[INBOX, INBOXES, UNREAD_ELSEWHERE, OLDEST_UNREAD, NEWEST_READ];
 
 /// A reader's query. Project None means all projects.
 #[derive(Debug, Clone)]
@@ -65,9 +89,10 @@ struct Inbox {
     id: i64,
     project: i64,
     unread: u64,
-    project_name: String,
     /// Whether messages to all of the project are for it.
     of_local_agent: bool,
+    oldest_unread: Option<i64>,
+    newest_read: Option<i64>,
 }
 
 impl Store {
@@ -78,13 +103,9 @@ impl Store {
         query: &InboxQuery,
     ) -> Result<Answer<InboxResult>, AgentsError> {
         let doing = views("read an inbox");
-        let all = self.inboxes(&query.agent).map_err(&doing)?;
-        let unread_of = |here: bool| {
-            let asked = |inbox: &&Inbox| query.asks_for(inbox) == here;
-            all.iter().filter(asked).map(|inbox| inbox.unread).sum()
-        };
-        let (unread, unread_elsewhere) = (unread_of(true), unread_of(false));
-        let asked: Vec<Inbox> = all.into_iter().filter(|inbox| query.asks_for(inbox)).collect();
+        let asked = self.inboxes(query).map_err(&doing)?;
+        let unread = asked.iter().map(|inbox| inbox.unread).sum();
+        let unread_elsewhere = self.unread_elsewhere(query).map_err(&doing)?;
         let mut shown = Shown::new(query.limit);
         if !query.read_only {
             let entries = self.oldest_unread_of(&asked, query.limit).map_err(&doing)?;
@@ -105,10 +126,7 @@ impl Store {
         query: &InboxQuery,
     ) -> Result<Answer<WaitResult>, AgentsError> {
         let doing = views("read an inbox");
-        let asked = match &query.project {
-            Some(project) => self.inbox_in(&query.agent, project).map_err(&doing)?,
-            None => self.inboxes(&query.agent).map_err(&doing)?,
-        };
+        let asked = self.inboxes(query).map_err(&doing)?;
         let unread: u64 = asked.iter().map(|inbox| inbox.unread).sum();
         let entries = self.oldest_unread_of(&asked, query.limit).map_err(&doing)?;
         let mut shown = Shown::new(query.limit);
@@ -133,19 +151,35 @@ impl Store {
         Ok(removed)
     }
 
-    /// All inboxes of this name: one in each project.
-    fn inboxes(&self, agent: &str) -> rusqlite::Result<Vec<Inbox>> {
-        self.connection.prepare_cached(INBOXES)?.query_map([agent], inbox)?.collect()
+    /// The inboxes of this name: that in the project, or one in each.
+    fn inboxes(&self, query: &InboxQuery) -> rusqlite::Result<Vec<Inbox>> {
+        let agent = &query.agent;
+        let connection = &self.connection;
+        match &query.project {
+            Some(name) => {
+                connection.prepare_cached(INBOX)?.query_map([agent, name], inbox)?.collect()
+            }
+            None => connection.prepare_cached(INBOXES)?.query_map([agent], inbox)?.collect(),
+        }
     }
 
-    fn inbox_in(&self, agent: &str, project: &str) -> rusqlite::Result<Vec<Inbox>> {
-        self.connection.prepare_cached(INBOX)?.query_map([agent, project], inbox)?.collect()
+    /// How many messages are unread in other projects than that asked for.
+    fn unread_elsewhere(&self, query: &InboxQuery) -> rusqlite::Result<u64> {
+        let Some(project) = &query.project else { return Ok(0) };
+        let mut sum = self.connection.prepare_cached(UNREAD_ELSEWHERE)?;
+        sum.query_row([&query.agent, project], |row| row.get(0).map(uint))
     }
 
     /// Where the oldest unread messages of these inboxes are.
     fn oldest_unread_of(&self, inboxes: &[Inbox], limit: usize) -> rusqlite::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        for inbox in inboxes.iter().filter(|inbox| inbox.unread > 0) {
+        let mut oldest: Vec<(i64, &Inbox)> =
+            inboxes.iter().filter_map(|inbox| Some((inbox.oldest_unread?, inbox))).collect();
+        oldest.sort_unstable_by_key(|(sequence, _)| *sequence);
+        let mut entries: Vec<Entry> = Vec::new();
+        for (first, inbox) in oldest {
+            if is_full(&entries, limit, |last| last < first) {
+                break;
+            }
             let mut sequences = self.sequences(OLDEST_UNREAD, inbox.id, limit)?;
             if inbox.of_local_agent {
                 let (id, project) = (inbox.id, inbox.project);
@@ -153,8 +187,7 @@ impl Store {
             }
             let entry = |sequence| Entry { inbox: inbox.id, sequence, read: false };
             entries.extend(sequences.into_iter().map(entry));
-            // So that no more than these are kept, in however many projects there is a name.
-            entries.sort_by_key(|entry| entry.sequence);
+            entries.sort_unstable_by_key(|entry| entry.sequence);
             entries.truncate(limit);
         }
         Ok(entries)
@@ -162,11 +195,17 @@ impl Store {
 
     /// Where the newest read messages of these inboxes are.
     fn newest_read_of(&self, inboxes: &[Inbox], limit: usize) -> rusqlite::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        for inbox in inboxes {
+        let mut newest: Vec<(i64, &Inbox)> =
+            inboxes.iter().filter_map(|inbox| Some((inbox.newest_read?, inbox))).collect();
+        newest.sort_unstable_by_key(|(sequence, _)| Reverse(*sequence));
+        let mut entries: Vec<Entry> = Vec::new();
+        for (first, inbox) in newest {
+            if is_full(&entries, limit, |last| last > first) {
+                break;
+            }
             let entry = |sequence| Entry { inbox: inbox.id, sequence, read: true };
             entries.extend(self.sequences(NEWEST_READ, inbox.id, limit)?.into_iter().map(entry));
-            entries.sort_by_key(|entry| std::cmp::Reverse(entry.sequence));
+            entries.sort_unstable_by_key(|entry| Reverse(entry.sequence));
             entries.truncate(limit);
         }
         Ok(entries)
@@ -179,10 +218,10 @@ impl Store {
     }
 }
 
-impl InboxQuery {
-    fn asks_for(&self, inbox: &Inbox) -> bool {
-        self.project.as_ref().is_none_or(|project| *project == inbox.project_name)
-    }
+/// Whether there are so many entries that inboxes whose first comes after the last of them have no place. So no more
+/// inboxes are looked into than there are messages in the answer.
+fn is_full(entries: &[Entry], limit: usize, comes_before: impl FnOnce(i64) -> bool) -> bool {
+    entries.len() >= limit && entries.last().is_none_or(|entry| comes_before(entry.sequence))
 }
 
 /// Messages as they are collected for a response, and how much still fits into it.
@@ -239,12 +278,14 @@ impl Shown {
 }
 
 fn inbox(row: &Row<'_>) -> rusqlite::Result<Inbox> {
+    let (named, to_all): (Option<i64>, Option<i64>) = (row.get(4)?, row.get(5)?);
     Ok(Inbox {
         id: row.get(0)?,
         project: row.get(1)?,
         unread: uint(row.get(2)?),
-        project_name: row.get(3)?,
-        of_local_agent: row.get(4)?,
+        of_local_agent: row.get(3)?,
+        oldest_unread: named.into_iter().chain(to_all).min(),
+        newest_read: row.get(6)?,
     })
 }
 

@@ -148,3 +148,59 @@ fn a_limited_answer_has_the_oldest_of_both_kinds() {
         assert_eq!(oldest(&views, limit), found);
     }
 }
+
+/// Sequences of the messages in an answer.
+fn shown(inbox: &thrum_api::local::InboxResult) -> Vec<u64> {
+    inbox.messages.iter().map(|message| message.sequence.0).collect()
+}
+
+#[test]
+fn over_all_projects_the_answer_is_of_all_inboxes_together() {
+    const PROJECTS: [&str; 4] = ["p", "q", "r", "s"];
+    arbtest::arbtest(|u| {
+        let mut views = Views::new();
+        let join = |n: u64| {
+            let project = PROJECTS[usize::try_from(n).unwrap() - 1];
+            event(n, here(), Some(project), "agent.joined", &json!({ "agent": "reader" }))
+        };
+        // In the last project, no message to all is for it.
+        let mut events: Vec<_> = (1..=3).map(join).collect();
+        let (mut unread, mut read) = (BTreeSet::new(), BTreeSet::new());
+        for sequence in 4..=u.int_in_range(4..=24)? {
+            let (at, all) = (u.choose_index(PROJECTS.len())?, u.arbitrary()?);
+            let body = match all {
+                true => json!({ "from": "planner", "all": true, "text": "t" }),
+                false => json!({ "from": "planner", "to": ["reader"], "text": "t" }),
+            };
+            events.push(event(sequence, there(), Some(PROJECTS[at]), "message.sent", &body));
+            if !(all && at == 3) {
+                match u.arbitrary()? {
+                    true => read.insert(sequence),
+                    false => unread.insert(sequence),
+                };
+            }
+        }
+        views.digest(&events, start());
+        views.mark_read("reader", &read.iter().copied().map(id).collect::<Vec<_>>());
+        for limit in 0..=events.len() {
+            let all = |unread_only, read_only| {
+                let all = query("reader", None);
+                views.inbox(&InboxQuery { limit, unread_only, read_only, ..all })
+            };
+            let oldest: Vec<u64> = unread.iter().copied().take(limit).collect();
+            assert_eq!(shown(&all(true, false)), oldest, "of {unread:?}");
+            let newest: BTreeSet<u64> = read.iter().rev().copied().take(limit).collect();
+            assert_eq!(shown(&all(false, true)), Vec::from_iter(newest), "of {read:?}");
+            let counts = all(false, false);
+            assert_eq!((counts.unread, counts.unread_elsewhere), (unread.len() as u64, 0));
+        }
+        let in_projects = PROJECTS.map(|name| views.inbox(&query("reader", Some(name))));
+        let counted: Vec<u64> = in_projects.iter().map(|inbox| inbox.unread).collect();
+        assert_eq!(counted.iter().sum::<u64>(), unread.len() as u64);
+        for inbox in &in_projects {
+            assert_eq!(inbox.unread + inbox.unread_elsewhere, unread.len() as u64);
+        }
+        Ok(())
+    })
+    .budget_ms(2_000);
+}
