@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::error::{AgentsError, log_unread};
-use super::store::Cursor;
+use super::store::{Cursor, Store};
 use super::threads::{Reader, Worker};
-use super::waiters::Waiters;
+use super::waiters::{News, Waiters};
 use crate::backoff::ExponentialBackoff;
 use crate::log::{Log, LogHead};
 use crate::report::Chain;
@@ -218,9 +218,23 @@ impl Follower {
             at = digested.cursor;
             *cursor = Some(at);
             self.reached(at.position.sequence);
-            self.signals.waiters.wake(&digested.news);
+            self.wake(digested.news).await?;
             self.log.quarantine_damaged(digested.damaged).await;
         }
+        Ok(())
+    }
+
+    /// Wakes those who got messages. A failure is followed by waking everyone.
+    async fn wake(&self, mut news: News) -> Result<(), AgentsError> {
+        if !news.projects.is_empty() {
+            // Those who register later look for themselves.
+            let names = self.signals.waiters.in_all_projects();
+            if !names.is_empty() {
+                let readers = move |store: &mut Store| store.add_readers(news, &names);
+                news = self.worker.call(readers).await?;
+            }
+        }
+        self.signals.waiters.wake(&news);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! The views know where messages are; what they say is read from the log.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Row, params};
 use thrum_api::Sequence;
@@ -12,6 +13,7 @@ use super::broadcasts;
 use super::error::{AgentsError, log_unread, views};
 use super::message::message;
 use super::store::Store;
+use super::waiters::News;
 use crate::log::LogReader;
 use crate::log::column::uint;
 
@@ -46,6 +48,9 @@ const INBOXES: &str =
 const UNREAD_ELSEWHERE: &str =
     "SELECT coalesce(sum(i.unread + coalesce(p.broadcasts - i.settled, 0)), 0)
      FROM inboxes i CROSS JOIN projects p ON p.id = i.project WHERE i.agent = ?1 AND p.name <> ?2";
+const HAS_UNREAD_TO_ALL: &str =
+    "SELECT 1 FROM projects p CROSS JOIN inboxes i ON i.agent = ?1 AND i.project = p.id
+     WHERE p.name = ?2 AND i.settled < p.broadcasts";
 const OLDEST_UNREAD: &str = "SELECT sequence FROM deliveries
      WHERE inbox = ?1 AND read = 0 ORDER BY sequence LIMIT ?2";
 const NEWEST_READ: &str = "SELECT sequence FROM deliveries
@@ -54,7 +59,7 @@ const NEWEST_READ: &str = "SELECT sequence FROM deliveries
 /// Every query for a reader: none may scan rows whose number grows with the log.
 #[cfg(test)]
 pub(super) const QUERIES: &[&str] =
-    &[INBOX, INBOXES, UNREAD_ELSEWHERE, OLDEST_UNREAD, NEWEST_READ];
+    &[INBOX, INBOXES, UNREAD_ELSEWHERE, HAS_UNREAD_TO_ALL, OLDEST_UNREAD, NEWEST_READ];
 
 /// A reader's query. Project None means all projects.
 #[derive(Debug, Clone)]
@@ -136,6 +141,24 @@ impl Store {
             let left = if messages.is_empty() { 0 } else { unread.saturating_sub(count) };
             WaitResult { messages, left }
         }))
+    }
+
+    /// Adds to the news those of these agents who have unread messages to all of its projects.
+    pub(super) fn add_readers(
+        &self,
+        mut news: News,
+        agents: &BTreeSet<String>,
+    ) -> Result<News, AgentsError> {
+        let doing = views("look for readers");
+        let mut has_unread = self.connection.prepare_cached(HAS_UNREAD_TO_ALL).map_err(&doing)?;
+        for project in news.projects.clone() {
+            for agent in agents {
+                if has_unread.exists([agent, &project]).map_err(&doing)? {
+                    news.add_agent(agent, &project);
+                }
+            }
+        }
+        Ok(news)
     }
 
     /// Removes messages that the log does not hold any more from their inboxes. One whose row was damaged comes

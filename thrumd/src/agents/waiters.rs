@@ -13,7 +13,7 @@ pub(super) struct News {
     /// Agents with messages to them, each with the project.
     agents: BTreeSet<(String, String)>,
     /// Projects with messages to all.
-    projects: BTreeSet<String>,
+    pub(super) projects: BTreeSet<String>,
 }
 
 impl News {
@@ -68,7 +68,15 @@ impl Waiters {
         self.registry.lock().waiters.is_empty()
     }
 
-    /// Wakes those who got something.
+    /// The agents for which somebody waits in all projects.
+    pub(super) fn in_all_projects(&self) -> BTreeSet<String> {
+        let registry = self.registry.lock();
+        let in_all = registry.waiters.keys().take_while(|(project, ..)| project.is_none());
+        in_all.map(|(_, agent, _)| agent.clone()).collect()
+    }
+
+    /// Wakes those who got something. Of those who wait in all projects, those who are named: only the views know who
+    /// of them reads the messages to all of a project.
     pub(super) fn wake(&self, news: &News) {
         let registry = self.registry.lock();
         for (agent, project) in &news.agents {
@@ -78,11 +86,9 @@ impl Waiters {
             }
         }
         for project in &news.projects {
-            for project in [Some(project), None] {
-                let first = (project.cloned(), String::new(), 0);
-                let of_project = |(key, _): &(&Key, &Arc<Notify>)| key.0.as_ref() == project;
-                registry.waiters.range(first..).take_while(of_project).for_each(notify);
-            }
+            let first = (Some(project.clone()), String::new(), 0);
+            let of_project = |(key, _): &(&Key, &Arc<Notify>)| key.0.as_ref() == Some(project);
+            registry.waiters.range(first..).take_while(of_project).for_each(notify);
         }
     }
 
@@ -139,16 +145,19 @@ mod tests {
     }
 
     #[test]
-    fn a_message_to_all_wakes_the_project_and_those_who_wait_for_all_projects() {
+    fn a_message_to_all_wakes_those_who_wait_in_its_project() {
         let waiters = Waiters::default();
         let of_app = [waiters.register("coder", Some("app")), waiters.register("qa", Some("app"))];
-        let anywhere = waiters.register("coder", None);
+        let anywhere = ["coder", "qa"].map(|agent| waiters.register(agent, None));
         let elsewhere = [waiters.register("qa", Some("ap")), waiters.register("qa", Some("app2"))];
         let mut news = News::default();
         news.add_project("app");
         waiters.wake(&news);
-        assert_eq!(woken([&of_app[0], &of_app[1], &anywhere]), [true; 3]);
+        assert_eq!(woken([&of_app[0], &of_app[1]]), [true; 2]);
         assert_eq!(woken([&elsewhere[0], &elsewhere[1]]), [false; 2]);
+        assert_eq!(woken([&anywhere[0], &anywhere[1]]), [false; 2]);
+        let names: Vec<String> = waiters.in_all_projects().into_iter().collect();
+        assert_eq!(names, ["coder", "qa"]);
     }
 
     #[test]

@@ -112,6 +112,22 @@ async fn only_those_who_got_a_message_look_again() {
 }
 
 #[tokio::test]
+async fn of_those_who_wait_in_all_projects_the_readers_of_a_message_to_all_look_again() {
+    let (_directory, home) = Home::new();
+    home.say("coder", &["named"], "one").await;
+    home.inbox("coder").await;
+    let waiters = &home.agents.inner.signals.waiters;
+    let reads = ["coder", "named", "reviewer"].map(|agent| waiters.register(agent, None));
+    home.apply(vec![message_to_all(1, there(), "planner")]).await;
+    assert_eq!(home.inbox("coder").await, ["number 1*"]);
+    within(reads[0].woken()).await;
+    // One is no agent of this machine, one is none at all.
+    assert_eq!([&reads[1], &reads[2]].map(|it| it.woken().now_or_never()), [None; 2]);
+    drop(reads);
+    home.close().await;
+}
+
+#[tokio::test]
 async fn everyone_looks_again_after_the_file_was_opened_anew() {
     use std::sync::atomic::Ordering;
 
