@@ -255,6 +255,7 @@ impl ReplicaLog for SimLog {
     async fn judge<T: Send + 'static>(
         &self,
         _bytes: usize,
+        _heads: usize,
         work: impl FnMut(&mut LogTransaction<'_, '_>) -> Result<T, Failed> + Send + 'static,
     ) -> Answer<T> {
         self.store().judge(work)

@@ -278,18 +278,20 @@ impl Log {
     }
 
     /// Has the writer decide on a peer's news and store them, in one transaction. `bytes`: of the events that it may
-    /// store. `work` runs again if the transaction failed because of others.
+    /// store; `heads`: that it may look up. `work` runs again if the transaction failed because of others.
     ///
     /// # Errors
     /// When the disk fails or has little space left for the events.
     pub async fn judge<T: Send + 'static>(
         &self,
         bytes: usize,
+        heads: usize,
         mut work: impl FnMut(&mut LogTransaction<'_, '_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, LogError> {
         self.check_space(bytes)?;
         let work = move |write: &mut WriteTransaction<'_>| work(&mut LogTransaction(write));
-        self.write(Priority::Peer, "take a peer's news", bytes, work).await
+        let size = bytes + heads * writer::HEAD_BYTES;
+        self.write(Priority::Peer, "take a peer's news", size, work).await
     }
 
     /// The checkpoint for a peer's log.

@@ -104,7 +104,7 @@ impl World {
 
     /// The origins of these heads of which something is missing here.
     pub(super) async fn missing(&self, heads: Vec<Head>) -> Vec<Origin> {
-        self.log.judge(0, move |log| log.missing(&heads)).await.unwrap()
+        self.log.judge(0, 0, move |log| log.missing(&heads)).await.unwrap()
     }
 
     /// The heads of all origins that can be sent.

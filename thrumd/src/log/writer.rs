@@ -22,7 +22,9 @@ pub(super) const QUEUE: usize = 256;
 /// A group ends with the job that brings it over this many bytes. This limits how long a local caller
 /// waits for the writes of others: this much, and one batch of a peer (a page at most), which every
 /// group has.
-const GROUP_BYTES: usize = 1024 * 1024;
+pub(super) const GROUP_BYTES: usize = 1024 * 1024;
+/// What looking up a head counts for in a group: it takes about as long as writing this much of an event.
+pub(super) const HEAD_BYTES: usize = 64;
 /// Pages of the WAL that are moved into the database together: 8 MiB.
 const CHECKPOINT_PAGES: u64 = 2000;
 

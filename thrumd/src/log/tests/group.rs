@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use thrum_api::limits::HEADS_MAX;
+
 use super::*;
 
 /// Keeps the writer busy until the sender is used, so that jobs queued meanwhile are one group.
@@ -87,6 +89,35 @@ async fn megabytes_of_local_appends_do_not_delay_a_peer() {
     let of_the_peer = "SELECT sequence FROM events WHERE source != 0";
     let position: i64 = world.sql().query_row(of_the_peer, [], |row| row.get(0)).unwrap();
     assert_eq!(position, 9, "after the first group's local appends, before the others");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heads_to_look_up_count_for_a_group() {
+    let world = World::new();
+    let release = hold(&world).await;
+    let log = world.log.clone();
+    let batch = raw_batch(ids::daemon(), &[foreign(new_origin(), 1)]);
+    let applied = tokio::spawn(async move { log.apply(batch).await.unwrap() });
+    until_queued(&world, 1).await;
+    let many = writer::GROUP_BYTES / (HEADS_MAX * writer::HEAD_BYTES) + 2;
+    let judge = |_| {
+        let log = world.log.clone();
+        tokio::spawn(async move {
+            let committed = log.clone();
+            let work = move |_: &mut LogTransaction<'_, '_>| Ok(committed.head().position.sequence);
+            log.judge(0, HEADS_MAX, work).await.unwrap()
+        })
+    };
+    let judged: Vec<_> = (0..many).map(judge).collect();
+    until_queued(&world, 1 + many).await;
+    release.send(()).unwrap();
+    applied.await.unwrap();
+    let mut saw = Vec::new();
+    for job in judged {
+        saw.push(job.await.unwrap());
+    }
+    saw.sort_unstable();
+    assert_eq!((saw[0], saw[many - 1]), (Sequence(0), Sequence(1)), "two groups");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -37,7 +37,8 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
     let mut notification = Notification::of(peer, &mut params);
     let latest = notification.latest.sequence;
     let bytes = notification.window.bytes();
-    match log.judge(bytes, move |log| judge(log, &mut notification)).await {
+    let heads = notification.heads.as_ref().map_or(0, Vec::len);
+    match log.judge(bytes, heads, move |log| judge(log, &mut notification)).await {
         Ok(judged) => {
             rollback::tell(judged.rolled_back);
             let known = u64::try_from(judged.applied.skipped).unwrap_or(u64::MAX);

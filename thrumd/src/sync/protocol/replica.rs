@@ -33,6 +33,7 @@ pub trait ReplicaLog: Sync {
     fn judge<T: Send + 'static>(
         &self,
         bytes: usize,
+        heads: usize,
         work: impl FnMut(&mut LogTransaction<'_, '_>) -> Result<T, Failed> + Send + 'static,
     ) -> impl Future<Output = Answer<T>> + Send;
 }
@@ -65,9 +66,10 @@ impl ReplicaLog for Log {
     async fn judge<T: Send + 'static>(
         &self,
         bytes: usize,
+        heads: usize,
         work: impl FnMut(&mut LogTransaction<'_, '_>) -> Result<T, Failed> + Send + 'static,
     ) -> Answer<T> {
-        self.judge(bytes, work).await
+        self.judge(bytes, heads, work).await
     }
 }
 
