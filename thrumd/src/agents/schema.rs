@@ -100,6 +100,18 @@ pub(super) fn reset(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)
 }
 
+/// Gives the read marks of another version the key of this one: with an event second in their key, a rebuild would read
+/// all of them for each event.
+fn rekey(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(KEPT)?;
+    connection.execute_batch("ALTER TABLE read_marks RENAME TO former_marks;")?;
+    connection.execute_batch(KEPT)?;
+    connection.execute_batch(
+        "INSERT OR IGNORE INTO read_marks SELECT agent, event_id FROM former_marks;
+         DROP TABLE former_marks;",
+    )
+}
+
 fn open_once(path: &Path) -> Result<Connection, AgentsError> {
     // Created here so that others can never read it; SQLite gives the WAL the same mode.
     OpenOptions::new()
@@ -145,6 +157,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != SCHEMA_VERSION {
         let transaction = connection.transaction()?;
+        rekey(&transaction)?;
         reset(&transaction)?;
         transaction.commit()?;
     }

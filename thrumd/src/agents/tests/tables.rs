@@ -327,3 +327,26 @@ fn rebuilt_views_equal_those_that_grew() {
     })
     .budget_ms(2_000);
 }
+
+#[test]
+fn read_marks_of_the_version_before_are_found_by_their_event() {
+    let mut views = Views::new();
+    let events = [message_to(1, there(), "a", &["x", "y"]), message_to(2, there(), "a", &["x"])];
+    views.digest(&events, start());
+    let former = "DROP TABLE read_marks;
+         CREATE TABLE read_marks (
+             agent TEXT NOT NULL,
+             event_id BLOB NOT NULL,
+             PRIMARY KEY (agent, event_id)
+         ) STRICT, WITHOUT ROWID;
+         PRAGMA user_version = 1;";
+    views.connection.execute_batch(former).unwrap();
+    views.mark_read("x", &[id(1)]);
+    views.store = store(views.directory.path());
+    views.digest(&events, start());
+    assert_eq!(views.places("x"), (vec![1, 2], vec![2]));
+    assert_eq!(views.places("y"), (vec![1], vec![1]));
+    let plan = "EXPLAIN QUERY PLAN SELECT agent FROM read_marks WHERE event_id = x'00'";
+    let step: String = views.connection.query_row(plan, [], |row| row.get(3)).unwrap();
+    assert_eq!(step, "SEARCH read_marks USING PRIMARY KEY (event_id=?)");
+}
