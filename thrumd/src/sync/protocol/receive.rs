@@ -9,6 +9,7 @@ use thrum_api::{DaemonId, ErrorCode, Head, LogPosition, Origin, RpcError, Sequen
 use super::ReplicaLog;
 use super::replica::{add, log_failed};
 use super::rollback;
+use crate::large;
 use crate::log::{Applied, Batch, Checkpoint, Failed, Incoming, LogTransaction};
 use crate::sync::hub::Input;
 
@@ -34,7 +35,7 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
         let answer = Ok(Notified::default());
         return Received { answer, input, applied: Applied::default() };
     }
-    let mut notification = Notification::of(peer, &mut params);
+    let mut notification = Notification::read(peer, &mut params);
     let latest = notification.latest.sequence;
     let bytes = notification.window.bytes();
     let heads = notification.heads.as_ref().map_or(0, Vec::len);
@@ -67,6 +68,12 @@ struct Notification {
 }
 
 impl Notification {
+    /// Parses its events, which may be many.
+    fn read(peer: DaemonId, params: &mut NotifyParams) -> Self {
+        let bytes = params.events.iter().flatten().map(|event| event.event.get().len()).sum();
+        large::by_size(bytes, || Self::of(peer, params))
+    }
+
     fn of(peer: DaemonId, params: &mut NotifyParams) -> Self {
         let events = params.events.take().unwrap_or_default();
         Self {

@@ -249,3 +249,22 @@ async fn a_log_as_long_as_the_one_that_was_lost_is_not_confirmed() {
     assert_eq!(received.answer.unwrap().held_seq, Sequence::ZERO);
     assert!(matches!(received.input, Some(Input::PullNeeded { .. })));
 }
+
+#[test]
+fn a_large_window_is_parsed_while_another_thread_is_the_worker() {
+    let (started, threads) = std::sync::mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .on_thread_start(move || {
+            started.send(()).unwrap();
+        })
+        .build()
+        .unwrap();
+    threads.recv().unwrap();
+    let mut params = NotifyParams::of(peer(1), position(1));
+    let event = RawValue::from_string(format!("\"{}\"", "x".repeat(200_000))).unwrap();
+    params.events = Some(vec![SequencedEvent { sequence: Sequence(1), event }]);
+    let work = runtime.spawn(async move { Notification::read(peer(1), &mut params) });
+    assert_eq!(runtime.block_on(work).unwrap().window.events.len(), 1);
+    threads.recv_timeout(std::time::Duration::from_secs(30)).expect("another worker");
+}
