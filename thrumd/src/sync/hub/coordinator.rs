@@ -17,6 +17,8 @@ pub struct Hub {
     seed: u64,
     enabled: bool,
     head: Sequence,
+    /// When the log last grew.
+    head_since: MonotonicTime,
     next_periodic: Option<MonotonicTime>,
     links: BTreeMap<DaemonId, Link>,
     /// What the links wait for.
@@ -37,6 +39,7 @@ impl Hub {
             seed,
             enabled: false,
             head: Sequence::ZERO,
+            head_since: MonotonicTime::default(),
             next_periodic: None,
             links: BTreeMap::new(),
             schedule: Schedule::default(),
@@ -54,7 +57,7 @@ impl Hub {
                 self.enabled = *wanted;
                 self.next_periodic = wanted.then(|| now + self.timing.cadence.interval);
             }
-            Input::Head(sequence) => self.head = *sequence,
+            Input::Head(sequence) => (self.head, self.head_since) = (*sequence, now),
             Input::Peers(peers) => self.set_peers(now, peers),
             _ => {}
         }
@@ -145,6 +148,6 @@ impl Hub {
 
     /// The state of the link to a peer.
     pub fn snapshot(&self, peer: DaemonId) -> Option<LinkSnapshot> {
-        self.links.get(&peer).map(|link| link.snapshot(self.enabled, self.head))
+        self.links.get(&peer).map(|link| link.snapshot(self.enabled, self.head, self.head_since))
     }
 }

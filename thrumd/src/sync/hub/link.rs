@@ -294,10 +294,17 @@ impl Link {
         }
     }
 
-    pub(super) fn snapshot(&self, enabled: bool, head: Sequence) -> LinkSnapshot {
+    /// `head_since`: when our log last grew. That may change the state of a link that was not stepped.
+    pub(super) fn snapshot(
+        &self,
+        enabled: bool,
+        head: Sequence,
+        head_since: MonotonicTime,
+    ) -> LinkSnapshot {
+        let state = self.state(enabled, head);
         LinkSnapshot {
-            state: self.state,
-            since: self.since,
+            state,
+            since: if state == self.state { self.since } else { head_since },
             last_sync: self.pull.last_sync,
             we_lack: self.pull.lacking(),
             they_lack: self.position.lacking(head),

@@ -270,6 +270,21 @@ fn a_peer_that_refuses_our_news_is_not_healthy_although_it_can_be_pulled() {
 }
 
 #[test]
+fn a_peer_that_lacks_what_came_a_moment_ago_is_not_called_up_to_date() {
+    let mut harness = Harness::settled(&[peer(1)]);
+    assert_eq!(notifications(&harness.give(Input::Head(Sequence(1)))).len(), 1);
+    let (next, more, relayed) = (position(1), false, false);
+    harness.give(Input::PageServed { peer: peer(1), next, more, relayed });
+    let state = |harness: &Harness| harness.hub.snapshot(peer(1)).map(|it| (it.state, it.since));
+    let synced_at = harness.now;
+    assert_eq!(state(&harness), Some((PeerState::InSync, synced_at)));
+    // The notification is still under way: news don't concern the link.
+    harness.now = harness.now + ms(100);
+    assert_eq!(harness.give(Input::Head(Sequence(2))), []);
+    assert_eq!(state(&harness), Some((PeerState::CatchingUp, harness.now)));
+}
+
+#[test]
 fn a_peer_without_a_known_event_gets_no_window_from_there() {
     let mut harness = Harness::settled(&[peer(1)]);
     let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(9)))));
