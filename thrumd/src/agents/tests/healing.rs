@@ -9,6 +9,7 @@ use thrum_api::local::{AgentListParams, EventListParams};
 
 use super::super::Agents;
 use super::super::follow::Progress;
+use super::super::inbox::{Answer, Entry};
 use super::super::store::Store;
 use super::home::{Home, LIMIT, apply, reader, waiter, within};
 use super::*;
@@ -32,6 +33,29 @@ async fn a_lost_log_rebuilds_the_views_and_read_marks_stay() {
     assert_eq!(home.inbox("coder").await, Vec::<String>::new());
     home.apply(events).await;
     assert_eq!(home.inbox("coder").await, ["number 1", "number 2*"]);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn what_the_log_has_lost_leaves_the_inbox_and_what_was_only_not_read_stays() {
+    let (directory, home) = Home::new();
+    let message = |number| message_to(number, there(), "planner", &["coder"]);
+    home.apply(vec![message(1), message(2)]).await;
+    assert_eq!(home.inbox("coder").await, ["number 1*", "number 2*"]);
+    let second = |store: &Store| {
+        let query = "SELECT inbox FROM deliveries WHERE sequence = 2";
+        let inbox = store.connection.query_row(query, [], |row| row.get(0)).unwrap();
+        Ok(Entry { inbox, sequence: 2, read: false })
+    };
+    let lost = vec![home.agents.read(second).await.unwrap()];
+    let unread = Answer { result: (), lost, damaged: Vec::new() };
+    assert_eq!(within(home.agents.whole(unread)).await.unwrap(), Some(()), "the log has it");
+    assert_eq!(home.inbox("coder").await, ["number 1*", "number 2*"]);
+
+    let sql = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
+    sql.execute("UPDATE events SET body = x'00' WHERE sequence = 1", []).unwrap();
+    assert_eq!(home.inbox("coder").await, ["number 2*"]);
+    assert_eq!(within(home.agents.inbox(reader("coder"))).await.unwrap().unread, 1);
     home.close().await;
 }
 

@@ -98,9 +98,10 @@ async fn news_that_is_read_together_is_as_if_each_was_read_alone() {
             requests.extend([false, true].map(|relayed| request(peer, after, relayed)));
         }
     }
+    // News that concern the peer have a content, and that differs by peer, position and whether others are relayed.
     let ask = |request| {
-        let log = a.log.clone();
-        tokio::spawn(async move { log.news(request, Arc::new(|urgency| urgency.own)).await })
+        let (log, waits) = (a.log.clone(), Arc::new(|urgency: Urgency| !urgency.concerns_peer));
+        tokio::spawn(async move { log.news(request, waits).await })
     };
     let together: Vec<_> = requests.iter().map(|request| ask(*request)).collect();
     for (request, answer) in requests.into_iter().zip(together) {
