@@ -11,7 +11,8 @@ use super::read_some;
 pub enum WireState {
     /// It carries everything.
     Good,
-    /// It closes new connections at once.
+    /// It closes new connections at once, and each other one when something is to be carried over it: nothing gets
+    /// through any more.
     Dead,
     /// It carries every request and cuts the connection after so many bytes of answers: the other
     /// side has done what was asked, and the asking one doesn't learn it.
@@ -92,7 +93,7 @@ impl Drop for Wire {
 fn carry(
     mut near: TcpStream,
     far: SocketAddr,
-    state: &Mutex<WireState>,
+    state: &Arc<Mutex<WireState>>,
     cuts: &AtomicU64,
     bytes: &Arc<AtomicU64>,
 ) {
@@ -102,10 +103,13 @@ fn carry(
     }
     let Ok(mut there) = TcpStream::connect(far) else { return };
     let (Ok(mut from_near), Ok(mut to_far)) = (near.try_clone(), there.try_clone()) else { return };
-    let asked = Arc::clone(bytes);
+    let (asked, asking) = (Arc::clone(bytes), Arc::clone(state));
     let requests = std::thread::spawn(move || {
         let mut block = [0; 4096];
         while let Ok(count @ 1..) = read_some(&mut from_near, &mut block) {
+            if *asking.lock().unwrap() == WireState::Dead {
+                break;
+            }
             asked.fetch_add(count as u64, Ordering::Relaxed);
             if to_far.write_all(&block[..count]).is_err() {
                 break;
