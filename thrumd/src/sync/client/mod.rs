@@ -40,7 +40,7 @@ pub struct Bounds {
     pub sending: Duration,
     /// Between two pieces of the request or of the answer, and between the two.
     pub idle: Duration,
-    /// For the whole answer, once the request was sent.
+    /// For the rest of the answer, once its head arrived.
     pub whole: Duration,
     /// Size in bytes.
     pub answer_max: usize,
@@ -251,7 +251,7 @@ impl Client {
         let mut body = response.into_body();
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut bytes = BytesMut::with_capacity(declared.min(bounds.answer_max));
-        let end = connection.written_at() + bounds.whole;
+        let end = Instant::now() + bounds.whole;
         loop {
             let pause = Instant::now() + bounds.idle;
             let frame = timeout_at(pause.min(end), body.frame())

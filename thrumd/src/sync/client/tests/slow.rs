@@ -44,12 +44,37 @@ impl SlowReader {
         self.stream.read_exact(&mut waste).await.unwrap();
     }
 
+    /// Reads to the end of the request, if it is shorter than a piece.
+    async fn read_rest(&mut self) {
+        let mut waste = vec![0; PIECE];
+        while waste.last() != Some(&b'}') {
+            let count = self.stream.read(&mut waste).await.unwrap();
+            assert_ne!(count, 0);
+            waste.truncate(count);
+            if waste.last() != Some(&b'}') {
+                waste.resize(PIECE, 0);
+            }
+        }
+    }
+
+    async fn expect_refused(self) {
+        let error = self.asking.await.unwrap().unwrap_err();
+        assert!(matches!(error, ClientError::Refused { .. }), "{error:?}");
+    }
+
     async fn expect_cut_off(self) {
         // Sooner than by the clock of the system.
         let ended = tokio::time::timeout(Duration::from_secs(10), self.asking).await;
         let error = ended.expect("it ends").unwrap().unwrap_err();
         assert!(matches!(error, ClientError::Timeout { .. }), "{error:?}");
     }
+}
+
+/// Head and body of an answer.
+fn refusal() -> (String, &'static str) {
+    let body = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"no"}}"#;
+    let head = "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: ";
+    (format!("{head}{}\r\n\r\n", body.len()), body)
 }
 
 /// Advances the clock of timers without waiting.
@@ -73,16 +98,26 @@ async fn a_request_whose_bytes_move_is_not_cut_off() {
     }
     // The rest of it: its end is shorter than a piece.
     advance(pause()).await;
-    let mut last = 0;
-    while last != b'}' {
-        last = reader.stream.read_u8().await.unwrap();
+    reader.read_rest().await;
+    let (head, body) = refusal();
+    reader.stream.write_all((head + body).as_bytes()).await.unwrap();
+    reader.expect_refused().await;
+}
+
+#[tokio::test]
+async fn an_answer_to_a_request_that_takes_long_to_arrive_has_its_whole_time() {
+    let mut reader = SlowReader::start(1).await;
+    reader.read_rest().await;
+    // What was written last is on its way for longer than an answer may take.
+    advance(Bounds::SMALL.whole + Duration::from_secs(1)).await;
+    let (head, body) = refusal();
+    reader.stream.write_all(head.as_bytes()).await.unwrap();
+    // It is reading the answer.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
     }
-    let body = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"no"}}"#;
-    let head = "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: ";
-    let answer = format!("{head}{}\r\n\r\n{body}", body.len());
-    reader.stream.write_all(answer.as_bytes()).await.unwrap();
-    let error = reader.asking.await.unwrap().unwrap_err();
-    assert!(matches!(error, ClientError::Refused { .. }), "{error:?}");
+    reader.stream.write_all(body.as_bytes()).await.unwrap();
+    reader.expect_refused().await;
 }
 
 #[tokio::test]
