@@ -63,15 +63,11 @@ pub fn counted(number: impl TryInto<u64>, thing: &str) -> String {
 /// Events that the views of a daemon read in about a second.
 const MOMENT_EVENTS: u64 = 10_000;
 
-/// How far the views are, if they are behind the log by more than a moment: `have read 1 of 20,000 events`.
+/// How far the views are, if they are behind the log by more than a moment: `1 of 20,000`.
 pub fn views_behind(status: &StatusResult) -> Option<String> {
     let (read, head) = (status.views.read_seq?.0, status.log.head_seq.0);
-    (head.saturating_sub(read) > MOMENT_EVENTS).then(|| views_read(read, head))
-}
-
-/// How far the views are in the log.
-pub fn views_read(read: u64, head: u64) -> String {
-    format!("have read {} of {}", count(read), counted(head, "event"))
+    (head.saturating_sub(read) > MOMENT_EVENTS)
+        .then(|| format!("{} of {}", count(read), count(head)))
 }
 
 /// How many more machines: `1 more machine`, `2 more machines`.

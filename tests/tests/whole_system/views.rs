@@ -47,9 +47,7 @@ fn messages_are_sent_while_the_views_are_behind_and_a_reader_is_told_what_it_wai
         let ends = [&mut person, &mut program, &mut quiet].map(Running::ends);
         holds(ends == [Some(0); 3], || format!("{}\n{}", person.stderr(), quiet.stderr()))?;
 
-        let words = format!(
-            "waiting for messages: the views of thrumd have read {before} of {head} events"
-        );
+        let words = format!("waiting for messages: thrumd has indexed {before} of {head} events");
         let line = format!("{words}; see how far: thrum status\n");
         assert!(person.stderr().starts_with(&line), "{}", person.stderr());
         assert!(person.stdout().contains("hello") && !person.stdout().contains("waiting"));
@@ -78,12 +76,12 @@ fn views_that_are_far_behind_are_shown_by_status_and_doctor() {
         missing -= count;
     }
     assert_eq!(daemon.thrum(&["status", "--json"]).json()["views"]["read_seq"], before);
-    let words = format!("have read {before} of 10,00{} events", before + 1);
-    let status = daemon.thrum(&["status"]).exits(0).stdout;
-    assert!(
-        status.contains(&format!("\nviews    {words}; then messages can be read\n")),
-        "{status}"
+    let words = format!(
+        "messages can be read when all events are indexed: {before} of 10,00{} so far",
+        before + 1
     );
+    let status = daemon.thrum(&["status"]).exits(0).stdout;
+    assert!(status.contains(&format!("\n{words}\n")), "{status}");
     let doctor = daemon.thrum(&["doctor", "--json"]).json();
     let check = |id: &str| {
         let checks = doctor["checks"].as_array().unwrap();
@@ -98,7 +96,7 @@ fn views_that_are_far_behind_are_shown_by_status_and_doctor() {
 
     views.execute_batch("ROLLBACK").unwrap();
     agent(&daemon, "coder").run(&["inbox"]).exits(0);
-    assert!(!daemon.thrum(&["status"]).stdout.contains("\nviews "));
+    assert!(!daemon.thrum(&["status"]).stdout.contains("\nmessages "));
     let doctor = daemon.thrum(&["doctor", "--json"]).json();
     let fine = doctor["checks"].as_array().unwrap().iter().find(|check| check["id"] == "views");
     assert_eq!(fine.unwrap()["state"], "ok", "{doctor}");

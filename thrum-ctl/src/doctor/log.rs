@@ -141,10 +141,11 @@ fn views(context: &CheckContext, found: &Findings) -> Finding {
         return found.because(id, service::unasked(context), "not checked");
     };
     match views_behind(status) {
-        None => found.ok(id, "the views of messages and agents keep up with the log"),
+        None => found.ok(id, "messages and agents are those of the whole log"),
         Some(behind) => {
-            let text = format!("the views {behind}; messages can be read when they have read all");
-            found.warn(id, text).next("thrum status --watch").fact(behind)
+            let text = format!("messages can be read when all events are indexed: {behind} so far");
+            let fact = format!("{behind} events are indexed");
+            found.warn(id, text).next("thrum status --watch").fact(fact)
         }
     }
 }

@@ -3,7 +3,7 @@ use std::io::{self, IsTerminal as _};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use super::Notice;
-use crate::format::views_read;
+use crate::format::{count, counted};
 
 /// How far the views of the daemon are, on stderr: a bar on a terminal, otherwise one line. It needs no printer,
 /// because the printer may be borrowed while a call waits.
@@ -34,7 +34,7 @@ impl ViewsProgress {
 impl ShownProgress<'_> {
     /// Shows it. Answers whether later progress would be shown too.
     pub fn show(&mut self, read: u64, head: u64) -> bool {
-        let how_far = format!("the views of thrumd {}", views_read(read, head));
+        let how_far = format!("thrumd has indexed {} of {}", count(read), counted(head, "event"));
         if !self.progress.on_terminal {
             let message = format!("waiting for messages: {how_far}");
             self.progress.notice.give("views", &message, "see how far: thrum status");

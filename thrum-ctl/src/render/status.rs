@@ -53,7 +53,8 @@ fn head(status: &StatusResult) -> Vec<String> {
         log_line,
     ];
     if let Some(behind) = views_behind(status) {
-        lines.push(styled(YELLOW, &format!("views    {behind}; then messages can be read")));
+        let text = format!("messages can be read when all events are indexed: {behind} so far");
+        lines.push(styled(YELLOW, &text));
     }
     lines.push(format!("tailnet  {}", tailnet(&status.tailnet)));
     if let Some(warning) = &status.tailnet.warning {
@@ -214,9 +215,9 @@ mod tests {
             status.views.read_seq = Some(thrum_api::Sequence(read));
             let lines = lines(&status, Timestamp::from_millis(7_230_000), false);
             let line = lines.iter().map(|line| strip_str(line).to_string());
-            line.into_iter().find(|line| line.starts_with("views"))
+            line.into_iter().find(|line| line.starts_with("messages"))
         };
-        let line = "views    have read 12,000 of 48,201 events; then messages can be read";
+        let line = "messages can be read when all events are indexed: 12,000 of 48,201 so far";
         assert_eq!(shown(12_000).as_deref(), Some(line));
         assert_eq!(shown(38_201), None, "they have them in a moment");
         assert_eq!(shown(48_205), None, "read after the log was looked at");
