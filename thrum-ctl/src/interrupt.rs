@@ -12,6 +12,7 @@ use crate::error::Error;
 pub async fn or_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|source| Error::io("can't listen for Ctrl-C", source))?;
+    let work = Box::pin(work);
     tokio::select! {
         result = work => result,
         _ = interrupt.recv() => Err(Error::Cancelled),

@@ -1,5 +1,9 @@
 //! `thrum`: the client of `thrumd` for people, scripts and agents.
 
+// The stack of every command has room for the largest future of all of them, and each page of it is touched. That is a
+// good part of what a short command costs.
+#![warn(clippy::large_futures)]
+
 mod candidates;
 mod cli;
 mod client;

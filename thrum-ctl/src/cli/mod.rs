@@ -221,11 +221,7 @@ const TEMPLATE: &str =
 /// The parser of the whole command line, with one help layout for all commands.
 pub fn command() -> clap::Command {
     fn with_template(command: clap::Command) -> clap::Command {
-        let names: Vec<String> =
-            command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-        names.iter().fold(command.help_template(TEMPLATE), |all, sub| {
-            all.mut_subcommand(sub, with_template)
-        })
+        command.help_template(TEMPLATE).mut_subcommands(with_template)
     }
     with_template(Cli::command())
 }

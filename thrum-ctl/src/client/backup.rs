@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 
-use reqwest::StatusCode;
+use hyper::{Request, StatusCode};
 use thrum_api::Empty;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::local::BACKUP_EVENTS_HEADER;
 
-use super::{Client, broken, no_result, read_body};
+use super::requests::{broken, no_result, read_body};
+use super::{Client, http, watched};
 use crate::error::Error;
 
 const METHOD: &str = "GET /backup";
@@ -26,12 +27,13 @@ impl Client {
     /// # Errors
     /// When the connection breaks before the end, when thrumd refuses, and when `to` can't be written.
     pub async fn backup(
-        &self,
+        &mut self,
         to: &mut impl Write,
         written: impl Fn(io::Error) -> Error,
     ) -> Result<Received, Error> {
-        let request = self.http.get("http://thrumd/backup").build();
-        let mut response = self.watched_call(self.send(request, METHOD)).await?;
+        let socket = self.path().to_owned();
+        let sending = Box::pin(self.requests.send(Request::get("/backup"), "", METHOD));
+        let (response, _) = watched(self.watch.as_ref(), &socket, sending).await?;
         let status = response.status();
         if !status.is_success() {
             let body = read_body(response, METHOD).await?;
@@ -47,7 +49,10 @@ impl Client {
         let events = events.ok_or_else(|| no_result(METHOD, status, AnswerError::Empty))?;
         let mut bytes = 0;
         // One that ends early is an error: its length is known.
-        while let Some(block) = response.chunk().await.map_err(|error| broken(METHOD, error))? {
+        let mut body = response.into_body();
+        while let Some(block) =
+            http::chunk(&mut body).await.map_err(|source| broken(METHOD, source))?
+        {
             to.write_all(&block).map_err(&written)?;
             bytes += u64::try_from(block.len()).unwrap_or(0);
         }

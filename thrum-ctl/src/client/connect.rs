@@ -3,31 +3,29 @@
 use std::io;
 use std::path::Path;
 
-use tokio::net::UnixStream;
-
+use super::http::Connection;
 use crate::command::output;
 use crate::endpoint::{Endpoint, Endpoints, Owner, unit_installed};
 use crate::error::Error;
 use crate::process;
 
-/// The first endpoint that accepts a connection. It is found before the request, because an HTTP client
-/// has one socket.
+/// The first endpoint that accepts a connection, with that connection.
 ///
 /// # Errors
 /// When none does. The most helpful error is returned: a missing permission, then a daemon without its
 /// socket, then one that died, then a missing socket.
-pub async fn find(endpoints: &Endpoints) -> Result<Endpoint, Error> {
+pub async fn find(endpoints: &Endpoints) -> Result<(Endpoint, Connection), Error> {
     match first(&endpoints.candidates()).await {
-        Ok(endpoint) => Ok(endpoint),
+        Ok(found) => Ok(found),
         Err(error) => Err(or_not_listening(error, endpoints).await),
     }
 }
 
-async fn first(endpoints: &[Endpoint]) -> Result<Endpoint, Error> {
+async fn first(endpoints: &[Endpoint]) -> Result<(Endpoint, Connection), Error> {
     let mut errors = Vec::new();
     for endpoint in endpoints {
-        match UnixStream::connect(&endpoint.path).await {
-            Ok(_) => return Ok(endpoint.clone()),
+        match Connection::open(&endpoint.path).await {
+            Ok(connection) => return Ok((endpoint.clone(), connection)),
             Err(source) if missing(&source) => {}
             Err(source) => errors.push(refused(endpoint, source)),
         }
@@ -172,7 +170,7 @@ mod tests {
         let live = folder.path().join("live.sock");
         drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
         let _listener = std::os::unix::net::UnixListener::bind(&live).unwrap();
-        let found = first(&[endpoint(&dead), endpoint(&live)]).await.unwrap();
+        let (found, _) = first(&[endpoint(&dead), endpoint(&live)]).await.unwrap();
         assert_eq!(found.path, live);
     }
 }

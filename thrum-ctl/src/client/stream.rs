@@ -1,14 +1,16 @@
 //! The stream of events: server-sent events of `GET /events`.
 
+use hyper::body::Incoming;
+use hyper::header::ACCEPT;
+use hyper::{Request, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::ACCEPT;
-use reqwest::{Response, StatusCode};
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::limits::LOCAL_STREAM_EVENT_MAX_BYTES;
 use thrum_api::local::EventListParams;
 use thrum_api::{Empty, SequencedEvent};
 
-use super::{Client, broken, no_result, read_body};
+use super::requests::{broken, no_result, read_body};
+use super::{Client, http, watched};
 use crate::error::Error;
 
 const STREAM: &str = "GET /events";
@@ -16,7 +18,7 @@ const LIMIT: usize = LOCAL_STREAM_EVENT_MAX_BYTES;
 
 /// A stream of events.
 pub struct Events {
-    response: Response,
+    body: Incoming,
     lines: Lines,
 }
 
@@ -25,23 +27,25 @@ impl Client {
     ///
     /// # Errors
     /// When the connection breaks or thrumd refuses.
-    pub async fn events(&self, params: &EventListParams) -> Result<Events, Error> {
-        let mut query = format!("http://thrumd/events?after={}", params.after);
+    pub async fn events(&mut self, params: &EventListParams) -> Result<Events, Error> {
+        let mut query = format!("/events?after={}", params.after);
         for (key, value) in [("type", &params.event_type), ("project", &params.project)] {
             if let Some(value) = value {
                 let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
                 query.push_str(&format!("&{key}={value}"));
             }
         }
-        let request = self.http.get(query).header(ACCEPT, "text/event-stream").build();
-        let response = self.watched_call(self.send(request, STREAM)).await?;
+        let socket = self.path().to_owned();
+        let request = Request::get(query).header(ACCEPT, "text/event-stream");
+        let sending = Box::pin(self.requests.send(request, "", STREAM));
+        let (response, _) = watched(self.watch.as_ref(), &socket, sending).await?;
         let status = response.status();
         if !status.is_success() {
             let body = read_body(response, STREAM).await?;
             let source = envelope::answer::<Empty>(&body).err().unwrap_or(AnswerError::Empty);
             return Err(no_result(STREAM, status, source));
         }
-        Ok(Events { response, lines: Lines::default() })
+        Ok(Events { body: response.into_body(), lines: Lines::default() })
     }
 }
 
@@ -61,7 +65,7 @@ impl Events {
                 let source = AnswerError::TooLarge { limit: LIMIT };
                 return Err(no_result(STREAM, StatusCode::OK, source));
             }
-            match self.response.chunk().await {
+            match http::chunk(&mut self.body).await {
                 Ok(Some(bytes)) => self.lines.push(&bytes),
                 Ok(None) => return Ok(None),
                 Err(error) => return Err(broken(STREAM, error)),

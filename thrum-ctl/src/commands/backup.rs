@@ -20,8 +20,8 @@ pub async fn run(args: &BackupArgs, context: &mut Context<'_>) -> Result<(), Err
     let path = std::path::absolute(&args.file)
         .map_err(|source| Error::io("can't read the current folder", source))?;
     refuse(&path, args.force)?;
-    let client = context.daemon().await?;
-    let writing = write(&client, &path, args.force);
+    let mut client = context.daemon().await?;
+    let writing = write(&mut client, &path, args.force);
     let received = context.printer.note_if_slow(MAKING, writing).await?;
     let (events, bytes) = (received.events, received.bytes);
     let text = format!(
@@ -54,7 +54,7 @@ fn exists(path: &Path) -> Error {
 
 /// Writes a temporary file beside it and gives that its name when it is whole and on the disk.
 async fn write(
-    client: &Client,
+    client: &mut Client,
     path: &Path,
     force: bool,
 ) -> Result<crate::client::Received, Error> {
@@ -81,7 +81,7 @@ async fn to_stdout(context: &mut Context<'_>) -> Result<(), Error> {
             "thrum backup FILE, or send stdout somewhere: thrum backup - | ...",
         ));
     }
-    let client = context.daemon().await?;
+    let mut client = context.daemon().await?;
     let mut out = io::stdout().lock();
     let cant = |source: io::Error| match source.kind() {
         // The quiet end of a closed pipe would look like a whole backup.

@@ -37,8 +37,8 @@ async fn examine(context: &mut Context<'_>) -> (CheckContext, Vec<Finding>) {
     let gathering =
         CheckContext::gather(context.endpoints(), context.agent(), context.sourced_project());
     let examining = async {
-        let gathered = gathering.await;
-        let findings = doctor::examine(&gathered).await;
+        let gathered = Box::pin(gathering).await;
+        let findings = Box::pin(doctor::examine(&gathered)).await;
         (gathered, findings)
     };
     context.printer.note_if_slow("Some checks take longer; waiting for them.", examining).await

@@ -40,7 +40,7 @@ pub async fn run(args: &EventsArgs, context: &mut Context<'_>) -> Result<(), Err
     }
     let mut left = args.after.and(args.limit).unwrap_or(u64::MAX);
     loop {
-        match follow(&client, &mut params, &mut left, context.printer).await {
+        match follow(&mut client, &mut params, &mut left, context.printer).await {
             Err(error) if error.may_pass() => {
                 client = reconnect(context, error).await?;
             }
@@ -51,7 +51,7 @@ pub async fn run(args: &EventsArgs, context: &mut Context<'_>) -> Result<(), Err
 
 /// Prints events as they come, until there are none `left` to print. `params` move on with them.
 async fn follow(
-    client: &Client,
+    client: &mut Client,
     params: &mut EventListParams,
     left: &mut u64,
     printer: &mut Printer,

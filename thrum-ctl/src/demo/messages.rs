@@ -66,7 +66,7 @@ pub async fn send(
             let read = reader.call::<MessageWait>(&waiting).await?;
             Ok::<_, Error>((read, Instant::now()))
         };
-        let both = async { tokio::try_join!(reading, sending) };
+        let both = Box::pin(async { tokio::try_join!(reading, sending) });
         let ((read, readable), (sent, acknowledged)) =
             timeout(TIMEOUT * 2, both).await.map_err(|_| missing(count, from, to))??;
         direction.sent += 1;

@@ -1,13 +1,15 @@
 //! Asks the machine's tailscaled for its status, without thrumd.
 
-use std::error::Error as _;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
 use serde::Deserialize;
+use tokio::time::timeout;
 
+use crate::client::http::{self, Connection};
 use crate::command::output;
 
 /// Far more than a status without peers.
@@ -77,20 +79,25 @@ fn parse(body: &[u8]) -> Tailscaled {
 }
 
 async fn status_at(socket: &Path) -> io::Result<Vec<u8>> {
+    timeout(LIMIT, ask(socket)).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+}
+
+async fn ask(socket: &Path) -> io::Result<Vec<u8>> {
+    let request = Request::get("/localapi/v0/status?peers=false");
     // tailscaled refuses any other host.
-    let url = "http://local-tailscaled.sock/localapi/v0/status?peers=false";
-    let http = reqwest::Client::builder().no_proxy().unix_socket(socket).timeout(LIMIT).build();
-    let response = http.map_err(io_error)?.get(url).send().await.map_err(io_error)?;
+    let request = http::request(request, "local-tailscaled.sock", "")?;
+    let mut connection = Connection::open(socket).await?;
+    let response = connection.send(request).await.map_err(|error| http::root(&error))?;
     match response.status() {
-        status if status.is_success() => read_body(response).await,
+        status if status.is_success() => read_body(response.into_body()).await,
         StatusCode::FORBIDDEN => Err(ErrorKind::PermissionDenied.into()),
         status => Err(io::Error::other(format!("HTTP status {status}"))),
     }
 }
 
-async fn read_body(mut response: reqwest::Response) -> io::Result<Vec<u8>> {
+async fn read_body(mut incoming: Incoming) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
-    while let Some(bytes) = response.chunk().await.map_err(io_error)? {
+    while let Some(bytes) = http::chunk(&mut incoming).await? {
         if body.len() + bytes.len() > ANSWER_MAX_BYTES {
             return Err(io::Error::other(format!(
                 "its status has more than {ANSWER_MAX_BYTES} bytes"
@@ -99,18 +106,6 @@ async fn read_body(mut response: reqwest::Response) -> io::Result<Vec<u8>> {
         body.extend_from_slice(&bytes);
     }
     Ok(body)
-}
-
-/// An error with the kind of its cause, which tells why the connection failed.
-fn io_error(error: reqwest::Error) -> io::Error {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    let kind =
-        causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind);
-    match kind {
-        _ if error.is_timeout() => ErrorKind::TimedOut.into(),
-        Some(kind) => kind.into(),
-        None => io::Error::other(error.without_url()),
-    }
 }
 
 /// Whether the program tailscaled exists. A user's PATH often lacks its folder.

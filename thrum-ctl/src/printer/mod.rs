@@ -6,7 +6,6 @@ mod views_progress;
 mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -218,7 +217,7 @@ impl Printer {
 
     /// Waits for the work, with a note if it takes longer than 2 s.
     pub async fn note_if_slow<T>(&mut self, note: &str, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
+        let mut work = Box::pin(work);
         tokio::select! {
             result = &mut work => result,
             () = tokio::time::sleep(SLOW) => {

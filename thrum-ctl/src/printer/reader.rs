@@ -34,6 +34,7 @@ pub async fn has_left(out: impl AsFd) -> bool {
 /// # Errors
 /// Those of the work, and [`Error::PipeClosed`] when the reader of stdout has left.
 pub async fn while_read<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let work = Box::pin(work);
     tokio::select! {
         biased;
         result = work => result,

@@ -1,0 +1,91 @@
+//! HTTP over the Unix socket of a daemon, one request after the other.
+
+use std::io;
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+use std::path::Path;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::HOST;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+/// The body of a request.
+pub type Body = Full<Bytes>;
+
+/// An HTTP connection. Dropping it while an answer is under way closes it.
+#[derive(Debug)]
+pub struct Connection {
+    requests: SendRequest<Body>,
+}
+
+impl Connection {
+    /// Connects to a socket.
+    ///
+    /// # Errors
+    /// When nothing accepts connections there.
+    pub async fn open(socket: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(socket).await?;
+        let (requests, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| root(&error))?;
+        // It ends with the connection. Why it ended, the request under way is told, too.
+        drop(tokio::spawn(connection));
+        Ok(Self { requests })
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// When the connection breaks before.
+    pub async fn send(&mut self, request: Request<Body>) -> hyper::Result<Response<Incoming>> {
+        self.requests.ready().await?;
+        self.requests.send_request(request).await
+    }
+}
+
+/// A request with the header that HTTP requires.
+///
+/// # Errors
+/// When path, host or a header have characters that they can't have.
+pub fn request(
+    builder: hyper::http::request::Builder,
+    host: &str,
+    body: impl Into<Body>,
+) -> io::Result<Request<Body>> {
+    builder.header(HOST, host).body(body.into()).map_err(io::Error::other)
+}
+
+/// The next part of a body; none at its end.
+///
+/// # Errors
+/// When the connection breaks before.
+pub async fn chunk(body: &mut Incoming) -> io::Result<Option<Bytes>> {
+    while let Some(frame) = body.frame().await {
+        // Other frames have no data.
+        if let Ok(data) = frame.map_err(|error| root(&error))?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+/// The innermost cause. The outer errors only say that a request failed.
+pub fn root(error: &hyper::Error) -> io::Error {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let kind = cause.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
+    io::Error::new(kind, cause.to_string())
+}
+
+/// Whether the daemon ended before it had read the whole request, so that a retry can't execute it
+/// twice. Either the request was not sent at all, or the socket was reset: closing a Unix socket resets
+/// the other end only if unread bytes were left, or at a later write.
+pub fn is_unread(error: &hyper::Error) -> bool {
+    error.is_canceled()
+        || error.is_closed()
+        || matches!(root(error).kind(), ConnectionReset | BrokenPipe)
+}
