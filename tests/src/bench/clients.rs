@@ -34,7 +34,7 @@ fn send(daemon: &Daemon, count: usize) -> Figure {
         "client_send",
         "thrum send, against /bin/true and one append",
         (ours.median() / bare.median(), "x"),
-        Target::AtMost(3.0),
+        Target::AtMost(2.5),
         format!("{} against {}", words(ours.median()), words(bare.median())),
     )
 }

@@ -157,7 +157,10 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != SCHEMA_VERSION {
         let transaction = connection.transaction()?;
-        rekey(&transaction)?;
+        // Not in a new database: renaming a table takes memory that stays.
+        if version != 0 {
+            rekey(&transaction)?;
+        }
         reset(&transaction)?;
         transaction.commit()?;
     }

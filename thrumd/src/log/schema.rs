@@ -236,8 +236,6 @@ pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), LogError
 pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
-    // All lanes share the connections: each of the statements is prepared once.
-    conn.set_prepared_statement_cache_capacity(64);
     conn.execute_batch(
         "PRAGMA cache_size = -1024;
          PRAGMA mmap_size = 0;

@@ -26,6 +26,9 @@ use crate::tailnet::{Hint, Presence};
 /// Actions that are started before others have their turn: news for hundreds of peers must not hold up a local call.
 const ACTIONS_AT_ONCE: usize = 8;
 
+/// Messages that are handled before it waits for everything anew, which costs as much as one of them.
+const MESSAGES_AT_ONCE: usize = 32;
+
 pub(super) struct Driver {
     shared: Arc<Shared>,
     hub: Hub,
@@ -75,16 +78,16 @@ impl Driver {
         let head = log.borrow_and_update().position.sequence;
         self.input(Input::Head(head)).await;
         self.enable(&enabled, &presence).await;
+        let mut messages = Vec::with_capacity(MESSAGES_AT_ONCE);
         loop {
             let wake = self.hub.next_wake().map(|moment| self.begun + moment.0);
             tokio::select! {
                 () = shared.stop.cancelled() => return,
-                Some(message) = inputs.recv() => match message {
-                    Message::Input(input) => self.input(input).await,
-                    Message::Peers => self.peers().await,
-                    // The caller may have stopped waiting.
-                    Message::Snapshots(answer) => drop(answer.send(self.snapshots())),
-                },
+                1.. = inputs.recv_many(&mut messages, MESSAGES_AT_ONCE) => {
+                    for message in messages.drain(..) {
+                        self.message(message).await;
+                    }
+                }
                 peers = shared.client.connections_closed() => {
                     for peer in peers {
                         self.input(Input::ConnectionClosed(peer)).await;
@@ -113,6 +116,15 @@ impl Driver {
                 }
                 () = clock::sleep_until(wake) => self.input(Input::Tick).await,
             }
+        }
+    }
+
+    async fn message(&mut self, message: Message) {
+        match message {
+            Message::Input(input) => self.input(input).await,
+            Message::Peers => self.peers().await,
+            // The caller may have stopped waiting.
+            Message::Snapshots(answer) => drop(answer.send(self.snapshots())),
         }
     }
 
