@@ -15,7 +15,8 @@ use tokio::net::UnixStream;
 /// The body of a request.
 pub type Body = Full<Bytes>;
 
-/// An HTTP connection. Dropping it while an answer is under way closes it.
+/// An HTTP connection. It is closed when the future of a request is dropped, or a body before its end. Without the
+/// connection, the body of an answer still comes to its end.
 #[derive(Debug)]
 pub struct Connection {
     requests: SendRequest<Body>,
@@ -83,7 +84,8 @@ pub fn root(error: &hyper::Error) -> io::Error {
 
 /// Whether the daemon ended before it had read the whole request, so that a retry can't execute it
 /// twice. Either the request was not sent at all, or the socket was reset: closing a Unix socket resets
-/// the other end only if unread bytes were left, or at a later write.
+/// the other end only if unread bytes were left, or at a later write. In the moment between the two it only looks ended,
+/// and the request counts as one that may have been read.
 pub fn is_unread(error: &hyper::Error) -> bool {
     error.is_canceled()
         || error.is_closed()

@@ -43,11 +43,10 @@ pub async fn add(context: &mut Context<'_>) -> Result<(), Error> {
         _ = interrupt.recv() => Err(Error::Cancelled),
     };
     if matches!(waited, Err(Error::Cancelled | Error::PipeClosed)) {
-        // The abandoned call occupies its connection. Closing that also ends the session, but this
-        // call returns only after the session has ended.
+        // The connection of the abandoned call is closed. That also ends the session, but this call returns only
+        // after the session has ended.
         let params = PeerCancelParams { session };
         let mut other = Client::open(client.path()).await?;
-        drop(client);
         // An error means that the session has already ended.
         drop(other.call::<PeerCancel>(&params).await);
     }

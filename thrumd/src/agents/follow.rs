@@ -218,23 +218,25 @@ impl Follower {
             at = digested.cursor;
             *cursor = Some(at);
             self.reached(at.position.sequence);
-            self.wake(digested.news).await?;
             self.log.quarantine_damaged(digested.damaged).await;
+            self.wake(digested.news).await?;
         }
         Ok(())
     }
 
     /// Wakes those who got messages. A failure is followed by waking everyone.
-    async fn wake(&self, mut news: News) -> Result<(), AgentsError> {
-        if !news.projects.is_empty() {
-            // Those who register later look for themselves.
-            let names = self.signals.waiters.in_all_projects();
-            if !names.is_empty() {
-                let readers = move |store: &mut Store| store.add_readers(news, &names);
-                news = self.worker.call(readers).await?;
-            }
+    async fn wake(&self, news: News) -> Result<(), AgentsError> {
+        let waiters = &self.signals.waiters;
+        waiters.wake(&news);
+        if news.projects.is_empty() {
+            return Ok(());
         }
-        self.signals.waiters.wake(&news);
+        // Those who register later look for themselves.
+        let names = waiters.in_all_projects();
+        if !names.is_empty() {
+            let readers = move |store: &mut Store| store.readers_of(&news.projects, &names);
+            waiters.wake(&self.worker.call(readers).await?);
+        }
         Ok(())
     }
 

@@ -143,18 +143,21 @@ impl Store {
         }))
     }
 
-    /// Adds to the news those of these agents who have unread messages to all of its projects.
-    pub(super) fn add_readers(
+    /// Those of these agents who have unread messages to all of one of these projects.
+    pub(super) fn readers_of(
         &self,
-        mut news: News,
+        projects: &BTreeSet<String>,
         agents: &BTreeSet<String>,
     ) -> Result<News, AgentsError> {
         let doing = views("look for readers");
         let mut has_unread = self.connection.prepare_cached(HAS_UNREAD_TO_ALL).map_err(&doing)?;
-        for project in news.projects.clone() {
-            for agent in agents {
-                if has_unread.exists([agent, &project]).map_err(&doing)? {
-                    news.add_agent(agent, &project);
+        let mut news = News::default();
+        for agent in agents {
+            for project in projects {
+                if has_unread.exists([agent, project]).map_err(&doing)? {
+                    news.add_agent(agent, project);
+                    // Once is enough to wake it.
+                    break;
                 }
             }
         }

@@ -8,7 +8,7 @@ use thrum_api::{DaemonId, Head, LogPosition, Origin, Sequence, SequencedEvent};
 
 /// Events that are kept, and of one transaction.
 pub(super) const EVENTS: usize = 64;
-/// Bytes of the events that are kept: an idle daemon has 12 MiB in all.
+/// Bytes of the events that are kept. Few, because an idle daemon may take 12 MiB in all.
 pub(super) const BYTES: usize = 32 * 1024;
 
 // A notification has space for all of them.

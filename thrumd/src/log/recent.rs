@@ -45,7 +45,9 @@ impl Recent {
         self.own = state.meta.own_origin();
         self.has_damage = state.damaged_rows > 0;
         self.held.extend(held);
-        if is_cut {
+        let goes_on =
+            events.first().is_none_or(|it| it.position.sequence == self.end().sequence.next());
+        if is_cut || !goes_on {
             self.start = state.meta.head;
             self.events.clear();
             self.bytes = 0;

@@ -189,9 +189,13 @@ impl LogStore {
     /// As [`super::Log::news`], with its errors.
     pub fn news(&mut self, request: NewsRequest, waits: Waits) -> Result<News, LogError> {
         let known = self.recent.lock().news(request, &waits);
+        let read = |conn: &Connection| news::one(conn, request, waits);
         match known {
-            Some(news) => Ok(news),
-            None => self.scan("read the news", |conn| news::one(conn, request, waits)),
+            Some(news) => {
+                debug_assert!(self.says_the_same(&news, read), "{news:?}");
+                Ok(news)
+            }
+            None => self.scan("read the news", read),
         }
     }
 
@@ -248,6 +252,17 @@ impl LogStore {
     /// When SQLite fails.
     pub fn damaged_rows(&self) -> Result<u64, LogError> {
         self.read("count the damaged rows", count_gaps)
+    }
+
+    /// Whether this is the news that the database has, unless there is damage that was not found yet.
+    fn says_the_same(
+        &self,
+        news: &News,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<ReadResult<News>>,
+    ) -> bool {
+        read(&self.conn).is_ok_and(|read| {
+            !read.damaged.is_empty() || format!("{:?}", read.answer) == format!("{news:?}")
+        })
     }
 
     /// Reads; `action` completes "can't ...".

@@ -17,7 +17,7 @@ pub struct Hub {
     seed: u64,
     enabled: bool,
     head: Sequence,
-    /// When the log last grew.
+    /// When the log last grew, or began another epoch.
     head_since: MonotonicTime,
     next_periodic: Option<MonotonicTime>,
     links: BTreeMap<DaemonId, Link>,
