@@ -70,6 +70,11 @@ pub fn views_behind(status: &StatusResult) -> Option<String> {
         .then(|| format!("{} of {}", count(read), count(head)))
 }
 
+/// What people are told while the views are behind by what [`views_behind`] says.
+pub fn until_readable(behind: &str) -> String {
+    format!("messages can be read when all events are indexed: {behind} so far")
+}
+
 /// How many more machines: `1 more machine`, `2 more machines`.
 pub fn more_machines(number: u32) -> String {
     format!("{number} more {}", if number == 1 { "machine" } else { "machines" })

@@ -72,6 +72,21 @@ pub async fn chunk(body: &mut Incoming) -> io::Result<Option<Bytes>> {
     Ok(None)
 }
 
+/// The whole body; none if it has more bytes than this, because whatever is behind the socket must not fill our memory.
+///
+/// # Errors
+/// When the connection breaks before its end.
+pub async fn whole(mut body: Incoming, limit: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut whole = Vec::new();
+    while let Some(bytes) = chunk(&mut body).await? {
+        if whole.len() + bytes.len() > limit {
+            return Ok(None);
+        }
+        whole.extend_from_slice(&bytes);
+    }
+    Ok(Some(whole))
+}
+
 /// The innermost cause. The outer errors only say that a request failed.
 pub fn root(error: &hyper::Error) -> io::Error {
     let mut cause: &dyn std::error::Error = error;

@@ -99,7 +99,7 @@ impl Requests {
     }
 }
 
-/// The whole body of an answer. Whatever is behind the socket, it does not fill our memory.
+/// The whole body of an answer.
 ///
 /// # Errors
 /// When the connection breaks, and when the body is larger than any answer.
@@ -107,17 +107,10 @@ pub(super) async fn read_body(
     response: Response<Incoming>,
     method: &'static str,
 ) -> Result<Vec<u8>, Error> {
-    let (status, mut incoming) = (response.status(), response.into_body());
-    let (mut body, limit) = (Vec::new(), LOCAL_ANSWER_MAX_BYTES);
-    while let Some(bytes) =
-        http::chunk(&mut incoming).await.map_err(|source| broken(method, source))?
-    {
-        if body.len() + bytes.len() > limit {
-            return Err(no_result(method, status, AnswerError::TooLarge { limit }));
-        }
-        body.extend_from_slice(&bytes);
-    }
-    Ok(body)
+    let (status, limit) = (response.status(), LOCAL_ANSWER_MAX_BYTES);
+    let body = http::whole(response.into_body(), limit).await;
+    body.map_err(|source| broken(method, source))?
+        .ok_or_else(|| no_result(method, status, AnswerError::TooLarge { limit }))
 }
 
 /// The error of an answer without a result.

@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -89,23 +88,14 @@ async fn ask(socket: &Path) -> io::Result<Vec<u8>> {
     let mut connection = Connection::open(socket).await?;
     let response = connection.send(request).await.map_err(|error| http::root(&error))?;
     match response.status() {
-        status if status.is_success() => read_body(response.into_body()).await,
+        status if status.is_success() => {
+            let body = http::whole(response.into_body(), ANSWER_MAX_BYTES).await?;
+            let too_large = || format!("its status has more than {ANSWER_MAX_BYTES} bytes");
+            body.ok_or_else(|| io::Error::other(too_large()))
+        }
         StatusCode::FORBIDDEN => Err(ErrorKind::PermissionDenied.into()),
         status => Err(io::Error::other(format!("HTTP status {status}"))),
     }
-}
-
-async fn read_body(mut incoming: Incoming) -> io::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(bytes) = http::chunk(&mut incoming).await? {
-        if body.len() + bytes.len() > ANSWER_MAX_BYTES {
-            return Err(io::Error::other(format!(
-                "its status has more than {ANSWER_MAX_BYTES} bytes"
-            )));
-        }
-        body.extend_from_slice(&bytes);
-    }
-    Ok(body)
 }
 
 /// Whether the program tailscaled exists. A user's PATH often lacks its folder.

@@ -9,7 +9,7 @@ use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section};
 use super::service;
 use crate::endpoint::Owner;
-use crate::format::{counted, size, views_behind};
+use crate::format::{counted, size, until_readable, views_behind};
 
 /// Checks the state directory and its files.
 pub fn check(context: &CheckContext) -> Vec<Finding> {
@@ -143,9 +143,8 @@ fn views(context: &CheckContext, found: &Findings) -> Finding {
     match views_behind(status) {
         None => found.ok(id, "messages and agents are those of the whole log"),
         Some(behind) => {
-            let text = format!("messages can be read when all events are indexed: {behind} so far");
             let fact = format!("{behind} events are indexed");
-            found.warn(id, text).next("thrum status --watch").fact(fact)
+            found.warn(id, until_readable(&behind)).next("thrum status --watch").fact(fact)
         }
     }
 }

@@ -5,7 +5,7 @@ use thrum_api::duration::{ago_or_never, rounded};
 use thrum_api::local::{Problem, StatusResult, TailnetKind, TailnetStatus};
 
 use super::peers;
-use crate::format::{count, counted, short_id, size, views_behind};
+use crate::format::{count, counted, short_id, size, until_readable, views_behind};
 use crate::printer::{BOLD, GREEN, YELLOW, styled};
 use crate::terminal::sanitize;
 
@@ -53,8 +53,7 @@ fn head(status: &StatusResult) -> Vec<String> {
         log_line,
     ];
     if let Some(behind) = views_behind(status) {
-        let text = format!("messages can be read when all events are indexed: {behind} so far");
-        lines.push(styled(YELLOW, &text));
+        lines.push(styled(YELLOW, &until_readable(&behind)));
     }
     lines.push(format!("tailnet  {}", tailnet(&status.tailnet)));
     if let Some(warning) = &status.tailnet.warning {
