@@ -349,6 +349,8 @@ impl Driver {
 
     fn spawn(&self, work: impl Future<Output = Option<Input>> + Send + 'static) {
         let shared = Arc::clone(&self.shared);
+        // On the heap, so that it is not moved again and again on its way into the task.
+        let work = Box::pin(work);
         self.shared.spawn(async move {
             if let Some(input) = work.await {
                 shared.post(Message::Input(input)).await;
