@@ -55,6 +55,8 @@ codes! {
     /// The daemon id of the caller is that of a peer on another node, and the tailnet can't be asked now
     /// whether that is still there. The caller may ask again.
     TAILNET_DOWN = -32011, "tailnet down";
+    /// The signature in a `pair.request` is not one of the daemon that the caller says it is, or is meant for another one.
+    NOT_PROVED = -32012, "id not proved";
     /// Local: what was named does not exist (a peer, an agent, a session).
     NOT_FOUND = -32020, "not found";
     /// Local: refused in the current state; the message says what to do.

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::Encoding;
+use data_encoding_macro::new_encoding;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+use crate::proof::Chain;
 use crate::text_form::text_form;
 
 /// The error for a text that is not an id.
@@ -17,8 +20,62 @@ pub struct ParseIdError {
     wanted: &'static str,
 }
 
+impl ParseIdError {
+    fn new(text: &str, wanted: &'static str) -> Self {
+        Self { text: text.chars().take(64).collect(), wanted }
+    }
+}
+
+/// Crockford's base32, in the bit order of RFC 4648. Unused last bits are zero.
+const CROCKFORD: Encoding = new_encoding! { symbols: "0123456789ABCDEFGHJKMNPQRSTVWXYZ", };
+
+/// The id of a daemon, that is of a `thrumd` with its state directory: its Ed25519 public key (RFC 8032), as `d_` and 52
+/// characters of Crockford's base32. Not all of these are keys: what verifies a signature tells.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(with = "String")]
+pub struct DaemonId([u8; Self::BYTES]);
+
+impl DaemonId {
+    /// How many bytes an id has.
+    pub const BYTES: usize = 32;
+
+    /// The id with this public key.
+    pub const fn from_bytes(public_key: [u8; Self::BYTES]) -> Self {
+        Self(public_key)
+    }
+
+    /// The public key.
+    pub const fn to_bytes(self) -> [u8; Self::BYTES] {
+        self.0
+    }
+}
+
+impl fmt::Display for DaemonId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "d_{}", CROCKFORD.encode_display(&self.0))
+    }
+}
+
+impl FromStr for DaemonId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let wrong = || ParseIdError::new(text, "a daemon id (d_ and 52 characters)");
+        let digits = text.strip_prefix("d_").ok_or_else(wrong)?;
+        let mut bytes = [0; Self::BYTES];
+        // Checked first: the decoder needs to know how long its output is.
+        if CROCKFORD.decode_len(digits.len()) != Ok(bytes.len()) {
+            return Err(wrong());
+        }
+        CROCKFORD.decode_mut(digits.as_bytes(), &mut bytes).map_err(|_| wrong())?;
+        Ok(Self(bytes))
+    }
+}
+
+text_form!(DaemonId);
+
 macro_rules! ulid_id {
-    ($(#[$doc:meta])* $name:ident, prefix $prefix:literal, wanted $wanted:literal) => {
+    ($(#[$doc:meta])* $name:ident, wanted $wanted:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
         #[schemars(with = "String")]
@@ -38,7 +95,7 @@ macro_rules! ulid_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0)
+                fmt::Display::fmt(&self.0, f)
             }
         }
 
@@ -46,15 +103,11 @@ macro_rules! ulid_id {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                let wrong = || ParseIdError {
-                    text: text.chars().take(64).collect(),
-                    wanted: $wanted,
-                };
-                let digits = text.strip_prefix($prefix).ok_or_else(wrong)?;
-                let ulid = Ulid::from_string(digits).map_err(|_| wrong())?;
+                let wrong = || ParseIdError::new(text, $wanted);
+                let ulid = Ulid::from_string(text).map_err(|_| wrong())?;
                 // Each id has one spelling: with lower case or an overflowing first digit, different
                 // texts would be the same id.
-                if ulid.to_string() != digits {
+                if ulid.to_string() != text {
                     return Err(wrong());
                 }
                 Ok(Self(ulid))
@@ -66,17 +119,13 @@ macro_rules! ulid_id {
 }
 
 ulid_id! {
-    /// The id of a daemon, that is of a `thrumd` with its state directory: `d_` and a ULID.
-    DaemonId, prefix "d_", wanted "a daemon id (d_ and 26 characters)"
-}
-ulid_id! {
     /// The globally unique id of an event: a ULID.
-    EventId, prefix "", wanted "an event id (26 characters)"
+    EventId, wanted "an event id (26 characters)"
 }
 ulid_id! {
     /// The epoch of a log: a ULID. A lost, restored or rolled-back database gets a new one. It is not a
     /// counter, because a restored database can't know the last value.
-    Epoch, prefix "", wanted "an epoch (26 characters)"
+    Epoch, wanted "an epoch (26 characters)"
 }
 
 macro_rules! position {
@@ -116,8 +165,8 @@ position! {
     OriginSequence
 }
 
-/// The hash of a log up to a position: of the ids of all events there, in their order. Two logs with the same hash at
-/// the same position hold the same events up to there.
+/// The hash of a log up to a position: of the chain values of all events there, in their order. Two logs with the same
+/// hash at the same position hold the same events up to there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(with = "String")]
 pub struct LogHash(pub u64);
@@ -132,10 +181,7 @@ impl FromStr for LogHash {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let wrong = || ParseIdError {
-            text: text.chars().take(64).collect(),
-            wanted: "a hash of a log (16 lower-case hex characters)",
-        };
+        let wrong = || ParseIdError::new(text, "a hash of a log (16 lower-case hex characters)");
         let hash = u64::from_str_radix(text, 16).map(Self).map_err(|_| wrong())?;
         if hash.to_string() == text { Ok(hash) } else { Err(wrong()) }
     }
@@ -156,7 +202,7 @@ pub struct Origin {
     pub epoch: Epoch,
 }
 
-/// The head of an origin: the highest position up to which all its events are held, and the event there.
+/// The head of an origin: the highest position up to which all its events are held, and the value of its chain there.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -167,8 +213,8 @@ pub struct Head {
     pub origin_epoch: Epoch,
     /// The position up to which all events of this origin are held.
     pub origin_sequence: OriginSequence,
-    /// The event at that position.
-    pub event_id: EventId,
+    /// The chain at that position.
+    pub chain: Chain,
 }
 
 impl Head {
@@ -178,27 +224,22 @@ impl Head {
     }
 }
 
-/// A position in a daemon's log, with the event there and the hash of the log up to there; none at position 0. Log
-/// matching, as in Raft, compares both.
+/// A position in a daemon's log, with the hash of the log up to there; none at position 0. Log matching, as in Raft,
+/// compares both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LogPosition {
     /// The position.
     pub sequence: Sequence,
-    /// The event there.
-    pub event_id: Option<EventId>,
     /// The hash of the log up to there.
-    #[serde(default)]
     pub hash: Option<LogHash>,
 }
 
 impl LogPosition {
     /// Before the first event of any log.
-    pub const START: Self = Self { sequence: Sequence::ZERO, event_id: None, hash: None };
+    pub const START: Self = Self { sequence: Sequence::ZERO, hash: None };
 
-    /// Whether both may be the same position of one log: where both have an event or a hash, it is the same.
+    /// Whether both may be the same position of one log: where both have a hash, it is the same.
     pub fn agrees_with(self, other: Self) -> bool {
-        let ids = self.event_id.zip(other.event_id).is_none_or(|(a, b)| a == b);
-        let hashes = self.hash.zip(other.hash).is_none_or(|(a, b)| a == b);
-        self.sequence == other.sequence && ids && hashes
+        self.sequence == other.sequence && self.hash.zip(other.hash).is_none_or(|(a, b)| a == b)
     }
 }

@@ -12,7 +12,7 @@ pub fn is_plain(name: &str) -> bool {
         && !name.to_ascii_lowercase().starts_with("d_")
 }
 
-/// The abbreviated id: `d_01K..7Q`.
+/// The abbreviated id: `d_01K..7G`.
 pub fn short_id(id: DaemonId) -> String {
     let text = id.to_string();
     let (head, tail) = (text.get(..5), text.get(text.len().saturating_sub(2)..));
@@ -60,19 +60,21 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_plain_or_not_unique_is_shown_with_an_id() {
-        let ours = id("d_01KABCDEFGHJKMNPQRSTVWXY7Q");
-        let (alike, other) =
-            (id("d_01KZBCDEFGHJKMNPQRSTVWXY7Q"), id("d_01KABCDEFGHJKMNPQRSTVWXY8R"));
+        let ours = id("d_01KABCDEFGHJKMNPQRSTVWXY000000000000000000000000007G");
+        let (alike, other) = (
+            id("d_01KZBCDEFGHJKMNPQRSTVWXY000000000000000000000000007G"),
+            id("d_01KABCDEFGHJKMNPQRSTVWXY000000000000000000000000008G"),
+        );
         let of =
             |name: &str, others: &[(DaemonId, &str)]| label(name, ours, others.iter().copied());
         for plain in ["laptop", "My Mac.local", "vm_1-b"] {
             assert_eq!(of(plain, &[(other, "server")]), plain);
         }
-        assert_eq!(of("laptop", &[(other, "LAPTOP")]), "laptop (d_01K..7Q)");
+        assert_eq!(of("laptop", &[(other, "LAPTOP")]), "laptop (d_01K..7G)");
         assert_eq!(of("laptop", &[(alike, "laptop")]), format!("laptop ({ours})"));
-        for odd in ["\u{200b}", "", " ", "a  b", "b ", "l\u{430}ptop", "x (d_01K..8R)", "d_01K..8R"]
+        for odd in ["\u{200b}", "", " ", "a  b", "b ", "l\u{430}ptop", "x (d_01K..8G)", "d_01K..8G"]
         {
-            assert_eq!(of(odd, &[]), format!("{odd} (d_01K..7Q)"));
+            assert_eq!(of(odd, &[]), format!("{odd} (d_01K..7G)"));
             assert_eq!(to_type(&of(odd, &[]), ours), ours.to_string());
         }
         assert_eq!(to_type("laptop", ours), "laptop");

@@ -14,6 +14,7 @@ pub mod local;
 pub mod method;
 pub mod names;
 pub mod peer;
+pub mod proof;
 pub mod secret;
 pub mod similar;
 mod text_form;

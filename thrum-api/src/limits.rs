@@ -7,13 +7,18 @@ pub const EVENT_MAX_DEPTH: usize = 64;
 /// Maximum events in an answer to `sync.pull`.
 pub const PULL_MAX_EVENTS: usize = 1000;
 /// Maximum bytes of events in an answer to `sync.pull`.
-pub const PULL_MAX_BYTES: usize = 4 * 1024 * 1024;
+pub const PULL_MAX_BYTES: usize = 512 * 1024;
+/// Maximum events in an answer to `sync.pull`, with those that only prove others.
+pub const PULL_ANSWER_MAX_EVENTS: usize = 2 * PULL_MAX_EVENTS;
 /// Maximum bytes of a whole answer to `sync.pull`. A client reads no further.
-pub const PULL_ANSWER_MAX_BYTES: usize = PULL_MAX_BYTES + 512 * 1024;
+pub const PULL_ANSWER_MAX_BYTES: usize = 2 * PULL_MAX_BYTES + 1024 * 1024;
 /// Maximum events in a `sync.notify`.
 pub const NOTIFY_MAX_EVENTS: usize = 128;
 /// Maximum bytes of events in a `sync.notify`: one event of the maximum size fits.
 pub const NOTIFY_MAX_BYTES: usize = EVENT_MAX_BYTES;
+/// How many events of an origin need no signed point between them in what a daemon keeps and passes on. When one of them is
+/// damaged, those before it can't be proved without it.
+pub const UNSIGNED_MAX_EVENTS: usize = 128;
 /// Maximum heads in a request or an answer; a sender leaves further ones out, which costs traffic but loses no event.
 pub const HEADS_MAX: usize = 1000;
 /// Maximum body of a peer's request with a valid `Authorization` header.
@@ -65,5 +70,5 @@ pub const fn disk_warning_bytes(total: u64) -> u64 {
 
 const _: () = assert!(PULL_MAX_BYTES >= EVENT_MAX_BYTES);
 const _: () = assert!(NOTIFY_MAX_BYTES >= EVENT_MAX_BYTES);
-const _: () = assert!(PULL_ANSWER_MAX_BYTES > PULL_MAX_BYTES + PULL_MAX_EVENTS * 64 + 1024);
+const _: () = assert!(PULL_ANSWER_MAX_BYTES > PULL_MAX_BYTES + PULL_MAX_EVENTS * 300 + 1024);
 const _: () = assert!(PEER_BODY_MAX_BYTES > NOTIFY_MAX_BYTES + HEADS_MAX * 256);

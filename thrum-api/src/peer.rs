@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounded::{at_most, at_most_if_any};
 use crate::event::SequencedEvent;
-use crate::ids::{DaemonId, Epoch, EventId, Head, LogHash, LogPosition, Sequence};
-use crate::limits::{HEADS_MAX, NOTIFY_MAX_EVENTS, PULL_MAX_EVENTS};
+use crate::ids::{DaemonId, Epoch, Head, LogHash, LogPosition, Sequence};
+use crate::limits::{HEADS_MAX, NOTIFY_MAX_EVENTS, PULL_ANSWER_MAX_EVENTS, PULL_MAX_EVENTS};
 use crate::method::surface;
+use crate::proof::{Chain, Signature};
 use crate::secret::{PairingCode, Token};
 
 surface! {
@@ -40,6 +41,12 @@ pub struct PairRequestParams {
     pub name: String,
     /// The address where the caller listens, `host:port`. Only the port is used.
     pub addr: String,
+    /// The daemon that the caller takes the other side for: `data.id` of its refusal of `sync.peer_info`.
+    pub host: DaemonId,
+    /// The address at which the caller reaches it, `ip:port`.
+    pub dialled: String,
+    /// The caller's signature on all of this (docs/protocol.md, "Pairing").
+    pub signature: Signature,
 }
 
 /// Values of `data.reason`: why a token or a pairing request was refused. Later versions may have more.
@@ -78,6 +85,23 @@ pub struct Paired {
     pub id: DaemonId,
     /// Its name.
     pub name: String,
+    /// The address that the request came from, `ip:port`.
+    pub observed: String,
+    /// The accepting daemon's signature on all of this (docs/protocol.md, "Pairing").
+    pub signature: Signature,
+}
+
+/// A run: events of one origin with successive `origin_sequence`s, and the proof that its origin wrote them.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// The origin's chain before the first of them.
+    pub previous: Chain,
+    /// The origin's signature on its chain after the last of them.
+    pub signature: Signature,
+    /// The events, at least one, with their positions in the log that serves them.
+    #[serde(deserialize_with = "at_most::<_, _, PULL_ANSWER_MAX_EVENTS>")]
+    #[schemars(length(max = PULL_ANSWER_MAX_EVENTS))]
+    pub events: Vec<SequencedEvent>,
 }
 
 /// Params of `sync.pull`.
@@ -85,10 +109,8 @@ pub struct Paired {
 pub struct PullParams {
     /// The position after which to return events; 0 for all.
     pub after_seq: Sequence,
-    /// The event at that position, which detects a log that is no longer the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after_id: Option<EventId>,
-    /// The hash of the log up to that position, from the answer that ended there.
+    /// The hash of the log up to that position, from the answer that ended there: it detects a log that is no longer the
+    /// same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_hash: Option<LogHash>,
     /// Maximum number of events; the server's own limits also apply. 0 only checks whether the position
@@ -116,32 +138,25 @@ pub struct PullParams {
 impl PullParams {
     /// The position after which to return events.
     pub const fn after(&self) -> LogPosition {
-        LogPosition { sequence: self.after_seq, event_id: self.after_id, hash: self.after_hash }
+        LogPosition { sequence: self.after_seq, hash: self.after_hash }
     }
 
     /// Params for the events after a position.
     pub fn of(after: LogPosition) -> Self {
-        Self {
-            after_seq: after.sequence,
-            after_id: after.event_id,
-            after_hash: after.hash,
-            ..Self::default()
-        }
+        Self { after_seq: after.sequence, after_hash: after.hash, ..Self::default() }
     }
 }
 
 /// Result of `sync.pull`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PullPage {
-    /// The events, in the order of this log.
+    /// The events, as runs of their origins. Together they are at most 1000, and have at most 512 KiB, beside those that only
+    /// prove others; a single event may always come.
     #[serde(deserialize_with = "at_most::<_, _, PULL_MAX_EVENTS>")]
     #[schemars(length(max = PULL_MAX_EVENTS))]
-    pub events: Vec<SequencedEvent>,
+    pub runs: Vec<Run>,
     /// The position for the next request. After the last event if some were left out.
     pub next_seq: Sequence,
-    /// The event at `next_seq`; absent at 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_id: Option<EventId>,
     /// The hash of this log up to `next_seq`; absent at 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hash: Option<LogHash>,
@@ -162,7 +177,7 @@ pub struct PullPage {
 impl PullPage {
     /// The position for the next request.
     pub const fn next(&self) -> LogPosition {
-        LogPosition { sequence: self.next_seq, event_id: self.next_id, hash: self.next_hash }
+        LogPosition { sequence: self.next_seq, hash: self.next_hash }
     }
 }
 
@@ -176,18 +191,12 @@ pub struct NotifyParams {
     pub name: Option<String>,
     /// The last position of the caller's log.
     pub latest_seq: Sequence,
-    /// The event at `latest_seq`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latest_id: Option<EventId>,
     /// The hash of the caller's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_hash: Option<LogHash>,
-    /// The position of the caller's log after which `heads` and `events` begin.
+    /// The position of the caller's log after which `heads` and `runs` begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_seq: Option<Sequence>,
-    /// The event at `after_seq`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after_id: Option<EventId>,
     /// The hash of the caller's log up to `after_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_hash: Option<LogHash>,
@@ -201,14 +210,14 @@ pub struct NotifyParams {
     #[schemars(length(max = HEADS_MAX))]
     pub heads: Option<Vec<Head>>,
     /// The caller's own events between `after_seq` and `latest_seq`. For a peer that takes from the caller what it
-    /// relays: all events between these, without those that came from the peer.
+    /// relays: all events between these, without the runs that came from the peer. At most 128 events.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "at_most_if_any::<_, _, NOTIFY_MAX_EVENTS>"
     )]
     #[schemars(length(max = NOTIFY_MAX_EVENTS))]
-    pub events: Option<Vec<SequencedEvent>>,
+    pub runs: Option<Vec<Run>>,
     /// The position up to which the caller holds the receiver's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_seq: Option<Sequence>,
@@ -234,13 +243,11 @@ impl NotifyParams {
             daemon_id,
             name: None,
             latest_seq: latest.sequence,
-            latest_id: latest.event_id,
             latest_hash: latest.hash,
             after_seq: None,
-            after_id: None,
             after_hash: None,
             heads: None,
-            events: None,
+            runs: None,
             held_seq: None,
             removed: false,
             reason: None,
@@ -250,16 +257,12 @@ impl NotifyParams {
 
     /// The end of the caller's log.
     pub const fn latest(&self) -> LogPosition {
-        LogPosition { sequence: self.latest_seq, event_id: self.latest_id, hash: self.latest_hash }
+        LogPosition { sequence: self.latest_seq, hash: self.latest_hash }
     }
 
-    /// The position after which `heads` and `events` begin.
+    /// The position after which `heads` and `runs` begin.
     pub fn after(&self) -> Option<LogPosition> {
-        self.after_seq.map(|sequence| LogPosition {
-            sequence,
-            event_id: self.after_id,
-            hash: self.after_hash,
-        })
+        self.after_seq.map(|sequence| LogPosition { sequence, hash: self.after_hash })
     }
 }
 

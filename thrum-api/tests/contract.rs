@@ -10,6 +10,7 @@ use thrum_api::envelope::{self, AnswerError, Request, RequestId};
 use thrum_api::local::{Health, MessageSend};
 use thrum_api::method::MethodDescription;
 use thrum_api::peer::{NotifyParams, PairRequestParams, Paired, PullPage, PullParams, SyncPull};
+use thrum_api::proof::{Chain, Signature};
 use thrum_api::{
     AuthKey, DaemonId, Empty, Epoch, ErrorCode, EventId, Hlc, PairingCode, RpcError, Timestamp,
     Token, local, peer,
@@ -78,20 +79,25 @@ fn each_kind_of_invalid_request_has_its_own_code() {
 #[test]
 fn a_list_over_its_maximum_is_refused() {
     let id = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
-    let head = json!({"origin_daemon": format!("d_{id}"), "origin_epoch": id, "origin_sequence": 1, "event_id": id});
+    let daemon = DaemonId::from_bytes([7; DaemonId::BYTES]);
+    let head = json!({"origin_daemon": daemon, "origin_epoch": id, "origin_sequence": 1, "chain": Chain([7; 32])});
     let event = json!({"sequence": 1, "event": {}});
     let list = |item: &Value, count: usize| vec![item.clone(); count];
     let pull = |heads| json!({"after_seq": 0, "have": list(&head, heads)});
-    let page = |events| {
-        json!({"events": list(&event, events), "next_seq": 0, "more_available": false,
+    let run = |events| {
+        let (previous, signature) = (Chain([7; 32]), Signature([7; 64]));
+        json!({"previous": previous, "signature": signature, "events": list(&event, events)})
+    };
+    let page = |events, runs| {
+        json!({"runs": list(&run(events), runs), "next_seq": 0, "more_available": false,
             "head_seq": 0, "floor_seq": 0})
     };
-    let news = |events, heads| {
-        json!({"daemon_id": format!("d_{id}"), "latest_seq": 1, "events": list(&event, events),
+    let news = |runs, heads| {
+        json!({"daemon_id": daemon, "latest_seq": 1, "runs": list(&run(1), runs),
             "heads": list(&head, heads)})
     };
     assert_bounded::<PullParams>(pull(1000), [pull(1001)]);
-    assert_bounded::<PullPage>(page(1000), [page(1001)]);
+    assert_bounded::<PullPage>(page(1, 1000), [page(1, 1001), page(2001, 1)]);
     assert_bounded::<NotifyParams>(news(128, 1000), [news(129, 0), news(0, 1001)]);
 }
 
@@ -160,10 +166,10 @@ fn calls_and_answers_round_trip() {
 
 #[test]
 fn raw_events_survive_the_envelope_byte_for_byte() {
-    let page = r#"{"events":[{"sequence":1,"event":{"b" : 1.00, "a":"\u00e9"}}],"next_seq":1,"more_available":false,"head_seq":1,"floor_seq":0}"#;
-    let read: peer::PullPage = serde_json::from_str(page).unwrap();
+    let page = r#"{"events":[{"sequence":1,"event":{"b" : 1.00, "a":"\u00e9"}}],"next":1,"more_available":false}"#;
+    let read: local::EventListResult = serde_json::from_str(page).unwrap();
     let body = envelope::response(Some(&RequestId::Number(1)), Ok(&read));
-    let again: peer::PullPage = envelope::answer(&body).unwrap();
+    let again: local::EventListResult = envelope::answer(&body).unwrap();
     assert_eq!(again.events[0].event.get(), r#"{"b" : 1.00, "a":"\u00e9"}"#);
 }
 
@@ -171,14 +177,35 @@ fn raw_events_survive_the_envelope_byte_for_byte() {
 fn ids_have_one_spelling() {
     let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
     assert_eq!(id.parse::<EventId>().unwrap().to_string(), id);
-    assert_eq!(format!("d_{id}").parse::<DaemonId>().unwrap().to_string(), format!("d_{id}"));
     assert_eq!(serde_json::to_string(&id.parse::<Epoch>().unwrap()).unwrap(), format!("{id:?}"));
     for wrong in
         ["", "01ARZ", &id.to_lowercase(), "81ARZ3NDEKTSV4RRFFQ69G5FAV", "d_", &format!(" {id}")]
     {
         assert!(wrong.parse::<EventId>().is_err(), "{wrong}");
     }
-    assert!(id.parse::<DaemonId>().is_err());
+}
+
+#[test]
+fn a_daemon_id_is_a_public_key_and_has_one_spelling() {
+    let bytes: [u8; 32] = std::array::from_fn(|n| u8::try_from(n * 8).unwrap());
+    let id = DaemonId::from_bytes(bytes);
+    let text = "d_0041061050R3GG28A1C60T3GF208H44RM2MB1E60S38DHR78Y3W0";
+    assert_eq!(id.to_string(), text);
+    assert_eq!(text.parse::<DaemonId>().unwrap().to_bytes(), bytes);
+    let digits = text.trim_start_matches("d_");
+    for wrong in [
+        "",
+        "d_",
+        "d_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        digits,
+        &text.to_lowercase(),
+        &format!("{text}0"),
+        // The last digit has four bits too many: only one spelling has them zero.
+        &format!("{}H", &text[..text.len() - 1]),
+        &text.replace("GG", "UG"),
+    ] {
+        assert!(wrong.parse::<DaemonId>().is_err(), "{wrong}");
+    }
 }
 
 #[test]
@@ -203,14 +230,19 @@ fn secrets_do_not_print() {
     let paired = Paired {
         status: peer::PairedStatus::Paired,
         token: token.clone(),
-        id: "d_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+        id: "d_01ARZ3NDEKTSV4RRFFQ69G5FAV00000000000000000000000000".parse().unwrap(),
         name: "a".into(),
+        observed: ":1".into(),
+        signature: Signature([7; 64]),
     };
     let asked = PairRequestParams {
         code: Some(code.clone()),
         id: paired.id,
         name: "b".into(),
         addr: ":1".into(),
+        host: paired.id,
+        dialled: ":1".into(),
+        signature: Signature([7; 64]),
     };
     let printed = format!("{token:?} {code:?} {paired:?} {asked:?} {}", code.masked());
     assert!(!printed.contains(&secret) && !printed.contains("7392"), "{printed}");

@@ -15,7 +15,7 @@ const SYSTEM_SOCKET: &str = "/run/thrum/thrumd.sock";
 const HOMEBREW: [&str; 2] = ["/opt/homebrew/var/thrum", "/usr/local/var/thrum"];
 
 /// Files of which a state directory has one as soon as it was used.
-const USED_FILES: [&str; 2] = ["identity.json", "log.db"];
+const USED_FILES: [&str; 3] = ["identity.json", "key.json", "log.db"];
 
 /// The folders of systemd units below the root: the administrator's, then those of packages.
 const SYSTEM_UNIT_FOLDERS: [&str; 3] =

@@ -5,6 +5,7 @@
 //! with its path before it acknowledges anything.
 
 mod change;
+mod contents;
 mod file;
 mod stamp;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use parking_lot::Mutex;
 use thrum_api::Timestamp;
 
 pub use change::{ChangedFile, FileChange};
+pub use contents::FileContents;
 use file::{Held, HeldFile};
 use stamp::FileId;
 pub use stamp::{SizedFile, Stamp};
@@ -79,7 +81,7 @@ impl HeldFiles {
     }
 
     /// Holds a file by the contents that were read; None if there was no file.
-    pub fn hold_contents(&self, path: PathBuf, contents: Option<Vec<u8>>) {
+    pub fn hold_contents(&self, path: PathBuf, contents: Option<FileContents>) {
         self.hold(path, Held::Read { contents, stamp: None });
     }
 
@@ -100,7 +102,7 @@ impl HeldFiles {
         // Nobody compares meanwhile.
         let mut state = self.state.lock();
         replace()?;
-        let held = Held::Read { contents: Some(contents.to_vec()), stamp: None };
+        let held = Held::Read { contents: Some(contents.to_vec().into()), stamp: None };
         state.set(HeldFile::new(path.to_owned(), held));
         Ok(())
     }
@@ -218,7 +220,7 @@ impl HeldFiles {
 
     /// What was read from files, or written to them, and is not in them now: removed ones, and those with other
     /// contents.
-    pub fn lost_contents(&self) -> Vec<(PathBuf, FileChange, Vec<u8>)> {
+    pub fn lost_contents(&self) -> Vec<(PathBuf, FileChange, FileContents)> {
         let lost = |file: &mut HeldFile| {
             let change = file.change(false)?;
             match &file.held {

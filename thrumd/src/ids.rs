@@ -1,7 +1,7 @@
 //! New ids and secrets: the one place that generates them.
 
 use thrum_api::limits::TOKEN_BYTES;
-use thrum_api::{DaemonId, Epoch, EventId, PairingCode, Token};
+use thrum_api::{Epoch, EventId, PairingCode, Token};
 use ulid::Ulid;
 
 #[expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
@@ -14,11 +14,6 @@ pub fn event() -> EventId {
     EventId::from_ulid(ulid())
 }
 
-/// A new daemon's id.
-pub fn daemon() -> DaemonId {
-    DaemonId::from_ulid(ulid())
-}
-
 /// The epoch of a log that begins now.
 pub fn epoch() -> Epoch {
     Epoch::from_ulid(ulid())
@@ -29,13 +24,21 @@ pub fn epoch() -> Epoch {
 #[error("the operating system gave no random bytes")]
 pub struct NoRandomness(#[source] getrandom::Error);
 
+/// Fills a buffer from the operating system's random source.
+///
+/// # Errors
+/// When the operating system has no random bytes.
+pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    getrandom::fill(bytes).map_err(NoRandomness)
+}
+
 /// A new token: 32 bytes of the operating system's random source.
 ///
 /// # Errors
 /// When the operating system has no random bytes.
 pub fn token() -> Result<Token, NoRandomness> {
     let mut bytes = [0; TOKEN_BYTES];
-    getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+    fill_random(&mut bytes)?;
     Ok(Token::from_bytes(&bytes))
 }
 
@@ -50,7 +53,7 @@ pub fn code() -> Result<PairingCode, NoRandomness> {
     const FAIR: u16 = u16::MAX / CODES * CODES;
     loop {
         let mut bytes = [0; 2];
-        getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+        fill_random(&mut bytes)?;
         let drawn = u16::from_le_bytes(bytes);
         if drawn < FAIR
             && let Ok(code) = format!("{:04}", drawn % CODES).parse()

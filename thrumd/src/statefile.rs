@@ -10,13 +10,16 @@ use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::held_files::{ChangedFile, HeldFiles};
+use crate::held_files::{ChangedFile, FileContents, HeldFiles};
 use crate::storage::StorageFault;
 
 /// Far more than a state file ever holds; a larger one is not ours.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// More than the key file has: a buffer that grows leaves a copy of the key behind.
+const BUFFER_BYTES: usize = 1024;
 const OWNER_ONLY: u32 = 0o600;
 /// In tests a directory with a file of this name can't be synced.
 pub(crate) const SYNC_FAILS: &str = "sync-fails";
@@ -90,7 +93,7 @@ pub struct StateFile {
     path: PathBuf,
     held: OnceLock<HeldFiles>,
     /// What was read or written last, until it is held. None if there was no file.
-    contents: Arc<Mutex<Option<Vec<u8>>>>,
+    contents: Arc<Mutex<Option<FileContents>>>,
 }
 
 impl StateFile {
@@ -129,15 +132,17 @@ impl StateFile {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(failed(cause)),
         };
-        let mode = file.metadata().map_err(failed)?.permissions().mode();
+        let metadata = file.metadata().map_err(failed)?;
+        let mode = metadata.permissions().mode();
         if mode & 0o077 != 0 {
             file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(failed)?;
         }
-        let mut bytes = Vec::new();
+        let length = usize::try_from(metadata.len().min(MAX_BYTES)).unwrap_or_default();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length));
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
         let contents = serde_json::from_slice(&bytes)
             .map_err(|cause| StateFileError::Damaged { path: self.path.clone(), cause })?;
-        *self.contents.lock() = Some(bytes);
+        *self.contents.lock() = Some(bytes.into());
         Ok(Some(contents))
     }
 
@@ -150,9 +155,7 @@ impl StateFile {
     /// When a step fails; the error names it.
     pub fn write<T: Serialize>(&self, contents: &T) -> Result<(), StateFileError> {
         let encode = |cause| StateFileError::Encode { path: self.path.clone(), cause };
-        let mut bytes = serde_json::to_vec_pretty(contents).map_err(encode)?;
-        bytes.push(b'\n');
-        self.write_bytes(&bytes)
+        self.write_bytes(&to_bytes(contents).map_err(encode)?)
     }
 
     /// Replaces its contents with these bytes.
@@ -198,7 +201,7 @@ impl StateFile {
             return Err(error);
         }
         if self.held.get().is_none() {
-            *self.contents.lock() = Some(contents.to_vec());
+            *self.contents.lock() = Some(contents.to_vec().into());
         }
         self.sync_directory()
     }
@@ -252,6 +255,17 @@ impl StateFile {
         };
         synced.map_err(|cause| StateFileError::Unsynced { path: directory.to_owned(), cause })
     }
+}
+
+/// The contents of a state file, as they are written.
+///
+/// # Errors
+/// When they can't be written as JSON.
+pub fn to_bytes<T: Serialize>(contents: &T) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
+    serde_json::to_writer_pretty(&mut *bytes, contents)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 /// Gives a file to the owner of its directory: what a daemon of root's writes for a tailscaled of its own is that

@@ -1,29 +1,28 @@
 //! A crowd of peers of one daemon, played by one thread: honest, over real HTTP, and nearly free.
 
+use crate::harness::pair_request;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use thrumd::keys::SecretKey;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
-use serde_json::value::RawValue;
 use thrum_api::peer::{
-    NotifyParams, PairRequest, PairRequestParams, PeerInfoParams, PullPage, PullParams, SyncNotify,
-    SyncPeerInfo, SyncPull,
+    NotifyParams, PairRequest, PeerInfoParams, PullPage, PullParams, SyncNotify, SyncPeerInfo,
+    SyncPull,
 };
-use thrum_api::{
-    DaemonId, Epoch, EventId, Head, LogHash, LogPosition, OriginSequence, Sequence, SequencedEvent,
-    Token, envelope,
-};
+use thrum_api::{DaemonId, LogHash, LogPosition, Sequence, Token, envelope};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 
 use super::connection::{post, read_answer};
-use crate::harness::Daemon;
+use crate::harness::{Daemon, Origin};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -60,8 +59,7 @@ struct Peer {
 
 /// The peer whose events the daemon relays.
 struct Author {
-    id: DaemonId,
-    epoch: Epoch,
+    origin: Origin,
     latest: LogPosition,
     hub: SocketAddr,
     connection: std::net::TcpStream,
@@ -71,19 +69,23 @@ struct Author {
 #[derive(Deserialize)]
 struct Request<'a> {
     method: &'a str,
-    params: Told<'a>,
+    params: Told,
 }
 
 /// What matters of the params of any method.
 #[derive(Deserialize)]
-struct Told<'a> {
+struct Told {
     #[serde(default)]
     latest_seq: Sequence,
-    latest_id: Option<EventId>,
     latest_hash: Option<LogHash>,
     after_seq: Option<Sequence>,
-    #[serde(borrow)]
-    events: Option<Vec<&'a RawValue>>,
+    runs: Option<Vec<ToldRun>>,
+}
+
+/// Of a run, how many events it has.
+#[derive(Deserialize)]
+struct ToldRun {
+    events: Vec<IgnoredAny>,
 }
 
 impl Crowd {
@@ -93,14 +95,18 @@ impl Crowd {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let serving = runtime.handle().clone();
         std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+        let origin = Origin::new();
         let join = |number| {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-            let peer = Arc::new(Peer::join(daemon, &listener, number, Arc::clone(&traffic)));
+            let other = || Arc::new(SecretKey::generate().expect("random bytes"));
+            let key = if number == 0 { origin.key() } else { other() };
+            let peer =
+                Arc::new(Peer::join(daemon, &listener, (&key, number), Arc::clone(&traffic)));
             serving.spawn(Arc::clone(&peer).listen(listener));
             peer
         };
         let peers: Vec<_> = (0..count).map(join).collect();
-        let author = Author::new(daemon, &peers[0]);
+        let author = Author::new(daemon, &peers[0], origin);
         Self { peers, author, traffic }
     }
 
@@ -139,17 +145,14 @@ impl Peer {
     fn join(
         daemon: &Daemon,
         listener: &std::net::TcpListener,
-        number: usize,
+        (key, number): (&SecretKey, usize),
         traffic: Arc<Traffic>,
     ) -> Self {
         listener.set_nonblocking(true).unwrap();
-        let (id, address) = (thrumd::ids::daemon(), listener.local_addr().unwrap());
-        let params = PairRequestParams {
-            code: Some(daemon.open_pairing().code),
-            id,
-            name: format!("peer-{number}"),
-            addr: address.to_string(),
-        };
+        let address = listener.local_addr().unwrap();
+        let (id, code) = (key.id(), Some(daemon.open_pairing().code));
+        let (name, addr) = (format!("peer-{number}"), address.to_string());
+        let params = pair_request(daemon, key, code, &name, &addr);
         let paired = daemon.stranger().call::<PairRequest>(&params).expect("to be paired");
         // The first request with the token completes the pairing.
         let caller = daemon.stranger().with_token(paired.token.clone());
@@ -194,11 +197,11 @@ impl Peer {
     /// What it answers, and whether it pulls then.
     async fn answer(&self, request: &Request<'_>) -> (serde_json::Value, bool) {
         let empty = json!({
-            "events": [], "next_seq": 0, "more_available": false, "head_seq": 0, "floor_seq": 0,
+            "runs": [], "next_seq": 0, "more_available": false, "head_seq": 0, "floor_seq": 0,
         });
         let info = json!({
             "id": self.id, "name": "peer", "version": "0.0.1",
-            "epoch": self.id.ulid().to_string(), "head_seq": 0,
+            "epoch": "00000000000000000000000001", "head_seq": 0,
         });
         match request.method {
             "sync.pull" => (empty, false),
@@ -211,17 +214,14 @@ impl Peer {
     }
 
     /// Takes a notification's events: up to where it holds the daemon's log then, and whether it must pull.
-    async fn take(&self, told: &Told<'_>) -> (Sequence, bool) {
+    async fn take(&self, told: &Told) -> (Sequence, bool) {
         let (checkpoint, _) = &mut *self.checkpoint.lock().await;
         let lacking = told.latest_seq.0.saturating_sub(checkpoint.sequence.0);
-        let events = told.events.as_ref().map_or(0, |events| events.len() as u64);
+        let runs = told.runs.iter().flatten();
+        let events = runs.map(|run| run.events.len() as u64).sum::<u64>();
         let whole = told.after_seq == Some(checkpoint.sequence) && events == lacking;
         if whole || self.writes {
-            *checkpoint = LogPosition {
-                sequence: told.latest_seq,
-                event_id: told.latest_id,
-                hash: told.latest_hash,
-            };
+            *checkpoint = LogPosition { sequence: told.latest_seq, hash: told.latest_hash };
             self.held.fetch_max(told.latest_seq.0, Ordering::Relaxed);
         }
         (checkpoint.sequence, checkpoint.sequence < told.latest_seq)
@@ -272,44 +272,25 @@ impl Peer {
 }
 
 impl Author {
-    fn new(daemon: &Daemon, peer: &Peer) -> Self {
-        let (hub, epoch, latest) =
-            (daemon.peer_address(), thrumd::ids::epoch(), LogPosition::START);
-        Self {
-            id: peer.id,
-            epoch,
-            latest,
-            hub,
-            connection: connect(hub),
-            token: peer.token.clone(),
-        }
+    fn new(daemon: &Daemon, peer: &Peer, origin: Origin) -> Self {
+        let (hub, latest) = (daemon.peer_address(), LogPosition::START);
+        Self { origin, latest, hub, connection: connect(hub), token: peer.token.clone() }
     }
 
     fn write(&mut self, number: usize) {
-        let (before, event_id) = (self.latest, thrumd::ids::event());
-        let sequence = Sequence(before.sequence.0 + 1);
+        let before = self.latest;
+        let body = super::bootstrap::body(number).to_string();
+        let text = self.origin.draft(&body).replace("test.note", "message.sent");
+        let event = self.origin.write(text);
+        let sequence = Sequence(event.sequence);
         // Nobody but its author computes the hash of a log: any number will do.
-        let hash = Some(LogHash(sequence.0));
-        self.latest = LogPosition { sequence, event_id: Some(event_id), hash };
-        let event = json!({
-            "event_id": event_id, "origin_daemon": self.id, "origin_epoch": self.epoch,
-            "origin_sequence": self.latest.sequence, "hlc": "0192f3a1b2c3-0004",
-            "timestamp": "2026-11-24T16:00:00.123Z", "type": "message.sent", "project": "test",
-            "body": super::bootstrap::body(number),
-        });
-        let event = serde_json::value::to_raw_value(&event).unwrap();
+        self.latest = LogPosition { sequence, hash: Some(LogHash(sequence.0)) };
         let params = NotifyParams {
             after_seq: Some(before.sequence),
-            after_id: before.event_id,
             after_hash: before.hash,
-            heads: Some(vec![Head {
-                origin_daemon: self.id,
-                origin_epoch: self.epoch,
-                origin_sequence: OriginSequence(self.latest.sequence.0),
-                event_id,
-            }]),
-            events: Some(vec![SequencedEvent { sequence: self.latest.sequence, event }]),
-            ..NotifyParams::of(self.id, self.latest)
+            heads: Some(vec![event.head]),
+            runs: Some(vec![self.origin.run(&[event])]),
+            ..NotifyParams::of(self.origin.id(), self.latest)
         };
         let request = envelope::request::<SyncNotify>(1, &params).unwrap();
         let request = post(&request, Some(&self.token));

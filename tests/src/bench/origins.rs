@@ -1,13 +1,14 @@
-use serde_json::{Value, json};
 use thrum_api::limits::PULL_MAX_EVENTS;
 use thrum_api::local::{PeerRemove, PeerRemoveParams};
+use thrum_api::peer::{PullPage, Run};
+use thrum_api::{LogHash, Sequence};
 
 use super::bootstrap::{setup, wait_for_head};
 use super::figure::{Figure, Target};
 use super::latency::travel;
 use super::sample::{Sample, tell, words};
 use super::size::Size;
-use crate::harness::{Answer, Daemon, FakePeer, LONG, Wire, converge, pair};
+use crate::harness::{Answer, Daemon, FakePeer, LONG, Origin, Wire, converge, pair};
 
 /// The pairs take turns so often.
 const ROUNDS: usize = 5;
@@ -20,10 +21,15 @@ fn pair_with(origins: usize) -> [Daemon; 2] {
         (heard.method == "sync.pull").then(|| {
             let after = heard.params["after_seq"].as_u64().unwrap_or(0) as usize;
             let next = (after + PULL_MAX_EVENTS).min(origins);
-            Answer::Result(json!({
-                "events": (after + 1..=next).map(invented).collect::<Vec<_>>(),
-                "next_seq": next, "next_id": id(next), "more_available": next < origins,
-                "head_seq": origins, "floor_seq": 0,
+            Answer::Page(Box::new(PullPage {
+                runs: (after + 1..=next).map(invented).collect(),
+                next_seq: Sequence(next as u64),
+                next_hash: Some(LogHash(next as u64)),
+                more_available: next < origins,
+                head_seq: Sequence(origins as u64),
+                floor_seq: Sequence::ZERO,
+                epoch: None,
+                held_seq: None,
             }))
         })
     });
@@ -35,17 +41,11 @@ fn pair_with(origins: usize) -> [Daemon; 2] {
     [here, there]
 }
 
-fn id(n: usize) -> String {
-    format!("01ARZ3NDEKTSV4RRFFQA{n:06}")
-}
-
-/// The first event of an origin of its own.
-fn invented(n: usize) -> Value {
-    json!({"sequence": n, "event": {
-        "event_id": id(n), "origin_daemon": format!("d_01ARZ3NDEKTSV4RRFFQB{n:06}"),
-        "origin_epoch": "01ARZ3NDEKTSV4RRFFQC000000", "origin_sequence": 1, "hlc": "0192f3a1b2c3-0004",
-        "timestamp": "2026-11-24T16:00:00.123Z", "type": "test.happened", "body": {"text": n},
-    }})
+/// The first event of an origin of its own, at this position of the log.
+fn invented(n: usize) -> Run {
+    let mut origin = Origin::new();
+    let event = origin.note(&n.to_string());
+    origin.run(&[event.at(n as u64)])
 }
 
 /// Bytes on the wire for each of so many events beside its own, with the answers and with what comes back.

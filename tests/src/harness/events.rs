@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use thrum_api::local::{AppendParams, Appended, EventAppend, EventList, EventListParams};
@@ -90,31 +90,25 @@ impl Daemon {
 /// # Errors
 /// How they differ.
 pub fn same_events(daemons: &[&Daemon]) -> Result<usize, String> {
-    let mut first: Option<(&str, BTreeMap<String, String>)> = None;
+    let mut first: Option<(&str, BTreeSet<String>)> = None;
     for daemon in daemons {
-        let mut held = BTreeMap::new();
+        let mut held = BTreeSet::new();
         for event in daemon.try_events().map_err(|error| format!("{}: {error}", daemon.name()))? {
-            let bytes = event.event.get().to_owned();
-            let view: serde_json::Value =
-                serde_json::from_str(&bytes).map_err(|error| error.to_string())?;
-            let id = view["event_id"].as_str().ok_or("an event without event_id")?.to_owned();
-            assert!(
-                held.insert(id.clone(), bytes).is_none(),
-                "{} holds {id} more than once",
-                daemon.name()
-            );
+            let event = String::from(Box::<str>::from(event.event));
+            assert!(!held.contains(&event), "{} holds more than once {event}", daemon.name());
+            held.insert(event);
         }
         match &first {
             None => first = Some((daemon.name(), held)),
             Some((_, other)) if *other == held => {}
             Some((name, other)) => {
-                let lacks = other.keys().filter(|id| !held.contains_key(*id)).count();
-                let more = held.keys().filter(|id| !other.contains_key(*id)).count();
                 return Err(format!(
-                    "{name} holds {}, {} holds {}: it lacks {lacks} and has {more} more",
+                    "{name} holds {}, {} holds {}: it lacks {} and has {} more",
                     other.len(),
                     daemon.name(),
-                    held.len()
+                    held.len(),
+                    other.difference(&held).count(),
+                    held.difference(other).count()
                 ));
             }
         }

@@ -1,11 +1,13 @@
+use super::pair_request;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use thrumd::keys::SecretKey;
 
 use serde_json::{Value, json};
-use thrum_api::peer::{PairRequest, PairRequestParams, PeerInfoParams, SyncPeerInfo};
+use thrum_api::peer::{PairRequest, PeerInfoParams, PullPage, SyncPeerInfo};
 use thrum_api::{DaemonId, Token};
 
 use super::{Daemon, PeerCaller, eventually, http};
@@ -15,6 +17,8 @@ use super::{Daemon, PeerCaller, eventually, http};
 pub enum Answer {
     /// A result.
     Result(Value),
+    /// A page with the bytes of its events as they are, which a [`Value`] would write anew.
+    Page(Box<PullPage>),
     /// An error with this code.
     Error(i32),
     /// Any body, with this status and content type.
@@ -40,6 +44,7 @@ type Script = dyn FnMut(&Heard) -> Option<Answer> + Send;
 
 struct Shared {
     id: DaemonId,
+    key: Arc<SecretKey>,
     stop: AtomicBool,
     heard: Mutex<Vec<Heard>>,
     script: Mutex<Box<Script>>,
@@ -62,8 +67,10 @@ impl FakePeer {
     pub fn new(script: impl FnMut(&Heard) -> Option<Answer> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let key = Arc::new(SecretKey::generate().unwrap());
         let shared = Arc::new(Shared {
-            id: thrumd::ids::daemon(),
+            id: key.id(),
+            key,
             stop: AtomicBool::new(false),
             heard: Mutex::default(),
             script: Mutex::new(Box::new(script)),
@@ -99,6 +106,11 @@ impl FakePeer {
         self.shared.id
     }
 
+    /// Its key.
+    pub fn key(&self) -> Arc<SecretKey> {
+        Arc::clone(&self.shared.key)
+    }
+
     /// Pairs with a daemon by joining it.
     ///
     /// # Panics
@@ -106,12 +118,8 @@ impl FakePeer {
     #[track_caller]
     pub fn joins(&mut self, daemon: &Daemon) {
         let code = daemon.open_pairing().code;
-        let params = PairRequestParams {
-            code: Some(code),
-            id: self.shared.id,
-            name: "fake".to_owned(),
-            addr: self.address.to_string(),
-        };
+        let addr = self.address.to_string();
+        let params = pair_request(daemon, &self.shared.key, Some(code), "fake", &addr);
         let paired = daemon
             .stranger()
             .call::<PairRequest>(&params)
@@ -188,7 +196,15 @@ impl Shared {
             let (status, kind, body) = match told.unwrap_or_else(|| self.honest(&heard)) {
                 Answer::Result(result) => ok(&json!({"result": result}), &request),
                 Answer::Error(code) => {
-                    ok(&json!({"error": {"code": code, "message": "as the test says"}}), &request)
+                    // A refusal says which daemon it is.
+                    let (message, data) = ("as the test says", json!({"id": self.id}));
+                    let error = json!({"code": code, "message": message, "data": data});
+                    ok(&json!({"error": error}), &request)
+                }
+                Answer::Page(page) => {
+                    let (id, page) = (&request["id"], serde_json::to_string(&page)?);
+                    let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{page}}}"#);
+                    (200, "application/json", body.into_bytes())
                 }
                 Answer::Raw(status, kind, body) => (status, kind, body),
                 Answer::Endless => return flood(stream),
@@ -208,10 +224,10 @@ impl Shared {
         Answer::Result(match heard.method.as_str() {
             "sync.peer_info" => json!({
                 "id": self.id, "name": "fake", "version": "0.0.1",
-                "epoch": self.id.ulid().to_string(), "head_seq": 0,
+                "epoch": "00000000000000000000000001", "head_seq": 0,
             }),
             "sync.pull" => json!({
-                "events": [], "next_seq": 0, "more_available": false, "head_seq": 0, "floor_seq": 0,
+                "runs": [], "next_seq": 0, "more_available": false, "head_seq": 0, "floor_seq": 0,
             }),
             "sync.notify" => json!({"held_seq": heard.params["latest_seq"]}),
             _ => return Answer::Error(-32601),

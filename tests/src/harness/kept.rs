@@ -1,9 +1,11 @@
 //! A machine that calls a daemon, can't be called itself, and keeps its connection.
 
+use super::pair_request;
 use std::io::{self, Write as _};
 use std::net::TcpStream;
+use thrumd::keys::SecretKey;
 
-use thrum_api::peer::{PairRequest, PairRequestParams};
+use thrum_api::peer::PairRequest;
 
 use super::http::{self, Response};
 use super::{Daemon, PeerCaller};
@@ -23,9 +25,9 @@ impl KeptCaller {
     /// When that fails.
     #[track_caller]
     pub fn pair(daemon: &Daemon, number: u16) -> Self {
-        let (code, id) = (Some(daemon.open_pairing().code), thrumd::ids::daemon());
+        let (code, key) = (Some(daemon.open_pairing().code), SecretKey::generate().unwrap());
         let (name, addr) = (format!("fake-{number}"), format!("127.0.0.1:{}", 1 + number));
-        let params = PairRequestParams { code, id, name, addr };
+        let params = pair_request(daemon, &key, code, &name, &addr);
         let caller = daemon.stranger();
         let token = caller.call::<PairRequest>(&params).expect("to be paired").token;
         let mut machine = Self { caller, token, kept: None };

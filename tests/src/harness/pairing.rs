@@ -1,9 +1,28 @@
-use thrum_api::Empty;
 use thrum_api::local::{
     PeerAdd, PeerAddResult, PeerJoin, PeerJoinParams, PeerJoinResult, PeerList,
 };
+use thrum_api::peer::PairRequestParams;
+use thrum_api::{Empty, PairingCode};
+use thrumd::keys::SecretKey;
 
 use super::{CallError, Daemon, SHORT, eventually, holds};
+
+/// What a program with this key sends to be paired with a daemon, without or with a code. `addr`: where it says it listens.
+///
+/// # Panics
+/// When the daemon doesn't answer.
+#[track_caller]
+pub fn pair_request(
+    daemon: &Daemon,
+    key: &SecretKey,
+    code: Option<PairingCode>,
+    name: &str,
+    addr: &str,
+) -> PairRequestParams {
+    let names = (name.to_owned(), addr.to_owned());
+    let dialled = daemon.peer_address().to_string();
+    thrumd::peer::pair_request(key, daemon.id(), code, names, dialled)
+}
 
 impl Daemon {
     /// Opens a pairing session, as `thrum peer add` does.

@@ -1,9 +1,9 @@
 //! What a daemon does of itself: gives its hub inputs and does what the hub says, as the driver and
 //! its tasks do.
 
-use thrum_api::peer::{Notified, NotifyParams, PullPage};
-use thrum_api::{ErrorCode, LogPosition, SequencedEvent};
-use thrumd::log::{Applied, Batch, Incoming};
+use thrum_api::peer::{Notified, NotifyParams, PullPage, Run};
+use thrum_api::{ErrorCode, LogPosition};
+use thrumd::log::{Applied, Batch, IncomingPage};
 use thrumd::sync::hub::{
     Action, Failure, FailureKind, Input, NotifyRequest, NotifyResult, OperationId, PullReason,
     PullResult,
@@ -127,7 +127,7 @@ impl World {
         self.step(node, operation, vec![first]);
     }
 
-    fn step(&mut self, node: usize, operation: OperationId, steps: Vec<Step<Vec<SequencedEvent>>>) {
+    fn step(&mut self, node: usize, operation: OperationId, steps: Vec<Step<Vec<Run>>>) {
         if steps.len() == 2 && matches!(steps[1], Step::Fetch(_)) {
             self.marks.hit("a page was pipelined");
         }
@@ -137,8 +137,7 @@ impl World {
                 Step::Apply { page, checkpoint } => {
                     let Some(pulling) = self.pulling(node, operation) else { return };
                     let batch = pulling.pull.batch(checkpoint);
-                    let events = page.into_iter().map(Incoming::read).collect();
-                    let batch = Box::new(Batch { events, ..batch });
+                    let batch = Box::new(Batch { page: IncomingPage::read(page), ..batch });
                     let takes = self.choices.up_to(millis(30));
                     self.plan_in(node, takes, Internal::Apply { operation, batch });
                 }
@@ -163,7 +162,7 @@ impl World {
         &mut self,
         node: usize,
         operation: OperationId,
-        turn: impl FnOnce(&mut Pull<Vec<SequencedEvent>>) -> Vec<Step<Vec<SequencedEvent>>>,
+        turn: impl FnOnce(&mut Pull<Vec<Run>>) -> Vec<Step<Vec<Run>>>,
     ) {
         if let Some(pulling) = self.pulling(node, operation) {
             let steps = turn(&mut pulling.pull);
@@ -230,7 +229,12 @@ impl World {
             self.marks.hit("a duplicate by relay");
         }
         if applied.new_epoch {
-            self.marks.hit("an epoch began by a page");
+            self.marks.hit("an epoch began");
+        }
+        // Every daemon here is honest.
+        if applied.refused > 0 {
+            let text = format!("{} events came without a proof", applied.refused);
+            *self.nodes[node].log.fault.lock().unwrap() = Some(text);
         }
         if applied.applied > 0 {
             self.log_grew(node);
@@ -313,8 +317,8 @@ impl World {
                 };
                 self.pull_goes_on(node, operation, |pull| match page {
                     Ok(page) => {
-                        let (header, events) = split(*page);
-                        pull.page(header, events)
+                        let (header, runs) = split(*page);
+                        pull.page(header, runs)
                     }
                     Err(result) => pull.refused(result),
                 });

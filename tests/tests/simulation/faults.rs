@@ -5,7 +5,6 @@ use std::time::Duration;
 use thrumd::sync::hub::{DrainState, Input};
 use thrumd::sync::protocol::drain;
 
-use crate::log::SimLog;
 use crate::node::{Asked, Node};
 use crate::world::{Internal, World, millis, seconds};
 
@@ -109,8 +108,7 @@ fn lose(world: &mut World, node: usize) {
     }
     world.crash(node);
     world.marks.hit("a database was lost");
-    let id = world.nodes[node].id;
-    world.nodes[node].log = SimLog::new(id, &world.ids);
+    world.nodes[node].log = world.nodes[node].log.begun_anew(&world.ids);
     world.nodes[node].acknowledged.clear();
     world.nodes[node].disk_changed = true;
     world.start(node);
@@ -119,13 +117,11 @@ fn lose(world: &mut World, node: usize) {
 /// The database is an older copy of itself; nobody tells the daemon. With or without new events
 /// before the first contact.
 fn restore(world: &mut World, node: usize) {
-    let id = world.nodes[node].id;
     if !disks_may_change(world) {
         return;
     }
-    let Some(log) =
-        world.nodes[node].backup.as_ref().map(|it| SimLog::restored(it, id, &world.ids))
-    else {
+    let it = &world.nodes[node];
+    let Some(log) = it.backup.as_ref().map(|backup| it.log.restored(backup, &world.ids)) else {
         return;
     };
     world.crash(node);

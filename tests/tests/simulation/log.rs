@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use rusqlite::Connection;
 use serde_json::value::RawValue;
+use tests::harness::Origin;
 use thrum_api::local::EventListParams;
-use thrum_api::{
-    DaemonId, Draft, Epoch, EventId, Head, LogPosition, Sequence, SequencedEvent, Timestamp,
-};
+use thrum_api::{DaemonId, Draft, Epoch, EventId, LogPosition, Sequence, Timestamp};
+use thrumd::keys::SecretKey;
 use thrumd::log::{
-    Applied, Batch, Environment, Failed, Incoming, LogError, LogHead, LogStore, LogTransaction,
+    Applied, Batch, Environment, Failed, IncomingPage, LogError, LogHead, LogStore, LogTransaction,
     News, NewsRequest, PageAnswer, PageRequest, Waits,
 };
 use thrumd::sync::protocol::ReplicaLog;
 use ulid::Ulid;
 
+use crate::proof;
 use crate::world::Micros;
 
 /// Ids from a counter, and the virtual time of day.
@@ -28,6 +29,13 @@ impl Ids {
         let mut state = self.0.lock().unwrap();
         state.0 += 1;
         Ulid::from(state.0)
+    }
+
+    /// The key of a new daemon.
+    pub fn key(&self) -> Arc<SecretKey> {
+        let mut seed = [0; 32];
+        seed[16..].copy_from_slice(&self.draw().to_bytes());
+        Arc::new(SecretKey::from_seed(&seed))
     }
 
     pub fn set_time(&self, now: Micros) {
@@ -59,27 +67,58 @@ fn copy(from: &Connection) -> Connection {
     to
 }
 
+/// Events of a log, and the database's count of changes at that time.
+#[derive(Default)]
+struct Known(Option<u64>, Arc<BTreeSet<EventId>>);
+
+impl Known {
+    /// What `find` finds, if the database has changed.
+    fn update(
+        &mut self,
+        conn: &Connection,
+        find: impl FnOnce() -> BTreeSet<EventId>,
+    ) -> Arc<BTreeSet<EventId>> {
+        let changes = Some(conn.total_changes());
+        if self.0 != changes {
+            *self = Self(changes, Arc::new(find()));
+        }
+        Arc::clone(&self.1)
+    }
+}
+
 pub struct SimLog {
     store: Mutex<LogStore>,
-    /// What is held, and the database's count of changes at that time.
-    held: Mutex<(u64, Arc<BTreeSet<EventId>>)>,
+    key: Arc<SecretKey>,
+    held: Mutex<Known>,
+    proved: Mutex<Known>,
     /// A checkpoint that moved where it must not.
     pub fault: Mutex<Option<String>>,
 }
 
 impl SimLog {
-    pub fn new(daemon: DaemonId, ids: &Ids) -> Self {
-        Self::of(LogStore::open_in_memory(daemon, ids.clone()).unwrap())
+    /// Its daemon's key.
+    pub fn key(&self) -> &SecretKey {
+        &self.key
     }
 
-    /// The log in a copy of this database.
-    pub fn restored(backup: &Connection, daemon: DaemonId, ids: &Ids) -> Self {
-        Self::of(LogStore::open(copy(backup), daemon, ids.clone()).unwrap())
+    pub fn new(key: Arc<SecretKey>, ids: &Ids) -> Self {
+        Self::of(LogStore::open_in_memory(Arc::clone(&key), ids.clone()).unwrap(), key)
     }
 
-    fn of(store: LogStore) -> Self {
-        let held = Mutex::new((u64::MAX, Arc::default()));
-        Self { store: Mutex::new(store), held, fault: Mutex::default() }
+    /// Another log of the same daemon, as after its database was lost.
+    pub fn begun_anew(&self, ids: &Ids) -> Self {
+        Self::new(Arc::clone(&self.key), ids)
+    }
+
+    /// The log of the same daemon in a copy of this database.
+    pub fn restored(&self, backup: &Connection, ids: &Ids) -> Self {
+        let key = Arc::clone(&self.key);
+        Self::of(LogStore::open(copy(backup), Arc::clone(&key), ids.clone()).unwrap(), key)
+    }
+
+    fn of(store: LogStore, key: Arc<SecretKey>) -> Self {
+        let (held, proved, fault) = Default::default();
+        Self { store: Mutex::new(store), key, held, proved, fault }
     }
 
     pub fn store(&self) -> MutexGuard<'_, LogStore> {
@@ -92,21 +131,27 @@ impl SimLog {
 
     /// As after a crash: whatever is only in memory is gone.
     pub fn reopened(self, ids: &Ids) -> Self {
-        let store = self.store.into_inner().unwrap();
-        let daemon = store.daemon();
-        Self::of(LogStore::open(store.into_connection(), daemon, ids.clone()).unwrap())
+        let (store, key) = (self.store.into_inner().unwrap(), self.key);
+        let conn = store.into_connection();
+        Self::of(LogStore::open(conn, Arc::clone(&key), ids.clone()).unwrap(), key)
     }
 
     /// Every event that stands here undamaged.
     pub fn held(&self) -> Arc<BTreeSet<EventId>> {
         let store = self.store();
-        let changes = store.connection().total_changes();
-        let mut held = self.held.lock().unwrap();
-        if held.0 != changes {
-            let ids = select(store.connection(), "SELECT event_id FROM events WHERE body != x'00'");
-            *held = (changes, Arc::new(ids.into_iter().map(|(id, _)| id).collect()));
-        }
-        Arc::clone(&held.1)
+        let find = || {
+            let sql = "SELECT event_id FROM events WHERE body != x'00'";
+            select(store.connection(), sql).into_iter().map(|(id, _)| id).collect()
+        };
+        self.held.lock().unwrap().update(store.connection(), find)
+    }
+
+    /// Those of them that another daemon takes from this one: its own, and those from which others follow one another
+    /// up to a signed point.
+    pub fn proved(&self) -> Arc<BTreeSet<EventId>> {
+        let store = self.store();
+        let find = || proof::proved(store.connection());
+        self.proved.lock().unwrap().update(store.connection(), find)
     }
 
     /// The events up to a position.
@@ -142,22 +187,22 @@ impl SimLog {
 
     /// Events of so many origins, as they came from a machine that is no peer any more.
     pub fn fill(&self, origins: u64, ids: &Ids) {
-        let event = |n: u64| {
-            let id = || ids.draw().to_string();
+        let run = |n: u64| {
+            let epoch = Epoch::from_ulid(ids.draw());
+            let mut origin = Origin::of(ids.key(), epoch);
             let text = format!(
-                r#"{{"event_id":"{}","origin_daemon":"{}","origin_epoch":"{}","origin_sequence":1,"hlc":"0192f3a1b2c3-0004","timestamp":"2026-11-24T16:00:00.123Z","type":"test.happened","body":{{}}}}"#,
-                id(),
-                DaemonId::from_ulid(ids.draw()),
-                id(),
+                r#"{{"event_id":"{}","origin_daemon":"{}","origin_epoch":"{epoch}","origin_sequence":1,"hlc":"0192f3a1b2c3-0004","timestamp":"2026-11-24T16:00:00.123Z","type":"test.happened","body":{{}}}}"#,
+                ids.draw(),
+                origin.id(),
             );
-            let event = RawValue::from_string(text).unwrap();
-            Incoming::read(SequencedEvent { sequence: Sequence(n + 1), event })
+            let event = origin.write(text).at(n + 1);
+            origin.run(&[event])
         };
-        let peer = DaemonId::from_ulid(ids.draw());
+        let peer = ids.key().id();
         let from = self.store().checkpoint(peer).unwrap();
-        let events = (0..origins).map(event).collect();
+        let page = IncomingPage::read((0..origins).map(run).collect());
         let (epoch, checkpoint, held) = (None, None, None);
-        let batch = Batch { epoch, peer, events, from, checkpoint, held, is_whole: false };
+        let batch = Batch { epoch, peer, page, from, checkpoint, held, is_whole: false };
         let applied = self.store().apply(&batch).unwrap();
         assert_eq!(applied.applied as u64, origins);
     }
@@ -242,14 +287,6 @@ impl ReplicaLog for SimLog {
 
     async fn news(&self, request: NewsRequest, waits: Waits) -> Answer<News> {
         self.store().news(request, waits)
-    }
-
-    async fn shows_rollback(&self, head: Head) -> Answer<bool> {
-        self.store().shows_rollback(&head)
-    }
-
-    async fn rolled_back(&self, shown_by: Option<Head>) -> Answer<bool> {
-        self.store().rolled_back(shown_by.as_ref())
     }
 
     async fn judge<T: Send + 'static>(

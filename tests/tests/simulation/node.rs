@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use rusqlite::Connection;
-use thrum_api::{DaemonId, EventId, LogPosition, SequencedEvent, Token};
+use thrum_api::peer::Run;
+use thrum_api::{DaemonId, EventId, LogPosition, Token};
 use thrumd::peer::{Pairing, Peer, Registry};
 use thrumd::sync::hub::{Hub, OperationId};
 use thrumd::sync::pairings::{KnownTokens, Pairings};
@@ -57,7 +58,7 @@ pub struct Life {
 pub struct Pulling {
     pub peer: usize,
     pub token: Token,
-    pub pull: Pull<Vec<SequencedEvent>>,
+    pub pull: Pull<Vec<Run>>,
 }
 
 /// A request on its way.

@@ -1,7 +1,7 @@
 //! Pairing and removing, as the joining side (`sync::join`) does it.
 
-use thrum_api::peer::PairRequestParams;
 use thrum_api::{ErrorCode, Token};
+use thrumd::peer::pair_request;
 use thrumd::sync::hub::Input;
 use thrumd::sync::protocol::removal_notice;
 
@@ -63,12 +63,10 @@ impl World {
         if let Some(life) = &mut self.nodes[node].life {
             life.joining = true;
         }
-        let params = PairRequestParams {
-            code: Some(opened.code),
-            id: self.nodes[node].id,
-            name: format!("node-{node}"),
-            addr: self.nodes[node].address().to_string(),
-        };
+        let names = (format!("node-{node}"), self.nodes[node].address().to_string());
+        let (key, host) = (self.nodes[node].log.key(), self.nodes[peer].id);
+        let dialled = self.nodes[peer].address().to_string();
+        let params = pair_request(key, host, Some(opened.code), names, dialled);
         let message = Message { token: None, request: Request::Pair(params) };
         self.call(node, peer, Asked::Pair, message, seconds(10));
     }

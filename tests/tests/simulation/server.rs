@@ -52,30 +52,19 @@ impl World {
 
     fn serve_pull(&mut self, node: usize, peer: DaemonId, params: PullParams) -> Reply {
         let log = &self.nodes[node].log;
-        let epoch = log.store().head().epoch;
-        let same_event = log.holds(LogPosition { hash: None, ..params.after() });
+        let is_as_long = log.holds(LogPosition { hash: None, ..params.after() });
         let (answer, input) = ready(serve(log, peer, params));
-        let began = log.store().head().epoch != epoch;
         match &answer {
-            Ok(page) if self.nodes[node].old && !page.events.is_empty() => {
+            Ok(page) if self.nodes[node].old && !page.runs.is_empty() => {
                 self.marks.hit("an older peer was pulled");
             }
             Err(error) if error.code == ErrorCode::OTHER_LOG => {
                 self.marks.hit("a checkpoint was refused");
-                if same_event {
+                if is_as_long {
                     self.marks.hit("only the hash showed that a checkpoint is of another log");
                 }
             }
             _ => {}
-        }
-        if began {
-            let by_head = answer.is_ok();
-            self.marks.hit(if by_head {
-                "an epoch began by a head of a pull"
-            } else {
-                "an epoch began by a checkpoint"
-            });
-            self.log_grew(node);
         }
         self.after_read(node);
         if let Some(input) = input {
@@ -93,22 +82,19 @@ impl World {
     }
 
     fn take_notification(&mut self, node: usize, peer: DaemonId, params: NotifyParams) -> Reply {
-        let (events, removed) = (params.events.as_ref().map_or(0, Vec::len), params.removed);
+        let (runs, removed) = (params.runs.as_ref().map_or(0, Vec::len), params.removed);
         let log = &self.nodes[node].log;
         let before = log.store().checkpoint(peer).unwrap().position;
-        let epoch = log.store().head().epoch;
         let received = ready(receive(log, peer, params));
         let applied = received.applied;
         self.trace.note(self.now, node, &applied);
         let log = &self.nodes[node].log;
         let moved = log.store().checkpoint(peer).unwrap().position != before;
-        let began = log.store().head().epoch != epoch;
         let synced = matches!(received.input, Some(Input::Synced { .. }));
         for (happened, mark) in [
-            (events > 0 && applied.applied > 0, "a window was applied"),
-            (events > 0 && applied.applied > 0 && synced, "a window and the checkpoint in one"),
-            (moved && synced && events == 0, "a checkpoint moved without a pull"),
-            (began && !applied.new_epoch, "an epoch began by a head of a notification"),
+            (runs > 0 && applied.applied > 0, "a window was applied"),
+            (runs > 0 && applied.applied > 0 && synced, "a window and the checkpoint in one"),
+            (moved && synced && runs == 0, "a checkpoint moved without a pull"),
             (removed, "a peer was told of its removal"),
         ] {
             if happened {

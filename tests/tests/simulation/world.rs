@@ -153,13 +153,13 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let ids = Ids::default();
         let node = |number: usize| {
-            let id = DaemonId::from_ulid(ids.draw());
+            let key = ids.key();
             let state_dir = dir.path().join(number.to_string());
             std::fs::create_dir(&state_dir).unwrap();
             Node {
-                id,
+                id: key.id(),
                 number,
-                log: SimLog::new(id, &ids),
+                log: SimLog::new(key, &ids),
                 registry: Registry::open(&state_dir).unwrap().0,
                 backup: None,
                 acknowledged: Default::default(),

@@ -1,10 +1,12 @@
 //! A peer that dies is noticed although nobody writes.
 
 use std::net::TcpListener;
+use tests::harness::pair_request;
+use thrumd::keys::SecretKey;
 
 use tests::harness::{Daemon, SHORT, Setup, converge, eventually, holds, in_sync, pair};
 use thrum_api::local::PeerState;
-use thrum_api::peer::{PairRequest, PairRequestParams, PeerInfoParams, SyncPeerInfo};
+use thrum_api::peer::{PairRequest, PeerInfoParams, SyncPeerInfo};
 
 /// Daemons that never ask each other periodically while a test runs.
 fn quiet_pair() -> (Daemon, Daemon) {
@@ -62,8 +64,9 @@ fn a_restart_is_no_warning() {
 fn a_peer_that_calls_and_has_closed_its_port_fills_no_log() {
     let daemon = Daemon::start("laptop");
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (code, id) = (Some(daemon.open_pairing().code), thrumd::ids::daemon());
-    let params = PairRequestParams { code, id, name: "fake".into(), addr: closed.to_string() };
+    let (code, key) = (Some(daemon.open_pairing().code), SecretKey::generate().unwrap());
+    let id = key.id();
+    let params = pair_request(&daemon, &key, code, "fake", &closed.to_string());
     let paired = daemon.stranger().call::<PairRequest>(&params).unwrap();
     let caller = daemon.stranger().with_token(paired.token);
     for _ in 0..2000 {

@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::harness::{
-    Daemon, Dice, FakePeer, LONG, Setup, connect_unix, converge, number, pair, process,
+    Daemon, Dice, FakePeer, LONG, Origin, Setup, connect_unix, converge, number, pair, process,
 };
 use thrum_api::{Event, limits};
-
-use crate::pages::event;
 
 /// More than an idle daemon needs, and less than requests that are kept would take.
 const MEMORY_BYTES: u64 = 96 * 1024 * 1024;
@@ -21,11 +19,12 @@ fn span() -> Duration {
 }
 
 fn peer_requests(peer: &FakePeer) -> Vec<Value> {
-    let mut own = event(1);
-    own["origin_daemon"] = peer.id().to_string().into();
-    let have = json!([{"origin_daemon": peer.id(), "origin_epoch": own["origin_epoch"],
-        "origin_sequence": 1, "event_id": own["event_id"]}]);
-    let window = json!([{"sequence": 1, "event": own}]);
+    let mut origin = Origin::new();
+    // As it is after it was changed and written again: a JSON value orders its members.
+    let draft: Value = serde_json::from_str(&origin.draft("{}")).unwrap();
+    let own = origin.write(draft.to_string());
+    let have = json!([own.head]);
+    let window = json!([origin.run(&[own])]);
     [
         ("sync.peer_info", json!({})),
         ("sync.pull", json!({"after_seq": 0})),
@@ -33,7 +32,7 @@ fn peer_requests(peer: &FakePeer) -> Vec<Value> {
         (
             "sync.notify",
             json!({"daemon_id": peer.id(), "name": "fake", "latest_seq": 1,
-                "latest_id": own["event_id"], "after_seq": 0, "heads": have, "events": window}),
+                "latest_hash": "00000000000000aa", "after_seq": 0, "heads": have, "runs": window}),
         ),
         (
             "pair.request",

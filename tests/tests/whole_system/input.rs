@@ -88,8 +88,12 @@ fn a_peer_that_sends_nonsense_is_told_what_is_wrong() {
     let one = r#"{"jsonrpc":"2.0","id":1,"method":"sync.peer_info"}"#;
     refused(&caller, format!("[{one},{one}]").as_bytes(), 200, ErrorCode::INVALID_REQUEST);
     // Each of these would be work for the writer.
-    let crowded = json!({"daemon_id": peer.id(), "latest_seq": 20_000, "after_seq": 0,
-        "events": vec![json!({"sequence": 1, "event": {}}); 20_000]});
+    let crowded = |runs: usize, events: usize| {
+        let events = vec![json!({"sequence": 1, "event": {}}); events];
+        let run =
+            json!({"previous": "A".repeat(43), "signature": "A".repeat(86), "events": events});
+        json!({"daemon_id": peer.id(), "latest_seq": 20_000, "after_seq": 0, "runs": vec![run; runs]})
+    };
     for (method, params, code) in [
         ("no.such", json!({}), ErrorCode::METHOD_NOT_FOUND),
         ("health", json!({}), ErrorCode::METHOD_NOT_FOUND),
@@ -100,7 +104,8 @@ fn a_peer_that_sends_nonsense_is_told_what_is_wrong() {
         ("sync.pull", json!({"after_seq": 1_000_000}), ErrorCode::OTHER_LOG),
         ("sync.pull", json!({"after_seq": u64::MAX}), ErrorCode::OTHER_LOG),
         ("sync.notify", json!([1, 2, 3]), ErrorCode::INVALID_PARAMS),
-        ("sync.notify", crowded.clone(), ErrorCode::INVALID_PARAMS),
+        ("sync.notify", crowded(1, 20_000), ErrorCode::INVALID_PARAMS),
+        ("sync.notify", crowded(1_000, 1), ErrorCode::INVALID_PARAMS),
     ] {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         refused(&caller, body.to_string().as_bytes(), 200, code);

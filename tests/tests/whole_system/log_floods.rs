@@ -1,27 +1,28 @@
 //! What other machines cause leaves a log file that a person can read.
 
-use serde_json::{Value, json};
-use tests::harness::{Answer, Daemon, FakePeer};
-use thrum_api::peer::{PairRequest, PairRequestParams};
-use thrum_api::{DaemonId, ErrorCode};
+use tests::harness::pair_request;
+use tests::harness::{Answer, Daemon, FakePeer, Origin, Written};
+use thrum_api::peer::{NotifyParams, PairRequest, SyncNotify};
+use thrum_api::{ErrorCode, LogHash, LogPosition, Sequence};
+use thrumd::keys::SecretKey;
 
-use crate::pages::{EPOCH, ORIGIN, event, id};
+use crate::pages::fakes;
 
-/// A notification of a peer's n-th event.
-fn notification(of: DaemonId, n: u64) -> Value {
-    let after = (n > 1).then(|| id(n - 1));
-    json!({"jsonrpc": "2.0", "id": "n", "method": "sync.notify", "params": {
-        "daemon_id": of, "latest_seq": n, "latest_id": id(n), "after_seq": n - 1, "after_id": after,
-        "events": [{"sequence": n, "event": event(n)}],
-        "heads": [{"origin_daemon": ORIGIN, "origin_epoch": EPOCH, "origin_sequence": n,
-            "event_id": id(n)}],
-    }})
-}
-
-fn notify(fake: &FakePeer, daemon: &Daemon, n: u64) {
-    let body = notification(fake.id(), n).to_string();
-    let answer = fake.caller(daemon).post(body.as_bytes()).unwrap().json();
-    assert_eq!(answer["result"]["held_seq"], n, "{answer}");
+fn notify(fake: &FakePeer, daemon: &Daemon, origin: &Origin, event: &Written) {
+    let at = |sequence: u64| LogPosition {
+        sequence: Sequence(sequence),
+        hash: (sequence > 0).then_some(LogHash(sequence)),
+    };
+    let after = at(event.sequence - 1);
+    let params = NotifyParams {
+        after_seq: Some(after.sequence),
+        after_hash: after.hash,
+        heads: Some(vec![event.head]),
+        runs: Some(vec![origin.run(std::slice::from_ref(event))]),
+        ..NotifyParams::of(fake.id(), at(event.sequence))
+    };
+    let notified = fake.caller(daemon).call::<SyncNotify>(&params).unwrap();
+    assert_eq!(notified.held_seq.0, event.sequence, "{notified:?}");
 }
 
 /// A peer whose events come by notifications only.
@@ -40,20 +41,21 @@ fn thousands_of_requests_leave_a_few_lines_and_hide_none_of_another_machine() {
         let shown = log.lines().filter(|line| !line.contains(" DEBUG "));
         shown.filter(|line| line.contains(words)).count()
     };
-    for n in 1..=1_000 {
-        notify(&busy, &daemon, n);
+    let (origin, events) = fakes(1_001);
+    for event in &events[..1_000] {
+        notify(&busy, &daemon, &origin, event);
     }
     let synced = |of: &FakePeer| format!("synced from {}", of.id());
     let stranger = daemon.stranger();
-    let (name, addr) = ("stranger".to_owned(), "127.0.0.1:9".to_owned());
-    let params = PairRequestParams { code: None, id: thrumd::ids::daemon(), name, addr };
+    let key = SecretKey::generate().unwrap();
+    let params = pair_request(&daemon, &key, None, "stranger", "127.0.0.1:9");
     for _ in 0..1_000 {
         let refused = stranger.call::<PairRequest>(&params).unwrap_err();
         assert_eq!(refused.code(), Some(ErrorCode::NO_PAIRING_SESSION), "{refused}");
     }
     // The machine is another one; the events are the same, so the next one is new to the log.
-    for n in 1..=1_001 {
-        notify(&other, &daemon, n);
+    for event in &events {
+        notify(&other, &daemon, &origin, event);
     }
     // One more a minute, however long this takes.
     for words in [&*synced(&busy), "without a code refused"] {

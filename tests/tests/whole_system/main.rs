@@ -9,6 +9,7 @@
 )]
 
 mod backup;
+mod bad_runs;
 mod client;
 mod client_reads;
 mod client_words;
@@ -16,13 +17,16 @@ mod dead_peers;
 mod demo;
 mod descriptors;
 mod doctor;
+mod false_host;
 mod faults;
 mod following;
+mod forged;
 mod fuzz;
 mod healing;
 mod impostor;
 mod input;
 mod kept_connections;
+mod keys;
 mod log_floods;
 mod overwritten;
 mod own_tailscaled;
@@ -33,6 +37,7 @@ mod pairing_terminal;
 mod peer_names;
 mod power_cut;
 mod projects;
+mod proofs;
 mod protocol;
 mod reading;
 mod secrets;

@@ -2,48 +2,56 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tests::harness::{
-    Answer, Daemon, FakePeer, Heard, LONG, SHORT, Setup, backs_off, converge, eventually, holds,
-    pair,
+    Answer, Daemon, FakePeer, Heard, LONG, Origin, SHORT, Setup, Written, backs_off, converge,
+    eventually, holds, pair,
 };
-use thrum_api::ErrorCode;
 use thrum_api::local::QuarantineListResult;
+use thrum_api::peer::{PullPage, Run};
+use thrum_api::{ErrorCode, LogHash, Sequence};
 
-pub(crate) const ORIGIN: &str = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV";
-pub(crate) const EPOCH: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAW";
-
-pub(crate) fn id(n: u64) -> String {
-    format!("01ARZ3NDEKTSV4RRFFQ69G{n:04}")
+/// An origin and its first events, which are "fake 1", "fake 2" and so on.
+pub(crate) fn fakes(count: usize) -> (Origin, Vec<Written>) {
+    let mut origin = Origin::new();
+    let events = (1..=count).map(|n| origin.note(&format!("fake {n}"))).collect();
+    (origin, events)
 }
 
-/// A valid event of the fake peer, the n-th of its log.
-pub(crate) fn event(n: u64) -> Value {
-    json!({
-        "event_id": id(n), "origin_daemon": ORIGIN, "origin_epoch": EPOCH, "origin_sequence": n,
-        "hlc": format!("0192f3a1b2c3-{n:04x}"), "timestamp": "2026-11-24T16:00:00.123Z",
-        "type": "test.note", "project": "test", "body": {"text": format!("fake {n}")},
-    })
-}
-
-fn page(events: Vec<Value>, next: u64, more: bool) -> Answer {
-    let events: Vec<_> = events
-        .into_iter()
-        .enumerate()
-        .map(|(position, event)| json!({"sequence": position + 1, "event": event}))
-        .collect();
-    Answer::Result(json!({
-        "events": events, "next_seq": next, "next_id": (next > 0).then(|| id(next)),
-        "more_available": more, "head_seq": next, "floor_seq": 0,
+pub(crate) fn page(runs: Vec<Run>, next: u64, more_available: bool) -> Answer {
+    Answer::Page(Box::new(PullPage {
+        runs,
+        next_seq: Sequence(next),
+        next_hash: (next > 0).then_some(LogHash(next)),
+        more_available,
+        head_seq: Sequence(next),
+        floor_seq: Sequence::ZERO,
+        epoch: None,
+        held_seq: None,
     }))
 }
 
-fn empty(next: u64) -> Answer {
+pub(crate) fn empty(next: u64) -> Answer {
     page(Vec::new(), next, false)
 }
 
+/// A run of this one text, which an origin of its own has signed.
+fn signed(text: &str, sequence: u64) -> Run {
+    let mut origin = Origin::new();
+    let event = origin.write(text.to_owned()).at(sequence);
+    origin.run(&[event])
+}
+
+/// A run with an event of an origin of its own.
+fn event_with_body(body: &str, sequence: u64) -> Run {
+    let mut origin = Origin::new();
+    let event = origin.write(origin.draft(body)).at(sequence);
+    origin.run(&[event])
+}
+
 /// A daemon with an honest real peer, and a fake one that answers `sync.pull` so.
-fn beside(mut answer: impl FnMut(&Heard) -> Answer + Send + 'static) -> (Daemon, Daemon, FakePeer) {
+pub(crate) fn beside(
+    mut answer: impl FnMut(&Heard) -> Answer + Send + 'static,
+) -> (Daemon, Daemon, FakePeer) {
     let daemon = Setup::new("laptop").look_every_ms(1000).start();
     let honest = Daemon::start("server");
     pair(&daemon, &honest);
@@ -54,7 +62,7 @@ fn beside(mut answer: impl FnMut(&Heard) -> Answer + Send + 'static) -> (Daemon,
 }
 
 #[track_caller]
-fn others_go_on(daemon: &Daemon, honest: &Daemon) {
+pub(crate) fn others_go_on(daemon: &Daemon, honest: &Daemon) {
     daemon.append(["others go on"]);
     honest.append(["others go on too"]);
     converge(SHORT, &[daemon, honest]);
@@ -70,14 +78,16 @@ fn blames(limit: Duration, daemon: &Daemon, fake: &FakePeer) {
 }
 
 #[test]
-fn an_invalid_event_is_quarantined_and_the_rest_of_its_page_is_stored() {
-    let mut missing = event(3);
-    missing.as_object_mut().unwrap().remove("hlc");
-    let mut large = event(4);
-    large["body"]["text"] = "x".repeat(300_000).into();
-    let odd = vec![event(1), json!([1, 2]), missing, large, json!("text"), json!(null), event(2)];
+fn an_invalid_event_is_quarantined_and_the_other_runs_of_its_page_are_stored() {
+    let (origin, fakes) = fakes(2);
+    let missing = Origin::new().draft("{}").replace("hlc", "clh");
+    let large = Origin::new().draft(&format!(r#"{{"text":"{}"}}"#, "x".repeat(300_000)));
+    let odd = ["[1,2]", &missing, &large, "\"text\"", "null"];
+    let mut runs = vec![origin.run(&fakes[..1])];
+    runs.extend(odd.into_iter().zip(2..).map(|(text, at)| signed(text, at)));
+    runs.push(origin.run(&[fakes[1].clone().at(7)]));
     let (daemon, honest, fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
-        Some(0) => page(odd.clone(), 7, false),
+        Some(0) => page(runs.clone(), 7, false),
         _ => empty(7),
     });
     eventually(SHORT, || {
@@ -98,23 +108,9 @@ fn an_invalid_event_is_quarantined_and_the_rest_of_its_page_is_stored() {
 fn an_event_that_some_parser_stops_at_is_quarantined() {
     let deep = "[".repeat(10_001) + &"]".repeat(10_001);
     let bodies = ["{\"a\":\"\\ud800\"}", "1e999999", &deep, "{\"text\":\"\\ud83d\\ude00\"}"];
-    let events: String = bodies
-        .iter()
-        .enumerate()
-        .map(|(index, body)| {
-            let mut event = event(index as u64 + 1);
-            event["body"] = "BODY".into();
-            let event = event.to_string().replace("\"BODY\"", body);
-            format!(r#"{{"sequence":{},"event":{event}}},"#, index + 1)
-        })
-        .collect();
-    let answer = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"result":{{"events":[{}],"next_seq":4,"next_id":"{}","more_available":false,"head_seq":4,"floor_seq":0}}}}"#,
-        events.trim_end_matches(','),
-        id(4),
-    );
+    let runs: Vec<_> = bodies.iter().zip(1..).map(|(body, at)| event_with_body(body, at)).collect();
     let (daemon, honest, _fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
-        Some(0) => Answer::Raw(200, "application/json", answer.clone().into_bytes()),
+        Some(0) => page(runs.clone(), 4, false),
         _ => empty(4),
     });
     eventually(SHORT, || holds(daemon.texts() == ["\u{1f600}"], || daemon.log_text()));
@@ -125,17 +121,17 @@ fn an_event_that_some_parser_stops_at_is_quarantined() {
 #[test]
 fn a_page_of_which_nothing_can_be_taken_is_reported() {
     let (daemon, _honest, fake) = beside(|heard| match heard.params["after_seq"].as_u64() {
-        Some(0) => page(vec![json!([1, 2]), json!("text")], 2, false),
+        Some(0) => page(vec![signed("[1,2]", 1), signed("\"text\"", 2)], 2, false),
         _ => empty(2),
     });
-    let words = format!("2 events of {} were quarantined", fake.id());
+    let words = format!("{} brings events that the machines which", fake.id());
     eventually(SHORT, || holds(daemon.log_text().contains(&words), || daemon.log_text()));
 }
 
 #[test]
 fn the_quarantine_of_a_peer_goes_with_the_peer() {
     let (daemon, _honest, fake) = beside(|heard| match heard.params["after_seq"].as_u64() {
-        Some(0) => page(vec![json!([1, 2]), json!("text")], 2, false),
+        Some(0) => page(vec![signed("[1,2]", 1), signed("\"text\"", 2)], 2, false),
         _ => empty(2),
     });
     let quarantined = || daemon.status().log.quarantined;
@@ -150,8 +146,10 @@ fn the_quarantine_of_a_peer_goes_with_the_peer() {
 
 #[test]
 fn the_quarantine_of_a_peer_that_is_kept_can_be_cleared() {
+    let (origin, fakes) = fakes(1);
+    let runs = vec![origin.run(&fakes), signed("[1,2]", 2), signed(r#""te\u001bxt""#, 3)];
     let (daemon, _honest, fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
-        Some(0) => page(vec![event(1), json!([1, 2]), json!("te\u{1b}xt")], 3, false),
+        Some(0) => page(runs.clone(), 3, false),
         _ => empty(3),
     });
     eventually(SHORT, || holds(daemon.status().log.quarantined == 2, || daemon.log_text()));
@@ -172,72 +170,60 @@ fn the_quarantine_of_a_peer_that_is_kept_can_be_cleared() {
     let problems = daemon.status().problems;
     assert!(problems.iter().all(|it| it.id != "quarantine"), "{problems:?}");
     let checks = daemon.thrum(&["doctor", "-q"]).stdout;
-    assert!(!checks.contains("quarantine"), "{checks}");
+    assert!(!checks.contains("quarantined"), "{checks}");
     daemon.peer(fake.id()).unwrap();
     // Once more is no error.
     daemon.thrum(&["quarantine", "--clear"]).exits(0);
 }
 
 #[test]
-fn the_same_id_with_other_bytes_goes_to_quarantine_and_the_first_stays() {
-    let mut other = event(1);
-    other["body"]["text"] = "another text".into();
-    let (daemon, honest, _fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
-        Some(0) => page(vec![event(1), other.clone(), event(2)], 3, false),
-        _ => empty(3),
-    });
-    eventually(SHORT, || {
-        let texts = daemon.texts();
-        holds(texts == ["fake 1", "fake 2"], || format!("{texts:?}"))
-    });
-    assert_eq!(daemon.status().log.quarantined, 1);
-    daemon.reports("quarantined").unwrap();
-    others_go_on(&daemon, &honest);
-}
-
-#[test]
-fn endless_garbage_holds_nobody_up() {
-    // All of one length, and more than the quarantine keeps.
-    let garbage = |n: u64| json!({"sequence": n, "event": {"garbage": 1_000_000_000_000 + n}});
-    let (daemon, honest, fake) = beside(move |heard| {
+fn endless_garbage_is_asked_for_ever_more_rarely_and_holds_nobody_up() {
+    let (daemon, honest, fake) = beside(|heard| {
         let after = heard.params["after_seq"].as_u64().unwrap_or(0);
-        let events: Vec<_> = (after + 1..=after + 1000).map(garbage).collect();
+        // All of one length, and more than the quarantine keeps.
+        let garbage = |n: u64| signed(&format!(r#"{{"garbage":{}}}"#, 1_000_000_000_000 + n), n);
         let next = after + 1000;
-        Answer::Result(json!({
-            "events": events, "next_seq": next, "next_id": id(next % 10_000),
-            "more_available": true, "head_seq": u32::MAX, "floor_seq": 0,
-        }))
+        let mut answer = page((after + 1..=next).map(garbage).collect(), next, true);
+        if let Answer::Page(page) = &mut answer {
+            page.head_seq = Sequence(u32::MAX.into());
+        }
+        answer
     });
-    eventually(LONG, || {
-        daemon.append(["beside it"]);
-        let pages = fake.heard().iter().filter(|heard| heard.method == "sync.pull").count();
-        holds(pages > 100, || format!("{pages} pages were taken"))
-    });
+    blames(SHORT, &daemon, &fake);
     others_go_on(&daemon, &honest);
+    backs_off(&daemon, fake.id());
     assert_eq!(daemon.status().log.quarantined, 250, "each peer has a share");
+    // While one page is stored, the next one is fetched.
+    let failures = daemon.peer(fake.id()).unwrap().failures as usize;
+    let asked = fake.heard().iter().filter(|heard| heard.method == "sync.pull").count();
+    assert!(asked <= 2 * (failures + 1), "asked {asked} times, with {failures} failures");
 }
 
 #[test]
 fn a_peer_that_invents_origins_is_named_and_holds_nobody_up() {
-    const PAGES: u64 = 12;
+    const ALL: u64 = 12_000;
     // Each event is of an origin of its own, but the last: that is of the first one's.
-    let invented = |n: u64| {
-        let mut event = event(1);
-        let of = if n == PAGES * 1000 { 1 } else { n };
-        event["event_id"] = format!("01ARZ3NDEKTSV4RRFFQA{n:06}").into();
-        event["origin_daemon"] = format!("d_01ARZ3NDEKTSV4RRFFQB{of:06}").into();
-        event["origin_sequence"] = if of == n { 1 } else { 2 }.into();
-        event["body"]["text"] = format!("invented {n}").into();
-        json!({"sequence": n, "event": event})
+    let mut first = Origin::new();
+    let (one, last) = (first.note("invented 1"), first.note("invented 12000"));
+    let invented = move |n: u64| {
+        let mut own = Origin::new();
+        match n {
+            1 => first.run(std::slice::from_ref(&one)),
+            ALL => first.run(&[last.clone().at(n)]),
+            _ => {
+                let event = own.note(&format!("invented {n}")).at(n);
+                own.run(&[event])
+            }
+        }
     };
     let (daemon, honest, fake) = beside(move |heard| {
         let after = heard.params["after_seq"].as_u64().unwrap_or(0);
-        let next = (after + 1000).min(PAGES * 1000);
-        Answer::Result(json!({
-            "events": (after + 1..=next).map(invented).collect::<Vec<_>>(),
-            "next_seq": next, "next_id": format!("01ARZ3NDEKTSV4RRFFQA{next:06}"),
-            "more_available": next < PAGES * 1000, "head_seq": PAGES * 1000, "floor_seq": 0,
-        }))
+        let next = (after + 1000).min(ALL);
+        let mut answer = page((after + 1..=next).map(&invented).collect(), next, next < ALL);
+        if let Answer::Page(page) = &mut answer {
+            page.head_seq = Sequence(ALL);
+        }
+        answer
     });
     let has = |daemon: &Daemon, text: &str| daemon.texts().iter().any(|held| held == text);
     eventually(LONG, || {
@@ -255,12 +241,14 @@ fn a_peer_that_invents_origins_is_named_and_holds_nobody_up() {
 
 #[test]
 fn members_and_types_of_a_newer_version_are_kept_byte_for_byte() {
-    let mut newer = event(1);
-    newer["type"] = "hologram.projected".into();
-    newer["signature"] = json!({"alg": "ed25519", "spaces":  [1.50, "\u{fc}"]});
-    let bytes = newer.to_string();
+    let mut origin = Origin::new();
+    let more = r#","signature":{"alg": "none", "spaces":  [1.50, "\u00fc"]}}"#;
+    let bytes = origin.draft("1").replace("test.note", "hologram.projected");
+    let bytes = bytes.trim_end_matches('}').to_owned() + more;
+    let newer = origin.write(bytes.clone());
+    let run = origin.run(&[newer]);
     let (daemon, honest, _fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
-        Some(0) => page(vec![newer.clone()], 1, false),
+        Some(0) => page(vec![run.clone()], 1, false),
         _ => empty(1),
     });
     for holder in [&daemon, &honest] {
@@ -274,7 +262,8 @@ fn members_and_types_of_a_newer_version_are_kept_byte_for_byte() {
 
 #[test]
 fn a_page_that_repeats_is_an_error_and_no_loop() {
-    let (daemon, honest, fake) = beside(|_| page(vec![event(1)], 0, true));
+    let (origin, fakes) = fakes(1);
+    let (daemon, honest, fake) = beside(move |_| page(vec![origin.run(&fakes)], 0, true));
     blames(SHORT, &daemon, &fake);
     others_go_on(&daemon, &honest);
     backs_off(&daemon, fake.id());
@@ -285,7 +274,12 @@ fn a_page_that_repeats_is_an_error_and_no_loop() {
 
 #[test]
 fn a_page_of_more_events_than_it_may_have_is_an_error() {
-    let (daemon, honest, fake) = beside(|_| page(vec![json!({}); 1001], 1001, false));
+    let runs = [1001, 1000].map(|count| {
+        let mut origin = Origin::new();
+        let events: Vec<_> = (0..count).map(|_| origin.write("{}".to_owned())).collect();
+        origin.run(&events)
+    });
+    let (daemon, honest, fake) = beside(move |_| page(runs.to_vec(), 2001, false));
     blames(SHORT, &daemon, &fake);
     assert_eq!(daemon.status().log.quarantined, 0);
     others_go_on(&daemon, &honest);
@@ -293,9 +287,10 @@ fn a_page_of_more_events_than_it_may_have_is_an_error() {
 
 #[test]
 fn a_page_that_goes_backwards_is_an_error() {
-    let (daemon, honest, fake) = beside(|heard| match heard.params["after_seq"].as_u64() {
-        Some(0) => page(vec![event(1), event(2), event(3)], 3, true),
-        _ => page(vec![event(1)], 1, true),
+    let (origin, fakes) = fakes(3);
+    let (daemon, honest, fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
+        Some(0) => page(vec![origin.run(&fakes)], 3, true),
+        _ => page(vec![origin.run(&fakes[..1])], 1, true),
     });
     blames(SHORT, &daemon, &fake);
     others_go_on(&daemon, &honest);
@@ -328,12 +323,13 @@ fn a_peer_that_never_answers_holds_nobody_up() {
 
 #[test]
 fn events_whose_notification_was_lost_come_with_a_periodic_pull() {
+    let (origin, fakes) = fakes(1);
     let mut pulls = 0;
     let (daemon, _honest, _fake) = beside(move |heard| {
         pulls += 1;
         // The third look finds an event of which no notification ever came.
         match (pulls, heard.params["after_seq"].as_u64()) {
-            (3.., Some(0)) => page(vec![event(1)], 1, false),
+            (3.., Some(0)) => page(vec![origin.run(&fakes)], 1, false),
             (_, Some(at)) => empty(at),
             _ => Answer::Error(ErrorCode::INVALID_PARAMS.0),
         }
@@ -343,10 +339,12 @@ fn events_whose_notification_was_lost_come_with_a_periodic_pull() {
 
 #[test]
 fn a_peer_with_another_log_is_taken_over_from_the_start() {
+    let (origin, fakes) = fakes(12);
+    let later = [fakes[10].clone().at(1), fakes[11].clone().at(2)];
     let mut rewound = false;
     let (daemon, honest, _fake) = beside(move |heard| match heard.params["after_seq"].as_u64() {
-        Some(0) if rewound => page(vec![event(11), event(12)], 2, false),
-        Some(0) => page(vec![event(1), event(2), event(3)], 3, false),
+        Some(0) if rewound => page(vec![origin.run(&later)], 2, false),
+        Some(0) => page(vec![origin.run(&fakes[..3])], 3, false),
         Some(at) if rewound => empty(at),
         _ => {
             rewound = true;

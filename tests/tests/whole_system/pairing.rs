@@ -1,6 +1,8 @@
 //! Pairing: complete on both sides or on neither, whatever is typed and whoever dies.
 
 use std::time::Duration;
+use tests::harness::pair_request;
+use thrumd::keys::SecretKey;
 
 use serde_json::json;
 use tests::harness::{
@@ -8,8 +10,8 @@ use tests::harness::{
     paired_daemons,
 };
 use thrum_api::local::{PeerJoin, PeerJoinParams, PeerList, PeerResolve, PeerResolveParams};
-use thrum_api::peer::{PairRequest, PairRequestParams, PeerInfoParams, SyncPeerInfo};
-use thrum_api::{DaemonId, Empty, ErrorCode};
+use thrum_api::peer::{PairRequest, PeerInfoParams, SyncPeerInfo};
+use thrum_api::{Empty, ErrorCode};
 
 pub(crate) fn wrong(code: &str) -> String {
     let right: u32 = code.parse().unwrap();
@@ -139,13 +141,8 @@ fn pairing_again_replaces_the_token_and_keeps_the_checkpoint() {
 fn a_caller_that_never_comes_back_is_no_peer() {
     let mut laptop = Daemon::start("laptop");
     let code = laptop.open_pairing().code;
-    let id: DaemonId = "d_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
-    let params = PairRequestParams {
-        code: Some(code),
-        id,
-        name: "ghost".into(),
-        addr: "127.0.0.1:1".into(),
-    };
+    let key = SecretKey::generate().unwrap();
+    let params = pair_request(&laptop, &key, Some(code), "ghost", "127.0.0.1:1");
     let paired = laptop.stranger().call::<PairRequest>(&params).unwrap();
     no_peers(&laptop).unwrap();
     laptop.kill();
@@ -164,7 +161,7 @@ fn a_host_that_takes_the_code_and_refuses_its_own_token_is_no_peer() {
     let fake = FakePeer::new(|heard| match heard.method.as_str() {
         "pair.request" => Some(Answer::Result(json!({
             "status": "paired", "token": "ab".repeat(32),
-            "id": "d_01ARZ3NDEKTSV4RRFFQ69G5FAV", "name": "liar",
+            "id": "d_01ARZ3NDEKTSV4RRFFQ69G5FAV00000000000000000000000000", "name": "liar",
         }))),
         _ => Some(Answer::Error(ErrorCode::NOT_AUTHENTICATED.0)),
     });

@@ -4,19 +4,20 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::time::Duration;
+use tests::harness::pair_request;
+use thrumd::keys::SecretKey;
 
 use tests::harness::{CallError, Daemon, SHORT, eventually, holds};
 use thrum_api::local::PeerList;
-use thrum_api::peer::{PairRequest, PairRequestParams, Paired};
-use thrum_api::{DaemonId, Empty, ErrorCode};
+use thrum_api::peer::{PairRequest, Paired};
+use thrum_api::{Empty, ErrorCode};
 
 use crate::pairing::{no_peers, wrong};
 
 /// A request for a pairing as another daemon, from this address of the loopback network.
 pub(crate) fn guess(at: &Daemon, from: u8, code: &str) -> Result<Paired, CallError> {
-    let id = DaemonId::from_ulid(u128::from(from).into());
-    let (name, addr) = ("stranger".to_owned(), "x:9100".to_owned());
-    let params = PairRequestParams { code: code.parse().ok(), id, name, addr };
+    let key = SecretKey::from_seed(&[from; 32]);
+    let params = pair_request(at, &key, code.parse().ok(), "stranger", "x:9100");
     at.stranger().at(Ipv4Addr::new(127, 0, 0, from)).call::<PairRequest>(&params)
 }
 

@@ -2,10 +2,12 @@
 
 use std::net::TcpListener;
 use std::time::Instant;
+use tests::harness::pair_request;
+use thrumd::keys::SecretKey;
 
 use tests::harness::{Client, Daemon, FakePeer, SHORT, eventually, holds, in_sync, pair};
 use thrum_api::label::{id_in, label};
-use thrum_api::peer::{NotifyParams, PairRequest, PairRequestParams, SyncNotify};
+use thrum_api::peer::{NotifyParams, PairRequest, SyncNotify};
 
 #[test]
 fn peers_that_look_alike_are_shown_with_their_ids_and_removed_by_them() {
@@ -100,8 +102,9 @@ fn a_name_is_composed_before_it_is_stored_and_before_it_is_looked_up() {
     let code = Some(daemon.open_pairing().code);
     // Nobody there answers with another name.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (id, addr) = (thrumd::ids::daemon(), closed.to_string());
-    let params = PairRequestParams { code, id, name: apart.to_owned(), addr };
+    let key = SecretKey::generate().unwrap();
+    let id = key.id();
+    let params = pair_request(&daemon, &key, code, apart, &closed.to_string());
     let token = daemon.stranger().call::<PairRequest>(&params).unwrap().token;
     let params = serde_json::json!({"daemon_id": id, "latest_seq": 0});
     let params: NotifyParams = serde_json::from_value(params).unwrap();

@@ -3,10 +3,14 @@
 use std::sync::mpsc;
 
 use serde_json::{Value, json};
-use tests::harness::{Answer, Daemon, FakePeer, LONG, SHORT, eventually, holds};
+use tests::harness::{Answer, Daemon, FakePeer, LONG, SHORT, Written, eventually, holds};
 use thrum_api::local::{PeerCheck, PeerCheckParams};
+use thrum_api::peer::{NotifyParams, PullParams, SyncNotify, SyncPull};
+use thrum_api::proof::Chain;
+use thrum_api::{LogHash, LogPosition, Sequence};
+use thrumd::proof::chain_next;
 
-use crate::pages::{EPOCH, ORIGIN, event, id};
+use crate::pages::fakes;
 
 struct Peer<'a> {
     fake: FakePeer,
@@ -44,8 +48,13 @@ impl<'a> Peer<'a> {
     }
 }
 
+/// Its events, in the order of the log.
 fn events_of(page: &Value) -> Vec<Value> {
-    page["events"].as_array().expect("events").clone()
+    let runs = page["runs"].as_array().expect("runs");
+    let events = |run: &Value| run["events"].as_array().expect("events").clone();
+    let mut events: Vec<_> = runs.iter().flat_map(events).collect();
+    events.sort_by_key(|event| event["sequence"].as_u64());
+    events
 }
 
 #[test]
@@ -55,11 +64,11 @@ fn the_whole_log_comes_page_by_page() {
         daemon.append((0..1000).map(|n| part * 1000 + n));
     }
     let peer = Peer::of(&daemon);
-    let (mut after, mut after_id, mut all, mut pages) = (0, Value::Null, Vec::new(), 0);
+    let (mut after, mut after_hash, mut all, mut pages) = (0, Value::Null, Vec::new(), 0);
     loop {
         let mut params = json!({"after_seq": after});
-        if after_id.is_string() {
-            params["after_id"] = after_id;
+        if after_hash.is_string() {
+            params["after_hash"] = after_hash;
         }
         let page = peer.result("sync.pull", &params);
         let events = events_of(&page);
@@ -70,8 +79,7 @@ fn the_whole_log_comes_page_by_page() {
             assert_eq!(event["sequence"], after, "positions rise one by one");
         }
         assert_eq!(page["next_seq"], after);
-        assert_eq!(page["next_id"], events.last().unwrap()["event"]["event_id"]);
-        after_id = page["next_id"].clone();
+        after_hash = page["next_hash"].clone();
         all.extend(events);
         pages += 1;
         if page["more_available"] == false {
@@ -85,14 +93,14 @@ fn the_whole_log_comes_page_by_page() {
         assert_eq!(held["event"]["origin_daemon"], daemon.id().to_string());
     }
     // At the end there is nothing more, and it says so.
-    let page = peer.result("sync.pull", &json!({"after_seq": 3000, "after_id": after_id}));
+    let page = peer.result("sync.pull", &json!({"after_seq": 3000, "after_hash": after_hash}));
     assert_eq!((events_of(&page).len(), &page["next_seq"]), (0, &json!(3000)));
     let page = peer.result("sync.pull", &json!({"after_seq": 10, "limit": 7}));
     assert_eq!((events_of(&page).len(), &page["more_available"]), (7, &json!(true)));
 }
 
 #[test]
-fn a_page_ends_at_4_mib_and_holds_one_event_at_least() {
+fn a_page_ends_at_512_kib_and_holds_one_event_at_least() {
     let daemon = Daemon::start("laptop");
     for _ in 0..25 {
         daemon.append(["v".repeat(250_000)]);
@@ -100,7 +108,7 @@ fn a_page_ends_at_4_mib_and_holds_one_event_at_least() {
     let peer = Peer::of(&daemon);
     let page = peer.result("sync.pull", &json!({"after_seq": 0}));
     let bytes: usize = events_of(&page).iter().map(|event| event["event"].to_string().len()).sum();
-    assert!(bytes <= 4 * 1024 * 1024 && events_of(&page).len() >= 10, "{bytes} bytes");
+    assert!(bytes <= 512 * 1024 && events_of(&page).len() == 2, "{bytes} bytes");
     assert_eq!(page["more_available"], true);
 }
 
@@ -109,19 +117,18 @@ fn a_checkpoint_of_another_log_is_an_error_and_never_an_empty_page() {
     let daemon = Daemon::start("laptop");
     daemon.append(0..5);
     let peer = Peer::of(&daemon);
-    let other = "01ARZ3NDEKTSV4RRFFQ69G5FAZ";
+    let other = "0123456789abcdef";
     for params in [
         json!({"after_seq": 6}),
-        json!({"after_seq": 6, "after_id": other}),
-        json!({"after_seq": 3, "after_id": other}),
+        json!({"after_seq": 6, "after_hash": other}),
+        json!({"after_seq": 3, "after_hash": other}),
     ] {
         let epoch = daemon.health().epoch.to_string();
         let error = peer.error("sync.pull", &params);
         assert_eq!(error["code"], -32006, "{params}: {error}");
         assert_eq!(error["data"]["head_seq"], 5, "{params}: {error}");
-        let now = daemon.health().epoch.to_string();
-        let named = error["data"]["epoch"].as_str().unwrap().to_owned();
-        assert!(named == epoch || named == now, "{params}: {error}");
+        assert_eq!(error["data"]["epoch"], epoch, "{params}: {error}");
+        assert_eq!(daemon.health().epoch.to_string(), epoch, "a peer's word begins no epoch");
     }
 }
 
@@ -131,21 +138,31 @@ fn heads_leave_out_what_the_caller_holds_and_only_that() {
     daemon.append(0..10);
     let peer = Peer::of(&daemon);
     let all = events_of(&peer.result("sync.pull", &json!({"after_seq": 0})));
-    let head_at = |position: usize, id: &Value| {
+    let page = peer.fake.caller(&daemon).call::<SyncPull>(&PullParams::default()).unwrap();
+    let run = &page.runs[0];
+    let chains: Vec<_> = run
+        .events
+        .iter()
+        .scan(run.previous, |chain, event| {
+            *chain = chain_next(*chain, event.event.get().as_bytes());
+            Some(*chain)
+        })
+        .collect();
+    let head_at = |position: usize, chain: Chain| {
         let event = &all[position - 1]["event"];
         json!([{"origin_daemon": event["origin_daemon"], "origin_epoch": event["origin_epoch"],
-            "origin_sequence": event["origin_sequence"], "event_id": id}])
+            "origin_sequence": event["origin_sequence"], "chain": chain}])
     };
-    let have = head_at(7, &all[6]["event"]["event_id"]);
+    let have = head_at(7, chains[6]);
     let page = peer.result("sync.pull", &json!({"after_seq": 0, "have": have}));
     assert_eq!(events_of(&page), all[7..]);
     assert_eq!(page["next_seq"], 10);
-    // A head whose event is another one here says nothing.
-    let have = head_at(7, &json!("01ARZ3NDEKTSV4RRFFQ69G5FAZ"));
+    // A head of another history says nothing.
+    let have = head_at(7, chains[5]);
     let page = peer.result("sync.pull", &json!({"after_seq": 0, "have": have}));
     assert_eq!(events_of(&page), all);
     // Everything is held: an empty page that moves on.
-    let have = head_at(10, &all[9]["event"]["event_id"]);
+    let have = head_at(10, chains[9]);
     let page = peer.result("sync.pull", &json!({"after_seq": 0, "have": have}));
     assert_eq!((events_of(&page).len(), &page["next_seq"]), (0, &json!(10)));
 }
@@ -156,41 +173,30 @@ fn a_notification_whose_window_fits_is_applied_at_once() {
     let peer = Peer::of(&daemon);
     // The first pull is over when the daemon asks who the peer is.
     peer.fake.hears(SHORT, "sync.peer_info", 1);
-    let sequenced = |n: u64| json!({"sequence": n, "event": event(n)});
-    let heads = |n: u64| {
-        json!([{"origin_daemon": ORIGIN, "origin_epoch": EPOCH, "origin_sequence": n,
-            "event_id": id(n)}])
+    let (origin, events) = fakes(9);
+    let at = |sequence| LogPosition { sequence: Sequence(sequence), hash: Some(LogHash(sequence)) };
+    let held_after = |after: u64, events: &[Written]| {
+        let last = events.last().unwrap();
+        let params = NotifyParams {
+            after_seq: Some(Sequence(after)),
+            after_hash: at(after).hash.filter(|_| after > 0),
+            heads: Some(vec![last.head]),
+            runs: Some(vec![origin.run(events)]),
+            ..NotifyParams::of(peer.fake.id(), at(last.sequence))
+        };
+        peer.fake.caller(&daemon).call::<SyncNotify>(&params).unwrap().held_seq
     };
-    let held = peer.result(
-        "sync.notify",
-        &json!({
-            "daemon_id": peer.fake.id(), "latest_seq": 2, "latest_id": id(2),
-            "after_seq": 0, "events": [sequenced(1), sequenced(2)], "heads": heads(2),
-        }),
-    );
-    assert_eq!(held["held_seq"], 2, "{held}");
+    assert_eq!(held_after(0, &events[..2]), Sequence(2));
     assert_eq!(daemon.texts(), ["fake 1", "fake 2"], "on disk when it is answered");
-    let held = peer.result(
-        "sync.notify",
-        &json!({
-            "daemon_id": peer.fake.id(), "latest_seq": 3, "latest_id": id(3),
-            "after_seq": 2, "after_id": id(2), "events": [sequenced(3)], "heads": heads(3),
-        }),
-    );
-    assert_eq!(held["held_seq"], 3, "{held}");
+    assert_eq!(held_after(2, &events[2..3]), Sequence(3));
     // A window that begins elsewhere is not applied but pulled.
-    let held = peer.result(
-        "sync.notify",
-        &json!({
-            "daemon_id": peer.fake.id(), "latest_seq": 9, "latest_id": id(9),
-            "after_seq": 8, "after_id": id(8), "events": [sequenced(9)], "heads": heads(9),
-        }),
-    );
-    assert_eq!(held["held_seq"], 3, "{held}");
+    assert_eq!(held_after(8, &events[8..]), Sequence(3));
     eventually(SHORT, || {
         let pulls = peer.fake.heard().into_iter().filter(|heard| heard.method == "sync.pull");
         let asked: Vec<_> = pulls.map(|pull| pull.params).collect();
-        let from_there = |params: &Value| params["after_seq"] == 3 && params["after_id"] == id(3);
+        let from_there = |params: &Value| {
+            params["after_seq"] == 3 && params["after_hash"] == LogHash(3).to_string()
+        };
         holds(asked.iter().any(from_there), || format!("the pulls were {asked:?}"))
     });
 }
@@ -212,7 +218,8 @@ fn news_comes_with_its_events_and_from_where_the_peer_stands() {
         let params = &note.params;
         assert_eq!(params["daemon_id"], daemon.id().to_string());
         assert_eq!((&params["latest_seq"], &params["after_seq"]), (&json!(n + 1), &json!(n)));
-        assert_eq!(params["events"].as_array().map(Vec::len), Some(1), "{params}");
+        assert_eq!(params["runs"].as_array().map(Vec::len), Some(1), "{params}");
+        assert_eq!(params["runs"][0]["events"].as_array().map(Vec::len), Some(1), "{params}");
         assert!(params["heads"].is_array(), "{params}");
         assert_eq!(
             note.authorization.as_deref(),
@@ -344,7 +351,7 @@ fn a_pull_of_no_events_checks_the_position_and_hides_no_news() {
     assert_eq!(events_of(&page), Vec::<Value>::new());
     assert_eq!((&page["next_seq"], &page["head_seq"]), (&json!(0), &json!(3)));
     assert_eq!(page["more_available"], true);
-    let wrong = json!({"after_seq": 2, "after_id": id(7), "limit": 0});
+    let wrong = json!({"after_seq": 2, "after_hash": "0000000000000007", "limit": 0});
     let epoch = daemon.health().epoch;
     assert_eq!(peer.error("sync.pull", &wrong)["code"], -32006);
     assert_eq!(daemon.health().epoch, epoch, "a check changes nothing");

@@ -1,5 +1,5 @@
 //! A token or a whole code appears nowhere but on the wire, in `peers.json` and on the terminal of
-//! the person who asked for it.
+//! the person who asked for it; the seed of a key nowhere but in `key.json`.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -28,7 +28,7 @@ fn shows_code(text: &str, code: &str) -> bool {
 }
 
 #[test]
-fn no_token_and_no_whole_code_is_shown_anywhere() {
+fn no_key_no_token_and_no_whole_code_is_shown_anywhere() {
     let (laptop, server) = (loud("laptop"), loud("server"));
     let mut codes = Vec::new();
 
@@ -87,11 +87,19 @@ fn no_token_and_no_whole_code_is_shown_anywhere() {
         .push(("the configuration", String::from_utf8_lossy(&config.unwrap().stdout).into_owned()));
 
     let tokens = [laptop.tokens(), server.tokens()].concat();
+    let seeds = [&laptop, &server].map(|daemon| {
+        let file = std::fs::read(daemon.state().join("key.json")).unwrap();
+        let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
+        file["seed"].as_str().unwrap().to_owned()
+    });
     assert_eq!(tokens.len(), 2);
     assert_eq!(tokens[0], tokens[1]);
     for (what, text) in &shown {
         assert!(!text.contains(&NUMBER.to_string()), "a number for a code is in {what}:\n{text}");
         assert!(!text.contains(&tokens[0]), "the token is in {what}:\n{text}");
+        for seed in &seeds {
+            assert!(!text.contains(&seed[..8]), "a key is in {what}:\n{text}");
+        }
         assert!(!text.contains(&tokens[0][..16]), "part of the token is in {what}:\n{text}");
         assert!(!codes.iter().all(|code| shows_code(text, code)), "codes are in {what}:\n{text}");
     }
@@ -104,7 +112,8 @@ fn files_with_secrets_are_for_their_owner_alone() {
     let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
     pair(&laptop, &server);
     for daemon in [&laptop, &server] {
-        for (file, mode) in [("peers.json", 0o600), ("thrumd.sock", 0o600), ("", 0o700)] {
+        let files = [("key.json", 0o600), ("peers.json", 0o600), ("thrumd.sock", 0o600)];
+        for (file, mode) in files.into_iter().chain([("", 0o700)]) {
             let path = daemon.state().join(file);
             let found = path.metadata().unwrap().permissions().mode() & 0o777;
             assert_eq!(found, mode, "{} has mode {found:o}", path.display());

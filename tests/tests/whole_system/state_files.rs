@@ -61,9 +61,8 @@ fn every_file_that_is_removed_stops_acknowledgements_until_it_is_back() {
     let (daemon, _peer) = paired_daemons();
     let client = Client::new(&daemon);
     is_healed(&client);
-    let files =
-        ["log.db", "log.db-wal", "log.db-shm", "identity.json", "peers.json", "thrumd.lock"];
-    for name in files {
+    let files = ["identity.json", "key.json", "peers.json", "thrumd.lock"];
+    for name in ["log.db", "log.db-wal", "log.db-shm"].into_iter().chain(files) {
         let (path, aside) = (daemon.state().join(name), daemon.state().join("aside"));
         fs::rename(&path, &aside).unwrap();
         is_refused(&daemon, &client, &format!("{name} was removed"));
@@ -85,13 +84,16 @@ fn every_file_that_is_replaced_stops_acknowledgements_until_it_is_back() {
         is_healed(&client);
     }
     // The same contents are no change; others are.
-    let path = daemon.state().join("peers.json");
-    let aside = replace(&path);
-    is_healed(&client);
-    fs::write(&path, "{}").unwrap();
-    is_refused(&daemon, &client, "peers.json was replaced");
-    fs::rename(&aside, &path).unwrap();
-    is_healed(&client);
+    for name in ["key.json", "peers.json"] {
+        let path = daemon.state().join(name);
+        let aside = replace(&path);
+        is_healed(&client);
+        fs::write(&path, "{}").unwrap();
+        is_refused(&daemon, &client, &format!("{name} was replaced"));
+        assert!(send(&client).stderr.contains(&format!("{name}.held-")));
+        fs::rename(&aside, &path).unwrap();
+        is_healed(&client);
+    }
 }
 
 #[test]
@@ -198,10 +200,10 @@ fn a_peers_events_wait_until_the_database_is_back() {
 }
 
 #[test]
-fn removed_identity_and_peers_are_written_again_at_the_stop() {
+fn removed_identity_key_and_peers_are_written_again_at_the_stop() {
     let (mut daemon, server) = paired_daemons();
     let id = daemon.id();
-    for name in ["identity.json", "peers.json"] {
+    for name in ["identity.json", "key.json", "peers.json"] {
         fs::remove_file(daemon.state().join(name)).unwrap();
     }
     is_refused(&daemon, &Client::new(&daemon), "was removed");
@@ -213,10 +215,10 @@ fn removed_identity_and_peers_are_written_again_at_the_stop() {
 }
 
 #[test]
-fn overwritten_identity_and_peers_are_kept_at_the_stop() {
+fn overwritten_identity_key_and_peers_are_kept_at_the_stop() {
     let (mut daemon, _server) = paired_daemons();
     let id = daemon.id();
-    let files = [("identity.json", ""), ("peers.json", "{}")];
+    let files = [("identity.json", ""), ("key.json", "{}"), ("peers.json", "{}")];
     let held = files.map(|(name, now)| {
         let path = daemon.state().join(name);
         let held = fs::read(&path).unwrap();

@@ -230,9 +230,11 @@ fn a_reset_and_a_restore_follow_no_link_that_the_owner_of_the_directory_made() {
     for (name, words) in [
         ("thrumd.lock", ["--reset-identity"].as_slice()),
         ("identity.json", &["--reset-identity"]),
+        ("key.json", &["--reset-identity"]),
         ("peers.json", &["--reset-identity"]),
         ("thrumd.lock", restore),
         ("log.db.restoring", restore),
+        ("key.json", restore),
         ("views.db", restore),
     ] {
         let (path, aside) = (daemon.state().join(name), daemon.state().join("aside"));

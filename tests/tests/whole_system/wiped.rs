@@ -1,11 +1,13 @@
 //! A machine that lost its state directory is paired again, on either side.
 
+use tests::harness::pair_request;
 use tests::harness::{
     Client, Daemon, SHORT, Terminal, converge, eventually, holds, in_sync, pair, paired_daemons,
 };
 use thrum_api::local::{AgentList, AgentListParams, PairingUpdate, PeerWait, PeerWaitParams};
-use thrum_api::peer::{PairRequest, PairRequestParams};
+use thrum_api::peer::PairRequest;
 use thrum_api::{DaemonId, Empty};
+use thrumd::keys::SecretKey;
 
 /// Two paired daemons with an agent on each: `planner` at the laptop, `coder` at the server.
 fn with_agents() -> (Daemon, Daemon) {
@@ -125,12 +127,9 @@ fn both_terminals_say_that_an_old_entry_was_replaced() {
 fn a_pairing_that_is_not_confirmed_replaces_nothing() {
     let (mut laptop, server) = paired_daemons();
     let session = laptop.open_pairing();
-    let params = PairRequestParams {
-        code: Some(session.code),
-        id: "d_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
-        name: server.name().to_owned(),
-        addr: format!("x:{}", server.peer_address().port()),
-    };
+    let key = SecretKey::generate().unwrap();
+    let addr = format!("x:{}", server.peer_address().port());
+    let params = pair_request(&laptop, &key, Some(session.code), server.name(), &addr);
     laptop.stranger().call::<PairRequest>(&params).unwrap();
     server.append(["still a peer"]);
     converge(SHORT, &[&laptop, &server]);

@@ -7,7 +7,8 @@ use super::ConfirmArgs;
 /// Arguments of `thrum backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The file to write; `-` for stdout. It holds the peers' tokens, so only its owner can read it
+    /// The file to write; `-` for stdout. It holds the daemon's secret key and the peers' tokens, so only its
+    /// owner can read it
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Replace the file if there is one

@@ -152,7 +152,7 @@ pub enum Command {
     Quarantine(QuarantineArgs),
     /// Write a backup of everything that this machine's thrumd keeps; it may run
     #[command(before_help = "Examples:\n  \
-        thrum backup thrum.backup            the log, the identity, the peers and their tokens\n  \
+        thrum backup thrum.backup            the log, the identity and its key, the peers and their tokens\n  \
         thrum backup - | ssh nas 'cat >b'    to stdout")]
     Backup(BackupArgs),
     /// Put a backup in the place of what thrumd keeps; thrumd must be stopped

@@ -25,7 +25,7 @@ pub async fn run(args: &BackupArgs, context: &mut Context<'_>) -> Result<(), Err
     let received = context.printer.note_if_slow(MAKING, writing).await?;
     let (events, bytes) = (received.events, received.bytes);
     let text = format!(
-        "Backed up {} ({}) to {}. It holds the peers' tokens: keep it as secret as a key.",
+        "Backed up {} ({}) to {}. It holds this daemon's secret key and the peers' tokens: keep it secret.",
         counted(events, "event"),
         size(bytes),
         path.display()

@@ -236,7 +236,7 @@ mod tests {
     fn event(event_type: &str, body: Value) -> SequencedEvent {
         serde_json::from_value(json!({"sequence": 7, "event": {
             "event_id": "01K00000000000000000000000",
-            "origin_daemon": "d_01K00000000000000000000000",
+            "origin_daemon": "d_01K0000000000000000000000000000000000000000000000000",
             "origin_epoch": "01K00000000000000000000000",
             "origin_sequence": 3,
             "hlc": "0192f3a1b2c3-0004",

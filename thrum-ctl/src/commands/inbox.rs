@@ -128,7 +128,7 @@ mod tests {
             "event_id": "01K00000000000000000000000",
             "sequence": 1,
             "from": "planner",
-            "origin_daemon": "d_01K00000000000000000000000",
+            "origin_daemon": "d_01K0000000000000000000000000000000000000000000000000",
             "machine": "my-laptop",
             "to": ["coder"],
             "text": text,

@@ -31,6 +31,13 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
     found.add(of_problem(
         context,
         &found,
+        "peer_proofs",
+        "no peer brings events that nobody signed",
+    ));
+    found.add(of_problem(context, &found, "clone", "no other machine writes with this one's key"));
+    found.add(of_problem(
+        context,
+        &found,
         "identity",
         "the state directory belongs to this machine",
     ));
@@ -47,7 +54,7 @@ fn of_problem(context: &CheckContext, found: &Findings, id: &str, fine: &str) ->
         None => found.ok(id, fine),
         Some(problem) => {
             let mut finding = found.problem(problem);
-            if matches!(id, "quarantine" | "peer_origins") {
+            if matches!(id, "quarantine" | "peer_origins" | "peer_proofs") {
                 // These events affect nothing else.
                 finding.check.state = CheckState::Warn;
             }

@@ -51,8 +51,11 @@ fn a_state_directory_that_was_never_used_is_not_chosen_beside_another() {
     assert_eq!(owner(&root, &[brewed]), Err(Owner::Homebrew));
     let named = Endpoints { state_dir: Some("/tmp/a".into()), ..user.clone() };
     assert_eq!(owner(&named, &[system]), Ok("/tmp/a".into()));
-    std::fs::write(own.join("identity.json"), "").unwrap();
-    assert_eq!(owner(&user, &[system, brewed]), Ok(own));
+    for file in ["identity.json", "key.json", "log.db"] {
+        std::fs::write(own.join(file), "").unwrap();
+        assert_eq!(owner(&user, &[system, brewed]), Ok(own.clone()), "{file}");
+        std::fs::remove_file(own.join(file)).unwrap();
+    }
 }
 
 #[test]

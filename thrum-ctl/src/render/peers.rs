@@ -98,7 +98,7 @@ mod tests {
     fn refusals_of_a_token_are_counted() {
         let of = |times: u64| {
             let peer: PeerStatus = serde_json::from_value(json!({
-                "daemon_id": "d_01K00000000000000000000000",
+                "daemon_id": "d_01K0000000000000000000000000000000000000000000000000",
                 "name": "server", "address": "127.0.0.1:9101", "state": "in_sync",
                 "since": "1970-01-01T00:00:30Z", "they_lack": 0, "checkpoint": 1,
                 "failures": 0, "events_received": 0, "refused_elsewhere": times,

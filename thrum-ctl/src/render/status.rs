@@ -149,7 +149,7 @@ mod tests {
 
     pub(super) fn status(peers: serde_json::Value) -> StatusResult {
         serde_json::from_value(json!({
-            "daemon_id": "d_01K0000000000000000000007Q",
+            "daemon_id": "d_01K000000000000000000000000000000000000000000000007G",
             "name": "my-laptop",
             "version": "0.3.1",
             "pid": 4711,
@@ -182,7 +182,7 @@ mod tests {
 
     fn peer(name: &str, state: &str, lack: Option<u64>) -> serde_json::Value {
         let mut peer = json!({
-            "daemon_id": "d_01K00000000000000000000000",
+            "daemon_id": "d_01K0000000000000000000000000000000000000000000000000",
             "name": name, "address": "127.0.0.1:9101", "state": state,
             "since": "1970-01-01T00:00:30Z", "last_sync": "1970-01-01T02:00:00Z",
             "they_lack": 0, "checkpoint": 1, "failures": 0, "events_received": 0,

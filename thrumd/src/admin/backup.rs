@@ -24,10 +24,10 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// # Errors
 /// When the caller may not have it, or it can't be made.
 pub(super) async fn make(context: &AdminContext, caller: Caller) -> Result<Backup, RpcError> {
-    // Who may use the socket may send as anybody, but may not have the tokens.
+    // Who may use the socket may send as anybody, but may not have the key and the tokens.
     if !caller.owns_state() {
-        let message =
-            "a backup holds the peers' tokens: only root and thrumd's own user may make one";
+        let message = "a backup holds this daemon's secret key and the peers' tokens: only root and thrumd's own user may \
+                       make one";
         return Err(RpcError::new(ErrorCode::NOT_PERMITTED, message).hint("sudo thrum backup FILE"));
     }
     let Ok(_alone) = context.backing_up.try_lock() else {

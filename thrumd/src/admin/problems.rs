@@ -1,12 +1,17 @@
 //! The problems in `status`, most important first. Consequences of an earlier problem are left out.
 
-use thrum_api::RpcError;
 use thrum_api::local::{PeerStatus, Problem};
+use thrum_api::{DaemonId, RpcError, Timestamp};
 
 use super::{AdminContext, Network};
+use crate::clock;
 use crate::config::SyncMode;
 use crate::log::LogStats;
+use crate::peer::identity;
 use crate::storage::StorageFault;
+
+/// How long status tells of another machine with our key after its last new event.
+const CLONE_SHOWN_MILLIS: u64 = 24 * 3_600_000;
 
 /// Every problem there is now.
 pub async fn problems(
@@ -40,7 +45,11 @@ pub async fn problems(
             );
         }
     }
-    problems.extend(stats.as_ref().ok().and_then(|stats| withheld(context, stats)));
+    if let Ok(stats) = stats {
+        problems.extend(withheld(context, stats));
+        problems.extend(refused(context, stats));
+        problems.extend(cloned(context, stats));
+    }
     let quarantined = stats.as_ref().map_or(0, |stats| stats.quarantined);
     if quarantined > 0 {
         let message = match quarantined {
@@ -77,19 +86,42 @@ async fn log_problems(context: &AdminContext, stats: &Result<LogStats, RpcError>
 
 /// Peers that bring more new origins than they may.
 fn withheld(context: &AdminContext, stats: &LogStats) -> Option<Problem> {
-    let mut peers = Vec::new();
-    for (peer, since) in &stats.withheld {
-        // What a removed peer has is not taken any more.
-        peers.extend(context.registry.get(*peer).map(|peer| (context.name_of(&peer), *since)));
-    }
-    let names: Vec<&str> = peers.iter().map(|(name, _)| name.as_str()).collect();
+    let (names, since) = named(context, &stats.withheld)?;
     let message = format!(
-        "too many new machines at once in the logs of {}: their events are taken later, those of \
-         1,000 machines an hour",
-        names.join(", ")
+        "too many new machines at once in the logs of {names}: their events are taken later, those of \
+         1,000 machines an hour"
     );
-    let since = peers.iter().map(|(_, since)| *since).min()?;
     Some(Problem::new("peer_origins", message, Some(since), Some("thrum peer status")))
+}
+
+/// Peers that bring events which no signature proves.
+fn refused(context: &AdminContext, stats: &LogStats) -> Option<Problem> {
+    let (names, since) = named(context, &stats.refused)?;
+    let message = format!(
+        "{names} brings events that the machines which are said to have written them did not sign: they are \
+         not taken; its disk may be damaged, or somebody uses it to speak for others"
+    );
+    Some(Problem::new("peer_proofs", message, Some(since), Some("thrum quarantine")))
+}
+
+/// Another machine that writes with our key, until a day after its last new event.
+fn cloned(context: &AdminContext, stats: &LogStats) -> Option<Problem> {
+    let at = stats.cloned_at.filter(|at| clock::now().millis_since(*at) < CLONE_SHOWN_MILLIS)?;
+    let message = "another machine writes with this daemon's key: its state directory was copied, or a backup of \
+                   it was restored there; one of the two needs a key of its own";
+    let next = identity::how_to_reset(&context.config.state_dir);
+    Some(Problem::new("clone", message.to_owned(), Some(at), Some(next)))
+}
+
+/// The names of those that are still peers, and since when the first of them is one of these.
+fn named(context: &AdminContext, peers: &[(DaemonId, Timestamp)]) -> Option<(String, Timestamp)> {
+    let of = |(peer, since): &(DaemonId, Timestamp)| {
+        context.registry.get(*peer).map(|peer| (context.name_of(&peer), *since))
+    };
+    let peers: Vec<(String, Timestamp)> = peers.iter().filter_map(of).collect();
+    let since = peers.iter().map(|(_, since)| *since).min()?;
+    let names: Vec<String> = peers.into_iter().map(|(name, _)| name).collect();
+    Some((names.join(", "), since))
 }
 
 /// The problem that prevents sync with every peer.

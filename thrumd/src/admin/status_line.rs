@@ -82,7 +82,9 @@ mod tests {
 
     #[test]
     fn the_line_counts_peers_by_how_it_stands_with_them() {
-        let id = |n: u8| -> DaemonId { format!("d_01ARZ3NDEKTSV4RRFFQ69G5FA{n}").parse().unwrap() };
+        let id = |n: u8| -> DaemonId {
+            format!("d_01ARZ3NDEKTSV4RRFFQ69G5FA{n}00000000000000000000000000").parse().unwrap()
+        };
         let peers = [id(1), id(2), id(3), id(4)];
         let states = BTreeMap::from([
             (id(1), PeerState::InSync),

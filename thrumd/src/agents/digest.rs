@@ -17,7 +17,7 @@ use super::error::{AgentsError, log_unread, views};
 use super::failure::Failure;
 use super::store::{Cursor, Store};
 use super::waiters::News;
-use crate::log::column::{Id, int};
+use crate::log::column::{self, Id, int};
 use crate::log::{LogReader, StoredEvent};
 
 /// Events in one transaction of the views. Whoever marks messages read waits for one at most; readers wait for none.
@@ -84,17 +84,12 @@ impl Store {
         each: impl FnOnce(&mut dyn FnMut(&StoredEvent<'_>) -> bool) -> Result<(), AgentsError>,
     ) -> Result<Digested, AgentsError> {
         let doing = views("digest events");
-        let local = Local { now: self.daemon, former: &self.former };
         let transaction = self.connection.transaction().map_err(&doing)?;
-        let mut page = Page::new(&transaction, local).map_err(&doing)?;
+        let mut page = Page::new(&transaction, self.daemon).map_err(&doing)?;
         let mut last = None;
         let mut failure = None;
         each(&mut |event| {
-            last = Some(LogPosition {
-                sequence: event.sequence,
-                event_id: event.event_id,
-                hash: None,
-            });
+            last = Some(LogPosition { sequence: event.sequence, hash: event.hash });
             failure = page.digest(event).err();
             failure.is_none()
         })?;
@@ -117,75 +112,51 @@ impl Store {
 fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO cursor (id, epoch, sequence, event_id) VALUES (1, ?, ?, ?)",
+            "INSERT OR REPLACE INTO cursor (id, epoch, sequence, hash) VALUES (1, ?, ?, ?)",
         )?
         .execute(params![
             cursor.epoch.ulid().to_bytes(),
             int(cursor.position.sequence.0),
-            cursor.position.event_id.map(|id| id.ulid().to_bytes()),
+            cursor.position.hash.map(column::hash_int),
         ])?;
     Ok(())
 }
 
-/// The ids under which events were written here.
-#[derive(Clone, Copy)]
-struct Local<'a> {
-    now: DaemonId,
-    /// From before `thrum daemon reset-identity`: messages for their agents are still read here.
-    former: &'a [DaemonId],
-}
-
-impl Local<'_> {
-    fn is(self, origin: DaemonId) -> bool {
-        origin == self.now || self.former.contains(&origin)
-    }
-
-    /// Whether the agent of this inbox on this machine wrote an event of `origin`. If the directory is a
-    /// copy, the original daemon still writes under the former id: once an agent has events here under
-    /// the new id, it is not the writer of later ones under the former id.
-    fn wrote(
-        self,
-        connection: &Connection,
-        origin: DaemonId,
-        inbox: i64,
-    ) -> rusqlite::Result<bool> {
-        if origin == self.now || !self.is(origin) {
-            return Ok(origin == self.now);
-        }
-        connection
-            .prepare_cached(
-                "SELECT NOT EXISTS (SELECT 1 FROM agents WHERE inbox = ? AND origin = ?)",
-            )?
-            .query_row(params![inbox, self.now.ulid().to_bytes()], |row| row.get(0))
-    }
+/// How an agent was seen.
+struct Seen {
+    /// When, at last.
+    at: i64,
+    /// By an event that was written here: it is used on this machine.
+    here: bool,
 }
 
 /// A page while it is digested. What changes with most events is collected and written at its end.
 struct Page<'a> {
     connection: &'a Connection,
-    local: Local<'a>,
+    /// The daemon whose log it is.
+    daemon: DaemonId,
     directory: Directory<'a>,
     insert: CachedStatement<'a>,
     /// The event with the largest id that anybody has read: others need not be looked for.
     last_read: Option<Id>,
     /// Unread messages to add, by inbox.
     unread: HashMap<i64, i64>,
-    /// When agents were last seen, by inbox and daemon.
-    seen: HashMap<(i64, DaemonId), i64>,
+    /// Agents that were seen, by inbox and daemon.
+    seen: HashMap<(i64, DaemonId), Seen>,
     /// Projects with messages to all.
     told: HashSet<i64>,
     damaged: Vec<Sequence>,
 }
 
 impl<'a> Page<'a> {
-    fn new(connection: &'a Connection, local: Local<'a>) -> rusqlite::Result<Self> {
+    fn new(connection: &'a Connection, daemon: DaemonId) -> rusqlite::Result<Self> {
         let last_read =
             connection.query_row("SELECT max(event_id) FROM read_marks", [], |row| row.get(0))?;
         let insert = connection
             .prepare_cached("INSERT INTO deliveries (inbox, read, sequence) VALUES (?, ?, ?)")?;
         Ok(Self {
             connection,
-            local,
+            daemon,
             directory: Directory::new(connection),
             insert,
             last_read,
@@ -226,7 +197,7 @@ impl<'a> Page<'a> {
     fn joined(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
         let ParsedJoined { origin_daemon, body } = parsed(event)?;
         let inbox = self.directory.project(event.project)?.inbox(self.connection, &body.agent)?;
-        Ok(self.note_seen(inbox, origin_daemon, event.timestamp)?)
+        Ok(self.note_seen(inbox, origin_daemon, event)?)
     }
 
     fn message(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
@@ -254,8 +225,8 @@ impl<'a> Page<'a> {
             recipients.insert(project.inbox(self.connection, name)?);
         }
         let project = project.id;
-        self.note_seen(sender, message.origin_daemon, event.timestamp)?;
-        let read = self.read_by(event, project)?;
+        self.note_seen(sender, message.origin_daemon, event)?;
+        let read = self.read_by(event, message.origin_daemon, project)?;
         let sequence = int(event.sequence.0);
         if body.all {
             let number = broadcasts::add(self.connection, project, sequence)?;
@@ -264,7 +235,9 @@ impl<'a> Page<'a> {
             for recipient in &recipients {
                 broadcasts::settle(self.connection, *recipient, number)?;
             }
-            if self.local.wrote(self.connection, message.origin_daemon, sender)? {
+            // Also where a peer brings back what this daemon has lost. The original of a directory that was copied
+            // writes under a former id, and its agents are others.
+            if event.is_own || message.origin_daemon == self.daemon {
                 broadcasts::settle(self.connection, sender, number)?;
             }
             for reader in &read {
@@ -284,35 +257,41 @@ impl<'a> Page<'a> {
     }
 
     /// The inboxes of those who have read this event already, before the views were rebuilt.
-    fn read_by(&self, event: &StoredEvent<'_>, project: i64) -> rusqlite::Result<Vec<i64>> {
+    fn read_by(
+        &self,
+        event: &StoredEvent<'_>,
+        origin: DaemonId,
+        project: i64,
+    ) -> rusqlite::Result<Vec<i64>> {
         let id = event.event_id.map(|id| id.ulid().to_bytes());
         if id > self.last_read {
             return Ok(Vec::new());
         }
-        let mut agents =
-            self.connection.prepare_cached("SELECT agent FROM read_marks WHERE event_id = ?")?;
+        let mut agents = self
+            .connection
+            .prepare_cached("SELECT agent FROM read_marks WHERE event_id = ? AND origin = ?")?;
         let mut inboxes = Vec::new();
-        for agent in agents.query_map([id], |row| row.get::<_, String>(0))? {
-            inboxes.extend(find_inbox(self.connection, project, &agent?)?);
+        for agent in agents.query_map(params![id, origin.to_bytes()], |row| row.get(0))? {
+            let agent: String = agent?;
+            inboxes.extend(find_inbox(self.connection, project, &agent)?);
         }
         Ok(inboxes)
     }
 
-    /// Notes when an agent was last seen. Its row is inserted at once, for messages to all that follow in
-    /// the same page; the time is written at the page's end.
-    fn note_seen(&mut self, inbox: i64, origin: DaemonId, at: i64) -> rusqlite::Result<()> {
-        let known = self.seen.get_mut(&(inbox, origin));
-        if let Some(last) = known {
-            *last = at.max(*last);
-            return Ok(());
-        }
-        self.seen.insert((inbox, origin), at);
-        self.connection
-            .prepare_cached(
-                "INSERT OR IGNORE INTO agents (inbox, origin, last_seen) VALUES (?, ?, ?)",
-            )?
-            .execute(params![inbox, origin.ulid().to_bytes(), at])?;
-        if self.local.is(origin) {
+    /// Notes that an agent was seen. That it is one of this machine counts at once, for messages to all that follow in
+    /// the same page; the rest is written at the page's end.
+    fn note_seen(
+        &mut self,
+        inbox: i64,
+        origin: DaemonId,
+        event: &StoredEvent<'_>,
+    ) -> rusqlite::Result<()> {
+        let at = event.timestamp;
+        let seen = self.seen.entry((inbox, origin)).or_insert(Seen { at, here: false });
+        seen.at = seen.at.max(at);
+        // The daemon that the event names doesn't count: what this one lost and a peer brings back was written by
+        // agents that were here once.
+        if event.is_own && !std::mem::replace(&mut seen.here, true) {
             broadcasts::begin(self.connection, inbox)?;
         }
         Ok(())
@@ -320,11 +299,13 @@ impl<'a> Page<'a> {
 
     /// Writes what was collected. Answers who got messages, and the rows of the log that were found damaged.
     fn write(self) -> rusqlite::Result<(News, Vec<Sequence>)> {
-        let mut seen = self.connection.prepare_cached(
-            "UPDATE agents SET last_seen = max(last_seen, ?) WHERE inbox = ? AND origin = ?",
+        let mut put = self.connection.prepare_cached(
+            "INSERT INTO agents (inbox, origin, last_seen, here) VALUES (?, ?, ?, ?)
+             ON CONFLICT (inbox, origin) DO UPDATE SET
+             last_seen = max(last_seen, excluded.last_seen), here = max(here, excluded.here)",
         )?;
-        for ((inbox, origin), at) in self.seen {
-            seen.execute(params![at, inbox, origin.ulid().to_bytes()])?;
+        for ((inbox, origin), seen) in self.seen {
+            put.execute(params![inbox, origin.to_bytes(), seen.at, seen.here])?;
         }
         let mut news = News::default();
         let mut unread = self.connection.prepare_cached(

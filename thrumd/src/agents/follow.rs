@@ -257,9 +257,9 @@ impl Follower {
         Ok(Cursor { epoch: head.epoch, position: LogPosition::START })
     }
 
-    /// Whether the log holds that event at that position.
+    /// Whether that is a position of the log.
     async fn holds(&self, position: LogPosition) -> Result<bool, AgentsError> {
-        let known = position == LogPosition::START || position.event_id.is_some();
+        let known = position == LogPosition::START || position.hash.is_some();
         Ok(known && self.log.holds(position).await.map_err(log_unread)?)
     }
 

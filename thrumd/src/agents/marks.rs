@@ -1,24 +1,53 @@
-//! Read marks in a backup. They are in no log, so a backup holds them.
+//! Read marks: who has read which message. They are in no log, so a backup holds them.
 
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::error::{AgentsError, views};
 use super::schema;
-use crate::log::column::Id;
+use crate::log::column::{Daemon, Id};
 
 /// The table of a backup.
 pub const BACKUP_TABLE: &str = "CREATE TABLE backup_read_marks (
     agent TEXT NOT NULL,
+    origin BLOB NOT NULL,
     event_id BLOB NOT NULL,
-    PRIMARY KEY (agent, event_id)
+    PRIMARY KEY (agent, event_id, origin)
 ) STRICT, WITHOUT ROWID;";
 
-const SELECT: &str = "SELECT agent, event_id FROM read_marks";
-const SELECT_BACKUP: &str = "SELECT agent, event_id FROM backup_read_marks";
-const INSERT: &str = "INSERT OR IGNORE INTO read_marks (agent, event_id) VALUES (?1, ?2)";
-const INSERT_BACKUP: &str = "INSERT OR IGNORE INTO backup_read_marks VALUES (?1, ?2)";
+pub(super) const SELECT: &str = "SELECT agent, origin, event_id FROM read_marks";
+const SELECT_BACKUP: &str = "SELECT agent, origin, event_id FROM backup_read_marks";
+const INSERT: &str =
+    "INSERT OR IGNORE INTO read_marks (agent, origin, event_id) VALUES (?1, ?2, ?3)";
+const INSERT_BACKUP: &str =
+    "INSERT OR IGNORE INTO backup_read_marks (agent, origin, event_id) VALUES (?1, ?2, ?3)";
+
+/// That an agent has read a message.
+pub(super) struct ReadMark {
+    pub(super) agent: String,
+    /// The daemon that created the message: its id is unique for that one only.
+    pub(super) origin: Daemon,
+    pub(super) event_id: Id,
+}
+
+impl ReadMark {
+    /// Reads a row of [`SELECT`].
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { agent: row.get(0)?, origin: row.get(1)?, event_id: row.get(2)? })
+    }
+
+    /// Stores it in `views.db`, unless it is there.
+    pub(super) fn store(&self, connection: &Connection) -> rusqlite::Result<()> {
+        self.insert(connection, INSERT)
+    }
+
+    fn insert(&self, connection: &Connection, insert: &str) -> rusqlite::Result<()> {
+        let row = params![self.agent, self.origin, self.event_id];
+        connection.prepare_cached(insert)?.execute(row)?;
+        Ok(())
+    }
+}
 
 /// Copies the read marks of `views.db` into a backup.
 pub(super) fn copy(from: &Connection, to: &mut Connection) -> Result<(), AgentsError> {
@@ -48,8 +77,7 @@ fn copy_rows(
     let mut query = from.prepare(select)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        let (agent, event_id): (String, Id) = (row.get(0)?, row.get(1)?);
-        transaction.prepare_cached(insert)?.execute(params![agent, event_id])?;
+        ReadMark::read(row)?.insert(&transaction, insert)?;
     }
     transaction.commit()
 }

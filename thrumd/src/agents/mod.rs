@@ -33,7 +33,7 @@ use rusqlite::Connection;
 use thrum_api::local::{
     Agent, AgentListParams, InboxParams, InboxResult, MarkReadParams, WaitParams, WaitResult,
 };
-use thrum_api::{DaemonId, Sequence, Timestamp, names};
+use thrum_api::{Sequence, Timestamp, names};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -86,12 +86,12 @@ struct Inner {
 
 impl Agents {
     /// Opens `views.db` in `state_dir` and starts following the log. A damaged file is moved aside.
-    /// `former` are earlier ids of this daemon. Must be called within a tokio runtime.
+    /// Must be called within a tokio runtime.
     ///
     /// # Errors
     /// When the file can't be opened or the thread can't be started.
-    pub fn open(state_dir: &Path, log: Log, former: Vec<DaemonId>) -> Result<Self, AgentsError> {
-        let store = Store::open(state_dir.join(FILE), log.daemon(), former)?;
+    pub fn open(state_dir: &Path, log: Log) -> Result<Self, AgentsError> {
+        let store = Store::open(state_dir.join(FILE), log.daemon())?;
         let files = store.files.clone();
         let threads = Threads::start(store)?;
         let (sender, progress) = watch::channel(Progress::default());
@@ -183,7 +183,7 @@ impl Agents {
         }
     }
 
-    /// Marks messages read by their reader.
+    /// Marks messages read by their reader: all in its inboxes that have one of these ids, whoever wrote them.
     ///
     /// # Errors
     /// When the reader's name is invalid, and when the views can't be brought up to the log.

@@ -1,11 +1,12 @@
 //! Marks messages read by their reader.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::broadcasts;
 use super::directory::{find_inbox, project_name};
 use super::error::{AgentsError, views};
 use super::inbox::count_down;
+use super::marks::ReadMark;
 use super::store::Store;
 use crate::log::FoundEvent;
 use crate::log::column::int;
@@ -13,7 +14,7 @@ use crate::log::column::int;
 const PROJECT: &str = "SELECT id FROM projects WHERE name = ?1";
 
 impl Store {
-    /// Marks messages read by `agent`. Messages that it did not get or has read cost no write.
+    /// Marks messages read by `agent`: all of those with the same id, whoever wrote them. Messages that it did not get or has read cost no write.
     pub(super) fn mark_read(
         &mut self,
         agent: &str,
@@ -38,9 +39,8 @@ fn mark(connection: &Connection, agent: &str, event: &FoundEvent) -> rusqlite::R
     let Some(project) = project else { return Ok(()) };
     let Some(inbox) = find_inbox(connection, project, agent)? else { return Ok(()) };
     if is_read_now(connection, inbox, int(event.sequence.0))? {
-        connection
-            .prepare_cached("INSERT OR IGNORE INTO read_marks (agent, event_id) VALUES (?, ?)")?
-            .execute(params![agent, event.event_id.ulid().to_bytes()])?;
+        let (origin, event_id) = (event.origin.to_bytes(), event.event_id.ulid().to_bytes());
+        ReadMark { agent: agent.to_owned(), origin, event_id }.store(connection)?;
     }
     Ok(())
 }

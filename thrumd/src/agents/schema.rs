@@ -15,7 +15,7 @@ use crate::report::Chain;
 
 /// Version of the derived tables, raised with every change of `schema.sql`. Tables of another version
 /// are not migrated but rebuilt from the log.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 4;
 const DERIVED: &str = include_str!("schema.sql");
 const DERIVED_TABLES: &[&str] = &[
     "cursor",
@@ -28,11 +28,12 @@ const DERIVED_TABLES: &[&str] = &[
     "skipped",
 ];
 /// Not in the log, so a rebuild keeps it. Without it read messages are unread again. The event comes first in the key:
-/// a rebuild asks for each event who has read it.
+/// a rebuild asks for each event who has read it. An event is named by its id and by the daemon that gave it the id.
 const KEPT: &str = "CREATE TABLE IF NOT EXISTS read_marks (
     agent TEXT NOT NULL,
+    origin BLOB NOT NULL,
     event_id BLOB NOT NULL,
-    PRIMARY KEY (event_id, agent)
+    PRIMARY KEY (event_id, origin, agent)
 ) STRICT, WITHOUT ROWID;";
 
 /// The file in the state directory.
@@ -100,16 +101,13 @@ pub(super) fn reset(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)
 }
 
-/// Gives the read marks of another version the key of this one: with an event second in their key, a rebuild would read
-/// all of them for each event.
-fn rekey(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(KEPT)?;
-    connection.execute_batch("ALTER TABLE read_marks RENAME TO former_marks;")?;
-    connection.execute_batch(KEPT)?;
-    connection.execute_batch(
-        "INSERT OR IGNORE INTO read_marks SELECT agent, event_id FROM former_marks;
-         DROP TABLE former_marks;",
-    )
+/// Drops read marks that don't say whose events they are of.
+fn drop_marks_without_origin(connection: &Connection) -> rusqlite::Result<()> {
+    let columns = "SELECT 1 FROM pragma_table_info('read_marks') WHERE name = 'origin'";
+    if !connection.prepare(columns)?.exists([])? {
+        connection.execute_batch("DROP TABLE IF EXISTS read_marks;")?;
+    }
+    Ok(())
 }
 
 fn open_once(path: &Path) -> Result<Connection, AgentsError> {
@@ -157,10 +155,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != SCHEMA_VERSION {
         let transaction = connection.transaction()?;
-        // Not in a new database: renaming a table takes memory that stays.
-        if version != 0 {
-            rekey(&transaction)?;
-        }
+        drop_marks_without_origin(&transaction)?;
         reset(&transaction)?;
         transaction.commit()?;
     }

@@ -4,7 +4,7 @@ CREATE TABLE cursor (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     epoch BLOB NOT NULL,
     sequence INTEGER NOT NULL,
-    event_id BLOB
+    hash INTEGER                 -- of the log up to there
 ) STRICT;
 
 CREATE TABLE projects (
@@ -50,11 +50,12 @@ CREATE TABLE settled_broadcasts (
     PRIMARY KEY (inbox, first)
 ) STRICT, WITHOUT ROWID;
 
--- An agent: an inbox, and the daemon that somebody uses it on.
+-- An agent: an inbox, and the daemon that somebody uses it on, by the events that it wrote.
 CREATE TABLE agents (
     inbox INTEGER NOT NULL,
     origin BLOB NOT NULL,
     last_seen INTEGER NOT NULL,
+    here INTEGER NOT NULL,       -- whether one of these events was written here, so that it is used on this machine
     PRIMARY KEY (inbox, origin)
 ) STRICT, WITHOUT ROWID;
 

@@ -11,7 +11,7 @@ use crate::log::column::daemon_id;
 /// `?1` project, `?2` name, `?3` daemon.
 const LAST_SEEN_HERE: &str = "SELECT a.last_seen
      FROM projects p CROSS JOIN inboxes i ON i.agent = ?2 AND i.project = p.id
-       CROSS JOIN agents a ON a.inbox = i.id AND a.origin = ?3
+       CROSS JOIN agents a ON a.inbox = i.id AND a.origin = ?3 AND a.here
      WHERE p.name = ?1";
 const KNOWN_ANYWHERE: &str = "SELECT EXISTS (SELECT 1
      FROM projects p CROSS JOIN inboxes i ON i.agent = ?2 AND i.project = p.id
@@ -33,13 +33,13 @@ const AGENTS: &str = "SELECT p.name, i.agent, a.origin, a.last_seen
 pub(super) const QUERIES: &[&str] = &[LAST_SEEN_HERE, KNOWN_ANYWHERE, AGENTS_OF];
 
 impl Store {
-    /// When the agent was last seen on this daemon, if it was.
+    /// When the agent was last seen on this daemon, if it was: under its present id, by an event that was written here.
     pub(super) fn last_seen(
         &self,
         project: &str,
         name: &str,
     ) -> Result<Option<Timestamp>, AgentsError> {
-        let origin = self.daemon.ulid().to_bytes();
+        let origin = self.daemon.to_bytes();
         let at = self
             .connection
             .prepare_cached(LAST_SEEN_HERE)

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use thrum_api::{DaemonId, Epoch, LogPosition};
 
 use super::error::{AgentsError, views};
+use super::marks::{self, ReadMark};
 use super::schema;
 use crate::database_files;
 use crate::held_files::HeldFiles;
@@ -14,15 +15,13 @@ use crate::log::column;
 /// The views as tables.
 pub(super) struct Store {
     path: PathBuf,
-    /// The daemon whose agents are local.
+    /// The daemon whose log it is.
     pub(super) daemon: DaemonId,
-    /// Former ids of this daemon: agents under these are local too.
-    pub(super) former: Vec<DaemonId>,
     pub(super) connection: Connection,
     /// The files of the connection.
     pub(super) files: HeldFiles,
     /// Read marks of a file that was removed or replaced, which are in no file yet.
-    unsaved: Vec<(String, Vec<u8>)>,
+    unsaved: Vec<ReadMark>,
     /// The damaged file was moved aside and there is no new one yet.
     moved_aside: bool,
 }
@@ -35,15 +34,11 @@ pub(super) struct Cursor {
 }
 
 impl Store {
-    pub(super) fn open(
-        path: PathBuf,
-        daemon: DaemonId,
-        former: Vec<DaemonId>,
-    ) -> Result<Self, AgentsError> {
+    pub(super) fn open(path: PathBuf, daemon: DaemonId) -> Result<Self, AgentsError> {
         let connection = schema::open(&path)?;
         let files = HeldFiles::new(path.parent().unwrap_or(&path));
         let unsaved = Vec::new();
-        let store = Self { path, daemon, former, connection, files, unsaved, moved_aside: false };
+        let store = Self { path, daemon, connection, files, unsaved, moved_aside: false };
         store.hold()?;
         Ok(store)
     }
@@ -59,7 +54,6 @@ impl Store {
         Ok(Self {
             path: self.path.clone(),
             daemon: self.daemon,
-            former: self.former.clone(),
             connection: schema::open_for_reading(&self.path)?,
             // Only the other one compares and replaces files.
             files: HeldFiles::new(self.path.parent().unwrap_or(&self.path)),
@@ -82,10 +76,10 @@ impl Store {
     /// How far the views are; None if they are empty.
     pub(super) fn cursor(&self) -> Result<Option<Cursor>, AgentsError> {
         self.connection
-            .query_row("SELECT epoch, sequence, event_id FROM cursor", [], |row| {
+            .query_row("SELECT epoch, sequence, hash FROM cursor", [], |row| {
                 Ok(Cursor {
                     epoch: column::epoch(row.get(0)?),
-                    position: column::position(row.get(1)?, row.get(2)?, None),
+                    position: column::position(row.get(1)?, row.get(2)?),
                 })
             })
             .optional()
@@ -111,8 +105,7 @@ impl Store {
         let doing = views("keep what was read");
         let transaction = self.connection.transaction().map_err(&doing)?;
         for mark in &self.unsaved {
-            let insert = "INSERT OR IGNORE INTO read_marks (agent, event_id) VALUES (?1, ?2)";
-            transaction.execute(insert, (&mark.0, &mark.1)).map_err(&doing)?;
+            mark.store(&transaction).map_err(&doing)?;
         }
         transaction.commit().map_err(&doing)?;
         self.unsaved.clear();
@@ -135,11 +128,8 @@ impl Store {
         Ok(())
     }
 
-    fn read_marks(&self) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
-        self.connection
-            .prepare("SELECT agent, event_id FROM read_marks")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect()
+    fn read_marks(&self) -> rusqlite::Result<Vec<ReadMark>> {
+        self.connection.prepare(marks::SELECT)?.query_map([], ReadMark::read)?.collect()
     }
 
     /// Replaces a damaged file by a new one. After a failure there is no file, and this has to be

@@ -38,7 +38,8 @@ pub struct Backup {
 /// When the disk has no space for a copy of the log and a reserve, when the log is malformed, or the disk fails.
 pub async fn create(sources: Sources<'_>) -> Result<Backup, BackupError> {
     let Sources { state_dir, log, agents, identity, registry } = sources;
-    let (identity, peers) = (identity.contents()?, registry.contents()?);
+    let (identity, key) = (identity.contents()?, identity.key_contents()?);
+    let peers = registry.contents()?;
     let folder = folder(state_dir)?;
     let path = folder.join("thrum.backup");
     // Of files that are gone the size isn't known, and the copy is more important than the space.
@@ -47,7 +48,7 @@ pub async fn create(sources: Sources<'_>) -> Result<Backup, BackupError> {
     }
     let head = log.head();
     let copy = log.copy(empty(&path)?).await?;
-    let add = move |path: &Path| complete(&copy, path, &identity, &peers).map(|()| copy);
+    let add = move |path: &Path| complete(&copy, path, [&identity, &key, &peers]).map(|()| copy);
     let copy = in_background(&path, add).await?;
     // After the log was copied: a mark for an event that the copy lacks does nothing.
     let copy = agents.copy_read_marks(copy).await?;
@@ -100,11 +101,11 @@ pub(super) fn empty(path: &Path) -> Result<Connection, BackupError> {
     open().map_err(failed("create", path))
 }
 
+/// Adds what makes the copy of a log a backup: the contents of `identity.json`, `key.json` and `peers.json`.
 fn complete(
     copy: &Connection,
     path: &Path,
-    identity: &[u8],
-    peers: &[u8],
+    [identity, key, peers]: [&[u8]; 3],
 ) -> Result<(), BackupError> {
     let write = || {
         // One file, without a WAL beside it.
@@ -112,8 +113,8 @@ fn complete(
         copy.execute_batch(TABLE)?;
         copy.execute_batch(agents::BACKUP_TABLE)?;
         copy.execute(
-            "INSERT INTO backup (one, made_at, identity, peers) VALUES (1, ?1, ?2, ?3)",
-            params![clock::now().as_millis(), identity, peers],
+            "INSERT INTO backup (one, made_at, identity, key, peers) VALUES (1, ?1, ?2, ?3, ?4)",
+            params![clock::now().as_millis(), identity, key, peers],
         )?;
         copy.pragma_update(None, "application_id", APPLICATION_ID)
     };

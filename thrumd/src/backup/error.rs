@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::agents::AgentsError;
 use crate::log::LogError;
-use crate::peer::IdentityError;
+use crate::peer::{IdentityError, KeyFault};
 use crate::statefile::StateFileError;
 use crate::storage::StorageFault;
 
@@ -71,6 +71,24 @@ pub enum BackupError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The backup was made before daemons had keys, by a version that was never released.
+    #[error(
+        "the backup {} was made by a version from before daemons had keys, and can't be used any more; nothing was \
+         changed",
+        path.display()
+    )]
+    BeforeKeys {
+        /// The backup.
+        path: PathBuf,
+    },
+    /// The key in the backup is not that of its identity.
+    #[error("the key in the backup {} {fault}; nothing was changed", path.display())]
+    Key {
+        /// The backup.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: KeyFault,
+    },
     /// The file is something else.
     #[error("{} is not a backup that `thrum backup` made; nothing was changed", path.display())]
     NotABackup {
@@ -108,7 +126,10 @@ impl BackupError {
             Self::File { path, source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
                 return Some(format!("name the backup in it: ls -l {}", path.display()));
             }
-            Self::Malformed { .. } => "take an earlier backup",
+            Self::Malformed { .. } | Self::Key { .. } => "take an earlier backup",
+            Self::BeforeKeys { .. } => {
+                "take a later backup, or start without one and pair again: the peers send the events"
+            }
             Self::NotABackup { .. } => {
                 "a state directory that was copied as a whole is unpacked in place of the present one: see \"Back up and restore\" in docs/operations.md"
             }

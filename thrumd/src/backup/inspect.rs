@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use thrum_api::Timestamp;
+use zeroize::Zeroizing;
 
 use super::{APPLICATION_ID, BackupError};
 use crate::log;
-use crate::peer::Identity;
+use crate::peer::{Identity, IdentityError};
 use crate::storage::StorageFault;
 
 /// Bytes of the header of a SQLite database.
@@ -33,6 +34,8 @@ pub(super) struct Checked {
     pub(super) identity: Identity,
     /// The contents of `identity.json`.
     pub(super) identity_file: Vec<u8>,
+    /// The contents of `key.json`.
+    pub(super) key_file: Zeroizing<Vec<u8>>,
     /// The contents of `peers.json`.
     pub(super) peers_file: Vec<u8>,
 }
@@ -74,10 +77,14 @@ impl BackupFile {
     /// Checks all of it.
     ///
     /// # Errors
-    /// When it is no backup, of a later version, or malformed.
+    /// When it is no backup, of a later version or from before daemons had keys, malformed, or its key is not that of
+    /// its identity.
     pub(super) fn check(self, machine_id_file: &Path) -> Result<Checked, BackupError> {
         let Self { path, conn, .. } = &self;
         let failed = |source| failed(path, source);
+        if is_without_key(conn).map_err(failed)? {
+            return Err(BackupError::BeforeKeys { path: path.clone() });
+        }
         let version = conn.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
         let (found, known) = (version.map_err(failed)?, log::SCHEMA_VERSION);
         if found > known {
@@ -85,20 +92,34 @@ impl BackupFile {
         }
         // The thorough check: a restore is rare.
         let events = log::check_indexes(conn).map_err(failed)?.events;
-        let row = conn
-            .query_row("SELECT made_at, identity, peers FROM backup", [], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?))
+        let row: Option<(i64, [Vec<u8>; 3])> = conn
+            .query_row("SELECT made_at, identity, key, peers FROM backup", [], |row| {
+                Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?]))
             })
             .optional()
             .map_err(failed)?;
-        let Some((made_at, identity_file, peers_file)) = row else {
+        let Some((made_at, [identity_file, key_file, peers_file])) = row else {
             return Err(BackupError::NotABackup { path: path.clone() });
         };
-        let (identity_file, peers_file): (Vec<u8>, Vec<u8>) = (identity_file, peers_file);
-        let identity = Identity::parse(&identity_file, machine_id_file)?;
+        let key_file = Zeroizing::new(key_file);
+        let parsed = Identity::parse(&identity_file, &key_file, machine_id_file);
+        let identity = parsed.map_err(|error| match error {
+            IdentityError::Key { fault, .. } => BackupError::Key { path: path.clone(), fault },
+            error => BackupError::Identity(error),
+        })?;
         let made_at = Timestamp::from_millis(made_at);
-        Ok(Checked { backup: self, events, made_at, identity, identity_file, peers_file })
+        Ok(Checked { backup: self, events, made_at, identity, identity_file, key_file, peers_file })
     }
+}
+
+/// Whether it has the table of a backup, without a place for a key.
+fn is_without_key(conn: &Connection) -> rusqlite::Result<bool> {
+    let count =
+        "SELECT count(*), count(*) FILTER (WHERE name = 'key') FROM pragma_table_info('backup')";
+    conn.query_row(count, [], |row| {
+        let (columns, keys): (i64, i64) = (row.get(0)?, row.get(1)?);
+        Ok(columns > 0 && keys == 0)
+    })
 }
 
 fn failed(path: &Path, source: rusqlite::Error) -> BackupError {

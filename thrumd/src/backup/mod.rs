@@ -1,4 +1,4 @@
-//! Backups: one file with the log, the identity, the paired machines and the read marks.
+//! Backups: one file with the log, the identity and its key, the paired machines and the read marks.
 //!
 //! A backup is a copy of `log.db` with two more tables. `application_id` tells it from any other database.
 
@@ -29,12 +29,14 @@ const TABLE: &str = "CREATE TABLE backup (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     made_at INTEGER NOT NULL,
     identity BLOB NOT NULL, -- identity.json
+    key BLOB NOT NULL,      -- key.json, with the seed
     peers BLOB NOT NULL     -- peers.json, with the tokens
 ) STRICT;";
 
-/// Takes away what makes a log a backup.
+/// Takes away what makes a log a backup. The key and the tokens are overwritten: nobody expects them in `log.db`.
 const NO_BACKUP: &str =
-    "DROP TABLE backup; DROP TABLE backup_read_marks; PRAGMA application_id = 0;";
+    "PRAGMA secure_delete = ON; DROP TABLE backup; DROP TABLE backup_read_marks;
+    PRAGMA application_id = 0;";
 
 /// Where a backup is made, in the state directory.
 const FOLDER: &str = "backup.tmp";

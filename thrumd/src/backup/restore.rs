@@ -48,8 +48,8 @@ impl<'a> Restore<'a> {
         &self.plan
     }
 
-    /// Puts it in place. The present log is moved aside, never removed. The identity and the peers stay if they
-    /// are those of the backup's daemon: they can only be newer.
+    /// Puts it in place. The present log is moved aside, never removed. The identity, its key and the peers stay if
+    /// they are those of the backup's daemon: they can only be newer.
     ///
     /// # Errors
     /// When the daemon was started meanwhile, and when the disk fails.
@@ -79,10 +79,10 @@ fn compare(state_dir: &Path, backup: &Checked) -> RestorePlan {
             None
         });
     let same = is_same(state_dir, backup);
-    if let Ok(Some(now)) = Identity::look(state_dir)
+    if let Ok(Some(now)) = Identity::id_in(state_dir)
         && !same
     {
-        let (now, then) = (now.daemon_id, backup.identity.daemon_id);
+        let then = backup.identity.daemon_id;
         notes.push(format!("the daemon here is {now} now; it becomes {then}"));
     }
     if !same && backup.identity.foreign {
@@ -104,8 +104,8 @@ fn compare(state_dir: &Path, backup: &Checked) -> RestorePlan {
 }
 
 fn is_same(state_dir: &Path, backup: &Checked) -> bool {
-    let now = Identity::look(state_dir).ok().flatten();
-    now.is_some_and(|now| now.daemon_id == backup.identity.daemon_id)
+    let now = Identity::id_in(state_dir).ok().flatten();
+    now.is_some_and(|now| now == backup.identity.daemon_id)
 }
 
 /// How many events of the present log the backup lacks. None if that can't be counted.
@@ -141,20 +141,23 @@ fn stage(backup: &Checked, staged: &Path) -> Result<LogHead, BackupError> {
     let conn = Connection::open(staged).map_err(sqlite)?;
     conn.execute_batch(NO_BACKUP).map_err(sqlite)?;
     conn.close().map_err(|(_, error)| sqlite(error))?;
-    let id = backup.identity.daemon_id;
-    let mut store = LogStore::open_file(staged, id, &HeldFiles::new(staged))?;
+    let key = backup.identity.key();
+    let mut store = LogStore::open_file(staged, key, &HeldFiles::new(staged))?;
     store.begin_epoch()?;
     let head = store.head();
     store.close()?;
     Ok(head)
 }
 
-/// Restores the identity and the peers where those of the backup's daemon are not there.
+/// Restores the identity, its key and the peers where those of the backup's daemon are not there. The identity first:
+/// after a crash in between, the daemon is still the old one, or does not start because key and identity don't fit.
 fn files(state_dir: &Path, backup: &Checked) -> Result<Vec<String>, BackupError> {
     let same = is_same(state_dir, backup);
+    let has_key = Identity::has_key_of(state_dir, backup.identity.daemon_id);
     let mut kept = Vec::new();
     for (file, contents, stays) in [
         (Identity::file(state_dir), &backup.identity_file, same),
+        (Identity::key_file(state_dir), &*backup.key_file, has_key),
         (Registry::file(state_dir), &backup.peers_file, same && Registry::is_readable(state_dir)),
     ] {
         if stays {

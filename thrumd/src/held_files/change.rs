@@ -54,7 +54,7 @@ impl ChangedFile {
         }
         let database =
             self.is("log.db") || (self.is("log.db-wal") && self.change == FileChange::Overwritten);
-        let small = self.is("identity.json") || self.is("peers.json");
+        let small = ["identity.json", "key.json", "peers.json"].iter().any(|name| self.is(name));
         match self.change {
             FileChange::Removed if small || database => {
                 "put it back, or run thrum daemon restart: thrumd writes it again when it stops".to_owned()

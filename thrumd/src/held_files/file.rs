@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::change::FileChange;
+use super::contents::FileContents;
 use super::stamp::{FileId, Stamp};
 
 /// A file, as this process knows it.
@@ -23,7 +24,7 @@ pub(super) enum Held {
     Database(Stamp),
     /// Its contents were read, or written, by this process. None if there was no file.
     Read {
-        contents: Option<Vec<u8>>,
+        contents: Option<FileContents>,
         /// Of a file with these contents, if one was seen.
         stamp: Option<Stamp>,
     },
@@ -86,9 +87,9 @@ fn exchange(held: Option<FileId>, now: Option<FileId>) -> Option<FileChange> {
 }
 
 /// The contents of a file; None if there is none.
-pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read(path: &Path) -> io::Result<Option<FileContents>> {
     match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+        Ok(bytes) => Ok(Some(bytes.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

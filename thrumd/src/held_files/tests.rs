@@ -13,7 +13,7 @@ fn held() -> (tempfile::TempDir, HeldFiles) {
     let ((lock, lock_file), (log, log_file)) = (open("lock"), open("log.db"));
     files.hold_open(lock, &lock_file).unwrap();
     files.hold_database(log, &log_file).unwrap();
-    files.hold_contents(dir.path().join("peers.json"), Some(b"peers.json".to_vec()));
+    files.hold_contents(dir.path().join("peers.json"), Some(b"peers.json".to_vec().into()));
     (dir, files)
 }
 
@@ -82,7 +82,7 @@ fn a_file_that_comes_between_its_opening_and_its_hold_is_another_one() {
         assert_eq!(files.change_of(&path), Some(FileChange::Replaced), "{name}");
     }
     let path = dir.path().join("peers.json");
-    files.hold_contents(path.clone(), Some(b"what was parsed".to_vec()));
+    files.hold_contents(path.clone(), Some(b"what was parsed".to_vec().into()));
     assert_eq!(files.change_of(&path), Some(FileChange::Replaced));
     fs::remove_file(&path).unwrap();
     assert_eq!(files.change_of(&path), Some(FileChange::Removed));
@@ -101,7 +101,15 @@ fn the_same_contents_in_another_file_are_no_change_and_own_writes_are_known() {
     assert_eq!(files.check(), Ok(()));
     assert_eq!(files.lost_contents(), []);
     fs::remove_file(&path).unwrap();
-    assert_eq!(files.lost_contents(), [(path.clone(), FileChange::Removed, b"new".to_vec())]);
+    let new = || FileContents::from(b"new".to_vec());
+    assert_eq!(files.lost_contents(), [(path.clone(), FileChange::Removed, new())]);
     fs::write(&path, "").unwrap();
-    assert_eq!(files.lost_contents(), [(path, FileChange::Replaced, b"new".to_vec())]);
+    assert_eq!(files.lost_contents(), [(path, FileChange::Replaced, new())]);
+}
+
+#[test]
+fn contents_that_may_be_secret_are_not_printed() {
+    let (_dir, files) = held();
+    let printed = format!("{files:?}");
+    assert!(printed.contains("FileContents(10 bytes)"), "{printed}");
 }

@@ -1,5 +1,6 @@
 //! Writing events of this daemon.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use rusqlite::{OptionalExtension, params};
@@ -12,10 +13,11 @@ use thrum_api::{
 };
 use ulid::Ulid;
 
-use super::column::{self, Id, int, uint};
+use super::column::{int, uint};
 use super::error::{Failed, LogError};
 use super::portable;
-use super::transaction::{Stored, WriteTransaction};
+use super::transaction::{Event, WriteTransaction};
+use crate::proof::chain_next;
 
 /// Refuses what can be refused without the database, before it is queued.
 pub(super) fn check(drafts: &[Draft]) -> Result<(), LogError> {
@@ -52,19 +54,26 @@ pub(super) fn append(
     write: &mut WriteTransaction<'_>,
     drafts: &[Draft],
 ) -> Result<Vec<Appended>, Failed> {
-    let mut held = Vec::with_capacity(drafts.len());
+    let mut held = BTreeMap::new();
     for draft in drafts {
-        held.push(match draft.event_id {
-            Some(event_id) => written_before(write, draft, event_id)?,
-            None => None,
-        });
+        if let Some(event_id) = draft.event_id
+            && let Some(written) = written_before(write, draft, event_id)?
+        {
+            held.insert(event_id, written);
+        }
     }
     let mut appended = Vec::with_capacity(drafts.len());
-    for (draft, held) in drafts.iter().zip(held) {
-        appended.push(match held {
-            Some(position) => position,
+    for draft in drafts {
+        let known = draft.event_id.and_then(|event_id| held.get(&event_id).copied());
+        let written = match known {
+            Some(written) => written,
             None => append_one(write, draft)?,
-        });
+        };
+        // The same id twice in one append: `check` compared the two.
+        if let Some(event_id) = draft.event_id {
+            held.insert(event_id, written);
+        }
+        appended.push(written);
     }
     Ok(appended)
 }
@@ -85,19 +94,22 @@ fn append_one(write: &mut WriteTransaction<'_>, draft: &Draft) -> Result<Appende
         project: draft.project.clone(),
     };
     let bytes = compose(&header, &draft.body);
-    match write.store(&header, bytes.as_bytes(), None)? {
-        Stored::New { .. } => Ok(Appended {
-            event_id: header.event_id,
-            sequence: write.state.meta.head.sequence,
-            origin_sequence: header.origin_sequence,
-        }),
-        // The same id twice in one append: the first is stored by now, and `check` compared the two.
-        Stored::Same | Stored::OtherBytes => {
-            write.state.meta_mut().own_sequence -= 1;
-            written_before(write, draft, header.event_id)?
-                .ok_or(Failed::Refused(LogError::IdTaken { event_id: header.event_id }))
-        }
-    }
+    let previous = write.state.meta.own_chain;
+    let chain = chain_next(previous, bytes.as_bytes());
+    write.store(&Event {
+        header: &header,
+        bytes: bytes.as_bytes(),
+        previous,
+        chain,
+        point: None,
+        source: None,
+    })?;
+    write.state.meta_mut().own_chain = chain;
+    Ok(Appended {
+        event_id: header.event_id,
+        sequence: write.state.meta.head.sequence,
+        origin_sequence: header.origin_sequence,
+    })
 }
 
 #[derive(Deserialize)]
@@ -119,20 +131,19 @@ fn written_before(
     let held = write
         .conn
         .prepare_cached(
-            "SELECT sequence, origin_sequence, daemon_id, body
-             FROM events JOIN origins ON origins.id = events.origin WHERE event_id = ?1",
+            "SELECT sequence, origin_sequence, body
+             FROM events JOIN origins ON origins.id = events.origin
+             WHERE event_id = ?1 AND daemon_id = ?2",
         )?
-        .query_row(params![event_id.ulid().to_bytes()], |row| {
-            let daemon: Id = row.get(2)?;
-            let body: Vec<u8> = row.get(3)?;
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, column::daemon_id(daemon), body))
+        .query_row(params![event_id.ulid().to_bytes(), write.state.meta.daemon.to_bytes()], |row| {
+            let body: Vec<u8> = row.get(2)?;
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, body))
         })
         .optional()?;
-    let Some((sequence, origin_sequence, daemon, bytes)) = held else { return Ok(None) };
-    let same = daemon == write.state.meta.daemon
-        && serde_json::from_slice::<Content<'_>>(&bytes).is_ok_and(|held| {
-            same_content(draft, &held.event_type, held.project.as_deref(), held.body)
-        });
+    let Some((sequence, origin_sequence, bytes)) = held else { return Ok(None) };
+    let same = serde_json::from_slice::<Content<'_>>(&bytes).is_ok_and(|held| {
+        same_content(draft, &held.event_type, held.project.as_deref(), held.body)
+    });
     if !same {
         return Err(Failed::Refused(LogError::IdTaken { event_id }));
     }
@@ -153,7 +164,7 @@ fn same_content(draft: &Draft, event_type: &str, project: Option<&str>, body: &R
 fn longest_header(draft: &Draft) -> EventHeader {
     EventHeader {
         event_id: EventId::from_ulid(Ulid::from_bytes([0; 16])),
-        origin_daemon: DaemonId::from_ulid(Ulid::from_bytes([0; 16])),
+        origin_daemon: DaemonId::from_bytes([0; DaemonId::BYTES]),
         origin_epoch: Epoch::from_ulid(Ulid::from_bytes([0; 16])),
         origin_sequence: OriginSequence(uint(int(u64::MAX))),
         hlc: Hlc::default(),

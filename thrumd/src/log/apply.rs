@@ -4,10 +4,11 @@ use rusqlite::params;
 use thrum_api::{DaemonId, EventHeader, Hlc, Sequence};
 
 use super::column::{self, Id, int};
+use super::damage;
 use super::introductions::{self, Introduced, Introductions};
 use super::lookup::{self, was_damaged};
 use super::quarantine::QuarantineEntry;
-use super::transaction::{Stored, WriteTransaction};
+use super::transaction::{Event, Stored, WriteTransaction};
 use super::types::{Applied, Batch};
 
 /// A remote clock further ahead than this (milliseconds) doesn't advance ours.
@@ -17,57 +18,66 @@ const CLOCK_TRUST_MILLIS: u64 = 24 * 60 * 60 * 1000;
 pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite::Result<Applied> {
     let mut applied = Applied::default();
     let mut introductions = Introductions::load(write.conn, batch.peer, write.now)?;
-    for event in &batch.events {
-        let bytes = event.bytes.get().as_bytes();
-        let entry = |event_id, reason| QuarantineEntry {
+    for run in &batch.page.refused {
+        applied.refused += run.events;
+        let Some(event) = &run.event else { continue };
+        write.quarantine(&QuarantineEntry {
             peer: batch.peer,
             sequence: event.sequence,
-            event_id,
-            reason,
-            bytes,
-        };
-        let header = match &event.header {
-            Ok(header) => header,
-            Err(reason) => {
-                write.quarantine(&entry(None, reason))?;
-                applied.quarantined += 1;
-                continue;
-            }
-        };
+            event_id: None,
+            reason: &run.reason,
+            bytes: event.event.get().as_bytes(),
+        })?;
+    }
+    write.state.group.make_room(batch.page.events.len(), batch.bytes());
+    for event in &batch.page.events {
+        let (header, bytes) = (&event.header, event.bytes.get().as_bytes());
         let origin = header.origin();
         // Behind events that were not taken, only the first event of an origin introduces it: the ones before this may
         // be among those, and an origin with a gap has no head.
-        let is_behind = batch.from.is_withheld || applied.withheld > 0;
+        let is_behind = batch.from.is_withheld || applied.withheld > 0 || applied.refused > 0;
         let has_start = header.origin_sequence.0 == 1 || !is_behind;
         if write.state.known_origin(write.conn, origin)?.is_none()
-            && !(has_start && introductions.admits(introduced(write, batch.peer, origin.daemon)))
+            && !(has_start
+                && (origin.daemon == write.state.meta.daemon
+                    || introductions.admits(introduced(batch.peer, origin.daemon))))
         {
             applied.withheld += 1;
             continue;
         }
-        match write.store(header, bytes, Some(batch.peer))? {
+        let (previous, chain) = (event.previous, event.chain);
+        let (point, source) = (event.point.as_ref(), Some(batch.peer));
+        let event = Event { header, bytes, previous, chain, point, source };
+        // A row whose bytes were changed on the disk must not be taken for another history.
+        for sequence in write.others_at(&event)? {
+            damage::quarantine(write, sequence)?;
+        }
+        match write.store(&event)? {
             Stored::New { forked } => {
                 applied.applied += 1;
                 observe(write, header.hlc);
                 if is_unknown_own(write, header, forked)? {
-                    write.begin_epoch();
-                    applied.new_epoch = true;
+                    applied.new_epoch |= write.rolled_back();
+                } else if is_of_clone(write, header) {
+                    write.note_clone();
                 }
             }
-            Stored::Same => applied.skipped += 1,
-            Stored::OtherBytes => {
-                let reason = "its id is held with other bytes; the first event stays";
-                write.quarantine(&entry(Some(header.event_id), reason))?;
-                applied.quarantined += 1;
-            }
+            Stored::Same | Stored::TooManyForks => applied.skipped += 1,
         }
     }
     let moved = move_checkpoint(write, batch)?;
-    match applied.withheld {
+    match (applied.withheld, applied.refused) {
         // If a notification came further meanwhile, something of that may be withheld.
-        0 if batch.is_whole && moved => introductions.took_all(),
-        0 => {}
-        _ => introductions.withhold(batch.peer),
+        (0, 0) if batch.is_whole && moved => introductions.took_all(),
+        (0, 0) => {}
+        (withheld, refused) => {
+            if withheld > 0 {
+                introductions.withhold(batch.peer);
+            }
+            if refused > 0 {
+                introductions.refuse(batch.peer);
+            }
+        }
     }
     introductions.save(write.conn, batch.peer)?;
     tell_held(write, batch.peer)?;
@@ -81,14 +91,8 @@ fn tell_held(write: &mut WriteTransaction<'_>, peer: DaemonId) -> rusqlite::Resu
     Ok(())
 }
 
-fn introduced(write: &WriteTransaction<'_>, peer: DaemonId, of: DaemonId) -> Introduced {
-    if of == peer {
-        Introduced::ByItself
-    } else if of == write.state.meta.daemon {
-        Introduced::Ours
-    } else {
-        Introduced::Relayed
-    }
+fn introduced(peer: DaemonId, of: DaemonId) -> Introduced {
+    if of == peer { Introduced::ByItself } else { Introduced::Relayed }
 }
 
 /// Whether the event is of our present origin but was never written here: our log was rolled back. One
@@ -106,6 +110,12 @@ fn is_unknown_own(
     Ok(beyond_ours || forked || !was_damaged(write.conn, header.event_id)?)
 }
 
+/// Whether the event is of an epoch of ours that began after the present one: another machine writes with our key.
+fn is_of_clone(write: &WriteTransaction<'_>, header: &EventHeader) -> bool {
+    let meta = &write.state.meta;
+    header.origin_daemon == meta.daemon && header.origin_epoch > meta.epoch
+}
+
 fn observe(write: &mut WriteTransaction<'_>, remote: Hlc) {
     let now = u64::try_from(write.now.as_millis()).unwrap_or(0);
     let meta = write.state.meta_mut();
@@ -117,31 +127,30 @@ fn observe(write: &mut WriteTransaction<'_>, remote: Hlc) {
 /// Moves the checkpoint and stores the time of this sync.
 /// Answers whether it moved.
 fn move_checkpoint(write: &WriteTransaction<'_>, batch: &Batch) -> rusqlite::Result<bool> {
-    let peer = batch.peer.ulid().to_bytes();
+    let peer = batch.peer.to_bytes();
     let now = write.now.as_millis();
     if let Some(position) = batch.checkpoint
         && let Some(held) = moves(write, batch, position.sequence)?
     {
-        let id: Option<Id> = position.event_id.map(|id| id.ulid().to_bytes());
         let epoch: Option<Id> = batch.epoch.map(|epoch| epoch.ulid().to_bytes());
         let hash = position.hash.map(column::hash_int);
         write
             .conn
             .prepare_cached(
-                "INSERT INTO checkpoints (peer, sequence, event_id, hash, last_sync, epoch, held)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (peer) DO UPDATE SET
-                 sequence = excluded.sequence, event_id = excluded.event_id, hash = excluded.hash,
+                "INSERT INTO checkpoints (peer, sequence, hash, last_sync, epoch, held)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer) DO UPDATE SET
+                 sequence = excluded.sequence, hash = excluded.hash,
                  last_sync = excluded.last_sync, epoch = coalesce(excluded.epoch, epoch),
                  held = excluded.held",
             )?
-            .execute(params![peer, int(position.sequence.0), id, hash, now, epoch, int(held.0)])?;
+            .execute(params![peer, int(position.sequence.0), hash, now, epoch, int(held.0)])?;
         Ok(true)
     } else {
         write
             .conn
             .prepare_cached(
-                "INSERT INTO checkpoints (peer, sequence, event_id, last_sync)
-                 VALUES (?1, 0, NULL, ?2) ON CONFLICT (peer) DO UPDATE SET
+                "INSERT INTO checkpoints (peer, sequence, last_sync)
+                 VALUES (?1, 0, ?2) ON CONFLICT (peer) DO UPDATE SET
                  last_sync = excluded.last_sync",
             )?
             .execute(params![peer, now])?;
@@ -192,7 +201,7 @@ pub(super) fn forget_former_peer(
     write
         .conn
         .prepare_cached("DELETE FROM checkpoints WHERE peer = ?1")?
-        .execute([peer.ulid().to_bytes()])?;
+        .execute([peer.to_bytes()])?;
     tell_held(write, peer)?;
     tell_held(write, now)?;
     write.state.quarantine.forget(write.conn, peer)
@@ -207,9 +216,9 @@ pub(super) fn reset_checkpoint(
         .conn
         .prepare_cached(
             "UPDATE checkpoints
-             SET sequence = 0, event_id = NULL, hash = NULL, epoch = NULL, held = 0
+             SET sequence = 0, hash = NULL, epoch = NULL, held = 0
              WHERE peer = ?1",
         )?
-        .execute([peer.ulid().to_bytes()])?;
+        .execute([peer.to_bytes()])?;
     tell_held(write, peer)
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 use thrum_api::limits::{NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
-use thrum_api::{DaemonId, Head, LogPosition, Origin, Sequence, SequencedEvent};
+use thrum_api::proof::{Chain, Signature};
+use thrum_api::{DaemonId, Head, LogPosition, Origin, OriginSequence, Sequence, SequencedEvent};
 
 /// Events that are kept, and of one transaction.
 pub(super) const EVENTS: usize = 64;
@@ -26,6 +27,18 @@ pub(super) struct RecentEvent {
     pub(super) event_type: String,
     pub(super) project: Option<String>,
     pub(super) event: Box<RawValue>,
+    pub(super) proof: RecentProof,
+}
+
+/// Its place in its origin, for the run that proves it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RecentProof {
+    pub(super) place: OriginSequence,
+    /// The chain before it, and after it.
+    pub(super) previous: Chain,
+    pub(super) chain: Chain,
+    /// The origin's signature on `chain`, if it came with the event.
+    pub(super) point: Option<Signature>,
 }
 
 impl RecentEvent {

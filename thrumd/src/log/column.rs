@@ -1,9 +1,12 @@
-//! Ids and positions as database columns: 16 bytes, and SQLite's signed 64 bits.
+//! Ids and positions as database columns: bytes, and SQLite's signed 64 bits.
 
+use thrum_api::proof::{Chain, Signature};
 use thrum_api::{DaemonId, Epoch, EventId, LogHash, LogPosition, Sequence};
 use ulid::Ulid;
 
+/// An event's id, or an epoch.
 pub(crate) type Id = [u8; 16];
+pub(crate) type Daemon = [u8; DaemonId::BYTES];
 
 /// A position as a column. Positions beyond SQLite's range are refused before they get here.
 pub(crate) fn int(position: u64) -> i64 {
@@ -19,8 +22,8 @@ pub(crate) fn event_id(column: Id) -> EventId {
     EventId::from_ulid(Ulid::from_bytes(column))
 }
 
-pub(crate) fn daemon_id(column: Id) -> DaemonId {
-    DaemonId::from_ulid(Ulid::from_bytes(column))
+pub(crate) fn daemon_id(column: Daemon) -> DaemonId {
+    DaemonId::from_bytes(column)
 }
 
 pub(crate) fn epoch(column: Id) -> Epoch {
@@ -36,10 +39,14 @@ pub(crate) fn hash(column: i64) -> LogHash {
     LogHash(column.cast_unsigned())
 }
 
-pub(crate) fn position(sequence: i64, id: Option<Id>, hash_column: Option<i64>) -> LogPosition {
-    LogPosition {
-        sequence: Sequence(uint(sequence)),
-        event_id: id.map(event_id),
-        hash: hash_column.map(hash),
-    }
+pub(crate) fn position(sequence: i64, hash_column: Option<i64>) -> LogPosition {
+    LogPosition { sequence: Sequence(uint(sequence)), hash: hash_column.map(hash) }
+}
+
+pub(crate) fn chain(column: [u8; 32]) -> Chain {
+    Chain(column)
+}
+
+pub(crate) fn signature(column: [u8; 64]) -> Signature {
+    Signature(column)
 }

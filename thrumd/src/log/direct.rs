@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row};
-use thrum_api::limits::PULL_MAX_BYTES;
-use thrum_api::{EventId, Sequence};
+use rusqlite::{Connection, Row};
+use thrum_api::{DaemonId, EventId, LogHash, Sequence};
 
-use super::column::{event_id, int, uint};
+use super::column::{daemon_id, event_id, hash, int, uint};
 use super::error::LogError;
 use super::lookup::raw;
 use super::readers::Readers;
+use super::scan::LIST_MAX_BYTES;
 use crate::held_files::HeldFiles;
 
 /// Reads events of the log. Clones share its connections.
@@ -23,7 +23,11 @@ pub(crate) struct LogReader {
 /// An event as it is in the database. Its columns may be damaged.
 pub(crate) struct StoredEvent<'a> {
     pub sequence: Sequence,
+    /// The hash of the log up to here.
+    pub hash: Option<LogHash>,
     pub event_id: Option<EventId>,
+    /// It was written here, not brought by a peer.
+    pub is_own: bool,
     pub event_type: &'a [u8],
     pub project: Option<&'a [u8]>,
     /// Milliseconds since 1970, by the origin's clock.
@@ -43,15 +47,21 @@ impl StoredEvent<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundEvent {
     pub event_id: EventId,
+    /// The daemon that created it. Others may have given the same id.
+    pub origin: DaemonId,
     pub sequence: Sequence,
     pub project: Option<Vec<u8>>,
 }
 
-const AFTER: &str = "SELECT sequence, event_id, type, project, timestamp, body FROM events
+const AFTER: &str = "SELECT sequence, event_id, type, project, timestamp, body, hash, source
+     FROM events
      WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
-const AT: &str = "SELECT sequence, event_id, type, project, timestamp, body FROM events
+const AT: &str = "SELECT sequence, event_id, type, project, timestamp, body, hash, source
+     FROM events
      WHERE sequence = ?1";
-const FIND: &str = "SELECT sequence, project FROM events WHERE event_id = ?1";
+const FIND: &str = "SELECT sequence, project, daemon_id
+     FROM events CROSS JOIN origins ON origins.id = events.origin
+     WHERE event_id = ?1 ORDER BY sequence";
 
 impl LogReader {
     /// A reader of a new log in this directory, and the connection that writes to it.
@@ -63,8 +73,8 @@ impl LogReader {
         (Self { readers: Arc::new(Readers::new(path, files.clone())), files }, writer)
     }
 
-    /// Hands the events after a position to `take`, until it answers false: at most `limit`, and at most 4 MiB after
-    /// the first one.
+    /// Hands the events after a position to `take`, until it answers false: at most `limit`, and no more once
+    /// they have 4 MiB.
     ///
     /// # Errors
     /// When the log can't be read, or what is read is not what this daemon wrote: what was handed out must not be
@@ -83,7 +93,7 @@ impl LogReader {
             while let Some(row) = rows.next()? {
                 let event = stored(row)?;
                 bytes += event.json.len();
-                if !take(&event) || bytes >= PULL_MAX_BYTES {
+                if !take(&event) || bytes >= LIST_MAX_BYTES {
                     break;
                 }
             }
@@ -114,7 +124,8 @@ impl LogReader {
         })
     }
 
-    /// Those of these events that the log holds.
+    /// The events with these ids that the log holds, by id and in its order. An id is unique for its origin only, so that
+    /// one id may have several.
     ///
     /// # Errors
     /// As [`Self::each_after`].
@@ -123,14 +134,15 @@ impl LogReader {
             let mut statement = conn.prepare_cached(FIND)?;
             let mut found = Vec::new();
             for &event_id in ids {
-                let event = statement
-                    .query_row([event_id.ulid().to_bytes()], |row| {
-                        let sequence = Sequence(uint(row.get(0)?));
-                        let project = bytes(row.get_ref(1)?).map(<[u8]>::to_vec);
-                        Ok(FoundEvent { event_id, sequence, project })
-                    })
-                    .optional()?;
-                found.extend(event);
+                let events = statement.query_map([event_id.ulid().to_bytes()], |row| {
+                    let sequence = Sequence(uint(row.get(0)?));
+                    let project = bytes(row.get_ref(1)?).map(<[u8]>::to_vec);
+                    let origin = daemon_id(row.get(2)?);
+                    Ok(FoundEvent { event_id, origin, sequence, project })
+                })?;
+                for event in events {
+                    found.push(event?);
+                }
             }
             Ok(found)
         })
@@ -153,7 +165,12 @@ fn stored<'a>(row: &'a Row<'_>) -> rusqlite::Result<StoredEvent<'a>> {
     let id: Option<[u8; 16]> = bytes(row.get_ref(1)?).and_then(|id| id.try_into().ok());
     Ok(StoredEvent {
         sequence: Sequence(uint(row.get(0)?)),
+        hash: match row.get_ref(6)? {
+            ValueRef::Integer(stored) => Some(hash(stored)),
+            _ => None,
+        },
         event_id: id.map(event_id),
+        is_own: matches!(row.get_ref(7)?, ValueRef::Integer(0)),
         event_type: bytes(row.get_ref(2)?).unwrap_or_default(),
         project: bytes(row.get_ref(3)?),
         timestamp: match row.get_ref(4)? {

@@ -54,6 +54,16 @@ pub enum LogError {
         /// The latest version known here.
         known: i64,
     },
+    /// The database was made before events were proved by keys, by a version that was never released.
+    #[error(
+        "{} was made by a version from before daemons had keys, and can't be used any more: move the state \
+         directory {} away, start again, and pair again",
+        .path.display(), .path.parent().unwrap_or(.path).display()
+    )]
+    WithoutProofs {
+        /// The database.
+        path: PathBuf,
+    },
     /// A database of an earlier version can't be migrated.
     #[error("can't migrate {} to this version's schema", .path.display())]
     Migrate {
@@ -152,6 +162,7 @@ impl LogError {
             | Self::File { .. }
             | Self::OldSqlite { .. }
             | Self::NewerSchema { .. }
+            | Self::WithoutProofs { .. }
             | Self::Migrate { .. }
             | Self::Storage { .. }
             | Self::Reserve { .. }

@@ -4,8 +4,7 @@ use rusqlite::{Connection, params};
 use thrum_api::limits::HEADS_MAX;
 use thrum_api::{Head, Origin, OriginSequence, Sequence};
 
-use super::column::{self, Id, int, uint};
-use super::lookup::{holds_head, was_damaged};
+use super::column::{self, int, uint};
 use super::origins::{self, OriginRow};
 use super::scan::ScanBudget;
 use super::state::Meta;
@@ -21,12 +20,10 @@ pub(super) struct ChangedOrigin {
 macro_rules! with_heads {
     ($origins:literal) => {
         concat!(
-            "SELECT daemon_id, epoch, head, top, forked, event_id
+            "SELECT daemon_id, epoch, head, top, forked, chain
              FROM (",
             $origins,
-            ") AS changed
-             CROSS JOIN origins ON origins.id = changed.origin
-             LEFT JOIN events ON events.origin = origins.id AND origin_sequence = head AND NOT forked"
+            ") AS changed CROSS JOIN origins ON origins.id = changed.origin"
         )
     };
 }
@@ -52,15 +49,14 @@ pub(super) fn changed(
     let changed: Vec<_> = statement
         .query_map(params![int(after.0), int(HEADS_MAX as u64 + 1)], |row| {
             let (head, top): (i64, i64) = (row.get(2)?, row.get(3)?);
-            let event: Option<Id> = row.get(5)?;
-            let (daemon, epoch) = (row.get(0)?, row.get(1)?);
-            let head_of = |event| Head {
-                origin_daemon: column::daemon_id(daemon),
-                origin_epoch: column::epoch(epoch),
+            let can_be_sent = head > 0 && !row.get::<_, bool>(4)?;
+            let held = Head {
+                origin_daemon: column::daemon_id(row.get(0)?),
+                origin_epoch: column::epoch(row.get(1)?),
                 origin_sequence: OriginSequence(uint(head)),
-                event_id: column::event_id(event),
+                chain: column::chain(row.get(5)?),
             };
-            Ok(ChangedOrigin { head: event.map(head_of), is_whole: head == top })
+            Ok(ChangedOrigin { head: can_be_sent.then_some(held), is_whole: head == top })
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok((changed.len() <= HEADS_MAX).then_some(changed))
@@ -76,45 +72,19 @@ pub(super) fn heads(conn: &Connection, since: Sequence) -> rusqlite::Result<Vec<
     };
     let mut heads: Vec<Head> = match changed {
         Some(changed) => changed.into_iter().filter_map(|origin| origin.head).collect(),
-        None => with_events(conn, &origins::latest_with_head(conn, HEADS_MAX)?)?,
+        None => origins::latest_with_head(conn, HEADS_MAX)?.iter().map(head_of).collect(),
     };
     heads.sort_unstable();
     Ok(heads)
 }
 
-/// The heads of these origins, with the ids of their events.
-fn with_events(conn: &Connection, origins: &[(Origin, OriginRow)]) -> rusqlite::Result<Vec<Head>> {
-    let mut statement = conn
-        .prepare_cached("SELECT event_id FROM events WHERE origin = ?1 AND origin_sequence = ?2")?;
-    let mut heads = Vec::with_capacity(origins.len());
-    for (origin, row) in origins {
-        let id: Id = statement.query_row(params![row.id, int(row.head)], |row| row.get(0))?;
-        heads.push(Head {
-            origin_daemon: origin.daemon,
-            origin_epoch: origin.epoch,
-            origin_sequence: OriginSequence(row.head),
-            event_id: column::event_id(id),
-        });
+fn head_of((origin, row): &(Origin, OriginRow)) -> Head {
+    Head {
+        origin_daemon: origin.daemon,
+        origin_epoch: origin.epoch,
+        origin_sequence: OriginSequence(row.head),
+        chain: row.chain,
     }
-    Ok(heads)
-}
-
-/// Whether a peer's head shows that our log was rolled back: it names an event of our present origin
-/// that we never wrote. One that we wrote and lost to damage shows nothing.
-pub(super) fn shows_rollback(
-    conn: &Connection,
-    meta: &Meta,
-    head: &Head,
-) -> rusqlite::Result<bool> {
-    if head.origin() != meta.own_origin() {
-        return Ok(false);
-    }
-    if head.origin_sequence.0 > meta.own_sequence {
-        return Ok(true);
-    }
-    let own = origins::find(conn, meta.own_origin())?;
-    let held = own.map_or(Ok(false), |own| holds_head(conn, own.id, head))?;
-    Ok(!held && !was_damaged(conn, head.event_id)?)
 }
 
 #[cfg(test)]

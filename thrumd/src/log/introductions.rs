@@ -1,4 +1,4 @@
-//! How many new origins a peer may introduce. What daemons wrote can't be told from what a peer invents, so
+//! How many new origins a peer may introduce. It can make any number of keys, and of epochs of each, so
 //! this is a rate and never a loss: the events of further origins stay with the peer, and are taken later.
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -8,12 +8,8 @@ use super::column::{self, int, uint};
 
 /// New origins from a peer at once. The log of an honest one may hold years of machines that were used once.
 pub(super) const AT_ONCE: u64 = 10_000;
-/// Beyond these, what only epochs of this daemon may use, and beyond that, what only epochs of the peer itself may:
-/// neither can be used up by others that it relays.
+/// Beyond these, what only epochs of the peer itself may use: others that it relays can't use that up.
 pub(super) const RESERVED: u64 = 1_000;
-/// What an epoch of this daemon counts. It may be invented, and we relay it as our own. So few are taken that they
-/// don't use up what other daemons reserve for our epochs.
-pub(super) const OWN_EPOCH_COST: u64 = 100;
 /// One more can come after each of these intervals: a thousand an hour.
 const INTERVAL_MILLIS: u64 = 3600;
 
@@ -22,8 +18,6 @@ const INTERVAL_MILLIS: u64 = 3600;
 pub(super) enum Introduced {
     /// An epoch of the peer.
     ByItself,
-    /// An epoch of this daemon.
-    Ours,
     /// An epoch of another daemon.
     Relayed,
 }
@@ -34,8 +28,10 @@ pub(super) struct Introductions {
     recent: u64,
     /// Up to when intervals were subtracted from `recent`.
     at: u64,
-    /// Since when the peer has events that were not taken.
+    /// Since when the peer has events of further origins.
     withheld: Option<Timestamp>,
+    /// Since when it brings events that no signature proves.
+    refused: Option<Timestamp>,
     changed: bool,
 }
 
@@ -47,13 +43,14 @@ impl Introductions {
     ) -> rusqlite::Result<Self> {
         let stored = conn
             .prepare_cached(
-                "SELECT introduced, introduced_at, withheld_at FROM checkpoints WHERE peer = ?1",
+                "SELECT introduced, introduced_at, withheld_at, refused_at FROM checkpoints WHERE peer = ?1",
             )?
-            .query_row([peer.ulid().to_bytes()], |row| {
-                Ok((uint(row.get(0)?), uint(row.get(1)?), row.get::<_, Option<i64>>(2)?))
+            .query_row([peer.to_bytes()], |row| {
+                let at = |column| row.get::<_, Option<i64>>(column);
+                Ok((uint(row.get(0)?), uint(row.get(1)?), at(2)?, at(3)?))
             })
             .optional()?;
-        let (introduced, at, withheld) = stored.unwrap_or_default();
+        let (introduced, at, withheld, refused) = stored.unwrap_or_default();
         let millis = u64::try_from(now.as_millis()).unwrap_or(0);
         // A clock that was set back starts the interval again.
         let from = at.min(millis);
@@ -63,26 +60,26 @@ impl Introductions {
             recent: introduced.saturating_sub(intervals),
             at: from + intervals * INTERVAL_MILLIS,
             withheld: withheld.map(Timestamp::from_millis),
+            refused: refused.map(Timestamp::from_millis),
             changed: from < at,
         })
     }
 
     /// Whether a new origin is taken; counts it.
     pub(super) fn admits(&mut self, introduced: Introduced) -> bool {
-        let (cost, max) = match introduced {
-            Introduced::Relayed => (1, AT_ONCE),
-            Introduced::Ours => (OWN_EPOCH_COST, AT_ONCE + RESERVED),
-            Introduced::ByItself => (1, AT_ONCE + 2 * RESERVED),
+        let max = match introduced {
+            Introduced::Relayed => AT_ONCE,
+            Introduced::ByItself => AT_ONCE + RESERVED,
         };
-        let admitted = self.recent + cost <= max;
+        let admitted = self.recent < max;
         if admitted {
-            self.recent += cost;
+            self.recent += 1;
         }
         self.changed |= admitted;
         admitted
     }
 
-    /// Some events of the batch were not taken.
+    /// Events of the batch were not taken, because they are of more new origins than the peer may introduce.
     pub(super) fn withhold(&mut self, peer: DaemonId) {
         if self.withheld.is_none() {
             tracing::warn!(
@@ -94,23 +91,38 @@ impl Introductions {
         }
     }
 
+    /// Events of the batch were not taken, because no signature of their origins proves them.
+    pub(super) fn refuse(&mut self, peer: DaemonId) {
+        if self.refused.is_none() {
+            tracing::warn!(
+                about = %peer,
+                "{peer} brings events that the machines which are said to have written them did not sign: they \
+                 are not taken"
+            );
+            self.refused = Some(self.now);
+            self.changed = true;
+        }
+    }
+
     /// All that the peer has was taken.
     pub(super) fn took_all(&mut self) {
-        self.changed |= self.withheld.take().is_some();
+        self.changed |= self.withheld.take().is_some() | self.refused.take().is_some();
     }
 
     /// Stores them beside the checkpoint.
     pub(super) fn save(&self, conn: &Connection, peer: DaemonId) -> rusqlite::Result<()> {
         if self.changed {
             conn.prepare_cached(
-                "UPDATE checkpoints SET introduced = ?2, introduced_at = ?3, withheld_at = ?4
+                "UPDATE checkpoints
+                 SET introduced = ?2, introduced_at = ?3, withheld_at = ?4, refused_at = ?5
                  WHERE peer = ?1",
             )?
             .execute(params![
-                peer.ulid().to_bytes(),
+                peer.to_bytes(),
                 int(self.recent),
                 int(self.at),
-                self.withheld.map(Timestamp::as_millis)
+                self.withheld.map(Timestamp::as_millis),
+                self.refused.map(Timestamp::as_millis)
             ])?;
         }
         Ok(())
@@ -125,13 +137,22 @@ pub(super) fn pass_on(conn: &Connection, from: DaemonId, to: DaemonId) -> rusqli
          ON CONFLICT (peer) DO UPDATE SET introduced = introduced + excluded.introduced,
          introduced_at = max(introduced_at, excluded.introduced_at)",
     )?
-    .execute([from.ulid().to_bytes(), to.ulid().to_bytes()])
+    .execute([from.to_bytes(), to.to_bytes()])
     .map(drop)
 }
 
-/// The peers with events that were not taken yet, and since when.
+/// The peers with events of too many new origins, and since when.
 pub(super) fn withheld(conn: &Connection) -> rusqlite::Result<Vec<(DaemonId, Timestamp)>> {
-    conn.prepare_cached("SELECT peer, withheld_at FROM checkpoints WHERE withheld_at NOT NULL")?
+    since(conn, "SELECT peer, withheld_at FROM checkpoints WHERE withheld_at NOT NULL")
+}
+
+/// The peers that bring events which no signature proves, and since when.
+pub(super) fn refused(conn: &Connection) -> rusqlite::Result<Vec<(DaemonId, Timestamp)>> {
+    since(conn, "SELECT peer, refused_at FROM checkpoints WHERE refused_at NOT NULL")
+}
+
+fn since(conn: &Connection, query: &str) -> rusqlite::Result<Vec<(DaemonId, Timestamp)>> {
+    conn.prepare_cached(query)?
         .query_map([], |row| {
             Ok((column::daemon_id(row.get(0)?), Timestamp::from_millis(row.get(1)?)))
         })?

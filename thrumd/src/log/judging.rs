@@ -31,7 +31,7 @@ impl LogTransaction<'_, '_> {
         for head in heads {
             let held = match self.0.state.known_origin(self.0.conn, head.origin())? {
                 Some(row) if !row.forked && head.origin_sequence.0 <= row.head => {
-                    lookup::holds_head(self.0.conn, row.id, head)?
+                    lookup::holds_head(self.0.conn, &row, head)?
                 }
                 _ => false,
             };
@@ -42,14 +42,6 @@ impl LogTransaction<'_, '_> {
         missing.sort_unstable();
         missing.dedup();
         Ok(missing)
-    }
-
-    /// See [`super::Log::rolled_back`].
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn rolled_back(&mut self, shown_by: Option<&Head>) -> Result<bool, Failed> {
-        Ok(self.0.rolled_back(shown_by)?)
     }
 
     /// See [`super::Log::apply`].

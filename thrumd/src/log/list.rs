@@ -83,5 +83,7 @@ pub(super) fn stats(conn: &Connection, path: &Path) -> rusqlite::Result<LogStats
             .query_row("SELECT count(*) FROM quarantine WHERE NOT seen", [], |row| row.get(0))
             .map(uint)?,
         withheld: introductions::withheld(conn)?,
+        refused: introductions::refused(conn)?,
+        cloned_at: meta.cloned_at,
     })
 }

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
+use thrum_api::proof::Chain;
 use thrum_api::{DaemonId, EventId, Head, LogPosition, Sequence, Timestamp};
 
 use super::column::{self, Id, int, uint};
 use super::hash;
+use super::origins::OriginRow;
 use super::state::{Meta, count_gaps};
 use super::types::Checkpoint;
+use crate::proof::chain_next;
 
 /// What was read, and the sequences of damaged rows that were found on the way.
 pub(super) struct ReadResult<T> {
@@ -26,7 +29,7 @@ pub(super) fn raw(bytes: &[u8]) -> Option<Box<RawValue>> {
     RawValue::from_string(text.to_owned()).ok()
 }
 
-/// Whether this log holds that event at that position (log matching).
+/// Whether that is a position of this log (log matching).
 pub(super) fn holds(
     conn: &Connection,
     meta: &Meta,
@@ -38,7 +41,7 @@ pub(super) fn holds(
     if position.sequence > meta.head.sequence {
         return Ok(false);
     }
-    if position.event_id.is_none() && position.hash.is_none() {
+    if position.hash.is_none() {
         return Ok(true);
     }
     let Some(there) = at(conn, position.sequence)? else { return Ok(false) };
@@ -53,35 +56,77 @@ pub(super) fn told(
     position: LogPosition,
     found: &[Sequence],
 ) -> rusqlite::Result<LogPosition> {
-    let mut damaged: BTreeSet<i64> = conn
-        .prepare_cached("SELECT sequence FROM gaps WHERE sequence <= ?1")?
-        .query_map([int(position.sequence.0)], |row| row.get(0))?
+    let mut damaged: BTreeSet<(i64, u64)> = conn
+        .prepare_cached("SELECT sequence, version FROM gaps WHERE sequence <= ?1")?
+        .query_map([int(position.sequence.0)], |row| Ok((row.get(0)?, row.get(1).map(uint)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let before = found.iter().filter(|sequence| **sequence <= position.sequence);
-    damaged.extend(before.map(|sequence| int(sequence.0)));
-    let hash = position.hash.map(|hash| damaged.into_iter().map(uint).fold(hash, hash::without));
+    damaged.extend(before.map(|sequence| (int(sequence.0), 0)));
+    // Once more can be proved, a peer whose checkpoint is behind that may lack it.
+    let fold = |hash, (sequence, version)| hash::without(hash, uint(sequence), version);
+    let hash = position.hash.map(|hash| damaged.into_iter().fold(hash, fold));
     Ok(LogPosition { hash, ..position })
 }
 
-/// The position with this sequence, with the event that is there, or was before its row was damaged.
+/// The position with this sequence, also if the row there was damaged.
 pub(super) fn at(conn: &Connection, sequence: Sequence) -> rusqlite::Result<Option<LogPosition>> {
     if sequence == Sequence::ZERO {
         return Ok(Some(LogPosition::START));
     }
     conn.prepare_cached(
-        "SELECT sequence, event_id, hash FROM events WHERE sequence = ?1
-         UNION ALL SELECT sequence, event_id, hash FROM gaps WHERE sequence = ?1",
+        "SELECT sequence, hash FROM events WHERE sequence = ?1
+         UNION ALL SELECT sequence, hash FROM gaps WHERE sequence = ?1",
     )?
-    .query_row([int(sequence.0)], |row| Ok(column::position(row.get(0)?, row.get(1)?, row.get(2)?)))
+    .query_row([int(sequence.0)], |row| Ok(column::position(row.get(0)?, row.get(1)?)))
     .optional()
 }
 
-/// Whether this log holds that event at that position of its origin.
-pub(super) fn holds_head(conn: &Connection, origin: i64, head: &Head) -> rusqlite::Result<bool> {
+/// Whether the chain of this origin, which never forked here, has this value at that position.
+pub(super) fn holds_head(
+    conn: &Connection,
+    origin: &OriginRow,
+    head: &Head,
+) -> rusqlite::Result<bool> {
+    let held = match head.origin_sequence.0 {
+        at if at == origin.head && at > 0 => Some(origin.chain),
+        at => chain_at(conn, origin.id, at)?,
+    };
+    Ok(held == Some(head.chain))
+}
+
+/// The chain of an origin at a position whose event is held; of any of them, if it forked there.
+pub(super) fn chain_at(
+    conn: &Connection,
+    origin: i64,
+    position: u64,
+) -> rusqlite::Result<Option<Chain>> {
     conn.prepare_cached(
-        "SELECT 1 FROM events WHERE event_id = ?1 AND origin = ?2 AND origin_sequence = ?3",
+        "SELECT previous, body FROM events WHERE origin = ?1 AND origin_sequence = ?2",
     )?
-    .exists(params![head.event_id.ulid().to_bytes(), origin, int(head.origin_sequence.0)])
+    .query_row(params![origin, int(position)], |row| {
+        Ok(chain_next(column::chain(row.get(0)?), row.get_ref(1)?.as_blob()?))
+    })
+    .optional()
+}
+
+/// The chain of an origin after the event at a position, as what follows says; None if nothing does, or the origin forked.
+/// An event whose bytes lead to another one was changed on the disk.
+pub(super) fn chain_said(
+    conn: &Connection,
+    origin: &OriginRow,
+    position: u64,
+) -> rusqlite::Result<Option<Chain>> {
+    if origin.forked {
+        return Ok(None);
+    }
+    if position == origin.head {
+        return Ok(Some(origin.chain));
+    }
+    conn.prepare_cached("SELECT previous FROM events WHERE origin = ?1 AND origin_sequence = ?2")?
+        .query_row(params![origin.id, int(position.saturating_add(1))], |row| {
+            row.get(0).map(column::chain)
+        })
+        .optional()
 }
 
 /// Whether a row that held this event was found damaged and moved to quarantine.
@@ -94,17 +139,18 @@ pub(super) fn checkpoint(conn: &Connection, peer: DaemonId) -> rusqlite::Result<
     let damaged_rows = count_gaps(conn)?;
     let stored = conn
         .prepare_cached(
-            "SELECT sequence, event_id, last_sync, epoch, withheld_at, hash, held FROM checkpoints
+            "SELECT sequence, last_sync, epoch, coalesce(withheld_at, refused_at), hash, held
+             FROM checkpoints
              WHERE peer = ?1",
         )?
-        .query_row([peer.ulid().to_bytes()], |row| {
-            let last_sync: Option<i64> = row.get(2)?;
+        .query_row([peer.to_bytes()], |row| {
+            let last_sync: Option<i64> = row.get(1)?;
             Ok(Checkpoint {
-                epoch: row.get::<_, Option<Id>>(3)?.map(column::epoch),
-                position: column::position(row.get(0)?, row.get(1)?, row.get(5)?),
-                held: Sequence(uint(row.get(6)?)),
+                epoch: row.get::<_, Option<Id>>(2)?.map(column::epoch),
+                position: column::position(row.get(0)?, row.get(4)?),
+                held: Sequence(uint(row.get(5)?)),
                 last_sync: last_sync.map(Timestamp::from_millis),
-                is_withheld: row.get::<_, Option<i64>>(4)?.is_some(),
+                is_withheld: row.get::<_, Option<i64>>(3)?.is_some(),
                 damaged_rows,
             })
         })
@@ -115,8 +161,11 @@ pub(super) fn checkpoint(conn: &Connection, peer: DaemonId) -> rusqlite::Result<
 /// The position up to which we hold a peer's log, if we can say so: not while something before that was not taken.
 pub(super) fn held_of(conn: &Connection, peer: DaemonId) -> rusqlite::Result<Option<Sequence>> {
     let held = conn
-        .prepare_cached("SELECT sequence FROM checkpoints WHERE peer = ?1 AND withheld_at IS NULL")?
-        .query_row([peer.ulid().to_bytes()], |row| row.get(0))
+        .prepare_cached(
+            "SELECT sequence FROM checkpoints
+             WHERE peer = ?1 AND withheld_at IS NULL AND refused_at IS NULL",
+        )?
+        .query_row([peer.to_bytes()], |row| row.get(0))
         .optional()?;
     Ok(held.map(uint).map(Sequence))
 }

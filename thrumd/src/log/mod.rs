@@ -17,6 +17,7 @@ mod damage;
 mod direct;
 mod environment;
 mod error;
+mod group;
 mod hash;
 mod heads;
 mod incoming;
@@ -34,8 +35,10 @@ mod readers;
 mod reading;
 mod recent;
 mod review;
+mod runs;
 mod scan;
 mod schema;
+mod seal;
 mod state;
 mod store;
 mod transaction;
@@ -62,10 +65,11 @@ pub(crate) use direct::{FoundEvent, LogReader, StoredEvent};
 pub use environment::Environment;
 pub(crate) use error::LogErrorKind;
 pub use error::{Failed, LogError};
-pub use incoming::Incoming;
+pub use incoming::IncomingPage;
 pub use judging::LogTransaction;
 pub(crate) use lock::Lock;
 pub(crate) use schema::{DATABASE, SCHEMA_VERSION};
+pub(crate) use seal::seal;
 pub use store::LogStore;
 pub use types::{
     Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Urgency, Waits,
@@ -74,10 +78,12 @@ pub(crate) use types::{LogStats, WriteFailure};
 
 use crate::database_files;
 use crate::held_files::HeldFiles;
+use crate::keys::SecretKey;
 
 use batcher::Batcher;
 use readers::{Lane, Readers};
 use recent::Recent;
+use runs::Signer;
 use transaction::WriteTransaction;
 use writer::{ClosureTask, Job, Priority, Writer};
 
@@ -89,6 +95,7 @@ pub(crate) struct Log {
 }
 
 struct Inner {
+    key: Arc<SecretKey>,
     daemon: DaemonId,
     path: PathBuf,
     files: HeldFiles,
@@ -112,13 +119,13 @@ impl Log {
     #[cfg(test)]
     pub fn open(
         state_dir: &Path,
-        daemon: DaemonId,
+        key: Arc<SecretKey>,
         expected: bool,
     ) -> Result<(Self, bool), LogError> {
-        Self::open_locked(Lock::take(state_dir)?, state_dir, daemon, expected)
+        Self::open_locked(Lock::take(state_dir)?, state_dir, key, expected)
     }
 
-    /// Opens `log.db` in `state_dir` for `daemon`, creates or migrates it and starts the writer. The
+    /// Opens `log.db` in `state_dir` for the daemon with this key, creates or migrates it and starts the writer. The
     /// caller has locked the directory before it read any other file there. `expected` says that this
     /// daemon had a database before (from identity.json). Answers whether it is gone: then a new epoch
     /// began.
@@ -128,7 +135,7 @@ impl Log {
     pub fn open_locked(
         lock: Lock,
         state_dir: &Path,
-        daemon: DaemonId,
+        key: Arc<SecretKey>,
         expected: bool,
     ) -> Result<(Self, bool), LogError> {
         let path = state_dir.join(schema::DATABASE);
@@ -138,7 +145,7 @@ impl Log {
             tracing::warn!("{path} was gone: its WAL is kept as {}", kept.display());
         }
         let files = lock.files();
-        let store = LogStore::open_file(&path, daemon, &files)?;
+        let store = LogStore::open_file(&path, Arc::clone(&key), &files)?;
         // The database itself is held already.
         let beside = database_files::all(&path).into_iter().skip(1);
         files.hold_paths(beside).map_err(|source| LogError::File {
@@ -166,7 +173,8 @@ impl Log {
             })?;
         let readers = Arc::new(Readers::new(path.clone(), files.clone()));
         let inner = Arc::new(Inner {
-            daemon,
+            daemon: key.id(),
+            key,
             path,
             files,
             lock: Arc::downgrade(&lock),
@@ -186,6 +194,11 @@ impl Log {
     /// The daemon whose log it is.
     pub fn daemon(&self) -> DaemonId {
         self.inner.daemon
+    }
+
+    /// The key of that daemon.
+    pub fn key(&self) -> &SecretKey {
+        &self.inner.key
     }
 
     /// The files of the state directory that this daemon holds.
@@ -251,7 +264,8 @@ impl Log {
 
     /// A page for a puller. Damaged rows go to quarantine instead.
     pub async fn page(&self, request: PageRequest) -> Result<PageAnswer, LogError> {
-        let read = move |conn: &_| page::page(conn, &request);
+        let (key, daemon) = (Arc::clone(&self.inner.key), self.inner.daemon);
+        let read = move |conn: &_| page::page(conn, &Signer { key: &key, daemon }, &request);
         self.scan(Lane::Sync, "read a page", read).await
     }
 
@@ -259,22 +273,6 @@ impl Log {
     /// 1000, those with the latest events.
     pub async fn heads(&self, since: Sequence) -> Result<Vec<Head>, LogError> {
         self.read(Lane::Sync, "read the heads", move |conn| heads::heads(conn, since)).await
-    }
-
-    /// Whether a peer's head names an event of ours that we never wrote: then our log was rolled
-    /// back. A damaged event of ours does not show that.
-    pub async fn shows_rollback(&self, head: Head) -> Result<bool, LogError> {
-        let read = move |conn: &_| heads::shows_rollback(conn, &state::Meta::expect(conn)?, &head);
-        self.read(Lane::Sync, "compare a head", read).await
-    }
-
-    /// Begins a new epoch if this head of a peer shows that our log was rolled back. Without one, because the
-    /// peer's checkpoint does not match our log, unless this epoch has no event of ours yet: each peer's
-    /// checkpoint would begin another one. Answers whether one began.
-    pub async fn rolled_back(&self, shown_by: Option<Head>) -> Result<bool, LogError> {
-        let work =
-            move |write: &mut WriteTransaction<'_>| Ok(write.rolled_back(shown_by.as_ref())?);
-        self.write(Priority::Local, "begin a new epoch", 0, work).await
     }
 
     /// Has the writer decide on a peer's news and store them, in one transaction. `bytes`: of the events that it may

@@ -3,14 +3,16 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, Rows, params};
+use rusqlite::{Connection, OptionalExtension, Rows, params};
 use thrum_api::limits::{NOTIFY_MAX_BYTES, NOTIFY_MAX_EVENTS};
-use thrum_api::{DaemonId, Head, LogPosition, Sequence, SequencedEvent};
+use thrum_api::peer::Run;
+use thrum_api::{DaemonId, Head, LogPosition, Sequence};
 
-use super::column::{self, Id, int, uint};
+use super::column::{self, int, uint};
 use super::heads::changed;
-use super::lookup::{ReadResult, at, held_of, holds, raw, told};
-use super::origins;
+use super::lookup::{ReadResult, at, held_of, holds, told};
+use super::origins::{self, OriginRow};
+use super::runs::{self, Budget, ServedEvent, Signer, served_columns};
 use super::state::Meta;
 use super::types::{News, NewsContent, NewsRequest, Urgency, Waits};
 
@@ -18,6 +20,7 @@ use super::types::{News, NewsContent, NewsRequest, Urgency, Waits};
 /// log up to the same position.
 pub(super) fn news(
     conn: &Connection,
+    signer: &Signer<'_>,
     requests: &[(NewsRequest, Waits)],
 ) -> rusqlite::Result<ReadResult<Vec<News>>> {
     let meta = Meta::expect(conn)?;
@@ -36,7 +39,7 @@ pub(super) fn news(
             let place = match places.entry((key(sent), relayed)) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => {
-                    new.insert(Place::read(conn, &meta, sent, relayed, &mut damaged)?)
+                    new.insert(Place::read(conn, signer, &meta, (sent, relayed), &mut damaged)?)
                 }
             };
             content = Some(NewsContent {
@@ -54,17 +57,18 @@ pub(super) fn news(
 /// The news for one peer.
 pub(super) fn one(
     conn: &Connection,
+    signer: &Signer<'_>,
     request: NewsRequest,
     waits: Waits,
 ) -> rusqlite::Result<ReadResult<News>> {
-    let ReadResult { mut answer, damaged } = news(conn, &[(request, waits)])?;
+    let ReadResult { mut answer, damaged } = news(conn, signer, &[(request, waits)])?;
     let answer = answer.pop().ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     Ok(ReadResult { answer, damaged })
 }
 
 /// What tells positions apart.
 fn key(position: LogPosition) -> impl Ord {
-    (position.sequence, position.event_id, position.hash)
+    (position.sequence, position.hash)
 }
 
 /// Whom the events after a position came from.
@@ -80,7 +84,7 @@ impl Sources {
         let known = if holds(conn, meta, position)? { int(position.sequence.0) } else { 0 };
         let peers = conn
             .prepare_cached("SELECT daemon_id FROM sources WHERE last > ?1")?
-            .query_map([known], |row| row.get::<_, Id>(0).map(column::daemon_id))?
+            .query_map([known], |row| row.get(0).map(column::daemon_id))?
             .collect::<rusqlite::Result<_>>()?;
         Ok(Self { own: int(meta.own_last.0) > known, peers })
     }
@@ -95,21 +99,16 @@ impl Sources {
 struct Place {
     after: LogPosition,
     heads: Option<Vec<Head>>,
-    window: Option<Vec<WindowEvent>>,
-}
-
-struct WindowEvent {
-    event: SequencedEvent,
-    /// Whom it came from; None if it was written here, or if that doesn't matter.
-    source: Option<DaemonId>,
+    /// Each run with whom all of it came from, if it was one peer and that matters.
+    window: Option<Vec<(Run, Option<DaemonId>)>>,
 }
 
 impl Place {
     fn read(
         conn: &Connection,
+        signer: &Signer<'_>,
         meta: &Meta,
-        position: LogPosition,
-        relayed: bool,
+        (position, relayed): (LogPosition, bool),
         damaged: &mut Vec<Sequence>,
     ) -> rusqlite::Result<Self> {
         let sent = match holds(conn, meta, position)? {
@@ -127,13 +126,42 @@ impl Place {
             .map_or_else(|| own_window(conn, meta, after, damaged), |window| Ok(Some(window)))?,
             None => None,
         };
+        let window = match window {
+            Some(window) => {
+                let events = window.len();
+                let proved = runs::prove(conn, signer, window, damaged, Budget::NONE)?;
+                // What can't be proved by itself is left to a pull: a window has to be complete.
+                let in_runs: usize = proved.iter().map(|(run, _)| run.events.len()).sum();
+                (in_runs == events).then(|| with_sources(conn, proved)).transpose()?
+            }
+            None => None,
+        };
         Ok(Self { after, heads: complete_heads(conn, meta, after.sequence)?, window })
     }
 
-    fn window_for(&self, peer: DaemonId) -> Option<Vec<SequencedEvent>> {
-        let events = self.window.as_ref()?.iter().filter(|event| event.source != Some(peer));
-        Some(events.map(|event| event.event.clone()).collect())
+    fn window_for(&self, peer: DaemonId) -> Option<Vec<Run>> {
+        let runs = self.window.as_ref()?.iter().filter(|(_, source)| *source != Some(peer));
+        Some(runs.map(|(run, _)| run.clone()).collect())
     }
+}
+
+/// The runs, with the peers that they came from in place of their rows.
+fn with_sources(
+    conn: &Connection,
+    runs: Vec<(Run, Option<i64>)>,
+) -> rusqlite::Result<Vec<(Run, Option<DaemonId>)>> {
+    let mut find = conn.prepare_cached("SELECT daemon_id FROM sources WHERE id = ?1")?;
+    let mut named = Vec::with_capacity(runs.len());
+    for (run, source) in runs {
+        let daemon = match source {
+            Some(source) => {
+                find.query_row([source], |row| row.get(0).map(column::daemon_id)).optional()?
+            }
+            None => None,
+        };
+        named.push((run, daemon));
+    }
+    Ok(named)
 }
 
 /// Heads that describe everything after a position; None if heads can't, or there are too many.
@@ -159,17 +187,28 @@ fn own_window(
     meta: &Meta,
     after: LogPosition,
     damaged: &mut Vec<Sequence>,
-) -> rusqlite::Result<Option<Vec<WindowEvent>>> {
-    let Some(own) = origins::find(conn, meta.own_origin())?.map(|row| row.id) else {
+) -> rusqlite::Result<Option<Vec<ServedEvent>>> {
+    let Some(OriginRow { id: own, forked, .. }) = origins::find(conn, meta.own_origin())? else {
         return Ok(Some(Vec::new()));
     };
     if reappeared(conn, own, after)? {
         return Ok(None);
     }
-    let mut statement = conn.prepare_cached(
-        "SELECT sequence, NULL, body FROM events WHERE origin = ?1
-         ORDER BY origin_sequence DESC",
-    )?;
+    if forked {
+        let mut statement = conn.prepare_cached(concat!(
+            "SELECT ",
+            served_columns!(),
+            " FROM events LEFT JOIN points USING (sequence)
+             WHERE origin = ?1 AND events.sequence > ?2 ORDER BY events.sequence"
+        ))?;
+        return take_few(statement.query(params![own, int(after.sequence.0)])?, after, damaged);
+    }
+    let mut statement = conn.prepare_cached(concat!(
+        "SELECT ",
+        served_columns!(),
+        " FROM events LEFT JOIN points USING (sequence)
+         WHERE origin = ?1 ORDER BY origin_sequence DESC"
+    ))?;
     let mut events = take_few(statement.query([own])?, after, damaged)?;
     if let Some(events) = &mut events {
         events.reverse();
@@ -182,12 +221,13 @@ fn full_window(
     conn: &Connection,
     after: LogPosition,
     damaged: &mut Vec<Sequence>,
-) -> rusqlite::Result<Option<Vec<WindowEvent>>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT sequence, sources.daemon_id, body
-         FROM events LEFT JOIN sources ON sources.id = events.source
-         WHERE sequence > ?1 ORDER BY sequence",
-    )?;
+) -> rusqlite::Result<Option<Vec<ServedEvent>>> {
+    let mut statement = conn.prepare_cached(concat!(
+        "SELECT ",
+        served_columns!(),
+        " FROM events LEFT JOIN points USING (sequence)
+         WHERE events.sequence > ?1 ORDER BY events.sequence"
+    ))?;
     take_few(statement.query([int(after.sequence.0)])?, after, damaged)
 }
 
@@ -196,7 +236,7 @@ fn take_few(
     mut rows: Rows<'_>,
     after: LogPosition,
     damaged: &mut Vec<Sequence>,
-) -> rusqlite::Result<Option<Vec<WindowEvent>>> {
+) -> rusqlite::Result<Option<Vec<ServedEvent>>> {
     let mut events = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
@@ -204,16 +244,12 @@ fn take_few(
         if sequence <= after.sequence {
             break;
         }
-        let body = row.get_ref(2)?.as_blob()?;
-        bytes += body.len();
+        bytes += row.get_ref(4)?.as_blob()?.len();
         if events.len() >= NOTIFY_MAX_EVENTS || bytes > NOTIFY_MAX_BYTES {
             return Ok(None);
         }
-        let source = row.get::<_, Option<Id>>(1)?.map(column::daemon_id);
-        match raw(body) {
-            Some(event) => {
-                events.push(WindowEvent { event: SequencedEvent { sequence, event }, source });
-            }
+        match ServedEvent::read(row)? {
+            Some(event) => events.push(event),
             None => damaged.push(sequence),
         }
     }

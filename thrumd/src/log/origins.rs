@@ -3,9 +3,11 @@
 use std::cmp::Reverse;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use thrum_api::proof::Chain;
 use thrum_api::{Origin, Sequence};
 
 use super::column::{self, int, uint};
+use crate::proof::chain_start;
 
 /// How far `recent` may be behind `last`. There is an index of `recent` alone, so that few commits change it: each
 /// page that a commit changes makes it longer.
@@ -17,6 +19,8 @@ pub(super) struct OriginRow {
     pub(super) id: i64,
     /// Highest contiguous position held.
     pub(super) head: u64,
+    /// The chain there.
+    pub(super) chain: Chain,
     /// Highest position held.
     pub(super) top: u64,
     pub(super) forked: bool,
@@ -29,10 +33,10 @@ pub(super) struct OriginRow {
 /// An origin, if an event of it was ever stored.
 pub(super) fn find(conn: &Connection, origin: Origin) -> rusqlite::Result<Option<OriginRow>> {
     conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked, last, recent FROM origins
+        "SELECT daemon_id, epoch, id, head, top, forked, last, recent, chain FROM origins
          WHERE daemon_id = ?1 AND epoch = ?2",
     )?
-    .query_row(params![origin.daemon.ulid().to_bytes(), origin.epoch.ulid().to_bytes()], read)
+    .query_row(params![origin.daemon.to_bytes(), origin.epoch.ulid().to_bytes()], read)
     .map(|(_, row)| row)
     .optional()
 }
@@ -40,7 +44,7 @@ pub(super) fn find(conn: &Connection, origin: Origin) -> rusqlite::Result<Option
 /// The origin with this id.
 pub(super) fn by_id(conn: &Connection, id: i64) -> rusqlite::Result<Option<(Origin, OriginRow)>> {
     conn.prepare_cached(
-        "SELECT daemon_id, epoch, id, head, top, forked, last, recent FROM origins WHERE id = ?1",
+        "SELECT daemon_id, epoch, id, head, top, forked, last, recent, chain FROM origins WHERE id = ?1",
     )?
     .query_row([id], read)
     .optional()
@@ -55,7 +59,7 @@ pub(super) fn latest_with_head(
     // less than a step older than its own. No two have the same last event, so that these are no more than the step.
     let mut origins: Vec<_> = conn
         .prepare_cached(
-            "SELECT daemon_id, epoch, id, head, top, forked, last, recent FROM origins
+            "SELECT daemon_id, epoch, id, head, top, forked, last, recent, chain FROM origins
              WHERE recent > 0 ORDER BY recent DESC LIMIT ?1",
         )?
         .query_map([int(max as u64 + RECENT_STEP)], read)?
@@ -73,14 +77,17 @@ pub(super) fn are_more_than(conn: &Connection, count: usize) -> rusqlite::Result
 
 /// Inserts an origin without events.
 pub(super) fn insert(conn: &Connection, origin: Origin) -> rusqlite::Result<OriginRow> {
+    let chain = chain_start(&origin);
     conn.prepare_cached(
-        "INSERT INTO origins (daemon_id, epoch, head, top, forked, last) VALUES (?1, ?2, 0, 0, 0, 0)",
+        "INSERT INTO origins (daemon_id, epoch, head, chain, top, forked, last, recent)
+         VALUES (?1, ?2, 0, ?3, 0, 0, 0, 0)",
     )?
-    .execute(params![origin.daemon.ulid().to_bytes(), origin.epoch.ulid().to_bytes()])?;
+    .execute(params![origin.daemon.to_bytes(), origin.epoch.ulid().to_bytes(), chain.0])?;
     let id = conn.last_insert_rowid();
     Ok(OriginRow {
         id,
         head: 0,
+        chain,
         top: 0,
         forked: false,
         last: Sequence::ZERO,
@@ -103,9 +110,16 @@ pub(super) fn update(conn: &Connection, row: &mut OriginRow) -> rusqlite::Result
         row.recent = recent;
     }
     conn.prepare_cached(
-        "UPDATE origins SET head = ?2, top = ?3, forked = ?4, last = ?5 WHERE id = ?1",
+        "UPDATE origins SET head = ?2, top = ?3, forked = ?4, last = ?5, chain = ?6 WHERE id = ?1",
     )?
-    .execute(params![row.id, int(row.head), int(row.top), row.forked, int(row.last.0)])?;
+    .execute(params![
+        row.id,
+        int(row.head),
+        int(row.top),
+        row.forked,
+        int(row.last.0),
+        row.chain.0
+    ])?;
     Ok(())
 }
 
@@ -119,6 +133,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Origin, OriginRow)> {
         forked: row.get(5)?,
         last: Sequence(uint(row.get(6)?)),
         recent: Sequence(uint(row.get(7)?)),
+        chain: column::chain(row.get(8)?),
     };
     Ok((origin, row))
 }

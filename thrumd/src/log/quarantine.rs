@@ -72,7 +72,7 @@ impl Quarantine {
     /// Drops what is kept of a peer that was removed. Damaged rows of our own log stay.
     pub(super) fn forget(&mut self, conn: &Connection, peer: DaemonId) -> rusqlite::Result<()> {
         conn.prepare_cached("DELETE FROM quarantine WHERE peer = ?1 AND hash IS NOT NULL")?
-            .execute([peer.ulid().to_bytes()])?;
+            .execute([peer.to_bytes()])?;
         if let Some(Usage { rows, bytes }) = self.peers.remove(&peer) {
             self.all.rows = self.all.rows.saturating_sub(rows);
             self.all.bytes = self.all.bytes.saturating_sub(bytes);
@@ -129,7 +129,7 @@ fn insert(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (peer, hash) DO NOTHING",
         )?
         .execute(params![
-            entry.peer.ulid().to_bytes(),
+            entry.peer.to_bytes(),
             int(entry.sequence.0),
             id,
             entry.reason,

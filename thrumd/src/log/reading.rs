@@ -12,6 +12,7 @@ use super::direct::LogReader;
 use super::lookup::ReadResult;
 use super::news;
 use super::readers::Lane;
+use super::runs::Signer;
 use super::transaction::WriteTransaction;
 use super::types::{News, NewsRequest, Waits};
 use super::writer::Priority;
@@ -76,7 +77,10 @@ impl Log {
             return Ok(news);
         }
         let read = |requests: Vec<_>| {
-            self.scan(Lane::Sync, "read the news", move |conn| news::news(conn, &requests))
+            let (key, daemon) = (Arc::clone(&self.inner.key), self.inner.daemon);
+            self.scan(Lane::Sync, "read the news", move |conn| {
+                news::news(conn, &Signer { key: &key, daemon }, &requests)
+            })
         };
         self.inner.news.ask((request, waits), read).await
     }

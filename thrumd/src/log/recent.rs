@@ -3,13 +3,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
+use std::sync::Arc;
 
 use thrum_api::local::{EventListParams, EventListResult};
-use thrum_api::{DaemonId, LogPosition, Origin, Sequence};
+use thrum_api::proof::{Chain, Signature};
+use thrum_api::{DaemonId, LogPosition, Origin, OriginSequence, Sequence};
 
-use super::changes::{BYTES, Changes, EVENTS, RecentEvent};
+use super::changes::{BYTES, Changes, EVENTS, RecentEvent, RecentProof};
+use super::runs::Runs;
 use super::state::State;
 use super::types::{News, NewsContent, NewsRequest, Urgency, Waits};
+use crate::keys::SecretKey;
+use crate::proof::point_message;
 
 /// The newest events, up to the end of the log.
 #[derive(Debug)]
@@ -24,11 +29,14 @@ pub(super) struct Recent {
     held: BTreeMap<DaemonId, Option<Sequence>>,
     /// Peers are told of damaged rows by the hashes of positions, which the database knows.
     has_damage: bool,
+    key: Arc<SecretKey>,
+    /// The last signed point of ours, which all peers get.
+    signed: Option<(u64, Chain, Signature)>,
 }
 
 impl Recent {
     /// None yet of a log in this state.
-    pub(super) fn new(state: &State) -> Self {
+    pub(super) fn new(state: &State, key: Arc<SecretKey>) -> Self {
         Self {
             start: state.meta.head,
             events: VecDeque::new(),
@@ -36,6 +44,8 @@ impl Recent {
             own: state.meta.own_origin(),
             held: BTreeMap::new(),
             has_damage: state.damaged_rows > 0,
+            key,
+            signed: None,
         }
     }
 
@@ -63,12 +73,13 @@ impl Recent {
     }
 
     /// As [`super::Log::news`]; None if the database has to be asked.
-    pub(super) fn news(&self, request: NewsRequest, waits: &Waits) -> Option<News> {
+    pub(super) fn news(&mut self, request: NewsRequest, waits: &Waits) -> Option<News> {
         let NewsRequest { peer, examined, sent, relayed } = request;
-        let (_, news) = self.after(examined)?;
-        let own = news.clone().any(|event| event.source.is_none());
-        let concerns_peer = own || news.into_iter().any(|event| event.source != Some(peer));
-        let urgency = Urgency { own, concerns_peer };
+        let urgency = {
+            let (_, mut news) = self.after(examined)?;
+            let own = news.clone().any(|event| event.source.is_none());
+            Urgency { own, concerns_peer: own || news.any(|event| event.source != Some(peer)) }
+        };
         let content = match waits(urgency) {
             true => None,
             false => Some(self.content(peer, sent, relayed)?),
@@ -76,22 +87,37 @@ impl Recent {
         Some(News { head: self.end(), urgency, content })
     }
 
-    fn content(&self, peer: DaemonId, sent: LogPosition, relayed: bool) -> Option<NewsContent> {
+    fn content(&mut self, peer: DaemonId, sent: LogPosition, relayed: bool) -> Option<NewsContent> {
         let held = *self.held.get(&peer)?;
         let (after, events) = self.after(sent)?;
         let heads: BTreeMap<_, _> =
             events.clone().map(|event| (event.origin, event.head)).collect();
-        let wanted = |event: &&RecentEvent| match relayed {
-            true => event.source != Some(peer),
-            false => event.origin == self.own,
+        let heads = heads.into_values().collect();
+        let mut runs = Runs::new();
+        for event in events.filter(|event| relayed || event.origin == self.own) {
+            let RecentProof { place, previous, chain, point } = event.proof;
+            let proof = (previous, chain);
+            runs.add(event.origin, event.source, place.0, proof, point, event.sequenced());
+        }
+        let (key, own) = (&*self.key, self.own.daemon);
+        let signed = &mut self.signed;
+        let sign = |origin: Origin, place, chain| {
+            (origin.daemon == own).then(|| match *signed {
+                Some((at, of, signature)) if (at, of) == (place, chain) => signature,
+                _ => {
+                    let message = point_message(&origin, OriginSequence(place), chain);
+                    let signature = key.sign(&message);
+                    *signed = Some((place, chain, signature));
+                    signature
+                }
+            })
         };
-        let window = events.filter(wanted).map(RecentEvent::sequenced).collect();
-        Some(NewsContent {
-            after,
-            heads: heads.into_values().collect(),
-            window: Some(window),
-            held,
-        })
+        // What goes on elsewhere in the log, the database knows.
+        let mut is_whole = true;
+        let proved = runs.prove(sign, |_, _| is_whole = false);
+        let window = proved.into_iter().filter(|(_, source)| *source != Some(Some(peer)));
+        let window = window.map(|(run, _)| run).collect();
+        is_whole.then_some(NewsContent { after, heads, window: Some(window), held })
     }
 
     /// As [`super::Log::list`], of events up to the end of the log; None if the database has to be asked.

@@ -1,6 +1,6 @@
 //! Limits of what one call reads and answers.
 
-use thrum_api::limits::{PULL_MAX_BYTES, PULL_MAX_EVENTS};
+use thrum_api::limits::PULL_MAX_EVENTS;
 use thrum_api::{Sequence, SequencedEvent};
 
 use super::lookup::raw;
@@ -33,6 +33,9 @@ impl ScanBudget {
     }
 }
 
+/// Maximum bytes of events that a local reader gets at once, after the first one.
+pub(super) const LIST_MAX_BYTES: usize = 4 * 1024 * 1024;
+
 /// Collects events up to a count and a number of bytes.
 pub(super) struct Collector {
     pub(super) events: Vec<SequencedEvent>,
@@ -49,7 +52,7 @@ impl Collector {
 
     /// Adds an event; false if it exceeds the limits. The first one always fits.
     pub(super) fn add(&mut self, sequence: Sequence, body: &[u8]) -> bool {
-        let full = self.events.len() >= self.limit || self.bytes + body.len() > PULL_MAX_BYTES;
+        let full = self.events.len() >= self.limit || self.bytes + body.len() > LIST_MAX_BYTES;
         if full && !self.events.is_empty() {
             return false;
         }

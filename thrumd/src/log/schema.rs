@@ -15,94 +15,9 @@ pub(crate) const DATABASE: &str = "log.db";
 /// Earlier versions could lose committed pages in a WAL reset.
 const SQLITE_MIN: i32 = 3_051_003;
 
-/// Never change a step; add one. A test opens a database of each earlier version.
+/// Never change a step of a release; add one. A test opens a database of each earlier version.
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
-pub(super) const STEPS: &[M<'_>] = &[
-    M::up(FIRST),
-    // The position of each damaged row in its origin; NULL for those that were found before this step.
-    M::up(
-        "ALTER TABLE gaps ADD COLUMN origin INTEGER;
-         ALTER TABLE gaps ADD COLUMN origin_sequence INTEGER;
-         CREATE INDEX gaps_by_origin ON gaps (origin, origin_sequence);",
-    ),
-    // A hash of what a peer sent, so that the same is kept once; NULL for damaged rows, each of which is kept,
-    // and for entries from before this step.
-    M::up(
-        "ALTER TABLE quarantine ADD COLUMN hash BLOB;
-         DROP INDEX quarantine_by_size;
-         CREATE UNIQUE INDEX quarantine_once ON quarantine (peer, hash);",
-    ),
-    // How many new origins a peer introduced lately, and since when it has events of further ones.
-    M::up(
-        "ALTER TABLE checkpoints ADD COLUMN introduced INTEGER NOT NULL DEFAULT 0;
-         ALTER TABLE checkpoints ADD COLUMN introduced_at INTEGER NOT NULL DEFAULT 0;
-         ALTER TABLE checkpoints ADD COLUMN withheld_at INTEGER;",
-    ),
-    // Whether a person has cleared the entry. Its hash stays, so that it does not come back.
-    M::up("ALTER TABLE quarantine ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;"),
-    // The last event of each origin, so that the heads of those that still grow are sent. The index has exactly the
-    // origins whose heads can be.
-    M::up(
-        "ALTER TABLE origins ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
-         UPDATE origins SET last =
-             coalesce((SELECT max(sequence) FROM events WHERE origin = origins.id), 0);
-         CREATE INDEX origins_by_last ON origins (last) WHERE NOT forked AND head > 0;",
-    ),
-    // AUTOINCREMENT: a person clears the quarantine up to the id of the last entry that was shown, so the id of
-    // a dropped entry is never given to another.
-    M::up(
-        "CREATE TABLE quarantined (
-             id INTEGER PRIMARY KEY AUTOINCREMENT,
-             peer BLOB NOT NULL,
-             sequence INTEGER NOT NULL,
-             event_id BLOB,
-             reason TEXT NOT NULL,
-             size INTEGER NOT NULL,
-             bytes BLOB NOT NULL,
-             at INTEGER NOT NULL,
-             hash BLOB,
-             seen INTEGER NOT NULL DEFAULT 0
-         ) STRICT;
-         INSERT INTO quarantined
-             SELECT id, peer, sequence, event_id, reason, size, bytes, at, hash, seen FROM quarantine;
-         DROP TABLE quarantine;
-         ALTER TABLE quarantined RENAME TO quarantine;
-         CREATE UNIQUE INDEX quarantine_once ON quarantine (peer, hash);",
-    ),
-    // About the last event of each origin whose head can be sent, 0 for others. Every commit changed the index of
-    // the exact ones.
-    M::up(
-        "DROP INDEX origins_by_last;
-         ALTER TABLE origins ADD COLUMN recent INTEGER NOT NULL DEFAULT 0;
-         UPDATE origins SET recent = last WHERE NOT forked AND head > 0;
-         CREATE INDEX origins_by_recent ON origins (recent) WHERE recent > 0;",
-    ),
-    // The hash of the log up to each event, and of a peer's log up to its checkpoint; NULL for those from before this
-    // step. `held`: of our log, the peer held everything up to here at its checkpoint.
-    M::up(
-        "ALTER TABLE meta ADD COLUMN hash INTEGER NOT NULL DEFAULT 0;
-         UPDATE meta SET hash = random();
-         ALTER TABLE events ADD COLUMN hash INTEGER;
-         ALTER TABLE gaps ADD COLUMN hash INTEGER;
-         ALTER TABLE checkpoints ADD COLUMN hash INTEGER;
-         ALTER TABLE checkpoints ADD COLUMN held INTEGER NOT NULL DEFAULT 0;",
-    ),
-    // Which names are in which 128 sequences, as in `blocks`: field 1 is the type, 2 the project.
-    M::up(
-        "CREATE TABLE blocks (
-             field INTEGER NOT NULL,
-             name TEXT NOT NULL,
-             block INTEGER NOT NULL,
-             PRIMARY KEY (field, name, block)
-         ) STRICT, WITHOUT ROWID;
-         INSERT INTO blocks
-             SELECT DISTINCT 1, type, sequence / 128 FROM events
-             WHERE octet_length(type) <= 1024 ORDER BY 2, 3;
-         INSERT INTO blocks
-             SELECT DISTINCT 2, project, sequence / 128 FROM events
-             WHERE octet_length(project) <= 1024 ORDER BY 2, 3;",
-    ),
-];
+pub(super) const STEPS: &[M<'_>] = &[M::up(FIRST)];
 
 /// The version of a database that has taken every step.
 #[expect(clippy::cast_possible_wrap, reason = "the steps are counted by hand")]
@@ -116,11 +31,13 @@ const FIRST: &str =
         daemon_id BLOB NOT NULL,
         epoch BLOB NOT NULL,
         own_sequence INTEGER NOT NULL, -- last origin_sequence given in this epoch
+        own_chain BLOB NOT NULL,       -- the chain of this epoch there
         head INTEGER NOT NULL,         -- last sequence given
-        head_id BLOB,
         own_last INTEGER NOT NULL,     -- last sequence of an event that was written here
         floor INTEGER NOT NULL,
-        hlc INTEGER NOT NULL
+        hlc INTEGER NOT NULL,
+        hash INTEGER NOT NULL,         -- of the log up to its head
+        cloned_at INTEGER              -- when a later epoch of this daemon came from elsewhere
     ) STRICT;
 
     CREATE TABLE origins (
@@ -128,10 +45,15 @@ const FIRST: &str =
         daemon_id BLOB NOT NULL,
         epoch BLOB NOT NULL,
         head INTEGER NOT NULL,         -- highest contiguous origin_sequence held
+        chain BLOB NOT NULL,           -- its chain there
         top INTEGER NOT NULL,          -- highest held; above head: there is a hole
         forked INTEGER NOT NULL,
+        last INTEGER NOT NULL,         -- sequence of its last event
+        recent INTEGER NOT NULL,       -- about the same if its head can be sent, else 0
         UNIQUE (daemon_id, epoch)
     ) STRICT;
+    -- Not by `last`: every commit would change the index.
+    CREATE INDEX origins_by_recent ON origins (recent) WHERE recent > 0;
 
     CREATE TABLE sources (             -- whom events came from; in events, 0 is this daemon
         id INTEGER PRIMARY KEY,
@@ -141,41 +63,74 @@ const FIRST: &str =
 
     CREATE TABLE events (
         sequence INTEGER PRIMARY KEY,
-        event_id BLOB NOT NULL UNIQUE,
+        event_id BLOB NOT NULL,
         origin INTEGER NOT NULL,
         origin_sequence INTEGER NOT NULL,
+        previous BLOB NOT NULL,        -- the chain of its origin before it
         source INTEGER NOT NULL,
         timestamp INTEGER NOT NULL,
         type TEXT NOT NULL,
         project TEXT,
-        body BLOB NOT NULL             -- the event's own bytes
+        body BLOB NOT NULL,            -- the event's own bytes
+        hash INTEGER NOT NULL          -- of the log up to here
     ) STRICT;
     CREATE INDEX events_by_origin ON events (origin, origin_sequence);
+    -- Not unique: an origin may give an id twice, which harms no other.
+    CREATE INDEX events_by_id ON events (event_id);
+
+    -- Signatures of other daemons on their chains after the event at this position. Of the events of an origin in one
+    -- group of the log, only the last one has to have one.
+    CREATE TABLE points (
+        sequence INTEGER PRIMARY KEY,
+        signature BLOB NOT NULL
+    ) STRICT;
+
+    -- Which names are in which 128 sequences, as in `blocks`: field 1 is the type, 2 the project.
+    CREATE TABLE blocks (
+        field INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        block INTEGER NOT NULL,
+        PRIMARY KEY (field, name, block)
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE gaps (                -- places whose row was set aside
         sequence INTEGER PRIMARY KEY,
-        event_id BLOB NOT NULL
+        event_id BLOB NOT NULL,
+        origin INTEGER NOT NULL,
+        origin_sequence INTEGER NOT NULL,
+        hash INTEGER NOT NULL,
+        version INTEGER NOT NULL DEFAULT 0        -- rises when what is before it can be proved again
     ) STRICT;
+    CREATE INDEX gaps_by_origin ON gaps (origin, origin_sequence);
 
     CREATE TABLE checkpoints (
         peer BLOB PRIMARY KEY,
         sequence INTEGER NOT NULL,
-        event_id BLOB,
         epoch BLOB,                    -- of the peer's log, when the place was taken
-        last_sync INTEGER
+        last_sync INTEGER,
+        hash INTEGER,                  -- of the peer's log up to there
+        held INTEGER NOT NULL DEFAULT 0,          -- of our log, the peer held everything up to here then
+        introduced INTEGER NOT NULL DEFAULT 0,    -- how many new origins it brought lately
+        introduced_at INTEGER NOT NULL DEFAULT 0,
+        withheld_at INTEGER,           -- since when it has events of further ones
+        refused_at INTEGER             -- since when it brings what no signature proves
     ) STRICT, WITHOUT ROWID;
 
+    -- AUTOINCREMENT: a person clears the quarantine up to the id of the last entry that was shown, so the id of
+    -- a dropped entry is never given to another.
     CREATE TABLE quarantine (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         peer BLOB NOT NULL,
         sequence INTEGER NOT NULL,
         event_id BLOB,
         reason TEXT NOT NULL,
         size INTEGER NOT NULL,         -- of the whole; bytes may be only its beginning
         bytes BLOB NOT NULL,
-        at INTEGER NOT NULL
+        at INTEGER NOT NULL,
+        hash BLOB,                     -- of what a peer sent, so that it is kept once; NULL for damaged rows
+        seen INTEGER NOT NULL DEFAULT 0           -- a person has cleared it; the hash keeps it from coming back
     ) STRICT;
-    CREATE INDEX quarantine_by_size ON quarantine (size);";
+    CREATE UNIQUE INDEX quarantine_once ON quarantine (peer, hash);";
 
 /// Opens the file for the writer and holds it; creates it if it doesn't exist.
 ///
@@ -206,6 +161,9 @@ pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), LogError
     }
     let failed = |source: rusqlite::Error| open_error(path, source);
     let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    if found > 0 && is_without_proofs(conn).map_err(failed)? {
+        return Err(LogError::WithoutProofs { path: path.into() });
+    }
     if found > SCHEMA_VERSION {
         return Err(LogError::NewerSchema { path: path.into(), found, known: SCHEMA_VERSION });
     }
@@ -230,6 +188,11 @@ pub(super) fn prepare(conn: &mut Connection, path: &Path) -> Result<(), LogError
         }
         source => LogError::Migrate { path: path.into(), source: Box::new(source) },
     })
+}
+
+/// Whether it was made by a version whose daemons had no keys: their ids had 16 bytes.
+fn is_without_proofs(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.prepare("SELECT 1 FROM meta WHERE length(daemon_id) = 16")?.exists([])
 }
 
 /// Opens the database for a reader.

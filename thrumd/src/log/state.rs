@@ -4,16 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use thrum_api::{DaemonId, Epoch, EventId, Hlc, LogHash, LogPosition, Origin, Sequence};
+use thrum_api::proof::Chain;
+use thrum_api::{DaemonId, Epoch, Hlc, LogHash, LogPosition, Origin, Sequence, Timestamp};
 
 use super::blocks::WrittenBlock;
 use super::changes::Changes;
-use super::column::{self, Id, int, uint};
+use super::column::{self, int, uint};
 use super::environment::Environment;
+use super::group::Group;
 use super::hash;
 use super::origins::{self, OriginRow};
 use super::quarantine::Quarantine;
 use super::types::LogHead;
+use crate::proof::chain_start;
 
 /// How many origins are cached after a transaction.
 const ORIGINS_CACHED: usize = 256;
@@ -28,6 +31,8 @@ pub(super) struct Meta {
     pub(super) epoch: Epoch,
     /// Last `origin_sequence` given in this epoch.
     pub(super) own_sequence: u64,
+    /// The chain of this epoch there.
+    pub(super) own_chain: Chain,
     pub(super) head: LogPosition,
     /// The hash at `head`, also of a log without events.
     pub(super) hash: LogHash,
@@ -36,12 +41,15 @@ pub(super) struct Meta {
     pub(super) own_last: Sequence,
     pub(super) floor: Sequence,
     pub(super) hlc: Hlc,
+    /// When a later epoch of this daemon came from elsewhere.
+    pub(super) cloned_at: Option<Timestamp>,
 }
 
 impl Meta {
     pub(super) fn read(conn: &Connection) -> rusqlite::Result<Option<Self>> {
         conn.prepare_cached(
-            "SELECT daemon_id, epoch, own_sequence, head, head_id, own_last, floor, hlc, hash
+            "SELECT daemon_id, epoch, own_sequence, head, own_chain, own_last, floor, hlc, hash,
+                    cloned_at
              FROM meta",
         )?
         .query_row([], |row| {
@@ -52,11 +60,13 @@ impl Meta {
                 daemon: column::daemon_id(row.get(0)?),
                 epoch: column::epoch(row.get(1)?),
                 own_sequence: uint(row.get(2)?),
-                head: column::position(sequence, row.get(4)?, head_hash),
+                own_chain: column::chain(row.get(4)?),
+                head: column::position(sequence, head_hash),
                 hash: column::hash(hash),
                 own_last: Sequence(uint(row.get(5)?)),
                 floor: Sequence(uint(row.get(6)?)),
                 hlc: Hlc::from_bits(uint(row.get(7)?)),
+                cloned_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis),
             })
         })
         .optional()
@@ -70,19 +80,21 @@ impl Meta {
     fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
         conn.prepare_cached(
             "INSERT OR REPLACE INTO meta
-             (one, daemon_id, epoch, own_sequence, head, head_id, own_last, floor, hlc, hash)
-             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             (one, daemon_id, epoch, own_sequence, head, own_chain, own_last, floor, hlc, hash,
+              cloned_at)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
-            self.daemon.ulid().to_bytes(),
+            self.daemon.to_bytes(),
             self.epoch.ulid().to_bytes(),
             int(self.own_sequence),
             int(self.head.sequence.0),
-            self.head.event_id.map(|id| id.ulid().to_bytes()),
+            self.own_chain.0,
             int(self.own_last.0),
             int(self.floor.0),
             int(self.hlc.to_bits()),
             column::hash_int(self.hash),
+            self.cloned_at.map(Timestamp::as_millis),
         ])?;
         Ok(())
     }
@@ -114,6 +126,8 @@ pub(super) struct State {
     pub(super) meta: Meta,
     /// The epoch began since this was loaded.
     pub(super) epoch_is_new: bool,
+    /// When events of a peer began an epoch, since this was loaded.
+    pub(super) epoch_began: Option<Timestamp>,
     /// Origins of recent transactions. All of them would be too many: a peer can invent them.
     origins: BTreeMap<Origin, OriginRow>,
     /// Peers that events came from.
@@ -122,6 +136,8 @@ pub(super) struct State {
     pub(super) damaged_rows: u64,
     pub(super) quarantine: Quarantine,
     pub(super) block: WrittenBlock,
+    /// The signed points of the newest events.
+    pub(super) group: Group,
     /// For those who are told of what is new.
     pub(super) changes: Changes,
     meta_changed: bool,
@@ -143,7 +159,15 @@ impl State {
             Some(meta) if meta.daemon == daemon => meta,
             Some(meta) => {
                 tracing::warn!(was = %meta.daemon, now = %daemon, "the log has a new identity");
-                Meta { daemon, epoch: environment.epoch(), own_sequence: 0, ..meta }
+                let origin = Origin { daemon, epoch: environment.epoch() };
+                Meta {
+                    daemon,
+                    epoch: origin.epoch,
+                    own_sequence: 0,
+                    own_chain: chain_start(&origin),
+                    cloned_at: None,
+                    ..meta
+                }
             }
             None => {
                 let epoch = environment.epoch();
@@ -151,18 +175,20 @@ impl State {
                     daemon,
                     epoch,
                     own_sequence: 0,
+                    own_chain: chain_start(&Origin { daemon, epoch }),
                     head: LogPosition::START,
                     hash: hash::first(epoch),
                     own_last: Sequence::ZERO,
                     floor: Sequence::ZERO,
                     hlc: Hlc::default(),
+                    cloned_at: None,
                 }
             }
         };
         let sources = conn
             .prepare_cached("SELECT daemon_id, id, last FROM sources")?
             .query_map([], |row| {
-                let daemon: Id = row.get(0)?;
+                let daemon = row.get(0)?;
                 let source = SourceRow { id: row.get(1)?, last: Sequence(uint(row.get(2)?)) };
                 Ok((column::daemon_id(daemon), source))
             })?
@@ -170,11 +196,13 @@ impl State {
         Ok(Self {
             meta,
             epoch_is_new: meta_changed,
+            epoch_began: None,
             origins: BTreeMap::new(),
             sources,
             damaged_rows: count_gaps(conn)?,
             quarantine: Quarantine::load(conn)?,
             block: WrittenBlock::default(),
+            group: Group::default(),
             changes: Changes::default(),
             meta_changed,
             changed_origins: BTreeSet::new(),
@@ -258,18 +286,18 @@ impl State {
             return Ok(row.id);
         }
         conn.prepare_cached("INSERT INTO sources (daemon_id, last) VALUES (?1, 0)")?
-            .execute([daemon.ulid().to_bytes()])?;
+            .execute([daemon.to_bytes()])?;
         let id = conn.last_insert_rowid();
         self.sources.insert(daemon, SourceRow { id, last: Sequence::ZERO });
         Ok(id)
     }
 
-    /// Gives the next sequence to an event from this source, and returns it.
-    pub(super) fn advance(&mut self, event_id: EventId, source: Option<DaemonId>) -> Sequence {
+    /// Gives the next sequence to an event from this source, after which the chain of its origin has this value.
+    pub(super) fn advance(&mut self, chain: Chain, source: Option<DaemonId>) -> Sequence {
         let meta = self.meta_mut();
         let sequence = meta.head.sequence.next();
-        meta.hash = hash::next(meta.hash, event_id);
-        meta.head = LogPosition { sequence, event_id: Some(event_id), hash: Some(meta.hash) };
+        meta.hash = hash::next(meta.hash, chain);
+        meta.head = LogPosition { sequence, hash: Some(meta.hash) };
         let Some(source) = source else {
             meta.own_last = sequence;
             return sequence;

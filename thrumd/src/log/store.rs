@@ -22,14 +22,16 @@ use super::lookup::{self, ReadResult};
 use super::news;
 use super::page;
 use super::recent::Recent;
+use super::runs::Signer;
 use super::schema;
-use super::state::{Meta, State, count_gaps};
+use super::state::{State, count_gaps};
 use super::transaction::WriteTransaction;
 use super::types::{
     Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Waits,
 };
 use super::wal;
 use crate::held_files::HeldFiles;
+use crate::keys::SecretKey;
 use crate::report::Chain;
 
 /// The log without threads: each call is done, and committed, when it returns. [`super::Log`] runs it
@@ -37,6 +39,7 @@ use crate::report::Chain;
 pub struct LogStore {
     conn: Connection,
     path: PathBuf,
+    key: Arc<SecretKey>,
     daemon: DaemonId,
     environment: Box<dyn Environment>,
     state: State,
@@ -53,12 +56,12 @@ impl LogStore {
     /// # Errors
     /// When SQLite fails.
     pub fn open_in_memory(
-        daemon: DaemonId,
+        key: Arc<SecretKey>,
         environment: impl Environment + 'static,
     ) -> Result<Self, LogError> {
         let conn = Connection::open_in_memory()
             .map_err(|source| schema::open_error(Path::new(IN_MEMORY), source))?;
-        Self::open(conn, daemon, environment)
+        Self::open(conn, key, environment)
     }
 
     /// Opens the log in this database, for example in a copy of another one's.
@@ -67,10 +70,10 @@ impl LogStore {
     /// When the database is of a later version, or SQLite fails.
     pub fn open(
         conn: Connection,
-        daemon: DaemonId,
+        key: Arc<SecretKey>,
         environment: impl Environment + 'static,
     ) -> Result<Self, LogError> {
-        Self::load(conn, Path::new(IN_MEMORY), daemon, Box::new(environment))
+        Self::load(conn, Path::new(IN_MEMORY), key, Box::new(environment))
     }
 
     /// Opens the log in this file, with random ids and the machine's clock, and holds the file. One that was not
@@ -81,14 +84,14 @@ impl LogStore {
     /// As [`Self::open`], and when the file was replaced meanwhile.
     pub(crate) fn open_file(
         path: &Path,
-        daemon: DaemonId,
+        key: Arc<SecretKey>,
         files: &HeldFiles,
     ) -> Result<Self, LogError> {
         let before = Before::look(path);
         let conn = schema::open_writer(path, files)?;
         before.check(path)?;
         let open = || {
-            let mut store = Self::load(conn, path, daemon, Box::new(System))?;
+            let mut store = Self::load(conn, path, key, Box::new(System))?;
             if !store.state.epoch_is_new && before.is_another(store.head) {
                 tracing::warn!(
                     "{} may not be the log that was open last: another is in its place, or its WAL was removed",
@@ -106,16 +109,18 @@ impl LogStore {
     fn load(
         mut conn: Connection,
         path: &Path,
-        daemon: DaemonId,
+        key: Arc<SecretKey>,
         mut environment: Box<dyn Environment>,
     ) -> Result<Self, LogError> {
         schema::prepare(&mut conn, path)?;
         wal::follow(&conn);
         let failed = |source| schema::open_error(path, source);
+        let daemon = key.id();
         let state = State::load(&conn, daemon, &mut *environment).map_err(failed)?;
         let (path, head) = (path.to_owned(), state.meta.log_head());
-        let recent = Arc::new(Mutex::new(Recent::new(&state)));
-        let mut store = Self { conn, path, daemon, environment, state, stale: false, head, recent };
+        let recent = Arc::new(Mutex::new(Recent::new(&state, Arc::clone(&key))));
+        let stale = false;
+        let mut store = Self { conn, path, key, daemon, environment, state, stale, head, recent };
         store.transaction(|_| Ok(())).map_err(failed)?;
         Ok(store)
     }
@@ -178,7 +183,9 @@ impl LogStore {
 
     /// As [`super::Log::page`], with its errors.
     pub fn page(&mut self, request: &PageRequest) -> Result<PageAnswer, LogError> {
-        self.scan("read a page", |conn| page::page(conn, request))
+        let key = Arc::clone(&self.key);
+        let signer = Signer { key: &key, daemon: self.daemon };
+        self.scan("read a page", |conn| page::page(conn, &signer, request))
     }
 
     /// As [`super::Log::heads`], with its errors.
@@ -189,7 +196,9 @@ impl LogStore {
     /// As [`super::Log::news`], with its errors.
     pub fn news(&mut self, request: NewsRequest, waits: Waits) -> Result<News, LogError> {
         let known = self.recent.lock().news(request, &waits);
-        let read = |conn: &Connection| news::one(conn, request, waits);
+        let key = Arc::clone(&self.key);
+        let signer = Signer { key: &key, daemon: self.daemon };
+        let read = |conn: &Connection| news::one(conn, &signer, request, waits);
         match known {
             Some(news) => {
                 debug_assert!(self.says_the_same(&news, read), "{news:?}");
@@ -197,16 +206,6 @@ impl LogStore {
             }
             None => self.scan("read the news", read),
         }
-    }
-
-    /// As [`super::Log::shows_rollback`], with its errors.
-    pub fn shows_rollback(&self, head: &Head) -> Result<bool, LogError> {
-        self.read("compare a head", |conn| heads::shows_rollback(conn, &Meta::expect(conn)?, head))
-    }
-
-    /// As [`super::Log::rolled_back`], with its errors.
-    pub fn rolled_back(&mut self, shown_by: Option<&Head>) -> Result<bool, LogError> {
-        self.write("begin a new epoch", |write| Ok(write.rolled_back(shown_by)?))
     }
 
     /// As [`super::Log::judge`], with its errors.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use thrum_api::{DaemonId, Epoch, Head, LogPosition, Sequence, SequencedEvent, Timestamp};
+use thrum_api::peer::Run;
+use thrum_api::{DaemonId, Epoch, Head, LogPosition, Sequence, Timestamp};
 
-use super::incoming::Incoming;
+use super::incoming::IncomingPage;
 use crate::storage::StorageFault;
 
 /// The end of the log.
@@ -30,8 +31,8 @@ pub struct Batch {
     pub epoch: Option<Epoch>,
     /// The peer.
     pub peer: DaemonId,
-    /// Its events, in its order.
-    pub events: Vec<Incoming>,
+    /// Its events.
+    pub page: IncomingPage,
     /// The checkpoint before the peer was asked, or before its notification was judged. If it was
     /// reset since, this batch doesn't move it: it was requested with heads that are outdated now.
     pub from: Checkpoint,
@@ -46,7 +47,7 @@ pub struct Batch {
 impl Batch {
     /// The bytes of its events.
     pub(crate) fn bytes(&self) -> usize {
-        self.events.iter().map(|event| event.bytes.get().len()).sum()
+        self.page.bytes()
     }
 }
 
@@ -57,8 +58,8 @@ pub struct Applied {
     pub applied: usize,
     /// Held already.
     pub skipped: usize,
-    /// Moved to quarantine.
-    pub quarantined: usize,
+    /// Not taken: their origins did not sign them.
+    pub refused: usize,
     /// Not taken yet: events of more new origins than the peer may introduce. They are read again later.
     pub withheld: usize,
     /// The batch showed that our log was rolled back; a new epoch began.
@@ -80,7 +81,7 @@ pub struct PageRequest {
 /// A page of the log for a peer.
 #[derive(Debug)]
 pub struct Page {
-    pub events: Vec<SequencedEvent>,
+    pub runs: Vec<Run>,
     /// The position to continue from.
     pub next: LogPosition,
     /// There is more.
@@ -169,7 +170,7 @@ pub struct NewsContent {
     /// Our own events after that, if they are few and small enough and none of them reappeared after damage. Own
     /// events of an earlier epoch are left to the heads. If relayed ones are wanted: all events after that which did
     /// not come from the peer.
-    pub window: Option<Vec<SequencedEvent>>,
+    pub window: Option<Vec<Run>>,
     /// Up to where we hold the peer's log, if all of that was taken.
     pub held: Option<Sequence>,
 }
@@ -185,6 +186,10 @@ pub struct LogStats {
     pub quarantined: u64,
     /// Peers with events of too many new origins, which are not taken yet, and since when.
     pub withheld: Vec<(DaemonId, Timestamp)>,
+    /// Peers that bring events which no signature proves, and since when.
+    pub refused: Vec<(DaemonId, Timestamp)>,
+    /// When another machine last wrote with the key of this daemon.
+    pub cloned_at: Option<Timestamp>,
 }
 
 /// Why writes to the log fail.

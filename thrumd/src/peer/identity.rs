@@ -1,58 +1,32 @@
-//! The identity of this daemon, in `identity.json`. A separate file, so that a lost database is noticed.
+//! The identity of this daemon, in `identity.json`, with its key, in `key.json`. Separate files, so that a lost database
+//! is noticed.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thrum_api::DaemonId;
+use ulid::Ulid;
+use zeroize::Zeroizing;
 
-use super::{RegistryError, registry};
+use super::identity_error::IdentityError;
+use super::key_file::{self, KeyFile};
+use super::registry;
 use crate::held_files::{ChangedFile, HeldFiles};
-use crate::ids;
+use crate::keys::SecretKey;
 use crate::statefile::{StateFile, StateFileError};
 
 const FILE: &str = "identity.json";
 
-/// An error of the identity file.
-#[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
-    /// Never answered by a new identity: peers know this daemon by the old one.
-    #[error(
-        "{} is damaged, so this daemon does not know who it is; restore it from a backup, or start \
-         as a new daemon with `thrum daemon reset-identity` and pair again",
-        path.display()
-    )]
-    Damaged {
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        cause: StateFileError,
-    },
-    /// The file can't be read or written.
-    #[error("could not keep this daemon's identity")]
-    File(#[source] StateFileError),
-    /// The peers could not be forgotten; the identity is still the old one.
-    #[error("could not forget the peers of the old identity")]
-    Peers(#[source] RegistryError),
-    /// The machine's own id can't be read.
-    #[error(
-        "could not read the machine's id from {}; set THRUM_MACHINE_ID_FILE to a readable file",
-        path.display()
-    )]
-    Machine {
-        /// The file that identifies the machine.
-        path: PathBuf,
-        #[source]
-        cause: io::Error,
-    },
-}
-
 /// The identity of this daemon.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Identity {
     /// What the file holds.
     stored: Stored,
+    key: Arc<SecretKey>,
+    /// The public key.
     pub daemon_id: DaemonId,
     /// Its ids before each reset: the log still has events that were written here under them.
     pub former: Vec<DaemonId>,
@@ -79,32 +53,51 @@ struct Stored {
 }
 
 impl Identity {
-    /// Reads `identity.json`, or makes it. `machine_id_file` is `/etc/machine-id` or what the
+    /// Reads `identity.json` and `key.json`, or makes them. `machine_id_file` is `/etc/machine-id` or what the
     /// configuration says; where there is none, a copied directory can't be noticed.
     ///
     /// # Errors
-    /// When the file is damaged (never a silent new identity), and when it or the machine's id
-    /// can't be read or written.
+    /// When a file is damaged, or the key lost or another one (never a silent new identity), and when a file or the
+    /// machine's id can't be read or written.
     pub fn load(state_dir: &Path, machine_id_file: &Path) -> Result<Self, IdentityError> {
         let file = StateFile::new(state_dir, FILE);
+        let key_file = KeyFile::new(state_dir);
         let machine_id = read_machine_id(machine_id_file)?;
         let Some(mut stored) = read(&file)? else {
+            // The key is written first: without it, its id is worth nothing.
+            let key = match key_file.read()? {
+                Some(key) => {
+                    tracing::warn!(
+                        "{} was missing: made anew, for the daemon {} whose key is here",
+                        file.path().display(),
+                        key.id()
+                    );
+                    key
+                }
+                None => key_file.make()?,
+            };
             let stored = Stored {
-                daemon_id: ids::daemon(),
+                daemon_id: key.id(),
                 machine_id,
                 had_database: false,
                 former: Vec::new(),
                 more: BTreeMap::new(),
             };
             file.write(&stored).map_err(IdentityError::File)?;
-            return Ok(stored.identity(false));
+            return Ok(stored.identity(key, false));
         };
+        let key = key_file.read_of(stored.daemon_id)?;
         let foreign = stored.is_foreign(machine_id.as_deref());
         if stored.machine_id.is_none() && machine_id.is_some() {
             stored.machine_id = machine_id;
             file.write(&stored).map_err(IdentityError::File)?;
         }
-        Ok(stored.identity(foreign))
+        Ok(stored.identity(key, foreign))
+    }
+
+    /// The key, whose public half is the id.
+    pub fn key(&self) -> Arc<SecretKey> {
+        Arc::clone(&self.key)
     }
 
     /// Records that there is a database now. Called once, after the log was created.
@@ -130,17 +123,18 @@ impl Identity {
         Ok(())
     }
 
-    /// Holds `identity.json` from now on, so that another one in its place is noticed.
+    /// Holds `identity.json` and `key.json` from now on, so that others in their place are noticed.
     ///
     /// # Errors
-    /// When it can't be read, or another one came since it was loaded.
+    /// When one can't be read, or another one came since it was loaded.
     pub fn hold(&self, state_dir: &Path, files: &HeldFiles) -> Result<(), IdentityError> {
         let file = StateFile::new(state_dir, FILE);
         if read(&file)?.is_none_or(|now| now != self.stored) {
             let changed = ChangedFile::replaced(file.path());
             return Err(IdentityError::File(StateFileError::Changed(changed)));
         }
-        file.hold(files).map_err(IdentityError::File)
+        file.hold(files).map_err(IdentityError::File)?;
+        KeyFile::new(state_dir).hold(&self.key, files)
     }
 
     /// The contents of `identity.json`, for a backup: the file itself may have been removed.
@@ -148,26 +142,48 @@ impl Identity {
         serde_json::to_vec_pretty(&self.stored)
     }
 
-    /// The identity in the contents of a file, seen from this machine.
+    /// The contents of `key.json`, for a backup.
+    pub fn key_contents(&self) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+        key_file::contents(&self.key())
+    }
+
+    /// The identity in the contents of both files, seen from this machine.
     ///
     /// # Errors
-    /// When they are no identity, or the machine's id can't be read.
-    pub fn parse(contents: &[u8], machine_id_file: &Path) -> Result<Self, IdentityError> {
+    /// When they are no identity, the key is not its key, or the machine's id can't be read.
+    pub fn parse(
+        contents: &[u8],
+        key: &[u8],
+        machine_id_file: &Path,
+    ) -> Result<Self, IdentityError> {
         let stored: Stored = serde_json::from_slice(contents).map_err(|cause| {
             let path = PathBuf::from(FILE);
             let cause = StateFileError::Damaged { path: path.clone(), cause };
             IdentityError::Damaged { path, cause }
         })?;
+        let key = key_file::parse(key, stored.daemon_id)
+            .map_err(|fault| IdentityError::Key { path: PathBuf::from(key_file::FILE), fault })?;
         let foreign = stored.is_foreign(read_machine_id(machine_id_file)?.as_deref());
-        Ok(stored.identity(foreign))
+        Ok(stored.identity(key, foreign))
     }
 
-    /// The identity in this state directory, if there is one. Changes nothing.
+    /// The id in `identity.json` of this state directory, if there is one. Says nothing about its key.
     ///
     /// # Errors
     /// When the file can't be read or is damaged.
-    pub fn look(state_dir: &Path) -> Result<Option<Self>, IdentityError> {
-        Ok(read(&StateFile::new(state_dir, FILE))?.map(|stored| stored.identity(false)))
+    pub fn id_in(state_dir: &Path) -> Result<Option<DaemonId>, IdentityError> {
+        Ok(read(&StateFile::new(state_dir, FILE))?.map(|stored| stored.daemon_id))
+    }
+
+    /// The key in this state directory, if there is one and it is that of the identity there. Changes nothing.
+    pub fn key_in(state_dir: &Path) -> Option<Arc<SecretKey>> {
+        let id = Self::id_in(state_dir).ok().flatten()?;
+        KeyFile::new(state_dir).read_of(id).ok()
+    }
+
+    /// Whether this state directory has the key of this daemon.
+    pub fn has_key_of(state_dir: &Path, id: DaemonId) -> bool {
+        KeyFile::new(state_dir).read_of(id).is_ok()
     }
 
     /// The file in this state directory.
@@ -175,33 +191,54 @@ impl Identity {
         StateFile::new(state_dir, FILE)
     }
 
-    /// Starts as a new daemon on this machine (`thrum daemon reset-identity`): new id, this
+    /// The key file in this state directory.
+    pub fn key_file(state_dir: &Path) -> StateFile {
+        KeyFile::new(state_dir).into_state_file()
+    }
+
+    /// Starts as a new daemon on this machine (`thrum daemon reset-identity`): new key and id, this
     /// machine's id, no peers. The log keeps its events; what is written from now on has another
     /// origin. The daemon must be restarted afterwards, and the caller holds the directory's lock.
     ///
     /// # Errors
-    /// When a file can't be written. The identity is then still the old one.
+    /// When a file can't be written. The identity is then still the old one, or the daemon doesn't start until this was
+    /// done again.
     pub fn reset(state_dir: &Path, machine_id_file: &Path) -> Result<Self, IdentityError> {
-        let file = StateFile::new(state_dir, FILE);
+        let (file, key_file) = (StateFile::new(state_dir, FILE), KeyFile::new(state_dir));
         let machine_id = read_machine_id(machine_id_file)?;
-        let (had_database, former, more) = match read(&file) {
+        let old = match read(&file) {
+            Ok(old) => Ok(old),
+            Err(error @ IdentityError::Damaged { .. }) => Err(error),
+            Err(error) => return Err(error),
+        };
+        let former_key = match key_file.read() {
+            Ok(key) => key,
+            Err(IdentityError::Key { .. }) => {
+                key_file.move_aside("damaged")?;
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        // In this order: a crash in between leaves a copy that still refuses to sync, then a daemon that doesn't start
+        // because key and identity don't fit.
+        registry::forget_all(state_dir).map_err(IdentityError::Peers)?;
+        let key = key_file.make()?;
+        let of_key = former_key.map(|key| key.id()).into_iter().collect::<Vec<_>>();
+        let (had_database, former, more) = match old {
             Ok(Some(mut old)) => {
                 old.former.push(old.daemon_id);
                 (old.had_database, old.former, old.more)
             }
-            Ok(None) => (false, Vec::new(), BTreeMap::new()),
+            Ok(None) => (!of_key.is_empty(), of_key, BTreeMap::new()),
             // Claiming a database that was never there costs a warning; hiding a loss costs events.
-            Err(IdentityError::Damaged { .. }) => {
+            Err(_) => {
                 file.move_aside("damaged").map_err(IdentityError::File)?;
-                (true, Vec::new(), BTreeMap::new())
+                (true, of_key, BTreeMap::new())
             }
-            Err(error) => return Err(error),
         };
-        // In this order: a crash between the two leaves a copy that still refuses to sync.
-        registry::forget_all(state_dir).map_err(IdentityError::Peers)?;
-        let stored = Stored { daemon_id: ids::daemon(), machine_id, had_database, former, more };
+        let stored = Stored { daemon_id: key.id(), machine_id, had_database, former, more };
         file.write(&stored).map_err(IdentityError::File)?;
-        Ok(stored.identity(false))
+        Ok(stored.identity(key, false))
     }
 }
 
@@ -220,7 +257,7 @@ pub fn how_to_reset(state_dir: &Path) -> &'static str {
 
 /// Whether a daemon has used this state directory.
 pub fn is_kept_in(state_dir: &Path) -> bool {
-    state_dir.join(FILE).exists()
+    state_dir.join(FILE).exists() || key_file::is_in(state_dir)
 }
 
 impl Stored {
@@ -232,9 +269,10 @@ impl Stored {
         }
     }
 
-    fn identity(&self, foreign: bool) -> Identity {
+    fn identity(&self, key: Arc<SecretKey>, foreign: bool) -> Identity {
         Identity {
             stored: self.clone(),
+            key,
             daemon_id: self.daemon_id,
             former: self.former.clone(),
             had_database: self.had_database,
@@ -244,12 +282,26 @@ impl Stored {
 }
 
 fn read(file: &StateFile) -> Result<Option<Stored>, IdentityError> {
+    let path = file.path().to_owned();
     file.read().map_err(|error| match error {
-        cause @ StateFileError::Damaged { .. } => {
-            IdentityError::Damaged { path: file.path().to_owned(), cause }
-        }
+        cause @ StateFileError::Damaged { .. } => match file.read::<BeforeKeys>() {
+            Ok(Some(old)) if old.is_one() => IdentityError::BeforeKeys { path },
+            _ => IdentityError::Damaged { path, cause },
+        },
         other => IdentityError::File(other),
     })
+}
+
+/// The file of a version from before daemons had keys, whose ids were ULIDs.
+#[derive(Deserialize)]
+struct BeforeKeys {
+    daemon_id: String,
+}
+
+impl BeforeKeys {
+    fn is_one(&self) -> bool {
+        self.daemon_id.strip_prefix("d_").is_some_and(|id| Ulid::from_string(id).is_ok())
+    }
 }
 
 fn read_machine_id(path: &Path) -> Result<Option<String>, IdentityError> {

@@ -1,6 +1,7 @@
 //! Identity, registry and pairing on real files.
 
 mod files;
+mod keys;
 mod pairing;
 mod rules;
 mod succession;
@@ -22,7 +23,7 @@ fn node(id: &str) -> Caller {
 
 fn peer(name: &str) -> Peer {
     Peer {
-        daemon_id: ids::daemon(),
+        daemon_id: crate::testing::daemon(),
         name: name.to_owned(),
         address: "127.0.0.1:9101".to_owned(),
         node: None,

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::monitor::{ABSENCE_LIMIT, Decision, GrantMonitor, Observation, SETTLE};
-use crate::ids;
 
 fn revoked() -> Observation {
     Observation::Revoked("no grant".to_owned())
@@ -21,7 +20,8 @@ fn keeps(decision: &Decision) -> bool {
 
 #[test]
 fn a_machine_that_left_is_removed_after_a_while_and_not_for_a_moments_absence() {
-    let (mut monitor, id, start) = (GrantMonitor::default(), ids::daemon(), Instant::now());
+    let (mut monitor, id, start) =
+        (GrantMonitor::default(), crate::testing::daemon(), Instant::now());
     let mut at = |seconds, observation| {
         monitor.decide(id, &observation, start + Duration::from_secs(seconds))
     };
@@ -42,7 +42,8 @@ fn a_machine_that_left_is_removed_after_a_while_and_not_for_a_moments_absence() 
 
 #[test]
 fn a_grant_must_be_missing_twice_in_a_row() {
-    let (mut monitor, id, start) = (GrantMonitor::default(), ids::daemon(), Instant::now());
+    let (mut monitor, id, start) =
+        (GrantMonitor::default(), crate::testing::daemon(), Instant::now());
     let mut after = |ticks, observation| monitor.decide(id, &observation, start + SETTLE * ticks);
     match after(0, revoked()) {
         Decision::Keep(again) => assert_eq!(again, start + SETTLE),

@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 
 use thrum_api::envelope::Request;
 use thrum_api::peer::{
-    PairRequest, Paired, PairedStatus, PeerInfo, SyncNotify, SyncPeerInfo, SyncPull, reason,
+    PairRequest, PairRequestParams, Paired, PairedStatus, PeerInfo, SyncNotify, SyncPeerInfo,
+    SyncPull, reason,
 };
 use thrum_api::{DaemonId, ErrorCode, Method, RpcError};
 use tokio::sync::watch;
 
 use crate::large;
 use crate::log::Log;
-use crate::peer::{Pairing, Peer, RefusedToken, Registry};
+use crate::peer::{Pairing, PairingProof, Peer, RefusedToken, Registry, is_ours};
 use crate::policy::Policy;
+use crate::report::brief;
 use crate::sync::Sync;
 use crate::tailnet::{Caller, Tailnet, TailnetError};
 
@@ -85,6 +87,35 @@ pub(super) fn not_authenticated() -> RpcError {
         .hint("pair the two machines with `thrum peer add` and `thrum peer join`")
 }
 
+impl PeerApi {
+    /// Checks that the caller of `pair.request` has the key of its id, and means this daemon. Before its code is looked
+    /// at: what is refused here tells nothing about that.
+    fn check_proof(&self, caller: &Caller, params: &PairRequestParams) -> Result<(), RpcError> {
+        let refused = |message: String| {
+            let who = caller.describe();
+            tracing::warn!(about = %caller.address.ip(), "[pairing] {who} refused: {message}");
+            Err(RpcError::new(ErrorCode::NOT_PROVED, message))
+        };
+        if params.host != self.daemon {
+            let text = format!("this daemon is {}, not {}", self.daemon, params.host);
+            return refused(text);
+        }
+        if !is_ours(&params.dialled, &self.tailnet.presence().borrow()) {
+            return refused(format!("{} is no address of this machine", brief(&params.dialled)));
+        }
+        let proof = PairingProof {
+            joining: params.id,
+            accepting: self.daemon,
+            code: params.code.as_ref(),
+            address: &params.dialled,
+        };
+        match proof.verify_request(&params.signature) {
+            Ok(()) => Ok(()),
+            Err(error) => refused(format!("it does not prove that it is {}: {error}", params.id)),
+        }
+    }
+}
+
 /// The answer to a valid token that was given to another node.
 fn other_node() -> RpcError {
     RpcError::new(
@@ -139,6 +170,8 @@ impl Handler for PeerApi {
         // Only a machine that is about to join asks this without a token.
         let joins = method == SyncPeerInfo::NAME;
         let offer = if joins { self.policy.offer(caller).await } else { None };
+        // It signs whom it asks to be paired with.
+        let error = if joins { error.with("id", self.daemon.to_string()) } else { error };
         match offer {
             Some(granted) => error.with("policy", granted),
             None => error,
@@ -154,10 +187,11 @@ impl Handler for PeerApi {
         if request.method == PairRequest::NAME {
             let params = request.params::<PairRequest>()?;
             let peer = Peer::requested(self.daemon, caller, &params)?;
+            self.check_proof(caller, &params)?;
             let token = peer.token.clone();
-            match params.code {
+            match &params.code {
                 Some(code) => {
-                    self.pairing.request(caller, peer, &code, |peer| {
+                    self.pairing.request(caller, peer, code, |peer| {
                         let holder = self.registry.holder_elsewhere(peer, &self.tailnet)?;
                         Ok(holder.map(|holder| self.sync.name_of(&holder)))
                     })?;
@@ -165,7 +199,16 @@ impl Handler for PeerApi {
                 None => self.policy.request(caller, peer).await?,
             }
             let (id, name) = (self.daemon, self.name.to_string());
-            let paired = Paired { status: PairedStatus::Paired, token, id, name };
+            let observed = caller.address.to_string();
+            let proof = PairingProof {
+                joining: params.id,
+                accepting: id,
+                code: params.code.as_ref(),
+                address: &observed,
+            };
+            let signature = proof.sign_answer(self.log.key(), &token);
+            let status = PairedStatus::Paired;
+            let paired = Paired { status, token, id, name, observed, signature };
             return Ok(reply::<PairRequest>(request, &paired));
         }
         let peer = peer.ok_or_else(not_authenticated)?;

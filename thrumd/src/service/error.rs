@@ -162,7 +162,14 @@ impl ServiceError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Tailnet(_) => 64,
-            Self::Log(error) if matches!(**error, LogError::NewerSchema { .. }) => 65,
+            Self::Log(error)
+                if matches!(
+                    **error,
+                    LogError::NewerSchema { .. } | LogError::WithoutProofs { .. }
+                ) =>
+            {
+                65
+            }
             Self::Log(error) if error.fault() == Some(StorageFault::Damaged) => 65,
             _ => 1,
         }

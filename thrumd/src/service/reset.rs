@@ -2,11 +2,12 @@
 
 use super::{ServiceError, owner};
 use crate::config::Config;
-use crate::log::Lock;
+use crate::log::{self, Lock};
 use crate::peer::{Identity, identity};
+use crate::report::Chain;
 use crate::tailnet::private;
 
-/// Gives this state directory a new identity: new daemon id, no peers, and another node of the
+/// Gives this state directory a new identity: new key and daemon id, no peers, and another node of the
 /// tailnet if it has a private tailscaled. The log stays. Returns the text to print.
 ///
 /// # Errors
@@ -16,7 +17,15 @@ pub fn reset_identity(config: &Config) -> Result<String, ServiceError> {
     if !identity::is_kept_in(&config.state_dir) {
         return Err(ServiceError::NoDaemon { path: config.state_dir.clone() });
     }
-    let _lock = Lock::take(&config.state_dir)?;
+    let lock = Lock::take(&config.state_dir)?;
+    // With the key that goes, what it has written is proved for good. Without it, the machines that have these events prove
+    // them.
+    let unsigned = match Identity::key_in(&config.state_dir) {
+        Some(key) => {
+            log::seal(&lock, &config.state_dir, key).err().map(|error| Chain(&error).to_string())
+        }
+        None => Some("its key is not there any more".to_owned()),
+    };
     // Before the identity: a crash between the two leaves a copy that still refuses to sync.
     let node = private::move_node_state_aside(&config.tailscale_state_dir)?;
     let identity = Identity::reset(&config.state_dir, &config.machine_id_file)?;
@@ -24,6 +33,12 @@ pub fn reset_identity(config: &Config) -> Result<String, ServiceError> {
     let mut text = format!(
         "This is now daemon {daemon}. Its events are kept; pair it again: thrum peer add\n"
     );
+    if let Some(error) = unsigned {
+        text.push_str(&format!(
+            "What it has written could not be signed once more ({error}): only machines that have these events can \
+             pass them on\n"
+        ));
+    }
     if let Some(aside) = node {
         text.push_str(&format!(
             "Its own tailscaled will be a new machine of the tailnet, and needs an auth key or a \

@@ -91,7 +91,7 @@ fn write_lost(files: &HeldFiles) {
         };
         let file = StateFile::new(directory, &name);
         let written = file.path().display();
-        match file.write_bytes(&contents) {
+        match file.write_bytes(contents.bytes()) {
             Ok(()) => tracing::warn!("what {} held is kept in {written}: {done}", path.display()),
             Err(error) => tracing::error!("can't keep {written}: {}", Chain(&error)),
         }

@@ -54,7 +54,7 @@ impl Daemon {
         let daemon = identity.daemon_id;
         readiness::opening_log();
         let (log, database_was_lost) =
-            Log::open_locked(lock, &config.state_dir, daemon, identity.had_database)?;
+            Log::open_locked(lock, &config.state_dir, identity.key(), identity.had_database)?;
         if database_was_lost {
             tracing::warn!("the database is gone: a new epoch begins, peers send the old events");
         }
@@ -62,7 +62,7 @@ impl Daemon {
         identity.hold(&config.state_dir, log.files())?;
         let (registry, damaged) = Registry::open(&config.state_dir)?;
         registry.hold(log.files())?;
-        let agents = Agents::open(&config.state_dir, log.clone(), identity.former.clone())?;
+        let agents = Agents::open(&config.state_dir, log.clone())?;
         let name: Arc<str> = config.hostname.as_str().into();
         let pairing = Pairing::new(registry.clone(), config.pairing_timeout);
         // Not opened where sync is forbidden: a copied directory may hold another machine's node.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{getegid, geteuid};
 
 /// The names that thrumd opens there.
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "log.db",
     "log.db-wal",
     "log.db-shm",
@@ -20,6 +20,7 @@ const FILES: [&str; 13] = [
     "views.db-wal",
     "views.db-shm",
     "identity.json",
+    "key.json",
     "peers.json",
     "thrumd.lock",
 ];

@@ -49,9 +49,8 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, timing: Timing, through: sleep::Clock) -> Self {
         // Two daemons must not have the same jitter; nothing else depends on the seed.
-        let ulid = shared.log.daemon().ulid();
-        #[expect(clippy::cast_possible_truncation, reason = "any 64 bits of it do")]
-        let seed = u128::from(ulid) as u64;
+        let id = shared.log.daemon().to_bytes();
+        let seed = id.into_iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(byte));
         Self {
             shared,
             hub: Hub::new(timing, seed),
@@ -218,6 +217,7 @@ impl Driver {
             Input::PullFinished { peer, .. }
             | Input::NotifyFinished { peer, .. }
             | Input::Checked { peer, .. }
+            | Input::NotificationRefused { peer, .. }
             | Input::RequestReceived(peer)
             | Input::RemovedByPeer(peer) => Some(*peer),
             _ => None,

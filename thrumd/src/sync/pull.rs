@@ -15,7 +15,7 @@ use super::client::{Bounds, Callee, ClientError};
 use super::hub::{Failure, PullReason, PullResult};
 use super::protocol::{PageHeader, Pull, Step, request, split};
 use super::shared::Shared;
-use crate::log::{Applied, Batch, Incoming, LogError};
+use crate::log::{Applied, Batch, IncomingPage, LogError};
 use crate::peer::Peer;
 
 type Pending<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
@@ -32,7 +32,7 @@ const BULK_WAIT: Duration = Duration::from_secs(30);
 type BulkPermit<'a> = Option<SemaphorePermit<'a>>;
 
 /// The events of a page while they are being parsed.
-type ParseTask = JoinHandle<Vec<Incoming>>;
+type ParseTask = JoinHandle<IncomingPage>;
 
 /// A page that was fetched.
 struct Fetched<'a> {
@@ -166,7 +166,7 @@ async fn fetch<'a>(
     shared.answered(peer, &addresses, &answer).await;
     let (header, events) = split(answer.result);
     // ParseTask runs in parallel with the next fetch and with the page that is being applied.
-    let parse = move || events.into_iter().map(Incoming::read).collect();
+    let parse = move || IncomingPage::read(events);
     Ok(Fetched { header, events: tokio::task::spawn_blocking(parse), permit })
 }
 
@@ -177,11 +177,11 @@ async fn apply(
     batch: Batch,
     page: ParseTask,
 ) -> Result<Applied, Failure> {
-    let events = page.await.map_err(|_| LogError::Died { thread: "reader" })?;
+    let page = page.await.map_err(|_| LogError::Died { thread: "reader" })?;
     if !shared.is_still(peer) {
         return Err(Failure::no_peer());
     }
-    shared.log.apply(Batch { events, ..batch }).await.map_err(|error| {
+    shared.log.apply(Batch { page, ..batch }).await.map_err(|error| {
         // Smaller pages don't help while the disk is full.
         shared.traffic(peer.daemon_id, |traffic| traffic.page.shrink());
         error.into()

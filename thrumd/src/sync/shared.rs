@@ -141,7 +141,7 @@ impl Shared {
     /// Counts events that were received.
     pub(super) fn count(&self, peer: DaemonId, applied: &Applied) {
         let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let received = number(applied.applied + applied.skipped + applied.quarantined);
+        let received = number(applied.applied + applied.skipped + applied.refused);
         self.counters.events_received.fetch_add(received, Ordering::Relaxed);
         self.counters.events_duplicate.fetch_add(number(applied.skipped), Ordering::Relaxed);
         self.traffic(peer, |traffic| traffic.events_received += received);
@@ -149,12 +149,12 @@ impl Shared {
 
     /// Logs how many events were received, if any.
     pub(super) fn log_synced(&self, method: &str, peer: DaemonId, total: &Applied) {
-        let Applied { applied, skipped, quarantined, .. } = total;
-        if applied + quarantined > 0 {
+        let Applied { applied, skipped, refused, .. } = total;
+        if applied + refused > 0 {
             tracing::info!(about = %peer, "{method}: synced from {peer} — applied={applied} skipped={skipped}");
         }
-        if *quarantined > 0 {
-            tracing::warn!(about = %peer, "{method}: {quarantined} events of {peer} were quarantined");
+        if *refused > 0 {
+            tracing::warn!(about = %peer, "{method}: {refused} events that {peer} brought are not signed by the machines which are said to have written them: they were not taken");
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 use super::pairing::eventually;
 use super::tailnet::{Machine, TestNode};
-use crate::ids;
+use crate::{ids, testing};
 
 /// Two machines that were paired with a code.
 async fn paired() -> (Machine, Machine) {
@@ -99,30 +99,36 @@ async fn a_code_does_not_give_a_machine_the_place_of_another_one_that_is_still_t
 
 #[tokio::test]
 async fn a_host_with_the_daemon_id_of_a_peer_is_not_accused_while_the_tailnet_can_t_be_asked() {
-    let (mut a, _b) = paired().await;
+    let (mut a, b) = paired().await;
     let before = a.peer().await.unwrap();
     a.sees(&TestNode { id: 5, at: 5, name: "gamma" }, json!(null));
     let host = TcpListener::bind("127.0.0.5:0").await.unwrap();
     let address = host.local_addr().unwrap().to_string();
+    // A machine with b's key, as after a copy of its state directory.
+    let (key, token) = (b.daemon.context.log.key(), ids::token().unwrap());
     let answer = async {
-        let (mut stream, _) = host.accept().await.unwrap();
-        let mut request = vec![0; 64 * 1024];
-        let read = stream.read(&mut request).await.unwrap();
-        let request = String::from_utf8_lossy(&request[..read]);
-        let call: Value = serde_json::from_str(request.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-        a.fake.status(&json!({"BackendState": "Stopped"}));
-        eventually("the tailnet is down", async || {
-            let status = a.result("status", json!({})).await;
-            (status["tailnet"]["state"] != "up").then_some(())
-        })
-        .await;
-        let (token, id) = (ids::token().unwrap(), &before["daemon_id"]);
-        let paired =
-            json!({"status": "paired", "token": token.expose(), "id": id, "name": "gamma"});
-        let answer = json!({"jsonrpc": "2.0", "id": call["id"], "result": paired}).to_string();
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
-        let answer = format!("{head}: {}\r\n\r\n{answer}", answer.len());
-        stream.write_all(answer.as_bytes()).await.unwrap();
+        let mut asked = 0;
+        while asked < 2 {
+            let (mut stream, _) = host.accept().await.unwrap();
+            let mut request = vec![0; 64 * 1024];
+            let read = stream.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..read]);
+            let call: Value =
+                serde_json::from_str(request.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+            asked += 1;
+            if call["method"] == "pair.request" {
+                a.fake.status(&json!({"BackendState": "Stopped"}));
+                eventually("the tailnet is down", async || {
+                    let status = a.result("status", json!({})).await;
+                    (status["tailnet"]["state"] != "up").then_some(())
+                })
+                .await;
+            }
+            let answer = testing::host_answer(key, &call, &token).to_string();
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";
+            let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
     };
     let params = json!({"address": address, "code": "1234"});
     let (refused, ()) = tokio::join!(

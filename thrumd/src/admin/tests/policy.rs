@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 
 use super::pairing::eventually;
 use super::tailnet::Machine;
+use crate::keys::SecretKey;
+use crate::peer::pair_request;
 
 const CAPABILITY: &str = "thrum.dev/cap/pair";
 
@@ -100,13 +102,21 @@ async fn program_asks(hub: &Machine, node: &str, params: Value) -> Value {
     super::client::read(sender.send_request(request).await.unwrap()).await.1
 }
 
+/// The params of a new daemon that asks without a code, and proves its id.
+async fn request(hub: &Machine, name: &str, addr: &str) -> Value {
+    let (key, host) = (SecretKey::generate().unwrap(), hub.daemon.context.log.daemon());
+    let names = (name.to_owned(), addr.to_owned());
+    json!(pair_request(&key, host, None, names, hub.address().await))
+}
+
 #[tokio::test]
 async fn a_capability_that_the_caller_claims_counts_for_nothing() {
     let (hub, runner) = hub_and_runner(json!({})).await;
-    let params = json!({
-        "id": crate::ids::daemon(), "name": "liar", "addr": "liar:9100", "code": null,
-        "CapMap": grant(), "capability": CAPABILITY, "by_policy": CAPABILITY, "node": "1",
-    });
+    let mut params = request(&hub, "liar", "liar:9100").await;
+    params["CapMap"] = grant();
+    params["capability"] = json!(CAPABILITY);
+    params["by_policy"] = json!(CAPABILITY);
+    params["node"] = json!("1");
     let answer = program_asks(&hub, &runner.node.ip(), params).await;
     assert_eq!(answer["error"]["code"], -32002, "{answer}");
     assert_eq!(answer["error"]["data"]["reason"], "not_granted");
@@ -120,9 +130,7 @@ async fn another_program_of_a_granted_machine_does_not_get_the_place_of_its_daem
         hub.peer().await.filter(|peer| peer["state"] == "in_sync")
     })
     .await;
-    let address = before["address"].clone();
-    let id = crate::ids::daemon();
-    let params = json!({"id": id, "name": "runner", "addr": address, "code": null});
+    let params = request(&hub, "runner", before["address"].as_str().unwrap()).await;
     let answer = program_asks(&hub, &runner.node.ip(), params).await;
     assert_eq!(answer["error"]["data"]["reason"], "other_id", "{answer}");
     assert_eq!(hub.peer().await.unwrap()["daemon_id"], before["daemon_id"]);

@@ -2,16 +2,21 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use thrum_api::EventHeader;
 use thrum_api::local::{
     AgentListParams, EventListParams, InboxParams, MarkReadParams, MessageSendParams,
     MessageSendResult, WaitParams,
 };
+use thrum_api::peer::Run;
+use thrum_api::proof::Chain;
 
 use super::super::Agents;
 use super::*;
-use crate::log::{Batch, Checkpoint, Incoming, Log};
+use crate::log::{Batch, Checkpoint, IncomingPage, Log};
+use crate::proof::{chain_next, chain_start, point_message};
 
 /// Time limit of each wait; nothing takes that long.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
@@ -34,8 +39,8 @@ impl Home {
     }
 
     pub(super) fn open(directory: &Path) -> Self {
-        let log = Log::open(directory, here(), false).unwrap().0;
-        let agents = Agents::open(directory, log.clone(), Vec::new()).unwrap();
+        let log = Log::open(directory, Arc::new(key(1)), false).unwrap().0;
+        let agents = Agents::open(directory, log.clone()).unwrap();
         Self { log, agents }
     }
 
@@ -86,10 +91,12 @@ impl Home {
 }
 
 pub(super) async fn apply(log: &Log, events: Vec<SequencedEvent>) {
-    let events = events.into_iter().map(Incoming::read).collect();
+    let places = (1..).map(Sequence);
+    let runs = events.into_iter().zip(places).map(|(event, at)| signed(event, at)).collect();
+    let page = IncomingPage::read(runs);
     let batch = Batch {
         peer: there(),
-        events,
+        page,
         checkpoint: None,
         from: Checkpoint::default(),
         epoch: None,
@@ -97,6 +104,18 @@ pub(super) async fn apply(log: &Log, events: Vec<SequencedEvent>) {
         is_whole: false,
     };
     log.apply(batch).await.unwrap();
+}
+
+/// A run of one event, signed by its origin, at this place of the peer's log. What went before it in its origin doesn't
+/// matter to the views.
+fn signed(SequencedEvent { event, .. }: SequencedEvent, sequence: Sequence) -> Run {
+    let header: EventHeader = serde_json::from_str(event.get()).unwrap();
+    let (origin, at) = (header.origin(), header.origin_sequence);
+    let key = (0..=u8::MAX).map(key).find(|key| key.id() == origin.daemon).unwrap();
+    let previous = if at.0 == 1 { chain_start(&origin) } else { Chain([0; 32]) };
+    let chain = chain_next(previous, event.get().as_bytes());
+    let signature = key.sign(&point_message(&origin, at, chain));
+    Run { previous, signature, events: vec![SequencedEvent { sequence, event }] }
 }
 
 pub(super) fn message_params(from: &str, to: &[&str], text: &str) -> MessageSendParams {

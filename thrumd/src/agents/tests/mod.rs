@@ -3,6 +3,7 @@ mod broadcasts;
 mod followed;
 mod healing;
 mod home;
+mod origins;
 mod tables;
 
 use std::ops::{Deref, DerefMut};
@@ -17,13 +18,19 @@ use ulid::Ulid;
 
 use super::inbox::InboxQuery;
 use super::store::{Cursor, Store};
+use crate::keys::SecretKey;
 use crate::log::LogReader;
 use crate::log::column::int;
 
 const PROJECT: &str = "github.com/acme/app";
 
-fn daemon(number: u128) -> DaemonId {
-    DaemonId::from_ulid(Ulid::from(number))
+/// The key of a daemon.
+fn key(number: u8) -> SecretKey {
+    SecretKey::from_seed(&[number; 32])
+}
+
+fn daemon(number: u8) -> DaemonId {
+    key(number).id()
 }
 
 fn id(number: u64) -> EventId {
@@ -80,7 +87,7 @@ fn start() -> Cursor {
 }
 
 fn store(directory: &Path) -> Store {
-    Store::open(directory.join("views.db"), here(), Vec::new()).unwrap()
+    Store::open(directory.join("views.db"), here()).unwrap()
 }
 
 /// Views and a log of which a test writes the rows.
@@ -112,20 +119,34 @@ impl Views {
         Self { store: store(directory.path()), log, rows, directory }
     }
 
-    /// Writes events to the log, unless it has them, and digests what is after the cursor.
-    fn digest(&mut self, events: &[SequencedEvent], mut cursor: Cursor) -> Cursor {
+    /// Writes events to the log, unless it has them. `own`: they are written here, and not brought by a peer.
+    fn write(&self, events: &[SequencedEvent], own: impl Fn(DaemonId) -> bool) {
         for SequencedEvent { sequence, event } in events {
             let parsed: thrum_api::Event = serde_json::from_str(event.get()).unwrap();
             let header = parsed.header;
             let insert =
-                "INSERT OR IGNORE INTO events (sequence, event_id, origin, origin_sequence, source,
-                              timestamp, type, project, body)
-                 VALUES (?1, ?2, 1, ?1, 0, ?3, ?4, ?5, ?6)";
+                "INSERT OR IGNORE INTO events (sequence, event_id, origin, origin_sequence, previous,
+                              source, timestamp, type, project, body, hash)
+                 VALUES (?1, ?2, (SELECT id FROM origins WHERE daemon_id = ?7), ?1, zeroblob(32),
+                         ?8, ?3, ?4, ?5, ?6, 0)";
+            let new_origin =
+                "INSERT OR IGNORE INTO origins (daemon_id, epoch, head, chain, top, forked, last, recent)
+                 VALUES (?1, zeroblob(16), 0, zeroblob(32), 0, 0, 0, 0)";
+            let origin = header.origin_daemon.to_bytes();
+            self.rows.execute(new_origin, [origin]).unwrap();
+            let source = i64::from(!own(header.origin_daemon));
             let (id, at) = (header.event_id.ulid().to_bytes(), header.timestamp.as_millis());
             let body = event.get().as_bytes();
-            let row = params![int(sequence.0), id, at, header.event_type, header.project, body];
+            let (event_type, project) = (header.event_type, header.project);
+            let row = params![int(sequence.0), id, at, event_type, project, body, origin, source];
             self.rows.execute(insert, row).unwrap();
         }
+    }
+
+    /// Writes events to the log, unless it has them, and digests what is after the cursor. Those of this daemon are
+    /// written here.
+    fn digest(&mut self, events: &[SequencedEvent], mut cursor: Cursor) -> Cursor {
+        self.write(events, |origin| origin == here());
         let last = events.last().unwrap().sequence;
         let end = LogPosition { sequence: last, ..LogPosition::START };
         while cursor.position.sequence < last {

@@ -87,24 +87,6 @@ fn a_message_to_all_reaches_those_who_joined_here_before_it_but_not_its_sender()
 }
 
 #[test]
-fn readers_from_before_a_reset_stay_and_a_copy_gets_messages_of_its_original() {
-    let mut views = Views::new();
-    views.former = vec![there()];
-    let events = [
-        joined(1, there(), "early"),
-        message_to_all(2, there(), "sender"),
-        message_to_all(3, there(), "early"),
-        joined(4, here(), "sender"),
-        message_to_all(5, there(), "sender"),
-        message_to_all(6, daemon(3), "early"),
-    ];
-    views.digest(&events, start());
-    assert_eq!(views.places("early"), (vec![2, 5, 6], vec![2, 5, 6]));
-    // Here it has the new id; the writer under the former id is on the other machine.
-    assert_eq!(views.places("sender").0, [3, 5, 6]);
-}
-
-#[test]
 fn the_oldest_unread_come_first_and_read_ones_while_they_fit() {
     let mut views = Views::new();
     let events: Vec<_> = (1..=10).map(|n| message_to(n, there(), "planner", &["coder"])).collect();
@@ -329,7 +311,7 @@ fn rebuilt_views_equal_those_that_grew() {
 }
 
 #[test]
-fn read_marks_of_the_version_before_are_found_by_their_event() {
+fn read_marks_that_do_not_name_the_origin_are_dropped() {
     let mut views = Views::new();
     let events = [message_to(1, there(), "a", &["x", "y"]), message_to(2, there(), "a", &["x"])];
     views.digest(&events, start());
@@ -337,16 +319,19 @@ fn read_marks_of_the_version_before_are_found_by_their_event() {
          CREATE TABLE read_marks (
              agent TEXT NOT NULL,
              event_id BLOB NOT NULL,
-             PRIMARY KEY (agent, event_id)
+             PRIMARY KEY (event_id, agent)
          ) STRICT, WITHOUT ROWID;
-         PRAGMA user_version = 1;";
+         INSERT INTO read_marks VALUES ('x', x'00000000000000000000000000000001');
+         PRAGMA user_version = 3;";
     views.connection.execute_batch(former).unwrap();
-    views.mark_read("x", &[id(1)]);
     views.store = store(views.directory.path());
     views.digest(&events, start());
+    assert_eq!(views.places("x"), (vec![1, 2], vec![1, 2]));
+    views.mark_read("x", &[id(1)]);
     assert_eq!(views.places("x"), (vec![1, 2], vec![2]));
     assert_eq!(views.places("y"), (vec![1], vec![1]));
-    let plan = "EXPLAIN QUERY PLAN SELECT agent FROM read_marks WHERE event_id = x'00'";
+    let plan =
+        "EXPLAIN QUERY PLAN SELECT agent FROM read_marks WHERE event_id = x'00' AND origin = x'00'";
     let step: String = views.connection.query_row(plan, [], |row| row.get(3)).unwrap();
-    assert_eq!(step, "SEARCH read_marks USING PRIMARY KEY (event_id=?)");
+    assert_eq!(step, "SEARCH read_marks USING PRIMARY KEY (event_id=? AND origin=?)");
 }

@@ -128,10 +128,15 @@ async fn events_of_a_file_that_another_program_wrote_are_not_served() {
     assert_eq!(world.all().await.len(), 5);
     write_over(&world.dir.path().join("log.db"));
     let start = LogPosition::START;
-    let request = NewsRequest { peer: ids::daemon(), examined: start, sent: start, relayed: false };
+    let request =
+        NewsRequest { peer: testing::daemon(), examined: start, sent: start, relayed: false };
     let news = world.log.news(request, std::sync::Arc::new(|_| false)).await.err();
-    let page =
-        PageRequest { peer: ids::daemon(), after: LogPosition::START, limit: 10, have: Vec::new() };
+    let page = PageRequest {
+        peer: testing::daemon(),
+        after: LogPosition::START,
+        limit: 10,
+        have: Vec::new(),
+    };
     let page = world.log.page(page).await.err();
     let list = world.log.list(EventListParams::default()).await.err();
     for refused in [news, page, list] {
@@ -145,7 +150,7 @@ async fn other_files_of_the_directory_keep_no_reader_from_opening_the_log() {
     let world = World::new();
     world.say("x").await;
     let peers = world.dir.path().join("peers.json");
-    world.log.files().hold_contents(peers, Some(b"{}".to_vec()));
+    world.log.files().hold_contents(peers, Some(b"{}".to_vec().into()));
     assert!(world.log.files().differ());
     assert_eq!(world.all().await.len(), 1);
 }

@@ -37,7 +37,7 @@ async fn queued_jobs_are_one_commit_with_local_appends_first() {
     let mut watch = world.log.watch();
     let release = hold(&world).await;
     let log = world.log.clone();
-    let peer = ids::daemon();
+    let peer = testing::daemon();
     let origin = new_origin();
     let batch = raw_batch(peer, &[foreign(origin, 1), foreign(origin, 2)]);
     let applied = tokio::spawn(async move { log.apply(batch).await.unwrap() });
@@ -78,7 +78,7 @@ async fn megabytes_of_local_appends_do_not_delay_a_peer() {
         })
         .collect();
     until_queued(&world, 6).await;
-    let batch = raw_batch(ids::daemon(), &[foreign(new_origin(), 1)]);
+    let batch = raw_batch(testing::daemon(), &[foreign(new_origin(), 1)]);
     let applied = tokio::spawn(async move { log.apply(batch).await.unwrap() });
     until_queued(&world, 7).await;
     release.send(()).unwrap();
@@ -96,7 +96,7 @@ async fn heads_to_look_up_count_for_a_group() {
     let world = World::new();
     let release = hold(&world).await;
     let log = world.log.clone();
-    let batch = raw_batch(ids::daemon(), &[foreign(new_origin(), 1)]);
+    let batch = raw_batch(testing::daemon(), &[foreign(new_origin(), 1)]);
     let applied = tokio::spawn(async move { log.apply(batch).await.unwrap() });
     until_queued(&world, 1).await;
     let many = writer::GROUP_BYTES / (HEADS_MAX * writer::HEAD_BYTES) + 2;
@@ -164,7 +164,7 @@ async fn readers_never_see_a_gap_while_many_write() {
                 loop {
                     let last = stop.load(Ordering::SeqCst);
                     let page = page(&world, after, 50, vec![]).await;
-                    for event in page.events {
+                    for event in page.events() {
                         seen += 1;
                         assert_eq!(event.sequence, Sequence(seen));
                     }
@@ -200,7 +200,7 @@ async fn readers_never_see_a_gap_while_many_write() {
                         )
                         .await;
                         assert_eq!(
-                            parse(&own.events[0].event).header.event_id,
+                            parse(&own.events()[0].event).header.event_id,
                             written.event_id,
                             "readable when it is answered"
                         );

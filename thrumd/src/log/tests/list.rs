@@ -104,7 +104,7 @@ async fn mixed(world: &World) -> Vec<(Option<String>, Option<String>)> {
                 event.to_string()
             })
             .collect();
-        world.log.apply(raw_batch(ids::daemon(), &events)).await.unwrap();
+        world.log.apply(raw_batch(testing::daemon(), &events)).await.unwrap();
     }
     names
 }

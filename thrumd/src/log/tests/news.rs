@@ -22,24 +22,24 @@ async fn a_small_window_carries_our_own_events() {
     assert_eq!((news.after, news.held), (after, Some(b.log.head().position.sequence)));
     // Only of the origin that has news.
     assert_eq!(news.heads.unwrap(), a.log.heads(after.sequence).await.unwrap());
-    assert_eq!(sequences(&news.window.unwrap()), [5, 6]);
+    assert_eq!(sequences(&events_of(news.window.unwrap())), [5, 6]);
     // From the start: what came from b is left out.
     let (all, _) = a.news(b.daemon, LogPosition::START).await;
-    assert_eq!(sequences(&all.window.unwrap()), [1, 5, 6]);
+    assert_eq!(sequences(&events_of(all.window.unwrap())), [1, 5, 6]);
     assert_eq!(all.heads.unwrap(), a.heads().await);
 }
 
 #[tokio::test]
 async fn a_window_that_is_too_large_or_of_another_log_is_left_out() {
     let world = World::new();
-    let peer = ids::daemon();
+    let peer = testing::daemon();
     world.say_many(NOTIFY_MAX_EVENTS).await;
     let (news, _) = world.news(peer, LogPosition::START).await;
-    assert_eq!(news.window.unwrap().len(), NOTIFY_MAX_EVENTS);
+    assert_eq!(events_of(news.window.unwrap()).len(), NOTIFY_MAX_EVENTS);
     world.say("one too many").await;
     assert!(world.news(peer, LogPosition::START).await.0.window.is_none());
 
-    let other = LogPosition { event_id: Some(ids::event()), ..world.log.head().position };
+    let other = LogPosition { hash: Some(thrum_api::LogHash(7)), ..world.log.head().position };
     let (news, urgency) = world.news(peer, other).await;
     assert!(news.window.is_none() && urgency.concerns_peer && urgency.own);
     assert_eq!(news.after, LogPosition::START);
@@ -71,7 +71,7 @@ async fn a_window_with_relayed_events_leaves_out_what_came_from_the_peer() {
     a.say("five").await;
     let window = async |peer, after| {
         let news = a.log.news(request(peer, after, true), Arc::new(|_| false)).await.unwrap();
-        news.content.unwrap().window.map(|events| sequences(&events))
+        news.content.unwrap().window.map(|runs| sequences(&events_of(runs)))
     };
     assert_eq!(window(b.daemon, LogPosition::START).await, Some(vec![1, 5]));
     assert_eq!(window(c.daemon, LogPosition::START).await, Some(vec![1, 2, 3, 4, 5]));
@@ -93,7 +93,7 @@ async fn news_that_is_read_together_is_as_if_each_was_read_alone() {
     c.say("six").await;
     a.pull_from(&c).await;
     let mut requests = Vec::new();
-    for peer in [b.daemon, c.daemon, ids::daemon()] {
+    for peer in [b.daemon, c.daemon, testing::daemon()] {
         for after in [LogPosition::START, middle, a.log.head().position] {
             requests.extend([false, true].map(|relayed| request(peer, after, relayed)));
         }
@@ -128,7 +128,7 @@ async fn news_that_all_came_from_the_peer_do_not_concern_it() {
 #[tokio::test]
 async fn heads_that_do_not_describe_all_news_are_left_out() {
     let world = World::new();
-    let peer = ids::daemon();
+    let peer = testing::daemon();
     let origin = new_origin();
     world.log.apply(raw_batch(peer, &[foreign(origin, 1)])).await.unwrap();
     assert_eq!(world.news(peer, LogPosition::START).await.0.heads.unwrap().len(), 1);
@@ -157,7 +157,8 @@ async fn news_that_waits_is_not_read() {
     let world = World::new();
     world.say("one").await;
     let start = LogPosition::START;
-    let request = NewsRequest { peer: ids::daemon(), examined: start, sent: start, relayed: false };
+    let request =
+        NewsRequest { peer: testing::daemon(), examined: start, sent: start, relayed: false };
     let news = world.log.news(request, Arc::new(|urgency| urgency.own)).await.unwrap();
     assert!(news.content.is_none() && news.head == world.log.head().position);
 }
@@ -169,5 +170,5 @@ async fn a_position_without_its_event_is_completed() {
     let end = world.log.head().position;
     let bare = LogPosition { sequence: end.sequence, ..LogPosition::START };
     world.say("news").await;
-    assert_eq!(world.news(ids::daemon(), bare).await.0.after, end);
+    assert_eq!(world.news(testing::daemon(), bare).await.0.after, end);
 }

@@ -24,7 +24,8 @@ async fn events_and_the_checkpoint_arrive_together_and_once() {
     assert_eq!(checkpoint.position, a.log.head().position);
     assert!(checkpoint.last_sync.is_some());
 
-    let again = b.log.apply(batch(a.daemon, a.all().await, None)).await.unwrap();
+    let runs = page(&a, LogPosition::START, 1000, vec![]).await.runs;
+    let again = b.log.apply(batch(a.daemon, runs, None)).await.unwrap();
     assert_eq!(again, Applied { skipped: 20, ..Applied::default() });
     assert_eq!(b.log.checkpoint(a.daemon).await.unwrap().position, checkpoint.position);
 
@@ -38,14 +39,15 @@ async fn events_and_the_checkpoint_arrive_together_and_once() {
 async fn a_page_that_a_notification_has_overtaken_does_not_set_the_checkpoint_back() {
     let (a, b) = (World::new(), World::new());
     a.say_many(9).await;
-    let (events, epoch) = (a.all().await, a.log.head().epoch);
-    let position = |n: usize| LogPosition {
-        sequence: events[n - 1].sequence,
-        event_id: Some(parse(&events[n - 1].event).header.event_id),
-        hash: None,
-    };
+    let epoch = a.log.head().epoch;
+    let mut positions = vec![LogPosition::START];
+    for limit in 1..=9 {
+        positions.push(page(&a, LogPosition::START, limit, vec![]).await.next);
+    }
+    let position = |n: usize| positions[n];
     let take = async |range: std::ops::Range<usize>, epoch| {
-        let batch = batch(a.daemon, events[range.clone()].to_vec(), Some(position(range.end)));
+        let runs = page(&a, position(range.start), range.len(), vec![]).await.runs;
+        let batch = batch(a.daemon, runs, Some(position(range.end)));
         b.log.apply(Batch { epoch, ..batch }).await.unwrap();
         b.log.checkpoint(a.daemon).await.unwrap()
     };
@@ -77,14 +79,14 @@ async fn an_unknown_type_and_unknown_members_are_stored_and_relayed_byte_for_byt
     let strange = foreign(new_origin(), 1)
         .replace("some.type", "Typ einer späteren Version")
         .replace("\"body\"", " \"later\" : [1,2.50,1e3], \"body\"\n");
-    world.log.apply(raw_batch(ids::daemon(), std::slice::from_ref(&strange))).await.unwrap();
+    world.log.apply(raw_batch(testing::daemon(), std::slice::from_ref(&strange))).await.unwrap();
     assert_eq!(world.all().await[0].event.get(), strange);
 }
 
 #[tokio::test]
 async fn an_invalid_event_goes_to_quarantine_and_the_rest_is_stored() {
     let world = World::new();
-    let peer = ids::daemon();
+    let peer = testing::daemon();
     let origin = new_origin();
     let large = foreign(origin, 9).replace(r#"{"n":9}"#, &"9".repeat(EVENT_MAX_BYTES));
     let values: Vec<serde_json::Value> =
@@ -102,6 +104,7 @@ async fn an_invalid_event_goes_to_quarantine_and_the_rest_is_stored() {
         foreign(origin, 9).replace("origin_epoch", "origin_epoche"),
         foreign(origin, 0),
         foreign(origin, u64::MAX),
+        foreign(origin, 1 << 53),
         foreign(origin, 9).replace(":9,", ":-9,"),
         foreign(origin, 9).replace("2026-11-24", "2026-13-24"),
         foreign(origin, 9).replace("\"event_id\":\"0", "\"event_id\":\"z"),
@@ -113,7 +116,7 @@ async fn an_invalid_event_goes_to_quarantine_and_the_rest_is_stored() {
     events.extend(wrong.iter().cloned());
     events.push(foreign(origin, 2));
     let applied = world.log.apply(raw_batch(peer, &events)).await.unwrap();
-    assert_eq!((applied.applied, applied.quarantined), (2, wrong.len()));
+    assert_eq!((applied.applied, applied.refused), (2, wrong.len()));
     let found = quarantine(&world);
     assert_eq!(found.len(), wrong.len());
     for ((reason, size, bytes), wrong) in found.iter().zip(&wrong) {
@@ -125,22 +128,25 @@ async fn an_invalid_event_goes_to_quarantine_and_the_rest_is_stored() {
 
     // The same page again: counted again, kept once.
     let again = world.log.apply(raw_batch(peer, &events)).await.unwrap();
-    assert_eq!((again.skipped, again.quarantined), (2, wrong.len()));
+    assert_eq!((again.skipped, again.refused), (2, wrong.len()));
     assert_eq!(quarantine(&world).len(), wrong.len());
     check_invariants(&world);
 }
 
 #[tokio::test]
-async fn the_same_id_with_other_bytes_goes_to_quarantine_and_the_first_stays() {
+async fn two_events_with_one_id_are_kept_of_two_origins_and_of_a_forked_one() {
     let world = World::new();
-    let (origin, id) = (new_origin(), ids::event());
-    let first = foreign_with_id(origin, 1, id);
-    let other = first.replace(r#"{"n":1}"#, r#"{"n":2}"#);
-    let batch = raw_batch(ids::daemon(), &[first.clone(), other.clone(), foreign(origin, 2)]);
-    let applied = world.log.apply(batch).await.unwrap();
-    assert_eq!((applied.applied, applied.skipped, applied.quarantined), (2, 0, 1));
-    assert_eq!(world.all().await[0].event.get(), first);
-    assert_eq!(quarantine(&world)[0].2, other.as_bytes());
+    let (origin, other, id) = (new_origin(), new_origin(), ids::event());
+    let events = [
+        foreign_with_id(origin, 1, id),
+        foreign_with_id(other, 1, id),
+        foreign_with_id(origin, 1, id).replace(r#"{"n":1}"#, r#"{"n":2}"#),
+    ];
+    let applied = world.log.apply(raw_batch(testing::daemon(), &events)).await.unwrap();
+    assert_eq!((applied.applied, applied.skipped, applied.refused), (3, 0, 0));
+    let held: Vec<_> = world.all().await.iter().map(|event| event.event.get().to_owned()).collect();
+    assert_eq!(held, events);
+    assert_eq!(world.heads().await[0].origin(), other, "the forked one has none");
     check_invariants(&world);
 }
 
@@ -148,11 +154,11 @@ async fn the_same_id_with_other_bytes_goes_to_quarantine_and_the_first_stays() {
 async fn the_quarantine_is_bounded_and_each_peer_has_a_share_of_it() {
     let mut world = World::new();
     let junk: Vec<String> = (0..400).map(|n| format!("{{\"junk\":{n}}}")).collect();
-    let peers: Vec<DaemonId> = (0..5).map(|_| ids::daemon()).collect();
+    let peers: Vec<DaemonId> = (0..5).map(|_| testing::daemon()).collect();
     for (peer, kept) in peers.iter().zip([250, 500, 750, 1000, 1000]) {
         for _ in 0..2 {
             let applied = world.log.apply(raw_batch(*peer, &junk)).await.unwrap();
-            assert_eq!(applied.quarantined, 400);
+            assert_eq!(applied.refused, 400);
             assert_eq!(quarantine(&world).len(), kept);
         }
     }
@@ -164,7 +170,7 @@ async fn the_quarantine_is_bounded_and_each_peer_has_a_share_of_it() {
 #[tokio::test]
 async fn what_was_cleared_from_the_quarantine_does_not_come_back_and_what_is_new_does() {
     let mut world = World::new();
-    let peer = ids::daemon();
+    let peer = testing::daemon();
     let junk: Vec<String> = (0..300).map(|n| format!("{{\"junk\":{n}}}")).collect();
     world.log.apply(raw_batch(peer, &junk[..3])).await.unwrap();
     world.say_many(2).await;
@@ -191,7 +197,7 @@ async fn what_was_cleared_from_the_quarantine_does_not_come_back_and_what_is_new
 #[tokio::test]
 async fn an_entry_that_was_not_shown_is_not_cleared_with_one_that_is_gone() {
     let mut world = World::new();
-    let (peer, other) = (ids::daemon(), ids::daemon());
+    let (peer, other) = (testing::daemon(), testing::daemon());
     let junk = |n: usize| format!("{{\"junk\":{n}}}");
     world.log.apply(raw_batch(peer, &[junk(0), junk(1)])).await.unwrap();
     world.say_many(1).await;
@@ -216,7 +222,7 @@ async fn the_bytes_in_quarantine_are_bounded_and_the_same_is_kept_once() {
     // They differ in their first bytes, or in their lengths alone.
     let large = |n: usize| format!("{{\"junk\":\"{}{}\"}}", n % 8, "x".repeat(200_000 + n / 8));
     let junk: Vec<String> = (0..16).map(large).collect();
-    let (first, second) = (ids::daemon(), ids::daemon());
+    let (first, second) = (testing::daemon(), testing::daemon());
     for _ in 0..2 {
         world.log.apply(raw_batch(first, &junk)).await.unwrap();
         assert_eq!(kept(), 16 * 64 * 1024);
@@ -235,7 +241,7 @@ async fn heads_are_the_highest_contiguous_positions_and_gaps_close() {
     let world = World::new();
     let origin = new_origin();
     let events: Vec<String> = (1..=7).map(|position| foreign(origin, position)).collect();
-    let peer = ids::daemon();
+    let peer = testing::daemon();
     let take = async |places: &[usize]| {
         let some: Vec<String> =
             places.iter().map(|position| events[position - 1].clone()).collect();
@@ -273,6 +279,6 @@ async fn missing_events_are_found_by_comparing_heads() {
     assert_eq!(a.missing(b.heads().await).await, []);
     // Another event than ours at the same position.
     b.pull_from(&a).await;
-    let other = Head { event_id: ids::event(), ..heads[0] };
+    let other = Head { chain: thrum_api::proof::Chain([7; 32]), ..heads[0] };
     assert_eq!(b.missing(vec![other, other]).await, [a.origin()]);
 }

@@ -15,13 +15,23 @@ async fn run(choices: &mut arbtest::arbitrary::Unstructured<'_>) -> arbtest::arb
                 worlds[one].pull_from(&worlds[other]).await;
             }
             7 => {
-                // Part of another's log, out of order and without a checkpoint.
-                let mut events = worlds[other].all().await;
-                let skip = choices.int_in_range(0..=events.len())?;
-                events = events.split_off(skip);
-                events.reverse();
-                let batch = batch(worlds[other].daemon, events, None);
-                worlds[one].log.apply(batch).await.unwrap();
+                // Parts of another's log, out of order and without a checkpoint.
+                let mut pages = Vec::new();
+                let mut after = LogPosition::START;
+                let limit = choices.int_in_range(1..=9)?;
+                loop {
+                    let page = page(&worlds[other], after, limit, vec![]).await;
+                    after = page.next;
+                    pages.push(page.runs);
+                    if !page.more_available {
+                        break;
+                    }
+                }
+                let skip = choices.int_in_range(0..=pages.len())?;
+                for runs in pages.split_off(skip).into_iter().rev() {
+                    let batch = batch(worlds[other].daemon, runs, None);
+                    worlds[one].log.apply(batch).await.unwrap();
+                }
             }
             8 => {
                 let backup = backups[one].path().join("log.db");

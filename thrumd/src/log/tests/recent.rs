@@ -4,18 +4,20 @@ use thrum_api::local::EventListParams;
 
 use super::*;
 use crate::log::recent::Recent;
-use crate::log::{list, news};
+use crate::log::{list, news, runs};
 
 /// What the log remembers says the same of its news as the database: to each peer, after each position.
 pub(super) fn agrees_with_the_database(world: &World) {
     let sql = world.sql();
-    let recent = world.log.inner.recent.lock();
+    let mut recent = world.log.inner.recent.lock();
+    let key = testing::key_of(world.daemon);
+    let signer = runs::Signer { key: &key, daemon: world.daemon };
     let mut positions = vec![LogPosition::START];
     let known: Vec<i64> = all(&sql, "SELECT sequence FROM events ORDER BY sequence DESC LIMIT 70");
     for sequence in known {
         positions.extend(lookup::at(&sql, Sequence(sequence.try_into().unwrap())).unwrap());
     }
-    let peers: Vec<[u8; 16]> =
+    let peers: Vec<column::Daemon> =
         all(&sql, "SELECT peer FROM checkpoints UNION SELECT daemon_id FROM sources");
     for after in positions {
         for peer in peers.iter().map(|peer| column::daemon_id(*peer)) {
@@ -23,7 +25,7 @@ pub(super) fn agrees_with_the_database(world: &World) {
                 let request = NewsRequest { peer, examined: after, sent: after, relayed };
                 let waits: Waits = Arc::new(|_| false);
                 if let Some(said) = recent.news(request, &waits) {
-                    let read = news::one(&sql, request, waits).unwrap().answer;
+                    let read = news::one(&sql, &signer, request, waits).unwrap().answer;
                     assert_eq!(format!("{said:?}"), format!("{read:?}"), "{request:?}");
                 }
             }
@@ -64,7 +66,7 @@ async fn what_was_just_written_is_told_without_the_database() {
     a.pull_from(&c).await;
     assert!(knows(&a, &c, before));
     // Another log.
-    let other = LogPosition { event_id: Some(ids::event()), ..before };
+    let other = LogPosition { hash: Some(thrum_api::LogHash(7)), ..before };
     assert!(!knows(&a, &b, other));
     let beyond = LogPosition { sequence: a.log.head().position.sequence.next(), ..before };
     assert!(!knows(&a, &b, beyond));

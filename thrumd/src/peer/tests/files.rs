@@ -57,7 +57,9 @@ fn a_directory_copied_to_another_machine_is_foreign_until_reset() {
     let new = Identity::reset(dir.path(), &here).unwrap();
     assert_ne!(new.daemon_id, old.daemon_id);
     assert!(!new.foreign && new.had_database);
-    assert_eq!(Identity::load(dir.path(), &here).unwrap(), new);
+    let again = Identity::load(dir.path(), &here).unwrap();
+    assert_eq!((again.daemon_id, again.foreign), (new.daemon_id, false));
+    assert_eq!(again.former, [old.daemon_id]);
     let third = Identity::reset(dir.path(), &here).unwrap();
     assert_eq!(third.former, [old.daemon_id, new.daemon_id]);
 }
@@ -200,7 +202,7 @@ async fn a_damaged_list_of_peers_is_moved_aside_and_reported() {
 async fn members_of_later_versions_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("peers.json");
-    let (id, token) = (crate::ids::daemon(), crate::ids::token().unwrap());
+    let (id, token) = (crate::testing::daemon(), crate::ids::token().unwrap());
     let text = format!(
         r#"{{"later":[1],"peers":[{{"daemon_id":"{id}","name":"vm","address":"h:1",
         "token":"{}","paired_at":"2026-11-24T16:00:00.123Z","colour":"red"}}]}}"#,
@@ -257,7 +259,7 @@ async fn peers_are_found_by_name_or_id_and_similar_names_are_listed() {
     assert_eq!(text("office-server").unwrap(), "Office-Server");
     assert_eq!(registry.find(&b.daemon_id.to_string()).unwrap().daemon_id, b.daemon_id);
     // As it is shown, which scripts read from the JSON.
-    let shown = registry.label(&b, (crate::ids::daemon(), "own"), |peer| peer.name.clone());
+    let shown = registry.label(&b, (crate::testing::daemon(), "own"), |peer| peer.name.clone());
     assert_ne!(shown, "twin");
     assert_eq!(registry.find(&shown).unwrap().daemon_id, b.daemon_id, "{shown}");
     assert!(text("office").unwrap_err().contains("did you mean \"Office-Server\"?"));

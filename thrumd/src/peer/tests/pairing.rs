@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thrum_api::local::PairingUpdate;
 use thrum_api::peer::PairRequestParams;
+use thrum_api::proof::Signature;
 use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, Token};
 
 use super::super::peers_file::FORMER_MAX;
@@ -23,7 +24,7 @@ pub(super) struct Fixture {
 pub(super) fn fixture() -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
-    let us = ids::daemon();
+    let us = crate::testing::daemon();
     let pairing = Pairing::new(registry.clone(), Duration::from_secs(300));
     Fixture { dir, registry, pairing, us }
 }
@@ -48,6 +49,10 @@ pub(super) fn params(code: &PairingCode, id: DaemonId) -> PairRequestParams {
         id,
         name: "vm-1".into(),
         addr: "10.0.0.9:9101".into(),
+        // These are looked at before the session sees the request.
+        host: id,
+        dialled: String::new(),
+        signature: Signature([0; 64]),
     }
 }
 
@@ -60,7 +65,7 @@ async fn a_pairing_counts_with_the_first_request_that_carries_the_token() {
     let it = fixture();
     let open = it.pairing.open("my-laptop:9100".into()).unwrap();
     assert_eq!(open.timeout_ms, 300_000);
-    let id = ids::daemon();
+    let id = crate::testing::daemon();
     let from = node("n1");
     let token = it.request(&from, &params(&open.code, id)).unwrap();
     assert!(it.registry.all().is_empty(), "pending is kept in memory only");
@@ -88,7 +93,7 @@ fn other_token() -> String {
 async fn two_first_requests_at_once_are_both_accepted() {
     let it = fixture();
     let open = it.pairing.open("x:1".into()).unwrap();
-    let (id, from) = (ids::daemon(), caller("127.0.0.1"));
+    let (id, from) = (crate::testing::daemon(), caller("127.0.0.1"));
     let token = it.request(&from, &params(&open.code, id)).unwrap();
     let (one, two) = tokio::join!(
         it.pairing.confirm(token.expose(), &from),
@@ -102,7 +107,7 @@ async fn two_first_requests_at_once_are_both_accepted() {
 async fn a_repeated_request_gets_a_new_token_and_voids_the_old_one() {
     let it = fixture();
     let open = it.pairing.open("x:1".into()).unwrap();
-    let (id, from) = (ids::daemon(), caller("127.0.0.1"));
+    let (id, from) = (crate::testing::daemon(), caller("127.0.0.1"));
     let lost = it.request(&from, &params(&open.code, id)).unwrap();
     let held = it.request(&from, &params(&open.code, id)).unwrap();
     assert_eq!(it.pairing.confirm(lost.expose(), &from).await, None);
@@ -121,7 +126,7 @@ async fn waiting_callers_are_notified_of_wrong_codes_and_of_the_lock() {
     let mut waiting = wait(0);
     for seen in 1..=3 {
         let from = format!("n{seen}");
-        it.request(&node(&from), &params(&wrong, ids::daemon())).unwrap_err();
+        it.request(&node(&from), &params(&wrong, crate::testing::daemon())).unwrap_err();
         let news = soon(waiting).await.unwrap().unwrap();
         let who = format!("{from}.ts.net");
         match seen {
@@ -147,7 +152,7 @@ async fn dropping_the_wait_ends_the_session_and_another_may_open() {
     tokio::task::yield_now().await;
     waiting.abort();
     until(async || it.pairing.current().is_none()).await;
-    let refused = it.request(&caller("127.0.0.1"), &params(&open.code, ids::daemon()));
+    let refused = it.request(&caller("127.0.0.1"), &params(&open.code, crate::testing::daemon()));
     assert_eq!(refused.unwrap_err().code, ErrorCode::NO_PAIRING_SESSION);
     let second = it.pairing.open("x:1".into()).unwrap();
     assert_ne!(second.session, open.session);
@@ -174,11 +179,13 @@ async fn a_request_that_makes_no_sense_uses_up_no_try() {
     let itself = it.request(&from, &params(&open.code, it.us)).unwrap_err();
     assert!(itself.message.contains("itself"), "{}", itself.message);
     for addr in ["", "host", "host:", "host:0", "host:99999"] {
-        let params = PairRequestParams { addr: addr.into(), ..params(&open.code, ids::daemon()) };
+        let params =
+            PairRequestParams { addr: addr.into(), ..params(&open.code, crate::testing::daemon()) };
         let refused = it.request(&from, &params).unwrap_err();
         assert_eq!(refused.code, ErrorCode::INVALID_PARAMS);
     }
-    let name = PairRequestParams { name: "a\nb".into(), ..params(&open.code, ids::daemon()) };
+    let name =
+        PairRequestParams { name: "a\nb".into(), ..params(&open.code, crate::testing::daemon()) };
     let refused = it.request(&from, &name).unwrap_err();
     assert_eq!(refused.code, ErrorCode::INVALID_PARAMS);
     assert_eq!(it.pairing.current().unwrap().attempts_left, 3);
@@ -188,7 +195,7 @@ async fn a_request_that_makes_no_sense_uses_up_no_try() {
 async fn a_peer_that_can_t_be_stored_is_not_paired_and_may_retry() {
     let it = fixture();
     let open = it.pairing.open("x:1".into()).unwrap();
-    let (id, from) = (ids::daemon(), caller("127.0.0.1"));
+    let (id, from) = (crate::testing::daemon(), caller("127.0.0.1"));
     let token = it.request(&from, &params(&open.code, id)).unwrap();
     let blocker = it.dir.path().join("peers.json/x");
     std::fs::create_dir_all(&blocker).unwrap();
@@ -221,17 +228,17 @@ async fn the_same_machine_with_a_new_id_takes_the_place_of_its_old_entry_when_it
             PairRequestParams { addr: addr.into(), ..params(&"1234".parse().unwrap(), id) };
         Peer::requested(it.us, from, &params).unwrap()
     };
-    let old = at("x:9100", &node("n1"), ids::daemon());
+    let old = at("x:9100", &node("n1"), crate::testing::daemon());
     let others = [
-        at("x:9100", &node("n2"), ids::daemon()),
-        at("x:9200", &node("n1"), ids::daemon()),
-        at("x:9100", &caller("100.64.0.7"), ids::daemon()),
+        at("x:9100", &node("n2"), crate::testing::daemon()),
+        at("x:9200", &node("n1"), crate::testing::daemon()),
+        at("x:9100", &caller("100.64.0.7"), crate::testing::daemon()),
     ];
     for peer in others.iter().chain([&old]) {
         it.registry.put(peer.clone()).await.unwrap();
     }
     let open = it.pairing.open("x:1".into()).unwrap();
-    let new = at("y:9100", &node("n1"), ids::daemon());
+    let new = at("y:9100", &node("n1"), crate::testing::daemon());
     it.pairing.request(&node("n1"), new.clone(), &open.code, |_| Ok(None)).unwrap();
     assert!(it.registry.get(old.daemon_id).is_some() && it.registry.former().is_empty());
     it.pairing.confirm(new.token.expose(), &node("n1")).await.unwrap();
@@ -264,7 +271,7 @@ async fn of_many_former_ids_of_a_machine_the_last_are_kept() {
     let mut ids = Vec::new();
     for _ in 0..FORMER_MAX + 3 {
         let open = it.pairing.open("x:1".into()).unwrap();
-        let id = ids::daemon();
+        let id = crate::testing::daemon();
         let token = it.request(&node("n1"), &params(&open.code, id)).unwrap();
         assert_eq!(it.pairing.confirm(token.expose(), &node("n1")).await, Some(id));
         ids.push(id);

@@ -11,7 +11,6 @@ use super::super::session::{Session, UNATTENDED};
 use super::super::wrong_codes::WrongCodes;
 use super::super::{PendingPairings, Replaces};
 use super::{caller, node, peer};
-use crate::ids;
 use crate::tailnet::Caller;
 
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -33,7 +32,8 @@ fn wrong_codes_of_three_machines_lock_the_session_and_the_last_is_named() {
     let (mut session, start) = session();
     let mut wrong = WrongCodes::default();
     let mut attempt = |text, from: &str| {
-        let result = session.attempt(start, &code(text), ids::daemon(), &node(from), &mut wrong);
+        let result =
+            session.attempt(start, &code(text), crate::testing::daemon(), &node(from), &mut wrong);
         result.unwrap_err()
     };
     let first = attempt("0000", "n1");
@@ -53,7 +53,7 @@ fn wrong_codes_of_three_machines_lock_the_session_and_the_last_is_named() {
 #[test]
 fn a_machine_that_was_wrong_twice_gets_in_after_a_wait() {
     let (mut session, start) = session();
-    let (mut wrong, from, id) = (WrongCodes::default(), node("n1"), ids::daemon());
+    let (mut wrong, from, id) = (WrongCodes::default(), node("n1"), crate::testing::daemon());
     let mut attempt =
         |at: Duration, text| session.attempt(start + at, &code(text), id, &from, &mut wrong);
     let second = Duration::from_secs(1);
@@ -89,7 +89,8 @@ fn a_session_reads_three_wrong_codes_of_one_machine_and_five_of_all() {
             let at = start + Duration::from_millis(100 * step as u64);
             let from = node(&format!("n{machine}"));
             wrong.forgive_waits();
-            let refused = session.attempt(at, &code("0000"), ids::daemon(), &from, &mut wrong);
+            let refused =
+                session.attempt(at, &code("0000"), crate::testing::daemon(), &from, &mut wrong);
             let refused = refused.unwrap_err();
             // The code of the last one was read, too.
             read += u32::from(
@@ -112,11 +113,15 @@ fn a_machine_that_goes_on_guessing_uses_up_one_try_of_one_session() {
         for step in 0..300 {
             let at = begun + step * Duration::from_millis(200);
             let guess = code("0000");
-            session.attempt(at, &guess, ids::daemon(), &stranger, &mut wrong).unwrap_err();
+            session
+                .attempt(at, &guess, crate::testing::daemon(), &stranger, &mut wrong)
+                .unwrap_err();
         }
         assert_eq!(session.attempts_left(), if round == 0 { 2 } else { 3 });
         let at = begun + Duration::from_secs(59);
-        session.attempt(at, &code("7392"), ids::daemon(), &node("n1"), &mut wrong).unwrap();
+        session
+            .attempt(at, &code("7392"), crate::testing::daemon(), &node("n1"), &mut wrong)
+            .unwrap();
     }
 }
 
@@ -155,7 +160,7 @@ fn a_session_expires_when_its_time_is_over() {
     let refused = session.attempt(
         late,
         &code("7392"),
-        ids::daemon(),
+        crate::testing::daemon(),
         &caller("127.0.0.1"),
         &mut WrongCodes::default(),
     );
@@ -165,7 +170,7 @@ fn a_session_expires_when_its_time_is_over() {
     let refused = session.attempt(
         late + 9 * TIMEOUT,
         &code("7392"),
-        ids::daemon(),
+        crate::testing::daemon(),
         &caller("127.0.0.1"),
         &mut WrongCodes::default(),
     );
@@ -205,7 +210,9 @@ fn the_same_machine_may_repeat_the_right_code_and_no_other_may() {
     session.attempt(start, &code("7392"), id, &from, &mut WrongCodes::default()).unwrap();
     session.set_pending(start, peer, &from, None);
     session.attempt(start, &code("7392"), id, &from, &mut WrongCodes::default()).unwrap();
-    for (id, from) in [(ids::daemon(), &from), (id, &node("n2")), (id, &caller("100.64.0.7"))] {
+    for (id, from) in
+        [(crate::testing::daemon(), &from), (id, &node("n2")), (id, &caller("100.64.0.7"))]
+    {
         let refused = session
             .attempt(start, &code("7392"), id, from, &mut WrongCodes::default())
             .unwrap_err();

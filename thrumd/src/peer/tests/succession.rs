@@ -9,7 +9,6 @@ use thrum_api::{ErrorCode, PairingCode};
 use super::super::Peer;
 use super::pairing::{fixture, other_code, params};
 use super::{node, peer, token_of};
-use crate::ids;
 use crate::tailnet::localapi::fake::Fake;
 use crate::tailnet::tailscaled::{Instance, Tailscaled, TailscaledConfig};
 use crate::tailnet::{Presence, Tailnet};
@@ -18,7 +17,7 @@ use crate::testing::soon;
 #[tokio::test]
 async fn the_right_code_with_the_daemon_id_of_another_machine_ends_the_session() {
     let it = fixture();
-    let (open, id) = (it.pairing.open("x:1".into()).unwrap(), ids::daemon());
+    let (open, id) = (it.pairing.open("x:1".into()).unwrap(), crate::testing::daemon());
     let request = |from: &str, code: &PairingCode| {
         let peer = Peer::requested(it.us, &node(from), &params(code, id)).unwrap();
         let elsewhere = |_: &Peer| Ok(Some("vm-1".to_owned()));
@@ -37,7 +36,7 @@ async fn the_right_code_with_the_daemon_id_of_another_machine_ends_the_session()
 #[tokio::test]
 async fn a_machine_that_is_paired_meanwhile_is_not_replaced_by_another_node() {
     let it = fixture();
-    let (open, id) = (it.pairing.open("x:1".into()).unwrap(), ids::daemon());
+    let (open, id) = (it.pairing.open("x:1".into()).unwrap(), crate::testing::daemon());
     let token = it.request(&node("n2"), &params(&open.code, id)).unwrap();
     let first = Peer::requested(it.us, &node("n1"), &params(&open.code, id)).unwrap();
     it.registry.put(first.clone()).await.unwrap();

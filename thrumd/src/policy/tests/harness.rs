@@ -1,14 +1,16 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use thrum_api::local::PeerState;
 use thrum_api::peer::PairRequestParams;
+use thrum_api::proof::Signature;
 use thrum_api::{DaemonId, Token};
 use tokio::sync::watch;
 
 use crate::config::Cadence;
-use crate::ids;
+use crate::keys::SecretKey;
 use crate::log::Log;
 use crate::peer::{PairingPolicy, Peer, Registry};
 use crate::policy::Policy;
@@ -112,7 +114,8 @@ impl Hub {
 
     /// A sync that notifies removed peers.
     pub fn sync(&self) -> Sync {
-        let (log, _) = Log::open(self.dir.path(), ids::daemon(), false).unwrap();
+        let (log, _) =
+            Log::open(self.dir.path(), Arc::new(SecretKey::generate().unwrap()), false).unwrap();
         Sync::start(SyncParts {
             log,
             registry: self.registry.clone(),
@@ -134,6 +137,14 @@ pub fn caller(node: u8) -> Caller {
 /// A peer that a person paired with a code.
 pub fn by_code(node: u8, id: DaemonId) -> Peer {
     let (name, addr) = (format!("n{node}"), format!("n{node}:9100"));
-    let params = PairRequestParams { id, name, addr, code: None };
-    Peer::requested(ids::daemon(), &caller(node), &params).unwrap()
+    let params = PairRequestParams {
+        id,
+        name,
+        addr,
+        code: None,
+        host: id,
+        dialled: String::new(),
+        signature: Signature([0; 64]),
+    };
+    Peer::requested(crate::testing::daemon(), &caller(node), &params).unwrap()
 }

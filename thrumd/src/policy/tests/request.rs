@@ -7,14 +7,13 @@ use thrum_api::{DaemonId, Timestamp};
 use tokio::time::Instant;
 
 use super::harness::{CAPABILITY, Hub, by_code, caller};
-use crate::ids;
 use crate::peer::{Peer, Replaces};
 use crate::policy::grants::PENDING_LIFETIME;
 use crate::policy::request::{OF_NODE_MAX, SUCCESSION_PAUSE_MS};
 
 #[tokio::test]
 async fn a_token_counts_with_its_first_use_and_again_for_a_second_first_request() {
-    let (hub, id) = (Hub::start().await, ids::daemon());
+    let (hub, id) = (Hub::start().await, crate::testing::daemon());
     let token = hub.asks(3, id).await;
     assert_eq!(hub.uses(4, &token).await, None, "another node");
     assert!(hub.registry.all().is_empty());
@@ -25,7 +24,7 @@ async fn a_token_counts_with_its_first_use_and_again_for_a_second_first_request(
 
 #[tokio::test]
 async fn a_removed_peer_does_not_come_back_with_a_token_from_before() {
-    let (hub, id) = (Hub::start().await, ids::daemon());
+    let (hub, id) = (Hub::start().await, crate::testing::daemon());
     hub.registry.put(by_code(3, id)).await.unwrap();
     let token = hub.asks(3, id).await;
     hub.registry.remove(id).await.unwrap();
@@ -39,7 +38,7 @@ async fn a_removed_peer_does_not_come_back_with_a_token_from_before() {
 
 #[tokio::test]
 async fn a_peer_that_a_person_paired_meanwhile_is_not_replaced() {
-    let (hub, id) = (Hub::start().await, ids::daemon());
+    let (hub, id) = (Hub::start().await, crate::testing::daemon());
     let token = hub.asks(3, id).await;
     let peer = by_code(4, id);
     hub.registry.put(peer.clone()).await.unwrap();
@@ -55,7 +54,7 @@ async fn a_peer_that_a_person_paired_meanwhile_is_not_replaced() {
 
 #[tokio::test]
 async fn a_token_is_void_once_pairing_by_policy_is_off_or_the_grant_is_gone() {
-    let (hub, id) = (Hub::start().await, ids::daemon());
+    let (hub, id) = (Hub::start().await, crate::testing::daemon());
     let token = hub.asks(3, id).await;
     hub.allows(false).await;
     assert_eq!(hub.uses(3, &token).await, None);
@@ -69,7 +68,7 @@ async fn a_token_is_void_once_pairing_by_policy_is_off_or_the_grant_is_gone() {
 
 #[tokio::test]
 async fn a_token_that_was_not_used_in_time_is_void() {
-    let (hub, id) = (Hub::start().await, ids::daemon());
+    let (hub, id) = (Hub::start().await, crate::testing::daemon());
     let in_time = PENDING_LIFETIME - Duration::from_secs(30);
     for (age, accepted) in [(PENDING_LIFETIME, None), (in_time, Some(id))] {
         let peer = by_code(3, id);
@@ -89,7 +88,7 @@ fn by_policy(node: u8, id: DaemonId, age_ms: u64) -> Peer {
 
 #[tokio::test]
 async fn a_node_with_a_new_daemon_id_takes_the_place_of_one_that_was_paired_by_policy() {
-    let (hub, old, new) = (Hub::start().await, ids::daemon(), ids::daemon());
+    let (hub, old, new) = (Hub::start().await, crate::testing::daemon(), crate::testing::daemon());
     hub.registry.put(by_policy(3, old, SUCCESSION_PAUSE_MS)).await.unwrap();
     let late = hub.asks(3, new).await;
     // A person has paired it meanwhile: that wins.
@@ -113,7 +112,7 @@ async fn a_node_with_a_new_daemon_id_takes_the_place_of_one_that_was_paired_by_p
 
 #[tokio::test]
 async fn a_new_daemon_id_takes_the_place_of_no_daemon_that_a_person_has_paired() {
-    let (hub, old, new) = (Hub::start().await, ids::daemon(), ids::daemon());
+    let (hub, old, new) = (Hub::start().await, crate::testing::daemon(), crate::testing::daemon());
     hub.registry.put(by_code(3, old)).await.unwrap();
     assert_eq!(hub.refuses(3, new).await, "other_id");
     // Nor of one that a person pairs while the token is pending.
@@ -132,7 +131,7 @@ async fn a_new_daemon_id_takes_the_place_of_no_daemon_that_a_person_has_paired()
 #[tokio::test]
 async fn a_node_is_not_often_a_new_daemon_and_not_many_at_once() {
     let hub = Hub::start().await;
-    let (first, second) = (ids::daemon(), ids::daemon());
+    let (first, second) = (crate::testing::daemon(), crate::testing::daemon());
     let token = hub.asks(3, first).await;
     assert_eq!(hub.uses(3, &token).await, Some(first));
     assert_eq!(hub.refuses(3, second).await, "too_many", "a moment after the first one");
@@ -146,16 +145,19 @@ async fn a_node_is_not_often_a_new_daemon_and_not_many_at_once() {
     // Other ports are other daemons.
     for port in 1..OF_NODE_MAX {
         let address = format!("127.0.0.3:{port}");
-        hub.registry.put(Peer { address, ..by_policy(3, ids::daemon(), 0) }).await.unwrap();
+        hub.registry
+            .put(Peer { address, ..by_policy(3, crate::testing::daemon(), 0) })
+            .await
+            .unwrap();
     }
-    let peer = Peer { address: "127.0.0.3:99".into(), ..by_code(3, ids::daemon()) };
+    let peer = Peer { address: "127.0.0.3:99".into(), ..by_code(3, crate::testing::daemon()) };
     let refused = hub.policy.request(&caller(3), peer).await.unwrap_err();
     assert_eq!(refused.member("reason").unwrap(), "too_many");
     // One of them may still be set up anew, and another node is not held up.
     let old = hub.registry.all().into_iter().find(|it| it.address == "127.0.0.3:1").unwrap();
     let paired_at = Timestamp::from_millis(0);
     hub.registry.update(old.daemon_id, move |peer| peer.paired_at = paired_at).await.unwrap();
-    let peer = Peer { address: old.address, ..by_code(3, ids::daemon()) };
+    let peer = Peer { address: old.address, ..by_code(3, crate::testing::daemon()) };
     hub.policy.request(&caller(3), peer).await.unwrap();
-    hub.asks(4, ids::daemon()).await;
+    hub.asks(4, crate::testing::daemon()).await;
 }

@@ -9,7 +9,6 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::harness::{CAPABILITY, Hub, by_code, caller};
-use crate::ids;
 use crate::peer::Peer;
 use crate::policy::grants::GRANT_TTL;
 
@@ -17,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn one_check_without_the_grant_refuses_a_request_and_ends_no_pairing() {
-    let (hub, id) = (Hub::start().await, ids::daemon());
+    let (hub, id) = (Hub::start().await, crate::testing::daemon());
     let peer = Peer { by_policy: Some(CAPABILITY.to_owned()), ..by_code(3, id) };
     hub.registry.put(peer).await.unwrap();
     hub.grants(3, false);
@@ -33,7 +32,7 @@ async fn one_check_without_the_grant_refuses_a_request_and_ends_no_pairing() {
 
 #[tokio::test]
 async fn a_grant_that_was_seen_is_trusted_for_a_while_and_not_forever() {
-    let (hub, id) = (Hub::start().await, ids::daemon());
+    let (hub, id) = (Hub::start().await, crate::testing::daemon());
     let peer = Peer { by_policy: Some(CAPABILITY.to_owned()), ..by_code(3, id) };
     hub.registry.put(peer).await.unwrap();
     hub.policy.admits(id, &caller(3)).await.unwrap();
@@ -53,7 +52,7 @@ async fn a_removed_peer_that_does_not_answer_delays_none_of_the_others() {
         let listener = TcpListener::bind((format!("127.0.0.{node}"), 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let by_policy = Some(CAPABILITY.to_owned());
-        let mut peer = Peer { by_policy, ..by_code(node, ids::daemon()) };
+        let mut peer = Peer { by_policy, ..by_code(node, crate::testing::daemon()) };
         peer.address = format!("127.0.0.{node}:{port}");
         hub.registry.put(peer).await.unwrap();
         hub.grants(node, false);
@@ -83,7 +82,7 @@ async fn a_removed_peer_that_does_not_answer_delays_none_of_the_others() {
 
 #[tokio::test]
 async fn removing_a_peer_is_retried_after_a_failure() {
-    let (hub, id) = (Hub::start().await, ids::daemon());
+    let (hub, id) = (Hub::start().await, crate::testing::daemon());
     let peer = Peer { by_policy: Some(CAPABILITY.to_owned()), ..by_code(3, id) };
     hub.registry.put(peer).await.unwrap();
     hub.grants(3, false);

@@ -141,7 +141,7 @@ pub(super) fn patient() -> Limits {
 }
 
 pub(super) fn start(limits: Limits, port: u16) -> Harness {
-    let token = || (ids::token().unwrap().expose().to_owned(), ids::daemon());
+    let token = || (ids::token().unwrap().expose().to_owned(), crate::testing::daemon());
     let handler = Arc::new(FakeHandler {
         tokens: [token(), token(), token()],
         authenticated: AtomicUsize::new(0),

@@ -91,6 +91,12 @@ impl Link {
             Input::PullNeeded { latest, creators, .. } => {
                 self.pull.needed(*latest, creators, context);
             }
+            Input::NotificationRefused { failure, .. } => {
+                // Like a bad page. It says nothing of whether the peer answers and accepts our token.
+                self.pull.last_failure = Some(failure.clone());
+                self.pull.failed(failure.kind, context);
+                self.pull.want(now, PullReason::Retry);
+            }
             Input::PageServed { next, more, relayed, .. } => {
                 self.position.page_served(*next, *more, context);
                 self.notify.page_served(*relayed);

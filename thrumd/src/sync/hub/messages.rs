@@ -79,6 +79,13 @@ pub enum Input {
         /// Which daemons created the missing events; empty if unknown.
         creators: Vec<DaemonId>,
     },
+    /// A notification brought events that their origins did not sign. The rest of it was stored.
+    NotificationRefused {
+        /// The peer.
+        peer: DaemonId,
+        /// What it brought.
+        failure: Failure,
+    },
     /// The peer was sent a page of our log, or an error because its checkpoint is not of our log.
     PageServed {
         /// The peer.
@@ -136,6 +143,7 @@ impl Input {
             | Self::RemovedByPeer(peer)
             | Self::Synced { peer, .. }
             | Self::PullNeeded { peer, .. }
+            | Self::NotificationRefused { peer, .. }
             | Self::PageServed { peer, .. }
             | Self::PullFinished { peer, .. }
             | Self::CheckpointReset { peer, .. }

@@ -28,7 +28,7 @@ impl PeerPosition {
     /// Whether a notification can carry events after that position: a peer of which we don't know what it has
     /// may be pulling the same events at this moment.
     pub(super) fn is_certain(&self) -> bool {
-        self.sent.is_some_and(|sent| sent == LogPosition::START || sent.event_id.is_some())
+        self.sent.is_some_and(|sent| sent == LogPosition::START || sent.hash.is_some())
     }
 
     pub(super) fn confirmed(&self) -> Sequence {

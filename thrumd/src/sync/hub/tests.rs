@@ -1,5 +1,6 @@
 //! Each rule of docs/protocol.md, "When a daemon calls", literally.
 
+mod bad_answers;
 mod drain;
 pub(in crate::sync) mod harness;
 mod links;

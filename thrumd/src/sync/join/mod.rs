@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thrum_api::local::{PeerJoinResult, PeerRemoveResult, PeerResolveResult};
-use thrum_api::peer::{PairRequest, PairRequestParams, Paired, PeerInfo, SyncNotify};
-use thrum_api::{ErrorCode, PairingCode, RpcError, names};
+use thrum_api::peer::{PairRequest, Paired, PeerInfo, SyncNotify};
+use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError, names};
 use tokio::time::{Instant, sleep, timeout};
 
-use refusal::{id_taken, is_itself, refused, tailnet_down, unreachable};
+use refusal::{id_taken, in_between, is_itself, not_proved, refused, tailnet_down, unreachable};
 
 use super::client::{Answer, Bounds, Callee, ClientError};
 use super::protocol::removal_notice;
 use super::shared::{Message, Shared, chain};
 use crate::clock;
-use crate::peer::{Peer, RegistryError};
+use crate::peer::{PairingProof, Peer, RegistryError, is_ours, pair_request};
 use crate::tailnet::{Presence, Target};
 
 /// Time limit for notifying a removed peer.
@@ -63,7 +63,7 @@ pub(super) async fn resolve(shared: &Shared, address: &str) -> Result<PeerResolv
     let target = shared.target(address).await?;
     let begun = Instant::now();
     let (answered, by_policy) = loop {
-        let (answered, by_policy) = probe(shared, address, &target).await?;
+        let Host { address: answered, by_policy, .. } = probe(shared, address, &target).await?;
         let grant_may_come = by_policy == Some(false)
             && shared.started.elapsed() < NEW_DAEMON
             && begun.elapsed() < GRANT_WAIT;
@@ -81,16 +81,31 @@ pub(super) async fn resolve(shared: &Shared, address: &str) -> Result<PeerResolv
     })
 }
 
-/// The address that answers, and whether the tailnet's policy lets us pair with it, as far as it knows.
-async fn probe(
-    shared: &Shared,
-    address: &str,
-    target: &Target,
-) -> Result<(SocketAddr, Option<bool>), RpcError> {
+/// A daemon that can be joined.
+struct Host {
+    /// The address that answers.
+    address: SocketAddr,
+    /// Who it says it is.
+    id: DaemonId,
+    /// Whether the tailnet's policy lets us pair with it, as far as it knows.
+    by_policy: Option<bool>,
+}
+
+async fn probe(shared: &Shared, address: &str, target: &Target) -> Result<Host, RpcError> {
     // A thrumd refuses a request without a token, with an error that no other program uses.
     match shared.peer_info(Callee::Stranger(address), &target.addresses).await {
-        Err(ClientError::Refused { address, error }) => {
-            Ok((address, error.member("policy").and_then(serde_json::Value::as_bool)))
+        Err(ClientError::Refused { address: at, error }) => {
+            let id = error.member("id").and_then(serde_json::Value::as_str);
+            match id.and_then(|id| id.parse().ok()) {
+                Some(id) => {
+                    let by_policy = error.member("policy").and_then(serde_json::Value::as_bool);
+                    Ok(Host { address: at, id, by_policy })
+                }
+                None => {
+                    let what = "a refusal that does not say which daemon it is".to_owned();
+                    Err(unreachable(address, &ClientError::NotAThrumd { address: at, what }))
+                }
+            }
         }
         // Nothing answers because we don't listen yet. This is only checked after a failure, because
         // another daemon of this machine may have the same port.
@@ -129,22 +144,33 @@ async fn ask(
     target: Target,
     code: Option<PairingCode>,
 ) -> Result<PeerJoinResult, RpcError> {
-    let params = PairRequestParams {
-        code,
-        id: shared.log.daemon(),
-        name: shared.name.to_string(),
-        addr: format!("{}:{}", shared.name, *shared.port.borrow()),
-    };
     // A person who cancels and joins again may find the first attempt still waiting for its answer.
     let _lock = shared.pairings.join_lock().await;
+    let Host { address, id: host, .. } = probe(shared, typed, &target).await?;
+    let id = shared.log.daemon();
+    if host == id {
+        return Err(is_itself(typed));
+    }
+    let addr = format!("{}:{}", shared.name, *shared.port.borrow());
+    let names = (shared.name.to_string(), addr);
+    let params = pair_request(shared.log.key(), host, code, names, address.to_string());
     let answer = shared
         .client
-        .call::<PairRequest>(Callee::Stranger(typed), &target.addresses, &params, Bounds::SMALL)
+        .call::<PairRequest>(Callee::Stranger(typed), &[address], &params, Bounds::SMALL)
         .await
         .map_err(|error| refused(typed, &error))?;
     let Answer { result: paired, address, .. } = answer;
-    if paired.id == shared.log.daemon() {
-        return Err(is_itself(typed));
+    let proof = PairingProof {
+        joining: id,
+        accepting: host,
+        code: params.code.as_ref(),
+        address: &paired.observed,
+    };
+    if paired.id != host || proof.verify_answer(&paired.token, &paired.signature).is_err() {
+        return Err(not_proved(typed, host));
+    }
+    if !is_ours(&paired.observed, &shared.tailnet.presence().borrow()) {
+        return Err(in_between(typed, &paired.observed));
     }
     shared.pairings.begin_join(paired.id);
     let joined = store_and_confirm(shared, typed, &target, &paired, address).await;

@@ -31,6 +31,24 @@ pub(super) fn id_taken(address: &str, name: &str, id: DaemonId) -> RpcError {
     ))
 }
 
+/// The host's answer is not signed by the daemon that it said it is.
+pub(super) fn not_proved(address: &str, id: DaemonId) -> RpcError {
+    let message = format!("{address} does not prove that it is {id}; nothing was changed");
+    RpcError::new(ErrorCode::REFUSED, message).hint(
+        "check that this is the machine that you mean; if it was just set up anew, join again",
+    )
+}
+
+/// The host sees the request come from an address that is not ours.
+pub(super) fn in_between(address: &str, observed: &str) -> RpcError {
+    let message = format!(
+        "{address} sees this machine at {observed}, which is no address of it: something between the two \
+         passes requests on; nothing was changed"
+    );
+    RpcError::new(ErrorCode::REFUSED, message)
+        .hint("join the other machine at its own address in the tailnet")
+}
+
 /// It can't be known whether the host is the peer that has its daemon id.
 pub(super) fn tailnet_down(address: &str, error: &TailnetError) -> RpcError {
     RpcError::new(
@@ -131,6 +149,13 @@ pub(super) fn refused(address: &str, error: &ClientError) -> RpcError {
                  with this daemon id; nothing was changed"
             ),
             "join again in a moment, in the same way; if it goes on: `thrum doctor` on the other machine",
+        ),
+        ErrorCode::NOT_PROVED => (
+            format!(
+                "{address} does not accept the proof of this machine's id: it is another daemon than a moment ago, \
+                 or does not know itself under that address"
+            ),
+            "join again, at the address of the machine in the tailnet",
         ),
         ErrorCode::PAIRING_EXPIRED => (format!("the code of {address} is too old"), add),
         _ => return unreachable(address, error),

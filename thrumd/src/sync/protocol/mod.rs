@@ -8,7 +8,6 @@ mod pull;
 mod receive;
 mod replica;
 mod reread;
-mod rollback;
 mod serve;
 
 pub use notify::{notification, removal_notice};

@@ -37,15 +37,13 @@ pub async fn notification(
         return Err(NotifyResult::Deferred { delay: delay(news.urgency), examined: news.head });
     };
     let after = content.after;
-    let events =
-        content.window.filter(|events| include_events && after == sent && !events.is_empty());
+    let runs = content.window.filter(|runs| include_events && after == sent && !runs.is_empty());
     Ok(NotifyParams {
         name: Some(name.to_owned()),
         after_seq: Some(after.sequence),
-        after_id: after.event_id,
         after_hash: after.hash,
         heads: content.heads,
-        events,
+        runs,
         held_seq: content.held,
         ..NotifyParams::of(log.daemon(), news.head)
     })

@@ -6,11 +6,12 @@
 #[cfg(test)]
 mod tests;
 
-use thrum_api::peer::{PullPage, PullParams};
-use thrum_api::{DaemonId, Epoch, Head, LogPosition, Sequence, SequencedEvent};
+use thrum_api::limits::PULL_ANSWER_MAX_EVENTS;
+use thrum_api::peer::{PullPage, PullParams, Run};
+use thrum_api::{DaemonId, Epoch, Head, LogPosition, Sequence};
 
-use super::replica::add;
-use crate::log::{Applied, Batch, Checkpoint};
+use super::replica::{add, unproved};
+use crate::log::{Applied, Batch, Checkpoint, IncomingPage};
 use crate::sync::hub::{Failure, PullResult};
 
 /// What a page that brings nothing costs at least of what a pull may pass over.
@@ -25,23 +26,28 @@ pub fn request(after: LogPosition, have: Vec<Head>, limit: Option<u32>) -> PullP
 }
 
 /// Splits a page into its header and its events.
-pub fn split(page: PullPage) -> (PageHeader, Vec<SequencedEvent>) {
+pub fn split(page: PullPage) -> (PageHeader, Vec<Run>) {
+    let events = page.runs.iter().flat_map(|run| &run.events);
+    let last = events.clone().map(|event| event.sequence).max();
     let header = PageHeader {
-        sequences: page.events.iter().map(|event| event.sequence).collect(),
+        events: events.count(),
+        last: last.unwrap_or_default(),
         next: page.next(),
         more_available: page.more_available,
         head: page.head_seq,
         epoch: page.epoch,
         held: page.held_seq,
     };
-    (header, page.events)
+    (header, page.runs)
 }
 
 /// The header of a page. Its events are passed on as `P`.
 #[derive(Debug, Clone)]
 pub struct PageHeader {
-    /// The sequences of its events.
-    pub sequences: Vec<Sequence>,
+    /// How many events it has.
+    pub events: usize,
+    /// The highest of their sequences.
+    pub last: Sequence,
     /// Where the next page begins.
     pub next: LogPosition,
     /// More pages follow.
@@ -57,23 +63,19 @@ pub struct PageHeader {
 impl PageHeader {
     fn check(&self, after: LogPosition) -> Result<(), Failure> {
         let invalid = |text| Err(Failure::bad_answer(text));
-        let mut before = after.sequence;
-        for &position in &self.sequences {
-            if position <= before {
-                return invalid(format!(
-                    "position {position} comes after position {before} in its page"
-                ));
-            }
-            before = position;
-        }
         let (next, after, head) = (self.next.sequence, after.sequence, self.head);
+        if self.events > PULL_ANSWER_MAX_EVENTS {
+            let (events, most) = (self.events, PULL_ANSWER_MAX_EVENTS);
+            return invalid(format!("its page has {events} events; at most {most} fit"));
+        }
         // Continuing from there would fetch the same page forever.
-        if next < before || (self.more_available && next <= after) {
+        if next < after || (self.more_available && next <= after) {
             return invalid(format!("its page after position {after} ends at position {next}"));
         }
-        if next > head {
+        let end = next.max(self.last);
+        if end > head {
             return invalid(format!(
-                "its page goes to position {next} of a log that ends at position {head}"
+                "its page goes to position {end} of a log that ends at position {head}"
             ));
         }
         Ok(())
@@ -158,8 +160,7 @@ impl<P> Pull<P> {
         self.epoch = header.epoch.or(self.epoch);
         // Although there is nothing new, the peer may tell the hash of its log there, or since it found a damaged row
         // another one.
-        let gets_hash = header.next.hash.is_some()
-            && header.next.agrees_with(LogPosition { hash: None, ..self.fetched });
+        let gets_hash = header.next.hash.is_some();
         let next = match header.next.sequence == self.fetched.sequence {
             true if !gets_hash => self.fetched,
             _ => header.next,
@@ -176,13 +177,14 @@ impl<P> Pull<P> {
     pub fn batch(&self, checkpoint: LogPosition) -> Batch {
         let mut from = self.from;
         // Nothing is before the start.
-        from.is_withheld =
-            self.total.withheld > 0 || (from.is_withheld && from.position != LogPosition::START);
+        from.is_withheld = self.total.withheld > 0
+            || self.total.refused > 0
+            || (from.is_withheld && from.position != LogPosition::START);
         Batch {
             peer: self.peer,
             epoch: self.epoch,
             from,
-            events: Vec::new(),
+            page: IncomingPage::default(),
             checkpoint: Some(checkpoint),
             held: self.held,
             is_whole: self.from.position == LogPosition::START
@@ -207,11 +209,14 @@ impl<P> Pull<P> {
                 add(&mut self.total, &applied);
                 let now = checkpoint.unwrap_or(self.on_disk);
                 let before = std::mem::replace(&mut self.on_disk, now);
-                // What goes to quarantine is no news: garbage never ends.
                 if applied.applied == 0 {
                     let positions = self.on_disk.0.saturating_sub(before.0);
                     self.passed_over =
                         self.passed_over.saturating_add(positions.max(EMPTY_PAGE_COST));
+                }
+                // The rest was taken. The checkpoint has moved, so that later the pull goes on behind them.
+                if applied.refused > 0 {
+                    return self.failed(PullResult::Failed(unproved(applied.refused)));
                 }
                 // A page that is the last one needs no reason.
                 if self.more && self.passed_over > ours.0.saturating_add(PASSED_OVER_MAX) {
@@ -271,7 +276,8 @@ impl<P> Pull<P> {
     /// The result. `reread` decides whether the peer's log is read from its start, because events of too many new
     /// origins were withheld; it hears at the end of each pull to the end whether some were.
     pub fn finish(self, result: PullResult, reread: impl FnOnce(bool) -> bool) -> PullResult {
-        let is_withheld = self.from.is_withheld || self.total.withheld > 0;
+        let is_withheld =
+            self.from.is_withheld || self.total.withheld > 0 || self.total.refused > 0;
         if let PullResult::Done { .. } = result
             && self.from.position != LogPosition::START
             && reread(is_withheld)

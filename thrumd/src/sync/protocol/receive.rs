@@ -3,15 +3,18 @@
 #[cfg(test)]
 mod tests;
 
+use thrum_api::limits::{NOTIFY_MAX_EVENTS, PULL_MAX_EVENTS};
 use thrum_api::peer::{Notified, NotifyParams};
 use thrum_api::{DaemonId, ErrorCode, Head, LogPosition, Origin, RpcError, Sequence};
 
 use super::ReplicaLog;
-use super::replica::{add, log_failed};
-use super::rollback;
+use super::replica::{add, log_failed, unproved};
 use crate::large;
-use crate::log::{Applied, Batch, Checkpoint, Failed, Incoming, LogTransaction};
+use crate::log::{Applied, Batch, Checkpoint, Failed, IncomingPage, LogTransaction};
 use crate::sync::hub::Input;
+
+/// What the verification of an event's run counts, at most, of what may be read at once.
+const VERIFYING_BYTES: usize = 4096;
 
 /// The result of a received notification.
 pub struct Received {
@@ -35,16 +38,31 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
         let answer = Ok(Notified::default());
         return Received { answer, input, applied: Applied::default() };
     }
+    let events: usize = params.runs.iter().flatten().map(|run| run.events.len()).sum();
+    if events > NOTIFY_MAX_EVENTS + PULL_MAX_EVENTS {
+        let most = NOTIFY_MAX_EVENTS;
+        let message = format!("runs: {events} events; at most {most}, and what proves them");
+        let error = RpcError::new(ErrorCode::INVALID_PARAMS, message);
+        return Received { answer: Err(error), input: None, applied: Applied::default() };
+    }
     let mut notification = Notification::read(peer, &mut params);
     let latest = notification.latest.sequence;
     let bytes = notification.window.bytes();
     let heads = notification.heads.as_ref().map_or(0, Vec::len);
     match log.judge(bytes, heads, move |log| judge(log, &mut notification)).await {
-        Ok(judged) => {
-            rollback::tell(judged.rolled_back);
-            let known = u64::try_from(judged.applied.skipped).unwrap_or(u64::MAX);
-            let answer = Ok(Notified { held_seq: judged.held, known });
-            Received { answer, input: Some(judged.input), applied: judged.applied }
+        Ok(Judged { held, input, applied }) => {
+            let known = u64::try_from(applied.skipped).unwrap_or(u64::MAX);
+            let answer = match applied.refused {
+                0 => Ok(Notified { held_seq: held, known }),
+                // An honest peer's own log shows it then.
+                refused => Err(RpcError::new(
+                    ErrorCode::INVALID_PARAMS,
+                    format!(
+                        "runs: not signed by the machines which are said to have written them: {refused} of the events"
+                    ),
+                )),
+            };
+            Received { answer, input: Some(input), applied }
         }
         // The hub pulls once our log works again. The peer only learns that something failed.
         Err(error) => Received {
@@ -70,12 +88,14 @@ struct Notification {
 impl Notification {
     /// Parses its events, which may be many.
     fn read(peer: DaemonId, params: &mut NotifyParams) -> Self {
-        let bytes = params.events.iter().flatten().map(|event| event.event.get().len()).sum();
+        let events = params.runs.iter().flatten().flat_map(|run| &run.events);
+        // Verifying a signature takes as long as reading some KiB.
+        let bytes = events.map(|event| VERIFYING_BYTES + event.event.get().len()).sum();
         large::by_size(bytes, || Self::of(peer, params))
     }
 
     fn of(peer: DaemonId, params: &mut NotifyParams) -> Self {
-        let events = params.events.take().unwrap_or_default();
+        let runs = params.runs.take().unwrap_or_default();
         Self {
             latest: params.latest(),
             after: params.after(),
@@ -83,7 +103,7 @@ impl Notification {
                 peer,
                 epoch: None,
                 from: Checkpoint::default(),
-                events: events.into_iter().map(Incoming::read).collect(),
+                page: IncomingPage::read(runs),
                 checkpoint: None,
                 held: params.held_seq,
                 is_whole: false,
@@ -121,8 +141,6 @@ struct Judged {
     held: Sequence,
     input: Input,
     applied: Applied,
-    /// Its heads showed that our log was rolled back.
-    rolled_back: bool,
 }
 
 /// Follows `decide` until nothing is left to do, in one transaction.
@@ -131,12 +149,8 @@ fn judge(
     notification: &mut Notification,
 ) -> Result<Judged, Failed> {
     let (peer, latest) = (notification.window.peer, notification.latest.sequence);
-    let mut rolled_back = false;
-    for head in notification.heads.iter().flatten() {
-        rolled_back |= log.rolled_back(Some(head))?;
-    }
     let mut applied = Applied::default();
-    let mut has_window = !notification.window.events.is_empty();
+    let mut has_window = !notification.window.page.is_empty();
     loop {
         let from = log.checkpoint(peer)?;
         // Where there is a window to apply, they are compared afterwards.
@@ -150,31 +164,37 @@ fn judge(
             Decision::Apply => {
                 has_window = false;
                 notification.window.from = from;
-                (log.apply(&notification.window)?, None)
+                let applied = log.apply(&notification.window)?;
+                if applied.refused > 0 {
+                    let failure = unproved(applied.refused);
+                    let input = Input::NotificationRefused { peer, failure };
+                    return Ok(Judged { held: Sequence::ZERO, input, applied });
+                }
+                (applied, None)
             }
             Decision::AdvanceCheckpoint(position) => {
-                let (events, checkpoint) = (Vec::new(), Some(position));
+                let (page, checkpoint) = (IncomingPage::default(), Some(position));
                 let held = notification.window.held;
-                let batch = Batch { peer, epoch: None, from, events, checkpoint, held, is_whole };
+                let batch = Batch { peer, epoch: None, from, page, checkpoint, held, is_whole };
                 (log.apply(&batch)?, checkpoint)
             }
             Decision::UpToDate => {
                 let input = Input::Synced { peer, latest };
-                return Ok(Judged { held: latest, input, applied, rolled_back });
+                return Ok(Judged { held: latest, input, applied });
             }
             Decision::Pull { creators } => {
                 let input = Input::PullNeeded { peer, latest, creators };
                 // A checkpoint of a log that the sender lost confirms nothing of this one.
                 let confirms = notification.is_of(from.position) && !from.is_withheld;
                 let held = if confirms { from.position.sequence } else { Sequence::ZERO };
-                return Ok(Judged { held, input, applied, rolled_back });
+                return Ok(Judged { held, input, applied });
             }
         };
         add(&mut applied, &more);
         // With a checkpoint, nothing of the sender's log is missing once these are stored.
         if checkpoint.is_some() && more.withheld == 0 {
             let input = Input::Synced { peer, latest };
-            return Ok(Judged { held: latest, input, applied, rolled_back });
+            return Ok(Judged { held: latest, input, applied });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use thrum_api::{DaemonId, Head, RpcError};
+use thrum_api::{DaemonId, RpcError};
 
 use crate::log::{
     Applied, Failed, Log, LogError, LogHead, LogTransaction, News, NewsRequest, PageAnswer,
@@ -25,10 +25,6 @@ pub trait ReplicaLog: Sync {
     /// See [`Log::news`].
     fn news(&self, request: NewsRequest, waits: Waits)
     -> impl Future<Output = Answer<News>> + Send;
-    /// See [`Log::shows_rollback`].
-    fn shows_rollback(&self, head: Head) -> impl Future<Output = Answer<bool>> + Send;
-    /// See [`Log::rolled_back`].
-    fn rolled_back(&self, shown_by: Option<Head>) -> impl Future<Output = Answer<bool>> + Send;
     /// See [`Log::judge`].
     fn judge<T: Send + 'static>(
         &self,
@@ -55,14 +51,6 @@ impl ReplicaLog for Log {
         self.news(request, waits).await
     }
 
-    async fn shows_rollback(&self, head: Head) -> Answer<bool> {
-        self.shows_rollback(head).await
-    }
-
-    async fn rolled_back(&self, shown_by: Option<Head>) -> Answer<bool> {
-        self.rolled_back(shown_by).await
-    }
-
     async fn judge<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -83,9 +71,16 @@ impl From<LogError> for Failure {
 pub(super) fn add(total: &mut Applied, more: &Applied) {
     total.applied += more.applied;
     total.skipped += more.skipped;
-    total.quarantined += more.quarantined;
     total.withheld += more.withheld;
+    total.refused += more.refused;
     total.new_epoch |= more.new_epoch;
+}
+
+/// The failure of a peer that brought this many events without a valid proof.
+pub(super) fn unproved(events: usize) -> Failure {
+    Failure::bad_answer(format!(
+        "it brings events that the machines which are said to have written them did not sign: {events}"
+    ))
 }
 
 /// The answer to a peer's request when our log fails. The peer learns that it failed, not why.

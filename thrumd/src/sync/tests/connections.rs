@@ -45,7 +45,7 @@ async fn counting_peer_with_record(daemon: &Daemon) -> (Arc<Recorded>, Peer) {
     let recorded = Arc::new(Recorded::default());
     let counts = Arc::clone(&recorded);
     tokio::spawn(async move {
-        let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":0,\
+        let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"runs\":[],\"next_seq\":0,\
                     \"more_available\":false,\"head_seq\":0,\"floor_seq\":0}}";
         let answer = http("application/json", page).unwrap();
         for number in 0.. {
@@ -162,7 +162,7 @@ async fn a_change_of_one_node_closes_the_connections_of_its_peer_alone() {
 #[tokio::test]
 async fn what_a_check_finds_is_the_state_of_the_peer() {
     let refused = "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32001,\"message\":\"no\"}}";
-    let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":0,\
+    let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"runs\":[],\"next_seq\":0,\
                 \"more_available\":false,\"head_seq\":0,\"floor_seq\":0}}";
     let address = answering(move |request| {
         let answer = if request.contains("sync.pull") { page } else { refused };
@@ -185,7 +185,7 @@ async fn a_peer_that_does_not_say_its_name_and_version_holds_up_no_pull() {
     let pulled = Arc::new(AtomicUsize::new(0));
     let (count, address) = (Arc::clone(&pulled), listener.local_addr().unwrap());
     tokio::spawn(async move {
-        let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":0,\
+        let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"runs\":[],\"next_seq\":0,\
                     \"more_available\":false,\"head_seq\":0,\"floor_seq\":0}}";
         let answer = http("application/json", page).unwrap();
         let (mut stream, _) = listener.accept().await.unwrap();

@@ -7,12 +7,16 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use thrum_api::local::PeerState;
-use thrum_api::{ErrorCode, Token};
+use thrum_api::peer::Run;
+use thrum_api::proof::Signature;
+use thrum_api::{ErrorCode, Origin, OriginSequence, Sequence, SequencedEvent, Token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::harness::{Daemon, converge, daemon, eventually, pair};
+use crate::keys::SecretKey;
 use crate::peer::Peer;
+use crate::proof::{chain_next, chain_start, point_message};
 use crate::sync::pull::BULK_PAGES;
 
 /// Answers every request with these bytes, or never.
@@ -65,7 +69,7 @@ async fn add_peer(daemon: &Daemon, address: SocketAddr) {
 
 pub(in crate::sync) fn fake_record(address: SocketAddr) -> Peer {
     Peer {
-        daemon_id: crate::ids::daemon(),
+        daemon_id: crate::testing::daemon(),
         name: "fake".to_owned(),
         address: address.to_string(),
         node: None,
@@ -114,18 +118,62 @@ async fn a_peer_that_answers_too_much_is_cut_off() {
         "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: 99999999\r\n\r\n{}",
         "x".repeat(6 << 20)
     );
-    status_shows(fake_peer(Some(huge)).await, "with more than 4718592 bytes").await;
+    status_shows(fake_peer(Some(huge)).await, "with more than 2097152 bytes").await;
 }
 
 #[tokio::test]
-async fn a_page_that_repeats_a_place_is_refused() {
-    let event = "{\"sequence\":1,\"event\":{}}";
+async fn a_page_with_a_run_that_nobody_signed_is_a_bad_answer() {
     let body = format!(
-        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"events\":[{event},{event}],\"next_seq\":2,\
-         \"more_available\":false,\"head_seq\":2,\"floor_seq\":0}}}}"
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"runs\":[{{\"previous\":\"{}\",\
+         \"signature\":\"{}\",\"events\":[{{\"sequence\":1,\"event\":{{}}}}]}}],\"next_seq\":1,\
+         \"more_available\":false,\"head_seq\":1,\"floor_seq\":0}}}}",
+        "A".repeat(43),
+        "A".repeat(86)
     );
     let address = fake_peer(http("application/json", &body)).await;
-    status_shows(address, "position 1 comes after position 1 in its page").await;
+    status_shows(
+        address,
+        "it brings events that the machines which are said to have written them did not sign: 1",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_signed_runs_of_a_page_are_stored_whatever_else_it_has() {
+    let key = SecretKey::from_seed(&[7; 32]);
+    let origin = Origin { daemon: key.id(), epoch: crate::ids::epoch() };
+    let event = serde_json::json!({
+        "event_id": crate::ids::event(), "origin_daemon": origin.daemon, "origin_epoch": origin.epoch,
+        "origin_sequence": 1, "hlc": "0192f3a1b2c3-0004", "timestamp": "2020-06-24T16:00:00.123Z",
+        "type": "test.happened", "body": {},
+    });
+    let event = serde_json::value::to_raw_value(&event).unwrap();
+    let previous = chain_start(&origin);
+    let chain = chain_next(previous, event.get().as_bytes());
+    let signature = key.sign(&point_message(&origin, OriginSequence(1), chain));
+    let run = |sequence, signature| Run {
+        previous,
+        signature,
+        events: vec![SequencedEvent { sequence: Sequence(sequence), event: event.clone() }],
+    };
+    let runs = [run(1, Signature([7; 64])), run(2, signature)];
+    let page = serde_json::json!({
+        "runs": runs, "next_seq": 2, "more_available": false, "head_seq": 2, "floor_seq": 0,
+    });
+    let page = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{page}}}");
+    // What is asked after that waits.
+    let peer = answering(move |request| {
+        request.contains("\"after_seq\":0").then(|| http("application/json", &page)).flatten()
+    });
+    let a = daemon("a").await;
+    add_peer(&a, peer.await).await;
+    let status = async || a.sync.status().await.remove(0);
+    let failed =
+        async || status().await.last_error.is_some_and(|error| error.contains("did not sign: 1"));
+    assert!(eventually(failed).await, "{:?}", status().await);
+    assert_eq!(a.events().await, [event.get()]);
+    let checkpoint = a.log.checkpoint(status().await.daemon_id).await.unwrap();
+    assert_eq!((checkpoint.position.sequence, checkpoint.is_withheld), (Sequence(2), true));
 }
 
 #[tokio::test]
@@ -140,7 +188,7 @@ async fn bulk_pages_are_limited_and_short_logs_sync_meanwhile() {
                 asked.fetch_add(usize::from(request.contains("sync.pull")), Ordering::SeqCst);
                 return None;
             }
-            let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":1,\
+            let page = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"runs\":[],\"next_seq\":1,\
                         \"more_available\":true,\"head_seq\":2,\"floor_seq\":0}}";
             http("application/json", page)
         });
@@ -169,7 +217,7 @@ async fn the_page_size_shrinks_after_a_broken_answer_and_grows_again() {
         match asked.len() {
             2 => http(
                 "application/json",
-                "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"events\":[],\"next_seq\":1,\
+                "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"runs\":[],\"next_seq\":1,\
                  \"more_available\":true,\"head_seq\":2,\"floor_seq\":0}}",
             ),
             _ => Some("no HTTP\r\n\r\n".to_owned()),
@@ -184,7 +232,8 @@ async fn the_page_size_shrinks_after_a_broken_answer_and_grows_again() {
 #[tokio::test]
 async fn a_join_waits_for_a_grant_that_is_still_missing() {
     let refusal = |granted: bool| {
-        let data = format!("{{\"policy\":{granted}}}");
+        let id = crate::testing::daemon();
+        let data = format!("{{\"policy\":{granted},\"id\":\"{id}\"}}");
         http(
             "application/json",
             &format!(
@@ -221,7 +270,7 @@ async fn an_endless_pull_ends_when_the_peer_is_removed() {
         http(
             "application/json",
             &format!(
-                "{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"events\":[],\"next_seq\":{next},\
+                "{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"runs\":[],\"next_seq\":{next},\
                  \"more_available\":true,\"head_seq\":999999999,\"floor_seq\":0}}}}"
             ),
         )

@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Cadence;
+use crate::keys::SecretKey;
 use crate::log::Log;
 use crate::peer::{Pairing, Registry};
 use crate::policy::Policy;
@@ -31,6 +33,7 @@ pub(super) struct Daemon {
     pub(super) sync: Sync,
     pub(super) address: SocketAddr,
     pub(super) loopback: Loopback,
+    key: Arc<SecretKey>,
     dir: TempDir,
     stop: CancellationToken,
     serving: JoinHandle<()>,
@@ -42,17 +45,18 @@ pub(super) async fn daemon(name: &'static str) -> Daemon {
 
 /// A daemon that notices sleep by this clock.
 pub(super) async fn daemon_with_clock(name: &'static str, clock: sleep::Clock) -> Daemon {
-    start(name, crate::ids::daemon(), TempDir::new().unwrap(), 0, clock).await
+    start(name, Arc::new(SecretKey::generate().unwrap()), TempDir::new().unwrap(), 0, clock).await
 }
 
 async fn start(
     name: &'static str,
-    id: DaemonId,
+    key: Arc<SecretKey>,
     dir: TempDir,
     port: u16,
     clock: sleep::Clock,
 ) -> Daemon {
-    let (log, _) = Log::open(dir.path(), id, false).unwrap();
+    let id = key.id();
+    let (log, _) = Log::open(dir.path(), Arc::clone(&key), false).unwrap();
     let (registry, _) = Registry::open(dir.path()).unwrap();
     let loopback = Loopback::new(name.to_owned());
     let tailnet = Tailnet::Loopback(loopback.clone());
@@ -85,7 +89,7 @@ async fn start(
     let address = *addresses.wait_for(|found| !found.is_empty()).await.unwrap().first().unwrap();
     listening.send_replace(address.port());
     sync.enable();
-    Daemon { id, name, log, registry, pairing, sync, address, loopback, dir, stop, serving }
+    Daemon { id, name, log, registry, pairing, sync, address, loopback, key, dir, stop, serving }
 }
 
 impl Daemon {
@@ -161,20 +165,20 @@ impl Daemon {
         self.serving.await.unwrap();
         self.sync.close().await;
         self.log.close().await.unwrap();
-        Stopped { name: self.name, id: self.id, dir: self.dir, port: self.address.port() }
+        Stopped { name: self.name, key: self.key, dir: self.dir, port: self.address.port() }
     }
 }
 
 pub(super) struct Stopped {
     name: &'static str,
-    id: DaemonId,
+    key: Arc<SecretKey>,
     dir: TempDir,
     port: u16,
 }
 
 impl Stopped {
     pub(super) async fn start(self) -> Daemon {
-        start(self.name, self.id, self.dir, self.port, sleep::system_clock).await
+        start(self.name, self.key, self.dir, self.port, sleep::system_clock).await
     }
 
     fn database(&self) -> Vec<PathBuf> {

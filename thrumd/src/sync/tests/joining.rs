@@ -8,6 +8,7 @@ use thrum_api::{ErrorCode, PairingCode, Token};
 use super::fake_peers::{answering, fake_record, http};
 use super::harness::{converge, daemon, eventually, pair};
 use crate::peer::Peer;
+use crate::testing;
 
 fn wrong(code: &PairingCode) -> PairingCode {
     let other = if code.expose().starts_with('0') { "1" } else { "0" };
@@ -122,26 +123,31 @@ async fn removing_an_unknown_peer_names_similar_ones() {
 
 #[tokio::test]
 async fn concurrent_joins_run_one_after_the_other() {
-    let id = crate::ids::daemon();
+    let id = testing::daemon();
+    let key = testing::key_of(id);
     let asked = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&asked);
     let other = answering(move |request| {
         let call: Value = serde_json::from_str(request.split("\r\n\r\n").nth(1)?).ok()?;
         let mut heard = heard.lock();
-        let result = match call["method"].as_str()? {
-            "pair.request" => {
-                heard.push("pair");
-                let token = Token::from_bytes(&[u8::try_from(heard.len()).ok()?; 32]);
-                json!({"status": "paired", "token": token.expose(), "id": id, "name": "other"})
-            }
-            "sync.peer_info" => {
+        let has_token = request.to_ascii_lowercase().contains("authorization: bearer");
+        let answer = match call["method"].as_str()? {
+            "sync.peer_info" if has_token => {
                 heard.push("use");
                 let epoch = crate::ids::epoch();
-                json!({"id": id, "name": "other", "version": "1", "epoch": epoch, "head_seq": 0})
+                let result = json!({
+                    "id": id, "name": "other", "version": "1", "epoch": epoch, "head_seq": 0,
+                });
+                json!({"jsonrpc": "2.0", "id": call["id"], "result": result})
+            }
+            "sync.peer_info" | "pair.request" => {
+                let asks = call["method"] == "pair.request";
+                heard.push(if asks { "pair" } else { "who" });
+                let token = Token::from_bytes(&[u8::try_from(heard.len()).ok()?; 32]);
+                testing::host_answer(&key, &call, &token)
             }
             _ => return None,
         };
-        let answer = json!({"jsonrpc": "2.0", "id": call["id"], "result": result});
         http("application/json", &answer.to_string())
     })
     .await
@@ -151,7 +157,7 @@ async fn concurrent_joins_run_one_after_the_other() {
     let (first, second) =
         tokio::join!(a.sync.join(&other, code.clone()), a.sync.join(&other, code));
     assert_eq!((first.unwrap().renewed, second.unwrap().renewed), (false, true));
-    assert_eq!(*asked.lock(), ["pair", "use", "pair", "use"]);
+    assert_eq!(*asked.lock(), ["who", "pair", "use", "who", "pair", "use"]);
     assert!(!a.registry.get(id).unwrap().unconfirmed);
 }
 
@@ -196,7 +202,7 @@ async fn a_peer_that_was_joined_takes_the_place_of_its_old_entry_when_it_is_conf
     let old = a.registry.get(b.id).unwrap();
     let token = Token::from_bytes(&[1; 32]);
     let new = Peer {
-        daemon_id: crate::ids::daemon(),
+        daemon_id: testing::daemon(),
         token: token.clone(),
         unconfirmed: true,
         ..old.clone()

@@ -1,6 +1,8 @@
 //! Requests over a slow uplink.
 
-use thrum_api::peer::{PairRequest, PairRequestParams, Paired};
+use crate::keys::SecretKey;
+use crate::peer::pair_request;
+use thrum_api::peer::{PairRequest, Paired};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
@@ -23,9 +25,10 @@ impl SlowReader {
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(1).unwrap();
         let (client, address) = (client(), listener.local_addr().unwrap());
-        let (code, id) = (None, ids::daemon());
+        let (code, id) = (None, crate::testing::daemon());
         let (name, addr) = ("x".repeat(pieces * PIECE), address.to_string());
-        let params = PairRequestParams { code, id, name, addr };
+        let names = (name, addr);
+        let params = pair_request(&SecretKey::generate().unwrap(), id, code, names, String::new());
         let asking = tokio::spawn(async move {
             let to = Callee::Stranger("slow");
             client.call::<PairRequest>(to, &[address], &params, Bounds::SMALL).await

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use thrum_api::{DaemonId, EventId, LogPosition, Sequence};
-use ulid::Ulid;
+use thrum_api::{DaemonId, LogHash, LogPosition, Sequence};
 
 use crate::config::Cadence;
 use crate::sync::hub::{
@@ -11,17 +10,15 @@ use crate::sync::hub::{
 };
 
 pub(in crate::sync) fn peer(n: u128) -> DaemonId {
-    DaemonId::from_ulid(Ulid(n))
+    let mut bytes = [0; DaemonId::BYTES];
+    bytes[DaemonId::BYTES - 16..].copy_from_slice(&n.to_be_bytes());
+    DaemonId::from_bytes(bytes)
 }
 
 pub(in crate::sync) fn position(sequence: u64) -> LogPosition {
     match sequence {
         0 => LogPosition::START,
-        n => LogPosition {
-            sequence: Sequence(n),
-            event_id: Some(EventId::from_ulid(Ulid(n.into()))),
-            hash: None,
-        },
+        n => LogPosition { sequence: Sequence(n), hash: Some(LogHash(n)) },
     }
 }
 

@@ -119,8 +119,9 @@ fn a_change_of_the_network_ends_the_back_off_at_once() {
 fn a_peer_that_answers_badly_backs_off_although_it_calls() {
     let mut harness = Harness::off(&[peer(1)]);
     let (_, operation) = only(pulls(&harness.give(Input::Enable(true))));
-    let bad =
-        PullResult::Failed(Failure::bad_answer("position 3 comes after position 3".to_owned()));
+    let bad = PullResult::Failed(Failure::bad_answer(
+        "its page goes to position 9 of a log that ends at position 7".to_owned(),
+    ));
     assert_eq!(harness.pulled(peer(1), operation, bad), []);
     assert_eq!(harness.give(Input::RequestReceived(peer(1))), []);
     let lacking = Input::PullNeeded { peer: peer(1), latest: Sequence(9), creators: vec![] };
@@ -136,8 +137,9 @@ fn a_pull_that_failed_is_tried_again_although_a_notification_brought_everything(
     let (_, operation) = only(pulls(&harness.give(lacking())));
     // The notification wants one more pull, which is the retry of the failed one.
     harness.give(lacking());
-    let bad =
-        PullResult::Failed(Failure::bad_answer("position 3 comes after position 3".to_owned()));
+    let bad = PullResult::Failed(Failure::bad_answer(
+        "its page goes to position 9 of a log that ends at position 7".to_owned(),
+    ));
     assert_eq!(harness.pulled(peer(1), operation, bad), []);
     harness.give(Input::Synced { peer: peer(1), latest: Sequence(9) });
     let view = harness.hub.snapshot(peer(1)).unwrap();
