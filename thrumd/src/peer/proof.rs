@@ -101,6 +101,14 @@ pub(crate) fn is_ours(address: &str, presence: &Presence) -> bool {
     }
 }
 
+/// Whether the accepting side sees the request come from this machine. Behind a tailscaled without a network interface,
+/// every request comes to it from loopback; then it is its check of the address that was dialled that shows a go-between.
+pub(crate) fn may_be_ours(observed: &str, presence: &Presence) -> bool {
+    let is_loopback =
+        observed.parse::<std::net::SocketAddr>().is_ok_and(|it| it.ip().is_loopback());
+    is_loopback || is_ours(observed, presence)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,5 +157,7 @@ mod tests {
             assert!(!is_ours(other, &tailnet), "{other}");
         }
         assert!(is_ours("127.0.0.7:9100", &up(&["127.0.0.1"])));
+        let observed = ["100.64.0.1:4000", "127.0.0.1:4000", "100.64.0.2:4000", "office:4000"];
+        assert_eq!(observed.map(|it| may_be_ours(it, &tailnet)), [true, true, false, false]);
     }
 }

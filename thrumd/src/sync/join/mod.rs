@@ -17,7 +17,7 @@ use super::client::{Answer, Bounds, Callee, ClientError};
 use super::protocol::removal_notice;
 use super::shared::{Message, Shared, chain};
 use crate::clock;
-use crate::peer::{PairingProof, Peer, RegistryError, is_ours, pair_request};
+use crate::peer::{PairingProof, Peer, RegistryError, may_be_ours, pair_request};
 use crate::tailnet::{Presence, Target};
 
 /// Time limit for notifying a removed peer.
@@ -169,7 +169,7 @@ async fn ask(
     if paired.id != host || proof.verify_answer(&paired.token, &paired.signature).is_err() {
         return Err(not_proved(typed, host));
     }
-    if !is_ours(&paired.observed, &shared.tailnet.presence().borrow()) {
+    if !may_be_ours(&paired.observed, &shared.tailnet.presence().borrow()) {
         return Err(in_between(typed, &paired.observed));
     }
     shared.pairings.begin_join(paired.id);
