@@ -93,9 +93,18 @@ pub(crate) fn is_ours(address: &str, presence: &Presence) -> bool {
     match presence {
         Presence::Up { addresses, .. } => {
             let is_it = |own: &IpAddr| own.to_canonical() == seen;
-            addresses.iter().any(is_it) || addresses.iter().all(IpAddr::is_loopback)
+            let has_loopback_alone = addresses.iter().all(IpAddr::is_loopback);
+            addresses.iter().any(is_it) || (has_loopback_alone && may_be_of_tailnet(seen))
         }
         Presence::Waiting { .. } => true,
+    }
+}
+
+/// Whether it is loopback, or in the ranges from which Tailscale gives addresses (100.64.0.0/10, fd7a:115c:a1e0::/48).
+fn may_be_of_tailnet(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || matches!(ip.octets(), [100, 64..=127, ..]),
+        IpAddr::V6(ip) => ip.is_loopback() || matches!(ip.segments(), [0xfd7a, 0x115c, 0xa1e0, ..]),
     }
 }
 
@@ -154,9 +163,10 @@ mod tests {
         for other in ["100.64.0.2:9100", "127.0.0.1:9100", "office:9100", ""] {
             assert!(!is_ours(other, &tailnet), "{other}");
         }
-        for anything in ["127.0.0.7:9100", "100.64.0.2:9100"] {
-            assert!(is_ours(anything, &up(&["127.0.0.1"])));
+        for may_be in ["127.0.0.7:9100", "100.64.0.2:9100", "[fd7a:115c:a1e0::2]:9100"] {
+            assert!(is_ours(may_be, &up(&["127.0.0.1"])), "{may_be}");
         }
+        assert!(!is_ours("192.0.2.7:9100", &up(&["127.0.0.1"])));
         let observed = ["100.64.0.1:4000", "127.0.0.1:4000", "100.64.0.2:4000", "office:4000"];
         assert_eq!(observed.map(|it| may_be_ours(it, &tailnet)), [true, true, false, false]);
     }
