@@ -196,3 +196,17 @@ async fn our_own_events_that_come_back_begin_nothing() {
     assert_eq!(applied, Applied { skipped: 3, ..Applied::default() });
     assert_eq!(epoch_of(&world), epoch);
 }
+
+#[tokio::test]
+async fn an_epoch_of_ours_that_began_elsewhere_is_told_as_a_clone_and_an_earlier_one_is_not() {
+    let world = World::new();
+    let epoch_at = |millis: u64| Epoch::from_ulid(ulid::Ulid::from_parts(millis, 7));
+    let began = epoch_of(&world).ulid().timestamp_ms();
+    for (epoch, is_clone) in [(epoch_at(began - 1000), false), (epoch_at(began + 1000), true)] {
+        let event = foreign(Origin { daemon: world.daemon, epoch }, 1);
+        let applied = world.log.apply(raw_batch(testing::daemon(), &[event])).await.unwrap();
+        assert_eq!(applied, Applied { applied: 1, ..Applied::default() });
+        assert_eq!(world.log.stats().await.unwrap().cloned_at.is_some(), is_clone);
+    }
+    check_invariants(&world);
+}
