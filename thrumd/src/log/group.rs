@@ -80,8 +80,13 @@ impl Group {
         }
         member.point = Some((position, sequence));
         member.next = None;
-        conn.prepare_cached("INSERT OR REPLACE INTO points (sequence, signature) VALUES (?1, ?2)")?
-            .execute(params![int(sequence.0), point.0])?;
-        Ok(())
+        keep(conn, sequence, point)
     }
+}
+
+/// Keeps the signed point after the event at this position of the log.
+pub(super) fn keep(conn: &Connection, at: Sequence, point: &Signature) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT OR REPLACE INTO points (sequence, signature) VALUES (?1, ?2)")?
+        .execute(params![int(at.0), point.0])
+        .map(drop)
 }

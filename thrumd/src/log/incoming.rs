@@ -109,6 +109,7 @@ impl IncomingPage {
 /// A run whose signature is not verified yet.
 struct ParsedRun {
     origin: Origin,
+    /// At least one.
     events: Vec<Incoming>,
     signature: Signature,
 }

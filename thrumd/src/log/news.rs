@@ -222,12 +222,7 @@ fn full_window(
     after: LogPosition,
     damaged: &mut Vec<Sequence>,
 ) -> rusqlite::Result<Option<Vec<ServedEvent>>> {
-    let mut statement = conn.prepare_cached(concat!(
-        "SELECT ",
-        served_columns!(),
-        " FROM events LEFT JOIN points USING (sequence)
-         WHERE events.sequence > ?1 ORDER BY events.sequence"
-    ))?;
+    let mut statement = conn.prepare_cached(runs::SERVED_AFTER)?;
     take_few(statement.query([int(after.sequence.0)])?, after, damaged)
 }
 

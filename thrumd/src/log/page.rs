@@ -1,5 +1,5 @@
-//! Pages of the log for pullers. Stored bytes are served as they are: whether they are JSON is checked,
-//! what they say is not.
+//! Pages of the log for pullers. Stored bytes are served as they are: whether they are JSON and lead to the chain of their
+//! origin is checked, what they say is not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use thrum_api::{DaemonId, Head, LogPosition, Origin, Sequence};
 use super::column::{int, uint};
 use super::lookup::{ReadResult, at, held_of, holds, holds_head, told};
 use super::origins;
-use super::runs::{self, Budget, ServedEvent, Signer, served_columns};
+use super::runs::{self, Budget, ServedEvent, Signer};
 use super::scan::ScanBudget;
 use super::state::{Meta, OWN_SOURCE};
 use super::types::{Page, PageAnswer, PageRequest};
@@ -144,12 +144,7 @@ pub(super) fn page(
     let mut collected = Collected::new(request);
     let mut more_available = false;
     if !coverage.complete {
-        let mut statement = conn.prepare_cached(concat!(
-            "SELECT ",
-            served_columns!(),
-            " FROM events LEFT JOIN points USING (sequence)
-             WHERE events.sequence > ?1 ORDER BY events.sequence"
-        ))?;
+        let mut statement = conn.prepare_cached(runs::SERVED_AFTER)?;
         let own = own_origins(conn, signer.daemon)?;
         let mut rows = statement.query([int(request.after.sequence.0)])?;
         let mut budget = ScanBudget::new();

@@ -23,6 +23,14 @@ macro_rules! served_columns {
 }
 pub(super) use served_columns;
 
+/// The events after a position of the log, `?1`.
+pub(super) const SERVED_AFTER: &str = concat!(
+    "SELECT ",
+    served_columns!(),
+    " FROM events LEFT JOIN points USING (sequence)
+     WHERE events.sequence > ?1 ORDER BY events.sequence"
+);
+
 /// An event that is to be served.
 pub(super) struct ServedEvent {
     /// The row of its origin.

@@ -4,13 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use thrum_api::limits::UNSIGNED_MAX_EVENTS;
 use thrum_api::proof::Chain;
 use thrum_api::{DaemonId, Origin, OriginSequence, Sequence};
 
-use super::column::{self, int, uint};
+use super::column::{self, uint};
 use super::error::LogError;
+use super::group;
 use super::lock::Lock;
 use super::lookup;
 use super::origins;
@@ -102,10 +103,7 @@ fn sign_all(conn: &Connection, key: &SecretKey, daemon: DaemonId) -> rusqlite::R
             }
             let signature = key.sign(&point_message(&origin, OriginSequence(place), chain));
             points += 1;
-            conn.prepare_cached(
-                "INSERT OR REPLACE INTO points (sequence, signature) VALUES (?1, ?2)",
-            )?
-            .execute(params![int(sequence.0), signature.0])?;
+            group::keep(conn, sequence, &signature)?;
         }
     }
     Ok(points)

@@ -70,7 +70,9 @@ impl WriteTransaction<'_> {
             self.prove_again(row, event)?;
             return Ok(Stored::Same);
         }
-        if is_taken && row.forked && self.has_too_many(row.id, position)? {
+        // What is written here is stored in any case: it will be acknowledged.
+        let is_foreign = source.is_some();
+        if is_foreign && is_taken && row.forked && self.has_too_many(row.id, position)? {
             return Ok(Stored::TooManyForks);
         }
         self.gaps_changed(row.id, position)?;
