@@ -76,10 +76,11 @@ pub(super) struct OpenRun<S> {
 }
 
 impl<S> OpenRun<S> {
-    /// Whether it needs no more events.
+    /// Whether it needs no more events. With fewer than half of what may be without a point, the next point might come too
+    /// late.
     fn is_long_and_proved(&self) -> bool {
         let is_proved = self.point.is_some_and(|(events, _)| events == self.events.len());
-        self.events.len() >= UNSIGNED_MAX_EVENTS && is_proved
+        2 * self.events.len() >= UNSIGNED_MAX_EVENTS && is_proved
     }
 }
 

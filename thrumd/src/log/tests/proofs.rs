@@ -1,9 +1,11 @@
 //! What is taken of a peer because its origin has signed it, and what is not.
 
+use thrum_api::OriginSequence;
 use thrum_api::limits::PULL_MAX_EVENTS;
-use thrum_api::proof::Signature;
+use thrum_api::proof::{Chain, Signature};
 
 use super::*;
+use crate::proof::{chain_next, chain_start, point_message};
 
 /// One run of these events, which follow one another.
 fn run_of(events: &[String]) -> Run {
@@ -98,6 +100,22 @@ async fn what_is_not_signed_is_told_with_the_peer_that_brought_it_until_its_whol
     assert!(!world.log.checkpoint(peer).await.unwrap().is_withheld);
 }
 
+/// Has one take the whole log of another in pages of a size; how many events were sent.
+async fn take_all(from: &World, to: &World, limit: usize) -> usize {
+    let (mut after, mut sent) = (LogPosition::START, 0);
+    loop {
+        let page = page(from, after, limit, vec![]).await;
+        assert!(page.events().len() <= PULL_MAX_EVENTS);
+        after = page.next;
+        sent += page.runs.iter().map(|run| run.events.len()).sum::<usize>();
+        let applied = to.log.apply(batch(from.daemon, page.runs, Some(after))).await.unwrap();
+        assert_eq!(applied.refused, 0);
+        if !page.more_available {
+            return sent;
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_was_relayed_can_be_relayed_again_at_every_end_of_a_page() {
     let (a, b) = (World::new(), World::new());
@@ -113,18 +131,9 @@ async fn what_was_relayed_can_be_relayed_again_at_every_end_of_a_page() {
     b.pull_from(&a).await;
     for limit in [1, 2, 7, 100, 1000] {
         let c = World::new();
-        let mut after = LogPosition::START;
-        loop {
-            let page = page(&b, after, limit, vec![]).await;
-            assert!(page.events().len() <= PULL_MAX_EVENTS);
-            after = page.next;
-            let applied = c.log.apply(batch(b.daemon, page.runs, Some(after))).await.unwrap();
-            assert_eq!(applied.refused, 0);
-            if !page.more_available {
-                break;
-            }
-        }
+        let sent = take_all(&b, &c, limit).await;
         assert_eq!(c.contents().await, b.contents().await, "pages of {limit}");
+        assert_eq!(sent, c.contents().await.len(), "nothing twice in pages of {limit}");
         check_invariants(&c);
     }
 }
@@ -140,6 +149,46 @@ async fn few_signed_points_are_kept_of_events_that_come_one_by_one() {
         b.sql().query_row("SELECT count(*) FROM points", [], |row| row.get(0)).unwrap();
     // One for each 128 of them.
     assert!((4..=6).contains(&points), "{points}");
+    // And passed on, to a machine that gets them in few pages.
+    let c = World::new();
+    take_all(&b, &c, 1000).await;
+    let points: i64 =
+        c.sql().query_row("SELECT count(*) FROM points", [], |row| row.get(0)).unwrap();
+    assert!((3..=6).contains(&points), "{points}");
+}
+
+/// A run of an origin that signs whatever it is given.
+fn signed_by(origin: Origin, places: &[u64], previous: Chain) -> Run {
+    let events: Vec<String> = places.iter().map(|place| foreign(origin, *place)).collect();
+    let chain = events.iter().fold(previous, |chain, it| chain_next(chain, it.as_bytes()));
+    let last = OriginSequence(*places.last().unwrap());
+    let message = point_message(&origin, last, chain);
+    Run { previous, signature: testing::key_of(origin.daemon).sign(&message), ..run_of(&events) }
+}
+
+#[tokio::test]
+async fn not_even_its_origin_can_sign_a_chain_that_begins_elsewhere_or_leaves_places_out() {
+    let applied = async |places: &[u64], begins_well| {
+        let origin = new_origin();
+        let start = if begins_well { chain_start(&origin) } else { Chain([7; 32]) };
+        foreign::apply(&World::new(), vec![signed_by(origin, places, start)]).await
+    };
+    assert_eq!(applied(&[1, 2], true).await, (2, 0));
+    for (places, begins_well) in [([1, 2], false), ([1, 3], true), ([2, 1], true), ([1, 1], true)] {
+        assert_eq!(applied(&places, begins_well).await, (0, 2), "{places:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_proved_is_sent_once_it_can_be() {
+    let (a, b, c) = (World::new(), World::new(), World::new());
+    a.say_many(3).await;
+    b.pull_from(&a).await;
+    b.sql().execute("UPDATE events SET body = x'00' WHERE sequence = 3", []).unwrap();
+    assert_eq!(c.pull_from(&b).await.applied, 0, "the third has the proof of all");
+    b.pull_from(&a).await;
+    assert_eq!(c.pull_from(&b).await.applied, 3);
+    assert_eq!(c.contents().await, a.contents().await);
 }
 
 #[tokio::test]
@@ -159,6 +208,20 @@ async fn the_rest_is_served_of_a_run_with_a_damaged_event_and_what_can_not_be_pr
     b.pull_from(&a).await;
     let served = page(&b, LogPosition::START, 100, vec![]).await;
     assert_eq!(events_of(served.runs).len(), 6, "with the event, its proof has come back");
+}
+
+#[tokio::test]
+async fn what_damage_left_unproved_is_taken_again_with_the_proof_that_another_has() {
+    let (a, relay, other, last) = (World::new(), World::new(), World::new(), World::new());
+    a.say_many(2).await;
+    other.pull_from(&a).await;
+    a.say("lost everywhere").await;
+    take_all(&a, &relay, 1000).await;
+    relay.sql().execute("UPDATE events SET body = x'00' WHERE sequence = 3", []).unwrap();
+    assert_eq!(last.pull_from(&relay).await.applied, 0);
+    relay.pull_from(&other).await;
+    assert_eq!(last.pull_from(&relay).await.applied, 2);
+    assert_eq!(last.contents().await, other.contents().await);
 }
 
 #[tokio::test]
