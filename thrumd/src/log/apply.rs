@@ -49,7 +49,7 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
         let (point, source) = (event.point.as_ref(), Some(batch.peer));
         let event = Event { header, bytes, previous, chain, point, source };
         // A row whose bytes were changed on the disk must not be taken for another history.
-        for sequence in write.others_at(&event)? {
+        for sequence in write.contradicted_by(&event)? {
             damage::quarantine(write, sequence)?;
         }
         match write.store(&event)? {

@@ -1,12 +1,15 @@
-//! Damaged rows: events whose bytes in the database are no longer a JSON object.
+//! Damaged rows: events whose bytes in the database are not those that were written.
 
-use rusqlite::{OptionalExtension, params};
-use thrum_api::Sequence;
+use rusqlite::{Connection, OptionalExtension, params};
+use thrum_api::proof::Chain;
+use thrum_api::{LogHash, Sequence};
 
 use super::column::{self, Id, int, uint};
+use super::hash;
 use super::lookup::{self, raw};
 use super::origins;
 use super::quarantine::{self, QuarantineEntry};
+use super::served::RowCheck;
 use super::state::OWN_SOURCE;
 use super::transaction::WriteTransaction;
 use crate::proof::chain_next;
@@ -20,6 +23,9 @@ pub(super) fn quarantine(
     write: &mut WriteTransaction<'_>,
     sequence: Sequence,
 ) -> rusqlite::Result<()> {
+    // The hash before it, and its own, may be all that was changed.
+    mend_hash(write, Sequence(sequence.0.saturating_sub(1)))?;
+    mend_hash(write, sequence)?;
     let found = write
         .conn
         .prepare_cached(
@@ -29,7 +35,7 @@ pub(super) fn quarantine(
         .query_row([int(sequence.0)], |row| {
             let id: Id = row.get(0)?;
             let body: Vec<u8> = row.get(4)?;
-            let hash: Option<i64> = row.get(5)?;
+            let hash: i64 = row.get(5)?;
             let position: (i64, i64) = (row.get(1)?, row.get(2)?);
             let previous = column::chain(row.get(6)?);
             Ok((id, position, row.get::<_, i64>(3)?, body, (hash, previous)))
@@ -38,20 +44,20 @@ pub(super) fn quarantine(
     let Some((id, (origin, origin_sequence), source, body, (hash, previous))) = found else {
         return Ok(());
     };
+    let is_whole = RowCheck::new(write.conn).is_whole(
+        sequence,
+        chain_next(previous, &body),
+        column::hash(hash),
+    )?;
+    if raw(&body).is_some() && is_whole {
+        return Ok(());
+    }
     let of = origins::by_id(write.conn, origin)?;
     let of = match of {
         // As this transaction has changed it: it may have forked just now.
         Some((of, _)) => write.state.known_origin(write.conn, of)?.map(|row| (of, row)),
         None => None,
     };
-    let said = match &of {
-        Some((_, row)) => lookup::chain_said(write.conn, row, uint(origin_sequence))?,
-        None => None,
-    };
-    let is_changed = said.is_some_and(|chain| chain != chain_next(previous, &body));
-    if raw(&body).is_some() && !is_changed {
-        return Ok(());
-    }
     let source: Option<column::Daemon> = match source {
         OWN_SOURCE => None,
         source => write.conn.query_row(
@@ -117,4 +123,40 @@ pub(super) fn quarantine(
         [],
     )?;
     Ok(())
+}
+
+/// Puts the hash of the log after a row right, if it alone was changed: what is before and after the row agree on another.
+fn mend_hash(write: &WriteTransaction<'_>, sequence: Sequence) -> rusqlite::Result<()> {
+    let Some(before) = lookup::hash_before(write.conn, sequence)? else { return Ok(()) };
+    let Some((chain, found)) = chain_and_hash(write.conn, sequence)? else { return Ok(()) };
+    let right = hash::next(before, chain);
+    if right == found {
+        return Ok(());
+    }
+    let is_agreed = match write.state.meta.head.sequence == sequence {
+        true => write.state.meta.hash == right,
+        false => chain_and_hash(write.conn, sequence.next())?
+            .is_some_and(|(chain, after)| hash::next(right, chain) == after),
+    };
+    if is_agreed {
+        tracing::warn!(%sequence, "the hash of an event had changed on the disk, and was put right");
+        write.conn.execute(
+            "UPDATE events SET hash = ?2 WHERE sequence = ?1",
+            params![int(sequence.0), column::hash_int(right)],
+        )?;
+    }
+    Ok(())
+}
+
+/// The chain that a row leads to, and its hash of the log.
+fn chain_and_hash(
+    conn: &Connection,
+    sequence: Sequence,
+) -> rusqlite::Result<Option<(Chain, LogHash)>> {
+    conn.prepare_cached("SELECT previous, body, hash FROM events WHERE sequence = ?1")?
+        .query_row([int(sequence.0)], |row| {
+            let chain = chain_next(column::chain(row.get(0)?), row.get_ref(1)?.as_blob()?);
+            Ok((chain, column::hash(row.get(2)?)))
+        })
+        .optional()
 }

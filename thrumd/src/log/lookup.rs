@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 use thrum_api::proof::Chain;
-use thrum_api::{DaemonId, EventId, Head, LogPosition, Sequence, Timestamp};
+use thrum_api::{DaemonId, EventId, Head, LogHash, LogPosition, Sequence, Timestamp};
 
 use super::column::{self, Id, int, uint};
 use super::hash;
@@ -27,6 +27,17 @@ pub(super) fn raw(bytes: &[u8]) -> Option<Box<RawValue>> {
         return None;
     }
     RawValue::from_string(text.to_owned()).ok()
+}
+
+/// The hash of the log before the row at a position, if there is a row before it or none has to be.
+pub(super) fn hash_before(
+    conn: &Connection,
+    sequence: Sequence,
+) -> rusqlite::Result<Option<LogHash>> {
+    match Sequence(sequence.0.saturating_sub(1)) {
+        Sequence::ZERO => Ok(Some(hash::FIRST)),
+        before => Ok(at(conn, before)?.and_then(|before| before.hash)),
+    }
 }
 
 /// Whether that is a position of this log (log matching).
@@ -107,26 +118,6 @@ pub(super) fn chain_at(
         Ok(chain_next(column::chain(row.get(0)?), row.get_ref(1)?.as_blob()?))
     })
     .optional()
-}
-
-/// The chain of an origin after the event at a position, as what follows says; None if nothing does, or the origin forked.
-/// An event whose bytes lead to another one was changed on the disk.
-pub(super) fn chain_said(
-    conn: &Connection,
-    origin: &OriginRow,
-    position: u64,
-) -> rusqlite::Result<Option<Chain>> {
-    if origin.forked {
-        return Ok(None);
-    }
-    if position == origin.head {
-        return Ok(Some(origin.chain));
-    }
-    conn.prepare_cached("SELECT previous FROM events WHERE origin = ?1 AND origin_sequence = ?2")?
-        .query_row(params![origin.id, int(position.saturating_add(1))], |row| {
-            row.get(0).map(column::chain)
-        })
-        .optional()
 }
 
 /// Whether a row that held this event was found damaged and moved to quarantine.

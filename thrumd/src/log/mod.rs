@@ -39,6 +39,7 @@ mod runs;
 mod scan;
 mod schema;
 mod seal;
+mod served;
 mod state;
 mod store;
 mod transaction;

@@ -12,7 +12,8 @@ use super::column::{self, int, uint};
 use super::heads::changed;
 use super::lookup::{ReadResult, at, held_of, holds, told};
 use super::origins::{self, OriginRow};
-use super::runs::{self, Budget, ServedEvent, Signer, served_columns};
+use super::runs::{self, Budget, Signer};
+use super::served::{RowCheck, SERVED_AFTER, ServedEvent, served_columns};
 use super::state::Meta;
 use super::types::{News, NewsContent, NewsRequest, Urgency, Waits};
 
@@ -129,7 +130,7 @@ impl Place {
         let window = match window {
             Some(window) => {
                 let events = window.len();
-                let proved = runs::prove(conn, signer, window, damaged, Budget::NONE)?;
+                let proved = runs::prove(conn, signer, window, Budget::NONE)?.runs;
                 // What can't be proved by itself is left to a pull: a window has to be complete.
                 let in_runs: usize = proved.iter().map(|(run, _)| run.events.len()).sum();
                 (in_runs == events).then(|| with_sources(conn, proved)).transpose()?
@@ -201,7 +202,8 @@ fn own_window(
             " FROM events LEFT JOIN points USING (sequence)
              WHERE origin = ?1 AND events.sequence > ?2 ORDER BY events.sequence"
         ))?;
-        return take_few(statement.query(params![own, int(after.sequence.0)])?, after, damaged);
+        let rows = statement.query(params![own, int(after.sequence.0)])?;
+        return take_few(conn, rows, after, damaged);
     }
     let mut statement = conn.prepare_cached(concat!(
         "SELECT ",
@@ -209,7 +211,7 @@ fn own_window(
         " FROM events LEFT JOIN points USING (sequence)
          WHERE origin = ?1 ORDER BY origin_sequence DESC"
     ))?;
-    let mut events = take_few(statement.query([own])?, after, damaged)?;
+    let mut events = take_few(conn, statement.query([own])?, after, damaged)?;
     if let Some(events) = &mut events {
         events.reverse();
     }
@@ -222,18 +224,20 @@ fn full_window(
     after: LogPosition,
     damaged: &mut Vec<Sequence>,
 ) -> rusqlite::Result<Option<Vec<ServedEvent>>> {
-    let mut statement = conn.prepare_cached(runs::SERVED_AFTER)?;
-    take_few(statement.query([int(after.sequence.0)])?, after, damaged)
+    let mut statement = conn.prepare_cached(SERVED_AFTER)?;
+    take_few(conn, statement.query([int(after.sequence.0)])?, after, damaged)
 }
 
 /// The events of these rows up to the first one that is not after a position; None if they are too many or too large.
 fn take_few(
+    conn: &Connection,
     mut rows: Rows<'_>,
     after: LogPosition,
     damaged: &mut Vec<Sequence>,
 ) -> rusqlite::Result<Option<Vec<ServedEvent>>> {
     let mut events = Vec::new();
     let mut bytes = 0;
+    let mut check = RowCheck::new(conn);
     while let Some(row) = rows.next()? {
         let sequence = Sequence(uint(row.get(0)?));
         if sequence <= after.sequence {
@@ -243,7 +247,7 @@ fn take_few(
         if events.len() >= NOTIFY_MAX_EVENTS || bytes > NOTIFY_MAX_BYTES {
             return Ok(None);
         }
-        match ServedEvent::read(row)? {
+        match ServedEvent::read(row, &mut check)? {
             Some(event) => events.push(event),
             None => damaged.push(sequence),
         }

@@ -1,5 +1,5 @@
-//! Pages of the log for pullers. Stored bytes are served as they are: whether they are JSON and lead to the chain of their
-//! origin is checked, what they say is not.
+//! Pages of the log for pullers. Stored bytes are served as they are: whether they are those that were stored is checked, what
+//! they say is not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,9 @@ use thrum_api::{DaemonId, Head, LogPosition, Origin, Sequence};
 use super::column::{int, uint};
 use super::lookup::{ReadResult, at, held_of, holds, holds_head, told};
 use super::origins;
-use super::runs::{self, Budget, ServedEvent, Signer};
+use super::runs::{self, Budget, Signer};
 use super::scan::ScanBudget;
+use super::served::{RowCheck, SERVED_AFTER, ServedEvent};
 use super::state::{Meta, OWN_SOURCE};
 use super::types::{Page, PageAnswer, PageRequest};
 
@@ -144,10 +145,11 @@ pub(super) fn page(
     let mut collected = Collected::new(request);
     let mut more_available = false;
     if !coverage.complete {
-        let mut statement = conn.prepare_cached(runs::SERVED_AFTER)?;
+        let mut statement = conn.prepare_cached(SERVED_AFTER)?;
         let own = own_origins(conn, signer.daemon)?;
         let mut rows = statement.query([int(request.after.sequence.0)])?;
         let mut budget = ScanBudget::new();
+        let mut check = RowCheck::new(conn);
         while let Some(row) = rows.next()? {
             let sequence = Sequence(uint(row.get(0)?));
             let body = row.get_ref(4)?.as_blob()?;
@@ -163,7 +165,7 @@ pub(super) fn page(
                 more_available = true;
                 break;
             }
-            match ServedEvent::read(row)? {
+            match ServedEvent::read(row, &mut check)? {
                 Some(event) => collected.add(event, &own),
                 None => collected.damaged(sequence),
             }
@@ -172,10 +174,14 @@ pub(super) fn page(
             collected.end_where_all_is_proved();
         }
     }
-    let Collected { events, mut damaged, next, .. } = collected;
+    let Collected { events, damaged, mut next, .. } = collected;
     let relayed = events.iter().any(|event| event.source != OWN_SOURCE);
-    let proved = runs::prove(conn, signer, events, &mut damaged, Budget::PAGE)?;
-    let runs = proved.into_iter().map(|(run, _)| run).collect();
+    let proved = runs::prove(conn, signer, events, Budget::PAGE)?;
+    if let Some(left) = proved.ends_before {
+        next = Sequence(left.0.saturating_sub(1));
+        more_available = true;
+    }
+    let runs = proved.runs.into_iter().map(|(run, _)| run).collect();
     // What the puller sent says less than our log.
     let next = match more_available {
         true => at(conn, next)?.unwrap_or(LogPosition { sequence: next, hash: None }),

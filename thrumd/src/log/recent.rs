@@ -114,8 +114,11 @@ impl Recent {
         };
         // What goes on elsewhere in the log, the database knows.
         let mut is_whole = true;
-        let proved = runs.prove(sign, |_, _| is_whole = false);
-        let window = proved.into_iter().filter(|(_, source)| *source != Some(Some(peer)));
+        let proved = runs.prove(sign, |_, _| {
+            is_whole = false;
+            true
+        });
+        let window = proved.runs.into_iter().filter(|(_, source)| *source != Some(Some(peer)));
         let window = window.map(|(run, _)| run).collect();
         is_whole.then_some(NewsContent { after, heads, window: Some(window), held })
     }

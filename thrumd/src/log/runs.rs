@@ -1,67 +1,19 @@
 //! Runs: events as they are served, with the proofs of their origins.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::limits::{PULL_MAX_BYTES, PULL_MAX_EVENTS, UNSIGNED_MAX_EVENTS};
 use thrum_api::peer::Run;
 use thrum_api::proof::{Chain, Signature};
 use thrum_api::{DaemonId, Origin, OriginSequence, Sequence, SequencedEvent};
 
-use super::column::{self, int, uint};
-use super::lookup::{self, raw};
+use super::column::int;
 use super::origins::{self, OriginRow};
+use super::served::{RowCheck, ServedEvent, served_columns};
 use crate::keys::SecretKey;
-use crate::proof::{chain_next, point_message};
-
-/// The columns that [`ServedEvent::read`] needs, of `events LEFT JOIN points USING (sequence)`.
-macro_rules! served_columns {
-    () => {
-        "events.sequence, origin, origin_sequence, previous, body, source, signature"
-    };
-}
-pub(super) use served_columns;
-
-/// The events after a position of the log, `?1`.
-pub(super) const SERVED_AFTER: &str = concat!(
-    "SELECT ",
-    served_columns!(),
-    " FROM events LEFT JOIN points USING (sequence)
-     WHERE events.sequence > ?1 ORDER BY events.sequence"
-);
-
-/// An event that is to be served.
-pub(super) struct ServedEvent {
-    /// The row of its origin.
-    pub(super) origin: i64,
-    pub(super) place: u64,
-    pub(super) previous: Chain,
-    /// The chain after it.
-    pub(super) chain: Chain,
-    /// The row of the source that it came from.
-    pub(super) source: i64,
-    pub(super) point: Option<Signature>,
-    pub(super) event: SequencedEvent,
-}
-
-impl ServedEvent {
-    /// Reads a row with these columns; None if its bytes are damaged.
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
-        let body = row.get_ref(4)?.as_blob()?;
-        let Some(event) = raw(body) else { return Ok(None) };
-        let previous = column::chain(row.get(3)?);
-        Ok(Some(Self {
-            origin: row.get(1)?,
-            place: uint(row.get(2)?),
-            previous,
-            chain: chain_next(previous, body),
-            source: row.get(5)?,
-            point: row.get::<_, Option<_>>(6)?.map(column::signature),
-            event: SequencedEvent { sequence: Sequence(uint(row.get(0)?)), event },
-        }))
-    }
-}
+use crate::proof::point_message;
 
 /// Events of one origin that follow one another. `S` tells where they came from.
 pub(super) struct OpenRun<S> {
@@ -82,6 +34,14 @@ impl<S> OpenRun<S> {
         let is_proved = self.point.is_some_and(|(events, _)| events == self.events.len());
         2 * self.events.len() >= UNSIGNED_MAX_EVENTS && is_proved
     }
+}
+
+/// Runs with their proofs.
+pub(super) struct Proved<S> {
+    /// Each with whom it came from, if all of it came from there.
+    pub(super) runs: Vec<(Run, Option<S>)>,
+    /// The first event for whose proof there was no room. All before it is in the runs, as far as it can be proved.
+    pub(super) ends_before: Option<Sequence>,
 }
 
 /// Runs that are being put together, by origin `O`.
@@ -144,21 +104,24 @@ impl<O: Copy + Ord, S: PartialEq> Runs<O, S> {
         self.ends.insert((*origin, place.saturating_add(1), chain), index);
     }
 
-    /// The runs with their proofs, each with whom it came from if all of it came from there. `sign` signs for our own
-    /// origins; `complete` adds the events up to the next signed point, if one is missing. What can't be proved is left
-    /// out.
+    /// Proves the runs. `sign` signs for our own origins; `complete` adds the events up to the next signed point, if one
+    /// is missing, and answers whether there was room for as many as that needs. What can't be proved is left out.
     pub(super) fn prove(
         self,
         mut sign: impl FnMut(O, u64, Chain) -> Option<Signature>,
-        mut complete: impl FnMut(O, &mut OpenRun<S>),
-    ) -> Vec<(Run, Option<S>)> {
+        mut complete: impl FnMut(O, &mut OpenRun<S>) -> bool,
+    ) -> Proved<S> {
         let mut proved = Vec::with_capacity(self.runs.len());
-        for (origin, mut run) in self.runs {
+        for (index, (origin, mut run)) in self.runs.into_iter().enumerate() {
             let signature = match sign(origin, run.place, run.chain) {
                 Some(signature) => signature,
                 None => {
-                    if run.point.is_none_or(|(events, _)| events < run.events.len()) {
-                        complete(origin, &mut run);
+                    let is_complete =
+                        run.point.is_some_and(|(events, _)| events == run.events.len());
+                    // Alone, it has all the room that there is.
+                    if !is_complete && !complete(origin, &mut run) && index > 0 {
+                        let first = run.events.first().map(|first| first.sequence);
+                        return Proved { runs: proved, ends_before: first };
                     }
                     let Some((events, signature)) = run.point else { continue };
                     run.events.truncate(events);
@@ -168,7 +131,7 @@ impl<O: Copy + Ord, S: PartialEq> Runs<O, S> {
             let OpenRun { previous, events, source, .. } = run;
             proved.push((Run { previous, signature, events }, source));
         }
-        proved
+        Proved { runs: proved, ends_before: None }
     }
 }
 
@@ -200,15 +163,13 @@ impl Budget {
     pub(super) const NONE: Self = Self { events: 0, bytes: 0 };
 }
 
-/// The runs of these events, each with the row of the source if all of it came from there. Events whose bytes were changed
-/// on the disk are left out, and added to `damaged`: to sign them would make a second history.
+/// The runs of these events, with the rows of the sources that they came from.
 pub(super) fn prove(
     conn: &Connection,
     signer: &Signer<'_>,
     events: Vec<ServedEvent>,
-    damaged: &mut Vec<Sequence>,
     mut budget: Budget,
-) -> rusqlite::Result<Vec<(Run, Option<i64>)>> {
+) -> rusqlite::Result<Proved<i64>> {
     let mut origins: BTreeMap<i64, (Origin, OriginRow)> = BTreeMap::new();
     for it in &events {
         if let Entry::Vacant(new) = origins.entry(it.origin)
@@ -217,11 +178,9 @@ pub(super) fn prove(
             new.insert(found);
         }
     }
-    let changed = changed(conn, &origins, &events)?;
-    damaged.extend(&changed);
     let mut runs = Runs::new();
     let mut without_point: BTreeMap<i64, usize> = BTreeMap::new();
-    for it in events.into_iter().filter(|it| !changed.contains(&it.event.sequence)) {
+    for it in events {
         let count = without_point.entry(it.origin).or_default();
         *count += 1;
         let point = match origins.get(&it.origin) {
@@ -239,52 +198,28 @@ pub(super) fn prove(
     let sign = |origin, place, chain| signer.sign(&origins.get(&origin)?.0, place, chain);
     let mut failed = None;
     let complete = |origin, run: &mut OpenRun<i64>| {
-        if let Err(error) = complete(conn, origin, run, &mut budget) {
+        complete(conn, origin, run, &mut budget).unwrap_or_else(|error| {
             failed = Some(error);
-        }
+            true
+        })
     };
     let proved = runs.prove(sign, complete);
     failed.map_or(Ok(proved), Err)
 }
 
-/// Those of these events whose bytes lead to another chain than what follows them says.
-fn changed(
-    conn: &Connection,
-    origins: &BTreeMap<i64, (Origin, OriginRow)>,
-    events: &[ServedEvent],
-) -> rusqlite::Result<BTreeSet<Sequence>> {
-    let mut changed = BTreeSet::new();
-    let mut last: BTreeMap<i64, &ServedEvent> = BTreeMap::new();
-    let row = |origin| origins.get(&origin).map(|(_, row)| row).filter(|row| !row.forked);
-    for it in events {
-        let before = last.insert(it.origin, it).filter(|before| before.place + 1 == it.place);
-        if let Some(before) = before.filter(|before| before.chain != it.previous)
-            && row(it.origin).is_some()
-        {
-            changed.insert(before.event.sequence);
-        }
-    }
-    for (origin, it) in last {
-        if let Some(row) = row(origin)
-            && lookup::chain_said(conn, row, it.place)?.is_some_and(|said| said != it.chain)
-        {
-            changed.insert(it.event.sequence);
-        }
-    }
-    Ok(changed)
-}
-
 /// Adds the events that follow in the origin, up to the next signed point. They stand elsewhere in the log, as when an
-/// event that was lost to damage came back. `budget`: of events and bytes, for all runs of an answer.
+/// event that was lost to damage came back. `budget`: of events and bytes, for all runs of an answer; false if there was
+/// more to add.
 fn complete<S>(
     conn: &Connection,
     origin: i64,
     run: &mut OpenRun<S>,
     Budget { events, bytes }: &mut Budget,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let mut more: Vec<SequencedEvent> = Vec::new();
     let (mut place, mut chain) = (run.place, run.chain);
-    while *events > 0 && *bytes > 0 {
+    let mut check = RowCheck::new(conn);
+    loop {
         place = place.saturating_add(1);
         let next = conn
             .prepare_cached(concat!(
@@ -294,9 +229,14 @@ fn complete<S>(
                  WHERE origin = ?1 AND origin_sequence = ?2 AND previous = ?3
                  ORDER BY signature IS NULL"
             ))?
-            .query_row(params![origin, int(place), chain.0], ServedEvent::read)
+            .query_row(params![origin, int(place), chain.0], |row| {
+                ServedEvent::read(row, &mut check)
+            })
             .optional()?;
-        let Some(next) = next.flatten() else { return Ok(()) };
+        let Some(next) = next.flatten() else { return Ok(true) };
+        if *events == 0 || *bytes == 0 {
+            return Ok(false);
+        }
         *events -= 1;
         *bytes = bytes.saturating_sub(next.event.event.get().len());
         chain = next.chain;
@@ -304,8 +244,7 @@ fn complete<S>(
         if let Some(point) = next.point {
             run.events.append(&mut more);
             run.point = Some((run.events.len(), point));
-            return Ok(());
+            return Ok(true);
         }
     }
-    Ok(())
 }

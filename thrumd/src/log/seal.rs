@@ -13,9 +13,8 @@ use super::column::{self, uint};
 use super::error::LogError;
 use super::group;
 use super::lock::Lock;
-use super::lookup;
-use super::origins;
 use super::schema::DATABASE;
+use super::served::RowCheck;
 use super::store::LogStore;
 use crate::keys::SecretKey;
 use crate::proof::{chain_next, point_message};
@@ -72,35 +71,31 @@ fn sign_all(conn: &Connection, key: &SecretKey, daemon: DaemonId) -> rusqlite::R
         .collect::<rusqlite::Result<_>>()?;
     let mut points = 0;
     for (id, origin) in origins {
-        let row = origins::by_id(conn, id)?.map(|(_, row)| row);
         let mut events = conn.prepare(
-            "SELECT sequence, origin_sequence, previous, body FROM events WHERE origin = ?1
+            "SELECT sequence, origin_sequence, previous, body, hash FROM events WHERE origin = ?1
              ORDER BY sequence",
         )?;
         let mut rows = events.query([id])?;
         let mut last: Option<Stretch> = None;
         let mut ends = Vec::new();
+        let mut check = RowCheck::new(conn);
         while let Some(found) = rows.next()? {
             let (sequence, place) = (Sequence(uint(found.get(0)?)), uint(found.get(1)?));
             let previous = column::chain(found.get(2)?);
             let body = found.get_ref(3)?.as_blob()?;
+            let chain = chain_next(previous, body);
+            // Bytes that were changed on the disk must not become what was written.
+            if !check.is_whole(sequence, chain, column::hash(found.get(4)?))? {
+                continue;
+            }
             let goes_on = last.take_if(|it| !it.is_followed_by(sequence, place, previous));
             ends.extend(goes_on);
             let (events, bytes) = last.map_or((0, 0), |it| (it.events, it.bytes));
-            let chain = chain_next(previous, body);
             let (events, bytes) = (events + 1, bytes + body.len());
             last = Some(Stretch { sequence, place, chain, events, bytes });
         }
         ends.extend(last);
         for Stretch { sequence, place, chain, .. } in ends {
-            // Bytes that were changed on the disk must not become what was written.
-            let said = match &row {
-                Some(row) => lookup::chain_said(conn, row, place)?,
-                None => None,
-            };
-            if said.is_some_and(|said| said != chain) {
-                continue;
-            }
             let signature = key.sign(&point_message(&origin, OriginSequence(place), chain));
             points += 1;
             group::keep(conn, sequence, &signature)?;

@@ -177,7 +177,7 @@ impl State {
                     own_sequence: 0,
                     own_chain: chain_start(&Origin { daemon, epoch }),
                     head: LogPosition::START,
-                    hash: hash::first(epoch),
+                    hash: hash::FIRST,
                     own_last: Sequence::ZERO,
                     floor: Sequence::ZERO,
                     hlc: Hlc::default(),

@@ -1,5 +1,7 @@
 //! The writer's transaction: storing events, beginning an epoch.
 
+use std::cmp::Ordering;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::proof::{Chain, Signature};
 use thrum_api::{DaemonId, EventHeader, Head, OriginSequence, Sequence, Timestamp};
@@ -228,22 +230,36 @@ impl WriteTransaction<'_> {
         });
     }
 
-    /// The events at the position of this one in its origin, if it is not among them.
-    pub(super) fn others_at(&mut self, event: &Event<'_>) -> rusqlite::Result<Vec<Sequence>> {
+    /// The events of an origin that never forked with which this one makes a fork: at its position, or beside it.
+    pub(super) fn contradicted_by(&mut self, event: &Event<'_>) -> rusqlite::Result<Vec<Sequence>> {
         let position = event.header.origin_sequence.0;
         let row = self.state.known_origin(self.conn, event.header.origin())?;
-        let Some(row) = row.filter(|row| position <= row.top && !row.forked) else {
-            return Ok(Vec::new());
-        };
-        if self.is_held(row.id, event)? {
+        let Some(row) = row.filter(|row| !row.forked) else { return Ok(Vec::new()) };
+        let goes_on = position > row.top
+            && (position.saturating_sub(1) != row.head || event.previous == row.chain);
+        if goes_on || self.is_held(row.id, event)? {
             return Ok(Vec::new());
         }
-        self.conn
-            .prepare_cached(
-                "SELECT sequence FROM events WHERE origin = ?1 AND origin_sequence = ?2",
-            )?
-            .query_map(params![row.id, int(position)], |row| row.get(0).map(uint).map(Sequence))?
-            .collect()
+        let mut beside = self.conn.prepare_cached(
+            "SELECT sequence, origin_sequence, previous, body FROM events
+             WHERE origin = ?1 AND origin_sequence BETWEEN ?2 - 1 AND ?2 + 1",
+        )?;
+        let mut rows = beside.query(params![row.id, int(position)])?;
+        let mut contradicted = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (place, previous) = (uint(row.get(1)?), column::chain(row.get(2)?));
+            let agrees = match place.cmp(&position) {
+                Ordering::Less => {
+                    chain_next(previous, row.get_ref(3)?.as_blob()?) == event.previous
+                }
+                Ordering::Equal => false,
+                Ordering::Greater => previous == event.chain,
+            };
+            if !agrees {
+                contradicted.push(Sequence(uint(row.get(0)?)));
+            }
+        }
+        Ok(contradicted)
     }
 
     /// Whether so many events are at this position of an origin that further ones are not taken: each one would have to

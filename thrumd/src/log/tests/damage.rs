@@ -289,3 +289,39 @@ async fn an_event_whose_bytes_were_changed_is_neither_served_nor_taken_for_anoth
         assert!(!forked);
     }
 }
+
+#[tokio::test]
+async fn of_what_is_beside_the_bytes_a_change_costs_that_row_alone() {
+    // Also of an origin that has forked.
+    for is_forked in [false, true] {
+        let (a, b, c) = (World::new(), World::new(), World::new());
+        a.say_many(6).await;
+        b.pull_from(&a).await;
+        let before = a.contents().await;
+        a.sql().execute("UPDATE origins SET forked = ?1", [is_forked]).unwrap();
+        a.sql()
+            .execute("UPDATE events SET previous = zeroblob(32) WHERE sequence = 3", [])
+            .unwrap();
+        let served = page(&a, LogPosition::START, 100, vec![]).await;
+        assert_eq!(sequences(&served.events()), [1, 2, 4, 5, 6]);
+        check_gaps(&a, 1);
+        assert_eq!(a.pull_from(&b).await.applied, 1);
+        c.pull_from(&a).await;
+        assert_eq!((a.contents().await, c.contents().await), (before.clone(), before));
+    }
+}
+
+#[tokio::test]
+async fn a_hash_of_the_log_that_was_changed_is_put_right() {
+    for position in [1, 3, 6] {
+        let a = World::new();
+        a.say_many(6).await;
+        let head = a.log.head().position;
+        let change = "UPDATE events SET hash = hash + 1 WHERE sequence = ?1";
+        a.sql().execute(change, [position]).unwrap();
+        page(&a, LogPosition::START, 100, vec![]).await;
+        check_gaps(&a, 0);
+        let again = page(&a, LogPosition::START, 100, vec![]).await;
+        assert_eq!((sequences(&again.events()), again.next), ((1..=6).collect(), head));
+    }
+}

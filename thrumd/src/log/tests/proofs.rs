@@ -275,3 +275,23 @@ async fn an_origin_that_forks_without_end_makes_nobody_compare_without_end() {
     assert_eq!((applied.applied, applied.skipped, applied.refused), (64, 6, 0));
     check_invariants(&world);
 }
+
+#[tokio::test]
+async fn a_page_ends_before_what_there_is_no_room_to_prove() {
+    let (relay, puller) = (World::new(), World::new());
+    let origins = [new_origin(), new_origin()];
+    // Of each origin 500 events, then 600 more; only the last of these is signed.
+    for part in [1..501, 501..1101] {
+        for origin in origins {
+            let events: Vec<_> = part.clone().map(|position| foreign(origin, position)).collect();
+            relay.log.apply(raw_batch(testing::daemon(), &events)).await.unwrap();
+        }
+    }
+    let ends = "DELETE FROM points WHERE sequence NOT IN (1600, 2200)";
+    relay.sql().execute(ends, []).unwrap();
+    let first = page(&relay, LogPosition::START, PULL_MAX_EVENTS, vec![]).await;
+    assert_eq!((first.next.sequence.0, first.more_available), (500, true));
+    puller.pull_from(&relay).await;
+    assert_eq!(puller.contents().await.len(), 2200);
+    check_invariants(&puller);
+}
