@@ -1,16 +1,23 @@
 use std::time::{Duration, Instant};
 
 use thrum_api::limits::{APPEND_MAX_EVENTS, PULL_MAX_EVENTS};
+use thrum_api::local::{PeerRemove, PeerRemoveParams};
+use thrum_api::peer::PullPage;
+use thrum_api::{LogHash, Sequence};
 
 use super::bare::{Bare, Rows};
 use super::connection::Connection;
 use super::figure::{Figure, Target};
 use super::sample::{Sample, mebibytes, tell, words};
 use super::size::Size;
-use crate::harness::{Daemon, Setup, event_of, process};
+use crate::harness::{Answer, Daemon, FakePeer, Origin, Setup, event_of, process};
 
 /// An event that says this much has about 550 bytes.
 const TEXT_BYTES: usize = 240;
+/// How many daemons wrote the events of a log that many share.
+const ORIGINS: usize = 200;
+/// So many of them have fewer bytes than a page may have.
+const PAGE: usize = 800;
 const LIMIT: Duration = Duration::from_secs(600);
 
 pub(super) fn setup(name: &str) -> Setup {
@@ -41,42 +48,31 @@ pub(super) fn fill(daemon: &Daemon, count: usize) {
 
 pub(super) fn measure(size: Size) -> Vec<Figure> {
     let count = size.of(100_000);
-    let rounds = if size == Size::Full { 3 } else { 1 };
     tell(&format!("bootstrap: writing {count} events"));
     let full = setup("full").start();
     fill(&full, count);
-    let rows = Rows::of(full.state());
-    process::forget_peak(full.pid());
-    let (mut ours, mut bare) = (Sample::default(), Sample::default());
-    let (mut peak_serving, mut peak_pulling) = (0, 0);
-    for round in 1..=rounds {
-        tell(&format!("bootstrap: pull {round} of {rounds}"));
-        let empty = setup(&format!("empty-{round}")).start();
-        let session = full.open_pairing();
-        let start = Instant::now();
-        empty.join(&full, session.code.expose()).expect("to be paired");
-        wait_for_head(&empty, count as u64);
-        ours.push(start.elapsed());
-        peak_pulling = peak_pulling.max(process::peak_bytes(empty.pid()));
-        peak_serving = peak_serving.max(process::peak_bytes(full.pid()));
-        drop(empty);
-        tell(&format!("bootstrap: bare insert {round} of {rounds}"));
-        let mut database = Bare::new(&rows);
-        bare.time(|| rows.rows.chunks(PULL_MAX_EVENTS).for_each(|batch| database.commit(batch)));
-    }
-    let peak = peak_pulling.max(peak_serving);
+    let alone = Bootstrap::measure(&full, count, size);
+    drop(full);
+    tell(&format!("bootstrap: {count} events of {ORIGINS} origins"));
+    let relay = relay_of(count);
+    let in_turn = Bootstrap::measure(&relay, count, size);
+    let (rate, cost) = alone.rate();
+    let (rate_in_turn, cost_in_turn) = in_turn.rate();
+    let peak = alone.peak_pulling.max(alone.peak_serving);
     vec![
         Figure::new(
             "bootstrap_rate",
             "bootstrap pull, against bare inserts of the same rows",
-            (bare.median() / ours.median(), "x"),
+            (rate, "x"),
             Target::AtLeast(0.6),
-            format!(
-                "{count} events of {} bytes: {} pulled, {} bare",
-                rows.mean_bytes(),
-                words(ours.median()),
-                words(bare.median())
-            ),
+            cost,
+        ),
+        Figure::new(
+            "bootstrap_in_turn",
+            "the same from a relay, of events of 200 origins in turn",
+            (rate_in_turn, "x"),
+            Target::AtLeast(0.4),
+            cost_in_turn,
         ),
         Figure::new(
             "bootstrap_peak_memory",
@@ -85,11 +81,92 @@ pub(super) fn measure(size: Size) -> Vec<Figure> {
             Target::AtMost(64.0),
             format!(
                 "{:.1} MiB pulling, {:.1} MiB serving",
-                mebibytes(peak_pulling),
-                mebibytes(peak_serving)
+                mebibytes(alone.peak_pulling),
+                mebibytes(alone.peak_serving)
             ),
         ),
     ]
+}
+
+/// What new daemons took to pull a whole log, and bare inserts of its rows.
+struct Bootstrap {
+    events: usize,
+    mean_bytes: usize,
+    pulled: Sample,
+    bare: Sample,
+    peak_serving: u64,
+    peak_pulling: u64,
+}
+
+impl Bootstrap {
+    fn measure(full: &Daemon, events: usize, size: Size) -> Self {
+        let rounds = if size == Size::Full { 3 } else { 1 };
+        let rows = Rows::of(full.state());
+        process::forget_peak(full.pid());
+        let (pulled, bare) = (Sample::default(), Sample::default());
+        let (peak_serving, peak_pulling, mean_bytes) = (0, 0, rows.mean_bytes());
+        let mut it = Self { events, mean_bytes, pulled, bare, peak_serving, peak_pulling };
+        for round in 1..=rounds {
+            tell(&format!("bootstrap: pull {round} of {rounds}"));
+            let empty = setup(&format!("empty-{round}")).start();
+            let session = full.open_pairing();
+            let start = Instant::now();
+            empty.join(full, session.code.expose()).expect("to be paired");
+            wait_for_head(&empty, events as u64);
+            it.pulled.push(start.elapsed());
+            it.peak_pulling = it.peak_pulling.max(process::peak_bytes(empty.pid()));
+            it.peak_serving = it.peak_serving.max(process::peak_bytes(full.pid()));
+            drop(empty);
+            tell(&format!("bootstrap: bare insert {round} of {rounds}"));
+            let mut bare = Bare::new(&rows);
+            it.bare.time(|| rows.rows.chunks(PULL_MAX_EVENTS).for_each(|batch| bare.commit(batch)));
+        }
+        it
+    }
+
+    /// Against bare inserts, and what both took.
+    fn rate(&self) -> (f64, String) {
+        let (pulled, bare) = (self.pulled.median(), self.bare.median());
+        let Self { events, mean_bytes, .. } = self;
+        let (was, would_be) = (words(pulled), words(bare));
+        let said = format!("{events} events of {mean_bytes} bytes: {was} pulled, {would_be} bare");
+        (bare / pulled, said)
+    }
+}
+
+/// A daemon whose log holds so many events, of other daemons in turn.
+fn relay_of(count: usize) -> Daemon {
+    let mut origins: Vec<Origin> = (0..ORIGINS).map(|_| Origin::new()).collect();
+    let mut pages = Vec::new();
+    for first in (0..count).step_by(PAGE) {
+        let next = (first + PAGE).min(count);
+        let mut written = vec![Vec::new(); ORIGINS];
+        for n in first..next {
+            let text = origins[n % ORIGINS].draft(&body(n).to_string());
+            written[n % ORIGINS].push(origins[n % ORIGINS].write(text).at(n as u64 + 1));
+        }
+        let of_one = origins.iter().zip(&written).filter(|(_, written)| !written.is_empty());
+        pages.push(PullPage {
+            runs: of_one.map(|(origin, written)| origin.run(written)).collect(),
+            next_seq: Sequence(next as u64),
+            next_hash: Some(LogHash(next as u64)),
+            more_available: next < count,
+            head_seq: Sequence(count as u64),
+            floor_seq: Sequence::ZERO,
+            epoch: None,
+            held_seq: None,
+        });
+    }
+    let mut fake = FakePeer::new(move |heard| {
+        let after = heard.params["after_seq"].as_u64().unwrap_or(0) as usize;
+        let page = pages.get(after.div_ceil(PAGE))?;
+        (heard.method == "sync.pull").then(|| Answer::Page(Box::new(page.clone())))
+    });
+    let relay = setup("relay").start();
+    fake.joins(&relay);
+    wait_for_head(&relay, count as u64);
+    relay.ask::<PeerRemove>(PeerRemoveParams { peer: "fake".to_owned() });
+    relay
 }
 
 pub(super) fn wait_for_head(daemon: &Daemon, head: u64) {

@@ -16,6 +16,7 @@ mod latency;
 mod lists;
 mod logs;
 mod origins;
+mod proofs;
 mod sample;
 mod size;
 mod slots;
@@ -57,6 +58,7 @@ pub const GROUPS: &[Group] = &[
     group("waiters", waiters::measure),
     group("views", views::measure),
     group("origins", origins::measure),
+    group("proofs", proofs::measure),
     group("idle", idle::measure),
     group("hub", hub::measure),
     #[cfg(target_os = "linux")]

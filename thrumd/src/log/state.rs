@@ -292,12 +292,12 @@ impl State {
         Ok(id)
     }
 
-    /// Gives the next sequence to an event from this source, after which the chain of its origin has this value.
-    pub(super) fn advance(&mut self, chain: Chain, source: Option<DaemonId>) -> Sequence {
+    /// Gives the next sequence to an event from this source, with which the log has this hash.
+    pub(super) fn advance(&mut self, hash: LogHash, source: Option<DaemonId>) -> Sequence {
         let meta = self.meta_mut();
         let sequence = meta.head.sequence.next();
-        meta.hash = hash::next(meta.hash, chain);
-        meta.head = LogPosition { sequence, hash: Some(meta.hash) };
+        meta.hash = hash;
+        meta.head = LogPosition { sequence, hash: Some(hash) };
         let Some(source) = source else {
             meta.own_last = sequence;
             return sequence;

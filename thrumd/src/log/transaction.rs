@@ -81,6 +81,7 @@ impl WriteTransaction<'_> {
         let forked =
             is_taken || self.had_another(row.id, position, id)? || !self.continues(&row, event)?;
         let source_id = self.state.source(self.conn, source)?;
+        let hash = hash::next(self.state.meta.hash, event.chain);
         self.conn
             .prepare_cached(
                 "INSERT INTO events (sequence, event_id, origin, origin_sequence, previous, source,
@@ -98,9 +99,9 @@ impl WriteTransaction<'_> {
                 header.event_type,
                 header.project,
                 bytes,
-                hash_int(hash::next(self.state.meta.hash, event.chain)),
+                hash_int(hash),
             ])?;
-        row.last = self.state.advance(event.chain, source);
+        row.last = self.state.advance(hash, source);
         let (event_type, project) = (&header.event_type, header.project.as_deref());
         self.state.block.add(self.conn, row.last, event_type, project)?;
         let was_whole = row.head == row.top;
