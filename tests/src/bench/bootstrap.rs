@@ -64,14 +64,14 @@ pub(super) fn measure(size: Size) -> Vec<Figure> {
             "bootstrap_rate",
             "bootstrap pull, against bare inserts of the same rows",
             (rate, "x"),
-            Target::AtLeast(0.6),
+            Target::AtLeast(0.45),
             cost,
         ),
         Figure::new(
             "bootstrap_in_turn",
             "the same from a relay, of events of 200 origins in turn",
             (rate_in_turn, "x"),
-            Target::AtLeast(0.4),
+            Target::AtLeast(0.3),
             cost_in_turn,
         ),
         Figure::new(

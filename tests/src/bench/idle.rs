@@ -31,7 +31,7 @@ pub(super) fn measure(size: Size) -> Vec<Figure> {
             "idle_memory",
             "resident memory, idle with two peers",
             (mebibytes(process::resident_bytes(idle.pid())), "MiB"),
-            Target::AtMost(12.0),
+            Target::AtMost(13.0),
             format!("{:.1} MiB at most so far", mebibytes(process::peak_bytes(idle.pid()))),
         ),
         Figure::new(
