@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 
 use thrum_api::limits::PULL_MAX_EVENTS;
 use thrum_api::local::{
-    MarkReadParams, MessageMarkRead, MessageSend, MessageSendParams, MessageWait, WaitParams,
+    MarkReadParams, MessageMarkRead, MessageRef, MessageSend, MessageSendParams, MessageWait,
+    WaitParams,
 };
 
 use super::bare::{Bare, Rows};
@@ -127,8 +128,8 @@ fn messages(here: &Daemon, there: &Daemon, count: usize) -> Sample {
             };
             let message = reader.call::<MessageWait>(&wait).messages.pop().expect("a message");
             let at = Instant::now();
-            let event_ids = vec![message.event_id];
-            let read = MarkReadParams { agent: "listener".to_owned(), event_ids };
+            let messages = vec![MessageRef::from(&message)];
+            let read = MarkReadParams { agent: "listener".to_owned(), messages };
             reader.call::<MessageMarkRead>(&read);
             if arrived.send(at).is_err() {
                 return;

@@ -5,7 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection as Database, OpenFlags, params_from_iter};
 use thrum_api::limits::APPEND_MAX_EVENTS;
 use thrum_api::local::{
-    InboxParams, MarkReadParams, MessageInbox, MessageMarkRead, MessageWait, WaitParams,
+    InboxParams, MarkReadParams, MessageInbox, MessageMarkRead, MessageRef, MessageWait, WaitParams,
 };
 
 use super::bare::Rows;
@@ -149,9 +149,9 @@ fn read_all(connection: &mut Connection, count: usize) {
         let project = message(0).project;
         let wait = WaitParams { agent: agent.clone(), project, timeout_ms: 60_000, limit };
         let messages = connection.call::<MessageWait>(&wait).messages;
-        let event_ids: Vec<_> = messages.iter().map(|message| message.event_id).collect();
-        read += event_ids.len();
-        let params = MarkReadParams { agent: agent.clone(), event_ids };
+        let messages: Vec<_> = messages.iter().map(MessageRef::from).collect();
+        read += messages.len();
+        let params = MarkReadParams { agent: agent.clone(), messages };
         connection.call::<MessageMarkRead>(&params);
     }
 }

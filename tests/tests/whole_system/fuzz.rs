@@ -55,7 +55,10 @@ fn local_requests() -> Vec<Value> {
         ("message.send", json!({"from": "a", "to": ["b", "c"], "text": "hello", "project": "p"})),
         ("message.inbox", json!({"agent": "b", "project": "p", "unread_only": true, "limit": 3})),
         ("message.wait", json!({"agent": "c", "project": "p", "timeout_ms": 1})),
-        ("message.mark_read", json!({"agent": "b", "event_ids": ["01ARZ3NDEKTSV4RRFFQ69G5FAW"]})),
+        (
+            "message.mark_read",
+            json!({"agent": "b", "messages": [{"event_id": "01ARZ3NDEKTSV4RRFFQ69G5FAW"}]}),
+        ),
         ("agent.list", json!({"project": "p"})),
         ("peer.list", json!({})),
         ("peer.find", json!({"peer": "fake"})),

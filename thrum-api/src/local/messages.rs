@@ -128,7 +128,24 @@ pub struct MarkReadParams {
     /// The reader.
     pub agent: String,
     /// The messages to mark as read.
-    pub event_ids: Vec<EventId>,
+    pub messages: Vec<MessageRef>,
+}
+
+/// Names a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MessageRef {
+    /// The message's event.
+    pub event_id: EventId,
+    /// The daemon of the sender: an id is unique for that one only. Without it, the call is refused if messages of several
+    /// daemons in the reader's inboxes have this id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_daemon: Option<DaemonId>,
+}
+
+impl From<&Message> for MessageRef {
+    fn from(message: &Message) -> Self {
+        Self { event_id: message.event_id, origin_daemon: Some(message.origin_daemon) }
+    }
 }
 
 /// Params of `agent.list`.

@@ -1,6 +1,6 @@
 //! Marks messages as read after they were printed.
 
-use thrum_api::local::{MarkReadParams, Message, MessageMarkRead};
+use thrum_api::local::{MarkReadParams, Message, MessageMarkRead, MessageRef};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -17,9 +17,9 @@ pub async fn mark_printed(
     agent: &str,
     messages: &[Message],
 ) -> Result<usize, Error> {
-    let event_ids: Vec<_> =
-        messages.iter().filter(|message| !message.read).map(|message| message.event_id).collect();
-    let marked = event_ids.len();
+    let unread: Vec<_> =
+        messages.iter().filter(|message| !message.read).map(MessageRef::from).collect();
+    let marked = unread.len();
     if marked == 0 {
         return printed.map(|()| 0);
     }
@@ -34,7 +34,7 @@ pub async fn mark_printed(
         }
         return Err(error);
     }
-    let params = MarkReadParams { agent: agent.to_owned(), event_ids };
+    let params = MarkReadParams { agent: agent.to_owned(), messages: unread };
     client.call_again::<MessageMarkRead>(&params).await?;
     Ok(marked)
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use thrum_api::local::{
-    InboxParams, MarkReadParams, MessageInbox, MessageMarkRead, MessageSend, MessageSendParams,
-    MessageWait, WaitParams,
+    InboxParams, MarkReadParams, MessageInbox, MessageMarkRead, MessageRef, MessageSend,
+    MessageSendParams, MessageWait, WaitParams,
 };
 use tokio::time::{Instant, timeout};
 
@@ -79,7 +79,8 @@ pub async fn send(
         }
         // The message may be readable before the sender has its answer.
         direction.delays.push(readable.saturating_duration_since(acknowledged));
-        let mark = MarkReadParams { agent: agent.clone(), event_ids: vec![message.event_id] };
+        let messages = vec![MessageRef::from(&message)];
+        let mark = MarkReadParams { agent: agent.clone(), messages };
         reader.call::<MessageMarkRead>(&mark).await?;
         bar.inc(1);
     }

@@ -49,12 +49,34 @@ pub(super) fn number(connection: &Connection, sequence: i64) -> rusqlite::Result
     connection.prepare_cached(NUMBER)?.query_row([sequence], |row| row.get(0)).optional()
 }
 
-/// Notes that the reader has not to read this one any more. False if that was so, or it gets no messages to all.
-pub(super) fn settle(connection: &Connection, inbox: i64, number: i64) -> rusqlite::Result<bool> {
-    let before: Option<(i64, i64)> = connection
+/// Whether the reader has still to read this one.
+pub(super) fn is_unread(
+    connection: &Connection,
+    inbox: i64,
+    number: i64,
+) -> rusqlite::Result<bool> {
+    let gets_them = connection
+        .prepare_cached("SELECT 1 FROM inboxes WHERE id = ? AND settled IS NOT NULL")?
+        .exists([inbox])?;
+    let before = range_before(connection, inbox, number)?;
+    Ok(gets_them && before.is_none_or(|(_, last)| last < number))
+}
+
+/// The range of settled ones that holds this number, or the last one before it.
+fn range_before(
+    connection: &Connection,
+    inbox: i64,
+    number: i64,
+) -> rusqlite::Result<Option<(i64, i64)>> {
+    connection
         .prepare_cached(RANGE_BEFORE)?
         .query_row([inbox, number], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+        .optional()
+}
+
+/// Notes that the reader has not to read this one any more. False if that was so, or it gets no messages to all.
+pub(super) fn settle(connection: &Connection, inbox: i64, number: i64) -> rusqlite::Result<bool> {
+    let before = range_before(connection, inbox, number)?;
     if before.is_some_and(|(_, last)| last >= number) {
         return Ok(false);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::names::NameError;
-use thrum_api::{ErrorCode, RpcError};
+use thrum_api::{ErrorCode, EventId, RpcError};
 
 use crate::log::{LogError, LogErrorKind};
 use crate::report::Chain;
@@ -36,6 +36,9 @@ pub enum AgentsError {
         /// How large it may be.
         max: usize,
     },
+    /// Messages of several daemons in an inbox have the id by which one was named.
+    #[error("the inbox of {agent} has messages of {daemons} daemons with the id {event_id}")]
+    AmbiguousId { agent: String, event_id: EventId, daemons: usize },
     /// A body can't be serialised.
     #[error("could not make an event of the message")]
     Body(#[source] serde_json::Error),
@@ -121,6 +124,9 @@ impl AgentsError {
         match self {
             Self::NoRecipient => error.hint("name agents, or send to all of the project"),
             Self::AllAndSome => error.hint("either name recipients or send to all, not both"),
+            Self::AmbiguousId { .. } => {
+                error.hint("name the message by its origin_daemon, too: message.inbox tells it")
+            }
             Self::TooLarge { .. } => error.hint("put the text into a file and send its path"),
             _ => match self.next() {
                 Some(next) => error.hint(next),
@@ -135,7 +141,8 @@ impl AgentsError {
             | Self::NoRecipient
             | Self::AllAndSome
             | Self::TooManyRecipients { .. }
-            | Self::NoText => ErrorCode::INVALID_PARAMS,
+            | Self::NoText
+            | Self::AmbiguousId { .. } => ErrorCode::INVALID_PARAMS,
             Self::TooLarge { .. } => ErrorCode::TOO_LARGE,
             Self::Stopping => ErrorCode::STOPPING,
             Self::Log { source, .. } => match source.kind() {

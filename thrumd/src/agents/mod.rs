@@ -183,10 +183,11 @@ impl Agents {
         }
     }
 
-    /// Marks messages read by their reader: all in its inboxes that have one of these ids, whoever wrote them.
+    /// Marks messages read by their reader, all or none.
     ///
     /// # Errors
-    /// When the reader's name is invalid, and when the views can't be brought up to the log.
+    /// When the reader's name is invalid, when an id alone could be two messages of its inboxes, and when the views can't
+    /// be brought up to the log.
     pub async fn mark_read(&self, params: MarkReadParams) -> Result<(), AgentsError> {
         let agent = names::agent(&params.agent)?;
         self.inner.log.files().check().map_err(|changed| {
@@ -196,8 +197,9 @@ impl Agents {
         self.digested(self.inner.log.head().position.sequence).await?;
         let log = self.inner.log.reader();
         let mark = move |store: &mut Store| {
-            let events = log.find(&params.event_ids).map_err(error::log_unread)?;
-            store.mark_read(&agent, &events)
+            let ids = params.messages.iter().map(|message| message.event_id);
+            let found = log.find(ids).map_err(error::log_unread)?;
+            store.mark_read(&agent, &params.messages, &found)
         };
         self.call(mark).await?;
         // A file that was removed meanwhile is made anew, with these marks.

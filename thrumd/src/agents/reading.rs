@@ -1,6 +1,9 @@
 //! Marks messages read by their reader.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension};
+use thrum_api::local::MessageRef;
 
 use super::broadcasts;
 use super::directory::{find_inbox, project_name};
@@ -12,32 +15,83 @@ use crate::log::FoundEvent;
 use crate::log::column::int;
 
 const PROJECT: &str = "SELECT id FROM projects WHERE name = ?1";
+const DELIVERED: &str =
+    "SELECT 1 FROM deliveries WHERE inbox = ?1 AND read IN (0, 1) AND sequence = ?2";
+
+/// As in `inbox`: none may scan rows whose number grows with the log.
+#[cfg(test)]
+pub(super) const QUERIES: &[&str] = &[PROJECT, DELIVERED];
 
 impl Store {
-    /// Marks messages read by `agent`: all of those with the same id, whoever wrote them. Messages that it did not get or has read cost no write.
+    /// Marks messages read by `agent`, all or none. `found`: for each of them, the events with its id. Messages that it
+    /// did not get or has read cost no write.
     pub(super) fn mark_read(
         &mut self,
         agent: &str,
-        events: &[FoundEvent],
+        messages: &[MessageRef],
+        found: &[Vec<FoundEvent>],
     ) -> Result<(), AgentsError> {
         let doing = views("mark messages read");
         let transaction = self.connection.transaction().map_err(&doing)?;
-        for event in events {
-            mark(&transaction, agent, event).map_err(&doing)?;
+        for (message, with_id) in messages.iter().zip(found) {
+            let is_meant =
+                |event: &FoundEvent| message.origin_daemon.is_none_or(|of| of == event.origin);
+            let mut delivered = Vec::new();
+            let mut daemons = BTreeSet::new();
+            for event in with_id.iter().filter(|event| is_meant(event)) {
+                if let Some(delivery) = find(&transaction, agent, event).map_err(&doing)? {
+                    delivered.push(delivery);
+                    daemons.insert(event.origin);
+                }
+            }
+            // Whoever gave an id alone meant one of them. If both were marked, nobody might ever read the other one.
+            if daemons.len() > 1 {
+                let (agent, daemons) = (agent.to_owned(), daemons.len());
+                return Err(AgentsError::AmbiguousId {
+                    agent,
+                    event_id: message.event_id,
+                    daemons,
+                });
+            }
+            for delivery in delivered {
+                mark(&transaction, agent, &delivery).map_err(&doing)?;
+            }
         }
         transaction.commit().map_err(&doing)
     }
 }
 
-fn mark(connection: &Connection, agent: &str, event: &FoundEvent) -> rusqlite::Result<()> {
+/// A message in an inbox.
+struct Delivery<'a> {
+    inbox: i64,
+    event: &'a FoundEvent,
+}
+
+/// Where the agent has this message; None if it did not get it.
+fn find<'a>(
+    connection: &Connection,
+    agent: &str,
+    event: &'a FoundEvent,
+) -> rusqlite::Result<Option<Delivery<'a>>> {
     // An event with a name that is none was not digested.
     let Ok(project) = project_name(event.project.as_deref()) else {
-        return Ok(());
+        return Ok(None);
     };
     let project: Option<i64> =
         connection.prepare_cached(PROJECT)?.query_row([project], |row| row.get(0)).optional()?;
-    let Some(project) = project else { return Ok(()) };
-    let Some(inbox) = find_inbox(connection, project, agent)? else { return Ok(()) };
+    let Some(project) = project else { return Ok(None) };
+    let Some(inbox) = find_inbox(connection, project, agent)? else { return Ok(None) };
+    let sequence = int(event.sequence.0);
+    let is_there = connection.prepare_cached(DELIVERED)?.exists([inbox, sequence])?
+        || match broadcasts::number(connection, sequence)? {
+            Some(number) => broadcasts::is_unread(connection, inbox, number)?,
+            None => false,
+        };
+    Ok(is_there.then_some(Delivery { inbox, event }))
+}
+
+fn mark(connection: &Connection, agent: &str, delivery: &Delivery<'_>) -> rusqlite::Result<()> {
+    let Delivery { inbox, event } = *delivery;
     if is_read_now(connection, inbox, int(event.sequence.0))? {
         let (origin, event_id) = (event.origin.to_bytes(), event.event_id.ulid().to_bytes());
         ReadMark { agent: agent.to_owned(), origin, event_id }.store(connection)?;

@@ -124,25 +124,26 @@ impl LogReader {
         })
     }
 
-    /// The events with these ids that the log holds, by id and in its order. An id is unique for its origin only, so that
-    /// one id may have several.
+    /// The events that the log holds with each of these ids, in its order. An id is unique for its origin only, so that one
+    /// may have several.
     ///
     /// # Errors
     /// As [`Self::each_after`].
-    pub fn find(&self, ids: &[EventId]) -> Result<Vec<FoundEvent>, LogError> {
+    pub fn find(
+        &self,
+        ids: impl IntoIterator<Item = EventId>,
+    ) -> Result<Vec<Vec<FoundEvent>>, LogError> {
         self.read("look for events", |conn| {
             let mut statement = conn.prepare_cached(FIND)?;
             let mut found = Vec::new();
-            for &event_id in ids {
-                let events = statement.query_map([event_id.ulid().to_bytes()], |row| {
+            for event_id in ids {
+                let with_id = statement.query_map([event_id.ulid().to_bytes()], |row| {
                     let sequence = Sequence(uint(row.get(0)?));
                     let project = bytes(row.get_ref(1)?).map(<[u8]>::to_vec);
                     let origin = daemon_id(row.get(2)?);
                     Ok(FoundEvent { event_id, origin, sequence, project })
                 })?;
-                for event in events {
-                    found.push(event?);
-                }
+                found.push(with_id.collect::<rusqlite::Result<_>>()?);
             }
             Ok(found)
         })

@@ -61,7 +61,8 @@ impl Home {
     }
 
     pub(super) async fn mark_read(&self, agent: &str, event_ids: Vec<EventId>) {
-        let params = MarkReadParams { agent: agent.to_owned(), event_ids };
+        let messages = event_ids.into_iter().map(by_id).collect();
+        let params = MarkReadParams { agent: agent.to_owned(), messages };
         within(self.agents.mark_read(params)).await.unwrap();
     }
 

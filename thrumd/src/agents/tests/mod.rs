@@ -12,10 +12,11 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 use serde_json::json;
 use tempfile::TempDir;
-use thrum_api::local::InboxResult;
+use thrum_api::local::{InboxResult, MessageRef};
 use thrum_api::{DaemonId, Epoch, EventId, LogPosition, Sequence, SequencedEvent};
 use ulid::Ulid;
 
+use super::error::AgentsError;
 use super::inbox::InboxQuery;
 use super::store::{Cursor, Store};
 use crate::keys::SecretKey;
@@ -165,8 +166,13 @@ impl Views {
     }
 
     fn mark_read(&mut self, agent: &str, ids: &[EventId]) {
-        let events = self.log.find(ids).unwrap();
-        self.store.mark_read(agent, &events).unwrap();
+        let messages: Vec<_> = ids.iter().copied().map(by_id).collect();
+        self.mark(agent, &messages).unwrap();
+    }
+
+    fn mark(&mut self, agent: &str, messages: &[MessageRef]) -> Result<(), AgentsError> {
+        let found = self.log.find(messages.iter().map(|message| message.event_id)).unwrap();
+        self.store.mark_read(agent, messages, &found)
     }
 
     /// Sequences of the messages in an inbox, and of the unread ones among them.
@@ -178,6 +184,11 @@ impl Views {
         assert_eq!(inbox.unread, unread.len() as u64, "the counter is in step");
         (all, unread)
     }
+}
+
+/// A message by its id alone.
+fn by_id(event_id: EventId) -> MessageRef {
+    MessageRef { event_id, origin_daemon: None }
 }
 
 /// How many events could not be digested.

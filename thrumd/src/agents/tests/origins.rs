@@ -1,6 +1,7 @@
 //! Which events are of this machine's agents, and ids that two origins have given.
 
 use thrum_api::Timestamp;
+use thrum_api::local::MessageRef;
 
 use super::*;
 
@@ -51,6 +52,11 @@ fn with_id(event: SequencedEvent, id: EventId) -> SequencedEvent {
     SequencedEvent { event: serde_json::value::to_raw_value(&value).unwrap(), ..event }
 }
 
+/// A message by its id and the daemon that created it.
+fn of(origin_daemon: DaemonId, event_id: EventId) -> MessageRef {
+    MessageRef { event_id, origin_daemon: Some(origin_daemon) }
+}
+
 #[test]
 fn messages_of_two_origins_with_one_id_are_two_messages() {
     let mut views = Views::new();
@@ -60,13 +66,15 @@ fn messages_of_two_origins_with_one_id_are_two_messages() {
     let to_all = with_id(message_to_all(4, daemon(4), "c"), id(1));
     let cursor = views.digest(&[first.clone(), second.clone()], start());
     assert_eq!(views.places("x"), (vec![1, 2], vec![1, 2]));
-    // Whoever marks the id read means all that have it.
-    let found = views.log.find(&[id(1)]).unwrap();
-    let origins: Vec<_> = found.iter().map(|event| (event.origin, event.sequence.0)).collect();
+    let found = views.log.find([id(1), id(9)]).unwrap();
+    let origins: Vec<_> = found[0].iter().map(|event| (event.origin, event.sequence.0)).collect();
     assert_eq!(origins, [(there(), 1), (daemon(3), 2)]);
-    views.mark_read("x", &[id(1)]);
-    assert_eq!(views.places("x"), (vec![1, 2], vec![]));
+    assert_eq!(found[1], []);
+    views.mark("x", &[of(there(), id(1))]).unwrap();
+    assert_eq!(views.places("x"), (vec![1, 2], vec![2]));
     assert_eq!(views.places("y"), (vec![1], vec![1]));
+    views.mark("x", &[of(daemon(3), id(1))]).unwrap();
+    assert_eq!(views.places("x"), (vec![1, 2], vec![]));
     // Not what comes later under the same id, nor after a rebuild.
     let later = [joined(3, here(), "x"), to_all];
     views.digest(&later, cursor);
@@ -74,8 +82,46 @@ fn messages_of_two_origins_with_one_id_are_two_messages() {
     views.reset().unwrap();
     views.digest(&later, start());
     assert_eq!(views.places("x"), (vec![1, 2, 4], vec![4]));
-    views.mark_read("x", &[id(1)]);
+    views.mark("x", &[of(daemon(4), id(1))]).unwrap();
     assert_eq!(views.places("x"), (vec![1, 2, 4], vec![]));
+}
+
+#[test]
+fn an_id_alone_marks_one_message_and_never_two() {
+    let mut views = Views::new();
+    let to_two = message_to(1, there(), "a", &["x", "y"]);
+    let to_one = with_id(message_to(2, daemon(3), "b", &["x"]), id(1));
+    let to_all = with_id(message_to_all(4, daemon(3), "b"), id(3));
+    let events = [
+        to_two,
+        to_one,
+        message_to(3, there(), "a", &["x"]),
+        to_all,
+        joined(5, here(), "z"),
+        message_to(6, there(), "a", &["z"]),
+        with_id(message_to_all(7, daemon(3), "b"), id(6)),
+    ];
+    let cursor = views.digest(&events, start());
+    let ambiguous = |outcome: Result<(), AgentsError>| {
+        matches!(outcome, Err(AgentsError::AmbiguousId { daemons: 2, .. }))
+    };
+    // All or none.
+    assert!(ambiguous(views.mark("x", &[by_id(id(3)), by_id(id(1))])));
+    assert_eq!(views.places("x"), (vec![1, 2, 3], vec![1, 2, 3]));
+    // One of them is read: to repeat that marks no other.
+    views.mark("x", &[of(there(), id(1))]).unwrap();
+    assert!(ambiguous(views.mark("x", &[by_id(id(1))])));
+    assert!(ambiguous(views.mark("z", &[by_id(id(6))])), "one of them is to all");
+    // What is in no inbox of this name is not meant.
+    views.mark("x", &[by_id(id(3))]).unwrap();
+    assert_eq!(views.places("x"), (vec![1, 2, 3], vec![2]));
+    views.mark("y", &[by_id(id(1))]).unwrap();
+    assert_eq!(views.places("y"), (vec![1], vec![]));
+    // A daemon may give one id twice; nothing tells such messages apart.
+    let again = with_id(message_to(8, daemon(3), "b", &["x"]), id(1));
+    views.digest(&[again], cursor);
+    views.mark("x", &[of(daemon(3), id(1))]).unwrap();
+    assert_eq!(views.places("x"), (vec![1, 2, 3, 8], vec![]));
 }
 
 #[test]

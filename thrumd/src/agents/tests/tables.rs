@@ -7,7 +7,7 @@ use serde_json::json;
 use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::{EventId, SequencedEvent, Timestamp};
 
-use super::super::{broadcasts, inbox, seen};
+use super::super::{broadcasts, inbox, reading, seen};
 use super::*;
 
 #[test]
@@ -166,7 +166,7 @@ fn undigestible_events_are_skipped_and_counted() {
 #[test]
 fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
     let views = Views::new();
-    for query in [inbox::QUERIES, broadcasts::QUERIES, seen::QUERIES].concat() {
+    for query in [inbox::QUERIES, broadcasts::QUERIES, reading::QUERIES, seen::QUERIES].concat() {
         let mut plan = views.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let holes = vec![rusqlite::types::Null; plan.parameter_count()];
         let steps: Vec<String> = plan
