@@ -239,11 +239,12 @@ impl World {
         if applied.applied > 0 {
             self.log_grew(node);
         }
+        self.look_for_damage(node);
     }
 
-    /// After a read of events: the driver asks the peers for rows that were found damaged.
-    pub fn after_read(&mut self, node: usize) {
-        let found = self.nodes[node].log.store().damaged_rows().unwrap();
+    /// After events were read or stored: the driver asks the peers for rows that were found damaged.
+    pub fn look_for_damage(&mut self, node: usize) {
+        let found = self.nodes[node].log.store().damaged_rows();
         let Some(life) = &mut self.nodes[node].life else { return };
         if std::mem::replace(&mut life.damaged_rows, found) < found {
             self.marks.hit("a damaged row was found");
@@ -259,7 +260,7 @@ impl World {
         };
         let name = format!("node-{node}");
         let composed = ready(notification(&self.nodes[node].log, id, &name, wanted, &self.timing));
-        self.after_read(node);
+        self.look_for_damage(node);
         let result = match composed {
             Ok(mut params) => {
                 if self.nodes[node].old {

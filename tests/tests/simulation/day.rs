@@ -41,7 +41,7 @@ pub fn bad_day(world: &mut World) -> Result<(), String> {
         world.input(node, Input::Enable(true));
         // What is damaged is found when somebody reads it.
         world.nodes[node].log.read_all();
-        world.after_read(node);
+        world.look_for_damage(node);
     }
     // What stands in a log now must not be lost any more.
     let least: BTreeSet<EventId> = world

@@ -66,7 +66,7 @@ impl World {
             }
             _ => {}
         }
-        self.after_read(node);
+        self.look_for_damage(node);
         if let Some(input) = input {
             self.input(node, input);
         }

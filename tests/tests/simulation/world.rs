@@ -249,7 +249,7 @@ impl World {
             session: None,
             joining: false,
             rereads: BTreeMap::new(),
-            damaged_rows: it.log.store().damaged_rows().unwrap(),
+            damaged_rows: it.log.store().damaged_rows(),
         });
         self.update_peers(node);
         self.log_grew(node);

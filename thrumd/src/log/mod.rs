@@ -86,7 +86,7 @@ use readers::{Lane, Readers};
 use recent::Recent;
 use runs::Signer;
 use transaction::WriteTransaction;
-use writer::{ClosureTask, Job, Priority, Writer};
+use writer::{ClosureTask, Job, Priority, Watched, Writer};
 
 /// The log. Clones share it. Every call that can fail does so when the disk fails or the log is closed;
 /// other reasons are in its documentation.
@@ -107,7 +107,7 @@ struct Inner {
     readers: Arc<Readers>,
     recent: Arc<Mutex<Recent>>,
     news: Batcher<(NewsRequest, Waits), News>,
-    damaged_rows: watch::Sender<()>,
+    damaged_rows: watch::Receiver<u64>,
     /// Copies that the writer makes of a log whose file is gone, which may take long.
     copying: Arc<AtomicUsize>,
     /// Why writes fail, until one succeeds.
@@ -155,7 +155,7 @@ impl Log {
             source,
         })?;
         let recent = store.recent();
-        let (writer, head) = Writer::new(store, files.clone());
+        let (writer, Watched { head, damaged_rows }) = Writer::new(store, files.clone());
         let (jobs, queue) = mpsc::channel(writer::QUEUE);
         let lock = Arc::new(lock);
         let held = Arc::clone(&lock);
@@ -184,7 +184,7 @@ impl Log {
             readers,
             recent,
             news: Batcher::default(),
-            damaged_rows: watch::Sender::new(()),
+            damaged_rows,
             copying: Arc::default(),
             failure: Mutex::default(),
             writer: Mutex::new(Some(thread)),
@@ -222,9 +222,10 @@ impl Log {
         self.inner.head.clone()
     }
 
-    /// Notified after damaged rows were moved to quarantine: peers may have good copies.
-    pub fn damaged_rows(&self) -> watch::Receiver<()> {
-        self.inner.damaged_rows.subscribe()
+    /// Notified after each commit that moved damaged rows to quarantine, wherever they were found: peers may have good
+    /// copies.
+    pub fn damaged_rows(&self) -> watch::Receiver<u64> {
+        self.inner.damaged_rows.clone()
     }
 
     /// Writes events of this daemon, all or none; on disk when it returns. A draft whose id was

@@ -111,20 +111,13 @@ impl Log {
 
     /// Moves rows that were found damaged to quarantine.
     pub async fn quarantine_damaged(&self, damaged: Vec<Sequence>) {
-        let mut moved = false;
         // A transaction for each: one that the disk has no space for holds up neither the others nor appends.
         for sequence in damaged {
             let work =
                 move |write: &mut WriteTransaction<'_>| Ok(damage::quarantine(write, sequence)?);
-            match self.write(Priority::Peer, damage::ACTION, 0, work).await {
-                Ok(()) => moved = true,
-                Err(error) => {
-                    tracing::error!(%sequence, error = %Chain(&error), "a damaged event stays in the log");
-                }
+            if let Err(error) = self.write(Priority::Peer, damage::ACTION, 0, work).await {
+                tracing::error!(%sequence, error = %Chain(&error), "a damaged event stays in the log");
             }
-        }
-        if moved {
-            self.inner.damaged_rows.send_replace(());
         }
     }
 }

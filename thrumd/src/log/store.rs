@@ -24,7 +24,7 @@ use super::page;
 use super::recent::Recent;
 use super::runs::Signer;
 use super::schema;
-use super::state::{State, count_gaps};
+use super::state::State;
 use super::transaction::WriteTransaction;
 use super::types::{
     Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Waits,
@@ -45,8 +45,9 @@ pub struct LogStore {
     state: State,
     /// The last transaction failed: `state` is ahead of the database.
     stale: bool,
-    /// As of the last commit.
+    /// As of the last commit, as is the next one.
     head: LogHead,
+    damaged_rows: u64,
     recent: Arc<Mutex<Recent>>,
 }
 
@@ -118,9 +119,11 @@ impl LogStore {
         let daemon = key.id();
         let state = State::load(&conn, daemon, &mut *environment).map_err(failed)?;
         let (path, head) = (path.to_owned(), state.meta.log_head());
+        let damaged_rows = state.damaged_rows;
         let recent = Arc::new(Mutex::new(Recent::new(&state, Arc::clone(&key))));
         let stale = false;
-        let mut store = Self { conn, path, key, daemon, environment, state, stale, head, recent };
+        let mut store =
+            Self { conn, path, key, daemon, environment, state, stale, head, damaged_rows, recent };
         store.transaction(|_| Ok(())).map_err(failed)?;
         Ok(store)
     }
@@ -246,11 +249,8 @@ impl LogStore {
     }
 
     /// How many damaged rows were ever moved to quarantine. When it grows, peers may have good copies.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn damaged_rows(&self) -> Result<u64, LogError> {
-        self.read("count the damaged rows", count_gaps)
+    pub fn damaged_rows(&self) -> u64 {
+        self.damaged_rows
     }
 
     /// Whether this is the news that the database has, unless there is damage that was not found yet.
@@ -309,6 +309,7 @@ impl LogStore {
         match &outcome {
             Ok(_) => {
                 self.head = self.state.meta.log_head();
+                self.damaged_rows = self.state.damaged_rows;
                 self.recent.lock().update(&mut self.state);
             }
             Err(_) => self.stale = true,

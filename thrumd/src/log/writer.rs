@@ -128,13 +128,23 @@ pub(super) struct Writer {
     files: HeldFiles,
     wal: Wal,
     head: watch::Sender<LogHead>,
+    damaged_rows: watch::Sender<u64>,
+}
+
+/// What others watch of the log, as of the last commit.
+pub(super) struct Watched {
+    pub(super) head: watch::Receiver<LogHead>,
+    /// How many damaged rows were ever moved to quarantine.
+    pub(super) damaged_rows: watch::Receiver<u64>,
 }
 
 impl Writer {
-    pub(super) fn new(store: LogStore, files: HeldFiles) -> (Self, watch::Receiver<LogHead>) {
-        let (head, watcher) = watch::channel(store.head());
+    pub(super) fn new(store: LogStore, files: HeldFiles) -> (Self, Watched) {
+        let (head, head_watcher) = watch::channel(store.head());
+        let (damaged_rows, damage_watcher) = watch::channel(store.damaged_rows());
         let wal = Wal::of(store.path());
-        (Self { store, files, wal, head }, watcher)
+        let watched = Watched { head: head_watcher, damaged_rows: damage_watcher };
+        (Self { store, files, wal, head, damaged_rows }, watched)
     }
 
     /// Runs jobs until it gets `Close` or every sender is dropped. Then closes the database; answers as
@@ -211,7 +221,10 @@ impl Writer {
         match done {
             Ok(()) => {
                 self.wal.written();
-                let now = self.store.head();
+                let (now, damaged_rows) = (self.store.head(), self.store.damaged_rows());
+                self.damaged_rows.send_if_modified(|known| {
+                    std::mem::replace(known, damaged_rows) != damaged_rows
+                });
                 let mut grown = false;
                 // A caller finds the new head; those who watch it are woken after the callers.
                 self.head.send_if_modified(|head| {

@@ -1,6 +1,6 @@
 use super::*;
 
-fn damage(world: &World, sequence: u64, bytes: &str) {
+pub(super) fn damage(world: &World, sequence: u64, bytes: &str) {
     let changed = world
         .sql()
         .execute(
@@ -268,17 +268,21 @@ async fn an_event_whose_bytes_were_changed_is_neither_served_nor_taken_for_anoth
         b.pull_from(&a).await;
         let (world, good) = if of_peer { (&b, &a) } else { (&a, &b) };
         let (before, epoch) = (good.contents().await, epoch_of(world));
+        let mut found = world.log.damaged_rows();
         // Found when it is served.
         damage(world, 3, changed);
         c.pull_from(world).await;
         assert!(!c.contents().await.iter().any(|text| text == changed));
         check_gaps(world, 1);
+        assert!(found.has_changed().unwrap(), "sync asks the peers for it");
+        found.mark_unchanged();
         // Found when the true one comes.
         damage(world, 5, changed);
         world.log.reset_checkpoint(good.daemon).await.unwrap();
         let runs = page(good, LogPosition::START, 100, vec![]).await.runs;
         let applied = world.log.apply(batch(good.daemon, runs, None)).await.unwrap();
         assert_eq!((applied.applied, applied.refused), (2, 0));
+        assert!(found.has_changed().unwrap(), "as well");
         assert_eq!(epoch_of(world), epoch);
         assert_eq!(world.contents().await, before);
         check_gaps(world, 2);
