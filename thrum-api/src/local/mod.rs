@@ -17,7 +17,7 @@ pub use check::*;
 pub use events::*;
 pub use messages::*;
 pub use peers::*;
-pub use problem::token_refusal;
+pub use problem::{token_refusal, unsigned};
 pub use quarantine::*;
 pub use service::*;
 

@@ -1,3 +1,5 @@
+use std::fmt::Display;
+
 use super::{PeerState, PeerStatus, Problem, SyncFailureKind};
 use crate::label::{is_plain, to_type};
 use crate::peer::reason;
@@ -25,6 +27,14 @@ pub fn token_refusal(name: &str, refusal: Option<&str>) -> String {
              `thrum peer add` on {name}"
         ),
     }
+}
+
+/// That `who` brings events without a valid signature of their origins. Every message and log line about such events says it
+/// with these words, so that they are found in docs/operations.md.
+pub fn unsigned(who: impl Display) -> String {
+    format!(
+        "{who} brings events that the machines which are said to have written them did not sign"
+    )
 }
 
 impl PeerStatus {

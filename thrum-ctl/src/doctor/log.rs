@@ -3,7 +3,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use thrum_api::limits::{disk_reserve_bytes, disk_warning_bytes};
-use thrum_api::local::CheckState;
+use thrum_api::local::{CheckState, unsigned};
 
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section};
@@ -28,12 +28,7 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
         "peer_origins",
         "no peer brings more new machines than it may",
     ));
-    found.add(of_problem(
-        context,
-        &found,
-        "peer_proofs",
-        "no peer brings events that nobody signed",
-    ));
+    found.add(of_problem(context, &found, "peer_proofs", &unsigned("no peer")));
     found.add(of_problem(context, &found, "clone", "no other machine writes with this one's key"));
     found.add(of_problem(
         context,

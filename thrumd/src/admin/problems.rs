@@ -1,6 +1,6 @@
 //! The problems in `status`, most important first. Consequences of an earlier problem are left out.
 
-use thrum_api::local::{PeerStatus, Problem};
+use thrum_api::local::{PeerStatus, Problem, unsigned};
 use thrum_api::{DaemonId, RpcError, Timestamp};
 
 use super::{AdminContext, Network};
@@ -98,8 +98,8 @@ fn withheld(context: &AdminContext, stats: &LogStats) -> Option<Problem> {
 fn refused(context: &AdminContext, stats: &LogStats) -> Option<Problem> {
     let (names, since) = named(context, &stats.refused)?;
     let message = format!(
-        "{names} brings events that the machines which are said to have written them did not sign: they are \
-         not taken; its disk may be damaged, or somebody uses it to speak for others"
+        "{}: they are not taken; its disk may be damaged, or somebody uses it to speak for others",
+        unsigned(names)
     );
     Some(Problem::new("peer_proofs", message, Some(since), Some("thrum quarantine")))
 }

@@ -2,6 +2,7 @@
 //! this is a rate and never a loss: the events of further origins stay with the peer, and are taken later.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use thrum_api::local::unsigned;
 use thrum_api::{DaemonId, Timestamp};
 
 use super::column::{self, int, uint};
@@ -94,11 +95,7 @@ impl Introductions {
     /// Events of the batch were not taken, because no signature of their origins proves them.
     pub(super) fn refuse(&mut self, peer: DaemonId) {
         if self.refused.is_none() {
-            tracing::warn!(
-                about = %peer,
-                "{peer} brings events that the machines which are said to have written them did not sign: they \
-                 are not taken"
-            );
+            tracing::warn!(about = %peer, "{}: they are not taken", unsigned(peer));
             self.refused = Some(self.now);
             self.changed = true;
         }

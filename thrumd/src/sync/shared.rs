@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use thrum_api::local::PeerState;
+use thrum_api::local::{PeerState, unsigned};
 use thrum_api::peer::{PeerInfo, PeerInfoParams, SyncPeerInfo};
 use thrum_api::{DaemonId, names};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -154,7 +154,7 @@ impl Shared {
             tracing::info!(about = %peer, "{method}: synced from {peer} — applied={applied} skipped={skipped}");
         }
         if *refused > 0 {
-            tracing::warn!(about = %peer, "{method}: {refused} events that {peer} brought are not signed by the machines which are said to have written them: they were not taken");
+            tracing::warn!(about = %peer, "{method}: {}: {refused}, which were not taken", unsigned(peer));
         }
     }
 

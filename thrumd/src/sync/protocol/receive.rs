@@ -4,6 +4,7 @@
 mod tests;
 
 use thrum_api::limits::{NOTIFY_MAX_EVENTS, PULL_MAX_EVENTS};
+use thrum_api::local::unsigned;
 use thrum_api::peer::{Notified, NotifyParams};
 use thrum_api::{DaemonId, ErrorCode, Head, LogPosition, Origin, RpcError, Sequence};
 
@@ -55,12 +56,10 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
             let answer = match applied.refused {
                 0 => Ok(Notified { held_seq: held, known }),
                 // An honest peer's own log shows it then.
-                refused => Err(RpcError::new(
-                    ErrorCode::INVALID_PARAMS,
-                    format!(
-                        "runs: not signed by the machines which are said to have written them: {refused} of the events"
-                    ),
-                )),
+                refused => {
+                    let message = format!("runs: {}: {refused}", unsigned("the notification"));
+                    Err(RpcError::new(ErrorCode::INVALID_PARAMS, message))
+                }
             };
             Received { answer, input: Some(input), applied }
         }

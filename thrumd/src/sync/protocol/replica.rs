@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use thrum_api::local::unsigned;
 use thrum_api::{DaemonId, RpcError};
 
 use crate::log::{
@@ -78,9 +79,7 @@ pub(super) fn add(total: &mut Applied, more: &Applied) {
 
 /// The failure of a peer that brought this many events without a valid proof.
 pub(super) fn unproved(events: usize) -> Failure {
-    Failure::bad_answer(format!(
-        "it brings events that the machines which are said to have written them did not sign: {events}"
-    ))
+    Failure::bad_answer(format!("{}: {events}", unsigned("it")))
 }
 
 /// The answer to a peer's request when our log fails. The peer learns that it failed, not why.

@@ -284,7 +284,7 @@ async fn a_notification_with_an_unsigned_run_is_refused_and_the_rest_of_it_is_st
         assert_eq!(received.applied.refused, 1);
         let error = received.answer.unwrap_err();
         assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
-        assert!(error.message.starts_with("runs: not signed"), "{}", error.message);
+        assert!(error.message.ends_with("did not sign: 1"), "{}", error.message);
         let input = received.input;
         assert!(matches!(input, Some(Input::NotificationRefused { .. })), "{input:?}");
         assert_eq!(ours.head().position.sequence, Sequence(1), "the good one, once");
