@@ -1,13 +1,14 @@
 //! Storing a peer's events.
 
-use rusqlite::params;
-use thrum_api::{DaemonId, EventHeader, Hlc, Sequence};
+use rusqlite::{Connection, params};
+use thrum_api::{DaemonId, EventHeader, Hlc, Sequence, Timestamp};
 
 use super::column::{self, Id, int};
 use super::damage;
 use super::introductions::{self, Introduced, Introductions};
-use super::lookup::{self, was_damaged};
+use super::lookup;
 use super::quarantine::QuarantineEntry;
+use super::state::State;
 use super::transaction::{Event, Stored, WriteTransaction};
 use super::types::{Applied, Batch};
 
@@ -58,7 +59,7 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
                 observe(write, header.hlc);
                 if is_unknown_own(write, header, forked)? {
                     applied.new_epoch |= write.rolled_back();
-                } else if is_of_clone(write, header) {
+                } else if is_of_clone(write, header)? {
                     write.note_clone();
                 }
             }
@@ -107,13 +108,32 @@ fn is_unknown_own(
         return Ok(false);
     }
     let beyond_ours = header.origin_sequence.0 > meta.own_sequence;
-    Ok(beyond_ours || forked || !was_damaged(write.conn, header.event_id)?)
+    Ok(beyond_ours || forked || !was_damaged(write.conn, header)?)
 }
 
-/// Whether the event is of an epoch of ours that began after the present one: another machine writes with our key.
-fn is_of_clone(write: &WriteTransaction<'_>, header: &EventHeader) -> bool {
-    let meta = &write.state.meta;
-    header.origin_daemon == meta.daemon && header.origin_epoch > meta.epoch
+/// Whether another machine wrote this event with our key: it is of a time when we have been running in the present epoch,
+/// and was not written here. What a rolled-back log lost is older. A clock that was set back can deceive this, so only a
+/// warning depends on it.
+fn is_of_clone(write: &WriteTransaction<'_>, header: &EventHeader) -> rusqlite::Result<bool> {
+    let State { meta, loaded_at, .. } = &*write.state;
+    let millis = meta.epoch.ulid().timestamp_ms();
+    let began = Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX));
+    let is_recent = header.timestamp > began.max(*loaded_at);
+    Ok(header.origin_daemon == meta.daemon && is_recent && !was_damaged(write.conn, header)?)
+}
+
+/// Whether a row that held this event was found damaged and moved to quarantine.
+fn was_damaged(conn: &Connection, event: &EventHeader) -> rusqlite::Result<bool> {
+    conn.prepare_cached(
+        "SELECT 1 FROM gaps JOIN origins ON origins.id = gaps.origin
+         WHERE daemon_id = ?1 AND epoch = ?2 AND origin_sequence = ?3 AND event_id = ?4",
+    )?
+    .exists(params![
+        event.origin_daemon.to_bytes(),
+        event.origin_epoch.ulid().to_bytes(),
+        int(event.origin_sequence.0),
+        event.event_id.ulid().to_bytes(),
+    ])
 }
 
 fn observe(write: &mut WriteTransaction<'_>, remote: Hlc) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 use thrum_api::proof::Chain;
-use thrum_api::{DaemonId, EventId, Head, LogHash, LogPosition, Sequence, Timestamp};
+use thrum_api::{DaemonId, Head, LogHash, LogPosition, Sequence, Timestamp};
 
 use super::column::{self, Id, int, uint};
 use super::hash;
@@ -118,11 +118,6 @@ pub(super) fn chain_at(
         Ok(chain_next(column::chain(row.get(0)?), row.get_ref(1)?.as_blob()?))
     })
     .optional()
-}
-
-/// Whether a row that held this event was found damaged and moved to quarantine.
-pub(super) fn was_damaged(conn: &Connection, event: EventId) -> rusqlite::Result<bool> {
-    conn.prepare_cached("SELECT 1 FROM gaps WHERE event_id = ?1")?.exists([event.ulid().to_bytes()])
 }
 
 /// The checkpoint for a peer's log.

@@ -37,7 +37,7 @@ const FIRST: &str =
         floor INTEGER NOT NULL,
         hlc INTEGER NOT NULL,
         hash INTEGER NOT NULL,         -- of the log up to its head
-        cloned_at INTEGER              -- when a later epoch of this daemon came from elsewhere
+        cloned_at INTEGER              -- when another machine last wrote with our key
     ) STRICT;
 
     CREATE TABLE origins (

@@ -41,7 +41,7 @@ pub(super) struct Meta {
     pub(super) own_last: Sequence,
     pub(super) floor: Sequence,
     pub(super) hlc: Hlc,
-    /// When a later epoch of this daemon came from elsewhere.
+    /// When an event came that another machine wrote with the key of this daemon.
     pub(super) cloned_at: Option<Timestamp>,
 }
 
@@ -124,6 +124,8 @@ struct SourceRow {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) meta: Meta,
+    /// When this was loaded. What this daemon has written since then is in the log.
+    pub(super) loaded_at: Timestamp,
     /// The epoch began since this was loaded.
     pub(super) epoch_is_new: bool,
     /// When events of a peer began an epoch, since this was loaded.
@@ -195,6 +197,7 @@ impl State {
             .collect::<rusqlite::Result<_>>()?;
         Ok(Self {
             meta,
+            loaded_at: environment.now(),
             epoch_is_new: meta_changed,
             epoch_began: None,
             origins: BTreeMap::new(),

@@ -1,3 +1,5 @@
+use thrum_api::Timestamp;
+
 use super::*;
 
 /// Pulls both ways until nothing changes, and checks that both logs hold the same events.
@@ -12,7 +14,7 @@ async fn converge(a: &World, b: &World) {
 }
 
 /// With what is noted of the log that was closed last, as a state directory is copied as a whole.
-fn copy_database(from: &Path, to: &Path) {
+pub(super) fn copy_database(from: &Path, to: &Path) {
     for name in ["log.db", "log.closed"] {
         std::fs::copy(from.join(name), to.join(name)).unwrap();
     }
@@ -197,16 +199,87 @@ async fn our_own_events_that_come_back_begin_nothing() {
     assert_eq!(epoch_of(&world), epoch);
 }
 
+/// Has a peer bring the first event of an epoch of ours that is not the present one, written at this time.
+async fn bring_of_other_epoch(world: &World, peer: DaemonId, millis: i64, id: EventId) {
+    let event = foreign_with_id(Origin { daemon: world.daemon, epoch: ids::epoch() }, 1, id);
+    let written = Timestamp::from_millis(millis).to_string();
+    let event = event.replace("2026-11-24T16:00:00.123Z", &written);
+    let applied = world.log.apply(raw_batch(peer, &[event])).await.unwrap();
+    assert_eq!(applied, Applied { applied: 1, ..Applied::default() });
+}
+
+async fn is_cloned(world: &World) -> bool {
+    world.log.stats().await.unwrap().cloned_at.is_some()
+}
+
 #[tokio::test]
-async fn an_epoch_of_ours_that_began_elsewhere_is_told_as_a_clone_and_an_earlier_one_is_not() {
-    let world = World::new();
-    let epoch_at = |millis: u64| Epoch::from_ulid(ulid::Ulid::from_parts(millis, 7));
-    let began = epoch_of(&world).ulid().timestamp_ms();
-    for (epoch, is_clone) in [(epoch_at(began - 1000), false), (epoch_at(began + 1000), true)] {
-        let event = foreign(Origin { daemon: world.daemon, epoch }, 1);
-        let applied = world.log.apply(raw_batch(testing::daemon(), &[event])).await.unwrap();
-        assert_eq!(applied, Applied { applied: 1, ..Applied::default() });
-        assert_eq!(world.log.stats().await.unwrap().cloned_at.is_some(), is_clone);
-    }
+async fn an_event_of_ours_that_was_written_elsewhere_while_we_ran_is_told_as_a_clone() {
+    let (mut world, peer) = (World::new(), testing::daemon());
+    let before = crate::clock::now().as_millis();
+    let begin = |write: &mut WriteTransaction<'_>| {
+        write.begin_epoch();
+        Ok(())
+    };
+    world.log.write(Priority::Local, "begin an epoch", 0, begin).await.unwrap();
+    bring_of_other_epoch(&world, peer, before, ids::event()).await;
+    assert!(!is_cloned(&world).await, "from before the present epoch");
+    // As after the directory was restored: we did not run then, or wrote it ourselves.
+    let closed = crate::clock::now().as_millis();
+    world.reopen(|_| ()).await;
+    bring_of_other_epoch(&world, peer, closed, ids::event()).await;
+    assert!(!is_cloned(&world).await, "from before the log was opened");
+    // Another machine's event with the same id was damaged here, which says nothing of this one.
+    let (id, position) = (ids::event(), world.log.head().position.sequence.next());
+    let other = foreign_with_id(new_origin(), 1, id);
+    world.log.apply(raw_batch(peer, &[other])).await.unwrap();
+    damage::damage(&world, position.0, "");
+    page(&world, LogPosition::START, 100, vec![]).await;
+    bring_of_other_epoch(&world, peer, crate::clock::now().as_millis() + 1000, id).await;
+    assert!(is_cloned(&world).await);
     check_invariants(&world);
+}
+
+#[tokio::test]
+async fn a_damaged_event_of_ours_that_comes_back_in_a_new_epoch_is_no_sign_of_a_clone() {
+    let (world, peer) = (World::new(), World::new());
+    world.say_many(3).await;
+    peer.pull_from(&world).await;
+    damage::damage(&world, 2, "");
+    page(&world, LogPosition::START, 100, vec![]).await;
+    // The event is later than the log was opened, and than an epoch that seems to have begun long ago.
+    let earlier = Epoch::from_ulid(ulid::Ulid::from_parts(1000, 7)).ulid().to_bytes();
+    let runs = page(&peer, LogPosition::START, 100, vec![]).await.runs;
+    let begin = move |write: &mut WriteTransaction<'_>| {
+        write.begin_epoch();
+        write.state.meta_mut().epoch = column::epoch(earlier);
+        Ok(())
+    };
+    world.log.write(Priority::Local, "begin an epoch", 0, begin).await.unwrap();
+    let applied = world.log.apply(batch(peer.daemon, runs, None)).await.unwrap();
+    assert_eq!((applied.applied, applied.skipped), (1, 2));
+    assert!(!is_cloned(&world).await);
+}
+
+#[tokio::test]
+async fn what_a_second_rollback_lost_is_no_sign_of_a_clone() {
+    let (mut a, b) = (World::new(), World::new());
+    let backup = TempDir::new().unwrap();
+    a.say_many(3).await;
+    a.reopen(|dir| copy_database(dir, backup.path())).await;
+    a.say_many(3).await;
+    converge(&a, &b).await;
+    a.reopen(|dir| copy_database(backup.path(), dir)).await;
+    assert!(a.pull_from(&b).await.new_epoch);
+    let second = a.origin();
+    a.say_many(3).await;
+    converge(&a, &b).await;
+    a.reopen(|dir| copy_database(backup.path(), dir)).await;
+    assert_ne!(a.origin(), second, "of the first epoch again");
+    let mut runs = page(&b, LogPosition::START, 100, vec![]).await.runs;
+    runs.retain(|run| parse(&run.events[0].event).header.origin() == second);
+    let applied = a.log.apply(batch(b.daemon, runs, None)).await.unwrap();
+    assert_eq!((applied.applied, applied.new_epoch), (3, false));
+    assert!(!is_cloned(&a).await);
+    converge(&a, &b).await;
+    assert!(!is_cloned(&a).await);
 }
