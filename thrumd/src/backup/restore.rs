@@ -1,5 +1,8 @@
 //! Puts a backup in the place of a state directory's files.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -108,7 +111,8 @@ fn is_same(state_dir: &Path, backup: &Checked) -> bool {
     now.is_some_and(|now| now == backup.identity.daemon_id)
 }
 
-/// How many events of the present log the backup lacks. None if that can't be counted.
+/// How many events of the present log the backup lacks. None if that can't be counted. An id is unique for its origin
+/// only, so that another machine's event with the same id is another one.
 fn missing(present: &Path, backup: &Connection) -> rusqlite::Result<Option<u64>> {
     if fs::metadata(present).map_or(0, |file| file.len()) == 0 {
         return Ok(Some(0));
@@ -118,8 +122,12 @@ fn missing(present: &Path, backup: &Connection) -> rusqlite::Result<Option<u64>>
     // Read-only as the backup is.
     backup.execute("ATTACH ?1 AS present", [uri(present, is_whole)])?;
     let count = backup.query_row(
-        "SELECT count(*) FROM present.events AS here WHERE NOT EXISTS
-         (SELECT 1 FROM main.events AS there WHERE there.event_id = here.event_id)",
+        "SELECT count(*) FROM present.events AS here
+         JOIN present.origins AS here_by ON here_by.id = here.origin
+         WHERE NOT EXISTS
+         (SELECT 1 FROM main.events AS there JOIN main.origins AS there_by ON there_by.id = there.origin
+          WHERE there.event_id = here.event_id AND there.origin_sequence = here.origin_sequence
+          AND there_by.daemon_id = here_by.daemon_id AND there_by.epoch = here_by.epoch)",
         [],
         |row| row.get::<_, i64>(0),
     );
