@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thrum_api::peer::{Notified, NotifyParams, PullPage, PullParams};
 use thrum_api::{DaemonId, RpcError};
+use tokio::time::Instant;
 
 use super::client::known_reason;
 use super::protocol::{self, receive};
@@ -24,7 +25,7 @@ pub(super) async fn pull(
 pub(super) async fn notify(
     shared: &Arc<Shared>,
     peer: DaemonId,
-    params: NotifyParams,
+    mut params: NotifyParams,
 ) -> Result<Notified, RpcError> {
     if params.daemon_id == peer && params.removed {
         let why = params.reason.as_deref().and_then(known_reason);
@@ -34,7 +35,15 @@ pub(super) async fn notify(
     {
         shared.follow_name(&known, name).await;
     }
+    shared.traffic(peer, |traffic| {
+        if traffic.leaves_events(Instant::now()) {
+            params.runs = None;
+        }
+    });
     let received = receive(&shared.log, peer, params).await;
+    if received.applied.refused > 0 {
+        shared.traffic(peer, |traffic| traffic.sent_unsigned = Some(Instant::now()));
+    }
     shared.count(peer, &received.applied);
     shared.log_synced("sync.notify", peer, &received.applied);
     if let Some(input) = received.input {

@@ -28,6 +28,9 @@ use crate::tailnet::Tailnet;
 /// A name that a peer reports sooner after its last one is not stored.
 const RENAME_PAUSE: Duration = Duration::from_secs(60);
 
+/// After a notification with events that nobody signed, those in notifications of that peer are not read for this long.
+pub(super) const UNSIGNED_PAUSE: Duration = Duration::from_secs(5);
+
 /// A message to the driver. Its queue is bounded; a sender that finds it full waits.
 pub(super) enum Message {
     /// An input for the hub.
@@ -59,6 +62,16 @@ pub(super) struct Traffic {
     pub(super) refusal: Option<&'static str>,
     /// When the name was stored that it last reported.
     renamed: Option<Instant>,
+    /// When it last sent a notification with events that its origins did not sign.
+    pub(super) sent_unsigned: Option<Instant>,
+}
+
+impl Traffic {
+    /// Whether the events of its notifications are left unread. Each run's signature costs time, and a peer can send as many
+    /// as it likes; with a pause after those that were not signed, that is none. What is left out is pulled.
+    pub(super) fn leaves_events(&self, now: Instant) -> bool {
+        self.sent_unsigned.is_some_and(|at| now < at + UNSIGNED_PAUSE)
+    }
 }
 
 #[derive(Default)]

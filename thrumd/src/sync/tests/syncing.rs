@@ -1,6 +1,14 @@
-use thrum_api::local::PeerState;
+use std::sync::Arc;
 
-use super::harness::{converge, daemon, eventually, pair};
+use serde_json::value::RawValue;
+use thrum_api::local::PeerState;
+use thrum_api::peer::{NotifyParams, Run};
+use thrum_api::proof::{Chain, Signature};
+use thrum_api::{LogPosition, Sequence, SequencedEvent};
+
+use super::harness::{Daemon, converge, daemon, eventually, pair};
+use crate::log::NewsRequest;
+use crate::sync::shared::UNSIGNED_PAUSE;
 
 #[tokio::test]
 async fn both_sides_get_all_events_and_report_in_sync() {
@@ -166,4 +174,38 @@ async fn close_ends_every_task() {
     a.write(100).await;
     a.sync.close().await;
     assert_eq!(a.sync.status().await[0].state, PeerState::Off);
+}
+
+/// What a daemon would tell a peer that holds nothing of its log.
+async fn news_of(daemon: &Daemon) -> NotifyParams {
+    let (peer, start) = (crate::testing::daemon(), LogPosition::START);
+    let request = NewsRequest { peer, examined: start, sent: start, relayed: false };
+    let news = daemon.log.news(request, Arc::new(|_| false)).await.unwrap().content.unwrap();
+    let of = NotifyParams::of(daemon.id, daemon.log.head().position);
+    NotifyParams { after_seq: Some(start.sequence), heads: news.heads, runs: news.window, ..of }
+}
+
+#[tokio::test]
+async fn after_unsigned_events_those_of_a_peer_are_not_read_for_a_moment_and_others_go_on() {
+    let [a, b, c] = [daemon("a").await, daemon("b").await, daemon("c").await];
+    b.write(1).await;
+    c.write(1).await;
+    let (of_b, of_c) = (news_of(&b).await, news_of(&c).await);
+    let event = RawValue::from_string("{}".to_owned()).unwrap();
+    let events = vec![SequencedEvent { sequence: Sequence(1), event }];
+    let unsigned = Run { previous: Chain([0; 32]), signature: Signature([0; 64]), events };
+    let bad = NotifyParams { runs: Some(vec![unsigned]), ..of_b.clone() };
+    let held = async |of: &Daemon, params: &NotifyParams| {
+        let answer = a.sync.serve_notify(of.id, params.clone()).await;
+        (answer.ok().map(|it| it.held_seq.0), a.log.head().position.sequence.0)
+    };
+    assert_eq!(held(&b, &bad).await, (None, 0));
+    // Neither what is signed nor what is not: that is found out by reading it.
+    assert_eq!(held(&b, &of_b).await, (Some(0), 0));
+    assert_eq!(held(&b, &bad).await, (Some(0), 0));
+    assert_eq!(held(&c, &of_c).await, (Some(1), 1));
+    tokio::time::pause();
+    tokio::time::advance(UNSIGNED_PAUSE).await;
+    tokio::time::resume();
+    assert_eq!(held(&b, &of_b).await, (Some(1), 2));
 }
