@@ -130,6 +130,26 @@ async fn the_same_event_at_the_same_position_after_other_events_is_another_log()
 }
 
 #[tokio::test]
+async fn two_logs_that_go_on_from_one_copy_are_told_apart() {
+    let (mut world, copy) = (World::new(), TempDir::new().unwrap());
+    world.say("before").await;
+    // As a whole directory is restored: nothing but its events tells it from the log that it was.
+    world.reopen(|dir| heal::copy_database(dir, copy.path())).await;
+    let common = world.log.head();
+    world.say("then").await;
+    let end = world.log.head();
+    world.reopen(|dir| heal::copy_database(copy.path(), dir)).await;
+    world.say("then").await;
+    assert_eq!(world.log.head().epoch, end.epoch);
+    assert_eq!(world.log.head().position.sequence, end.position.sequence);
+    assert!(!world.log.holds(end.position).await.unwrap());
+    assert!(world.log.holds(common.position).await.unwrap());
+    let request =
+        PageRequest { peer: testing::daemon(), after: end.position, limit: 10, have: vec![] };
+    assert!(matches!(world.log.page(request).await.unwrap(), PageAnswer::OtherLog(_)));
+}
+
+#[tokio::test]
 async fn a_head_of_a_forked_origin_is_ignored() {
     let world = World::new();
     let origin = new_origin();

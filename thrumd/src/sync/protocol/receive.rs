@@ -40,6 +40,7 @@ pub async fn receive(log: &impl ReplicaLog, peer: DaemonId, mut params: NotifyPa
         return Received { answer, input, applied: Applied::default() };
     }
     let events: usize = params.runs.iter().flatten().map(|run| run.events.len()).sum();
+    // The writer takes them in one turn, in which others wait: no more than a page.
     if events > NOTIFY_MAX_EVENTS + PULL_MAX_EVENTS {
         let most = NOTIFY_MAX_EVENTS;
         let message = format!("runs: {events} events; at most {most}, and what proves them");

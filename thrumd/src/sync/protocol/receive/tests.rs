@@ -292,3 +292,21 @@ async fn a_notification_with_an_unsigned_run_is_refused_and_the_rest_of_it_is_st
     assert!(ours.checkpoint(theirs.daemon()).await.unwrap().is_withheld);
     assert_eq!(ours.quarantined().await.unwrap().entries.len(), 2);
 }
+
+#[tokio::test]
+async fn a_notification_with_more_events_than_a_page_is_refused_as_a_whole() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let ours = open(&dir);
+    let told = async |events: usize| {
+        let Run { previous, signature, events: one } = unproved(1, "{}".to_owned());
+        let runs = vec![Run { previous, signature, events: vec![one[0].clone(); events] }];
+        let params = NotifyParams::of(peer(1), position(1));
+        receive(&ours, peer(1), NotifyParams { runs: Some(runs), ..params }).await
+    };
+    let most = NOTIFY_MAX_EVENTS + PULL_MAX_EVENTS;
+    assert!(told(most).await.answer.is_ok());
+    let received = told(most + 1).await;
+    let error = received.answer.unwrap_err();
+    assert!(error.message.starts_with("runs: 1129 events; at most 128"), "{}", error.message);
+    assert!(received.input.is_none());
+}
