@@ -90,19 +90,9 @@ impl IncomingPage {
         self.events.iter().map(|event| event.bytes.get().len()).sum()
     }
 
-    /// How many events it has, with those that are not taken.
-    pub fn len(&self) -> usize {
-        self.events.len() + self.refused()
-    }
-
     /// Whether it has no events.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.refused.is_empty()
-    }
-
-    /// How many events are not taken.
-    pub(super) fn refused(&self) -> usize {
-        self.refused.iter().map(|run| run.events).sum()
     }
 }
 

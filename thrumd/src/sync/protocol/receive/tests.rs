@@ -267,7 +267,7 @@ fn a_large_window_is_parsed_while_another_thread_is_the_worker() {
     let mut params = NotifyParams::of(peer(1), position(1));
     params.runs = Some(vec![unproved(1, format!("\"{}\"", "x".repeat(200_000)))]);
     let work = runtime.spawn(async move { Notification::read(peer(1), &mut params) });
-    assert_eq!(runtime.block_on(work).unwrap().window.page.len(), 1);
+    assert!(!runtime.block_on(work).unwrap().window.page.is_empty());
     threads.recv_timeout(std::time::Duration::from_secs(30)).expect("another worker");
 }
 
