@@ -5,12 +5,13 @@ use thrum_api::duration::rounded;
 use thrum_api::limits::{DEFAULT_PORT, PAIRING_ATTEMPTS};
 use thrum_api::local::{
     PairingUpdate, PeerAdd, PeerAddResult, PeerCancel, PeerCancelParams, PeerJoin, PeerJoinParams,
-    PeerList, PeerResolve, PeerResolveParams, PeerResolveResult, PeerWait, PeerWaitParams,
+    PeerList, PeerRemove, PeerRemoveParams, PeerResolve, PeerResolveParams, PeerResolveResult,
+    PeerWait, PeerWaitParams,
 };
 use thrum_api::method::Empty;
 use thrum_api::{DaemonId, ErrorCode, PairingCode, RpcError};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::JoinArgs;
 use crate::client::Client;
@@ -22,11 +23,41 @@ use crate::terminal::{is_interactive, read_line, sanitize};
 
 const AGAIN: &str = "start again with a new code: thrum peer add";
 
+/// How a session ended, if it did not fail.
+enum Ended {
+    Paired,
+    /// A machine gave the right code with the daemon id of a peer, which is another machine.
+    IdTaken {
+        caller: String,
+        daemon_id: DaemonId,
+        name: String,
+    },
+}
+
 /// `thrum peer add`
 pub async fn add(context: &mut Context<'_>) -> Result<(), Error> {
     let mut client = context.daemon().await?;
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|source| Error::io("can't listen for Ctrl-C", source))?;
+    let printer = &mut *context.printer;
+    while let Ended::IdTaken { caller, daemon_id, name } =
+        hold_session(&mut client, &mut interrupt, printer).await?
+    {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => return Err(Error::Cancelled),
+            gone = remove_former(&caller, daemon_id, &name, &mut client, printer) => gone?,
+        }
+    }
+    Ok(())
+}
+
+/// Opens a session, shows its code and waits until it has ended.
+async fn hold_session(
+    client: &mut Client,
+    interrupt: &mut Signal,
+    printer: &mut Printer,
+) -> Result<Ended, Error> {
     // Closing the connection is enough: thrumd ends a session without a client within 10 s.
     let opened = tokio::select! {
         biased;
@@ -35,8 +66,8 @@ pub async fn add(context: &mut Context<'_>) -> Result<(), Error> {
     };
     let session = opened.session;
     let shown_and_waited = async {
-        show_code(&opened, context.printer)?;
-        wait(&mut client, session, context.printer).await
+        show_code(&opened, printer)?;
+        wait(client, session, printer).await
     };
     let waited = tokio::select! {
         waited = shown_and_waited => waited,
@@ -72,7 +103,43 @@ fn show_code(session: &PeerAddResult, printer: &mut Printer) -> Result<(), Error
     Ok(())
 }
 
-async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Result<(), Error> {
+/// Asks whether a machine that gave the right code is the peer whose daemon id it has, which its node in the tailnet does
+/// not show. If so, removes the peer, so that the machine can be paired with another code.
+async fn remove_former(
+    caller: &str,
+    daemon_id: DaemonId,
+    name: &str,
+    client: &mut Client,
+    printer: &mut Printer,
+) -> Result<(), Error> {
+    let said = format!(
+        "{caller} gave the right code with the daemon id of {name}, which is another machine; nothing was changed"
+    );
+    if printer.json() || !is_interactive() {
+        let next = format!(
+            "if it is that machine, added to the tailnet again: thrum peer remove {daemon_id}; then {AGAIN}"
+        );
+        return Err(Error::failed(said, next));
+    }
+    printer.note(&sanitize(&said));
+    printer.ask(&format!(
+        "Is it {}, added to the tailnet again? Then that one is removed, and a new code is shown. [y/N] ",
+        sanitize(name)
+    ));
+    let answer = read_line().await?.unwrap_or_default();
+    if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Err(Error::failed(
+            "not confirmed; nothing was changed",
+            format!("somebody may have copied the key of {name}; on that machine: thrum doctor"),
+        ));
+    }
+    let params = PeerRemoveParams { peer: daemon_id.to_string() };
+    let removed = client.call::<PeerRemove>(&params).await?;
+    printer.note(&format!("Removed {}.", quoted(&removed.name)));
+    Ok(())
+}
+
+async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Result<Ended, Error> {
     let mut seen = 0;
     loop {
         let news = client.call::<PeerWait>(&PeerWaitParams { session, seen }).await?;
@@ -97,7 +164,7 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
             }
             PairingUpdate::Paired { name, address, replaced, .. } => {
                 let with = format!("{} ({})", quoted(&name), sanitize(&address));
-                return paired(&with, &replaced, printer);
+                return paired(&with, &replaced, printer).map(|()| Ended::Paired);
             }
             PairingUpdate::Locked { caller } => {
                 return Err(Error::failed(
@@ -108,16 +175,7 @@ async fn wait(client: &mut Client, session: u64, printer: &mut Printer) -> Resul
                 ));
             }
             PairingUpdate::IdTaken { caller, daemon_id, name } => {
-                return Err(Error::failed(
-                    format!(
-                        "{caller} gave the right code with the daemon id of {name}, which is another machine; \
-                         nothing was changed"
-                    ),
-                    format!(
-                        "if it is that machine, added to the tailnet again: thrum peer remove {daemon_id}; \
-                         then {AGAIN}"
-                    ),
-                ));
+                return Ok(Ended::IdTaken { caller, daemon_id, name });
             }
             PairingUpdate::Expired => {
                 return Err(Error::failed("the pairing session has expired", AGAIN));

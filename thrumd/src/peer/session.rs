@@ -170,7 +170,7 @@ impl Session {
         self.end(now, PairingUpdate::IdTaken { caller, daemon_id, name });
         let message = "this daemon id is paired there as another machine";
         Err(RpcError::new(ErrorCode::ID_TAKEN, message)
-            .hint("if that one is gone, run `thrum peer remove` there for it, and pair again"))
+            .hint("the person there is asked: if it is this one, pair again with the next code"))
     }
 
     /// The pending pairing, if this is its token and the caller the machine that got it. From here
