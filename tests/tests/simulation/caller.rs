@@ -2,7 +2,7 @@
 //! its tasks do.
 
 use thrum_api::peer::{Notified, NotifyParams, PullPage, Run};
-use thrum_api::{ErrorCode, LogPosition};
+use thrum_api::{DaemonId, ErrorCode, LogPosition};
 use thrumd::log::{Applied, Batch, IncomingPage};
 use thrumd::sync::hub::{
     Action, Failure, FailureKind, Input, NotifyRequest, NotifyResult, OperationId, PullReason,
@@ -200,7 +200,7 @@ impl World {
         };
         self.trace.note(self.now, node, &outcome);
         match &outcome {
-            Ok(applied) => self.count(node, applied),
+            Ok(applied) => self.count(node, batch.peer, applied),
             Err(_) => self.marks.hit("a page was not applied"),
         }
         let ours = self.nodes[node].log.store().head().position.sequence;
@@ -212,9 +212,16 @@ impl World {
         let it = &mut self.nodes[node];
         let Some(life) = &mut it.life else { return };
         let Some(Pulling { peer, pull, .. }) = life.pulls.remove(&operation) else { return };
-        if matches!(&result, PullResult::Failed(f) if f.kind == FailureKind::Unreachable) {
-            self.marks.hit("a back-off");
+        match &result {
+            PullResult::Failed(failure) if failure.kind == FailureKind::Unreachable => {
+                self.marks.hit("a back-off");
+            }
+            PullResult::Failed(failure) if failure.kind == FailureKind::BadAnswer => {
+                self.check_bad_answer(node, peer, &failure.text);
+            }
+            _ => {}
         }
+        let Some(life) = &mut self.nodes[node].life else { return };
         let rereads = life.rereads.entry(peer).or_default();
         let result = pull.finish(result, |is_withheld| rereads.after_pull(is_withheld, now));
         let peer = self.nodes[peer].id;
@@ -222,7 +229,7 @@ impl World {
     }
 
     /// Counts events that came over the wire, and tells the hub if the log grew.
-    pub fn count(&mut self, node: usize, applied: &Applied) {
+    pub fn count(&mut self, node: usize, peer: DaemonId, applied: &Applied) {
         self.received += (applied.applied + applied.skipped) as u64;
         self.duplicates += applied.skipped as u64;
         if applied.skipped > 0 {
@@ -231,11 +238,7 @@ impl World {
         if applied.new_epoch {
             self.marks.hit("an epoch began");
         }
-        // Every daemon here is honest.
-        if applied.refused > 0 {
-            let text = format!("{} events came without a proof", applied.refused);
-            *self.nodes[node].log.fault.lock().unwrap() = Some(text);
-        }
+        self.check_applied(node, peer, applied);
         if applied.applied > 0 {
             self.log_grew(node);
         }
@@ -292,6 +295,7 @@ impl World {
         message: Message,
         patience: Micros,
     ) {
+        let message = self.twist_request(node, peer, message);
         let call = self.new_call(node, peer, what);
         let arrivals = self.net.arrivals(node, peer, &mut self.choices);
         if arrivals.len() > 1 {
@@ -338,6 +342,7 @@ impl World {
                     self.marks.hit("a goodbye arrived");
                 }
             }
+            Asked::Nothing => {}
             Asked::Pair => self.pair_answered(node, call.peer, reply),
             Asked::Confirm(token, tries) => {
                 self.confirm_answered(node, call.peer, token, tries, reply);

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use thrum_api::EventId;
 use thrum_api::local::PeerState;
+use thrum_api::proof::Chain;
 use thrumd::sync::hub::Input;
 
 use crate::faults::something;
+use crate::log::SimLog;
 use crate::net::Net;
-use crate::node::Node;
-use crate::proof::chains_are_true;
+use crate::truth::{heads_are_true, ids_of, invariants};
 use crate::world::{World, millis, seconds};
 
 /// Within this much virtual time after the last fault everything is everywhere: two looks of the
@@ -44,11 +44,10 @@ pub fn bad_day(world: &mut World) -> Result<(), String> {
         world.look_for_damage(node);
     }
     // What stands in a log now must not be lost any more.
-    let least: BTreeSet<EventId> = world
-        .nodes
-        .iter()
-        .flat_map(|node| node.log.held().iter().copied().collect::<Vec<_>>())
-        .collect();
+    let mut least = BTreeSet::new();
+    for node in world.honest() {
+        least.extend(world.nodes[node].log.chains().keys().copied());
+    }
     pair_again(world)?;
     converge(world, &least)?;
     marks_of_logs(world);
@@ -57,7 +56,7 @@ pub fn bad_day(world: &mut World) -> Result<(), String> {
 
 /// Phase 3: new events are everywhere at once, by notifications and not by the schedule.
 fn write_everywhere(world: &mut World) -> Result<(), String> {
-    for node in 0..world.nodes.len() {
+    for node in world.honest() {
         world.write(node, 1 + node as u64);
     }
     if !world.run_until(PROMPT, all_in_sync) {
@@ -82,7 +81,7 @@ pub fn quiet_day(world: &mut World, writes: u64) -> Result<(), String> {
 fn pair_again(world: &mut World) -> Result<(), String> {
     // What the last joins left open is decided by then.
     world.run_for(BOUND);
-    for node in 0..world.nodes.len() {
+    for node in world.honest() {
         for peer in world.nodes[node].peers.clone().into_iter().filter(|peer| *peer < node) {
             match pairing(world, node, peer) {
                 Pairing::Both => continue,
@@ -121,11 +120,13 @@ fn pairing(world: &World, node: usize, peer: usize) -> Pairing {
     }
 }
 
-/// All logs come to hold the same, at least these events, and every hub says so.
-fn converge(world: &mut World, least: &BTreeSet<EventId>) -> Result<(), String> {
-    let is_held =
-        |world: &World, id: &EventId| world.nodes.iter().any(|node| node.log.held().contains(id));
-    let all = |world: &World| same(world) && least.iter().all(|id| is_held(world, id));
+/// All logs come to hold the same, at least these events, and every hub says so. What becomes of a hostile node doesn't
+/// matter.
+fn converge(world: &mut World, least: &BTreeSet<Chain>) -> Result<(), String> {
+    let is_held = |world: &World, chain: &Chain| {
+        world.honest().any(|node| world.nodes[node].log.chains().contains_key(chain))
+    };
+    let all = |world: &World| same(world) && least.iter().all(|chain| is_held(world, chain));
     if !world.run_until(BOUND, all) {
         return Err("the logs don't hold the same events".to_owned());
     }
@@ -139,13 +140,19 @@ fn converge(world: &mut World, least: &BTreeSet<EventId>) -> Result<(), String> 
 /// Whether all logs hold the same, but for what nobody can prove: each of its copies was signed together with an event
 /// whose row was damaged, and that one is nowhere else.
 fn same(world: &World) -> bool {
-    let held: Vec<_> = world.nodes.iter().map(|node| node.log.held()).collect();
-    if held.windows(2).all(|two| two[0] == two[1]) {
+    let logs = || world.nodes[world.honest()].iter().map(|node| &node.log);
+    let held: Vec<_> = logs().map(SimLog::held).collect();
+    let is_damaged = world.marks.has("a row was damaged");
+    if !is_damaged && held.windows(2).any(|two| two[0] != two[1]) {
+        return false;
+    }
+    // An origin can give an id twice.
+    let chains: Vec<_> = logs().map(SimLog::chains).collect();
+    if chains.windows(2).all(|two| two[0] == two[1]) {
         return true;
     }
-    let misses = |id: &EventId| held.iter().any(|held| !held.contains(id));
-    let could_give = |node: &Node| node.log.proved().iter().any(misses);
-    world.marks.has("a row was damaged") && !world.nodes.iter().any(could_give)
+    let misses = |chain: &Chain| chains.iter().any(|chains| !chains.contains_key(chain));
+    is_damaged && !logs().any(|log| log.proved().iter().any(misses))
 }
 
 /// All logs hold the same, and every hub says so.
@@ -154,83 +161,34 @@ pub fn all_in_sync(world: &World) -> bool {
 }
 
 fn everyone_says_so(world: &World) -> bool {
-    world.nodes.iter().all(|node| {
+    world.nodes[world.honest()].iter().all(|node| {
         let hub = node.life.as_ref().map(|life| &life.hub);
-        node.peers.iter().all(|peer| {
+        node.peers.iter().filter(|peer| world.is_honest(**peer)).all(|peer| {
             let view = hub.and_then(|hub| hub.snapshot(world.nodes[*peer].id));
             view.is_some_and(|view| view.state == PeerState::InSync)
         })
     })
 }
 
-fn invariants(world: &World) -> Result<(), String> {
-    for (n, node) in world.nodes.iter().enumerate() {
-        if let Some(fault) = node.log.fault.lock().unwrap().take() {
-            return Err(format!("node {n}: {fault}"));
-        }
-        let safe = "SELECT min(1000, count(*)) FROM origins WHERE NOT forked AND head > 0";
-        let (sent, safe) = (node.log.heads_sent(), node.log.count(safe));
-        if sent != safe {
-            return Err(format!("node {n} sends a head of an origin that forked"));
-        }
-        let held = node.log.held();
-        if let Some(id) = node.acknowledged.difference(&held).next() {
-            return Err(format!("node {n} acknowledged {id} and does not hold it"));
-        }
-    }
-    checkpoints_are_true(world)
-}
-
-/// Whatever stands in a peer's log up to the checkpoint is held. Only where no disk was ever changed:
-/// after that a checkpoint is of another log until the peer says so.
-fn checkpoints_are_true(world: &World) -> Result<(), String> {
-    if world.nodes.iter().any(|node| node.disk_changed) {
-        return Ok(());
-    }
-    for (n, node) in world.nodes.iter().enumerate() {
-        let held = node.log.held();
-        for peer in &node.peers {
-            let taken = world.nodes[*peer].log.up_to(world.checkpoint(n, *peer).sequence);
-            if let Some(id) = taken.iter().find(|id| !held.contains(id)) {
-                return Err(format!("node {n}'s checkpoint for node {peer} is behind {id}"));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What each log says of its origins is what stands in it. Of one that forked nothing is said.
-fn heads_are_true(world: &World) -> Result<(), String> {
-    let wrong = "SELECT count(*) FROM origins WHERE NOT forked AND (top != coalesce(
-             (SELECT max(origin_sequence) FROM events WHERE origin = origins.id), 0)
-         OR head != (SELECT count(*) FROM (SELECT DISTINCT origin_sequence AS place FROM events
-             WHERE origin = origins.id) WHERE place <= head)
-         OR EXISTS (SELECT 1 FROM events WHERE origin = origins.id AND origin_sequence = head + 1)
-             AND (daemon_id = (SELECT daemon_id FROM meta)
-                  OR NOT EXISTS (SELECT 1 FROM gaps WHERE origin = origins.id)))";
-    // An origin begins at 1 and has no holes but those that damage left.
-    let holes = "SELECT count(*) FROM origins WHERE NOT forked AND head != top";
-    for (n, node) in world.nodes.iter().enumerate() {
-        if node.log.count(wrong) > 0 || !chains_are_true(node.log.store().connection()) {
-            return Err(format!("node {n} has a head of an origin that is not true"));
-        }
-        if !world.marks.has("a row was damaged") && node.log.count(holes) > 0 {
-            return Err(format!("node {n} has an origin with a hole"));
-        }
-    }
-    Ok(())
-}
-
 fn marks_of_logs(world: &mut World) {
     let own_came_back = "SELECT count(*) FROM events JOIN origins ON origins.id = origin, meta
          WHERE origins.daemon_id = meta.daemon_id AND source != 0";
-    for node in 0..world.nodes.len() {
-        let log = &world.nodes[node].log;
-        for (sql, mark) in [
-            ("SELECT count(*) FROM origins WHERE forked", "an origin forked"),
-            (own_came_back, "own events came back"),
-        ] {
-            if log.count(sql) > 0 {
+    let given_twice = "SELECT count(*) - count(DISTINCT event_id) FROM events";
+    let mut found = vec![
+        ("SELECT count(*) FROM origins WHERE forked", "an origin forked"),
+        (own_came_back, "own events came back"),
+        (given_twice, "an id was given twice"),
+    ];
+    let hostile = ids_of(&world.nodes[world.honest().end..]);
+    let of_hostile = |what: &str| {
+        format!("SELECT count(*) FROM origins WHERE {what} AND daemon_id IN ({hostile})")
+    };
+    let (forked, holes) = (of_hostile("forked"), of_hostile("head != top"));
+    found.push((&forked, "an origin of the hostile one forked"));
+    found.push((&holes, "an origin of the hostile one has a hole"));
+    for node in world.honest() {
+        for (sql, mark) in &found {
+            if world.nodes[node].log.count(sql) > 0 {
                 world.marks.hit(mark);
             }
         }

@@ -98,7 +98,7 @@ fn crash_or_start(world: &mut World, node: usize) {
 
 /// An older version can't tell that a checkpoint matches by chance, so disks stay as they are beside it.
 fn disks_may_change(world: &World) -> bool {
-    !world.nodes.iter().any(|node| node.old)
+    !world.disks_are_kept && !world.nodes.iter().any(|node| node.old)
 }
 
 /// The database is gone; the daemon notices that when it starts.
@@ -225,7 +225,8 @@ pub fn stop(world: &mut World, node: usize) -> Result<(), String> {
             DrainState::Confirmed if !held.is_empty() => {
                 world.marks.hit("a drain was confirmed");
                 let theirs = &world.nodes[peer];
-                if !theirs.disk_changed && !held.is_subset(&theirs.log.held()) {
+                let both_are_honest = world.is_honest(node) && world.is_honest(peer);
+                if both_are_honest && !theirs.disk_changed && !held.is_subset(&theirs.log.held()) {
                     return Err(format!("node {peer} confirmed node {node}'s log and lacks some"));
                 }
             }

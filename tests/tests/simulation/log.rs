@@ -1,6 +1,6 @@
 //! The real log, in memory, with ids and times that the seed decides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -8,12 +8,14 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use tests::harness::Origin;
 use thrum_api::local::EventListParams;
+use thrum_api::proof::Chain;
 use thrum_api::{DaemonId, Draft, Epoch, EventId, LogPosition, Sequence, Timestamp};
 use thrumd::keys::SecretKey;
 use thrumd::log::{
     Applied, Batch, Environment, Failed, IncomingPage, LogError, LogHead, LogStore, LogTransaction,
     News, NewsRequest, PageAnswer, PageRequest, Waits,
 };
+use thrumd::proof::chain_next;
 use thrumd::sync::protocol::ReplicaLog;
 use ulid::Ulid;
 
@@ -67,17 +69,13 @@ fn copy(from: &Connection) -> Connection {
     to
 }
 
-/// Events of a log, and the database's count of changes at that time.
+/// What was found in a log, and the database's count of changes at that time.
 #[derive(Default)]
-struct Known(Option<u64>, Arc<BTreeSet<EventId>>);
+struct Known<T>(Option<u64>, Arc<T>);
 
-impl Known {
+impl<T> Known<T> {
     /// What `find` finds, if the database has changed.
-    fn update(
-        &mut self,
-        conn: &Connection,
-        find: impl FnOnce() -> BTreeSet<EventId>,
-    ) -> Arc<BTreeSet<EventId>> {
+    fn update(&mut self, conn: &Connection, find: impl FnOnce() -> T) -> Arc<T> {
         let changes = Some(conn.total_changes());
         if self.0 != changes {
             *self = Self(changes, Arc::new(find()));
@@ -89,15 +87,16 @@ impl Known {
 pub struct SimLog {
     store: Mutex<LogStore>,
     key: Arc<SecretKey>,
-    held: Mutex<Known>,
-    proved: Mutex<Known>,
+    held: Mutex<Known<BTreeSet<EventId>>>,
+    chains: Mutex<Known<BTreeMap<Chain, DaemonId>>>,
+    proved: Mutex<Known<BTreeSet<Chain>>>,
     /// A checkpoint that moved where it must not.
     pub fault: Mutex<Option<String>>,
 }
 
 impl SimLog {
     /// Its daemon's key.
-    pub fn key(&self) -> &SecretKey {
+    pub fn key(&self) -> &Arc<SecretKey> {
         &self.key
     }
 
@@ -117,8 +116,8 @@ impl SimLog {
     }
 
     fn of(store: LogStore, key: Arc<SecretKey>) -> Self {
-        let (held, proved, fault) = Default::default();
-        Self { store: Mutex::new(store), key, held, proved, fault }
+        let (held, chains, proved, fault) = Default::default();
+        Self { store: Mutex::new(store), key, held, chains, proved, fault }
     }
 
     pub fn store(&self) -> MutexGuard<'_, LogStore> {
@@ -146,9 +145,16 @@ impl SimLog {
         self.held.lock().unwrap().update(store.connection(), find)
     }
 
+    /// The same events by the chains after them, each with the daemon that is said to have written it.
+    pub fn chains(&self) -> Arc<BTreeMap<Chain, DaemonId>> {
+        let store = self.store();
+        let find = || proof::chains(store.connection());
+        self.chains.lock().unwrap().update(store.connection(), find)
+    }
+
     /// Those of them that another daemon takes from this one: its own, and those from which others follow one another
     /// up to a signed point.
-    pub fn proved(&self) -> Arc<BTreeSet<EventId>> {
+    pub fn proved(&self) -> Arc<BTreeSet<Chain>> {
         let store = self.store();
         let find = || proof::proved(store.connection());
         self.proved.lock().unwrap().update(store.connection(), find)
@@ -160,11 +166,19 @@ impl SimLog {
         select(self.store().connection(), &sql).into_iter().map(|(id, _)| id).collect()
     }
 
-    pub fn append(&self) -> Result<EventId, LogError> {
+    /// Writes an event; answers its id and the chain after it.
+    pub fn append(&self) -> Result<(EventId, Chain), LogError> {
         let body = RawValue::from_string("{}".to_owned()).unwrap();
         let event_type = "test.happened".to_owned();
         let draft = Draft { event_id: None, event_type, project: None, body };
-        Ok(self.store().append(&[draft])?[0].event_id)
+        let mut store = self.store();
+        let id = store.append(&[draft])?[0].event_id;
+        let last = "SELECT previous, body FROM events ORDER BY sequence DESC LIMIT 1";
+        let chain = store.connection().query_row(last, [], |row| {
+            let body: Vec<u8> = row.get(1)?;
+            Ok(chain_next(Chain(row.get(0)?), &body))
+        });
+        Ok((id, chain.unwrap()))
     }
 
     /// Applies a batch. The checkpoint must not move if it was reset since the batch was asked for, and
@@ -191,12 +205,8 @@ impl SimLog {
         let run = |n: u64| {
             let epoch = Epoch::from_ulid(ids.draw());
             let mut origin = Origin::of(ids.key(), epoch);
-            let text = format!(
-                r#"{{"event_id":"{}","origin_daemon":"{}","origin_epoch":"{epoch}","origin_sequence":1,"hlc":"0192f3a1b2c3-0004","timestamp":"2026-11-24T16:00:00.123Z","type":"test.happened","body":{{}}}}"#,
-                ids.draw(),
-                origin.id(),
-            );
-            let event = origin.write(text).at(n + 1);
+            let of = thrum_api::Origin { daemon: origin.id(), epoch };
+            let event = origin.write(event_text(ids.draw(), &of, 1)).at(n + 1);
             origin.run(&[event])
         };
         let peer = ids.key().id();
@@ -211,10 +221,11 @@ impl SimLog {
     /// Makes an event into something that is none; which one, if there are so many.
     pub fn damage(&self, nth: u64) -> Option<EventId> {
         let store = self.store();
-        let sql = format!("SELECT event_id FROM events ORDER BY sequence LIMIT 1 OFFSET {nth}");
-        let (id, bytes) = *select(store.connection(), &sql).first()?;
-        let damage = "UPDATE events SET body = x'00' WHERE event_id = ?1";
-        assert_eq!(store.connection().execute(damage, [bytes]).unwrap(), 1);
+        let nth = format!("FROM events ORDER BY sequence LIMIT 1 OFFSET {nth}");
+        let (id, _) = *select(store.connection(), &format!("SELECT event_id {nth}")).first()?;
+        let damage =
+            format!("UPDATE events SET body = x'00' WHERE sequence = (SELECT sequence {nth})");
+        assert_eq!(store.connection().execute(&damage, []).unwrap(), 1);
         Some(id)
     }
 
@@ -261,6 +272,14 @@ impl SimLog {
         let count: i64 = self.store().connection().query_row(sql, [], |row| row.get(0)).unwrap();
         u64::try_from(count).unwrap()
     }
+}
+
+/// The bytes of an event, as any program could write them.
+pub fn event_text(id: Ulid, of: &thrum_api::Origin, place: u64) -> String {
+    let (daemon, epoch) = (of.daemon, of.epoch);
+    format!(
+        r#"{{"event_id":"{id}","origin_daemon":"{daemon}","origin_epoch":"{epoch}","origin_sequence":{place},"hlc":"0192f3a1b2c3-0004","timestamp":"2026-11-24T16:00:00.123Z","type":"test.happened","body":{{}}}}"#
+    )
 }
 
 fn select(conn: &Connection, sql: &str) -> Vec<(EventId, [u8; 16])> {

@@ -3,13 +3,20 @@
 //!
 //! Phase 1 of a case is a bad day; what was acknowledged must not be lost on a disk that wasn't. In
 //! phase 2 everything heals, and all logs must come to hold the same within a bound.
+//!
+//! Some days there is a hostile machine among them. It goes on in phase 2, and must not matter.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
+mod act;
 mod caller;
 mod choices;
 mod day;
 mod faults;
+mod forge;
+mod hostile;
+mod lies;
+mod lines;
 mod log;
 mod marks;
 mod net;
@@ -18,10 +25,15 @@ mod pairing;
 mod proof;
 mod report;
 mod server;
+mod setup;
 mod trace;
+mod truth;
 mod world;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
+
+use act::{ALL, Act};
 
 use marks::Marks;
 use world::World;
@@ -31,6 +43,9 @@ use world::World;
 const FIXED: Range<u64> = 240..360;
 /// Cases with any seeds, unless THRUM_SIM_CASES says how many.
 const CASES: u64 = 40;
+/// The same beside a hostile machine.
+const HOSTILE_FIXED: Range<u64> = 1..13;
+const HOSTILE_CASES: u64 = 10;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
@@ -50,14 +65,50 @@ fn bad_days(first: u64, cases: u64) -> Marks {
     marks
 }
 
+fn first_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    let drawn = || RandomState::new().hash_one(0) % 1_000_000;
+    number("THRUM_SIM_SEED").unwrap_or_else(drawn)
+}
+
 /// THRUM_SIM_SEED is the first seed, else it is drawn.
 #[test]
 fn everything_converges_after_a_bad_day() {
-    use std::hash::{BuildHasher, RandomState};
-    let drawn = || RandomState::new().hash_one(0) % 1_000_000;
-    let first = number("THRUM_SIM_SEED").unwrap_or_else(drawn);
+    let first = first_seed();
     println!("THRUM_SIM_SEED={first}");
     bad_days(first, number("THRUM_SIM_CASES").unwrap_or(CASES));
+}
+
+/// The same beside a hostile machine; answers also what that did.
+fn days_beside_a_hostile_one(first: u64, cases: u64) -> (Marks, BTreeSet<Act>) {
+    let (mut marks, mut done) = (Marks::default(), BTreeSet::new());
+    for seed in first..first + cases {
+        let mut world = World::with_hostile(seed);
+        let outcome = day::bad_day(&mut world);
+        marks.add(&world.marks);
+        if let Err(why) = outcome {
+            panic!("THRUM_SIM_SEED={seed}, beside a hostile one\n{why}\n{}", world.report());
+        }
+        done.extend(world.hostile.map(|hostile| hostile.done).unwrap_or_default());
+    }
+    (marks, done)
+}
+
+/// THRUM_SIM_SEED is the first seed, else it is drawn.
+#[test]
+fn honest_nodes_converge_beside_a_hostile_one() {
+    let first = first_seed();
+    println!("THRUM_SIM_SEED={first}");
+    days_beside_a_hostile_one(first, number("THRUM_SIM_CASES").unwrap_or(HOSTILE_CASES));
+}
+
+#[test]
+fn a_hostile_node_does_all_that_it_can() {
+    let cases = HOSTILE_FIXED.end - HOSTILE_FIXED.start;
+    let (marks, done) = days_beside_a_hostile_one(HOSTILE_FIXED.start, cases);
+    let never: Vec<_> = ALL.concat().into_iter().filter(|act| !done.contains(act)).collect();
+    assert!(never.is_empty(), "never done: {never:?}");
+    marks.all_of_hostile_reached();
 }
 
 /// Seeds that showed a fault once, of the daemon or of a check here.
@@ -95,7 +146,10 @@ fn every_rare_path_is_reached() {
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..12 {
         let run = || {
-            let mut world = World::new(seed);
+            let mut world = match seed % 4 {
+                3 => World::with_hostile(seed),
+                _ => World::new(seed),
+            };
             let outcome = day::bad_day(&mut world);
             (outcome, world.trace.digest())
         };

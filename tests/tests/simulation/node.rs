@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use rusqlite::Connection;
 use thrum_api::peer::Run;
-use thrum_api::{DaemonId, EventId, LogPosition, Token};
+use thrum_api::{DaemonId, Epoch, EventId, LogPosition, Token};
 use thrumd::peer::{Pairing, Peer, Registry};
 use thrumd::sync::hub::{Hub, OperationId};
 use thrumd::sync::pairings::{KnownTokens, Pairings};
@@ -18,6 +18,8 @@ use crate::world::{Internal, Micros};
 pub struct Node {
     pub id: DaemonId,
     pub number: usize,
+    /// The epoch of its log at the beginning of the day.
+    pub first_epoch: Epoch,
     pub log: SimLog,
     pub registry: Registry,
     pub backup: Option<Connection>,
@@ -76,6 +78,8 @@ pub enum Asked {
     Pair,
     /// The first request with a new token, and how often it was tried.
     Confirm(Token, u32),
+    /// The hostile node asks, and does not care what the answer is.
+    Nothing,
 }
 
 impl Node {

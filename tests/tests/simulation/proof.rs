@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
-use thrum_api::EventId;
 use thrum_api::proof::Chain;
-use thrumd::proof::chain_next;
+use thrum_api::{DaemonId, Epoch, Origin};
+use thrumd::proof::{chain_next, chain_start};
 use ulid::Ulid;
 
 /// An undamaged row.
 struct Row {
-    id: EventId,
     origin: i64,
+    of: Origin,
     place: i64,
     previous: Chain,
     chain: Chain,
@@ -21,39 +21,48 @@ struct Row {
 
 /// The undamaged rows, the last ones of each origin first.
 fn rows(conn: &Connection) -> Vec<Row> {
-    let sql = "SELECT event_id, origin, origin_sequence, previous, body,
+    let sql = "SELECT origins.daemon_id, origins.epoch, origin, origin_sequence, previous, body,
              signature NOT NULL OR origins.daemon_id = meta.daemon_id
          FROM events JOIN origins ON origins.id = origin LEFT JOIN points USING (sequence), meta
          WHERE body != x'00' ORDER BY origin, origin_sequence DESC";
     let mut statement = conn.prepare_cached(sql).unwrap();
     let rows = statement.query_map([], |row| {
-        let (previous, body): (_, Vec<u8>) = (Chain(row.get(3)?), row.get(4)?);
+        let (previous, body): (_, Vec<u8>) = (Chain(row.get(4)?), row.get(5)?);
+        let daemon = DaemonId::from_bytes(row.get(0)?);
+        let epoch = Epoch::from_ulid(Ulid::from_bytes(row.get(1)?));
         Ok(Row {
-            id: EventId::from_ulid(Ulid::from_bytes(row.get(0)?)),
-            origin: row.get(1)?,
-            place: row.get(2)?,
+            origin: row.get(2)?,
+            of: Origin { daemon, epoch },
+            place: row.get(3)?,
             previous,
             chain: chain_next(previous, &body),
-            is_signed: row.get(5)?,
+            is_signed: row.get(6)?,
         })
     });
     rows.unwrap().map(|row| row.unwrap()).collect()
 }
 
-/// The events that follow one another up to one that is signed.
-pub fn proved(conn: &Connection) -> BTreeSet<EventId> {
+/// The chain after each event that stands there undamaged, and who is said to have written it. A chain stands for the
+/// event and for all before it.
+pub fn chains(conn: &Connection) -> BTreeMap<Chain, DaemonId> {
+    rows(conn).into_iter().map(|row| (row.chain, row.of.daemon)).collect()
+}
+
+/// Those of the events that follow one another up to one that is signed.
+pub fn proved(conn: &Connection) -> BTreeSet<Chain> {
     let mut proved = BTreeSet::new();
     let mut goes_on = BTreeSet::new();
     for row in rows(conn) {
         if row.is_signed || goes_on.contains(&(row.origin, row.place + 1, row.chain)) {
-            proved.insert(row.id);
+            proved.insert(row.chain);
             goes_on.insert((row.origin, row.place, row.previous));
         }
     }
     proved
 }
 
-/// Whether the events of each origin that never forked follow one another, and its head has the chain of the event there.
+/// Whether each origin begins where its chain does, the events of each that never forked follow one another, and its head
+/// has the chain of the event there.
 pub fn chains_are_true(conn: &Connection) -> bool {
     let heads = "SELECT id, head, chain FROM origins WHERE NOT forked AND head > 0";
     let mut statement = conn.prepare_cached(heads).unwrap();
@@ -64,7 +73,9 @@ pub fn chains_are_true(conn: &Connection) -> bool {
         let head = heads.get(&row.origin).filter(|(head, _)| *head == row.place);
         let later =
             before.as_ref().filter(|it| (it.origin, it.place) == (row.origin, row.place + 1));
-        let is_true = head.is_none_or(|(_, chain)| *chain == row.chain)
+        let begins_so = row.place > 1 || row.previous == chain_start(&row.of);
+        let is_true = begins_so
+            && head.is_none_or(|(_, chain)| *chain == row.chain)
             && (!heads.contains_key(&row.origin)
                 || later.is_none_or(|later| later.previous == row.chain));
         before = Some(row);

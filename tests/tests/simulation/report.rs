@@ -26,8 +26,12 @@ impl World {
                 .filter(|id| !held[n].contains(id))
                 .map(|id| u128::from(id.ulid()).to_string())
                 .collect();
-            let old = if node.old { ", of an older version" } else { "" };
-            text += &format!("node {n}{old}: {} events, lacks {lacks:?}\n", held[n].len());
+            let kind = match (node.old, self.is_honest(n)) {
+                (_, false) => ", hostile",
+                (true, _) => ", of an older version",
+                _ => "",
+            };
+            text += &format!("node {n}{kind}: {} events, lacks {lacks:?}\n", held[n].len());
             for peer in &node.peers {
                 let peer_id = self.nodes[*peer].id;
                 let view = node.life.as_ref().and_then(|life| life.hub.snapshot(peer_id));

@@ -1,20 +1,22 @@
 //! The machines, the wires between them, and the clock. Runs what the hubs ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use thrum_api::proof::Chain;
 use thrum_api::{DaemonId, Token};
-use thrumd::config::Cadence;
 use thrumd::log::Batch;
-use thrumd::peer::{Pairing, Registry};
+use thrumd::peer::Pairing;
 use thrumd::sync::hub::{Hub, Input, MonotonicTime, NotifyRequest, OperationId, Timing};
 use thrumd::sync::pairings::{KnownTokens, Pairings};
 
 use crate::choices::Choices;
-use crate::log::{Ids, SimLog};
+use crate::hostile::Hostile;
+use crate::log::Ids;
 use crate::marks::Marks;
 use crate::net::{Message, Net, Reply};
 use crate::node::{Asked, Life, Node};
@@ -59,6 +61,8 @@ pub enum Coming {
         life: u64,
         what: Internal,
     },
+    /// The hostile node does something of itself.
+    HostileTurn,
 }
 
 pub enum Internal {
@@ -90,122 +94,22 @@ pub struct World {
     pub timing: Timing,
     /// Events that a page is asked for.
     pub page_limit: Option<u32>,
-    seed: u64,
+    pub seed: u64,
     pub calls: u64,
-    coming: BTreeMap<(Micros, u64), Coming>,
-    order: u64,
+    /// The chains after all events that were written: of each of them, the only true history.
+    pub truth: BTreeSet<Chain>,
+    /// The last of the nodes is hostile.
+    pub hostile: Option<Hostile>,
+    /// Nobody touches a disk.
+    pub disks_are_kept: bool,
+    pub coming: BTreeMap<(Micros, u64), Coming>,
+    pub order: u64,
     /// For the registries, which write files.
-    runtime: tokio::runtime::Runtime,
-    _dir: TempDir,
+    pub runtime: tokio::runtime::Runtime,
+    pub _dir: TempDir,
 }
 
 impl World {
-    /// 2 to 4 machines, connected somehow, on a bad day.
-    pub fn new(seed: u64) -> Self {
-        let mut choices = Choices::new(seed);
-        let count = 2 + choices.index(3);
-        let mut edges = Vec::new();
-        for node in 1..count {
-            edges.push((choices.index(node), node));
-            for other in 0..node {
-                if !edges.contains(&(other, node)) && choices.percent(50) {
-                    edges.push((other, node));
-                }
-            }
-        }
-        let net = Net::bad(&mut choices);
-        let mut world = Self::build(seed, choices, net, count, &edges);
-        world.page_limit = Some(world.choices.of(&[5, 5, 1, 40]));
-        if world.choices.percent(12) {
-            let old = world.choices.index(count);
-            world.nodes[old].old = true;
-        }
-        // Costs as much as many cases, and has to be among any 160 of them.
-        if seed.is_multiple_of(40) {
-            // One page has all of them: each request tells 1000 heads.
-            world.page_limit = None;
-            let ids = world.ids.clone();
-            let node = world.choices.index(count);
-            world.nodes[node].log.fill(1003, &ids);
-            world.marks.hit("a log of more than 1000 origins");
-        }
-        (0..count).for_each(|node| world.start(node));
-        world
-    }
-
-    /// These machines and pairings, and a network without faults.
-    pub fn quiet(count: usize, edges: &[(usize, usize)]) -> Self {
-        let mut world = Self::build(0, Choices::none(), Net::quiet(), count, edges);
-        (0..count).for_each(|node| world.start(node));
-        world
-    }
-
-    fn build(
-        seed: u64,
-        choices: Choices,
-        net: Net,
-        count: usize,
-        edges: &[(usize, usize)],
-    ) -> Self {
-        let memory = std::path::Path::new("/dev/shm");
-        let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
-        let dir = dir.unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let ids = Ids::default();
-        let node = |number: usize| {
-            let key = ids.key();
-            let state_dir = dir.path().join(number.to_string());
-            std::fs::create_dir(&state_dir).unwrap();
-            Node {
-                id: key.id(),
-                number,
-                log: SimLog::new(key, &ids),
-                registry: Registry::open(&state_dir).unwrap().0,
-                backup: None,
-                acknowledged: Default::default(),
-                life: None,
-                lives: 0,
-                peers: Vec::new(),
-                old: false,
-                disk_changed: false,
-                asleep: None,
-                postponed: Vec::new(),
-            }
-        };
-        let mut nodes: Vec<Node> = (0..count).map(node).collect();
-        for (n, (a, b)) in edges.iter().enumerate() {
-            let token = Token::from_bytes(&[u8::try_from(n).unwrap(); 32]);
-            for (of, peer) in [(*a, *b), (*b, *a)] {
-                let peer_entry = nodes[peer].as_peer(token.clone(), false);
-                runtime.block_on(nodes[of].registry.put(peer_entry)).unwrap();
-                nodes[of].peers.push(peer);
-            }
-        }
-        let cadence =
-            Cadence { interval: Duration::from_secs(300), recent: Duration::from_secs(120) };
-        Self {
-            now: 0,
-            nodes,
-            net,
-            choices,
-            marks: Marks::default(),
-            trace: Trace::default(),
-            ids,
-            received: 0,
-            duplicates: 0,
-            requests: 0,
-            written: 0,
-            timing: Timing::new(cadence),
-            page_limit: Some(5),
-            seed,
-            calls: 0,
-            coming: BTreeMap::new(),
-            order: 0,
-            runtime,
-            _dir: dir,
-        }
-    }
-
     pub fn time(&self) -> MonotonicTime {
         MonotonicTime(Duration::from_micros(self.now))
     }
@@ -227,6 +131,15 @@ impl World {
 
     pub fn index_of(&self, id: DaemonId) -> usize {
         self.nodes.iter().position(|node| node.id == id).unwrap()
+    }
+
+    /// The nodes that are not hostile.
+    pub fn honest(&self) -> Range<usize> {
+        0..self.nodes.len() - usize::from(self.hostile.is_some())
+    }
+
+    pub fn is_honest(&self, node: usize) -> bool {
+        self.honest().contains(&node)
     }
 
     pub fn is_up(&self, node: usize) -> bool {
@@ -260,8 +173,9 @@ impl World {
     pub fn write(&mut self, node: usize, count: u64) {
         for _ in 0..count {
             match self.nodes[node].log.append() {
-                Ok(id) => {
+                Ok((id, chain)) => {
                     self.nodes[node].acknowledged.insert(id);
+                    self.truth.insert(chain);
                     self.written += 1;
                 }
                 Err(_) => self.marks.hit("the disk was full"),
@@ -349,6 +263,7 @@ impl World {
                     true => self.serve(to, from, *message),
                     false => Reply::ConnectionRefused,
                 };
+                let Some(reply) = self.twist_reply(to, from, reply) else { return };
                 let life = self.nodes[from].lives;
                 match self.net.arrivals(to, from, &mut self.choices).first() {
                     Some(after) => self.plan(*after, Coming::Reply { to: from, life, call, reply }),
@@ -373,6 +288,7 @@ impl World {
                 }
             }
             Coming::Reply { .. } | Coming::Internal { .. } => {}
+            Coming::HostileTurn => self.hostile_turn(),
         }
     }
 
