@@ -182,18 +182,20 @@ impl SimLog {
     }
 
     /// Applies a batch. The checkpoint must not move if it was reset since the batch was asked for, and
-    /// moves back only in a log of another epoch, or to the start when damage is found.
+    /// moves back only in a log of another epoch. An event whose row is found damaged on the way resets it.
     pub fn apply(&self, batch: &Batch) -> Result<Applied, LogError> {
         let mut store = self.store();
-        let (before, damaged_rows) = (store.checkpoint(batch.peer)?, store.damaged_rows());
+        let before = store.checkpoint(batch.peer)?;
+        let damaged = store.damaged_rows();
         let applied = store.apply(batch)?;
+        let finds_damage = store.damaged_rows() != damaged;
         let after = store.checkpoint(batch.peer)?.position;
         let was_reset = before.position.sequence < batch.from.position.sequence;
         let other_log =
             batch.epoch.is_some() && before.epoch.is_some_and(|it| batch.epoch != Some(it));
-        let found_damage = store.damaged_rows() > damaged_rows && after == LogPosition::START;
-        let moves_back = after.sequence < before.position.sequence && !other_log && !found_damage;
-        if after != before.position && (was_reset || moves_back) {
+        let moves_back = after.sequence < before.position.sequence && !other_log;
+        let is_reset = finds_damage && after == LogPosition::START;
+        if after != before.position && !is_reset && (was_reset || moves_back) {
             let text = format!("a checkpoint moved from {:?} to {after:?}", before.position);
             *self.fault.lock().unwrap() = Some(text);
         }
