@@ -56,7 +56,7 @@ acts! {
         FalseStart,
         /// A true run of the machine that it is sent to, or of any other.
         Echo,
-        /// The next event on one of two histories of the same own origin.
+        /// The next event on one of two histories of the same own origin, each of which is told to other machines.
         Fork,
         /// An event of an own origin whose first events nobody gets, sometimes at the last possible position.
         Gap,

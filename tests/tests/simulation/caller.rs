@@ -2,6 +2,7 @@
 //! its tasks do.
 
 use thrum_api::peer::{Notified, NotifyParams, PullPage, Run};
+use thrum_api::proof::Chain;
 use thrum_api::{DaemonId, ErrorCode, LogPosition};
 use thrumd::log::{Applied, Batch, IncomingPage};
 use thrumd::sync::hub::{
@@ -12,6 +13,7 @@ use thrumd::sync::protocol::{Pull, Step, notification, request, split};
 
 use crate::net::{Message, Reply, Request};
 use crate::node::{Asked, Call, Life, Pulling};
+use crate::proof::chains_of_valid;
 use crate::world::{Coming, Internal, Micros, World, millis, ready, seconds};
 
 impl World {
@@ -102,7 +104,9 @@ impl World {
             Internal::Notify { peer, operation, wanted } => {
                 self.notify(node, peer, operation, wanted);
             }
-            Internal::Apply { operation, batch } => self.apply(node, operation, &batch),
+            Internal::Apply { operation, batch, valid } => {
+                self.apply(node, operation, &batch, &valid);
+            }
             Internal::ResetCheckpoint { peer, operation } => {
                 let peer = self.nodes[peer].id;
                 // The driver goes on if it fails, too.
@@ -136,10 +140,15 @@ impl World {
                 Step::Fetch(after) => self.fetch(node, operation, after),
                 Step::Apply { page, checkpoint } => {
                     let Some(pulling) = self.pulling(node, operation) else { return };
-                    let batch = pulling.pull.batch(checkpoint);
+                    let (batch, peer) = (pulling.pull.batch(checkpoint), pulling.peer);
+                    // An honest machine sends nothing else.
+                    let valid = match self.is_honest(peer) {
+                        true => Vec::new(),
+                        false => chains_of_valid(&page),
+                    };
                     let batch = Box::new(Batch { page: IncomingPage::read(page), ..batch });
                     let takes = self.choices.up_to(millis(30));
-                    self.plan_in(node, takes, Internal::Apply { operation, batch });
+                    self.plan_in(node, takes, Internal::Apply { operation, batch, valid });
                 }
                 Step::End(result) => self.end_pull(node, operation, result),
             }
@@ -193,14 +202,17 @@ impl World {
         self.call(node, peer, Asked::Page(operation), message, seconds(180));
     }
 
-    fn apply(&mut self, node: usize, operation: OperationId, batch: &Batch) {
+    fn apply(&mut self, node: usize, operation: OperationId, batch: &Batch, valid: &[Chain]) {
         let outcome = match self.is_still(node, operation) {
             true => self.nodes[node].log.apply(batch).map_err(Failure::from),
             false => Err(Failure::no_peer()),
         };
         self.trace.note(self.now, node, &outcome);
         match &outcome {
-            Ok(applied) => self.count(node, batch.peer, applied),
+            Ok(applied) => {
+                self.count(node, batch.peer, applied);
+                self.check_taken(node, applied, valid);
+            }
             Err(_) => self.marks.hit("a page was not applied"),
         }
         let ours = self.nodes[node].log.store().head().position.sequence;

@@ -29,6 +29,14 @@ impl Hostile {
                 Some(()) => true,
                 None => self.mix(act, runs, run).is_some(),
             };
+            // What it does to its own events it can sign.
+            let own = scene.log.key();
+            let is_own = |run: &Run| first(run).is_some_and(|it| it.origin_daemon == own.id());
+            if let Some(run) = runs.get_mut(run).filter(|run| done && is_own(run))
+                && self.choices.percent(50)
+            {
+                sign(run, own);
+            }
             let made = if done { None } else { self.make(act, runs, scene) };
             if let Some(mut run) = made.clone() {
                 run.events.iter_mut().for_each(|event| event.sequence = at);
@@ -139,9 +147,11 @@ impl Hostile {
             Act::Echo if self.choices.percent(50) => self.true_run(scene, |_| true)?,
             Act::Echo => self.true_run(scene, |of| of.daemon == scene.peer)?,
             Act::Fork => {
-                let line = &mut self.lines.forked(key, ids)[self.choices.index(2)];
+                let nth = scene.honest.iter().position(|honest| *honest == scene.peer)?;
+                let line = &mut self.lines.forked(key, ids)[nth % 2];
                 line.write(ids.draw());
-                line.last(1 + self.choices.index(line.len()))
+                let parts = [line.len(), line.len(), 1 + self.choices.index(line.len())];
+                line.last(self.choices.of(&parts))
             }
             Act::Gap => {
                 let line = self.lines.headless(key, ids);
@@ -165,9 +175,8 @@ impl Hostile {
 
     /// A true run of such an origin.
     fn true_run(&mut self, scene: &Scene<'_>, wanted: impl Fn(&Origin) -> bool) -> Option<Run> {
-        let of = |run: &Run| run.events.first().and_then(header).map(|header| header.origin());
         let mut runs = scene.true_runs();
-        runs.retain(|run| of(run).is_some_and(|of| wanted(&of)));
+        runs.retain(|run| first(run).is_some_and(|first| wanted(&first.origin())));
         (!runs.is_empty()).then(|| runs.swap_remove(self.choices.index(runs.len())))
     }
 
@@ -175,6 +184,10 @@ impl Hostile {
     pub fn chain(&mut self) -> Chain {
         Chain([b"chain of nothing"[self.choices.index(16)]; 32])
     }
+}
+
+fn first(run: &Run) -> Option<EventHeader> {
+    run.events.first().and_then(header)
 }
 
 fn header(event: &SequencedEvent) -> Option<EventHeader> {

@@ -13,6 +13,7 @@ use crate::lines::Lines;
 use crate::log::{Ids, SimLog};
 use crate::net::{Message, Reply, Request};
 use crate::node::Asked;
+use crate::truth::INTRODUCED_MAX;
 use crate::world::{Coming, World, millis, seconds};
 
 /// How many messages it keeps to send them again.
@@ -29,6 +30,8 @@ pub struct Hostile {
     pub notifications: Vec<NotifyParams>,
     /// What it did, as far as that changed something; and what of that is not in the trace yet.
     pub done: BTreeSet<Act>,
+    /// It has introduced far more origins than a peer may: all its events are withheld until a disk is changed.
+    pub may_introduce_none: bool,
     just_done: Vec<Act>,
 }
 
@@ -52,6 +55,7 @@ impl Hostile {
             pages: Vec::new(),
             notifications: Vec::new(),
             done: BTreeSet::new(),
+            may_introduce_none: false,
             just_done: Vec::new(),
         }
     }
@@ -183,8 +187,11 @@ impl World {
     pub fn prepare_hostile(&mut self) {
         let Some(hostile) = &mut self.hostile else { return };
         self.disks_are_kept = hostile.choices.percent(60);
-        // It has introduced so many origins already.
-        let introduced = hostile.choices.of(&[0, 0, 9_997, 10_997]);
+        // It has introduced so many origins already: some, almost as many as it may, or more than a day makes up for.
+        let introduced = hostile.choices.of(&[0, 0, 0, INTRODUCED_MAX - 3, 9_997, 100_000]);
+        // The log of more than 1000 origins has many that no peer introduced.
+        hostile.may_introduce_none =
+            introduced > INTRODUCED_MAX && !self.marks.has("a log of more than 1000 origins");
         let peer = self.nodes[self.hostile_node()].id.to_bytes();
         for node in self.honest() {
             let sql = "INSERT INTO checkpoints (peer, sequence, introduced, introduced_at)

@@ -1,11 +1,13 @@
-//! What a log can prove, and whether its chains are true. Reads the tables, so that it can't repeat a fault of the log.
+//! What a log and runs can prove, and whether chains are true. Reads the tables, so that it can't repeat a fault of the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
+use thrum_api::peer::Run;
 use thrum_api::proof::Chain;
-use thrum_api::{DaemonId, Epoch, Origin};
-use thrumd::proof::{chain_next, chain_start};
+use thrum_api::{DaemonId, Epoch, EventHeader, Origin};
+use thrumd::keys::verify;
+use thrumd::proof::{chain_next, chain_start, point_message};
 use ulid::Ulid;
 
 /// An undamaged row.
@@ -59,6 +61,35 @@ pub fn proved(conn: &Connection) -> BTreeSet<Chain> {
         }
     }
     proved
+}
+
+/// The chains after the events of those runs that are as they have to be: of one origin, one after another, and signed.
+pub fn chains_of_valid(runs: &[Run]) -> Vec<Chain> {
+    runs.iter().filter_map(chains_if_valid).flatten().collect()
+}
+
+fn chains_if_valid(run: &Run) -> Option<Vec<Chain>> {
+    let (mut chain, mut chains) = (run.previous, Vec::new());
+    let mut last: Option<EventHeader> = None;
+    for event in &run.events {
+        let header: EventHeader = serde_json::from_str(event.event.get()).ok()?;
+        let place = header.origin_sequence;
+        let goes_on = match &last {
+            None if place.0 == 1 => chain == chain_start(&header.origin()),
+            None => (2..1 << 53).contains(&place.0),
+            Some(last) => header.origin() == last.origin() && place == last.origin_sequence.next(),
+        };
+        if !goes_on {
+            return None;
+        }
+        chain = chain_next(chain, event.event.get().as_bytes());
+        chains.push(chain);
+        last = Some(header);
+    }
+    let last = last?;
+    let message = point_message(&last.origin(), last.origin_sequence, chain);
+    verify(last.origin_daemon.to_bytes(), &message, &run.signature).ok()?;
+    Some(chains)
 }
 
 /// Whether each origin begins where its chain does, the events of each that never forked follow one another, and its head

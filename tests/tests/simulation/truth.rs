@@ -1,5 +1,6 @@
 //! What must be true of honest machines at each moment of a day.
 
+use thrum_api::proof::Chain;
 use thrum_api::{DaemonId, Sequence};
 use thrumd::log::Applied;
 
@@ -8,7 +9,7 @@ use crate::proof::chains_are_true;
 use crate::world::World;
 
 /// As many new origins as a peer may introduce at once.
-const INTRODUCED_MAX: u64 = 11_000;
+pub const INTRODUCED_MAX: i64 = 11_000;
 
 pub fn invariants(world: &World) -> Result<(), String> {
     for n in world.honest() {
@@ -31,8 +32,8 @@ pub fn invariants(world: &World) -> Result<(), String> {
     checkpoints_are_true(world)
 }
 
-/// Whatever stands here in the name of an honest machine was written there, after the same events; and each event stands
-/// here once.
+/// Whatever stands here in the name of an honest machine was written there, after the same events; each event stands here
+/// once; and nothing is of an origin that a peer could not introduce.
 fn nothing_is_forged(world: &World, n: usize) -> Result<(), String> {
     let log = &world.nodes[n].log;
     let chains = log.chains();
@@ -42,14 +43,18 @@ fn nothing_is_forged(world: &World, n: usize) -> Result<(), String> {
         let of = world.index_of(*of);
         return Err(format!("node {n} holds an event of node {of} that it did not write: {chain}"));
     }
+    let introduces_none = world.hostile.as_ref().is_some_and(|it| it.may_introduce_none);
+    if introduces_none && !has_changed_disks(world) && !chains.values().all(is_honest) {
+        return Err(format!("node {n} holds an event of a peer that may introduce no origin"));
+    }
     if log.count("SELECT count(*) FROM events WHERE body != x'00'") != chains.len() as u64 {
         return Err(format!("node {n} holds an event twice"));
     }
     Ok(())
 }
 
-/// Nothing that an honest machine sent was refused or withheld, and nobody has introduced more than one may. Where no disk
-/// was ever changed none has forked, been cloned, or begun another epoch.
+/// Nothing that an honest machine sent was refused or withheld. Where no disk was ever changed none has forked, been cloned,
+/// or begun another epoch.
 fn nobody_honest_is_doubted(world: &World, n: usize) -> Result<(), String> {
     let honest = honest_ids(world);
     let mut doubts = vec![
@@ -58,7 +63,6 @@ fn nobody_honest_is_doubted(world: &World, n: usize) -> Result<(), String> {
              WHERE (refused_at NOT NULL OR withheld_at NOT NULL) AND peer IN ({honest})"
         ),
         format!("SELECT count(*) FROM quarantine WHERE hash NOT NULL AND peer IN ({honest})"),
-        format!("SELECT count(*) FROM checkpoints WHERE introduced > {INTRODUCED_MAX}"),
     ];
     if !has_changed_disks(world) {
         doubts.push("SELECT count(*) FROM meta WHERE cloned_at NOT NULL".to_owned());
@@ -158,6 +162,14 @@ impl World {
         }
         if applied.withheld > 0 {
             self.marks.hit("a new origin was withheld");
+        }
+    }
+
+    /// Whatever is validly signed is taken, whoever sends it and whatever else is beside it.
+    pub fn check_taken(&mut self, node: usize, applied: &Applied, valid: &[Chain]) {
+        let held = self.nodes[node].log.chains();
+        if applied.withheld == 0 && !valid.iter().all(|chain| held.contains_key(chain)) {
+            self.fault(node, "did not take what was validly signed".to_owned());
         }
     }
 

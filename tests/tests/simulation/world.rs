@@ -67,15 +67,43 @@ pub enum Coming {
 
 pub enum Internal {
     TimeOut(u64),
-    ConnectionClosed { peer: usize },
+    ConnectionClosed {
+        peer: usize,
+    },
     WakeUp,
-    Notify { peer: usize, operation: OperationId, wanted: NotifyRequest },
-    Apply { operation: OperationId, batch: Box<Batch> },
-    ResetCheckpoint { peer: usize, operation: OperationId },
-    MarkRemoved { peer: usize, token: Token, removed: bool },
-    ConfirmPairing { peer: usize, token: Token },
-    DropPairing { peer: usize, token: Token },
-    Confirm { peer: usize, token: Token, tries: u32 },
+    Notify {
+        peer: usize,
+        operation: OperationId,
+        wanted: NotifyRequest,
+    },
+    /// A page, and what of it is to be taken.
+    Apply {
+        operation: OperationId,
+        batch: Box<Batch>,
+        valid: Vec<Chain>,
+    },
+    ResetCheckpoint {
+        peer: usize,
+        operation: OperationId,
+    },
+    MarkRemoved {
+        peer: usize,
+        token: Token,
+        removed: bool,
+    },
+    ConfirmPairing {
+        peer: usize,
+        token: Token,
+    },
+    DropPairing {
+        peer: usize,
+        token: Token,
+    },
+    Confirm {
+        peer: usize,
+        token: Token,
+        tries: u32,
+    },
 }
 
 pub struct World {
