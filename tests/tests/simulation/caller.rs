@@ -307,7 +307,10 @@ impl World {
         message: Message,
         patience: Micros,
     ) {
-        let message = self.twist_request(node, peer, message);
+        let message = match what {
+            Asked::Nothing => message,
+            _ => self.twist_request(node, peer, message),
+        };
         let call = self.new_call(node, peer, what);
         let arrivals = self.net.arrivals(node, peer, &mut self.choices);
         if arrivals.len() > 1 {

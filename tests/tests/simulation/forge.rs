@@ -146,13 +146,7 @@ impl Hostile {
             }
             Act::Echo if self.choices.percent(50) => self.true_run(scene, |_| true)?,
             Act::Echo => self.true_run(scene, |of| of.daemon == scene.peer)?,
-            Act::Fork => {
-                let nth = scene.honest.iter().position(|honest| *honest == scene.peer)?;
-                let line = &mut self.lines.forked(key, ids)[nth % 2];
-                line.write(ids.draw());
-                let parts = [line.len(), line.len(), 1 + self.choices.index(line.len())];
-                line.last(self.choices.of(&parts))
-            }
+            Act::Fork => self.fork(scene)?,
             Act::Gap => {
                 let line = self.lines.headless(key, ids);
                 if self.choices.percent(10) {
@@ -171,6 +165,15 @@ impl Hostile {
             Act::MadeBefore => self.made.get(self.choices.index(self.made.len()))?.clone(),
             _ => return None,
         })
+    }
+
+    /// What comes next in the history of the forked origin that is told to this peer.
+    pub fn fork(&mut self, scene: &Scene<'_>) -> Option<Run> {
+        let nth = scene.honest.iter().position(|honest| *honest == scene.peer)?;
+        let line = &mut self.lines.forked(scene.log.key(), scene.ids)[nth % 2];
+        line.write(scene.ids.draw());
+        let parts = [line.len(), line.len(), 1 + self.choices.index(line.len())];
+        Some(line.last(self.choices.of(&parts)))
     }
 
     /// A true run of such an origin.

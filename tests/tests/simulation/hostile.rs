@@ -97,23 +97,43 @@ impl Hostile {
         }
     }
 
-    /// A notification that no news led to, or a pull.
-    fn unasked(&mut self, own: DaemonId, scene: &Scene<'_>) -> Request {
-        if self.choices.percent(30) {
-            return Request::Pull(PullParams::of(LogPosition::START));
-        }
+    /// A pull, or a notification that no news led to.
+    fn unasked(&mut self, what: Unasked, own: DaemonId, scene: &Scene<'_>) -> Request {
         let latest = scene.log.store().head().position;
-        let mut runs = scene.true_runs();
-        let from = self.choices.index(runs.len());
-        runs.drain(..from);
-        runs.truncate(self.choices.index(5));
+        let mut runs = match what {
+            Unasked::Pull => {
+                let request = Request::Pull(PullParams::of(LogPosition::START));
+                return self.twist_request(request, scene);
+            }
+            Unasked::News => scene.true_runs(),
+            Unasked::Fork => self.fork(scene).into_iter().collect(),
+        };
+        if what == Unasked::News {
+            let from = self.choices.index(runs.len());
+            runs.drain(..from);
+            runs.truncate(self.choices.index(5));
+        }
         let mut params = NotifyParams::of(own, latest);
         (params.after_seq, params.after_hash) =
             (Some(scene.checkpoint.sequence), scene.checkpoint.hash);
         params.runs = Some(runs);
         params.heads = scene.log.store().heads(Sequence::ZERO).ok();
-        Request::Notify(Box::new(params))
+        let request = Request::Notify(Box::new(params));
+        match what {
+            Unasked::Fork => request,
+            _ => self.twist_request(request, scene),
+        }
     }
+}
+
+/// What it sends to all at the same time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unasked {
+    Pull,
+    /// Any true runs, which are twisted.
+    News,
+    /// To each the history of an origin that is told to it.
+    Fork,
 }
 
 fn keep<T>(kept: &mut Vec<T>, new: T, choices: &mut Choices) {
@@ -208,18 +228,21 @@ impl World {
         let Some(hostile) = &mut self.hostile else { return };
         let most = hostile.choices.of(&[seconds(600), seconds(60), seconds(5), millis(200)]);
         let pause = most / 2 + hostile.choices.up_to(most / 2);
-        let peers = &self.nodes[node].peers;
-        let peer = peers[hostile.choices.index(peers.len())];
+        let what =
+            hostile.choices.of(&[Unasked::Fork, Unasked::Pull, Unasked::News, Unasked::News]);
         self.plan(pause, Coming::HostileTurn);
-        let (own, id) = (self.nodes[node].id, self.nodes[peer].id);
-        let Some(entry) = self.nodes[node].registry.get(id) else { return };
         if !self.is_up(node) || self.nodes[node].asleep.is_some() {
             return;
         }
-        let request = self.let_hostile(peer, |hostile, scene| hostile.unasked(own, scene));
-        if let Some(request) = request {
-            let message = Message { token: Some(entry.token), request };
-            self.call(node, peer, Asked::Nothing, message, seconds(10));
+        let own = self.nodes[node].id;
+        for peer in self.nodes[node].peers.clone() {
+            let Some(entry) = self.nodes[node].registry.get(self.nodes[peer].id) else { continue };
+            let unasked =
+                |hostile: &mut Hostile, scene: &Scene<'_>| hostile.unasked(what, own, scene);
+            if let Some(request) = self.let_hostile(peer, unasked) {
+                let message = Message { token: Some(entry.token), request };
+                self.call(node, peer, Asked::Nothing, message, seconds(10));
+            }
         }
     }
 }
