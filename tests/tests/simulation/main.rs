@@ -124,6 +124,8 @@ const FAILED_ONCE: &[u64] = &[
     21_000_049,
     // Events were left out because the only signature on them was lost with a damaged row, and not sent when that was back.
     289, 1104,
+    // What proved an event before a fork was the history with which its run did not go on.
+    28,
     // A relay held an event that it could not prove, and another machine did not send it the proof that it had.
     2424, 2693,
     // Damage was found while a batch was applied, and a check here took the reset of the checkpoint for a step back.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use thrum_api::limits::{PULL_MAX_BYTES, PULL_MAX_EVENTS, UNSIGNED_MAX_EVENTS};
 use thrum_api::peer::Run;
 use thrum_api::proof::{Chain, Signature};
@@ -13,7 +13,7 @@ use super::column::int;
 use super::origins::{self, OriginRow};
 use super::served::{RowCheck, ServedEvent, served_columns};
 use crate::keys::SecretKey;
-use crate::proof::point_message;
+use crate::proof::{chain_next, point_message};
 
 /// Events of one origin that follow one another. `S` tells where they came from.
 pub(super) struct OpenRun<S> {
@@ -161,6 +161,14 @@ impl Budget {
     pub(super) const PAGE: Self = Self { events: PULL_MAX_EVENTS, bytes: PULL_MAX_BYTES };
     /// Nothing.
     pub(super) const NONE: Self = Self { events: 0, bytes: 0 };
+
+    /// Counts an event of so many bytes; false if that is too much.
+    fn take(&mut self, bytes: usize) -> bool {
+        let has_room = self.events > 0 && self.bytes > 0;
+        self.events = self.events.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        has_room
+    }
 }
 
 /// The runs of these events, with the rows of the sources that they came from.
@@ -198,7 +206,8 @@ pub(super) fn prove(
     let sign = |origin, place, chain| signer.sign(&origins.get(&origin)?.0, place, chain);
     let mut failed = None;
     let complete = |origin, run: &mut OpenRun<i64>| {
-        complete(conn, origin, run, &mut budget).unwrap_or_else(|error| {
+        let is_forked = origins.get(&origin).is_some_and(|(_, row)| row.forked);
+        complete(conn, (origin, is_forked), run, &mut budget).unwrap_or_else(|error| {
             failed = Some(error);
             true
         })
@@ -208,43 +217,96 @@ pub(super) fn prove(
 }
 
 /// Adds the events that follow in the origin, up to the next signed point. They stand elsewhere in the log, as when an
-/// event that was lost to damage came back. `budget`: of events and bytes, for all runs of an answer; false if there was
-/// more to add.
+/// event that was lost to damage came back. If the origin has forked, what is before a fork may be proved by another
+/// history than the one with which the run goes on. `budget`: for all runs of an answer; false if it was too small.
 fn complete<S>(
     conn: &Connection,
-    origin: i64,
+    (origin, is_forked): (i64, bool),
     run: &mut OpenRun<S>,
-    Budget { events, bytes }: &mut Budget,
+    budget: &mut Budget,
 ) -> rusqlite::Result<bool> {
-    let mut more: Vec<SequencedEvent> = Vec::new();
-    let (mut place, mut chain) = (run.place, run.chain);
-    let mut check = RowCheck::new(conn);
-    loop {
-        place = place.saturating_add(1);
-        let next = conn
-            .prepare_cached(concat!(
-                "SELECT ",
-                served_columns!(),
-                " FROM events LEFT JOIN points USING (sequence)
-                 WHERE origin = ?1 AND origin_sequence = ?2 AND previous = ?3
-                 ORDER BY signature IS NULL"
-            ))?
-            .query_row(params![origin, int(place), chain.0], |row| {
-                ServedEvent::read(row, &mut check)
+    let proved = run.point.map_or(0, |(events, _)| events);
+    let mut ends = vec![(run.events.len(), run.place, run.chain)];
+    if is_forked {
+        let first = run.place.saturating_sub(run.events.len() as u64);
+        let mut chain = run.previous;
+        let earlier = run.events.iter().zip(first + 1..run.place).enumerate();
+        ends = earlier
+            .map(|(index, (event, place))| {
+                chain = chain_next(chain, event.event.get().as_bytes());
+                (index + 1, place, chain)
             })
-            .optional()?;
-        let Some(next) = next.flatten() else { return Ok(true) };
-        if *events == 0 || *bytes == 0 {
-            return Ok(false);
+            .filter(|(events, ..)| *events > proved)
+            .chain(ends)
+            .collect();
+    }
+    while let Some((events, place, chain)) = ends.pop() {
+        let is_next = |it: &ServedEvent| {
+            run.events.get(events).is_some_and(|next| next.sequence == it.event.sequence)
+        };
+        match up_to_point(conn, origin, (place, chain), is_next, budget)? {
+            UpToPoint::Found(more, point) => {
+                run.events.truncate(events);
+                run.events.extend(more);
+                run.point = Some((run.events.len(), point));
+                return Ok(true);
+            }
+            UpToPoint::NoRoom => return Ok(false),
+            UpToPoint::None => {}
         }
-        *events -= 1;
-        *bytes = bytes.saturating_sub(next.event.event.get().len());
-        chain = next.chain;
-        more.push(next.event);
+    }
+    Ok(true)
+}
+
+/// What follows a position of an origin.
+enum UpToPoint {
+    /// These events, with a signed point after the last of them.
+    Found(Vec<SequencedEvent>, Signature),
+    /// No point.
+    None,
+    /// More than there is room for.
+    NoRoom,
+}
+
+/// Looks for the next signed point after this position and chain, in all histories but those that begin with an event that
+/// is `left_out`.
+fn up_to_point(
+    conn: &Connection,
+    origin: i64,
+    (place, chain): (u64, Chain),
+    left_out: impl Fn(&ServedEvent) -> bool,
+    budget: &mut Budget,
+) -> rusqlite::Result<UpToPoint> {
+    let mut check = RowCheck::new(conn);
+    let mut following = conn.prepare_cached(concat!(
+        "SELECT ",
+        served_columns!(),
+        " FROM events LEFT JOIN points USING (sequence)
+         WHERE origin = ?1 AND origin_sequence = ?2 AND previous = ?3
+         ORDER BY signature NOT NULL"
+    ))?;
+    let mut path: Vec<SequencedEvent> = Vec::new();
+    // Those that are still to be tried, each with how many events lead to it.
+    let mut open: Vec<(usize, ServedEvent)> = Vec::new();
+    let (mut place, mut chain) = (place, chain);
+    loop {
+        let mut rows = following.query(params![origin, int(place.saturating_add(1)), chain.0])?;
+        while let Some(row) = rows.next()? {
+            let Some(event) = ServedEvent::read(row, &mut check)? else { continue };
+            if path.is_empty() && left_out(&event) {
+                continue;
+            }
+            if !budget.take(event.event.event.get().len()) {
+                return Ok(UpToPoint::NoRoom);
+            }
+            open.push((path.len(), event));
+        }
+        let Some((before, next)) = open.pop() else { return Ok(UpToPoint::None) };
+        (place, chain) = (next.place, next.chain);
+        path.truncate(before);
+        path.push(next.event);
         if let Some(point) = next.point {
-            run.events.append(&mut more);
-            run.point = Some((run.events.len(), point));
-            return Ok(true);
+            return Ok(UpToPoint::Found(path, point));
         }
     }
 }

@@ -295,3 +295,17 @@ async fn a_page_ends_before_what_there_is_no_room_to_prove() {
     assert_eq!(puller.contents().await.len(), 2200);
     check_invariants(&puller);
 }
+
+#[tokio::test]
+async fn what_is_before_a_fork_is_proved_by_any_of_the_histories() {
+    let (relay, puller, origin) = (World::new(), World::new(), new_origin());
+    // The fourth event of the first history, and with it the signature, was lost.
+    let mut events: Vec<_> = (1..=3).map(|position| foreign(origin, position)).collect();
+    events.extend([foreign(origin, 2)]);
+    relay.log.apply(raw_batch(testing::daemon(), &events)).await.unwrap();
+    relay.sql().execute("DELETE FROM points WHERE sequence < 4", []).unwrap();
+    puller.pull_from(&relay).await;
+    let held = page(&puller, LogPosition::START, 10, vec![]).await.events();
+    let held: Vec<_> = held.iter().map(|it| it.event.get()).collect();
+    assert_eq!(held, [&*events[0], &*events[3]]);
+}
