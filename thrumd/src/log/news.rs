@@ -228,7 +228,8 @@ fn full_window(
     take_few(conn, statement.query([int(after.sequence.0)])?, after, damaged)
 }
 
-/// The events of these rows up to the first one that is not after a position; None if they are too many or too large.
+/// The events of these rows up to the first one that is not after a position; None if they are too many or too large, or
+/// one seems damaged: whoever gets a window holds all up to its end.
 fn take_few(
     conn: &Connection,
     mut rows: Rows<'_>,
@@ -238,6 +239,7 @@ fn take_few(
     let mut events = Vec::new();
     let mut bytes = 0;
     let mut check = RowCheck::new(conn);
+    let mut is_whole = true;
     while let Some(row) = rows.next()? {
         let sequence = Sequence(uint(row.get(0)?));
         if sequence <= after.sequence {
@@ -249,10 +251,13 @@ fn take_few(
         }
         match ServedEvent::read(row, &mut check)? {
             Some(event) => events.push(event),
-            None => damaged.push(sequence),
+            None => {
+                damaged.push(sequence);
+                is_whole = false;
+            }
         }
     }
-    Ok(Some(events))
+    Ok(is_whole.then_some(events))
 }
 
 /// Whether an event of this origin whose row was damaged stands after a position again, out of the

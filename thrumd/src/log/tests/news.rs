@@ -172,3 +172,16 @@ async fn a_position_without_its_event_is_completed() {
     world.say("news").await;
     assert_eq!(world.news(testing::daemon(), bare).await.0.after, end);
 }
+
+#[tokio::test]
+async fn there_is_no_window_without_what_cannot_be_proved() {
+    let mut world = World::new();
+    let origin = new_origin();
+    let events: Vec<_> = (1..=2).map(|position| foreign(origin, position)).collect();
+    world.log.apply(raw_batch(testing::daemon(), &events)).await.unwrap();
+    world.reopen(|_| ()).await;
+    world.sql().execute("DELETE FROM points WHERE sequence = 2", []).unwrap();
+    let news = request(testing::daemon(), LogPosition::START, true);
+    let news = world.log.news(news, Arc::new(|_| false)).await.unwrap().content.unwrap();
+    assert!(news.window.is_none(), "{news:?}");
+}
