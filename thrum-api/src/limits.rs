@@ -10,6 +10,8 @@ pub const PULL_MAX_EVENTS: usize = 1000;
 pub const PULL_MAX_BYTES: usize = 512 * 1024;
 /// Maximum events in an answer to `sync.pull`, with those that only prove others.
 pub const PULL_ANSWER_MAX_EVENTS: usize = 2 * PULL_MAX_EVENTS;
+/// Maximum bytes of the events of a run: as many as are in a page, and as many again that only prove these.
+pub const RUN_MAX_BYTES: usize = 2 * PULL_MAX_BYTES;
 /// Maximum bytes of a whole answer to `sync.pull`. A client reads no further.
 pub const PULL_ANSWER_MAX_BYTES: usize = 2 * PULL_MAX_BYTES + 1024 * 1024;
 /// Maximum events in a `sync.notify`.
@@ -70,5 +72,5 @@ pub const fn disk_warning_bytes(total: u64) -> u64 {
 
 const _: () = assert!(PULL_MAX_BYTES >= EVENT_MAX_BYTES);
 const _: () = assert!(NOTIFY_MAX_BYTES >= EVENT_MAX_BYTES);
-const _: () = assert!(PULL_ANSWER_MAX_BYTES > PULL_MAX_BYTES + PULL_MAX_EVENTS * 300 + 1024);
+const _: () = assert!(PULL_ANSWER_MAX_BYTES > RUN_MAX_BYTES + PULL_MAX_EVENTS * 300 + 1024);
 const _: () = assert!(PEER_BODY_MAX_BYTES > NOTIFY_MAX_BYTES + HEADS_MAX * 256);

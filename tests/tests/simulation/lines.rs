@@ -51,7 +51,7 @@ impl Line {
 /// Those that go on all day.
 #[derive(Default)]
 pub struct Lines {
-    /// Two histories of one origin, and which of them is told next.
+    /// Two histories of one origin.
     pub forked: Option<[Line; 2]>,
     /// One whose first events nobody gets.
     pub headless: Option<Line>,

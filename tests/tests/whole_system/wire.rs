@@ -99,6 +99,26 @@ fn what_was_acknowledged_goes_out_before_the_end() {
 }
 
 #[test]
+fn what_a_relay_holds_comes_over_a_slow_line() {
+    let (laptop, server, wires) = wired();
+    let origin = Daemon::start("origin");
+    pair(&server, &origin);
+    for wire in &wires {
+        wire.set(WireState::Dead);
+    }
+    // They come one by one, so that the relay keeps few of the signatures on them.
+    for n in 0..150 {
+        origin.append([format!("{n} {}", "x".repeat(1000))]);
+    }
+    let all = converge(LONG, &[&server, &origin]);
+    // 15 KB a second, in answers to pulls alone.
+    wires[0].set(WireState::Slow(270));
+    laptop.ask::<PeerSync>(PeerSyncParams::default());
+    assert_eq!(converge(LONG, &[&laptop, &server]), all);
+    assert_eq!(laptop.status().log.quarantined, 0);
+}
+
+#[test]
 fn a_peer_that_went_silent_is_given_up_at_the_end() {
     let (mut laptop, server, _wires) = wired();
     in_sync(&[&laptop]);

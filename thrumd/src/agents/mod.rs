@@ -24,6 +24,7 @@ mod tests;
 mod threads;
 mod waiters;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -196,10 +197,14 @@ impl Agents {
         })?;
         self.digested(self.inner.log.head().position.sequence).await?;
         let log = self.inner.log.reader();
+        // An origin may give one id to many messages: these are looked up once.
+        let mut named = BTreeSet::new();
+        let mut messages = params.messages;
+        messages.retain(|message| named.insert((message.event_id, message.origin_daemon)));
         let mark = move |store: &mut Store| {
-            let ids = params.messages.iter().map(|message| message.event_id);
+            let ids = messages.iter().map(|message| message.event_id);
             let found = log.find(ids).map_err(error::log_unread)?;
-            store.mark_read(&agent, &params.messages, &found)
+            store.mark_read(&agent, &messages, &found)
         };
         self.call(mark).await?;
         // A file that was removed meanwhile is made anew, with these marks.

@@ -122,12 +122,14 @@ fn missing(present: &Path, backup: &Connection) -> rusqlite::Result<Option<u64>>
     // Read-only as the backup is.
     backup.execute("ATTACH ?1 AS present", [uri(present, is_whole)])?;
     let count = backup.query_row(
+        // Not by the id first: an origin may give one to all of its events.
         "SELECT count(*) FROM present.events AS here
          JOIN present.origins AS here_by ON here_by.id = here.origin
          WHERE NOT EXISTS
-         (SELECT 1 FROM main.events AS there JOIN main.origins AS there_by ON there_by.id = there.origin
-          WHERE there.event_id = here.event_id AND there.origin_sequence = here.origin_sequence
-          AND there_by.daemon_id = here_by.daemon_id AND there_by.epoch = here_by.epoch)",
+         (SELECT 1 FROM main.origins AS there_by
+          CROSS JOIN main.events AS there INDEXED BY events_by_origin ON there.origin = there_by.id
+          WHERE there_by.daemon_id = here_by.daemon_id AND there_by.epoch = here_by.epoch
+          AND there.origin_sequence = here.origin_sequence AND there.event_id = here.event_id)",
         [],
         |row| row.get::<_, i64>(0),
     );

@@ -10,9 +10,9 @@ use super::lookup::{self, raw};
 use super::origins;
 use super::quarantine::{self, QuarantineEntry};
 use super::served::RowCheck;
-use super::state::OWN_SOURCE;
+use super::state::{Meta, OWN_SOURCE};
 use super::transaction::WriteTransaction;
-use crate::proof::chain_next;
+use crate::proof::{chain_next, chain_start};
 
 /// Completes "can't ..." in errors.
 pub(super) const ACTION: &str = "move a damaged event to quarantine";
@@ -79,12 +79,15 @@ pub(super) fn quarantine(
         bytes: &body,
     };
     quarantine::keep_row(write.conn, write.now, &entry)?;
+    // What is appended next goes on from the hash of the log, not from one that may have changed with the row.
+    let Meta { head, hash: hash_of_log, .. } = write.state.meta;
+    let hash_after = if head.sequence == sequence { column::hash_int(hash_of_log) } else { hash };
     write.conn.execute("DELETE FROM events WHERE sequence = ?1", [int(sequence.0)])?;
     write.conn.execute("DELETE FROM points WHERE sequence = ?1", [int(sequence.0)])?;
     write.conn.execute(
         "INSERT INTO gaps (sequence, event_id, origin, origin_sequence, hash)
          VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![int(sequence.0), id, origin, origin_sequence, hash],
+        params![int(sequence.0), id, origin, origin_sequence, hash_after],
     )?;
     write.state.damaged_rows += 1;
     if let Some((origin, mut row)) = of {
@@ -111,8 +114,13 @@ pub(super) fn quarantine(
                 _ => break,
             }
         }
+        // Not as the damaged row says, whose own bytes may be whole.
+        let chain = match before {
+            0 => chain_start(&origin),
+            before => lookup::chain_at(write.conn, row.id, before)?.unwrap_or(previous),
+        };
         if before < row.head {
-            (row.head, row.chain) = (before, previous);
+            (row.head, row.chain) = (before, chain);
         }
         row.top = top.map_or(0, uint);
         write.state.set_origin(origin, row);

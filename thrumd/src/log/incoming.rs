@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use serde_json::value::RawValue;
-use thrum_api::limits::EVENT_MAX_BYTES;
+use thrum_api::limits::{EVENT_MAX_BYTES, RUN_MAX_BYTES};
 use thrum_api::peer::Run;
 use thrum_api::proof::{Chain, Signature};
 use thrum_api::{EventHeader, Origin, Sequence, SequencedEvent};
@@ -108,6 +108,12 @@ impl ParsedRun {
     fn read(run: Run) -> Result<Self, Refused> {
         let Run { previous, signature, events } = run;
         let count = events.len();
+        let bytes: usize = events.iter().map(|it| it.event.get().len()).sum();
+        if bytes > RUN_MAX_BYTES {
+            // Whoever relays it could not put what proves it into an answer.
+            let reason = format!("its run has {bytes} bytes of events; at most {RUN_MAX_BYTES}");
+            return Err(Refused { event: events.into_iter().next(), reason, events: count });
+        }
         let mut chain = previous;
         let mut origin = None;
         let mut parsed: Vec<Incoming> = Vec::with_capacity(count);

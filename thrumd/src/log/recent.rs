@@ -10,7 +10,7 @@ use thrum_api::proof::{Chain, Signature};
 use thrum_api::{DaemonId, LogPosition, Origin, OriginSequence, Sequence};
 
 use super::changes::{BYTES, Changes, EVENTS, RecentEvent, RecentProof};
-use super::runs::Runs;
+use super::runs::{Room, Runs};
 use super::state::State;
 use super::types::{News, NewsContent, NewsRequest, Urgency, Waits};
 use crate::keys::SecretKey;
@@ -114,9 +114,9 @@ impl Recent {
         };
         // What goes on elsewhere in the log, the database knows.
         let mut is_whole = true;
-        let proved = runs.prove(sign, |_, _| {
+        let proved = runs.prove(sign, |_, _, _| {
             is_whole = false;
-            true
+            Room::Left
         });
         let window = proved.runs.into_iter().filter(|(_, source)| *source != Some(Some(peer)));
         let window = window.map(|(run, _)| run).collect();

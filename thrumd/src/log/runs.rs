@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use rusqlite::{Connection, params};
-use thrum_api::limits::{PULL_MAX_BYTES, PULL_MAX_EVENTS, UNSIGNED_MAX_EVENTS};
+use thrum_api::limits::{
+    PULL_ANSWER_MAX_EVENTS, PULL_MAX_BYTES, PULL_MAX_EVENTS, RUN_MAX_BYTES, UNSIGNED_MAX_EVENTS,
+};
 use thrum_api::peer::Run;
 use thrum_api::proof::{Chain, Signature};
 use thrum_api::{DaemonId, Origin, OriginSequence, Sequence, SequencedEvent};
@@ -18,6 +20,7 @@ use crate::proof::{chain_next, point_message};
 /// Events of one origin that follow one another. `S` tells where they came from.
 pub(super) struct OpenRun<S> {
     previous: Chain,
+    /// The chain after its last event, and the position of that.
     chain: Chain,
     place: u64,
     events: Vec<SequencedEvent>,
@@ -42,6 +45,15 @@ pub(super) struct Proved<S> {
     pub(super) runs: Vec<(Run, Option<S>)>,
     /// The first event for whose proof there was no room. All before it is in the runs, as far as it can be proved.
     pub(super) ends_before: Option<Sequence>,
+}
+
+/// What there is of room for the proofs of further runs, after one of them.
+pub(super) enum Room {
+    Left,
+    /// None for other runs.
+    Used,
+    /// It was not enough for this run.
+    Missing,
 }
 
 /// Runs that are being put together, by origin `O`.
@@ -105,23 +117,30 @@ impl<O: Copy + Ord, S: PartialEq> Runs<O, S> {
     }
 
     /// Proves the runs. `sign` signs for our own origins; `complete` adds the events up to the next signed point, if one
-    /// is missing, and answers whether there was room for as many as that needs. What can't be proved is left out.
+    /// is missing, for the first run or a later one. What can't be proved is left out.
     pub(super) fn prove(
         self,
         mut sign: impl FnMut(O, u64, Chain) -> Option<Signature>,
-        mut complete: impl FnMut(O, &mut OpenRun<S>) -> bool,
+        mut complete: impl FnMut(O, &mut OpenRun<S>, bool) -> Room,
     ) -> Proved<S> {
         let mut proved = Vec::with_capacity(self.runs.len());
+        let mut is_full = false;
         for (index, (origin, mut run)) in self.runs.into_iter().enumerate() {
+            let first = run.events.first().map(|first| first.sequence);
+            if is_full {
+                return Proved { runs: proved, ends_before: first };
+            }
             let signature = match sign(origin, run.place, run.chain) {
                 Some(signature) => signature,
                 None => {
-                    let is_complete =
-                        run.point.is_some_and(|(events, _)| events == run.events.len());
-                    // Alone, it has all the room that there is.
-                    if !is_complete && !complete(origin, &mut run) && index > 0 {
-                        let first = run.events.first().map(|first| first.sequence);
-                        return Proved { runs: proved, ends_before: first };
+                    if run.point.is_none_or(|(events, _)| events < run.events.len()) {
+                        match complete(origin, &mut run, index == 0) {
+                            Room::Left => {}
+                            Room::Used => is_full = true,
+                            // The first one had all the room that there is.
+                            Room::Missing if index == 0 => {}
+                            Room::Missing => return Proved { runs: proved, ends_before: first },
+                        }
                     }
                     let Some((events, signature)) = run.point else { continue };
                     run.events.truncate(events);
@@ -162,12 +181,28 @@ impl Budget {
     /// Nothing.
     pub(super) const NONE: Self = Self { events: 0, bytes: 0 };
 
+    /// What may be added to these events so that they are still a run.
+    fn of_run(run: &[SequencedEvent]) -> Self {
+        let bytes: usize = run.iter().map(|it| it.event.get().len()).sum();
+        Self {
+            events: PULL_ANSWER_MAX_EVENTS.saturating_sub(run.len()),
+            bytes: RUN_MAX_BYTES.saturating_sub(bytes),
+        }
+    }
+
     /// Counts an event of so many bytes; false if that is too much.
     fn take(&mut self, bytes: usize) -> bool {
-        let has_room = self.events > 0 && self.bytes > 0;
-        self.events = self.events.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
-        has_room
+        self.take_all(Self { events: 1, bytes })
+    }
+
+    fn take_all(&mut self, Self { events, bytes }: Self) -> bool {
+        let left = self.events.checked_sub(events).zip(self.bytes.checked_sub(bytes));
+        (self.events, self.bytes) = left.unwrap_or_default();
+        left.is_some()
+    }
+
+    fn used_since(self, before: Self) -> Self {
+        Self { events: before.events - self.events, bytes: before.bytes - self.bytes }
     }
 }
 
@@ -205,12 +240,21 @@ pub(super) fn prove(
     }
     let sign = |origin, place, chain| signer.sign(&origins.get(&origin)?.0, place, chain);
     let mut failed = None;
-    let complete = |origin, run: &mut OpenRun<i64>| {
+    let complete = |origin, run: &mut OpenRun<i64>, is_first| {
         let is_forked = origins.get(&origin).is_some_and(|(_, row)| row.forked);
-        complete(conn, (origin, is_forked), run, &mut budget).unwrap_or_else(|error| {
-            failed = Some(error);
-            true
-        })
+        // Whatever a peer may have sent as one run has room, if need be alone.
+        let has_budget = budget.events > 0;
+        let mut room = if is_first && has_budget { Budget::of_run(&run.events) } else { budget };
+        let before = room;
+        match complete(conn, (origin, is_forked), run, &mut room) {
+            Ok(true) if budget.take_all(room.used_since(before)) => Room::Left,
+            Ok(true) => Room::Used,
+            Ok(false) => Room::Missing,
+            Err(error) => {
+                failed = Some(error);
+                Room::Left
+            }
+        }
     };
     let proved = runs.prove(sign, complete);
     failed.map_or(Ok(proved), Err)
@@ -285,6 +329,7 @@ fn up_to_point(
          WHERE origin = ?1 AND origin_sequence = ?2 AND previous = ?3
          ORDER BY signature NOT NULL"
     ))?;
+    // The last one, which is signed if one is, is tried first.
     let mut path: Vec<SequencedEvent> = Vec::new();
     // Those that are still to be tried, each with how many events lead to it.
     let mut open: Vec<(usize, ServedEvent)> = Vec::new();

@@ -1,6 +1,7 @@
 //! Tests of the log, on real files.
 
 mod append;
+mod changed;
 mod damage;
 mod files;
 pub(crate) mod foreign;

@@ -236,8 +236,9 @@ impl WriteTransaction<'_> {
         let position = event.header.origin_sequence.0;
         let row = self.state.known_origin(self.conn, event.header.origin())?;
         let Some(row) = row.filter(|row| !row.forked) else { return Ok(Vec::new()) };
+        let is_next = position.saturating_sub(1) == row.top;
         let goes_on = position > row.top
-            && (position.saturating_sub(1) != row.head || event.previous == row.chain);
+            && (!is_next || (row.top == row.head && event.previous == row.chain));
         if goes_on || self.is_held(row.id, event)? {
             return Ok(Vec::new());
         }

@@ -169,8 +169,9 @@ impl Session {
         let caller = caller.describe();
         self.end(now, PairingUpdate::IdTaken { caller, daemon_id, name });
         let message = "this daemon id is paired there as another machine";
-        Err(RpcError::new(ErrorCode::ID_TAKEN, message)
-            .hint("the person there is asked: if it is this one, pair again with the next code"))
+        Err(RpcError::new(ErrorCode::ID_TAKEN, message).hint(
+            "the person there is told of it: if it is this one, pair again with the next code",
+        ))
     }
 
     /// The pending pairing, if this is its token and the caller the machine that got it. From here

@@ -68,7 +68,7 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// Whether the events of its notifications are left unread. Each run's signature costs time, and a peer can send as many
-    /// as it likes; with a pause after those that were not signed, that is none. What is left out is pulled.
+    /// as it likes; in a pause after those that were not signed they cost nothing. What is left out is pulled.
     pub(super) fn leaves_events(&self, now: Instant) -> bool {
         self.sent_unsigned.is_some_and(|at| now < at + UNSIGNED_PAUSE)
     }

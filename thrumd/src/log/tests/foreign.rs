@@ -62,6 +62,19 @@ pub(crate) fn foreign_with_id(origin: Origin, position: u64, id: EventId) -> Str
     }
 }
 
+/// An event of 200 KB, which is what its origin has written at this position.
+pub(crate) fn large(origin: Origin, position: u64) -> String {
+    let mut histories = HISTORIES.lock();
+    let history = histories.entry(origin).or_default();
+    let index = usize::try_from(position - 1).unwrap();
+    if history.events.len() == index {
+        let body = format!(r#"{{"text":"{}","n""#, "x".repeat(200_000));
+        history.events.push(text(origin, position, ids::event()).replace(r#"{"n""#, &body));
+        history.asked.push(true);
+    }
+    history.events[index].clone()
+}
+
 fn text(origin: Origin, position: u64, id: EventId) -> String {
     format!(
         r#"{{"event_id":"{id}","origin_daemon":"{}","origin_epoch":"{}","origin_sequence":{position},"hlc":"0192f3a1b2c3-0004","timestamp":"2026-11-24T16:00:00.123Z","type":"some.type","body":{{"n":{position}}}}}"#,

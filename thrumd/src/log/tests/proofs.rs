@@ -309,3 +309,24 @@ async fn what_is_before_a_fork_is_proved_by_any_of_the_histories() {
     let held: Vec<_> = held.iter().map(|it| it.event.get()).collect();
     assert_eq!(held, [&*events[0], &*events[3]]);
 }
+
+#[tokio::test]
+async fn a_run_that_a_peer_may_send_has_room_if_need_be_alone() {
+    let (relay, puller, origin) = (World::new(), World::new(), new_origin());
+    let large = |count: u64| {
+        let events: Vec<_> = (1..=count).map(|position| foreign::large(origin, position)).collect();
+        run_of(&events)
+    };
+    let mut five = large(5);
+    // Another origin's event stands after the first of them.
+    let mut other = run_of(&[foreign(new_origin(), 1)]);
+    other.events[0].sequence = Sequence(2);
+    (1..5).for_each(|n| five.events[n].sequence = Sequence(n as u64 + 2));
+    assert_eq!(foreign::apply(&relay, vec![five, other]).await, (6, 0));
+    let first = page(&relay, LogPosition::START, PULL_MAX_EVENTS, vec![]).await;
+    assert_eq!((first.events().len(), first.next.sequence.0), (5, 1));
+    puller.pull_from(&relay).await;
+    assert_eq!(puller.contents().await.len(), 6);
+    check_invariants(&puller);
+    assert_eq!(foreign::apply(&World::new(), vec![large(6)]).await, (0, 6), "it is too large");
+}
