@@ -114,18 +114,19 @@ async fn a_hash_of_the_log_that_was_changed_is_put_right() {
 
 #[tokio::test]
 async fn a_changed_row_beside_a_new_event_is_found_before_it_makes_a_fork() {
-    let (world, peer, origin) = (World::new(), testing::daemon(), new_origin());
-    let events: Vec<_> = (1..=4).map(|position| foreign(origin, position)).collect();
-    let there = [events[0].clone(), events[1].clone(), events[3].clone()];
-    world.log.apply(raw_batch(peer, &there)).await.unwrap();
-    world
-        .sql()
-        .execute("UPDATE events SET previous = zeroblob(32) WHERE sequence = 3", [])
-        .unwrap();
-    world.log.apply(raw_batch(peer, &events[2..3])).await.unwrap();
-    check_gaps(&world, 1);
-    world.log.apply(raw_batch(peer, &events[3..])).await.unwrap();
-    assert_eq!(world.heads().await[0].origin_sequence.0, 4, "it has not forked");
+    // The new event is the third or the fifth one; the fourth one has changed.
+    for new in [2, 4] {
+        let (world, peer, origin) = (World::new(), testing::daemon(), new_origin());
+        let events: Vec<_> = (1..=5).map(|position| foreign(origin, position)).collect();
+        let there = [events[0].clone(), events[1].clone(), events[3].clone()];
+        world.log.apply(raw_batch(peer, &there)).await.unwrap();
+        let change = "UPDATE events SET previous = zeroblob(32) WHERE sequence = 3";
+        world.sql().execute(change, []).unwrap();
+        world.log.apply(raw_batch(peer, &events[new..=new])).await.unwrap();
+        check_gaps(&world, 1);
+        world.log.apply(raw_batch(peer, &events)).await.unwrap();
+        assert_eq!(world.heads().await[0].origin_sequence.0, 5, "it has not forked");
+    }
 }
 
 #[tokio::test]
