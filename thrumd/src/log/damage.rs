@@ -96,31 +96,29 @@ pub(super) fn quarantine(
             [row.id],
             |row| row.get(0),
         )?;
-        let (mut before, mut previous) = (uint(origin_sequence).saturating_sub(1), previous);
+        let mut before = uint(origin_sequence).saturating_sub(1);
         // What was signed together with it can't be proved any more: a head that covers it would keep peers from sending
         // it with a proof.
         while origin.daemon != write.state.meta.daemon && before > 0 {
             let found = write
                 .conn
                 .query_row(
-                    "SELECT events.previous, signature NOT NULL FROM events LEFT JOIN points USING (sequence)
+                    "SELECT signature NOT NULL FROM events LEFT JOIN points USING (sequence)
                      WHERE origin = ?1 AND origin_sequence = ?2",
                     params![row.id, int(before)],
-                    |row| Ok((column::chain(row.get(0)?), row.get::<_, bool>(1)?)),
+                    |row| row.get(0),
                 )
                 .optional()?;
             match found {
-                Some((before_it, false)) => (before, previous) = (before - 1, before_it),
+                Some(false) => before -= 1,
                 _ => break,
             }
         }
-        // Not as the damaged row says, whose own bytes may be whole.
-        let chain = match before {
-            0 => chain_start(&origin),
-            before => lookup::chain_at(write.conn, row.id, before)?.unwrap_or(previous),
-        };
         if before < row.head {
-            (row.head, row.chain) = (before, chain);
+            // Not the chain that the damaged row tells, whose own bytes may be whole.
+            let chain = lookup::chain_at(write.conn, row.id, before)?;
+            (row.head, row.chain) =
+                chain.map_or((0, chain_start(&origin)), |chain| (before, chain));
         }
         row.top = top.map_or(0, uint);
         write.state.set_origin(origin, row);

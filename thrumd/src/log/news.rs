@@ -13,7 +13,7 @@ use super::heads::changed;
 use super::lookup::{ReadResult, at, held_of, holds, told};
 use super::origins::{self, OriginRow};
 use super::runs::{self, Budget, Signer};
-use super::served::{RowCheck, SERVED_AFTER, ServedEvent, served_columns};
+use super::served::{RowCheck, SERVED_AFTER, ServedEvent, served_where};
 use super::state::Meta;
 use super::types::{News, NewsContent, NewsRequest, Urgency, Waits};
 
@@ -196,21 +196,14 @@ fn own_window(
         return Ok(None);
     }
     if forked {
-        let mut statement = conn.prepare_cached(concat!(
-            "SELECT ",
-            served_columns!(),
-            " FROM events LEFT JOIN points USING (sequence)
-             WHERE origin = ?1 AND events.sequence > ?2 ORDER BY events.sequence"
+        let mut statement = conn.prepare_cached(served_where!(
+            "origin = ?1 AND events.sequence > ?2 ORDER BY events.sequence"
         ))?;
         let rows = statement.query(params![own, int(after.sequence.0)])?;
         return take_few(conn, rows, after, damaged);
     }
-    let mut statement = conn.prepare_cached(concat!(
-        "SELECT ",
-        served_columns!(),
-        " FROM events LEFT JOIN points USING (sequence)
-         WHERE origin = ?1 ORDER BY origin_sequence DESC"
-    ))?;
+    let mut statement =
+        conn.prepare_cached(served_where!("origin = ?1 ORDER BY origin_sequence DESC"))?;
     let mut events = take_few(conn, statement.query([own])?, after, damaged)?;
     if let Some(events) = &mut events {
         events.reverse();

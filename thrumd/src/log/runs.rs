@@ -13,7 +13,7 @@ use thrum_api::{DaemonId, Origin, OriginSequence, Sequence, SequencedEvent};
 
 use super::column::int;
 use super::origins::{self, OriginRow};
-use super::served::{RowCheck, ServedEvent, served_columns};
+use super::served::{RowCheck, ServedEvent, served_where};
 use crate::keys::SecretKey;
 use crate::proof::{chain_next, point_message};
 
@@ -322,12 +322,8 @@ fn up_to_point(
     budget: &mut Budget,
 ) -> rusqlite::Result<UpToPoint> {
     let mut check = RowCheck::new(conn);
-    let mut following = conn.prepare_cached(concat!(
-        "SELECT ",
-        served_columns!(),
-        " FROM events LEFT JOIN points USING (sequence)
-         WHERE origin = ?1 AND origin_sequence = ?2 AND previous = ?3
-         ORDER BY signature NOT NULL"
+    let mut following = conn.prepare_cached(served_where!(
+        "origin = ?1 AND origin_sequence = ?2 AND previous = ?3 ORDER BY signature NOT NULL"
     ))?;
     // The last one, which is signed if one is, is tried first.
     let mut path: Vec<SequencedEvent> = Vec::new();

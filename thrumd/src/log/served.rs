@@ -9,21 +9,21 @@ use super::hash;
 use super::lookup::{self, raw};
 use crate::proof::chain_next;
 
-/// The columns that [`ServedEvent::read`] needs, of `events LEFT JOIN points USING (sequence)`.
-macro_rules! served_columns {
-    () => {
-        "events.sequence, origin, origin_sequence, previous, body, source, signature, hash"
+/// The query for the events of which this is true, with the columns that [`ServedEvent::read`] needs.
+macro_rules! served_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT events.sequence, origin, origin_sequence, previous, body, source, signature, hash
+             FROM events LEFT JOIN points USING (sequence) WHERE ",
+            $condition
+        )
     };
 }
-pub(super) use served_columns;
+pub(super) use served_where;
 
 /// The events after a position of the log, `?1`.
-pub(super) const SERVED_AFTER: &str = concat!(
-    "SELECT ",
-    served_columns!(),
-    " FROM events LEFT JOIN points USING (sequence)
-     WHERE events.sequence > ?1 ORDER BY events.sequence"
-);
+pub(super) const SERVED_AFTER: &str =
+    served_where!("events.sequence > ?1 ORDER BY events.sequence");
 
 /// An event that is to be served.
 pub(super) struct ServedEvent {
