@@ -4,6 +4,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+mod agent;
+mod message;
+
+pub use agent::{
+    AGENT_JOINED, AGENT_REMOVED, AGENT_SESSIONS, AgentJoined, AgentRemoved, AgentSessions,
+    GROUP_CHANGED, GroupChanged, SessionInfo, SessionState,
+};
+pub use message::{
+    EventRef, MESSAGE_DELETED, MESSAGE_RECEIPTS, MESSAGE_SENT, MessageDeleted, MessageReceipts,
+    MessageSent, ReadReceipt, ReceivedUpTo, Route,
+};
+
 use crate::ids::{DaemonId, Epoch, EventId, Origin, OriginSequence, Sequence};
 use crate::time::{Hlc, Timestamp};
 
@@ -75,31 +87,4 @@ pub struct Draft {
     /// Any JSON value.
     #[schemars(with = "serde_json::Value")]
     pub body: Box<RawValue>,
-}
-
-/// The type of an event with a message of an agent.
-pub const MESSAGE_SENT: &str = "message.sent";
-/// The type of an event that announces an agent on a daemon.
-pub const AGENT_JOINED: &str = "agent.joined";
-
-/// Body of [`MESSAGE_SENT`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct MessageSent {
-    /// The sender.
-    pub from: String,
-    /// The recipients: agent names without `@`. Empty with `all`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub to: Vec<String>,
-    /// Whether every agent of the project is a recipient.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub all: bool,
-    /// The message.
-    pub text: String,
-}
-
-/// Body of [`AGENT_JOINED`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AgentJoined {
-    /// The agent's name within its project.
-    pub agent: String,
 }

@@ -2,6 +2,7 @@
 //!
 //! Types and rules that both programs share, without I/O.
 
+mod address;
 mod bounded;
 pub mod duration;
 pub mod envelope;
@@ -21,6 +22,7 @@ mod text_form;
 pub mod time;
 pub mod visible;
 
+pub use address::{Address, AddressError};
 pub use error::{ErrorCode, RpcError};
 pub use event::{Draft, Event, EventHeader, SequencedEvent};
 pub use ids::{

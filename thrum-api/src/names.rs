@@ -74,6 +74,15 @@ pub fn agent(text: &str) -> Result<String, NameError> {
     check("an agent's name", name, NAME_MAX_CHARS, |c| allowed(c) && !is_invisible(c))
 }
 
+/// Checks a group's name: as that of an agent, without `@`.
+///
+/// # Errors
+/// As for [`agent`].
+pub fn group(text: &str) -> Result<String, NameError> {
+    let allowed = |c: char| c.is_alphanumeric() || "-_./:".contains(c) || is_mark(c);
+    check("a group's name", text, NAME_MAX_CHARS, |c| allowed(c) && !is_invisible(c))
+}
+
 /// Checks a project's name: any text without invisible characters. Answers the composed name.
 ///
 /// # Errors

@@ -125,11 +125,13 @@ fn messages(here: &Daemon, there: &Daemon, count: usize) -> Sample {
                 project: Some("test".to_owned()),
                 timeout_ms: 60_000,
                 limit: Some(1),
+                ..WaitParams::default()
             };
             let message = reader.call::<MessageWait>(&wait).messages.pop().expect("a message");
             let at = Instant::now();
             let messages = vec![MessageRef::from(&message)];
-            let read = MarkReadParams { agent: "listener".to_owned(), messages };
+            let agent = "listener".to_owned();
+            let read = MarkReadParams { agent, messages, ..MarkReadParams::default() };
             reader.call::<MessageMarkRead>(&read);
             if arrived.send(at).is_err() {
                 return;
@@ -140,10 +142,9 @@ fn messages(here: &Daemon, there: &Daemon, count: usize) -> Sample {
         let letter = MessageSendParams {
             from: "planner".to_owned(),
             to: vec!["listener".to_owned()],
-            all: false,
             text: format!("{number:0200}"),
             project: "test".to_owned(),
-            event_id: None,
+            ..MessageSendParams::default()
         };
         sender.call::<MessageSend>(&letter);
         let acknowledged = Instant::now();

@@ -84,9 +84,7 @@ fn draft(event_type: &str, body: &serde_json::Value) -> thrum_api::Draft {
 
 fn inbox(connection: &mut Connection, agent: &str) -> thrum_api::local::InboxResult {
     let project = message(0).project;
-    let (unread_only, read_only) = (false, false);
-    let params =
-        InboxParams { agent: agent.to_owned(), project, unread_only, read_only, limit: None };
+    let params = InboxParams { agent: agent.to_owned(), project, ..InboxParams::default() };
     connection.call::<MessageInbox>(&params)
 }
 
@@ -147,11 +145,18 @@ fn read_all(connection: &mut Connection, count: usize) {
     while read < count {
         let limit = Some(1000);
         let project = message(0).project;
-        let wait = WaitParams { agent: agent.clone(), project, timeout_ms: 60_000, limit };
+        let timeout_ms = 60_000;
+        let wait = WaitParams {
+            agent: agent.clone(),
+            project,
+            timeout_ms,
+            limit,
+            ..WaitParams::default()
+        };
         let messages = connection.call::<MessageWait>(&wait).messages;
         let messages: Vec<_> = messages.iter().map(MessageRef::from).collect();
         read += messages.len();
-        let params = MarkReadParams { agent: agent.clone(), messages };
+        let params = MarkReadParams { agent: agent.clone(), messages, ..MarkReadParams::default() };
         connection.call::<MessageMarkRead>(&params);
     }
 }

@@ -65,9 +65,8 @@ impl Waited {
         waited.sender.call::<MessageInbox>(&InboxParams {
             agent: "coder".to_owned(),
             project: Some("test".to_owned()),
-            unread_only: false,
-            read_only: false,
             limit: Some(1),
+            ..InboxParams::default()
         });
         waited.send(BATCH);
         waited
@@ -78,10 +77,9 @@ impl Waited {
             self.sender.call::<MessageSend>(&MessageSendParams {
                 from: "planner".to_owned(),
                 to: vec!["coder".to_owned()],
-                all: false,
                 text: "the build is green".to_owned(),
                 project: "test".to_owned(),
-                event_id: None,
+                ..MessageSendParams::default()
             });
         }
     }
@@ -102,7 +100,7 @@ fn wait(daemon: &Daemon, number: usize) -> UnixStream {
         agent: format!("waiter-{number}"),
         project: Some("test".to_owned()),
         timeout_ms: 3_600_000,
-        limit: None,
+        ..WaitParams::default()
     };
     let body = envelope::request::<MessageWait>(1, &params).expect(MessageWait::NAME);
     let mut stream = connect_unix(&daemon.socket()).expect("the daemon's socket");

@@ -1,15 +1,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::delivery::RecipientStatus;
+use crate::event::{EventRef, Route};
 use crate::ids::{DaemonId, EventId, Sequence};
 use crate::time::Timestamp;
 
 /// Params of `message.send`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MessageSendParams {
     /// The sender.
     pub from: String,
-    /// The recipients. Empty only with `all`.
+    /// The recipients: `name` (every agent of that name), `name@machine` (the machine by its name or daemon id), or `@name`
+    /// (the members of a group; an agent, if there is no group of that name). Empty only with `all`.
     #[serde(default)]
     pub to: Vec<String>,
     /// Whether every agent of the project is a recipient.
@@ -17,6 +20,15 @@ pub struct MessageSendParams {
     pub all: bool,
     /// The message.
     pub text: String,
+    /// The message that this one answers. Without recipients, it goes to the sender of that one, on its machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<EventRef>,
+    /// Whether the sender asks to be read soon.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
+    /// Whether to send it also to names that nobody has seen although a similar one is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anyway: bool,
     /// The project of sender and recipients.
     pub project: String,
     /// An id given by a caller that may retry: a repeated id is sent only once.
@@ -34,6 +46,13 @@ pub struct MessageSendResult {
     /// Recipients that have not been seen in this project yet. The message waits for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
+    /// The agents that it is for, as far as this daemon knew them at that moment, with what their sessions do. Empty with
+    /// `all`, and while the views are behind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<RecipientStatus>,
+    /// How many agents it is for, with those of groups and `all`.
+    #[serde(default)]
+    pub total: u64,
 }
 
 /// A message in an inbox.
@@ -50,12 +69,21 @@ pub struct Message {
     /// The name of that daemon, if it is this one or a peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// The recipients.
+    /// The recipients: `name`, `name@machine` or `@group`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<String>,
     /// Whether every agent of the project is a recipient.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
+    /// The message that this one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<EventRef>,
+    /// The first message of the conversation, if this one is an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<EventRef>,
+    /// Whether the sender asks to be read soon.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
     /// The message.
     pub text: String,
     /// The project.
@@ -68,7 +96,7 @@ pub struct Message {
 }
 
 /// Params of `message.inbox`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct InboxParams {
     /// The reader.
     pub agent: String,
@@ -81,6 +109,15 @@ pub struct InboxParams {
     /// Only read messages: the newest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
+    /// Only messages of this agent: `name`, or `name@machine`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Only messages that were sent since, by their senders' clocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Only messages of this conversation, named by its first message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<EventRef>,
     /// Maximum number of messages (default 20, at most 1000): the oldest unread ones, and earlier read
     /// ones if there is room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +136,7 @@ pub struct InboxResult {
 }
 
 /// Params of `message.wait`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct WaitParams {
     /// The reader.
     pub agent: String,
@@ -108,6 +145,22 @@ pub struct WaitParams {
     pub project: Option<String>,
     /// How long to wait in milliseconds, at most an hour.
     pub timeout_ms: u64,
+    /// Only messages of this agent: `name`, or `name@machine`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Only messages of this conversation, named by its first message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<EventRef>,
+    /// Whether one of `from` and `thread` is enough; else a message has to match both.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any: bool,
+    /// Whether the messages are for this caller alone: no other one that claims gets them, until they are marked read or
+    /// this connection ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub claim: bool,
+    /// The session that waits. Without one, the connection itself counts as a session while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// Maximum number of messages (default 50, at most 1000).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -123,12 +176,18 @@ pub struct WaitResult {
 }
 
 /// Params of `message.mark_read`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MarkReadParams {
     /// The reader.
     pub agent: String,
     /// The messages to mark as read.
     pub messages: Vec<MessageRef>,
+    /// How they were shown; without it the senders are told `other`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
+    /// The session that they were shown to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
 /// Names a message.
@@ -142,46 +201,15 @@ pub struct MessageRef {
     pub origin_daemon: Option<DaemonId>,
 }
 
+impl Message {
+    /// Names its event.
+    pub const fn event(&self) -> EventRef {
+        EventRef { event_id: self.event_id, origin_daemon: self.origin_daemon }
+    }
+}
+
 impl From<&Message> for MessageRef {
     fn from(message: &Message) -> Self {
         Self { event_id: message.event_id, origin_daemon: Some(message.origin_daemon) }
     }
-}
-
-/// Params of `agent.list`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-pub struct AgentListParams {
-    /// Only agents of this project.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub project: Option<String>,
-    /// Also agents that were not seen for 30 days, and those of daemons that no longer exist.
-    #[serde(default)]
-    pub all: bool,
-}
-
-/// Result of `agent.list`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct AgentListResult {
-    /// The agents, sorted by project, then by name.
-    pub agents: Vec<Agent>,
-}
-
-/// An agent: a name in a project on a daemon.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Agent {
-    /// Its name.
-    pub name: String,
-    /// Its project.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub project: Option<String>,
-    /// The daemon of the agent.
-    pub daemon_id: DaemonId,
-    /// The name of that daemon, if it is this one or a peer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub machine: Option<String>,
-    /// The time of its last event, by its daemon's clock: it sent a message, or waited that day.
-    pub last_seen: Timestamp,
-    /// Its daemon no longer exists: the machine was set up anew and paired again.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub former: bool,
 }

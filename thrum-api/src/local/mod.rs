@@ -3,23 +3,33 @@
 //! `POST /rpc` takes one JSON-RPC request; `GET /events?after=N` streams events as server-sent
 //! events; `GET /backup` returns a backup as one file; `GET /metrics` is for Prometheus.
 
+mod agents;
 mod backup;
 mod check;
+mod conversation;
+mod delivery;
 mod events;
+mod groups;
 mod messages;
 mod peers;
 mod problem;
 mod quarantine;
 mod service;
+mod sockets;
 
+pub use agents::*;
 pub use backup::*;
 pub use check::*;
+pub use conversation::*;
+pub use delivery::*;
 pub use events::*;
+pub use groups::*;
 pub use messages::*;
 pub use peers::*;
 pub use problem::{token_refusal, unsigned};
 pub use quarantine::*;
 pub use service::*;
+pub use sockets::*;
 
 use crate::method::{Empty, surface};
 
@@ -47,8 +57,42 @@ surface! {
     MessageWait = "message.wait": WaitParams => WaitResult;
     /// Marks messages of an agent as read, by the ids of their events.
     MessageMarkRead = "message.mark_read": MarkReadParams => Empty;
-    /// Returns the agents seen on this machine or a peer.
+    /// Finds a message by its id, or the end of it.
+    MessageFind = "message.find": MessageFindParams => MessageFindResult;
+    /// Returns a message, and how far it got if it was sent here.
+    MessageShow = "message.show": MessageShowParams => MessageShowResult;
+    /// Returns the messages of a conversation, in arrival order.
+    MessageThread = "message.thread": MessageThreadParams => MessageThreadResult;
+    /// Tells how far a message got that was sent on this machine.
+    MessageStatus = "message.status": MessageStatusParams => MessageStatusResult;
+    /// Returns the messages that an agent sent on this machine, the newest first, and how far each got.
+    MessageSent = "message.sent": MessageSentParams => MessageSentResult;
+    /// Deletes a message that an agent of this machine has sent, on every machine. The event stays in the log.
+    MessageDelete = "message.delete": MessageDeleteParams => Empty;
+    /// Looks for words in the messages that are here.
+    MessageSearch = "message.search": MessageSearchParams => MessageSearchResult;
+    /// Returns the agents seen on this machine or a peer, and what they do.
     AgentList = "agent.list": AgentListParams => AgentListResult;
+    /// Makes an agent of this machine known, and says what it is for.
+    AgentRegister = "agent.register": AgentRegisterParams => AgentRegisterResult;
+    /// Removes an agent of this machine from the lists, until it does something again. Its messages stay.
+    AgentRemove = "agent.remove": AgentRemoveParams => Empty;
+    /// Tells that a tool has begun to work as an agent of this machine.
+    SessionStart = "session.start": SessionStartParams => SessionResult;
+    /// Tells what a session does.
+    SessionUpdate = "session.update": SessionUpdateParams => SessionResult;
+    /// Ends a session.
+    SessionEnd = "session.end": SessionEndParams => Empty;
+    /// Adds members to a group and removes others.
+    GroupChange = "group.change": GroupChangeParams => Group;
+    /// Returns the groups of a project.
+    GroupList = "group.list": GroupListParams => GroupListResult;
+    /// Serves a narrow socket, for containers and sandboxes.
+    SocketAdd = "socket.add": SocketAddParams => NarrowSocket;
+    /// Returns the narrow sockets.
+    SocketList = "socket.list": Empty => SocketListResult;
+    /// Ends a narrow socket.
+    SocketRemove = "socket.remove": SocketRemoveParams => Empty;
     /// Opens a pairing session and returns its code.
     PeerAdd = "peer.add": PeerAddParams => PeerAddResult;
     /// Waits for the next news of a pairing session. Closing the connection ends the session.

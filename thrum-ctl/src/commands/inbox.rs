@@ -30,6 +30,7 @@ pub async fn run(args: &InboxArgs, context: &mut Context<'_>) -> Result<(), Erro
         unread_only: args.unread,
         read_only: args.read,
         limit: Some(args.limit),
+        ..InboxParams::default()
     };
     if args.count {
         params.limit = Some(1);

@@ -34,7 +34,8 @@ pub async fn mark_printed(
         }
         return Err(error);
     }
-    let params = MarkReadParams { agent: agent.to_owned(), messages: unread };
+    let params =
+        MarkReadParams { agent: agent.to_owned(), messages: unread, ..MarkReadParams::default() };
     client.call_again::<MessageMarkRead>(&params).await?;
     Ok(marked)
 }

@@ -29,7 +29,15 @@ pub async fn run(args: SendArgs, context: &mut Context<'_>) -> Result<(), Error>
         return Err(Error::usage("the message is empty", "thrum send NAME \"MESSAGE\""));
     }
     let project = context.project()?;
-    let params = MessageSendParams { from, to, all, text, project, event_id: Some(event_id) };
+    let params = MessageSendParams {
+        from,
+        to,
+        all,
+        text,
+        project,
+        event_id: Some(event_id),
+        ..MessageSendParams::default()
+    };
     let mut client = context.daemon().await?;
     let sending = client.call_again::<MessageSend>(&params);
     let waiting = "Waiting for thrumd to confirm the message.";

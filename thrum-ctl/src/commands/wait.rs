@@ -93,6 +93,7 @@ async fn next(
             project: project.map(str::to_owned),
             timeout_ms: millis(left.min(CALL_TIMEOUT)),
             limit: Some(args.limit),
+            ..WaitParams::default()
         };
         match client.call::<MessageWait>(&params).await {
             Ok(result) => {

@@ -48,15 +48,15 @@ pub async fn send(
         project: Some(PROJECT.to_owned()),
         timeout_ms: u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX),
         limit: Some(1),
+        ..WaitParams::default()
     };
     for count in 1..=number {
         let message = MessageSendParams {
             from: format!("agent-on-{}", from.name),
             to: vec![agent.clone()],
-            all: false,
             text: format!("message {count} from {} to {}", from.name, to.name),
             project: PROJECT.to_owned(),
-            event_id: None,
+            ..MessageSendParams::default()
         };
         let sending = async {
             let sent = sender.call::<MessageSend>(&message).await?;
@@ -80,7 +80,7 @@ pub async fn send(
         // The message may be readable before the sender has its answer.
         direction.delays.push(readable.saturating_duration_since(acknowledged));
         let messages = vec![MessageRef::from(&message)];
-        let mark = MarkReadParams { agent: agent.clone(), messages };
+        let mark = MarkReadParams { agent: agent.clone(), messages, ..MarkReadParams::default() };
         reader.call::<MessageMarkRead>(&mark).await?;
         bar.inc(1);
     }
@@ -88,9 +88,8 @@ pub async fn send(
     let inbox = InboxParams {
         agent,
         project: Some(PROJECT.to_owned()),
-        unread_only: false,
-        read_only: false,
         limit: Some(1000),
+        ..InboxParams::default()
     };
     let inbox = reader.call::<MessageInbox>(&inbox).await?;
     direction.received = u32::try_from(inbox.messages.len()).unwrap_or(u32::MAX);

@@ -4,15 +4,20 @@ use std::future::Future;
 
 use thrum_api::envelope::{self, Request};
 use thrum_api::local::{
-    AgentList, AppendResult, EventAppend, EventList, Health, MessageInbox, MessageMarkRead,
-    MessageSend, MessageWait, PeerAdd, PeerCancel, PeerCheck, PeerFind, PeerJoin, PeerList,
-    PeerPath, PeerPolicy, PeerRemove, PeerResolve, PeerSync, PeerWait, QuarantineClear,
-    QuarantineList, Shutdown, Status,
+    AgentList, AgentRegister, AgentRemove, AppendResult, EventAppend, EventList, GroupChange,
+    GroupList, Health, MessageDelete, MessageFind, MessageInbox, MessageMarkRead, MessageSearch,
+    MessageSend, MessageSent, MessageShow, MessageStatus, MessageThread, MessageWait, PeerAdd,
+    PeerCancel, PeerCheck, PeerFind, PeerJoin, PeerList, PeerPath, PeerPolicy, PeerRemove,
+    PeerResolve, PeerSync, PeerWait, QuarantineClear, QuarantineList, SessionEnd, SessionStart,
+    SessionUpdate, Shutdown, SocketAdd, SocketList, SocketRemove, Status,
 };
 use thrum_api::{Empty, ErrorCode, Method, RpcError};
 use tokio_util::sync::CancellationToken;
 
-use super::{AdminContext, connectivity, errors, messages, peers, policy, quarantine, status};
+use super::{
+    AdminContext, agents, connectivity, conversation, delivery, errors, groups, messages, peers,
+    policy, quarantine, search, sessions, sockets, status,
+};
 use crate::large;
 
 /// Answers one request. `disconnected` is cancelled when the caller has disconnected: waits end
@@ -73,7 +78,24 @@ methods! { context, params, disconnected;
     MessageInbox => messages::inbox(context, params);
     MessageWait => until_abandoned(context, disconnected, messages::wait(context, params));
     MessageMarkRead => messages::mark_read(context, params);
-    AgentList => messages::agents(context, params);
+    MessageFind => conversation::find(context, params);
+    MessageShow => conversation::show(context, params);
+    MessageThread => conversation::thread(context, params);
+    MessageStatus => until_abandoned(context, disconnected, delivery::status(context, params));
+    MessageSent => delivery::sent(context, params);
+    MessageDelete => conversation::delete(context, params);
+    MessageSearch => search::search(context, params);
+    AgentList => agents::list(context, params);
+    AgentRegister => agents::register(context, params);
+    AgentRemove => agents::remove(context, params);
+    SessionStart => sessions::start(context, params);
+    SessionUpdate => sessions::update(context, params);
+    SessionEnd => sessions::end(context, params);
+    GroupChange => groups::change(context, params);
+    GroupList => groups::list(context, params);
+    SocketAdd => sockets::add(context, params);
+    SocketList => { let Empty {} = params; sockets::list(context) };
+    SocketRemove => sockets::remove(context, params);
     PeerAdd => { let Empty {} = params; peers::add(context, disconnected) };
     PeerWait => until_abandoned(
         context, disconnected, context.pairing.wait(params.session, params.seen),

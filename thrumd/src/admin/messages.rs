@@ -1,8 +1,8 @@
-//! Messages and agents. The name of the machine is added wherever a daemon id stands.
+//! Messages. The name of the machine is added wherever a daemon id stands.
 
 use thrum_api::local::{
-    AgentListParams, AgentListResult, InboxParams, InboxResult, MarkReadParams, Message,
-    MessageSendParams, MessageSendResult, WaitParams, WaitResult,
+    InboxParams, InboxResult, MarkReadParams, Message, MessageSendParams, MessageSendResult,
+    WaitParams, WaitResult,
 };
 use thrum_api::{Empty, RpcError};
 
@@ -38,22 +38,6 @@ pub async fn wait(context: &AdminContext, params: WaitParams) -> Result<WaitResu
 pub async fn mark_read(context: &AdminContext, params: MarkReadParams) -> Result<Empty, RpcError> {
     context.agents.mark_read(params).await.map_err(errors::agents)?;
     Ok(Empty {})
-}
-
-/// `agent.list`
-pub async fn agents(
-    context: &AdminContext,
-    params: AgentListParams,
-) -> Result<AgentListResult, RpcError> {
-    let all = params.all;
-    let mut agents = context.agents.list(params).await.map_err(errors::agents)?;
-    let former = context.registry.former();
-    for agent in &mut agents {
-        agent.machine = context.machine(agent.daemon_id);
-        agent.former = former.contains_key(&agent.daemon_id);
-    }
-    agents.retain(|agent| all || !agent.former);
-    Ok(AgentListResult { agents })
 }
 
 fn name_machine(context: &AdminContext, message: &mut Message) {

@@ -1,12 +1,16 @@
 //! The local API: everything that programs on this machine can ask, over a Unix socket.
 
+mod agents;
 mod backup;
 mod connections;
 mod connectivity;
 mod context;
+mod conversation;
+mod delivery;
 mod dispatch;
 mod errors;
 mod events;
+mod groups;
 mod http;
 mod inherited;
 mod messages;
@@ -18,7 +22,10 @@ mod problems;
 mod quarantine;
 mod query;
 mod rebind;
+mod search;
+mod sessions;
 mod socket;
+mod sockets;
 mod status;
 mod status_line;
 

@@ -13,15 +13,24 @@ pub const BACKUP_TABLE: &str = "CREATE TABLE backup_read_marks (
     agent TEXT NOT NULL,
     origin BLOB NOT NULL,
     event_id BLOB NOT NULL,
+    project TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    route TEXT NOT NULL,
+    session TEXT,
+    told INTEGER NOT NULL,
     PRIMARY KEY (agent, event_id, origin)
 ) STRICT, WITHOUT ROWID;";
 
-pub(super) const SELECT: &str = "SELECT agent, origin, event_id FROM read_marks";
-const SELECT_BACKUP: &str = "SELECT agent, origin, event_id FROM backup_read_marks";
+pub(super) const SELECT: &str =
+    "SELECT agent, origin, event_id, project, at, route, session, told FROM read_marks";
+const SELECT_BACKUP: &str =
+    "SELECT agent, origin, event_id, project, at, route, session, told FROM backup_read_marks";
 const INSERT: &str =
-    "INSERT OR IGNORE INTO read_marks (agent, origin, event_id) VALUES (?1, ?2, ?3)";
+    "INSERT OR IGNORE INTO read_marks (agent, origin, event_id, project, at, route, session, told)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const INSERT_BACKUP: &str =
-    "INSERT OR IGNORE INTO backup_read_marks (agent, origin, event_id) VALUES (?1, ?2, ?3)";
+    "INSERT OR IGNORE INTO backup_read_marks (agent, origin, event_id, project, at, route, session, told)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
 /// That an agent has read a message.
 pub(super) struct ReadMark {
@@ -29,12 +38,30 @@ pub(super) struct ReadMark {
     /// The daemon that created the message: its id is unique for that one only.
     pub(super) origin: Daemon,
     pub(super) event_id: Id,
+    pub(super) project: String,
+    /// When, in milliseconds since 1970.
+    pub(super) at: i64,
+    /// How it was shown, as in events.
+    pub(super) route: String,
+    /// The session that it was shown to.
+    pub(super) session: Option<String>,
+    /// The sender's daemon needs no receipt of it any more.
+    pub(super) told: bool,
 }
 
 impl ReadMark {
     /// Reads a row of [`SELECT`].
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { agent: row.get(0)?, origin: row.get(1)?, event_id: row.get(2)? })
+        Ok(Self {
+            agent: row.get(0)?,
+            origin: row.get(1)?,
+            event_id: row.get(2)?,
+            project: row.get(3)?,
+            at: row.get(4)?,
+            route: row.get(5)?,
+            session: row.get(6)?,
+            told: row.get(7)?,
+        })
     }
 
     /// Stores it in `views.db`, unless it is there.
@@ -43,7 +70,16 @@ impl ReadMark {
     }
 
     fn insert(&self, connection: &Connection, insert: &str) -> rusqlite::Result<()> {
-        let row = params![self.agent, self.origin, self.event_id];
+        let row = params![
+            self.agent,
+            self.origin,
+            self.event_id,
+            self.project,
+            self.at,
+            self.route,
+            self.session,
+            self.told
+        ];
         connection.prepare_cached(insert)?.execute(row)?;
         Ok(())
     }

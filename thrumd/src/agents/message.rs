@@ -1,12 +1,13 @@
 //! A message as readers see it, made of its event in the log.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use thrum_api::event::MessageSent;
 use thrum_api::local::Message;
-use thrum_api::{DaemonId, Timestamp, names};
+use thrum_api::{Address, DaemonId, Timestamp, names};
 
 use super::directory::project_name;
-use super::send::unique_agents;
 use crate::log::StoredEvent;
 
 #[derive(Deserialize)]
@@ -24,11 +25,21 @@ pub(super) fn message(event: &StoredEvent<'_>, read: bool) -> Option<Message> {
         from: names::agent(&body.from).ok()?,
         origin_daemon,
         machine: None,
-        to: unique_agents(&body.to).ok()?,
+        to: unique(&body.to),
         all: body.all,
+        reply_to: body.reply_to,
+        thread: body.thread,
+        urgent: body.urgent,
         text: body.text,
         project: Some(project_name(event.project).ok()?).filter(|name| !name.is_empty()),
         timestamp: Timestamp::from_millis(event.timestamp),
         read,
     })
+}
+
+/// Each address once, in the given order.
+fn unique(addresses: &[Address]) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    let new = addresses.iter().filter(|address| known.insert(*address));
+    new.map(ToString::to_string).collect()
 }

@@ -23,18 +23,16 @@ mod store;
 mod tests;
 mod threads;
 mod waiters;
+mod waiting;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use rusqlite::Connection;
-use thrum_api::local::{
-    Agent, AgentListParams, InboxParams, InboxResult, MarkReadParams, WaitParams, WaitResult,
-};
-use thrum_api::{Sequence, Timestamp, names};
+use thrum_api::local::{Agent, AgentListParams, InboxParams, InboxResult, MarkReadParams};
+use thrum_api::{DaemonId, Sequence, Timestamp, names};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -54,14 +52,21 @@ use crate::log::{Log, LogError};
 
 /// Messages in an inbox, unless the caller sets a limit.
 const INBOX_DEFAULT_MESSAGES: u32 = 20;
-/// Messages in one answer to a wait, unless the caller sets a limit.
-const WAIT_DEFAULT_MESSAGES: u32 = 50;
 /// Messages in one answer, at most.
 const MAX_MESSAGES: u32 = 1000;
-/// How long one call of `wait` lasts, at most.
-const WAIT_MAX: Duration = Duration::from_secs(3600);
 /// An agent that was not seen for this long is not listed: 30 days.
 const LISTED_MILLIS: i64 = 30 * 24 * 3600 * 1000;
+
+/// What the views need from the rest of the daemon.
+pub struct AgentsParts {
+    /// The folder of `views.db`.
+    pub state_dir: PathBuf,
+    pub log: Log,
+    /// The name of this machine, for those who are no peers of it.
+    pub name: Arc<str>,
+    /// Whether a daemon is a peer: it knows by itself which events of it are here.
+    pub is_peer: Arc<dyn Fn(DaemonId) -> bool + Send + Sync>,
+}
 
 /// The views. Clones share them.
 #[derive(Clone)]
@@ -71,6 +76,10 @@ pub struct Agents {
 
 struct Inner {
     log: Log,
+    #[expect(dead_code, reason = "events about agents will have it")]
+    name: Arc<str>,
+    #[expect(dead_code, reason = "receipts will ask for it")]
+    is_peer: Arc<dyn Fn(DaemonId) -> bool + Send + Sync>,
     /// The files of the views.
     files: HeldFiles,
     threads: Threads,
@@ -86,12 +95,13 @@ struct Inner {
 }
 
 impl Agents {
-    /// Opens `views.db` in `state_dir` and starts following the log. A damaged file is moved aside.
+    /// Opens `views.db` and starts following the log. A damaged file is moved aside.
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
     /// When the file can't be opened or the thread can't be started.
-    pub fn open(state_dir: &Path, log: Log) -> Result<Self, AgentsError> {
+    pub fn open(parts: AgentsParts) -> Result<Self, AgentsError> {
+        let AgentsParts { state_dir, log, name, is_peer } = parts;
         let store = Store::open(state_dir.join(FILE), log.daemon())?;
         let files = store.files.clone();
         let threads = Threads::start(store)?;
@@ -112,6 +122,8 @@ impl Agents {
         });
         let inner = Inner {
             log,
+            name,
+            is_peer,
             files,
             threads,
             follower: parking_lot::Mutex::new(Some(follower)),
@@ -147,39 +159,6 @@ impl Agents {
             let answer = self.read(move |store| store.inbox(&log, &query)).await?;
             if let Some(inbox) = self.whole(answer).await? {
                 return Ok(inbox);
-            }
-        }
-    }
-
-    /// Waits for unread messages; there are none after the time-out. Dropping the future stops waiting.
-    ///
-    /// # Errors
-    /// As for [`Agents::inbox`].
-    pub async fn wait(&self, params: WaitParams) -> Result<WaitResult, AgentsError> {
-        let query = InboxQuery {
-            agent: names::agent(&params.agent)?,
-            project: project(params.project)?,
-            unread_only: true,
-            read_only: false,
-            // An answer without messages means that the time has passed.
-            limit: limit(params.limit, WAIT_DEFAULT_MESSAGES).max(1),
-        };
-        let end =
-            tokio::time::Instant::now() + Duration::from_millis(params.timeout_ms).min(WAIT_MAX);
-        let waiter = self.inner.signals.waiters.register(&query.agent, query.project.as_deref());
-        self.present(&query.agent, query.project.as_deref()).await?;
-        let query = Arc::new(query);
-        loop {
-            let (log, look) = (self.inner.log.reader(), Arc::clone(&query));
-            let answer = self.read(move |store| store.oldest_unread(&log, &look)).await?;
-            let Some(oldest) = self.whole(answer).await? else { continue };
-            if !oldest.messages.is_empty() {
-                return Ok(oldest);
-            }
-            tokio::select! {
-                () = waiter.woken() => {}
-                () = self.inner.ended.cancelled() => return Err(AgentsError::Stopping),
-                () = tokio::time::sleep_until(end) => return Ok(oldest),
             }
         }
     }
@@ -239,15 +218,6 @@ impl Agents {
         // Aborted or ended by itself: both are fine.
         drop(follower.await);
         self.inner.threads.close().await;
-    }
-
-    /// Waits until the views hold everything up to now, and joins the agent if it is new or has not been seen for long.
-    async fn present(&self, agent: &str, project: Option<&str>) -> Result<(), AgentsError> {
-        self.digested(self.inner.log.head().position.sequence).await?;
-        let Some(project) = project else { return Ok(()) };
-        let appended = self.join(project, agent, None).await?;
-        let Some(joined) = appended.last() else { return Ok(()) };
-        self.digested(joined.sequence).await
     }
 
     /// The result of an answer, if the log holds everything that is in it. Otherwise what is lost is removed from the

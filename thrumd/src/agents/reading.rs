@@ -94,7 +94,18 @@ fn mark(connection: &Connection, agent: &str, delivery: &Delivery<'_>) -> rusqli
     let Delivery { inbox, event } = *delivery;
     if is_read_now(connection, inbox, int(event.sequence.0))? {
         let (origin, event_id) = (event.origin.to_bytes(), event.event_id.ulid().to_bytes());
-        ReadMark { agent: agent.to_owned(), origin, event_id }.store(connection)?;
+        let project = event.project.as_deref().map(|name| project_name(Some(name)));
+        let mark = ReadMark {
+            agent: agent.to_owned(),
+            origin,
+            event_id,
+            project: project.and_then(Result::ok).unwrap_or_default(),
+            at: crate::clock::now().as_millis(),
+            route: "other".to_owned(),
+            session: None,
+            told: false,
+        };
+        mark.store(connection)?;
     }
     Ok(())
 }

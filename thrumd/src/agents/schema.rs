@@ -15,7 +15,7 @@ use crate::report::Chain;
 
 /// Version of the derived tables, raised with every change of `schema.sql`. Tables of another version
 /// are not migrated but rebuilt from the log.
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 const DERIVED: &str = include_str!("schema.sql");
 const DERIVED_TABLES: &[&str] = &[
     "cursor",
@@ -25,16 +25,33 @@ const DERIVED_TABLES: &[&str] = &[
     "broadcasts",
     "settled_broadcasts",
     "agents",
+    "machines",
+    "presence",
+    "sent",
+    "replies",
+    "threads",
+    "deleted",
+    "groups",
+    "group_members",
+    "received",
+    "receipts",
     "skipped",
 ];
 /// Not in the log, so a rebuild keeps it. Without it read messages are unread again. The event comes first in the key:
 /// a rebuild asks for each event who has read it. An event is named by its id and by the daemon that gave it the id.
+/// `told`: the sender's daemon needs no receipt of it any more.
 const KEPT: &str = "CREATE TABLE IF NOT EXISTS read_marks (
     agent TEXT NOT NULL,
     origin BLOB NOT NULL,
     event_id BLOB NOT NULL,
+    project TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    route TEXT NOT NULL,
+    session TEXT,
+    told INTEGER NOT NULL,
     PRIMARY KEY (event_id, origin, agent)
-) STRICT, WITHOUT ROWID;";
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS read_marks_untold ON read_marks (told) WHERE told = 0;";
 
 /// The file in the state directory.
 pub const FILE: &str = "views.db";
@@ -101,9 +118,9 @@ pub(super) fn reset(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)
 }
 
-/// Drops read marks that don't say whose events they are of.
-fn drop_marks_without_origin(connection: &Connection) -> rusqlite::Result<()> {
-    let columns = "SELECT 1 FROM pragma_table_info('read_marks') WHERE name = 'origin'";
+/// Drops read marks of an earlier form, which no release had.
+fn drop_earlier_marks(connection: &Connection) -> rusqlite::Result<()> {
+    let columns = "SELECT 1 FROM pragma_table_info('read_marks') WHERE name = 'told'";
     if !connection.prepare(columns)?.exists([])? {
         connection.execute_batch("DROP TABLE IF EXISTS read_marks;")?;
     }
@@ -155,7 +172,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != SCHEMA_VERSION {
         let transaction = connection.transaction()?;
-        drop_marks_without_origin(&transaction)?;
+        drop_earlier_marks(&transaction)?;
         reset(&transaction)?;
         transaction.commit()?;
     }

@@ -56,7 +56,94 @@ CREATE TABLE agents (
     origin BLOB NOT NULL,
     last_seen INTEGER NOT NULL,
     here INTEGER NOT NULL,       -- whether one of these events was written here, so that it is used on this machine
+    about TEXT,                  -- what it is for
+    removed INTEGER NOT NULL DEFAULT 0, -- it was removed, and has done nothing since
     PRIMARY KEY (inbox, origin)
+) STRICT, WITHOUT ROWID;
+
+-- The names of daemons, as they tell them: for those that are no peers.
+CREATE TABLE machines (
+    origin BLOB PRIMARY KEY,
+    name TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What the sessions of an agent do, as its daemon told at last.
+CREATE TABLE presence (
+    inbox INTEGER NOT NULL,
+    origin BLOB NOT NULL,
+    hlc INTEGER NOT NULL,        -- of the event
+    at INTEGER NOT NULL,         -- when, by the daemon's clock
+    sessions TEXT NOT NULL,      -- JSON, as in the event
+    PRIMARY KEY (inbox, origin)
+) STRICT, WITHOUT ROWID;
+
+-- Messages that were sent here, by the inbox of their sender.
+CREATE TABLE sent (
+    inbox INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    PRIMARY KEY (inbox, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- Answers, by the message that they answer.
+CREATE TABLE replies (
+    event_id BLOB NOT NULL,
+    origin BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    PRIMARY KEY (event_id, origin, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- Messages of a conversation, except its first, by that one.
+CREATE TABLE threads (
+    event_id BLOB NOT NULL,
+    origin BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    PRIMARY KEY (event_id, origin, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- Messages that their sender has deleted, here or not.
+CREATE TABLE deleted (
+    event_id BLOB NOT NULL,
+    origin BLOB NOT NULL,
+    sender INTEGER NOT NULL,     -- the inbox of who says so, who must be their sender
+    PRIMARY KEY (event_id, origin, sender)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE groups (
+    id INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    UNIQUE (project, name)
+) STRICT;
+
+-- Whoever is or was a member, with the last change: by hybrid clock, origin and position there.
+CREATE TABLE group_members (
+    "group" INTEGER NOT NULL,
+    member TEXT NOT NULL,        -- an address, as in events
+    present INTEGER NOT NULL,
+    hlc INTEGER NOT NULL,
+    origin BLOB NOT NULL,
+    origin_sequence INTEGER NOT NULL,
+    PRIMARY KEY ("group", member)
+) STRICT, WITHOUT ROWID;
+
+-- Up to where a daemon (teller) has told that it holds the events of an origin: others of ours, we of others.
+CREATE TABLE received (
+    teller BLOB NOT NULL,
+    origin BLOB NOT NULL,
+    epoch BLOB NOT NULL,
+    up_to INTEGER NOT NULL,
+    PRIMARY KEY (teller, origin, epoch)
+) STRICT, WITHOUT ROWID;
+
+-- Who has read messages that were sent here, on other machines.
+CREATE TABLE receipts (
+    event_id BLOB NOT NULL,
+    inbox INTEGER NOT NULL,      -- of the reader
+    origin BLOB NOT NULL,        -- the reader's daemon
+    at INTEGER NOT NULL,
+    route TEXT NOT NULL,
+    session TEXT,
+    PRIMARY KEY (event_id, inbox, origin)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE skipped (

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 use thrum_api::Timestamp;
-use thrum_api::local::Agent;
+use thrum_api::local::{Agent, AgentState};
 
 use super::error::{AgentsError, views};
 use super::store::Store;
@@ -98,7 +98,12 @@ fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
         name: row.get(1)?,
         daemon_id: daemon_id(row.get(2)?),
         machine: None,
+        about: None,
+        state: AgentState::Gone,
+        since: Timestamp::from_millis(row.get(3)?),
+        sessions: Vec::new(),
         last_seen: Timestamp::from_millis(row.get(3)?),
+        removed: false,
         former: false,
     })
 }

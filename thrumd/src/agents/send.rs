@@ -7,7 +7,7 @@ use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT, MessageSent};
 use thrum_api::limits::{EVENT_MAX_BYTES, RECIPIENTS_MAX};
 use thrum_api::local::MessageSendParams;
 use thrum_api::names::NameError;
-use thrum_api::{Draft, names};
+use thrum_api::{Address, Draft, names};
 
 use super::error::AgentsError;
 use crate::ids;
@@ -41,8 +41,15 @@ impl OutgoingMessage {
         if params.text.trim().is_empty() {
             return Err(AgentsError::NoText);
         }
-        let body =
-            MessageSent { from: from.clone(), to: to.clone(), all: params.all, text: params.text };
+        let body = MessageSent {
+            from: from.clone(),
+            to: to.iter().map(|name| Address::agent(name)).collect::<Result<_, _>>()?,
+            all: params.all,
+            reply_to: params.reply_to,
+            thread: params.reply_to,
+            urgent: params.urgent,
+            text: params.text,
+        };
         let mut draft = draft(MESSAGE_SENT, &project, &body)?;
         let bytes = draft.body.get().len() + HEADER_MAX_BYTES;
         if bytes > EVENT_MAX_BYTES {
@@ -54,7 +61,7 @@ impl OutgoingMessage {
 }
 
 /// Checks names of agents; keeps each once, in the given order.
-pub(super) fn unique_agents(names: &[String]) -> Result<Vec<String>, NameError> {
+fn unique_agents(names: &[String]) -> Result<Vec<String>, NameError> {
     let mut known = BTreeSet::new();
     let mut unique = Vec::new();
     for name in names {
@@ -68,7 +75,11 @@ pub(super) fn unique_agents(names: &[String]) -> Result<Vec<String>, NameError> 
 
 /// The event `agent.joined`: the agent is on this machine.
 pub(super) fn joined(project: &str, agent: &str) -> Result<Draft, AgentsError> {
-    draft(AGENT_JOINED, project, &AgentJoined { agent: agent.to_owned() })
+    draft(
+        AGENT_JOINED,
+        project,
+        &AgentJoined { agent: agent.to_owned(), machine: None, about: None },
+    )
 }
 
 fn draft(event_type: &str, project: &str, body: &impl Serialize) -> Result<Draft, AgentsError> {

@@ -46,7 +46,13 @@ impl Agents {
         let written = written.last().ok_or(AgentsError::Stopping)?;
         // The first message of an agent may be to itself.
         unknown.retain(|name| *name != from);
-        Ok(MessageSendResult { event_id: written.event_id, sequence: written.sequence, unknown })
+        Ok(MessageSendResult {
+            event_id: written.event_id,
+            sequence: written.sequence,
+            unknown,
+            recipients: Vec::new(),
+            total: 0,
+        })
     }
 
     /// What the views say now of a sender and of recipients. While they can't be read, nobody is known.

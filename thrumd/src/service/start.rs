@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{ServiceError, readiness, shutdown, state_dir};
 use crate::admin::{self, AdminContext, InheritedSocket, LocalSocket, Network, NetworkParts};
-use crate::agents::Agents;
+use crate::agents::{Agents, AgentsParts};
 use crate::backup;
 use crate::clock;
 use crate::config::{Config, SyncMode};
@@ -62,8 +62,14 @@ impl Daemon {
         identity.hold(&config.state_dir, log.files())?;
         let (registry, damaged) = Registry::open(&config.state_dir)?;
         registry.hold(log.files())?;
-        let agents = Agents::open(&config.state_dir, log.clone())?;
         let name: Arc<str> = config.hostname.as_str().into();
+        let peers = registry.clone();
+        let agents = Agents::open(AgentsParts {
+            state_dir: config.state_dir.clone(),
+            log: log.clone(),
+            name: name.clone(),
+            is_peer: Arc::new(move |daemon| peers.get(daemon).is_some()),
+        })?;
         let pairing = Pairing::new(registry.clone(), config.pairing_timeout);
         // Not opened where sync is forbidden: a copied directory may hold another machine's node.
         let tailnet = match forbidden(&config, identity.foreign) {

@@ -12,7 +12,7 @@ use super::super::Agents;
 use super::super::follow::Progress;
 use super::super::inbox::{Answer, Entry};
 use super::super::store::Store;
-use super::home::{Home, LIMIT, apply, reader, waiter, within};
+use super::home::{Home, LIMIT, apply, parts, reader, waiter, within};
 use super::*;
 use crate::log::Log;
 
@@ -211,7 +211,7 @@ async fn creating_a_new_file_is_retried() {
     let (views, away) = (directory.path().join("views"), directory.path().join("away"));
     std::fs::create_dir(&views).unwrap();
     let log = Log::open(directory.path(), Arc::new(key(1)), false).unwrap().0;
-    let home = Home { agents: Agents::open(&views, log.clone()).unwrap(), log };
+    let home = Home { agents: Agents::open(parts(&views, &log)).unwrap(), log };
     home.say("a", &["b"], "one").await;
     assert_eq!(home.inbox("b").await, ["one*"]);
     std::fs::rename(&views, &away).unwrap();
@@ -275,7 +275,7 @@ fn what_was_read_outlives_new_views_that_can_not_be_written_at_once() {
     let mut store = open(directory.path()).unwrap();
     store
         .connection
-        .execute("INSERT INTO read_marks VALUES ('coder', zeroblob(32), zeroblob(16))", [])
+        .execute("INSERT INTO read_marks VALUES ('coder', zeroblob(32), zeroblob(16), '', 0, 'other', NULL, 0)", [])
         .unwrap();
     let refuse =
         "CREATE TRIGGER refuse BEFORE INSERT ON read_marks BEGIN SELECT RAISE(FAIL, 'no'); END";

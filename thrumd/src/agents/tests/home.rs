@@ -13,7 +13,7 @@ use thrum_api::local::{
 use thrum_api::peer::Run;
 use thrum_api::proof::Chain;
 
-use super::super::Agents;
+use super::super::{Agents, AgentsParts};
 use super::*;
 use crate::log::{Batch, Checkpoint, IncomingPage, Log};
 use crate::proof::{chain_next, chain_start, point_message};
@@ -40,7 +40,7 @@ impl Home {
 
     pub(super) fn open(directory: &Path) -> Self {
         let log = Log::open(directory, Arc::new(key(1)), false).unwrap().0;
-        let agents = Agents::open(directory, log.clone()).unwrap();
+        let agents = Agents::open(parts(directory, &log)).unwrap();
         Self { log, agents }
     }
 
@@ -62,7 +62,8 @@ impl Home {
 
     pub(super) async fn mark_read(&self, agent: &str, event_ids: Vec<EventId>) {
         let messages = event_ids.into_iter().map(by_id).collect();
-        let params = MarkReadParams { agent: agent.to_owned(), messages };
+        let params =
+            MarkReadParams { agent: agent.to_owned(), messages, ..MarkReadParams::default() };
         within(self.agents.mark_read(params)).await.unwrap();
     }
 
@@ -119,14 +120,23 @@ fn signed(SequencedEvent { event, .. }: SequencedEvent, sequence: Sequence) -> R
     Run { previous, signature, events: vec![SequencedEvent { sequence, event }] }
 }
 
+/// What the views need; nobody is a peer.
+pub(super) fn parts(directory: &Path, log: &Log) -> AgentsParts {
+    AgentsParts {
+        state_dir: directory.to_owned(),
+        log: log.clone(),
+        name: "here".into(),
+        is_peer: Arc::new(|_| false),
+    }
+}
+
 pub(super) fn message_params(from: &str, to: &[&str], text: &str) -> MessageSendParams {
     MessageSendParams {
         from: from.to_owned(),
         to: to.iter().map(|name| (*name).to_owned()).collect(),
-        all: false,
         text: text.to_owned(),
         project: PROJECT.to_owned(),
-        event_id: None,
+        ..MessageSendParams::default()
     }
 }
 
@@ -134,9 +144,7 @@ pub(super) fn reader(agent: &str) -> InboxParams {
     InboxParams {
         agent: agent.to_owned(),
         project: Some(PROJECT.to_owned()),
-        unread_only: false,
-        read_only: false,
-        limit: None,
+        ..InboxParams::default()
     }
 }
 
@@ -145,6 +153,6 @@ pub(super) fn waiter(agent: &str, timeout: Duration) -> WaitParams {
         agent: agent.to_owned(),
         project: Some(PROJECT.to_owned()),
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap(),
-        limit: None,
+        ..WaitParams::default()
     }
 }

@@ -311,7 +311,7 @@ fn rebuilt_views_equal_those_that_grew() {
 }
 
 #[test]
-fn read_marks_that_do_not_name_the_origin_are_dropped() {
+fn read_marks_of_an_earlier_form_are_dropped() {
     let mut views = Views::new();
     let events = [message_to(1, there(), "a", &["x", "y"]), message_to(2, there(), "a", &["x"])];
     views.digest(&events, start());

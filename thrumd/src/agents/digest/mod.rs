@@ -1,18 +1,17 @@
 //! Digests events into rows: whose the messages are, and agents.
 
-use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod agents;
+mod message;
+
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{CachedStatement, Connection, params};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT};
-use thrum_api::limits::RECIPIENTS_MAX;
+use thrum_api::event::{AGENT_JOINED, MESSAGE_SENT};
 use thrum_api::{DaemonId, LogPosition, Sequence};
 use tracing::warn;
 
-use super::broadcasts;
-use super::directory::{Directory, find_inbox};
+use super::directory::Directory;
 use super::error::{AgentsError, log_unread, views};
 use super::failure::Failure;
 use super::store::{Cursor, Store};
@@ -22,36 +21,6 @@ use crate::log::{LogReader, StoredEvent};
 
 /// Events in one transaction of the views. Whoever marks messages read waits for one at most; readers wait for none.
 pub(super) const PAGE_EVENTS: usize = 2000;
-
-/// What the views read of a message, without a copy of its text.
-#[derive(Deserialize)]
-struct ParsedMessage<'a> {
-    origin_daemon: DaemonId,
-    #[serde(borrow)]
-    body: ParsedMessageBody<'a>,
-}
-
-#[derive(Deserialize)]
-struct ParsedMessageBody<'a> {
-    #[serde(borrow)]
-    from: Cow<'a, str>,
-    #[serde(borrow, default)]
-    to: Vec<Name<'a>>,
-    #[serde(default)]
-    all: bool,
-    #[serde(borrow, rename = "text")]
-    _text: Cow<'a, str>,
-}
-
-/// A name that is borrowed if it has no escapes.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-#[derive(Deserialize)]
-struct ParsedJoined {
-    origin_daemon: DaemonId,
-    body: AgentJoined,
-}
 
 /// What was digested.
 pub(super) struct Digested {
@@ -192,109 +161,6 @@ impl<'a> Page<'a> {
                 Ok(())
             }
         }
-    }
-
-    fn joined(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
-        let ParsedJoined { origin_daemon, body } = parsed(event)?;
-        let inbox = self.directory.project(event.project)?.inbox(self.connection, &body.agent)?;
-        Ok(self.note_seen(inbox, origin_daemon, event)?)
-    }
-
-    fn message(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
-        let message: ParsedMessage<'_> = match str::from_utf8(event.json).map(serde_json::from_str)
-        {
-            Ok(Ok(message)) => message,
-            Ok(Err(error)) => return Err(unparsed(event, &error)),
-            Err(_) => return Err(Failure::Damaged),
-        };
-        let body = &message.body;
-        let count = body.to.len();
-        if count > RECIPIENTS_MAX {
-            let reason = format!("it has {count} recipients, more than {RECIPIENTS_MAX}");
-            return Err(Failure::undigestible(reason));
-        }
-        if body.to.is_empty() && !body.all {
-            return Err(Failure::undigestible("the message has no recipient"));
-        }
-        let names = body.to.iter().map(|Name(name)| name.as_ref());
-        let project = self.directory.project(event.project)?;
-        project.check(names.clone().chain([body.from.as_ref()]))?;
-        let sender = project.inbox(self.connection, &body.from)?;
-        let mut recipients = BTreeSet::new();
-        for name in names {
-            recipients.insert(project.inbox(self.connection, name)?);
-        }
-        let project = project.id;
-        self.note_seen(sender, message.origin_daemon, event)?;
-        let read = self.read_by(event, message.origin_daemon, project)?;
-        let sequence = int(event.sequence.0);
-        if body.all {
-            let number = broadcasts::add(self.connection, project, sequence)?;
-            self.told.insert(project);
-            // Those whom it names have it as one that names them.
-            for recipient in &recipients {
-                broadcasts::settle(self.connection, *recipient, number)?;
-            }
-            // Also where a peer brings back what this daemon has lost. The original of a directory that was copied
-            // writes under a former id, and its agents are others.
-            if event.is_own || message.origin_daemon == self.daemon {
-                broadcasts::settle(self.connection, sender, number)?;
-            }
-            for reader in &read {
-                if broadcasts::settle(self.connection, *reader, number)? {
-                    self.insert.execute(params![reader, true, sequence])?;
-                }
-            }
-        }
-        for recipient in recipients {
-            let read = read.contains(&recipient);
-            self.insert.execute(params![recipient, read, sequence])?;
-            if !read {
-                *self.unread.entry(recipient).or_default() += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// The inboxes of those who have read this event already, before the views were rebuilt.
-    fn read_by(
-        &self,
-        event: &StoredEvent<'_>,
-        origin: DaemonId,
-        project: i64,
-    ) -> rusqlite::Result<Vec<i64>> {
-        let id = event.event_id.map(|id| id.ulid().to_bytes());
-        if id > self.last_read {
-            return Ok(Vec::new());
-        }
-        let mut agents = self
-            .connection
-            .prepare_cached("SELECT agent FROM read_marks WHERE event_id = ? AND origin = ?")?;
-        let mut inboxes = Vec::new();
-        for agent in agents.query_map(params![id, origin.to_bytes()], |row| row.get(0))? {
-            let agent: String = agent?;
-            inboxes.extend(find_inbox(self.connection, project, &agent)?);
-        }
-        Ok(inboxes)
-    }
-
-    /// Notes that an agent was seen. That it is one of this machine counts at once, for messages to all that follow in
-    /// the same page; the rest is written at the page's end.
-    fn note_seen(
-        &mut self,
-        inbox: i64,
-        origin: DaemonId,
-        event: &StoredEvent<'_>,
-    ) -> rusqlite::Result<()> {
-        let at = event.timestamp;
-        let seen = self.seen.entry((inbox, origin)).or_insert(Seen { at, here: false });
-        seen.at = seen.at.max(at);
-        // The daemon that the event names doesn't count: what this one lost and a peer brings back was written by
-        // agents that were here once.
-        if event.is_own && !std::mem::replace(&mut seen.here, true) {
-            broadcasts::begin(self.connection, inbox)?;
-        }
-        Ok(())
     }
 
     /// Writes what was collected. Answers who got messages, and the rows of the log that were found damaged.

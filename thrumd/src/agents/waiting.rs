@@ -1,0 +1,60 @@
+//! Waiting for messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thrum_api::local::{WaitParams, WaitResult};
+use thrum_api::names;
+
+use super::error::AgentsError;
+use super::inbox::InboxQuery;
+use super::{Agents, limit, project};
+
+/// Messages in one answer to a wait, unless the caller sets a limit.
+const WAIT_DEFAULT_MESSAGES: u32 = 50;
+/// How long one call of `wait` lasts, at most.
+const WAIT_MAX: Duration = Duration::from_secs(3600);
+
+impl Agents {
+    /// Waits for unread messages; there are none after the time-out. Dropping the future stops waiting.
+    ///
+    /// # Errors
+    /// As for [`Agents::inbox`].
+    pub async fn wait(&self, params: WaitParams) -> Result<WaitResult, AgentsError> {
+        let query = InboxQuery {
+            agent: names::agent(&params.agent)?,
+            project: project(params.project)?,
+            unread_only: true,
+            read_only: false,
+            // An answer without messages means that the time has passed.
+            limit: limit(params.limit, WAIT_DEFAULT_MESSAGES).max(1),
+        };
+        let end =
+            tokio::time::Instant::now() + Duration::from_millis(params.timeout_ms).min(WAIT_MAX);
+        let waiter = self.inner.signals.waiters.register(&query.agent, query.project.as_deref());
+        self.present(&query.agent, query.project.as_deref()).await?;
+        let query = Arc::new(query);
+        loop {
+            let (log, look) = (self.inner.log.reader(), Arc::clone(&query));
+            let answer = self.read(move |store| store.oldest_unread(&log, &look)).await?;
+            let Some(oldest) = self.whole(answer).await? else { continue };
+            if !oldest.messages.is_empty() {
+                return Ok(oldest);
+            }
+            tokio::select! {
+                () = waiter.woken() => {}
+                () = self.inner.ended.cancelled() => return Err(AgentsError::Stopping),
+                () = tokio::time::sleep_until(end) => return Ok(oldest),
+            }
+        }
+    }
+
+    /// Waits until the views hold everything up to now, and joins the agent if it is new or has not been seen for long.
+    async fn present(&self, agent: &str, project: Option<&str>) -> Result<(), AgentsError> {
+        self.digested(self.inner.log.head().position.sequence).await?;
+        let Some(project) = project else { return Ok(()) };
+        let appended = self.join(project, agent, None).await?;
+        let Some(joined) = appended.last() else { return Ok(()) };
+        self.digested(joined.sequence).await
+    }
+}
