@@ -51,8 +51,14 @@ pub const TOKEN_BYTES: usize = 32;
 pub const NAME_MAX_CHARS: usize = 128;
 /// Maximum characters of an event type.
 pub const EVENT_TYPE_MAX_CHARS: usize = 64;
-/// Maximum recipients of a message.
+/// Maximum recipients of a message: addresses, of which a group is one.
 pub const RECIPIENTS_MAX: usize = 64;
+/// Maximum bytes of the text of a message.
+pub const MESSAGE_TEXT_MAX_BYTES: usize = 128 * 1024;
+/// Maximum characters of the text that says what an agent is for.
+pub const ABOUT_MAX_CHARS: usize = 500;
+/// Maximum members that one call adds to a group and removes from it.
+pub const GROUP_CHANGE_MAX_MEMBERS: usize = 5000;
 /// Maximum duration of a stop of thrumd, in seconds. After that, the service manager kills it.
 pub const STOP_MAX_SECONDS: u64 = 10;
 /// The largest part of a disk that events of peers leave free.

@@ -5,6 +5,7 @@ use thrum_api::local::{
 };
 use thrum_api::{Empty, RpcError};
 
+use super::addresses::name_machine;
 use super::{AdminContext, errors};
 
 /// `agent.list`
@@ -16,7 +17,7 @@ pub async fn list(
     let mut agents = context.agents.list(params).await.map_err(errors::agents)?;
     let former = context.registry.former();
     for agent in &mut agents {
-        agent.machine = context.machine(agent.daemon_id);
+        name_machine(context, agent);
         agent.former = former.contains_key(&agent.daemon_id);
     }
     agents.retain(|agent| all || !agent.former);
@@ -25,16 +26,19 @@ pub async fn list(
 
 /// `agent.register`
 pub async fn register(
-    _context: &AdminContext,
-    _params: AgentRegisterParams,
+    context: &AdminContext,
+    params: AgentRegisterParams,
 ) -> Result<AgentRegisterResult, RpcError> {
-    Err(errors::not_built())
+    let (mut agent, others) = context.agents.register(params).await.map_err(errors::agents)?;
+    name_machine(context, &mut agent);
+    let former = context.registry.former();
+    let others = others.into_iter().filter(|daemon| !former.contains_key(daemon));
+    let name = |daemon| context.machine(daemon).unwrap_or_else(|| daemon.to_string());
+    Ok(AgentRegisterResult { agent, also_on: others.map(name).collect() })
 }
 
 /// `agent.remove`
-pub async fn remove(
-    _context: &AdminContext,
-    _params: AgentRemoveParams,
-) -> Result<Empty, RpcError> {
-    Err(errors::not_built())
+pub async fn remove(context: &AdminContext, params: AgentRemoveParams) -> Result<Empty, RpcError> {
+    context.agents.remove(params).await.map_err(errors::agents)?;
+    Ok(Empty {})
 }

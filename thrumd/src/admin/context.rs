@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use thrum_api::local::Problem;
-use thrum_api::{DaemonId, RpcError};
+use thrum_api::{DaemonId, RpcError, label};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,7 +13,7 @@ use super::network::Network;
 use crate::agents::Agents;
 use crate::config::Config;
 use crate::log::Log;
-use crate::peer::{Identity, Pairing, Peer, Registry};
+use crate::peer::{Identity, Pairing, Peer, Registry, RegistryError};
 
 /// The parts of the daemon that the local API works with.
 pub struct AdminContext {
@@ -49,14 +49,24 @@ pub struct AdminContext {
 }
 
 impl AdminContext {
-    /// The name of a daemon, if it is this one, a peer, or what a peer was formerly.
+    /// The name of a daemon, if it is this one, a peer, what a peer was formerly, or one that has told its name.
     pub(super) fn machine(&self, daemon: DaemonId) -> Option<String> {
         if daemon == self.daemon {
             return Some(self.name.to_string());
         }
         let successor = || self.registry.get(*self.registry.former().get(&daemon)?);
         let peer = self.registry.get(daemon).or_else(successor);
-        peer.map(|peer| self.name_of(&peer))
+        peer.map(|peer| self.name_of(&peer)).or_else(|| self.told_name(daemon))
+    }
+
+    /// The name that a daemon which is no peer has told of itself, with its id if others have it, too.
+    fn told_name(&self, daemon: DaemonId) -> Option<String> {
+        let (name, same) = self.agents.told_name(daemon)?;
+        let peers = self.registry.all();
+        let peers = peers.iter().map(|peer| (peer.daemon_id, peer.name.as_str()));
+        let others = peers.chain([(self.daemon, &*self.name)]);
+        let others = others.chain(same.into_iter().map(|other| (other, name.as_str())));
+        Some(label::label(&name, daemon, others))
     }
 
     /// The label of a peer.
@@ -72,11 +82,15 @@ impl AdminContext {
 
     /// The peer with this name or id, as a person typed it.
     pub(super) fn find(&self, typed: &str) -> Result<Peer, RpcError> {
-        let found = match self.network.available() {
+        self.find_peer(typed).map_err(errors::registry)
+    }
+
+    /// As [`Self::find`], for callers that go on without one.
+    pub(super) fn find_peer(&self, typed: &str) -> Result<Peer, RegistryError> {
+        match self.network.available() {
             Some(network) => network.sync().find(typed),
             None => self.registry.find(typed),
-        };
-        found.map_err(errors::registry)
+        }
     }
 
     /// Time since the start, in milliseconds.

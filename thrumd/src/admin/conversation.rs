@@ -6,36 +6,46 @@ use thrum_api::local::{
 };
 use thrum_api::{Empty, RpcError};
 
+use super::addresses::name_machines;
 use super::{AdminContext, errors};
 
 /// `message.find`
 pub async fn find(
-    _context: &AdminContext,
-    _params: MessageFindParams,
+    context: &AdminContext,
+    params: MessageFindParams,
 ) -> Result<MessageFindResult, RpcError> {
-    Err(errors::not_built())
+    let mut message = context.agents.find(params).await.map_err(errors::agents)?;
+    name_machines(context, &mut message);
+    Ok(MessageFindResult { message })
 }
 
 /// `message.show`
 pub async fn show(
-    _context: &AdminContext,
-    _params: MessageShowParams,
+    context: &AdminContext,
+    params: MessageShowParams,
 ) -> Result<MessageShowResult, RpcError> {
-    Err(errors::not_built())
+    let mut result = context.agents.show(params).await.map_err(errors::agents)?;
+    name_machines(context, &mut result.message);
+    Ok(result)
 }
 
 /// `message.thread`
 pub async fn thread(
-    _context: &AdminContext,
-    _params: MessageThreadParams,
+    context: &AdminContext,
+    params: MessageThreadParams,
 ) -> Result<MessageThreadResult, RpcError> {
-    Err(errors::not_built())
+    let mut result = context.agents.thread(params).await.map_err(errors::agents)?;
+    for message in &mut result.messages {
+        name_machines(context, message);
+    }
+    Ok(result)
 }
 
 /// `message.delete`
 pub async fn delete(
-    _context: &AdminContext,
-    _params: MessageDeleteParams,
+    context: &AdminContext,
+    params: MessageDeleteParams,
 ) -> Result<Empty, RpcError> {
-    Err(errors::not_built())
+    context.agents.delete(params).await.map_err(errors::agents)?;
+    Ok(Empty {})
 }

@@ -3,20 +3,35 @@
 use thrum_api::RpcError;
 use thrum_api::local::{Group, GroupChangeParams, GroupListParams, GroupListResult};
 
+use super::addresses::{resolve_all, shown};
 use super::{AdminContext, errors};
 
 /// `group.change`
 pub async fn change(
-    _context: &AdminContext,
-    _params: GroupChangeParams,
+    context: &AdminContext,
+    mut params: GroupChangeParams,
 ) -> Result<Group, RpcError> {
-    Err(errors::not_built())
+    resolve_all(context, &mut params.add)?;
+    resolve_all(context, &mut params.remove)?;
+    let group = context.agents.change_group(params).await.map_err(errors::agents)?;
+    Ok(with_machines(context, group))
 }
 
 /// `group.list`
 pub async fn list(
-    _context: &AdminContext,
-    _params: GroupListParams,
+    context: &AdminContext,
+    params: GroupListParams,
 ) -> Result<GroupListResult, RpcError> {
-    Err(errors::not_built())
+    let groups = context.agents.groups(params).await.map_err(errors::agents)?;
+    Ok(GroupListResult {
+        groups: groups.into_iter().map(|group| with_machines(context, group)).collect(),
+    })
+}
+
+fn with_machines(context: &AdminContext, mut group: Group) -> Group {
+    for member in &mut group.members {
+        *member = shown(context, member);
+    }
+    group.members.sort();
+    group
 }

@@ -1,26 +1,34 @@
 //! Messages. The name of the machine is added wherever a daemon id stands.
 
 use thrum_api::local::{
-    InboxParams, InboxResult, MarkReadParams, Message, MessageSendParams, MessageSendResult,
-    WaitParams, WaitResult,
+    InboxParams, InboxResult, MarkReadParams, MessageSendParams, MessageSendResult, WaitParams,
+    WaitResult,
 };
 use thrum_api::{Empty, RpcError};
 
+use super::addresses::{name_machines, resolve_all, shown};
 use super::{AdminContext, errors};
+use crate::agents::AgentsError;
 
 /// `message.send`
 pub async fn send(
     context: &AdminContext,
-    params: MessageSendParams,
+    mut params: MessageSendParams,
 ) -> Result<MessageSendResult, RpcError> {
-    context.agents.send(params).await.map_err(errors::agents)
+    resolve_all(context, &mut params.to)?;
+    let sent = context.agents.send(params).await;
+    let mut result = sent.map_err(|error| errors::agents(with_machines(context, error)))?;
+    for address in &mut result.unknown {
+        *address = shown(context, address);
+    }
+    Ok(result)
 }
 
 /// `message.inbox`
 pub async fn inbox(context: &AdminContext, params: InboxParams) -> Result<InboxResult, RpcError> {
     let mut result = context.agents.inbox(params).await.map_err(errors::agents)?;
     for message in &mut result.messages {
-        name_machine(context, message);
+        name_machines(context, message);
     }
     Ok(result)
 }
@@ -29,7 +37,7 @@ pub async fn inbox(context: &AdminContext, params: InboxParams) -> Result<InboxR
 pub async fn wait(context: &AdminContext, params: WaitParams) -> Result<WaitResult, RpcError> {
     let mut result = context.agents.wait(params).await.map_err(errors::agents)?;
     for message in &mut result.messages {
-        name_machine(context, message);
+        name_machines(context, message);
     }
     Ok(result)
 }
@@ -40,6 +48,11 @@ pub async fn mark_read(context: &AdminContext, params: MarkReadParams) -> Result
     Ok(Empty {})
 }
 
-fn name_machine(context: &AdminContext, message: &mut Message) {
-    message.machine = context.machine(message.origin_daemon);
+/// The error with addresses as people type them.
+fn with_machines(context: &AdminContext, error: AgentsError) -> AgentsError {
+    let AgentsError::UnknownRecipients { mut names, mut similar } = error else { return error };
+    for address in names.iter_mut().chain(&mut similar) {
+        *address = shown(context, address);
+    }
+    AgentsError::UnknownRecipients { names, similar }
 }

@@ -1,5 +1,6 @@
 //! The local API: everything that programs on this machine can ask, over a Unix socket.
 
+mod addresses;
 mod agents;
 mod backup;
 mod connections;

@@ -9,11 +9,13 @@ const RANGE_FROM: &str = "SELECT last FROM settled_broadcasts WHERE inbox = ?1 A
 const RANGES: &str = "SELECT first, last FROM settled_broadcasts WHERE inbox = ?1 ORDER BY first";
 const NUMBERED: &str = "SELECT sequence FROM broadcasts
      WHERE project = ?1 AND number BETWEEN ?2 AND ?3 ORDER BY number LIMIT ?4";
+const NEWEST: &str = "SELECT sequence FROM broadcasts
+     WHERE project = ?1 ORDER BY number DESC LIMIT ?2";
 const NUMBER: &str = "SELECT number FROM broadcasts WHERE sequence = ?1";
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[RANGE_BEFORE, RANGE_FROM, RANGES, NUMBERED, NUMBER];
+pub(super) const QUERIES: &[&str] = &[RANGE_BEFORE, RANGE_FROM, RANGES, NUMBERED, NEWEST, NUMBER];
 
 /// Makes an inbox that of an agent of this machine: later messages to all of its project are for it. Does nothing if
 /// it is one.
@@ -28,6 +30,30 @@ pub(super) fn begin(connection: &Connection, inbox: i64) -> rusqlite::Result<()>
     if let Some(before) = before.filter(|before| *before > 0) {
         insert(connection, inbox, 1, before)?;
     }
+    Ok(())
+}
+
+/// Makes an inbox that of no agent of this machine any more: later messages to all are not for it. Those that are unread
+/// stay unread in it, a row each. Does nothing if it is none.
+pub(super) fn end(connection: &Connection, inbox: i64) -> rusqlite::Result<()> {
+    let project: Option<i64> = connection
+        .prepare_cached("SELECT project FROM inboxes WHERE id = ? AND settled IS NOT NULL")?
+        .query_row([inbox], |row| row.get(0))
+        .optional()?;
+    let Some(project) = project else { return Ok(()) };
+    let unread = oldest_unread(connection, inbox, project, usize::MAX)?;
+    let mut deliver = connection
+        .prepare_cached("INSERT INTO deliveries (inbox, read, sequence) VALUES (?, 0, ?)")?;
+    for sequence in &unread {
+        deliver.execute([inbox, *sequence])?;
+    }
+    let count = i64::try_from(unread.len()).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached("UPDATE inboxes SET unread = unread + ?, settled = NULL WHERE id = ?")?
+        .execute([count, inbox])?;
+    connection
+        .prepare_cached("DELETE FROM settled_broadcasts WHERE inbox = ?")?
+        .execute([inbox])?;
     Ok(())
 }
 
@@ -147,4 +173,13 @@ pub(super) fn oldest_unread(
         }
     }
     Ok(found)
+}
+
+/// Positions of the newest messages to all of a project, whoever has read them.
+pub(super) fn newest(
+    connection: &Connection,
+    project: i64,
+    limit: i64,
+) -> rusqlite::Result<Vec<i64>> {
+    connection.prepare_cached(NEWEST)?.query_map([project, limit], |row| row.get(0))?.collect()
 }

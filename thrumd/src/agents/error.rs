@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use thrum_api::limits::RECIPIENTS_MAX;
+use thrum_api::ids::ParseIdError;
+use thrum_api::limits::{GROUP_CHANGE_MAX_MEMBERS, MESSAGE_TEXT_MAX_BYTES, RECIPIENTS_MAX};
 use thrum_api::names::NameError;
 use thrum_api::{ErrorCode, EventId, RpcError};
 
@@ -17,6 +18,54 @@ pub enum AgentsError {
     /// A name of an agent or a project is invalid.
     #[error(transparent)]
     Name(NameError),
+    /// The machine of an address is no daemon id.
+    #[error("the machine of a recipient: {0}")]
+    Machine(ParseIdError),
+    /// Recipients that nobody has seen, although similar ones are known.
+    #[error("no agent of this project is called {}", names.join(" or "))]
+    UnknownRecipients {
+        names: Vec<String>,
+        /// The names that may be meant.
+        similar: Vec<String>,
+    },
+    /// A message that is named is not here.
+    #[error("there is no message {event_id} here")]
+    NoMessage { event_id: EventId },
+    /// None of the newest messages has an id with this end.
+    #[error("no message has the id {0}, or one that ends with it")]
+    NoMessageLike(String),
+    /// A message that is named was deleted by its sender.
+    #[error("the message {event_id} was deleted by its sender")]
+    DeletedMessage { event_id: EventId },
+    /// Only who has sent a message, and where it was sent, can delete it.
+    #[error("the message {event_id} was sent by {from}{}", if *is_here { "" } else { " on another machine" })]
+    NotSender {
+        event_id: EventId,
+        from: String,
+        /// It was sent on this machine.
+        is_here: bool,
+    },
+    /// No agent of this machine has that name.
+    #[error("no agent of this machine is called {name} in the project {project}")]
+    NoAgent { name: String, project: String },
+    /// The text that says what an agent is for is invalid.
+    #[error("what an agent is for {0}")]
+    About(String),
+    /// No group has that name.
+    #[error("there is no group @{name}")]
+    NoGroup { name: String },
+    /// A group as a member.
+    #[error("@{name} can't be a member of a group: members are agents")]
+    GroupInGroup { name: String },
+    /// A change with too many members.
+    #[error("{count} members at once; at most {GROUP_CHANGE_MAX_MEMBERS} are allowed")]
+    TooManyMembers { count: usize },
+    /// A member that is to be added and removed.
+    #[error("{member} is to be added to the group and removed from it")]
+    AddedAndRemoved { member: String },
+    /// The end of an id is that of several messages, or a text is no end of one.
+    #[error("{0}")]
+    MessageId(String),
     /// A message without recipients.
     #[error("the message has no recipient")]
     NoRecipient,
@@ -29,6 +78,11 @@ pub enum AgentsError {
     /// A message without text.
     #[error("the message has no text")]
     NoText,
+    /// A message with too long a text.
+    #[error(
+        "the text of the message has {bytes} bytes; at most {MESSAGE_TEXT_MAX_BYTES} are allowed"
+    )]
+    TextTooLarge { bytes: usize },
     /// A message that doesn't fit into an event.
     #[error("the message has {bytes} bytes as an event; at most {max} are allowed")]
     TooLarge {
@@ -127,7 +181,22 @@ impl AgentsError {
             Self::AmbiguousId { .. } => {
                 error.hint("name the message by its origin_daemon, too: message.inbox tells it")
             }
-            Self::TooLarge { .. } => error.hint("put the text into a file and send its path"),
+            Self::UnknownRecipients { similar, .. } => error
+                .with("similar", similar.clone())
+                .hint(format!("did you mean {}? To send it anyway: --anyway", similar.join(", "))),
+            Self::NotSender { .. } => error.hint("delete your own messages, on the machine where you sent them"),
+            Self::NoAgent { .. } => error.hint("agents and their machines: thrum team"),
+            Self::NoGroup { .. } => error.hint("all groups: thrum group list"),
+            Self::GroupInGroup { .. } => error.hint("name agents, without an @ before them"),
+            Self::TooManyMembers { .. } => error.hint("change the group in several steps"),
+            Self::MessageId(_) => error.hint("give more characters of the id, or all of it"),
+            Self::NoMessageLike(_) => error.hint(
+                "the end of an id is looked for among the newest 1000 messages that the agent got or sent",
+            ),
+            Self::NoMessage { .. } => {
+                error.hint("it may not have arrived yet; messages that are here: thrum inbox")
+            }
+            Self::TooLarge { .. } | Self::TextTooLarge { .. } => error.hint("put the text into a file and send its path"),
             _ => match self.next() {
                 Some(next) => error.hint(next),
                 None => error,
@@ -142,8 +211,21 @@ impl AgentsError {
             | Self::AllAndSome
             | Self::TooManyRecipients { .. }
             | Self::NoText
+            | Self::Machine(_)
+            | Self::MessageId(_)
+            | Self::About(_)
+            | Self::GroupInGroup { .. }
+            | Self::TooManyMembers { .. }
+            | Self::AddedAndRemoved { .. }
             | Self::AmbiguousId { .. } => ErrorCode::INVALID_PARAMS,
-            Self::TooLarge { .. } => ErrorCode::TOO_LARGE,
+            Self::NotSender { .. } => ErrorCode::REFUSED,
+            Self::UnknownRecipients { .. }
+            | Self::NoMessage { .. }
+            | Self::NoMessageLike(_)
+            | Self::NoAgent { .. }
+            | Self::NoGroup { .. }
+            | Self::DeletedMessage { .. } => ErrorCode::NOT_FOUND,
+            Self::TooLarge { .. } | Self::TextTooLarge { .. } => ErrorCode::TOO_LARGE,
             Self::Stopping => ErrorCode::STOPPING,
             Self::Log { source, .. } => match source.kind() {
                 LogErrorKind::Invalid => ErrorCode::INVALID_PARAMS,

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::error::{AgentsError, log_unread};
+use super::machines::Machines;
 use super::store::{Cursor, Store};
 use super::threads::{Reader, Worker};
 use super::waiters::{News, Waiters};
@@ -65,6 +66,8 @@ pub(super) struct FollowerSignals {
     pub(super) waiters: Waiters,
     /// The file is damaged, or its path names another one: the next attempt opens it anew first.
     pub(super) unusable: AtomicBool,
+    /// The names of daemons, as the views have them.
+    pub(super) machines: Machines,
 }
 
 impl FollowerSignals {
@@ -193,6 +196,7 @@ impl Follower {
             Some(at) => at,
             None => {
                 let at = self.begin(head).await?;
+                self.signals.machines.replace(self.worker.call(|store| store.machines()).await?);
                 // After a failed commit, or in another file, there may be what nobody was told of.
                 self.signals.waiters.wake_all();
                 at
@@ -217,6 +221,7 @@ impl Follower {
             };
             at = digested.cursor;
             *cursor = Some(at);
+            self.signals.machines.add(digested.machines);
             self.reached(at.position.sequence);
             self.log.quarantine_damaged(digested.damaged).await;
             self.wake(digested.news).await?;

@@ -251,8 +251,8 @@ fn is_full(entries: &[Entry], limit: usize, comes_before: impl FnOnce(i64) -> bo
 }
 
 /// Messages as they are collected for a response, and how much still fits into it.
-struct Shown {
-    messages: Vec<Message>,
+pub(super) struct Shown {
+    pub(super) messages: Vec<Message>,
     lost: Vec<Entry>,
     damaged: Vec<Sequence>,
     room: usize,
@@ -260,13 +260,13 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         let (messages, lost, damaged) = (Vec::new(), Vec::new(), Vec::new());
         Self { messages, lost, damaged, room: limit, bytes: INBOX_MAX_BYTES }
     }
 
     /// Reads messages from the log while they fit.
-    fn add(&mut self, log: &LogReader, entries: &[Entry]) -> Result<(), AgentsError> {
+    pub(super) fn add(&mut self, log: &LogReader, entries: &[Entry]) -> Result<(), AgentsError> {
         let sequences = entries.iter().map(|entry| Sequence(uint(entry.sequence)));
         let mut entries = entries.iter();
         let read = log.each_at(sequences, |sequence, event| {
@@ -284,7 +284,7 @@ impl Shown {
         read.map_err(log_unread)
     }
 
-    fn takes(&mut self, message: Message) -> bool {
+    pub(super) fn takes(&mut self, message: Message) -> bool {
         let bytes = message.text.len() + message.to.iter().map(String::len).sum::<usize>();
         let fits = bytes <= self.bytes && self.room > 0;
         if fits {

@@ -4,16 +4,22 @@
 //! nowhere else: a rebuild keeps them, and without the file every message is unread again.
 
 mod broadcasts;
+mod conversation;
 mod digest;
 mod directory;
 mod error;
 mod failure;
+mod finding;
 mod follow;
+mod groups;
 mod inbox;
 mod joining;
+mod machines;
 mod marks;
 mod message;
 mod reading;
+mod recipients;
+mod registering;
 mod schema;
 mod seen;
 mod send;
@@ -76,7 +82,6 @@ pub struct Agents {
 
 struct Inner {
     log: Log,
-    #[expect(dead_code, reason = "events about agents will have it")]
     name: Arc<str>,
     #[expect(dead_code, reason = "receipts will ask for it")]
     is_peer: Arc<dyn Fn(DaemonId) -> bool + Send + Sync>,
@@ -200,7 +205,8 @@ impl Agents {
         self.digested(self.inner.log.head().position.sequence).await?;
         let since = if params.all { i64::MIN } else { clock::now().as_millis() - LISTED_MILLIS };
         let since = Timestamp::from_millis(since);
-        self.read(move |store| store.agents(project.as_deref(), since)).await
+        let all = params.all;
+        self.read(move |store| store.agents(project.as_deref(), since, all)).await
     }
 
     /// Copies which messages were read into a backup, which has the table for them.

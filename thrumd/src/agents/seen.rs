@@ -11,26 +11,40 @@ use crate::log::column::daemon_id;
 /// `?1` project, `?2` name, `?3` daemon.
 const LAST_SEEN_HERE: &str = "SELECT a.last_seen
      FROM projects p CROSS JOIN inboxes i ON i.agent = ?2 AND i.project = p.id
-       CROSS JOIN agents a ON a.inbox = i.id AND a.origin = ?3 AND a.here
+       CROSS JOIN agents a ON a.inbox = i.id AND a.origin = ?3 AND a.here AND NOT a.removed
      WHERE p.name = ?1";
-const KNOWN_ANYWHERE: &str = "SELECT EXISTS (SELECT 1
+/// Everything that is listed of an agent.
+macro_rules! agents {
+    ($from:literal) => {
+        concat!("SELECT p.name, i.agent, a.origin, a.last_seen, a.about, a.removed ", $from)
+    };
+}
+const AGENTS_OF: &str = agents!(
+    "
+     FROM projects p CROSS JOIN inboxes i INDEXED BY inboxes_by_project ON i.project = p.id
+       CROSS JOIN agents a ON a.inbox = i.id
+     WHERE p.name = ?1 AND a.last_seen >= ?2 AND (?3 OR NOT a.removed)
+     ORDER BY i.agent, i.id, a.origin"
+);
+/// `?1` since when, `?2` whether also those that were removed.
+const AGENTS: &str = agents!(
+    "
+     FROM projects p CROSS JOIN inboxes i INDEXED BY inboxes_by_project ON i.project = p.id
+       CROSS JOIN agents a ON a.inbox = i.id
+     WHERE a.last_seen >= ?1 AND (?2 OR NOT a.removed)
+     ORDER BY p.name, i.agent, a.origin"
+);
+/// `?2` name: the agents of this name, on any daemon.
+const NAMED: &str = agents!(
+    "
      FROM projects p CROSS JOIN inboxes i ON i.agent = ?2 AND i.project = p.id
        CROSS JOIN agents a ON a.inbox = i.id
-     WHERE p.name = ?1)";
-const AGENTS_OF: &str = "SELECT p.name, i.agent, a.origin, a.last_seen
-     FROM projects p CROSS JOIN inboxes i INDEXED BY inboxes_by_project ON i.project = p.id
-       CROSS JOIN agents a ON a.inbox = i.id
-     WHERE p.name = ?1 AND a.last_seen >= ?2
-     ORDER BY i.agent, i.id, a.origin";
-const AGENTS: &str = "SELECT p.name, i.agent, a.origin, a.last_seen
-     FROM projects p CROSS JOIN inboxes i INDEXED BY inboxes_by_project ON i.project = p.id
-       CROSS JOIN agents a ON a.inbox = i.id
-     WHERE a.last_seen >= ?1
-     ORDER BY p.name, i.agent, a.origin";
+     WHERE p.name = ?1 ORDER BY a.origin"
+);
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[LAST_SEEN_HERE, KNOWN_ANYWHERE, AGENTS_OF];
+pub(super) const QUERIES: &[&str] = &[LAST_SEEN_HERE, AGENTS_OF, NAMED];
 
 impl Store {
     /// When the agent was last seen on this daemon, if it was: under its present id, by an event that was written here.
@@ -50,43 +64,35 @@ impl Store {
         Ok(at.map(Timestamp::from_millis))
     }
 
-    /// Those of `names` that were not seen in this project on any daemon.
-    pub(super) fn unknown(
+    /// The agents of this name in the project, on any daemon, also those that were removed.
+    pub(super) fn agents_named(
         &self,
         project: &str,
-        names: &[String],
-    ) -> Result<Vec<String>, AgentsError> {
-        let mut unknown = Vec::new();
-        for name in names {
-            let known: bool = self
-                .connection
-                .prepare_cached(KNOWN_ANYWHERE)
-                .and_then(|mut query| query.query_row([project, name], |row| row.get(0)))
-                .map_err(views("look for an agent"))?;
-            if !known {
-                unknown.push(name.clone());
-            }
-        }
-        Ok(unknown)
+        name: &str,
+    ) -> Result<Vec<Agent>, AgentsError> {
+        self.connection
+            .prepare_cached(NAMED)
+            .and_then(|mut query| query.query_map([project, name], agent)?.collect())
+            .map_err(views("look for an agent"))
     }
 
-    /// Agents that were seen since, by project, name and daemon.
+    /// Agents that were seen since, by project, name and daemon; `removed`: also those that were removed.
     pub(super) fn agents(
         &self,
         project: Option<&str>,
         since: Timestamp,
+        removed: bool,
     ) -> Result<Vec<Agent>, AgentsError> {
         let doing = views("list agents");
         let since = since.as_millis();
         let rows = match project {
-            Some(project) => self
-                .connection
-                .prepare_cached(AGENTS_OF)
-                .and_then(|mut query| query.query_map(params![project, since], agent)?.collect()),
+            Some(project) => self.connection.prepare_cached(AGENTS_OF).and_then(|mut query| {
+                query.query_map(params![project, since, removed], agent)?.collect()
+            }),
             None => self
                 .connection
                 .prepare_cached(AGENTS)
-                .and_then(|mut query| query.query_map([since], agent)?.collect()),
+                .and_then(|mut query| query.query_map(params![since, removed], agent)?.collect()),
         };
         rows.map_err(&doing)
     }
@@ -98,12 +104,12 @@ fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
         name: row.get(1)?,
         daemon_id: daemon_id(row.get(2)?),
         machine: None,
-        about: None,
+        about: row.get::<_, Option<String>>(4)?.filter(|text| !text.is_empty()),
         state: AgentState::Gone,
         since: Timestamp::from_millis(row.get(3)?),
         sessions: Vec::new(),
         last_seen: Timestamp::from_millis(row.get(3)?),
-        removed: false,
+        removed: row.get(5)?,
         former: false,
     })
 }

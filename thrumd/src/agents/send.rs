@@ -1,13 +1,15 @@
-//! Outgoing messages: a caller's request becomes a checked draft of an event.
+//! Outgoing events: a caller's request becomes a checked draft of an event.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use thrum_api::event::{AGENT_JOINED, AgentJoined, MESSAGE_SENT, MessageSent};
-use thrum_api::limits::{EVENT_MAX_BYTES, RECIPIENTS_MAX};
+use thrum_api::event::{
+    AGENT_JOINED, AGENT_REMOVED, AgentJoined, AgentRemoved, EventRef, MESSAGE_DELETED,
+    MESSAGE_SENT, MessageDeleted, MessageSent,
+};
+use thrum_api::limits::{EVENT_MAX_BYTES, MESSAGE_TEXT_MAX_BYTES, RECIPIENTS_MAX};
 use thrum_api::local::MessageSendParams;
-use thrum_api::names::NameError;
-use thrum_api::{Address, Draft, names};
+use thrum_api::{Address, AddressError, Draft, EventId, names};
 
 use super::error::AgentsError;
 use crate::ids;
@@ -16,22 +18,53 @@ use crate::ids;
 /// character escaped.
 const HEADER_MAX_BYTES: usize = 2048;
 
-/// A message that was checked and can be written.
+/// A recipient as a caller names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Target {
+    /// An address as it stands in events.
+    Exactly(Address),
+    /// `@name`: the group of that name, or else the agent.
+    GroupOrAgent(String),
+}
+
+impl Target {
+    fn parse(text: &str) -> Result<Self, AgentsError> {
+        match text.parse()? {
+            Address::Group(name) => Ok(Self::GroupOrAgent(name)),
+            agent => Ok(Self::Exactly(agent)),
+        }
+    }
+}
+
+/// A message that was checked.
 pub(super) struct OutgoingMessage {
     pub(super) from: String,
     pub(super) project: String,
-    pub(super) to: Vec<String>,
-    pub(super) draft: Draft,
+    /// The recipients, once each, in the caller's order.
+    pub(super) to: Vec<Target>,
+    pub(super) all: bool,
+    pub(super) reply_to: Option<EventRef>,
+    pub(super) thread: Option<EventRef>,
+    urgent: bool,
+    text: String,
+    event_id: EventId,
 }
 
 impl OutgoingMessage {
-    /// Checks a request. Recipients are kept once each, in the caller's order.
+    /// Checks a request. An answer needs no recipients.
     pub(super) fn new(params: MessageSendParams) -> Result<Self, AgentsError> {
         let from = names::agent(&params.from)?;
         let project = names::project(&params.project)?;
-        let to = unique_agents(&params.to)?;
+        let mut known = BTreeSet::new();
+        let mut to = Vec::new();
+        for text in &params.to {
+            let target = Target::parse(text)?;
+            if known.insert(target.clone()) {
+                to.push(target);
+            }
+        }
         match (to.is_empty(), params.all) {
-            (true, false) => return Err(AgentsError::NoRecipient),
+            (true, false) if params.reply_to.is_none() => return Err(AgentsError::NoRecipient),
             (false, true) => return Err(AgentsError::AllAndSome),
             _ if to.len() > RECIPIENTS_MAX => {
                 return Err(AgentsError::TooManyRecipients { count: to.len() });
@@ -41,53 +74,83 @@ impl OutgoingMessage {
         if params.text.trim().is_empty() {
             return Err(AgentsError::NoText);
         }
-        let body = MessageSent {
-            from: from.clone(),
-            to: to.iter().map(|name| Address::agent(name)).collect::<Result<_, _>>()?,
+        let bytes = params.text.len();
+        if bytes > MESSAGE_TEXT_MAX_BYTES {
+            return Err(AgentsError::TextTooLarge { bytes });
+        }
+        Ok(Self {
+            from,
+            project,
+            to,
             all: params.all,
             reply_to: params.reply_to,
-            thread: params.reply_to,
+            thread: None,
             urgent: params.urgent,
             text: params.text,
+            event_id: params.event_id.unwrap_or_else(ids::event),
+        })
+    }
+
+    /// The event, to these recipients.
+    pub(super) fn into_draft(self, to: Vec<Address>) -> Result<Draft, AgentsError> {
+        let body = MessageSent {
+            from: self.from,
+            to,
+            all: self.all,
+            reply_to: self.reply_to,
+            thread: self.thread,
+            urgent: self.urgent,
+            text: self.text,
         };
-        let mut draft = draft(MESSAGE_SENT, &project, &body)?;
+        let mut draft = draft(MESSAGE_SENT, Some(&self.project), &body)?;
+        // Escapes take up to six bytes for one.
         let bytes = draft.body.get().len() + HEADER_MAX_BYTES;
         if bytes > EVENT_MAX_BYTES {
             return Err(AgentsError::TooLarge { bytes, max: EVENT_MAX_BYTES });
         }
-        draft.event_id = Some(params.event_id.unwrap_or_else(ids::event));
-        Ok(Self { from, project, to, draft })
+        draft.event_id = Some(self.event_id);
+        Ok(draft)
     }
 }
 
-/// Checks names of agents; keeps each once, in the given order.
-fn unique_agents(names: &[String]) -> Result<Vec<String>, NameError> {
-    let mut known = BTreeSet::new();
-    let mut unique = Vec::new();
-    for name in names {
-        let name = names::agent(name)?;
-        if known.insert(name.clone()) {
-            unique.push(name);
+impl From<AddressError> for AgentsError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Name(error) => Self::Name(error),
+            AddressError::Daemon(error) => Self::Machine(error),
         }
     }
-    Ok(unique)
 }
 
 /// The event `agent.joined`: the agent is on this machine.
-pub(super) fn joined(project: &str, agent: &str) -> Result<Draft, AgentsError> {
-    draft(
-        AGENT_JOINED,
-        project,
-        &AgentJoined { agent: agent.to_owned(), machine: None, about: None },
-    )
+pub(super) fn joined(project: &str, body: &AgentJoined) -> Result<Draft, AgentsError> {
+    draft(AGENT_JOINED, Some(project), body)
 }
 
-fn draft(event_type: &str, project: &str, body: &impl Serialize) -> Result<Draft, AgentsError> {
+/// The event `agent.removed`.
+pub(super) fn removed(project: &str, agent: &str) -> Result<Draft, AgentsError> {
+    draft(AGENT_REMOVED, Some(project), &AgentRemoved { agent: agent.to_owned() })
+}
+
+/// The event `message.deleted`, for a message of this project.
+pub(super) fn deleted(
+    project: Option<&str>,
+    from: &str,
+    event_id: EventId,
+) -> Result<Draft, AgentsError> {
+    draft(MESSAGE_DELETED, project, &MessageDeleted { from: from.to_owned(), event_id })
+}
+
+pub(super) fn draft(
+    event_type: &str,
+    project: Option<&str>,
+    body: &impl Serialize,
+) -> Result<Draft, AgentsError> {
     let body = serde_json::value::to_raw_value(body).map_err(AgentsError::Body)?;
     Ok(Draft {
         event_id: None,
         event_type: event_type.to_owned(),
-        project: Some(project.to_owned()),
+        project: project.map(str::to_owned),
         body,
     })
 }

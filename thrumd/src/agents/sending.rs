@@ -1,13 +1,16 @@
 //! Sending messages, and joining: without waiting for the views.
 
 use std::time::Duration;
+
+use thrum_api::event::AgentJoined;
 use thrum_api::local::{Appended, MessageSendParams, MessageSendResult};
-use thrum_api::{Draft, Sequence};
+use thrum_api::{Address, Draft, Sequence};
 
 use super::Agents;
 use super::digest::PAGE_EVENTS;
 use super::error::AgentsError;
-use super::send::{self, OutgoingMessage};
+use super::recipients::UnknownRecipient;
+use super::send::{self, OutgoingMessage, Target};
 use crate::clock;
 
 /// How long a message that is being sent waits for views that are nearly up to date, to say which recipients are
@@ -18,77 +21,100 @@ const SEEN_AGAIN_AFTER_MILLIS: u64 = 24 * 3600 * 1000;
 
 impl Agents {
     /// Writes a message event (and `agent.joined` the first time that a name is used here). It doesn't wait for the
-    /// views: while they are behind, it is not said which recipients are unknown, and a name may join once more.
+    /// views, except to know whether `@name` is a group: while they are behind, it is not said which recipients are
+    /// unknown, and a name may join once more.
     ///
     /// # Errors
-    /// When names, text or recipients are invalid, and when the log refuses the event.
+    /// When names, text or recipients are invalid, when nobody has seen a recipient and similar names are known, when the
+    /// message that is answered is not here, and when the log refuses the event.
     pub async fn send(&self, params: MessageSendParams) -> Result<MessageSendResult, AgentsError> {
-        let OutgoingMessage { from, project, to, draft } = OutgoingMessage::new(params)?;
+        let anyway = params.anyway;
+        let mut message = OutgoingMessage::new(params)?;
+        self.take_parent(&mut message).await?;
+        let (from, project) = (message.from.clone(), message.project.clone());
         let head = self.inner.log.head().position.sequence;
+        let has_group = message.to.iter().any(|to| matches!(to, Target::GroupOrAgent(_)));
+        if has_group {
+            self.digested(head).await?;
+        }
         let current = self.inner.progress.borrow().has(head);
-        let look = self.look_up(&project, &from, to).await?;
-        let written = async {
-            if look.known {
-                self.append(vec![draft]).await
-            } else {
-                self.join(&project, &from, Some(draft)).await
-            }
+        let targets = std::mem::take(&mut message.to);
+        let SenderLookup { known, to, unknown } =
+            self.look_up(&project, &from, targets, has_group).await?;
+        let mut unknown = match current || unknown.is_empty() {
+            true => unknown,
+            false => self.still_unknown(&project, unknown, head).await,
         };
-        let unknown = async {
-            if current {
-                look.unknown
-            } else {
-                self.still_unknown(&project, look.unknown, head).await
-            }
-        };
-        let (written, mut unknown) = tokio::join!(written, unknown);
-        let written = written?;
-        let written = written.last().ok_or(AgentsError::Stopping)?;
         // The first message of an agent may be to itself.
-        unknown.retain(|name| *name != from);
+        let is_sender = |address: &Address| {
+            matches!(address, Address::Agent { name, daemon }
+                if *name == from && daemon.is_none_or(|it| it == self.inner.log.daemon()))
+        };
+        unknown.retain(|it| !is_sender(&it.address));
+        if !anyway {
+            refuse_mistyped(&unknown)?;
+        }
+        let draft = message.into_draft(to)?;
+        let written = match known {
+            true => self.append(vec![draft]).await?,
+            false => self.join(&project, &from, Some(draft)).await?,
+        };
+        let written = written.last().ok_or(AgentsError::Stopping)?;
         Ok(MessageSendResult {
             event_id: written.event_id,
             sequence: written.sequence,
-            unknown,
+            unknown: unknown.iter().map(|it| it.address.to_string()).collect(),
             recipients: Vec::new(),
             total: 0,
         })
     }
 
-    /// What the views say now of a sender and of recipients. While they can't be read, nobody is known.
+    /// What the views say now of a sender and of recipients. While they can't be read, nobody is known. `must_know`:
+    /// what the recipients are depends on the views.
     async fn look_up(
         &self,
         project: &str,
         from: &str,
-        to: Vec<String>,
+        targets: Vec<Target>,
+        must_know: bool,
     ) -> Result<SenderLookup, AgentsError> {
-        let (within, name, names) = (project.to_owned(), from.to_owned(), to.clone());
+        let (within, name, asked) = (project.to_owned(), from.to_owned(), targets.clone());
         let look = self.read(move |store| {
             let known = store.last_seen(&within, &name)?.is_some();
-            Ok(SenderLookup { known, unknown: store.unknown(&within, &names)? })
+            let to = store.addresses(&within, &asked)?;
+            Ok(SenderLookup { known, unknown: store.unknown(&within, &to)?, to })
         });
         match look.await {
-            Err(AgentsError::Stopping) => Err(AgentsError::Stopping),
-            look => Ok(look.unwrap_or(SenderLookup { known: false, unknown: Vec::new() })),
+            Ok(look) => Ok(look),
+            Err(error) if must_know || matches!(error, AgentsError::Stopping) => Err(error),
+            Err(_) => {
+                let address = |target| match target {
+                    Target::Exactly(address) => Some(address),
+                    Target::GroupOrAgent(_) => None,
+                };
+                let to = targets.into_iter().filter_map(address).collect();
+                Ok(SenderLookup { known: false, to, unknown: Vec::new() })
+            }
         }
     }
 
-    /// Those of the names that are unknown also to views with everything up to `head`. Nobody, if those can't be
+    /// Those of the recipients that are unknown also to views with everything up to `head`. Nobody, if those can't be
     /// had in a moment.
     async fn still_unknown(
         &self,
         project: &str,
-        names: Vec<String>,
+        unknown: Vec<UnknownRecipient>,
         head: Sequence,
-    ) -> Vec<String> {
+    ) -> Vec<UnknownRecipient> {
         let digested = self.digested_up_to().unwrap_or_default();
-        if names.is_empty() || head.0.saturating_sub(digested.0) > PAGE_EVENTS as u64 {
+        if head.0.saturating_sub(digested.0) > PAGE_EVENTS as u64 {
             return Vec::new();
         }
         let project = project.to_owned();
+        let addresses: Vec<Address> = unknown.into_iter().map(|it| it.address).collect();
         let look = async {
             self.digested(head).await?;
-            self.read(move |store| store.unknown(&project, &names)).await
+            self.read(move |store| store.unknown(&project, &addresses)).await
         };
         let looked = tokio::time::timeout(UNKNOWN_MAX, look).await;
         looked.unwrap_or(Ok(Vec::new())).unwrap_or_default()
@@ -126,7 +152,7 @@ impl Agents {
                 None => Ok(Vec::new()),
             };
         }
-        let mut drafts = vec![send::joined(project, agent)?];
+        let mut drafts = vec![send::joined(project, &self.announced(agent, None))?];
         drafts.extend(then);
         let appended = self.append(drafts).await?;
         if let Some(event) = appended.first() {
@@ -135,10 +161,28 @@ impl Agents {
         Ok(appended)
     }
 
-    async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, AgentsError> {
+    /// What is told of an agent of this machine.
+    pub(super) fn announced(&self, agent: &str, about: Option<String>) -> AgentJoined {
+        AgentJoined { agent: agent.to_owned(), machine: Some(self.inner.name.to_string()), about }
+    }
+
+    pub(super) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, AgentsError> {
         let refused =
             |source| AgentsError::Log { doing: "write to the log", source: Box::new(source) };
         self.inner.log.append(drafts).await.map_err(refused)
+    }
+}
+
+/// Refuses a message to names that nobody has seen, if similar ones are known.
+fn refuse_mistyped(unknown: &[UnknownRecipient]) -> Result<(), AgentsError> {
+    let mistyped = unknown.iter().filter(|it| !it.similar.is_empty());
+    let names: Vec<String> = mistyped.map(|it| it.address.to_string()).collect();
+    match names.is_empty() {
+        true => Ok(()),
+        false => {
+            let similar = unknown.iter().flat_map(|it| it.similar.clone()).collect();
+            Err(AgentsError::UnknownRecipients { names, similar })
+        }
     }
 }
 
@@ -146,6 +190,8 @@ impl Agents {
 struct SenderLookup {
     /// The sender was seen on this daemon.
     known: bool,
-    /// Recipients that were not seen in this project on any daemon.
-    unknown: Vec<String>,
+    /// The recipients.
+    to: Vec<Address>,
+    /// Those that were not seen in this project.
+    unknown: Vec<UnknownRecipient>,
 }

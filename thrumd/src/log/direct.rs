@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
+use thrum_api::event::EventRef;
 use thrum_api::{DaemonId, EventId, LogHash, Sequence};
 
 use super::column::{daemon_id, event_id, hash, int, uint};
@@ -58,6 +59,9 @@ const AFTER: &str = "SELECT sequence, event_id, type, project, timestamp, body, 
      WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 const AT: &str = "SELECT sequence, event_id, type, project, timestamp, body, hash, source
      FROM events
+     WHERE sequence = ?1";
+const NAME_AT: &str = "SELECT event_id, daemon_id
+     FROM events CROSS JOIN origins ON origins.id = events.origin
      WHERE sequence = ?1";
 const FIND: &str = "SELECT sequence, project, daemon_id
      FROM events CROSS JOIN origins ON origins.id = events.origin
@@ -121,6 +125,30 @@ impl LogReader {
                 }
             }
             Ok(())
+        })
+    }
+
+    /// The names of the events at these positions, without their bodies. What the log does not hold (any more) is left out.
+    ///
+    /// # Errors
+    /// As [`Self::each_after`].
+    pub fn names_at(
+        &self,
+        sequences: impl IntoIterator<Item = Sequence>,
+    ) -> Result<Vec<(Sequence, EventRef)>, LogError> {
+        self.read("read events", |conn| {
+            let mut statement = conn.prepare_cached(NAME_AT)?;
+            let mut names = Vec::new();
+            for sequence in sequences {
+                let name = statement.query_row([int(sequence.0)], |row| {
+                    let (event_id, origin_daemon) = (event_id(row.get(0)?), daemon_id(row.get(1)?));
+                    Ok(EventRef { event_id, origin_daemon })
+                });
+                if let Some(name) = name.optional()? {
+                    names.push((sequence, name));
+                }
+            }
+            Ok(names)
         })
     }
 

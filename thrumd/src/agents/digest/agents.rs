@@ -1,8 +1,11 @@
-//! Digests what agents do: that they are on a machine.
+//! Digests what agents do: that they are on a machine, and that they were removed from it.
 
+use rusqlite::params;
 use serde::Deserialize;
-use thrum_api::DaemonId;
-use thrum_api::event::AgentJoined;
+use thrum_api::event::{AgentJoined, AgentRemoved};
+use thrum_api::limits::ABOUT_MAX_CHARS;
+use thrum_api::visible::is_invisible;
+use thrum_api::{DaemonId, names};
 
 use super::super::broadcasts;
 use super::super::failure::Failure;
@@ -15,11 +18,48 @@ struct ParsedJoined {
     body: AgentJoined,
 }
 
+#[derive(Deserialize)]
+struct ParsedRemoved {
+    origin_daemon: DaemonId,
+    body: AgentRemoved,
+}
+
 impl Page<'_> {
     pub(super) fn joined(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
         let ParsedJoined { origin_daemon, body } = parsed(event)?;
+        let AgentJoined { agent, machine, about } = body;
+        let machine = machine.map(|name| names::daemon(&name)).transpose()?;
+        if about.as_ref().is_some_and(|text| !is_about(text)) {
+            return Err(Failure::undigestible("what the agent is for is too long or not visible"));
+        }
+        let inbox = self.directory.project(event.project)?.inbox(self.connection, &agent)?;
+        self.note_seen(inbox, origin_daemon, event)?;
+        if let Some(name) = machine {
+            self.name_machine(origin_daemon, name)?;
+        }
+        if let (Some(about), Some(seen)) = (about, self.seen.get_mut(&(inbox, origin_daemon))) {
+            seen.about = Some(about);
+        }
+        Ok(())
+    }
+
+    /// Removes an agent from the lists, until it does something again.
+    pub(super) fn removed(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
+        let ParsedRemoved { origin_daemon, body } = parsed(event)?;
         let inbox = self.directory.project(event.project)?.inbox(self.connection, &body.agent)?;
-        Ok(self.note_seen(inbox, origin_daemon, event)?)
+        // What this daemon lost and a peer brings back says nothing of the agents that are here now.
+        if origin_daemon == self.daemon && !event.is_own {
+            return Ok(());
+        }
+        let at = event.timestamp;
+        let new = Seen { at, here: false, about: None, removed: true };
+        let seen = self.seen.entry((inbox, origin_daemon)).or_insert(new);
+        (seen.at, seen.removed) = (seen.at.max(at), true);
+        if event.is_own {
+            self.begun.remove(&inbox);
+            broadcasts::end(self.connection, inbox)?;
+        }
+        Ok(())
     }
 
     /// Notes that an agent was seen. That it is one of this machine counts at once, for messages to all that follow in
@@ -31,13 +71,38 @@ impl Page<'_> {
         event: &StoredEvent<'_>,
     ) -> rusqlite::Result<()> {
         let at = event.timestamp;
-        let seen = self.seen.entry((inbox, origin)).or_insert(Seen { at, here: false });
-        seen.at = seen.at.max(at);
+        let new = Seen { at, here: false, about: None, removed: false };
+        let seen = self.seen.entry((inbox, origin)).or_insert(new);
+        (seen.at, seen.removed) = (seen.at.max(at), false);
         // The daemon that the event names doesn't count: what this one lost and a peer brings back was written by
         // agents that were here once.
-        if event.is_own && !std::mem::replace(&mut seen.here, true) {
-            broadcasts::begin(self.connection, inbox)?;
+        if event.is_own {
+            seen.here = true;
+            if self.begun.insert(inbox) {
+                broadcasts::begin(self.connection, inbox)?;
+            }
         }
         Ok(())
     }
+
+    /// Notes how a daemon calls itself.
+    fn name_machine(&mut self, daemon: DaemonId, name: String) -> rusqlite::Result<()> {
+        let changed = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO machines (origin, name) VALUES (?, ?)
+                 ON CONFLICT (origin) DO UPDATE SET name = excluded.name
+                 WHERE name <> excluded.name",
+            )?
+            .execute(params![daemon.to_bytes(), name])?;
+        if changed > 0 {
+            self.machines.push((daemon, name));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a text can say on one line what an agent is for.
+fn is_about(text: &str) -> bool {
+    text.chars().count() <= ABOUT_MAX_CHARS && !text.contains(is_invisible)
 }

@@ -1,4 +1,4 @@
-//! Digests messages: whose they are.
+//! Digests messages: whose they are, and which conversation they belong to.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -6,58 +6,88 @@ use std::collections::BTreeSet;
 use rusqlite::params;
 use serde::Deserialize;
 use thrum_api::DaemonId;
-use thrum_api::limits::RECIPIENTS_MAX;
+use thrum_api::event::EventRef;
+use thrum_api::limits::{MESSAGE_TEXT_MAX_BYTES, RECIPIENTS_MAX};
 
 use super::super::broadcasts;
 use super::super::directory::find_inbox;
 use super::super::failure::Failure;
+use super::recipients::Recipient;
 use super::{Page, unparsed};
 use crate::log::StoredEvent;
 use crate::log::column::int;
 
 /// What the views read of a message, without a copy of its text.
 #[derive(Deserialize)]
-struct ParsedMessage<'a> {
-    origin_daemon: DaemonId,
+pub(super) struct ParsedMessage<'a> {
+    pub(super) origin_daemon: DaemonId,
     #[serde(borrow)]
-    body: ParsedMessageBody<'a>,
+    pub(super) body: ParsedMessageBody<'a>,
 }
 
 #[derive(Deserialize)]
-struct ParsedMessageBody<'a> {
+pub(super) struct ParsedMessageBody<'a> {
     #[serde(borrow)]
-    from: Cow<'a, str>,
+    pub(super) from: Cow<'a, str>,
     #[serde(borrow, default)]
-    to: Vec<Name<'a>>,
+    pub(super) to: Vec<Name<'a>>,
     #[serde(default)]
-    all: bool,
-    #[serde(borrow, rename = "text")]
-    _text: Cow<'a, str>,
+    pub(super) all: bool,
+    #[serde(default)]
+    pub(super) reply_to: Option<EventRef>,
+    #[serde(default)]
+    thread: Option<EventRef>,
+    #[serde(default, rename = "urgent")]
+    _urgent: bool,
+    #[serde(borrow)]
+    text: Cow<'a, str>,
 }
 
 /// A name that is borrowed if it has no escapes.
 #[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Name<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-impl Page<'_> {
-    pub(super) fn message(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
-        let message: ParsedMessage<'_> = match str::from_utf8(event.json).map(serde_json::from_str)
-        {
-            Ok(Ok(message)) => message,
-            Ok(Err(error)) => return Err(unparsed(event, &error)),
-            Err(_) => return Err(Failure::Damaged),
-        };
-        let body = &message.body;
-        let count = body.to.len();
+impl<'a> ParsedMessage<'a> {
+    pub(super) fn parse(event: &StoredEvent<'a>) -> Result<Self, Failure> {
+        match str::from_utf8(event.json).map(serde_json::from_str) {
+            Ok(Ok(message)) => Ok(message),
+            Ok(Err(error)) => Err(unparsed(event, &error)),
+            Err(_) => Err(Failure::Damaged),
+        }
+    }
+}
+
+impl ParsedMessageBody<'_> {
+    /// The first message of its conversation, if it is an answer.
+    pub(super) fn thread(&self) -> Option<EventRef> {
+        self.thread.or(self.reply_to)
+    }
+
+    pub(super) fn recipients(&self, here: DaemonId) -> Result<Vec<Recipient<'_>>, Failure> {
+        let count = self.to.len();
         if count > RECIPIENTS_MAX {
             let reason = format!("it has {count} recipients, more than {RECIPIENTS_MAX}");
             return Err(Failure::undigestible(reason));
         }
-        if body.to.is_empty() && !body.all {
+        if self.to.is_empty() && !self.all {
             return Err(Failure::undigestible("the message has no recipient"));
         }
-        let names = body.to.iter().map(|Name(name)| name.as_ref());
+        self.to.iter().map(|Name(text)| Recipient::parse(text, here)).collect()
+    }
+}
+
+impl Page<'_> {
+    pub(super) fn message(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
+        let message = ParsedMessage::parse(event)?;
+        let (origin, body) = (message.origin_daemon, &message.body);
+        let bytes = body.text.len();
+        if bytes > MESSAGE_TEXT_MAX_BYTES {
+            let reason = format!("its text has {bytes} bytes, more than {MESSAGE_TEXT_MAX_BYTES}");
+            return Err(Failure::undigestible(reason));
+        }
+        let named = body.recipients(self.daemon)?;
         let project = self.directory.project(event.project)?;
+        let names = named.iter().filter_map(Recipient::inbox);
         project.check(names.clone().chain([body.from.as_ref()]))?;
         let sender = project.inbox(self.connection, &body.from)?;
         let mut recipients = BTreeSet::new();
@@ -65,9 +95,20 @@ impl Page<'_> {
             recipients.insert(project.inbox(self.connection, name)?);
         }
         let project = project.id;
-        self.note_seen(sender, message.origin_daemon, event)?;
-        let read = self.read_by(event, message.origin_daemon, project)?;
+        self.note_seen(sender, origin, event)?;
+        // Also where a peer brings back what this daemon has lost. The original of a directory that was copied
+        // writes under a former id, and its agents are others.
+        let is_ours = event.is_own || origin == self.daemon;
         let sequence = int(event.sequence.0);
+        if is_ours {
+            self.sent.execute([sender, sequence])?;
+        }
+        if self.is_deleted(event, origin, sender)? {
+            return Ok(());
+        }
+        self.add_members(&named, project, is_ours.then_some(sender), &mut recipients)?;
+        self.note_conversation(body, sequence)?;
+        let read = self.read_by(event, origin, project)?;
         if body.all {
             let number = broadcasts::add(self.connection, project, sequence)?;
             self.told.insert(project);
@@ -75,9 +116,7 @@ impl Page<'_> {
             for recipient in &recipients {
                 broadcasts::settle(self.connection, *recipient, number)?;
             }
-            // Also where a peer brings back what this daemon has lost. The original of a directory that was copied
-            // writes under a former id, and its agents are others.
-            if event.is_own || message.origin_daemon == self.daemon {
+            if is_ours {
                 broadcasts::settle(self.connection, sender, number)?;
             }
             for reader in &read {
@@ -92,6 +131,29 @@ impl Page<'_> {
             if !read {
                 *self.unread.entry(recipient).or_default() += 1;
             }
+        }
+        Ok(())
+    }
+
+    /// Notes what an answer answers, and its conversation. Neither has to be here, nor to come before it.
+    fn note_conversation(
+        &self,
+        body: &ParsedMessageBody<'_>,
+        sequence: i64,
+    ) -> rusqlite::Result<()> {
+        if let Some(parent) = body.reply_to {
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO replies (event_id, origin, sequence) VALUES (?, ?, ?)",
+                )?
+                .execute(row(parent, sequence))?;
+        }
+        if let Some(root) = body.thread() {
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO threads (event_id, origin, sequence) VALUES (?, ?, ?)",
+                )?
+                .execute(row(root, sequence))?;
         }
         Ok(())
     }
@@ -117,4 +179,9 @@ impl Page<'_> {
         }
         Ok(inboxes)
     }
+}
+
+/// A row of `replies` or `threads`.
+pub(super) fn row(of: EventRef, sequence: i64) -> ([u8; 16], [u8; DaemonId::BYTES], i64) {
+    (of.event_id.ulid().to_bytes(), of.origin_daemon.to_bytes(), sequence)
 }

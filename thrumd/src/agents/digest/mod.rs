@@ -1,15 +1,21 @@
-//! Digests events into rows: whose the messages are, and agents.
+//! Digests events into rows: whose the messages are, agents and groups.
 
 mod agents;
+mod deletions;
+mod groups;
 mod message;
+mod recipients;
 
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::{CachedStatement, Connection, params};
 use serde::de::DeserializeOwned;
-use thrum_api::event::{AGENT_JOINED, MESSAGE_SENT};
-use thrum_api::{DaemonId, LogPosition, Sequence};
+use thrum_api::event::{AGENT_JOINED, AGENT_REMOVED, GROUP_CHANGED, MESSAGE_DELETED, MESSAGE_SENT};
+use thrum_api::{DaemonId, EventId, LogPosition, Sequence};
 use tracing::warn;
+
+#[cfg(test)]
+pub(super) use self::groups::QUERIES as GROUP_QUERIES;
 
 use super::directory::Directory;
 use super::error::{AgentsError, log_unread, views};
@@ -29,6 +35,8 @@ pub(super) struct Digested {
     pub(super) news: News,
     /// Rows of the log that were found damaged.
     pub(super) damaged: Vec<Sequence>,
+    /// How daemons call themselves, as far as that is new.
+    pub(super) machines: Vec<(DaemonId, String)>,
 }
 
 impl Store {
@@ -37,39 +45,29 @@ impl Store {
     pub(super) fn digest(
         &mut self,
         log: &LogReader,
-        cursor: Cursor,
-        head: LogPosition,
-    ) -> Result<Digested, AgentsError> {
-        self.digest_each(cursor, head, |take| {
-            log.each_after(cursor.position.sequence, PAGE_EVENTS, take).map_err(log_unread)
-        })
-    }
-
-    /// Digests the events that `each` hands out.
-    pub(super) fn digest_each(
-        &mut self,
         mut cursor: Cursor,
         head: LogPosition,
-        each: impl FnOnce(&mut dyn FnMut(&StoredEvent<'_>) -> bool) -> Result<(), AgentsError>,
     ) -> Result<Digested, AgentsError> {
         let doing = views("digest events");
         let transaction = self.connection.transaction().map_err(&doing)?;
         let mut page = Page::new(&transaction, self.daemon).map_err(&doing)?;
         let mut last = None;
         let mut failure = None;
-        each(&mut |event| {
+        log.each_after(cursor.position.sequence, PAGE_EVENTS, |event| {
             last = Some(LogPosition { sequence: event.sequence, hash: event.hash });
             failure = page.digest(event).err();
             failure.is_none()
-        })?;
+        })
+        .map_err(log_unread)?;
         if let Some(error) = failure {
             return Err(doing(error));
         }
         cursor.position = last.unwrap_or(head);
-        let (news, damaged) = page.write().map_err(&doing)?;
+        page.remove_deleted(log)?;
+        let digested = page.write(cursor).map_err(&doing)?;
         put_cursor(&transaction, cursor).map_err(&doing)?;
         transaction.commit().map_err(&doing)?;
-        Ok(Digested { cursor, news, damaged })
+        Ok(digested)
     }
 
     /// Stores the cursor of the same log with its new epoch.
@@ -97,6 +95,18 @@ struct Seen {
     at: i64,
     /// By an event that was written here: it is used on this machine.
     here: bool,
+    /// What it is for, if that was told anew.
+    about: Option<String>,
+    /// It was removed, and has done nothing since.
+    removed: bool,
+}
+
+/// That a sender has deleted a message, which may be here or not.
+struct Deletion {
+    event_id: EventId,
+    origin: DaemonId,
+    /// The inbox of who says so.
+    sender: i64,
 }
 
 /// A page while it is digested. What changes with most events is collected and written at its end.
@@ -106,12 +116,21 @@ struct Page<'a> {
     daemon: DaemonId,
     directory: Directory<'a>,
     insert: CachedStatement<'a>,
+    sent: CachedStatement<'a>,
     /// The event with the largest id that anybody has read: others need not be looked for.
     last_read: Option<Id>,
     /// Unread messages to add, by inbox.
     unread: HashMap<i64, i64>,
     /// Agents that were seen, by inbox and daemon.
     seen: HashMap<(i64, DaemonId), Seen>,
+    /// Inboxes that are known to be those of agents of this machine.
+    begun: HashSet<i64>,
+    /// How daemons call themselves, as far as that is new.
+    machines: Vec<(DaemonId, String)>,
+    /// Whether any message was ever deleted.
+    has_deleted: bool,
+    /// The deletions of this page.
+    deletions: Vec<Deletion>,
     /// Projects with messages to all.
     told: HashSet<i64>,
     damaged: Vec<Sequence>,
@@ -121,28 +140,37 @@ impl<'a> Page<'a> {
     fn new(connection: &'a Connection, daemon: DaemonId) -> rusqlite::Result<Self> {
         let last_read =
             connection.query_row("SELECT max(event_id) FROM read_marks", [], |row| row.get(0))?;
+        let has_deleted =
+            connection.query_row("SELECT EXISTS (SELECT 1 FROM deleted)", [], |row| row.get(0))?;
         let insert = connection
             .prepare_cached("INSERT INTO deliveries (inbox, read, sequence) VALUES (?, ?, ?)")?;
+        let sent = connection.prepare_cached("INSERT INTO sent (inbox, sequence) VALUES (?, ?)")?;
         Ok(Self {
             connection,
             daemon,
             directory: Directory::new(connection),
             insert,
+            sent,
             last_read,
             unread: HashMap::new(),
             seen: HashMap::new(),
+            begun: HashSet::new(),
+            machines: Vec::new(),
+            has_deleted,
+            deletions: Vec::new(),
             told: HashSet::new(),
             damaged: Vec::new(),
         })
     }
 
     fn digest(&mut self, event: &StoredEvent<'_>) -> rusqlite::Result<()> {
-        let outcome = if event.event_type == MESSAGE_SENT.as_bytes() {
-            self.message(event)
-        } else if event.event_type == AGENT_JOINED.as_bytes() {
-            self.joined(event)
-        } else {
-            return Ok(());
+        let outcome = match str::from_utf8(event.event_type) {
+            Ok(MESSAGE_SENT) => self.message(event),
+            Ok(AGENT_JOINED) => self.joined(event),
+            Ok(AGENT_REMOVED) => self.removed(event),
+            Ok(MESSAGE_DELETED) => self.deleted(event),
+            Ok(GROUP_CHANGED) => self.group(event),
+            _ => return Ok(()),
         };
         match outcome {
             Ok(()) => Ok(()),
@@ -163,15 +191,18 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Writes what was collected. Answers who got messages, and the rows of the log that were found damaged.
-    fn write(self) -> rusqlite::Result<(News, Vec<Sequence>)> {
+    /// Writes what was collected.
+    fn write(self, cursor: Cursor) -> rusqlite::Result<Digested> {
         let mut put = self.connection.prepare_cached(
-            "INSERT INTO agents (inbox, origin, last_seen, here) VALUES (?, ?, ?, ?)
+            "INSERT INTO agents (inbox, origin, last_seen, here, about, removed)
+             VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (inbox, origin) DO UPDATE SET
-             last_seen = max(last_seen, excluded.last_seen), here = max(here, excluded.here)",
+             last_seen = max(last_seen, excluded.last_seen), here = max(here, excluded.here),
+             about = coalesce(excluded.about, about), removed = excluded.removed",
         )?;
         for ((inbox, origin), seen) in self.seen {
-            put.execute(params![inbox, origin.to_bytes(), seen.at, seen.here])?;
+            let Seen { at, here, about, removed } = seen;
+            put.execute(params![inbox, origin.to_bytes(), at, here, about, removed])?;
         }
         let mut news = News::default();
         let mut unread = self.connection.prepare_cached(
@@ -187,7 +218,7 @@ impl<'a> Page<'a> {
         for project in self.told {
             news.add_project(&name.query_row([project], |row| row.get::<_, String>(0))?);
         }
-        Ok((news, self.damaged))
+        Ok(Digested { cursor, news, damaged: self.damaged, machines: self.machines })
     }
 }
 

@@ -52,7 +52,10 @@ async fn messages_are_sent_while_nothing_is_digested_and_a_new_name_joins_once()
 async fn a_name_from_before_joins_once_more_at_most() {
     let (_directory, home) = Home::new();
     let held = hold(&home).await;
-    home.log.append(vec![send::joined(PROJECT, "planner").unwrap()]).await.unwrap();
+    home.log
+        .append(vec![send::joined(PROJECT, &home.agents.announced("planner", None)).unwrap()])
+        .await
+        .unwrap();
     for _ in 0..3 {
         home.say("planner", &["coder"], "one").await;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use thrum_api::ErrorCode;
+use thrum_api::limits::MESSAGE_TEXT_MAX_BYTES;
 use thrum_api::local::{MessageSendParams, WaitParams, WaitResult};
 use tokio::time::{Instant, sleep};
 
@@ -138,15 +139,19 @@ async fn a_bad_message_is_refused_and_says_why() {
     let (_directory, home) = Home::new();
     let many: Vec<String> = (0..65).map(|n| format!("agent{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let large = "\n".repeat(200 * 1024);
-    let large = format!("a{large}");
+    let fits = "a".repeat(MESSAGE_TEXT_MAX_BYTES);
+    let large = format!("a{fits}");
+    // Each is six bytes in an event.
+    let escaped = format!("a{}", "\u{1}".repeat(60 * 1024));
     let cases = [
         (message_params("a b", &["c"], "t"), ErrorCode::INVALID_PARAMS, "must not contain ' '"),
         (message_params("a", &[""], "t"), ErrorCode::INVALID_PARAMS, "must not be empty"),
         (message_params("a", &[], "t"), ErrorCode::INVALID_PARAMS, "no recipient"),
         (message_params("a", &many, "t"), ErrorCode::INVALID_PARAMS, "65 recipients"),
         (message_params("a", &["b"], " \n"), ErrorCode::INVALID_PARAMS, "no text"),
-        (message_params("a", &["b"], &large), ErrorCode::TOO_LARGE, "at most 262144"),
+        (message_params("a", &["b"], &large), ErrorCode::TOO_LARGE, "131073 bytes; at most 131072"),
+        (message_params("a", &["b"], &escaped), ErrorCode::TOO_LARGE, "at most 262144"),
+        (message_params("a", &["b@laptop"], "t"), ErrorCode::INVALID_PARAMS, "laptop"),
         (
             MessageSendParams { all: true, ..message_params("a", &["b"], "t") },
             ErrorCode::INVALID_PARAMS,
@@ -164,6 +169,7 @@ async fn a_bad_message_is_refused_and_says_why() {
         assert!(error.message.contains(words), "{error}");
     }
     assert_eq!(home.log.head().position, LogPosition::START, "nothing was written");
+    home.say("a", &["b"], &fits).await;
     home.close().await;
 }
 

@@ -42,7 +42,11 @@ fn an_agent_is_of_this_machine_if_its_event_was_written_here_and_not_if_the_even
     views.digest(&late, cursor);
     assert_eq!(views.places("waits").0, [6]);
     assert_eq!(views.places("gone").0, Vec::<u64>::new());
-    assert_eq!(views.agents(None, Timestamp::from_millis(0)).unwrap().len(), 3, "all are listed");
+    assert_eq!(
+        views.agents(None, Timestamp::from_millis(0), true).unwrap().len(),
+        3,
+        "all are listed"
+    );
 }
 
 /// The same event with another id.

@@ -1,0 +1,170 @@
+//! Digests deletions: a message that its sender has deleted leaves inboxes and conversations.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension, params};
+use serde::Deserialize;
+use thrum_api::event::MessageDeleted;
+use thrum_api::{DaemonId, Sequence, names};
+
+use super::super::broadcasts;
+use super::super::directory::{find_inbox, project_name};
+use super::super::error::{AgentsError, log_unread, views};
+use super::super::failure::Failure;
+use super::super::inbox::count_down;
+use super::message::{ParsedMessage, row};
+use super::recipients::Recipient;
+use super::{Deletion, Page, parsed};
+use crate::log::column::int;
+use crate::log::{LogReader, StoredEvent};
+
+#[derive(Deserialize)]
+struct ParsedDeleted {
+    origin_daemon: DaemonId,
+    body: MessageDeleted,
+}
+
+impl Page<'_> {
+    /// Notes the deletion. It counts for a message of the same daemon and sender only, and those that come later have
+    /// to be told apart by that, too.
+    pub(super) fn deleted(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
+        let ParsedDeleted { origin_daemon: origin, body } = parsed(event)?;
+        let project = self.directory.project(event.project)?;
+        project.check([body.from.as_str()])?;
+        let sender = project.inbox(self.connection, &body.from)?;
+        self.note_seen(sender, origin, event)?;
+        let new = self
+            .connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO deleted (event_id, origin, sender) VALUES (?, ?, ?)",
+            )?
+            .execute(params![body.event_id.ulid().to_bytes(), origin.to_bytes(), sender])?;
+        self.has_deleted = true;
+        if new > 0 {
+            self.deletions.push(Deletion { event_id: body.event_id, origin, sender });
+        }
+        Ok(())
+    }
+
+    /// Whether the sender has deleted this message already.
+    pub(super) fn is_deleted(
+        &self,
+        event: &StoredEvent<'_>,
+        origin: DaemonId,
+        sender: i64,
+    ) -> rusqlite::Result<bool> {
+        let Some(id) = event.event_id.filter(|_| self.has_deleted) else { return Ok(false) };
+        self.connection
+            .prepare_cached(
+                "SELECT 1 FROM deleted WHERE event_id = ? AND origin = ? AND sender = ?",
+            )?
+            .exists(params![id.ulid().to_bytes(), origin.to_bytes(), sender])
+    }
+
+    /// Removes the messages that the events of this page have deleted, as far as they came before.
+    pub(super) fn remove_deleted(&mut self, log: &LogReader) -> Result<(), AgentsError> {
+        if self.deletions.is_empty() {
+            return Ok(());
+        }
+        let deletions = std::mem::take(&mut self.deletions);
+        let found = log.find(deletions.iter().map(|it| it.event_id)).map_err(log_unread)?;
+        for (deletion, found) in deletions.iter().zip(found) {
+            let found = found.into_iter().filter(|event| event.origin == deletion.origin);
+            let places: Vec<Sequence> = found.map(|event| event.sequence).collect();
+            let mut outcome = Ok(());
+            log.each_at(places, |_, event| {
+                let remove = |event| self.remove_message(event, deletion.sender);
+                outcome = event.map_or(Ok(()), remove);
+                outcome.is_ok()
+            })
+            .map_err(log_unread)?;
+            outcome.map_err(views("remove a deleted message"))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a message from wherever it may be, if it is of this sender.
+    fn remove_message(&self, event: &StoredEvent<'_>, sender: i64) -> rusqlite::Result<()> {
+        // One that could not be digested is nowhere.
+        let Ok(message) = ParsedMessage::parse(event) else { return Ok(()) };
+        let body = &message.body;
+        let (Ok(named), Ok(project)) = (body.recipients(self.daemon), project_name(event.project))
+        else {
+            return Ok(());
+        };
+        let Some(project) = self.project_id(&project)? else { return Ok(()) };
+        if find_inbox(self.connection, project, &name(&body.from))? != Some(sender) {
+            return Ok(());
+        }
+        let sequence = int(event.sequence.0);
+        if let Some(parent) = body.reply_to {
+            self.connection
+                .prepare_cached(
+                    "DELETE FROM replies WHERE event_id = ? AND origin = ? AND sequence = ?",
+                )?
+                .execute(row(parent, sequence))?;
+        }
+        if let Some(root) = body.thread() {
+            self.connection
+                .prepare_cached(
+                    "DELETE FROM threads WHERE event_id = ? AND origin = ? AND sequence = ?",
+                )?
+                .execute(row(root, sequence))?;
+        }
+        let mut inboxes = BTreeSet::new();
+        for recipient in &named {
+            match recipient {
+                Recipient::Anywhere(agent) | Recipient::Here(agent) => {
+                    inboxes.extend(find_inbox(self.connection, project, &name(agent))?);
+                }
+                // Who was a member when it came may have left the group since.
+                Recipient::Group(group) => inboxes.extend(self.ever_members(project, group)?),
+                Recipient::Elsewhere => {}
+            }
+        }
+        if let Some(number) = broadcasts::number(self.connection, sequence)? {
+            let all = self.inboxes_of(project)?;
+            for inbox in &all {
+                broadcasts::settle(self.connection, *inbox, number)?;
+            }
+            inboxes.extend(all);
+        }
+        for inbox in inboxes {
+            self.remove_delivery(inbox, sequence)?;
+        }
+        Ok(())
+    }
+
+    fn remove_delivery(&self, inbox: i64, sequence: i64) -> rusqlite::Result<()> {
+        let mut delete = self.connection.prepare_cached(
+            "DELETE FROM deliveries WHERE inbox = ? AND read = ? AND sequence = ?",
+        )?;
+        if delete.execute(params![inbox, false, sequence])? > 0 {
+            count_down(self.connection, inbox)?;
+        }
+        delete.execute(params![inbox, true, sequence])?;
+        Ok(())
+    }
+
+    fn project_id(&self, name: &str) -> rusqlite::Result<Option<i64>> {
+        self.connection
+            .prepare_cached("SELECT id FROM projects WHERE name = ?")?
+            .query_row([name], |row| row.get(0))
+            .optional()
+    }
+
+    /// All inboxes of a project.
+    fn inboxes_of(&self, project: i64) -> rusqlite::Result<Vec<i64>> {
+        self.connection
+            .prepare_cached(
+                "SELECT id FROM inboxes INDEXED BY inboxes_by_project WHERE project = ?",
+            )?
+            .query_map([project], |row| row.get(0))?
+            .collect()
+    }
+}
+
+/// The name under which an inbox is stored. What is none has no inbox.
+fn name(text: &str) -> String {
+    names::agent(text).unwrap_or_default()
+}
