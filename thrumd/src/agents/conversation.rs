@@ -7,7 +7,7 @@ use thrum_api::local::{
     Message, MessageDeleteParams, MessageShowParams, MessageShowResult, MessageThreadParams,
     MessageThreadResult,
 };
-use thrum_api::{Address, Sequence, names};
+use thrum_api::{Address, names};
 
 use super::directory::find_inbox;
 use super::error::{AgentsError, log_unread, views};
@@ -180,7 +180,7 @@ impl Store {
     }
 
     /// A page of a conversation. Nothing follows answers from one to the next, so that circles do no harm.
-    fn thread(
+    pub(super) fn thread(
         &self,
         log: &LogReader,
         agent: &str,
@@ -223,9 +223,6 @@ impl Store {
                     .collect()
             })
             .map_err(&doing)?;
-        // One that names itself as the first is that.
-        let mut entries = entries;
-        entries.retain(|entry| Some(Sequence(uint(entry.sequence))) != own);
         shown.add(log, &entries)?;
         let mut messages = shown.messages;
         for message in &mut messages {

@@ -107,7 +107,7 @@ impl Page<'_> {
             return Ok(());
         }
         self.add_members(&named, project, is_ours.then_some(sender), &mut recipients)?;
-        self.note_conversation(body, sequence)?;
+        self.note_conversation(event, &message)?;
         let read = self.read_by(event, origin, project)?;
         if body.all {
             let number = broadcasts::add(self.connection, project, sequence)?;
@@ -138,9 +138,13 @@ impl Page<'_> {
     /// Notes what an answer answers, and its conversation. Neither has to be here, nor to come before it.
     fn note_conversation(
         &self,
-        body: &ParsedMessageBody<'_>,
-        sequence: i64,
+        event: &StoredEvent<'_>,
+        message: &ParsedMessage<'_>,
     ) -> rusqlite::Result<()> {
+        let (body, sequence) = (&message.body, int(event.sequence.0));
+        let is_itself = |of: &EventRef| {
+            Some(of.event_id) == event.event_id && of.origin_daemon == message.origin_daemon
+        };
         if let Some(parent) = body.reply_to {
             self.connection
                 .prepare_cached(
@@ -148,7 +152,7 @@ impl Page<'_> {
                 )?
                 .execute(row(parent, sequence))?;
         }
-        if let Some(root) = body.thread() {
+        if let Some(root) = body.thread().filter(|root| !is_itself(root)) {
             self.connection
                 .prepare_cached(
                     "INSERT INTO threads (event_id, origin, sequence) VALUES (?, ?, ?)",

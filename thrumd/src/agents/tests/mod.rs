@@ -1,6 +1,10 @@
+mod addresses;
 mod behind;
 mod broadcasts;
+mod converging;
+mod conversations;
 mod followed;
+mod groups;
 mod healing;
 mod home;
 mod origins;
@@ -115,9 +119,15 @@ impl DerefMut for Views {
 
 impl Views {
     fn new() -> Self {
+        Self::of(here())
+    }
+
+    /// The views of this daemon.
+    fn of(daemon: DaemonId) -> Self {
         let directory = TempDir::new().unwrap();
         let (log, rows) = LogReader::of_new_log(directory.path());
-        Self { store: store(directory.path()), log, rows, directory }
+        let store = Store::open(directory.path().join("views.db"), daemon).unwrap();
+        Self { store, log, rows, directory }
     }
 
     /// Writes events to the log, unless it has them. `own`: they are written here, and not brought by a peer.
@@ -147,7 +157,8 @@ impl Views {
     /// Writes events to the log, unless it has them, and digests what is after the cursor. Those of this daemon are
     /// written here.
     fn digest(&mut self, events: &[SequencedEvent], mut cursor: Cursor) -> Cursor {
-        self.write(events, |origin| origin == here());
+        let daemon = self.store.daemon;
+        self.write(events, |origin| origin == daemon);
         let last = events.last().unwrap().sequence;
         let end = LogPosition { sequence: last, ..LogPosition::START };
         while cursor.position.sequence < last {

@@ -1,0 +1,143 @@
+//! Groups: who is in them, and who gets what is sent to them.
+
+use thrum_api::ErrorCode;
+use thrum_api::local::{EventListParams, Group, GroupChangeParams, GroupListParams};
+
+use super::home::{Home, within};
+use super::*;
+
+fn change(sequence: u64, origin: DaemonId, add: &[&str], remove: &[&str]) -> SequencedEvent {
+    let body = json!({ "group": "g", "add": add, "remove": remove });
+    event(sequence, origin, Some(PROJECT), "group.changed", &body)
+}
+
+#[test]
+fn a_message_to_a_group_is_for_members_who_are_agents_here_when_it_comes() {
+    let mut views = Views::new();
+    let of_peer = format!("remote@{}", there());
+    let events = [
+        joined(1, here(), "a"),
+        joined(2, here(), "b"),
+        joined(3, here(), "c"),
+        joined(4, here(), "remote"),
+        change(5, there(), &["a", &format!("b@{}", here()), "late", &of_peer], &[]),
+        message_to(6, here(), "a", &["@g"]),
+        // Its sender is another agent than the one here.
+        message_to(7, there(), "a", &["@g"]),
+        joined(8, here(), "late"),
+        message_to(9, there(), "x", &["@g", "c"]),
+        change(10, here(), &[], &["a"]),
+        event(11, here(), Some(PROJECT), "agent.removed", &json!({ "agent": "late" })),
+        message_to(12, there(), "x", &["@g"]),
+        message_to(13, there(), "x", &["@other", "a"]),
+    ];
+    // The page does not matter.
+    let mut cursor = start();
+    for event in &events {
+        cursor = views.digest(std::slice::from_ref(event), cursor);
+    }
+    let check = |views: &Views| {
+        assert_eq!(views.places("a").0, [7, 9, 13]);
+        assert_eq!(views.places("b").0, [6, 7, 9, 12]);
+        assert_eq!(views.places("c").0, [9]);
+        assert_eq!(views.places("late").0, [9]);
+        assert_eq!(views.places("remote").0, Vec::<u64>::new());
+    };
+    check(&views);
+    views.reset().unwrap();
+    views.digest(&events, start());
+    check(&views);
+}
+
+#[test]
+fn a_deleted_message_to_a_group_leaves_those_who_have_left_it_too() {
+    let mut views = Views::new();
+    let deleted = json!({ "from": "x", "event_id": id(3) });
+    let events = [
+        joined(1, here(), "a"),
+        change(2, there(), &["a"], &[]),
+        message_to(3, there(), "x", &["@g"]),
+        change(4, there(), &[], &["a"]),
+        event(5, there(), Some(PROJECT), "message.deleted", &deleted),
+    ];
+    let cursor = views.digest(&events[..4], start());
+    assert_eq!(views.places("a").0, [3]);
+    views.digest(&events[4..], cursor);
+    assert_eq!(views.places("a").0, Vec::<u64>::new());
+}
+
+fn changing(add: &[String], remove: &[String]) -> GroupChangeParams {
+    GroupChangeParams {
+        group: "@reviewers".to_owned(),
+        project: PROJECT.to_owned(),
+        add: add.to_vec(),
+        remove: remove.to_vec(),
+    }
+}
+
+fn list(group: Option<&str>) -> GroupListParams {
+    GroupListParams { project: PROJECT.to_owned(), group: group.map(str::to_owned) }
+}
+
+async fn changes(home: &Home) -> Vec<SequencedEvent> {
+    let event_type = Some("group.changed".to_owned());
+    home.log
+        .list(EventListParams { event_type, ..EventListParams::default() })
+        .await
+        .unwrap()
+        .events
+}
+
+#[tokio::test]
+async fn a_group_is_there_with_its_first_member_and_what_changes_nothing_is_not_written() {
+    let (_directory, home) = Home::new();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let change = |add: &[&str], remove: &[&str]| {
+        within(home.agents.change_group(changing(&names(add), &names(remove))))
+    };
+    let none = within(home.agents.groups(list(Some("reviewers")))).await.unwrap_err().to_rpc();
+    assert_eq!(none.code, ErrorCode::NOT_FOUND);
+    let is = |group: Group| (group.name, group.members);
+    let of = |members: &[&str]| ("reviewers".to_owned(), names(members));
+    assert_eq!(is(change(&["b", "a", "b"], &[]).await.unwrap()), of(&["a", "b"]));
+    assert_eq!(is(change(&["a"], &["c"]).await.unwrap()), of(&["a", "b"]));
+    assert_eq!(changes(&home).await.len(), 1);
+    // The group comes before an agent of its name.
+    home.say("reviewers", &["reviewers"], "one").await;
+    home.say("a", &["x"], "joins").await;
+    home.say("reviewers", &["@reviewers"], "two").await;
+    assert_eq!(home.inbox("a").await, ["two*"]);
+    assert_eq!(home.inbox("reviewers").await, ["one*"]);
+    assert_eq!(within(home.agents.groups(list(None))).await.unwrap().len(), 1);
+    assert_eq!(is(change(&[], &["a", "b"]).await.unwrap()), of(&[]));
+    assert_eq!(within(home.agents.groups(list(None))).await.unwrap(), []);
+    home.say("a", &["@reviewers"], "three").await;
+    assert_eq!(home.inbox("reviewers").await, ["one*", "three*"]);
+    for (add, remove) in [(["@b"], ["c"]), (["b"], ["b"]), (["b c"], ["b"])] {
+        let error = change(&add, &remove).await.unwrap_err().to_rpc();
+        assert_eq!(error.code, ErrorCode::INVALID_PARAMS, "{error}");
+    }
+    home.close().await;
+}
+
+#[tokio::test]
+async fn a_group_of_five_thousand_takes_one_call_and_small_events() {
+    let (_directory, home) = Home::new();
+    // The longest names there are: each character has four bytes.
+    let names: Vec<String> =
+        (0..5000).map(|n| format!("{n:04}{}@{}", "\u{20000}".repeat(124), there())).collect();
+    home.say("coder", &["coder"], "joins").await;
+    let group = within(home.agents.change_group(changing(&names, &[]))).await.unwrap();
+    assert_eq!(group.members.len(), 5000);
+    let events = changes(&home).await;
+    assert!(events.iter().all(|event| event.event.get().len() < 128 * 1024));
+    assert!((40..80).contains(&events.len()), "{}", events.len());
+    let one_more = [names.as_slice(), &["x".to_owned()]].concat();
+    let error = within(home.agents.change_group(changing(&one_more, &[]))).await.unwrap_err();
+    assert_eq!(error.to_rpc().code, ErrorCode::INVALID_PARAMS);
+    let some = [names[7].clone()];
+    within(home.agents.change_group(changing(&["coder".to_owned()], &some))).await.unwrap();
+    home.say("planner", &["@reviewers"], "to many").await;
+    assert_eq!(home.inbox("coder").await, ["joins*", "to many*"]);
+    home.close().await;
+}
