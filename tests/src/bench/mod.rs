@@ -18,6 +18,7 @@ mod logs;
 mod origins;
 mod proofs;
 mod sample;
+mod search;
 mod size;
 mod slots;
 mod start;
@@ -57,6 +58,7 @@ pub const GROUPS: &[Group] = &[
     group("slots", slots::measure),
     group("waiters", waiters::measure),
     group("views", views::measure),
+    group("search", search::measure),
     group("origins", origins::measure),
     group("proofs", proofs::measure),
     group("idle", idle::measure),

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::errors;
 use super::network::Network;
-use crate::agents::Agents;
+use crate::agents::{Agents, Search};
 use crate::config::Config;
 use crate::log::Log;
 use crate::peer::{Identity, Pairing, Peer, Registry, RegistryError};
@@ -34,6 +34,8 @@ pub struct AdminContext {
     pub log: Log,
     /// Messages and agents.
     pub agents: Agents,
+    /// The search in messages.
+    pub search: Search,
     /// The paired machines.
     pub registry: Registry,
     /// The pairing sessions.

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use thrum_api::{ErrorCode, RpcError};
 
-use crate::agents::AgentsError;
+use crate::agents::{AgentsError, SearchError};
 use crate::log::{LogError, LogErrorKind};
 use crate::peer::RegistryError;
 use crate::report::Chain;
@@ -34,6 +34,13 @@ fn with_next(error: RpcError, next: Option<String>) -> RpcError {
 
 /// An error of messages and agents.
 pub fn agents(error: AgentsError) -> RpcError {
+    let answer = error.to_rpc();
+    log_cause(answer.code, &error);
+    answer
+}
+
+/// An error of the search.
+pub fn search(error: SearchError) -> RpcError {
     let answer = error.to_rpc();
     log_cause(answer.code, &error);
     answer

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::state_dir::UnsafeDirectory;
 use crate::admin::SocketError;
-use crate::agents::AgentsError;
+use crate::agents::{AgentsError, SearchError};
 use crate::backup::BackupError;
 use crate::log::LogError;
 use crate::peer::{IdentityError, RegistryError};
@@ -98,6 +98,9 @@ pub enum ServiceError {
     /// Messages and agents can't be opened.
     #[error("can't open messages and agents")]
     Agents(#[source] Box<AgentsError>),
+    /// The search could not be started.
+    #[error("could not start the search")]
+    Search(#[source] Box<SearchError>),
     /// The settings demand sync, and there is no tailnet.
     #[error("sync = true, but the tailnet can't be used")]
     Tailnet(#[source] Box<TailnetError>),
@@ -123,7 +126,7 @@ macro_rules! boxed {
 }
 
 boxed! {
-    Identity(IdentityError), Log(LogError), Registry(RegistryError), Agents(AgentsError),
+    Identity(IdentityError), Log(LogError), Registry(RegistryError), Agents(AgentsError), Search(SearchError),
     Tailnet(TailnetError), Node(ChildError), Backup(BackupError), Socket(SocketError)
 }
 

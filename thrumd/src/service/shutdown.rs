@@ -30,7 +30,10 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
     step("peers", peers, context.network.close()).await;
     let tailnet = step("the tailnet", Instant::now() + TAILNET, context.network.leave());
     let log = async {
-        step("messages and agents", peers + VIEWS, context.agents.close()).await;
+        let views = async {
+            tokio::join!(context.agents.close(), context.search.close());
+        };
+        step("messages and agents", peers + VIEWS, views).await;
         // Before the lock is released.
         write_lost(context.log.files());
         // The writer alone sees whether its WAL was overwritten.

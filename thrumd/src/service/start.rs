@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{ServiceError, readiness, shutdown, state_dir};
 use crate::admin::{self, AdminContext, InheritedSocket, LocalSocket, Network, NetworkParts};
-use crate::agents::{Agents, AgentsParts};
+use crate::agents::{Agents, AgentsParts, Search};
 use crate::backup;
 use crate::clock;
 use crate::config::{Config, SyncMode};
@@ -70,6 +70,7 @@ impl Daemon {
             name: name.clone(),
             is_peer: Arc::new(move |daemon| peers.get(daemon).is_some()),
         })?;
+        let search = Search::start(config.state_dir.clone(), log.clone())?;
         let pairing = Pairing::new(registry.clone(), config.pairing_timeout);
         // Not opened where sync is forbidden: a copied directory may hold another machine's node.
         let tailnet = match forbidden(&config, identity.foreign) {
@@ -129,6 +130,7 @@ impl Daemon {
             started,
             log,
             agents,
+            search,
             registry,
             pairing,
             network,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{getegid, geteuid};
 
 /// The names that thrumd opens there.
-const FILES: [&str; 14] = [
+const FILES: [&str; 18] = [
     "log.db",
     "log.db-wal",
     "log.db-shm",
@@ -19,9 +19,13 @@ const FILES: [&str; 14] = [
     "views.db",
     "views.db-wal",
     "views.db-shm",
+    "search.db",
+    "search.db-wal",
+    "search.db-shm",
     "identity.json",
     "key.json",
     "peers.json",
+    "sockets.json",
     "thrumd.lock",
 ];
 

@@ -8,6 +8,7 @@ mod groups;
 mod healing;
 mod home;
 mod origins;
+mod search;
 mod tables;
 
 use std::ops::{Deref, DerefMut};
