@@ -32,7 +32,8 @@ pub(super) fn measure(size: Size) -> Vec<Figure> {
         ("a word of every message", asked("common")),
         ("two words", asked(&format!("common {}", word(1)))),
         ("a phrase", asked("\"common ground\"")),
-        ("a prefix", asked("w1*")),
+        ("a prefix of two letters", asked("w1*")),
+        ("a prefix of three", asked("w12*")),
         ("a word of a rare sender", MessageSearchParams { from: from("rare"), ..asked("common") }),
     ];
     let mut slowest = ("nothing", 0.0);

@@ -18,7 +18,8 @@ use crate::statefile::remove_if_present;
 /// Raised with every change of the tables. A file of another version is made anew.
 const SCHEMA_VERSION: i64 = 1;
 /// The texts are not stored again: `words` has only which words are at which position of the log. A message that was
-/// deleted has no row in `messages` any more; that its words are still in the index shows nowhere.
+/// deleted has no row in `messages` any more; that its words are still in the index shows nowhere. Without the index of
+/// prefixes, which makes the file half as large again, `lo*` would take half a second among 200,000 messages.
 const SCHEMA: &str = r#"
 CREATE TABLE cursor (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -28,7 +29,7 @@ CREATE TABLE cursor (
 ) STRICT;
 CREATE VIRTUAL TABLE words USING fts5(
     text, facets,
-    content='', columnsize=0, tokenize="unicode61 remove_diacritics 2"
+    content='', columnsize=0, prefix='2', tokenize="unicode61 remove_diacritics 2"
 );
 CREATE TABLE facets (
     id INTEGER PRIMARY KEY,
