@@ -6,7 +6,7 @@ use thrum_api::local::{
 };
 use thrum_api::{Empty, RpcError};
 
-use super::addresses::{name_machines, resolve_all, shown};
+use super::addresses::{name_machines, resolve, resolve_all, shown};
 use super::{AdminContext, errors};
 use crate::agents::AgentsError;
 
@@ -25,7 +25,11 @@ pub async fn send(
 }
 
 /// `message.inbox`
-pub async fn inbox(context: &AdminContext, params: InboxParams) -> Result<InboxResult, RpcError> {
+pub async fn inbox(
+    context: &AdminContext,
+    mut params: InboxParams,
+) -> Result<InboxResult, RpcError> {
+    params.from = params.from.map(|from| resolve(context, &from)).transpose()?;
     let mut result = context.agents.inbox(params).await.map_err(errors::agents)?;
     for message in &mut result.messages {
         name_machines(context, message);
@@ -34,7 +38,8 @@ pub async fn inbox(context: &AdminContext, params: InboxParams) -> Result<InboxR
 }
 
 /// `message.wait`
-pub async fn wait(context: &AdminContext, params: WaitParams) -> Result<WaitResult, RpcError> {
+pub async fn wait(context: &AdminContext, mut params: WaitParams) -> Result<WaitResult, RpcError> {
+    params.from = params.from.map(|from| resolve(context, &from)).transpose()?;
     let mut result = context.agents.wait(params).await.map_err(errors::agents)?;
     for message in &mut result.messages {
         name_machines(context, message);

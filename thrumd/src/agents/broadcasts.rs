@@ -11,11 +11,14 @@ const NUMBERED: &str = "SELECT sequence FROM broadcasts
      WHERE project = ?1 AND number BETWEEN ?2 AND ?3 ORDER BY number LIMIT ?4";
 const NEWEST: &str = "SELECT sequence FROM broadcasts
      WHERE project = ?1 ORDER BY number DESC LIMIT ?2";
+const PLACE: &str = "SELECT sequence FROM broadcasts WHERE project = ?1 AND number = ?2";
+const LAST: &str = "SELECT broadcasts FROM projects WHERE id = ?1";
 const NUMBER: &str = "SELECT number FROM broadcasts WHERE sequence = ?1";
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[RANGE_BEFORE, RANGE_FROM, RANGES, NUMBERED, NEWEST, NUMBER];
+pub(super) const QUERIES: &[&str] =
+    &[RANGE_BEFORE, RANGE_FROM, RANGES, NUMBERED, NEWEST, PLACE, LAST, NUMBER];
 
 /// Makes an inbox that of an agent of this machine: later messages to all of its project are for it. Does nothing if
 /// it is one.
@@ -41,7 +44,7 @@ pub(super) fn end(connection: &Connection, inbox: i64) -> rusqlite::Result<()> {
         .query_row([inbox], |row| row.get(0))
         .optional()?;
     let Some(project) = project else { return Ok(()) };
-    let unread = oldest_unread(connection, inbox, project, usize::MAX)?;
+    let unread = oldest_unread(connection, inbox, project, 0, usize::MAX)?;
     let mut deliver = connection
         .prepare_cached("INSERT INTO deliveries (inbox, read, sequence) VALUES (?, 0, ?)")?;
     for sequence in &unread {
@@ -144,16 +147,17 @@ fn insert(connection: &Connection, inbox: i64, first: i64, last: i64) -> rusqlit
     Ok(())
 }
 
-/// Positions of the oldest unread messages to all. Reads a range more than there are answers at most, because between
+/// Positions of the oldest unread messages to all, of those after a position. Reads a range more than there are answers at most, because between
 /// two ranges is one that is unread.
 pub(super) fn oldest_unread(
     connection: &Connection,
     inbox: i64,
     project: i64,
+    after: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<i64>> {
     let mut found = Vec::new();
-    let mut next = 1;
+    let mut next = first_after(connection, project, after)?;
     let mut ranges = connection.prepare_cached(RANGES)?;
     let mut ranges = ranges.query([inbox])?;
     while found.len() < limit {
@@ -168,11 +172,32 @@ pub(super) fn oldest_unread(
             }
         }
         match range {
-            Some((_, last)) => next = last + 1,
+            Some((_, last)) => next = next.max(last + 1),
             None => break,
         }
     }
     Ok(found)
+}
+
+/// The number of the first message to all of a project after a position. Both grow together, so that it is found by
+/// halving.
+fn first_after(connection: &Connection, project: i64, after: i64) -> rusqlite::Result<i64> {
+    if after <= 0 {
+        return Ok(1);
+    }
+    let last: i64 = connection.prepare_cached(LAST)?.query_row([project], |row| row.get(0))?;
+    let mut place = connection.prepare_cached(PLACE)?;
+    let (mut low, mut high) = (1, last + 1);
+    while low < high {
+        let middle = i64::midpoint(low, high);
+        let at: i64 = place.query_row([project, middle], |row| row.get(0))?;
+        if at > after {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Ok(low)
 }
 
 /// Positions of the newest messages to all of a project, whoever has read them.

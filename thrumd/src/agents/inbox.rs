@@ -11,6 +11,7 @@ use thrum_api::local::{InboxResult, Message, WaitResult};
 
 use super::broadcasts;
 use super::error::{AgentsError, log_unread, views};
+use super::filter::Filter;
 use super::message::message;
 use super::store::Store;
 use super::waiters::News;
@@ -52,9 +53,9 @@ const HAS_UNREAD_TO_ALL: &str =
     "SELECT 1 FROM projects p CROSS JOIN inboxes i ON i.agent = ?1 AND i.project = p.id
      WHERE p.name = ?2 AND i.settled < p.broadcasts";
 const OLDEST_UNREAD: &str = "SELECT sequence FROM deliveries
-     WHERE inbox = ?1 AND read = 0 ORDER BY sequence LIMIT ?2";
+     WHERE inbox = ?1 AND read = 0 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
 const NEWEST_READ: &str = "SELECT sequence FROM deliveries
-     WHERE inbox = ?1 AND read = 1 ORDER BY sequence DESC LIMIT ?2";
+     WHERE inbox = ?1 AND read = 1 AND sequence < ?2 ORDER BY sequence DESC LIMIT ?3";
 
 /// Every query for a reader: none may scan rows whose number grows with the log.
 #[cfg(test)]
@@ -62,13 +63,15 @@ pub(super) const QUERIES: &[&str] =
     &[INBOX, INBOXES, UNREAD_ELSEWHERE, HAS_UNREAD_TO_ALL, OLDEST_UNREAD, NEWEST_READ];
 
 /// A reader's query. Project None means all projects.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct InboxQuery {
     pub(super) agent: String,
     pub(super) project: Option<String>,
     pub(super) unread_only: bool,
     pub(super) read_only: bool,
     pub(super) limit: usize,
+    /// Which messages are wanted; None: all.
+    pub(super) filter: Option<Filter>,
 }
 
 /// An answer to a reader, and what was found wrong on the way.
@@ -90,8 +93,8 @@ pub(super) struct Entry {
 }
 
 /// An inbox of the reader.
-struct Inbox {
-    id: i64,
+pub(super) struct Inbox {
+    pub(super) id: i64,
     project: i64,
     unread: u64,
     /// Whether messages to all of the project are for it.
@@ -113,11 +116,11 @@ impl Store {
         let unread_elsewhere = self.unread_elsewhere(query).map_err(&doing)?;
         let mut shown = Shown::new(query.limit);
         if !query.read_only {
-            let entries = self.oldest_unread_of(&asked, query.limit).map_err(&doing)?;
+            let entries = self.unread_entries(log, query, &asked)?;
             shown.add(log, &entries)?;
         }
         if !query.unread_only {
-            let entries = self.newest_read_of(&asked, shown.room).map_err(&doing)?;
+            let entries = self.read_entries(log, query, &asked, shown.room)?;
             shown.add(log, &entries)?;
             shown.messages.sort_by_key(|message| message.sequence);
         }
@@ -133,7 +136,7 @@ impl Store {
         let doing = views("read an inbox");
         let asked = self.inboxes(query).map_err(&doing)?;
         let unread: u64 = asked.iter().map(|inbox| inbox.unread).sum();
-        let entries = self.oldest_unread_of(&asked, query.limit).map_err(&doing)?;
+        let entries = self.unread_entries(log, query, &asked)?;
         let mut shown = Shown::new(query.limit);
         shown.add(log, &entries)?;
         Ok(shown.answer(|messages| {
@@ -196,8 +199,13 @@ impl Store {
         sum.query_row([&query.agent, project], |row| row.get(0).map(uint))
     }
 
-    /// Where the oldest unread messages of these inboxes are.
-    fn oldest_unread_of(&self, inboxes: &[Inbox], limit: usize) -> rusqlite::Result<Vec<Entry>> {
+    /// Where the oldest unread messages of these inboxes are, of those after a position.
+    pub(super) fn oldest_unread_of(
+        &self,
+        inboxes: &[Inbox],
+        after: i64,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Entry>> {
         let mut oldest: Vec<(i64, &Inbox)> =
             inboxes.iter().filter_map(|inbox| Some((inbox.oldest_unread?, inbox))).collect();
         oldest.sort_unstable_by_key(|(sequence, _)| *sequence);
@@ -206,10 +214,12 @@ impl Store {
             if is_full(&entries, limit, |last| last < first) {
                 break;
             }
-            let mut sequences = self.sequences(OLDEST_UNREAD, inbox.id, limit)?;
+            let mut sequences = self.sequences(OLDEST_UNREAD, inbox.id, after, limit)?;
             if inbox.of_local_agent {
                 let (id, project) = (inbox.id, inbox.project);
-                sequences.extend(broadcasts::oldest_unread(&self.connection, id, project, limit)?);
+                let to_all =
+                    broadcasts::oldest_unread(&self.connection, id, project, after, limit)?;
+                sequences.extend(to_all);
             }
             let entry = |sequence| Entry { inbox: inbox.id, sequence, read: false };
             entries.extend(sequences.into_iter().map(entry));
@@ -219,8 +229,13 @@ impl Store {
         Ok(entries)
     }
 
-    /// Where the newest read messages of these inboxes are.
-    fn newest_read_of(&self, inboxes: &[Inbox], limit: usize) -> rusqlite::Result<Vec<Entry>> {
+    /// Where the newest read messages of these inboxes are, of those before a position.
+    pub(super) fn newest_read_of(
+        &self,
+        inboxes: &[Inbox],
+        before: i64,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Entry>> {
         let mut newest: Vec<(i64, &Inbox)> =
             inboxes.iter().filter_map(|inbox| Some((inbox.newest_read?, inbox))).collect();
         newest.sort_unstable_by_key(|(sequence, _)| Reverse(*sequence));
@@ -230,17 +245,24 @@ impl Store {
                 break;
             }
             let entry = |sequence| Entry { inbox: inbox.id, sequence, read: true };
-            entries.extend(self.sequences(NEWEST_READ, inbox.id, limit)?.into_iter().map(entry));
+            let sequences = self.sequences(NEWEST_READ, inbox.id, before, limit)?;
+            entries.extend(sequences.into_iter().map(entry));
             entries.sort_unstable_by_key(|entry| Reverse(entry.sequence));
             entries.truncate(limit);
         }
         Ok(entries)
     }
 
-    fn sequences(&self, query: &str, inbox: i64, limit: usize) -> rusqlite::Result<Vec<i64>> {
+    fn sequences(
+        &self,
+        query: &str,
+        inbox: i64,
+        beyond: i64,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<i64>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut query = self.connection.prepare_cached(query)?;
-        query.query_map([inbox, limit], |row| row.get(0))?.collect()
+        query.query_map([inbox, beyond, limit], |row| row.get(0))?.collect()
     }
 }
 

@@ -9,6 +9,7 @@ mod digest;
 mod directory;
 mod error;
 mod failure;
+mod filter;
 mod finding;
 mod follow;
 mod groups;
@@ -16,6 +17,7 @@ mod inbox;
 mod joining;
 mod machines;
 mod marks;
+mod matching;
 mod message;
 mod reading;
 mod recipients;
@@ -45,6 +47,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::AgentsError;
+use self::filter::Filter;
 use self::follow::{Follower, FollowerSignals, Progress};
 use self::inbox::{Answer, InboxQuery};
 use self::joining::JoinedNames;
@@ -147,7 +150,8 @@ impl Agents {
         self.inner.progress.borrow().digested()
     }
 
-    /// Messages for an agent, including everything that was committed before the call.
+    /// Messages for an agent, including everything that was committed before the call. With a filter it looks through the
+    /// oldest 10,000 unread messages and the newest 10,000 read ones.
     ///
     /// # Errors
     /// When the reader's name is invalid, and when the views can't be brought up to the log.
@@ -158,6 +162,7 @@ impl Agents {
             unread_only: params.unread_only,
             read_only: params.read_only,
             limit: limit(params.limit, INBOX_DEFAULT_MESSAGES),
+            filter: Filter::new(params.from.as_deref(), params.since, params.thread, false)?,
         };
         let query = Arc::new(query);
         loop {

@@ -7,6 +7,7 @@ use thrum_api::local::{WaitParams, WaitResult};
 use thrum_api::names;
 
 use super::error::AgentsError;
+use super::filter::Filter;
 use super::inbox::InboxQuery;
 use super::{Agents, limit, project};
 
@@ -28,6 +29,7 @@ impl Agents {
             read_only: false,
             // An answer without messages means that the time has passed.
             limit: limit(params.limit, WAIT_DEFAULT_MESSAGES).max(1),
+            filter: Filter::new(params.from.as_deref(), None, params.thread, params.any)?,
         };
         let end =
             tokio::time::Instant::now() + Duration::from_millis(params.timeout_ms).min(WAIT_MAX);
@@ -40,6 +42,10 @@ impl Agents {
             let Some(oldest) = self.whole(answer).await? else { continue };
             if !oldest.messages.is_empty() {
                 return Ok(oldest);
+            }
+            // It goes on behind what it has seen, and so comes to the end, however much there is.
+            if query.filter.as_ref().is_some_and(Filter::has_more) {
+                continue;
             }
             tokio::select! {
                 () = waiter.woken() => {}

@@ -3,6 +3,7 @@ mod behind;
 mod broadcasts;
 mod converging;
 mod conversations;
+mod filtered;
 mod followed;
 mod groups;
 mod healing;
@@ -215,5 +216,6 @@ fn query(agent: &str, project: Option<&str>) -> InboxQuery {
         unread_only: false,
         read_only: false,
         limit: 1000,
+        filter: None,
     }
 }

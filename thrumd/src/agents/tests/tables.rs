@@ -8,7 +8,7 @@ use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::{EventId, SequencedEvent, Timestamp};
 
 use super::super::{
-    broadcasts, conversation, digest, finding, groups, inbox, reading, recipients, seen,
+    broadcasts, conversation, digest, filter, finding, groups, inbox, reading, recipients, seen,
 };
 use super::*;
 
@@ -175,6 +175,7 @@ fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
         seen::QUERIES,
         conversation::QUERIES,
         digest::GROUP_QUERIES,
+        filter::QUERIES,
         finding::QUERIES,
         groups::QUERIES,
         recipients::QUERIES,
