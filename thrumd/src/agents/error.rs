@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thrum_api::ids::ParseIdError;
-use thrum_api::limits::{GROUP_CHANGE_MAX_MEMBERS, MESSAGE_TEXT_MAX_BYTES, RECIPIENTS_MAX};
+use thrum_api::limits::{
+    GROUP_CHANGE_MAX_MEMBERS, MESSAGE_TEXT_MAX_BYTES, NAME_MAX_CHARS, RECIPIENTS_MAX,
+};
 use thrum_api::names::NameError;
 use thrum_api::{ErrorCode, EventId, RpcError};
 
@@ -93,6 +95,9 @@ pub enum AgentsError {
     /// Messages of several daemons in an inbox have the id by which one was named.
     #[error("the inbox of {agent} has messages of {daemons} daemons with the id {event_id}")]
     AmbiguousId { agent: String, event_id: EventId, daemons: usize },
+    /// The id of a session is too long.
+    #[error("the id of the session has more than {NAME_MAX_CHARS} characters")]
+    Session,
     /// A body can't be serialised.
     #[error("could not make an event of the message")]
     Body(#[source] serde_json::Error),
@@ -217,6 +222,7 @@ impl AgentsError {
             | Self::GroupInGroup { .. }
             | Self::TooManyMembers { .. }
             | Self::AddedAndRemoved { .. }
+            | Self::Session
             | Self::AmbiguousId { .. } => ErrorCode::INVALID_PARAMS,
             Self::NotSender { .. } => ErrorCode::REFUSED,
             Self::UnknownRecipients { .. }

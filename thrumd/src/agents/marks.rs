@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use rusqlite::{Connection, Row, params};
+use thrum_api::event::Route;
+use thrum_api::limits::NAME_MAX_CHARS;
 
 use super::error::{AgentsError, views};
 use super::schema;
@@ -31,6 +33,31 @@ const INSERT: &str =
 const INSERT_BACKUP: &str =
     "INSERT OR IGNORE INTO backup_read_marks (agent, origin, event_id, project, at, route, session, told)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+/// A route as in the tables: as in events.
+pub(super) const fn route_name(route: Route) -> &'static str {
+    match route {
+        Route::Wait => "wait",
+        Route::Inbox => "inbox",
+        Route::Hook => "hook",
+        Route::Mcp => "mcp",
+        Route::Other => "other",
+    }
+}
+
+/// The session that messages were shown to, checked: it goes into events.
+pub(super) fn session(named: Option<String>) -> Result<Option<String>, AgentsError> {
+    let named = named.filter(|session| !session.is_empty());
+    match named {
+        Some(session) if !is_session(&session) => Err(AgentsError::Session),
+        named => Ok(named),
+    }
+}
+
+/// Whether the id of a session is as long as it may be.
+pub(super) fn is_session(id: &str) -> bool {
+    id.chars().count() <= NAME_MAX_CHARS
+}
 
 /// That an agent has read a message.
 pub(super) struct ReadMark {

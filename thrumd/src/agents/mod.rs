@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
+use thrum_api::event::Route;
 use thrum_api::local::{Agent, AgentListParams, InboxParams, InboxResult, MarkReadParams};
 use thrum_api::{DaemonId, Sequence, Timestamp, names};
 use tokio::sync::{Mutex, watch};
@@ -52,6 +53,7 @@ use self::follow::{Follower, FollowerSignals, Progress};
 use self::inbox::{Answer, InboxQuery};
 use self::joining::JoinedNames;
 pub use self::marks::{BACKUP_TABLE, restore_read_marks};
+use self::reading::Reading;
 pub use self::schema::FILE;
 pub use self::search::{Search, SearchError, SearchQuery, Sender};
 use self::store::Store;
@@ -178,10 +180,15 @@ impl Agents {
     /// Marks messages read by their reader, all or none.
     ///
     /// # Errors
-    /// When the reader's name is invalid, when an id alone could be two messages of its inboxes, and when the views can't
-    /// be brought up to the log.
+    /// When the name of reader or session is invalid, when an id alone could be two messages of its inboxes, and when the
+    /// views can't be brought up to the log.
     pub async fn mark_read(&self, params: MarkReadParams) -> Result<(), AgentsError> {
-        let agent = names::agent(&params.agent)?;
+        let reading = Reading {
+            agent: names::agent(&params.agent)?,
+            route: params.route.unwrap_or(Route::Other),
+            session: marks::session(params.session)?,
+            at: clock::now(),
+        };
         self.inner.log.files().check().map_err(|changed| {
             let source = Box::new(LogError::FilesChanged(changed));
             AgentsError::Log { doing: "mark messages read", source }
@@ -195,7 +202,7 @@ impl Agents {
         let mark = move |store: &mut Store| {
             let ids = messages.iter().map(|message| message.event_id);
             let found = log.find(ids).map_err(error::log_unread)?;
-            store.mark_read(&agent, &messages, &found)
+            store.mark_read(&reading, &messages, &found)
         };
         self.call(mark).await?;
         // A file that was removed meanwhile is made anew, with these marks.

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension};
+use thrum_api::event::Route;
 use thrum_api::local::MessageRef;
+use thrum_api::{DaemonId, Timestamp};
 
 use super::broadcasts;
 use super::directory::{find_inbox, project_name};
 use super::error::{AgentsError, views};
 use super::inbox::count_down;
-use super::marks::ReadMark;
+use super::marks::{ReadMark, route_name};
 use super::store::Store;
 use crate::log::FoundEvent;
 use crate::log::column::int;
@@ -22,15 +24,26 @@ const DELIVERED: &str =
 #[cfg(test)]
 pub(super) const QUERIES: &[&str] = &[PROJECT, DELIVERED];
 
+/// Who reads, and how.
+pub(super) struct Reading {
+    pub(super) agent: String,
+    pub(super) route: Route,
+    /// The session that the messages were shown to.
+    pub(super) session: Option<String>,
+    pub(super) at: Timestamp,
+}
+
 impl Store {
-    /// Marks messages read by `agent`, all or none. `found`: for each of them, the events with its id. Messages that it
-    /// did not get or has read cost no write.
+    /// Marks messages read by an agent, all or none. `found`: for each of them, the events with its id. Messages that it
+    /// did not get or has read cost no write. Answers whether another daemon has to be told of any.
     pub(super) fn mark_read(
         &mut self,
-        agent: &str,
+        reading: &Reading,
         messages: &[MessageRef],
         found: &[Vec<FoundEvent>],
-    ) -> Result<(), AgentsError> {
+    ) -> Result<bool, AgentsError> {
+        let here = self.daemon;
+        let mut owes = false;
         let doing = views("mark messages read");
         let transaction = self.connection.transaction().map_err(&doing)?;
         for (message, with_id) in messages.iter().zip(found) {
@@ -39,14 +52,14 @@ impl Store {
             let mut delivered = Vec::new();
             let mut daemons = BTreeSet::new();
             for event in with_id.iter().filter(|event| is_meant(event)) {
-                if let Some(delivery) = find(&transaction, agent, event).map_err(&doing)? {
+                if let Some(delivery) = find(&transaction, &reading.agent, event).map_err(&doing)? {
                     delivered.push(delivery);
                     daemons.insert(event.origin);
                 }
             }
             // Whoever gave an id alone meant one of them. If both were marked, nobody might ever read the other one.
             if daemons.len() > 1 {
-                let (agent, daemons) = (agent.to_owned(), daemons.len());
+                let (agent, daemons) = (reading.agent.clone(), daemons.len());
                 return Err(AgentsError::AmbiguousId {
                     agent,
                     event_id: message.event_id,
@@ -54,10 +67,11 @@ impl Store {
                 });
             }
             for delivery in delivered {
-                mark(&transaction, agent, &delivery).map_err(&doing)?;
+                owes |= mark(&transaction, here, reading, &delivery).map_err(&doing)?;
             }
         }
-        transaction.commit().map_err(&doing)
+        transaction.commit().map_err(&doing)?;
+        Ok(owes)
     }
 }
 
@@ -90,24 +104,32 @@ fn find<'a>(
     Ok(is_there.then_some(Delivery { inbox, event }))
 }
 
-fn mark(connection: &Connection, agent: &str, delivery: &Delivery<'_>) -> rusqlite::Result<()> {
+/// Answers whether the message's daemon has to be told.
+fn mark(
+    connection: &Connection,
+    here: DaemonId,
+    reading: &Reading,
+    delivery: &Delivery<'_>,
+) -> rusqlite::Result<bool> {
     let Delivery { inbox, event } = *delivery;
-    if is_read_now(connection, inbox, int(event.sequence.0))? {
-        let (origin, event_id) = (event.origin.to_bytes(), event.event_id.ulid().to_bytes());
-        let project = event.project.as_deref().map(|name| project_name(Some(name)));
-        let mark = ReadMark {
-            agent: agent.to_owned(),
-            origin,
-            event_id,
-            project: project.and_then(Result::ok).unwrap_or_default(),
-            at: crate::clock::now().as_millis(),
-            route: "other".to_owned(),
-            session: None,
-            told: false,
-        };
-        mark.store(connection)?;
+    if !is_read_now(connection, inbox, int(event.sequence.0))? {
+        return Ok(false);
     }
-    Ok(())
+    // The marks themselves tell it of messages that were sent here.
+    let told = event.origin == here;
+    let project = event.project.as_deref().map(|name| project_name(Some(name)));
+    let mark = ReadMark {
+        agent: reading.agent.clone(),
+        origin: event.origin.to_bytes(),
+        event_id: event.event_id.ulid().to_bytes(),
+        project: project.and_then(Result::ok).unwrap_or_default(),
+        at: reading.at.as_millis(),
+        route: route_name(reading.route).to_owned(),
+        session: reading.session.clone(),
+        told,
+    };
+    mark.store(connection)?;
+    Ok(!told)
 }
 
 /// Makes an unread message a read one. False if the inbox does not have it, or it was read before.

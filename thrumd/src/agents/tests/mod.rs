@@ -8,6 +8,7 @@ mod followed;
 mod groups;
 mod healing;
 mod home;
+mod marks;
 mod origins;
 mod search;
 mod tables;
@@ -18,12 +19,14 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 use serde_json::json;
 use tempfile::TempDir;
+use thrum_api::event::Route;
 use thrum_api::local::{InboxResult, MessageRef};
-use thrum_api::{DaemonId, Epoch, EventId, LogPosition, Sequence, SequencedEvent};
+use thrum_api::{DaemonId, Epoch, EventId, LogPosition, Sequence, SequencedEvent, Timestamp};
 use ulid::Ulid;
 
 use super::error::AgentsError;
 use super::inbox::InboxQuery;
+use super::reading::Reading;
 use super::store::{Cursor, Store};
 use crate::keys::SecretKey;
 use crate::log::LogReader;
@@ -185,7 +188,7 @@ impl Views {
 
     fn mark(&mut self, agent: &str, messages: &[MessageRef]) -> Result<(), AgentsError> {
         let found = self.log.find(messages.iter().map(|message| message.event_id)).unwrap();
-        self.store.mark_read(agent, messages, &found)
+        self.store.mark_read(&reading(agent), messages, &found).map(|_| ())
     }
 
     /// Sequences of the messages in an inbox, and of the unread ones among them.
@@ -202,6 +205,12 @@ impl Views {
 /// A message by its id alone.
 fn by_id(event_id: EventId) -> MessageRef {
     MessageRef { event_id, origin_daemon: None }
+}
+
+/// A reader that looked into its inbox.
+fn reading(agent: &str) -> Reading {
+    let at = Timestamp::from_millis(1_600_000_000_000);
+    Reading { agent: agent.to_owned(), route: Route::Inbox, session: None, at }
 }
 
 /// How many events could not be digested.

@@ -1,6 +1,5 @@
 //! Which events are of this machine's agents, and ids that two origins have given.
 
-use thrum_api::Timestamp;
 use thrum_api::local::MessageRef;
 
 use super::*;

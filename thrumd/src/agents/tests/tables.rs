@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arbtest::arbitrary::{Result, Unstructured};
 use serde_json::json;
 use thrum_api::limits::RECIPIENTS_MAX;
-use thrum_api::{EventId, SequencedEvent, Timestamp};
+use thrum_api::{EventId, SequencedEvent};
 
 use super::super::{
     broadcasts, conversation, digest, filter, finding, groups, inbox, reading, recipients, seen,
