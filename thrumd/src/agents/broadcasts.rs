@@ -30,7 +30,14 @@ pub(super) fn begin(connection: &Connection, inbox: i64) -> rusqlite::Result<()>
         )?
         .query_row([inbox], |row| row.get(0))
         .optional()?;
-    if let Some(before) = before.filter(|before| *before > 0) {
+    let Some(before) = before else { return Ok(()) };
+    connection
+        .prepare_cached(
+            "UPDATE projects SET agents_here = agents_here + 1
+             WHERE id = (SELECT project FROM inboxes WHERE id = ?)",
+        )?
+        .execute([inbox])?;
+    if before > 0 {
         insert(connection, inbox, 1, before)?;
     }
     Ok(())
@@ -44,6 +51,9 @@ pub(super) fn end(connection: &Connection, inbox: i64) -> rusqlite::Result<()> {
         .query_row([inbox], |row| row.get(0))
         .optional()?;
     let Some(project) = project else { return Ok(()) };
+    connection
+        .prepare_cached("UPDATE projects SET agents_here = agents_here - 1 WHERE id = ?")?
+        .execute([project])?;
     let unread = oldest_unread(connection, inbox, project, 0, usize::MAX)?;
     let mut deliver = connection
         .prepare_cached("INSERT INTO deliveries (inbox, read, sequence) VALUES (?, 0, ?)")?;

@@ -10,7 +10,8 @@ CREATE TABLE cursor (
 CREATE TABLE projects (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,   -- empty for events without a project
-    broadcasts INTEGER NOT NULL  -- how many messages to all it has
+    broadcasts INTEGER NOT NULL, -- how many messages to all it has
+    agents_here INTEGER NOT NULL DEFAULT 0 -- how many of its inboxes are those of an agent of this machine
 ) STRICT;
 
 -- A name in a project that has messages or is an agent, of any machine.
@@ -133,6 +134,15 @@ CREATE TABLE received (
     epoch BLOB NOT NULL,
     up_to INTEGER NOT NULL,
     PRIMARY KEY (teller, origin, epoch)
+) STRICT, WITHOUT ROWID;
+
+-- Origins of messages for agents of this machine, up to the last such message. A row is gone once we have told that it is
+-- here; for peers of ours, which know by themselves, it stays.
+CREATE TABLE owed (
+    origin BLOB NOT NULL,
+    epoch BLOB NOT NULL,
+    up_to INTEGER NOT NULL,
+    PRIMARY KEY (origin, epoch)
 ) STRICT, WITHOUT ROWID;
 
 -- Who has read messages that were sent here, on other machines.

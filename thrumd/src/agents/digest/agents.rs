@@ -58,6 +58,7 @@ impl Page<'_> {
         if event.is_own {
             self.begun.remove(&inbox);
             broadcasts::end(self.connection, inbox)?;
+            self.arrivals.agent_changed(inbox);
         }
         Ok(())
     }
@@ -80,6 +81,7 @@ impl Page<'_> {
             seen.here = true;
             if self.begun.insert(inbox) {
                 broadcasts::begin(self.connection, inbox)?;
+                self.arrivals.agent_changed(inbox);
             }
         }
         Ok(())

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use rusqlite::params;
 use serde::Deserialize;
-use thrum_api::DaemonId;
 use thrum_api::event::EventRef;
 use thrum_api::limits::{MESSAGE_TEXT_MAX_BYTES, RECIPIENTS_MAX};
+use thrum_api::{DaemonId, Epoch, OriginSequence};
 
 use super::super::broadcasts;
 use super::super::directory::find_inbox;
@@ -21,6 +21,8 @@ use crate::log::column::int;
 #[derive(Deserialize)]
 pub(super) struct ParsedMessage<'a> {
     pub(super) origin_daemon: DaemonId,
+    origin_epoch: Epoch,
+    origin_sequence: OriginSequence,
     #[serde(borrow)]
     pub(super) body: ParsedMessageBody<'a>,
 }
@@ -109,6 +111,11 @@ impl Page<'_> {
         self.add_members(&named, project, is_ours.then_some(sender), &mut recipients)?;
         self.note_conversation(event, &message)?;
         let read = self.read_by(event, origin, project)?;
+        if !is_ours {
+            let of = (origin, message.origin_epoch);
+            let for_all = body.all.then_some(project);
+            self.note_arrived(of, message.origin_sequence, &recipients, for_all)?;
+        }
         if body.all {
             let number = broadcasts::add(self.connection, project, sequence)?;
             self.told.insert(project);

@@ -10,6 +10,7 @@ mod healing;
 mod home;
 mod marks;
 mod origins;
+mod receipts;
 mod search;
 mod tables;
 
