@@ -64,6 +64,8 @@ pub(super) struct FollowerSignals {
     pub(super) requested: Notify,
     /// Readers that wait for news: while there are any, new events are digested at once.
     pub(super) waiters: Waiters,
+    /// Other daemons may have to be told how far their messages got.
+    pub(super) receipts: Notify,
     /// The file is damaged, or its path names another one: the next attempt opens it anew first.
     pub(super) unusable: AtomicBool,
     /// The names of daemons, as the views have them.
@@ -223,6 +225,9 @@ impl Follower {
             *cursor = Some(at);
             self.signals.machines.add(digested.machines);
             self.reached(at.position.sequence);
+            if digested.owes {
+                self.signals.receipts.notify_one();
+            }
             self.log.quarantine_damaged(digested.damaged).await;
             self.wake(digested.news).await?;
         }

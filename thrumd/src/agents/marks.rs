@@ -45,6 +45,17 @@ pub(super) const fn route_name(route: Route) -> &'static str {
     }
 }
 
+/// The route of this name.
+pub(super) fn route_named(name: &str) -> Route {
+    match name {
+        "wait" => Route::Wait,
+        "inbox" => Route::Inbox,
+        "hook" => Route::Hook,
+        "mcp" => Route::Mcp,
+        _ => Route::Other,
+    }
+}
+
 /// The session that messages were shown to, checked: it goes into events.
 pub(super) fn session(named: Option<String>) -> Result<Option<String>, AgentsError> {
     let named = named.filter(|session| !session.is_empty());

@@ -20,6 +20,7 @@ mod marks;
 mod matching;
 mod message;
 mod reading;
+mod receipts;
 mod recipients;
 mod registering;
 mod schema;
@@ -54,6 +55,7 @@ use self::inbox::{Answer, InboxQuery};
 use self::joining::JoinedNames;
 pub use self::marks::{BACKUP_TABLE, restore_read_marks};
 use self::reading::Reading;
+use self::receipts::ReceiptWriter;
 pub use self::schema::FILE;
 pub use self::search::{Search, SearchError, SearchQuery, Sender};
 use self::store::Store;
@@ -90,13 +92,11 @@ pub struct Agents {
 struct Inner {
     log: Log,
     name: Arc<str>,
-    #[expect(dead_code, reason = "receipts will ask for it")]
-    is_peer: Arc<dyn Fn(DaemonId) -> bool + Send + Sync>,
     /// The files of the views.
     files: HeldFiles,
     threads: Threads,
     /// None once closed.
-    follower: parking_lot::Mutex<Option<JoinHandle<()>>>,
+    tasks: parking_lot::Mutex<Option<Tasks>>,
     progress: watch::Receiver<Progress>,
     signals: Arc<FollowerSignals>,
     /// Cancelled when the log is no longer followed.
@@ -104,6 +104,14 @@ struct Inner {
     /// Held from the check whether a name is new until its event is in the log, so that two callers
     /// with the same new name don't both write that it joined.
     joining: Mutex<JoinedNames>,
+}
+
+/// What runs until the views are closed.
+struct Tasks {
+    follower: JoinHandle<()>,
+    receipts: JoinHandle<()>,
+    /// Ends the writer of receipts.
+    closing: CancellationToken,
 }
 
 impl Agents {
@@ -132,13 +140,23 @@ impl Agents {
             let _end = end;
             follower.run().await;
         });
+        let closing = CancellationToken::new();
+        let receipts = ReceiptWriter {
+            log: log.clone(),
+            is_peer,
+            worker: threads.worker()?,
+            reader: threads.reader()?,
+            progress: progress.clone(),
+            signals: Arc::clone(&signals),
+        };
+        let receipts = tokio::spawn(receipts.run(closing.clone()));
+        let tasks = Tasks { follower, receipts, closing };
         let inner = Inner {
             log,
             name,
-            is_peer,
             files,
             threads,
-            follower: parking_lot::Mutex::new(Some(follower)),
+            tasks: parking_lot::Mutex::new(Some(tasks)),
             progress,
             signals,
             ended,
@@ -204,7 +222,9 @@ impl Agents {
             let found = log.find(ids).map_err(error::log_unread)?;
             store.mark_read(&reading, &messages, &found)
         };
-        self.call(mark).await?;
+        if self.call(mark).await? {
+            self.inner.signals.receipts.notify_one();
+        }
         // A file that was removed meanwhile is made anew, with these marks.
         self.digested(self.inner.log.head().position.sequence).await
     }
@@ -233,7 +253,11 @@ impl Agents {
 
     /// Stops following the log. Calls that wait end with [`AgentsError::Stopping`].
     pub async fn close(&self) {
-        let Some(follower) = self.inner.follower.lock().take() else { return };
+        let tasks = self.inner.tasks.lock().take();
+        let Some(Tasks { follower, receipts, closing }) = tasks else { return };
+        // It notes what it has told before it ends, so that nobody is told twice.
+        closing.cancel();
+        drop(receipts.await);
         follower.abort();
         // Aborted or ended by itself: both are fine.
         drop(follower.await);

@@ -16,7 +16,7 @@ use crate::ids;
 
 /// Bytes of an event without its body at most: ids, clock and the longest project name with every
 /// character escaped.
-const HEADER_MAX_BYTES: usize = 2048;
+pub(super) const HEADER_MAX_BYTES: usize = 2048;
 
 /// A recipient as a caller names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use thrum_api::event::EventRef;
-use thrum_api::{DaemonId, EventId, LogHash, Sequence};
+use thrum_api::{DaemonId, EventId, LogHash, Origin, OriginSequence, Sequence};
 
 use super::column::{daemon_id, event_id, hash, int, uint};
 use super::error::LogError;
@@ -66,6 +66,7 @@ const NAME_AT: &str = "SELECT event_id, daemon_id
 const FIND: &str = "SELECT sequence, project, daemon_id
      FROM events CROSS JOIN origins ON origins.id = events.origin
      WHERE event_id = ?1 ORDER BY sequence";
+const HELD: &str = "SELECT head FROM origins WHERE daemon_id = ?1 AND epoch = ?2";
 
 impl LogReader {
     /// A reader of a new log in this directory, and the connection that writes to it.
@@ -174,6 +175,22 @@ impl LogReader {
                 found.push(with_id.collect::<rusqlite::Result<_>>()?);
             }
             Ok(found)
+        })
+    }
+
+    /// Up to where the log holds the events of each of these origins without a hole.
+    ///
+    /// # Errors
+    /// As [`Self::each_after`].
+    pub fn held_up_to(&self, origins: &[Origin]) -> Result<Vec<OriginSequence>, LogError> {
+        self.read("look for origins", |conn| {
+            let mut statement = conn.prepare_cached(HELD)?;
+            let held = |origin: &Origin| {
+                let key = params![origin.daemon.to_bytes(), origin.epoch.ulid().to_bytes()];
+                let head = statement.query_row(key, |row| row.get(0)).optional()?;
+                Ok(OriginSequence(head.map_or(0, uint)))
+            };
+            origins.iter().map(held).collect()
         })
     }
 

@@ -39,7 +39,6 @@ pub(super) struct Digested {
     /// Who got messages.
     pub(super) news: News,
     /// Whether daemons may have to be told that messages of them are here.
-    #[expect(dead_code, reason = "the writer of receipts will ask")]
     pub(super) owes: bool,
     /// Rows of the log that were found damaged.
     pub(super) damaged: Vec<Sequence>,

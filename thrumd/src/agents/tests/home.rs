@@ -75,16 +75,18 @@ impl Home {
     }
 
     pub(super) async fn joined(&self) -> Vec<String> {
+        let events = self.of_type("agent.joined").await;
+        events.iter().map(|event| event.body["agent"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The events of this type.
+    pub(super) async fn of_type(&self, event_type: &str) -> Vec<thrum_api::Event> {
         let params = EventListParams {
-            event_type: Some("agent.joined".to_owned()),
+            event_type: Some(event_type.to_owned()),
             ..EventListParams::default()
         };
         let events = self.log.list(params).await.unwrap().events;
-        let name = |event: &SequencedEvent| {
-            let event: thrum_api::Event = serde_json::from_str(event.event.get()).unwrap();
-            event.body["agent"].as_str().unwrap().to_owned()
-        };
-        events.iter().map(name).collect()
+        events.iter().map(|event| serde_json::from_str(event.event.get()).unwrap()).collect()
     }
 
     pub(super) async fn apply(&self, events: Vec<SequencedEvent>) {

@@ -43,7 +43,9 @@ fn nobody_is_told_of_messages_that_were_sent_here() {
 #[test]
 fn each_route_has_the_name_that_it_has_in_events() {
     for route in [Route::Wait, Route::Inbox, Route::Hook, Route::Mcp, Route::Other] {
-        assert_eq!(json!(route), json!(marks::route_name(route)));
+        let name = marks::route_name(route);
+        assert_eq!(json!(route), json!(name));
+        assert_eq!(marks::route_named(name), route);
     }
 }
 

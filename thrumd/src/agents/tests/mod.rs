@@ -13,6 +13,7 @@ mod origins;
 mod receipts;
 mod search;
 mod tables;
+mod telling;
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
