@@ -17,7 +17,7 @@ use super::hub::{
 use super::pairings::KnownTokens;
 use super::shared::{Message, Shared, Snapshots, chain};
 use super::sleep::{self, Sleep};
-use super::{notify, pull};
+use super::{notify, progress, pull};
 use crate::clock;
 use crate::log_rate_limit::LogRateLimiter;
 use crate::peer::Peer;
@@ -203,6 +203,29 @@ impl Driver {
         Snapshots { elapsed: self.begun.elapsed(), links }
     }
 
+    /// Publishes how far a peer has come, if that is new.
+    fn publish(&self, peer: DaemonId) {
+        let Some(snapshot) = self.hub.snapshot(peer) else { return };
+        let elapsed = self.begun.elapsed();
+        self.shared.progress.send_if_modified(|all| progress::note(all, peer, &snapshot, elapsed));
+    }
+
+    fn publish_all(&self) {
+        let elapsed = self.begun.elapsed();
+        let peers = self.shared.registry.all().into_iter().map(|peer| peer.daemon_id);
+        let snapshots: BTreeMap<_, _> =
+            peers.filter_map(|peer| Some((peer, self.hub.snapshot(peer)?))).collect();
+        self.shared.progress.send_if_modified(|all| {
+            let before = all.len();
+            all.retain(|peer, _| snapshots.contains_key(peer));
+            let mut is_new = all.len() != before;
+            for (peer, snapshot) in &snapshots {
+                is_new |= progress::note(all, *peer, snapshot, elapsed);
+            }
+            is_new
+        });
+    }
+
     async fn input(&mut self, input: Input) {
         // First, whatever woke the driver: no request must go over a connection from before a sleep.
         if self.sleep.woke(self.begun.elapsed()) {
@@ -218,15 +241,23 @@ impl Driver {
             | Input::NotifyFinished { peer, .. }
             | Input::Checked { peer, .. }
             | Input::NotificationRefused { peer, .. }
+            | Input::PageServed { peer, .. }
             | Input::RequestReceived(peer)
             | Input::RemovedByPeer(peer) => Some(*peer),
             _ => None,
         };
+        let concerns_all =
+            matches!(input, Input::Enable(_) | Input::Peers(_) | Input::NetworkChanged);
         for (number, action) in self.hub.handle(self.now(), input).into_iter().enumerate() {
             if number > 0 && number % ACTIONS_AT_ONCE == 0 {
                 tokio::task::yield_now().await;
             }
             self.act(action);
+        }
+        match about {
+            Some(peer) => self.publish(peer),
+            None if concerns_all => self.publish_all(),
+            None => {}
         }
         if let Some((peer, snapshot)) = about.and_then(|id| Some((id, self.hub.snapshot(id)?))) {
             self.shared.peer_states.send_if_modified(|states| {

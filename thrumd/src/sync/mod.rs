@@ -12,6 +12,7 @@ mod join;
 mod notify;
 mod page_size;
 pub mod pairings;
+mod progress;
 pub mod protocol;
 mod pull;
 mod serve;
@@ -21,12 +22,12 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use thrum_api::local::{PeerState, PeerStatus};
 use thrum_api::peer::{Notified, NotifyParams, PullPage, PullParams, reason};
-use thrum_api::{DaemonId, PairingCode, RpcError, local};
+use thrum_api::{DaemonId, PairingCode, RpcError, Sequence, local};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,7 @@ use client::Client;
 use driver::Driver;
 use hub::{Input, Timing};
 use pairings::Pairings;
+pub(crate) use progress::PeerProgress;
 use shared::{Message, Shared};
 
 /// Capacity of the driver's queue. The driver handles each input in microseconds.
@@ -98,6 +100,7 @@ impl Sync {
             started: tokio::time::Instant::now(),
             enabled: watch::Sender::new(false),
             peer_states: watch::Sender::default(),
+            progress: watch::Sender::default(),
             inputs,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -202,6 +205,19 @@ impl Sync {
     /// The state of each peer that was contacted, as it changes.
     pub fn peer_states(&self) -> watch::Receiver<BTreeMap<DaemonId, PeerState>> {
         self.shared.peer_states.subscribe()
+    }
+
+    /// How far each peer has come in this log.
+    #[expect(dead_code, reason = "what tells how far messages got will ask")]
+    pub fn progress(&self) -> BTreeMap<DaemonId, PeerProgress> {
+        self.shared.progress.borrow().clone()
+    }
+
+    /// Waits until each of these peers has this log on its disk up to a position, or can't be reached. One that was sent
+    /// it and has not said so is asked. Dropping the future stops waiting.
+    #[expect(dead_code, reason = "what tells how far messages got will ask")]
+    pub async fn reached(&self, peers: &BTreeSet<DaemonId>, position: Sequence) {
+        progress::reached(&self.shared, peers, position).await;
     }
 
     /// Counters since start.

@@ -20,6 +20,7 @@ use super::client::{Answer, Bounds, Callee, Client, ClientError};
 use super::hub::{Input, LinkSnapshot, MonotonicTime};
 use super::page_size::PageSize;
 use super::pairings::Pairings;
+use super::progress::PeerProgress;
 use super::protocol::Rereads;
 use crate::log::{Applied, Log};
 use crate::peer::{Peer, Registry, RegistryError};
@@ -107,6 +108,8 @@ pub(super) struct Shared {
     pub(super) enabled: watch::Sender<bool>,
     /// The state of each peer that was contacted.
     pub(super) peer_states: watch::Sender<BTreeMap<DaemonId, PeerState>>,
+    /// How far each peer has come in this log.
+    pub(super) progress: watch::Sender<BTreeMap<DaemonId, PeerProgress>>,
     pub(super) inputs: mpsc::Sender<Message>,
     /// Cancelled when nothing new may begin.
     pub(super) stop: CancellationToken,

@@ -121,6 +121,7 @@ impl Link {
                 self.position.stopped_reading();
                 self.notify.notify_now(&self.position, now);
             }
+            Input::Confirm(_) => self.notify.confirm(context.head, &self.position),
             Input::Drain => {
                 // One last try, whatever failed before.
                 if self.notify.drain() {
@@ -287,6 +288,11 @@ impl Link {
         }
     }
 
+    /// Whether the peer gets news now, as far as is known.
+    fn is_reachable(&self, enabled: bool) -> bool {
+        enabled && self.reachability.is_connected() && !self.reachability.has_removed_us()
+    }
+
     fn drain_state(&self, enabled: bool, head: Sequence) -> DrainState {
         let failing = self.reachability.is_unreachable() || self.notify.failures() > 0;
         if head <= self.position.confirmed() {
@@ -314,6 +320,9 @@ impl Link {
             last_sync: self.pull.last_sync,
             we_lack: self.pull.lacking(),
             they_lack: self.position.lacking(head),
+            sent: self.position.known_sent(),
+            confirmed: self.position.confirmed(),
+            unreachable: !self.is_reachable(enabled),
             drain: self.drain_state(enabled, head),
             next_try: self.next_try(head).filter(|_| enabled),
             failures: self.failures(head),

@@ -124,6 +124,9 @@ pub enum Input {
     },
     /// A person asked for a sync now, with one peer or with all.
     SyncNow(Option<DaemonId>),
+    /// Somebody waits to hear how far the peer holds our log: one that was sent it to its end is asked, if it has not
+    /// said so.
+    Confirm(DaemonId),
     /// This daemon is about to exit: peers that have not confirmed our whole log are notified.
     Drain,
     /// Our network changed: no connection was kept.
@@ -141,6 +144,7 @@ impl Input {
             | Self::NodeChanged(peer)
             | Self::Checked { peer, .. }
             | Self::RemovedByPeer(peer)
+            | Self::Confirm(peer)
             | Self::Synced { peer, .. }
             | Self::PullNeeded { peer, .. }
             | Self::NotificationRefused { peer, .. }

@@ -48,6 +48,8 @@ pub(super) struct NotifyState {
     /// Failures of notifications alone: bad answers, and failures of our own log.
     failures: Failures<MonotonicTime>,
     last_failure: Option<Failure>,
+    /// The peer is asked what it holds, although it was sent everything.
+    confirming: bool,
     draining: Draining,
 }
 
@@ -63,6 +65,7 @@ impl NotifyState {
             takes_relayed: false,
             failures: Failures::default(),
             last_failure: None,
+            confirming: false,
             draining: Draining::No,
         }
     }
@@ -78,12 +81,12 @@ impl NotifyState {
         self.in_flight.is_some() || reachability.is_unreachable()
     }
 
-    /// Whether our log goes beyond what the peer was sent or notified of. Before exit only what it has
-    /// confirmed counts.
+    /// Whether our log goes beyond what the peer was sent or notified of. Before exit, and while somebody waits for
+    /// that, only what it has confirmed counts.
     fn has_news(&self, head: Sequence, position: &PeerPosition) -> bool {
         head > match self.draining {
-            Draining::No => self.announced.max(position.sent().sequence),
-            Draining::Waiting | Draining::Answered => position.confirmed(),
+            Draining::No if !self.confirming => self.announced.max(position.sent().sequence),
+            _ => position.confirmed(),
         }
     }
 
@@ -141,6 +144,7 @@ impl NotifyState {
         self.failures.clear();
         self.last_failure = None;
         self.without_events = false;
+        self.confirming = false;
         self.announced = latest.sequence;
         self.examined = latest;
         // The notification included the deferred news.
@@ -173,6 +177,16 @@ impl NotifyState {
         self.failures.clear();
         self.announced = position.sent().sequence;
         self.deferred_until = Some(now);
+    }
+
+    /// Asks the peer what it holds, if it was sent our whole log and has not said that it has it. Otherwise the next
+    /// notification tells anyway.
+    pub(super) fn confirm(&mut self, head: Sequence, position: &PeerPosition) {
+        let sent_all = position.known_sent().is_some_and(|sent| sent >= head);
+        if sent_all && head > position.confirmed() {
+            self.confirming = true;
+            self.deferred_until = Some(MonotonicTime::default());
+        }
     }
 
     /// Begins the drain. Returns whether it was not running yet.

@@ -39,6 +39,11 @@ impl PeerPosition {
         self.reading_until
     }
 
+    /// Up to where the peer was sent our log, if that is known.
+    pub(super) fn known_sent(&self) -> Option<Sequence> {
+        self.sent.map(|sent| sent.sequence)
+    }
+
     /// How many events of our log the peer lacks.
     pub(super) fn lacking(&self, head: Sequence) -> Option<u64> {
         // An empty log lacks nothing anywhere.

@@ -1,5 +1,6 @@
 //! The state of a link at one moment, for `status` and for the drain before exit.
 
+use thrum_api::Sequence;
 use thrum_api::local::PeerState;
 
 use super::failure::Failure;
@@ -31,6 +32,12 @@ pub struct LinkSnapshot {
     pub we_lack: Option<u64>,
     /// How many events of our log the peer was not sent.
     pub they_lack: Option<u64>,
+    /// The peer was sent our log up to here; None: unknown.
+    pub sent: Option<Sequence>,
+    /// The peer has our log on its disk up to here, as it said.
+    pub confirmed: Sequence,
+    /// It can't be reached, or sync with it is off.
+    pub unreachable: bool,
     /// How far the drain has come, once `Input::Drain` was given.
     pub drain: DrainState,
     /// When the next attempt is due, while the peer is held up.
