@@ -4,6 +4,7 @@
 //! request has arrived already. A program that calls while the service restarts would lose its call.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
@@ -13,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use rustix::net::{RecvFlags, recv};
 use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,10 +31,20 @@ const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 /// connection that is idle between two requests is closed. Connections that wait in the queue are
 /// served too, unless the service manager has the socket: then the next daemon serves them. A socket that
 /// programs can't find any more is bound anew.
-pub(super) async fn serve(socket: LocalSocket, router: Router, stop: &CancellationToken) {
+pub(super) async fn serve(
+    socket: LocalSocket,
+    router: Router,
+    stop: &CancellationToken,
+    limit: ConnectionLimit,
+) {
     let (connections, ending) = (TaskTracker::new(), CancellationToken::new());
-    let spawn =
-        |stream| connections.spawn(serve_connection(stream, router.clone(), ending.clone()));
+    let spawn = |(stream, permit): Accepted| {
+        let serving = serve_connection(stream, router.clone(), ending.clone());
+        connections.spawn(async move {
+            serving.await;
+            drop(permit);
+        })
+    };
     let mut bound_anew = rebind::keep_in_place(socket.file.place.clone(), socket.file.inherited);
     let LocalSocket { mut listener, mut file } = socket;
     loop {
@@ -41,13 +53,14 @@ pub(super) async fn serve(socket: LocalSocket, router: Router, stop: &Cancellati
             () = stop.cancelled() => break,
             Some(new) = bound_anew.recv() => {
                 file = new.file;
-                queued(std::mem::replace(&mut listener, new.listener)).into_iter().for_each(|stream| drop(spawn(stream)));
+                let former = std::mem::replace(&mut listener, new.listener);
+                limit.of_queued(queued(former)).for_each(|accepted| drop(spawn(accepted)));
                 continue;
             }
-            accepted = listener.accept() => accepted,
+            accepted = limit.accept(&listener) => accepted,
         };
         match accepted {
-            Ok((stream, _)) => drop(spawn(stream)),
+            Ok(accepted) => drop(spawn(accepted)),
             // The program has disconnected already.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -65,11 +78,43 @@ pub(super) async fn serve(socket: LocalSocket, router: Router, stop: &Cancellati
     let inherited = file.inherited;
     drop(file);
     ending.cancel();
-    for stream in if inherited { Vec::new() } else { queued(listener) } {
-        spawn(stream);
-    }
+    let left = if inherited { Vec::new() } else { queued(listener) };
+    limit.of_queued(left).for_each(|accepted| drop(spawn(accepted)));
     connections.close();
     connections.wait().await;
+}
+
+/// How many connections of a socket are served at a time. Others wait in the system's queue.
+#[derive(Clone)]
+pub(super) struct ConnectionLimit(Option<Arc<Semaphore>>);
+
+/// A connection, and what counts it.
+type Accepted = (UnixStream, Option<OwnedSemaphorePermit>);
+
+impl ConnectionLimit {
+    /// As many as the system allows.
+    pub(super) const NONE: Self = Self(None);
+
+    pub(super) fn of(connections: usize) -> Self {
+        Self(Some(Arc::new(Semaphore::new(connections))))
+    }
+
+    /// The next connection, when there is room for one more.
+    async fn accept(&self, listener: &UnixListener) -> io::Result<Accepted> {
+        let permit = match &self.0 {
+            Some(room) => Some(Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?),
+            None => None,
+        };
+        Ok((listener.accept().await?.0, permit))
+    }
+
+    /// Those of the connections for which there is room.
+    fn of_queued(&self, streams: Vec<UnixStream>) -> impl Iterator<Item = Accepted> {
+        streams.into_iter().filter_map(|stream| match &self.0 {
+            Some(room) => Some((stream, Some(Arc::clone(room).try_acquire_owned().ok()?))),
+            None => Some((stream, None)),
+        })
+    }
 }
 
 /// Connections that were not accepted yet.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::errors;
+use super::narrow_sockets::NarrowSockets;
 use super::network::Network;
 use crate::agents::{Agents, Search};
 use crate::config::Config;
@@ -36,6 +37,8 @@ pub struct AdminContext {
     pub agents: Agents,
     /// The search in messages.
     pub search: Search,
+    /// The narrow sockets.
+    pub sockets: NarrowSockets,
     /// The paired machines.
     pub registry: Registry,
     /// The pairing sessions.

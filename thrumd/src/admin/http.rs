@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,9 +11,10 @@ use axum::{Extension, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use thrum_api::limits::LOCAL_BODY_MAX_BYTES;
 use thrum_api::{ErrorCode, RpcError, envelope};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::Caller;
+use super::connections::{Caller, ConnectionLimit};
 use super::events::Follower;
 use super::{AdminContext, LocalSocket, backup, connections, dispatch, metrics, query};
 
@@ -26,7 +27,7 @@ pub async fn serve(context: Arc<AdminContext>, socket: LocalSocket) {
         .route("/backup", get(back_up))
         .route("/metrics", get(prometheus))
         .with_state(context.clone());
-    connections::serve(socket, router, &context.stop).await;
+    connections::serve(socket, router, &context.stop, ConnectionLimit::NONE).await;
     context.handlers.close();
     context.handlers.wait().await;
 }
@@ -36,33 +37,62 @@ pub(super) async fn rpc(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    match read(&headers, body, LOCAL_BODY_MAX_BYTES).await {
+        Ok(body) => answered(run(context, body, ()).await),
+        Err(refused) => refused,
+    }
+}
+
+/// The body of a request; else the answer that refuses it.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    max_bytes: usize,
+) -> Result<Bytes, Response> {
     if let Some(given) = headers.get(header::CONTENT_TYPE)
         && !is_json(given.as_bytes())
     {
         let message = "send JSON, with Content-Type: application/json";
         let error = RpcError::new(ErrorCode::INVALID_REQUEST, message);
-        return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error);
+        return Err(failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error));
     }
-    let body = match Limited::new(body, LOCAL_BODY_MAX_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let message = format!("the request has more than {LOCAL_BODY_MAX_BYTES} bytes");
-            let error = RpcError::new(ErrorCode::TOO_LARGE, message);
-            return failed(StatusCode::PAYLOAD_TOO_LARGE, &error);
-        }
+    match Limited::new(body, max_bytes).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(max_bytes)),
         Err(_) => {
             let error = RpcError::new(ErrorCode::INVALID_REQUEST, "the request broke off");
-            return failed(StatusCode::BAD_REQUEST, &error);
+            Err(failed(StatusCode::BAD_REQUEST, &error))
         }
-    };
+    }
+}
+
+/// The answer to a request that is too large.
+pub(super) fn too_large(max_bytes: usize) -> Response {
+    let message = format!("the request has more than {max_bytes} bytes");
+    failed(StatusCode::PAYLOAD_TOO_LARGE, &RpcError::new(ErrorCode::TOO_LARGE, message))
+}
+
+/// Answers a request in a task of its own, which holds `held` until then.
+pub(super) async fn run(
+    context: Arc<AdminContext>,
+    body: Bytes,
+    held: impl Send + 'static,
+) -> Result<Option<Vec<u8>>, JoinError> {
     let disconnected = CancellationToken::new();
     // Dropped with this future, which happens when the caller disconnects.
     let guard = disconnected.clone().drop_guard();
     let handlers = context.handlers.clone();
-    let task =
-        handlers.spawn(async move { dispatch::answer(&context, &body, &disconnected).await });
+    let task = handlers.spawn(async move {
+        let _held = held;
+        dispatch::answer(&context, &body, &disconnected).await
+    });
     let outcome = task.await;
     drop(guard);
+    outcome
+}
+
+/// The response with an answer.
+pub(super) fn answered(outcome: Result<Option<Vec<u8>>, JoinError>) -> Response {
     match outcome {
         Ok(Some(bytes)) => json(StatusCode::OK, bytes),
         Ok(None) => StatusCode::NO_CONTENT.into_response(),
@@ -114,6 +144,6 @@ fn json(status: StatusCode, bytes: Vec<u8>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], bytes).into_response()
 }
 
-fn failed(status: StatusCode, error: &RpcError) -> Response {
+pub(super) fn failed(status: StatusCode, error: &RpcError) -> Response {
     json(status, envelope::response::<()>(None, Err(error)))
 }

@@ -1,5 +1,6 @@
 //! The Unix socket of the local API. Its owner, group and mode decide who may use it.
 
+use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -117,7 +118,11 @@ impl SocketPlace {
         if let Some(folder) = path.parent()
             && !folder.exists()
         {
-            let made = std::fs::create_dir_all(folder);
+            let made =
+                std::fs::create_dir_all(folder).and_then(|()| match self.access.is_for_all() {
+                    true => std::fs::set_permissions(folder, Permissions::from_mode(0o755)),
+                    false => Ok(()),
+                });
             made.map_err(|cause| SocketError::Folder { path: folder.to_owned(), cause })?;
         }
         remove_stale(path)?;
@@ -129,9 +134,18 @@ impl SocketPlace {
         if group.is_some_and(|group| group != meta.gid()) {
             std::os::unix::fs::chown(path, None, group).map_err(failed("give a group"))?;
         }
-        let mode = std::fs::Permissions::from_mode(mode);
+        let mode = Permissions::from_mode(mode);
         std::fs::set_permissions(path, mode).map_err(failed("set the mode of"))?;
         Ok(LocalSocket { listener, file })
+    }
+}
+
+impl Access {
+    /// Every user who gets to the folder: a container has other ones.
+    const FOR_ALL: Self = Self { mode: 0o666, group: None };
+
+    const fn is_for_all(self) -> bool {
+        self.mode == Self::FOR_ALL.mode
     }
 }
 
@@ -152,6 +166,14 @@ impl LocalSocket {
     /// refuses.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
         SocketPlace { path: path.to_owned(), file: None, access: Access::default() }.bind()
+    }
+
+    /// Binds a socket for whoever gets to its folder.
+    ///
+    /// # Errors
+    /// As [`LocalSocket::bind`].
+    pub(super) fn bind_for_all(path: &Path) -> Result<Self, SocketError> {
+        SocketPlace { path: path.to_owned(), file: None, access: Access::FOR_ALL }.bind()
     }
 }
 

@@ -14,5 +14,6 @@ mod tests;
 
 pub use error::{ConfigError, Origin};
 pub use layers::{Env, Flags, HostInfo, Layers, Value};
+pub use parse::SOCKET_PATH_MAX_BYTES;
 pub use settings::{Fallback, Key, SETTINGS, Setting, setting};
 pub use types::{Cadence, CadenceError, Config, SyncMode};

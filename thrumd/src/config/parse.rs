@@ -10,7 +10,7 @@ use thrum_api::local::TailnetKind;
 use tracing_subscriber::filter::Targets;
 
 /// Longest path of a Unix socket in bytes, without the final zero (`sun_path`).
-const SOCKET_PATH_MAX_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+pub const SOCKET_PATH_MAX_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// Longest accepted duration, far from any overflow.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 

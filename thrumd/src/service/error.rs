@@ -9,6 +9,7 @@ use crate::agents::{AgentsError, SearchError};
 use crate::backup::BackupError;
 use crate::log::LogError;
 use crate::peer::{IdentityError, RegistryError};
+use crate::statefile::StateFileError;
 use crate::storage::StorageFault;
 use crate::tailnet::TailnetError;
 use crate::tailnet::private::ChildError;
@@ -110,6 +111,9 @@ pub enum ServiceError {
     /// The backup can't be restored.
     #[error("can't restore the backup")]
     Backup(#[source] Box<BackupError>),
+    /// The narrow sockets can't be read.
+    #[error("can't read the narrow sockets")]
+    NarrowSockets(#[source] Box<StateFileError>),
     /// The local socket can't be bound.
     #[error("can't serve programs on this machine")]
     Socket(#[source] Box<SocketError>),
@@ -127,7 +131,8 @@ macro_rules! boxed {
 
 boxed! {
     Identity(IdentityError), Log(LogError), Registry(RegistryError), Agents(AgentsError), Search(SearchError),
-    Tailnet(TailnetError), Node(ChildError), Backup(BackupError), Socket(SocketError)
+    Tailnet(TailnetError), Node(ChildError), Backup(BackupError), Socket(SocketError),
+    NarrowSockets(StateFileError)
 }
 
 impl ServiceError {

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{ServiceError, readiness, shutdown, state_dir};
-use crate::admin::{self, AdminContext, InheritedSocket, LocalSocket, Network, NetworkParts};
+use crate::admin::{
+    self, AdminContext, InheritedSocket, LocalSocket, NarrowSockets, Network, NetworkParts,
+};
 use crate::agents::{Agents, AgentsParts, Search};
 use crate::backup;
 use crate::clock;
@@ -71,6 +73,7 @@ impl Daemon {
             is_peer: Arc::new(move |daemon| peers.get(daemon).is_some()),
         })?;
         let search = Search::start(config.state_dir.clone(), log.clone())?;
+        let (sockets, damaged_sockets) = NarrowSockets::open(&config.state_dir, &config.socket)?;
         let pairing = Pairing::new(registry.clone(), config.pairing_timeout);
         // Not opened where sync is forbidden: a copied directory may hold another machine's node.
         let tailnet = match forbidden(&config, identity.foreign) {
@@ -120,7 +123,7 @@ impl Daemon {
             Err(why) => Network::Unavailable(why),
         };
         let context = AdminContext {
-            found: found(&config.state_dir, identity.foreign, damaged),
+            found: found(&config.state_dir, identity.foreign, damaged, damaged_sockets),
             foreign: identity.foreign,
             identity,
             backing_up: tokio::sync::Mutex::default(),
@@ -131,6 +134,7 @@ impl Daemon {
             log,
             agents,
             search,
+            sockets,
             registry,
             pairing,
             network,
@@ -154,7 +158,10 @@ impl Daemon {
     /// Serves until it is stopped, then closes everything in a fixed order.
     pub async fn run(self) {
         let Self { context, socket } = self;
-        let serving = tokio::spawn(admin::serve(context.clone(), socket));
+        let (narrow, all) = (context.clone(), context.clone());
+        let serving = tokio::spawn(async move {
+            tokio::join!(admin::serve_narrow(narrow), admin::serve(all, socket));
+        });
         let wanted = match context.config.sync {
             SyncMode::On => true,
             SyncMode::WhenPaired => context.registry.sync_wanted(),
@@ -207,7 +214,12 @@ fn forbidden(config: &Config, foreign: bool) -> Option<String> {
     forbidden.then(|| "sync is forbidden by sync = false (THRUM_TS_ENABLED)".to_owned())
 }
 
-fn found(state_dir: &Path, foreign: bool, damaged: Option<String>) -> Vec<Problem> {
+fn found(
+    state_dir: &Path,
+    foreign: bool,
+    damaged: Option<String>,
+    damaged_sockets: Option<String>,
+) -> Vec<Problem> {
     let mut found = Vec::new();
     if foreign {
         let message = format!(
@@ -222,6 +234,10 @@ fn found(state_dir: &Path, foreign: bool, damaged: Option<String>) -> Vec<Proble
     if let Some(message) = damaged {
         let next = Some("thrum peer add");
         found.push(Problem::new("peers_file", message, Some(crate::clock::now()), next));
+    }
+    if let Some(message) = damaged_sockets {
+        let next = Some("thrum socket add");
+        found.push(Problem::new("sockets_file", message, Some(crate::clock::now()), next));
     }
     found
 }

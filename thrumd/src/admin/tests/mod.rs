@@ -3,9 +3,11 @@
 mod api;
 mod client;
 mod events;
+mod narrow;
 mod nodes;
 mod pairing;
 mod policy;
+mod search;
 mod socket;
 mod stopping;
 mod tailnet;

@@ -1,0 +1,209 @@
+//! Serves narrow sockets: `POST /rpc` alone, within their scope.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::post;
+use axum::{Router, http::StatusCode};
+use serde_json::{Value, json};
+use thrum_api::envelope::{self, Request};
+use thrum_api::local::{
+    Health, HealthResult, HealthState, MessageRef, MessageThread, TailscaleSync,
+};
+use thrum_api::{Epoch, ErrorCode, Method as _, RpcError, Sequence};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
+
+use super::connections::{self, ConnectionLimit};
+use super::scope::{Admitted, Scope};
+use super::{AdminContext, LocalSocket, errors, http};
+use crate::large;
+use crate::log::LogReader;
+
+/// Bytes of a request: a message fits, a thousand events don't.
+const BODY_MAX_BYTES: usize = 512 * 1024;
+/// Connections of one narrow socket that are served at a time, and requests: a caller that goes away leaves its
+/// request behind. Others wait.
+const CONNECTIONS_MAX: usize = 64;
+
+#[derive(Clone)]
+struct Narrow {
+    context: Arc<AdminContext>,
+    scope: Arc<Scope>,
+    requests: Arc<Semaphore>,
+    /// Cancelled when the socket is removed.
+    removed: CancellationToken,
+}
+
+/// Serves all narrow sockets until the daemon stops.
+pub async fn serve(context: Arc<AdminContext>) {
+    let within = Arc::downgrade(&context);
+    let tasks = tokio_util::task::TaskTracker::new();
+    let spawner = tasks.clone();
+    context
+        .sockets
+        .serve_with(Box::new(move |socket, scope, removed| {
+            if let Some(context) = within.upgrade() {
+                spawner.spawn(serve_one(context, socket, scope, removed));
+            }
+        }))
+        .await;
+    context.stop.cancelled().await;
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn serve_one(
+    context: Arc<AdminContext>,
+    socket: LocalSocket,
+    scope: Scope,
+    removed: CancellationToken,
+) {
+    let stop = context.stop.child_token();
+    let narrow = Narrow {
+        context,
+        scope: Arc::new(scope),
+        requests: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        removed: removed.clone(),
+    };
+    let router = Router::new().route("/rpc", post(rpc)).with_state(narrow);
+    let ends_with_it = async {
+        removed.cancelled().await;
+        stop.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = connections::serve(socket, router, &stop, ConnectionLimit::of(CONNECTIONS_MAX)) => {}
+        () = ends_with_it => {}
+    }
+}
+
+async fn rpc(State(narrow): State<Narrow>, headers: HeaderMap, body: Body) -> Response {
+    // Nothing is waited for that can only be refused. A little too much is read, so that its sender sees the answer.
+    if body.size_hint().lower() > 2 * BODY_MAX_BYTES as u64 {
+        return http::too_large(BODY_MAX_BYTES);
+    }
+    let answered = async {
+        match http::read(&headers, body, BODY_MAX_BYTES).await {
+            Ok(body) => answer(&narrow, &body).await,
+            Err(refused) => refused,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = narrow.removed.cancelled() => {
+            let error = RpcError::new(ErrorCode::STOPPING, "this narrow socket was removed");
+            http::failed(StatusCode::OK, &error)
+        }
+        answer = answered => answer,
+    }
+}
+
+async fn answer(narrow: &Narrow, body: &Bytes) -> Response {
+    let Ok(permit) = Arc::clone(&narrow.requests).try_acquire_owned() else {
+        let message = "too many requests are under way on this narrow socket";
+        let error =
+            RpcError::new(ErrorCode::TOO_MANY_REQUESTS, message).hint("try again in a moment");
+        return http::failed(StatusCode::TOO_MANY_REQUESTS, &error);
+    };
+    let request = match large::request(body) {
+        Ok(request) => request,
+        Err(error) => return http::failed(StatusCode::OK, &error),
+    };
+    let refused = |error: RpcError| {
+        request.id.as_ref().map(|id| envelope::response::<()>(Some(id), Err(&error)))
+    };
+    if request.method == Health::NAME {
+        let health = health(&narrow.context);
+        return http::answered(Ok(request
+            .id
+            .as_ref()
+            .map(|id| large::response(Some(id), &health))));
+    }
+    let admitted = match admit(narrow, &request).await {
+        Ok(admitted) => admitted,
+        Err(error) => return http::answered(Ok(refused(error))),
+    };
+    let mut outcome = http::run(narrow.context.clone(), admitted.into(), permit).await;
+    if request.method == MessageThread::NAME
+        && let Ok(Some(answer)) = &mut outcome
+    {
+        keep_own(&narrow.scope, answer);
+    }
+    http::answered(outcome)
+}
+
+/// The request as it is answered by the same code as those of the main socket.
+async fn admit(narrow: &Narrow, request: &Request<'_>) -> Result<Vec<u8>, RpcError> {
+    let params = match request.params {
+        None => Value::Null,
+        Some(params) => serde_json::from_str(params.get())
+            .map_err(|error| RpcError::new(ErrorCode::INVALID_PARAMS, error.to_string()))?,
+    };
+    let Admitted { params, messages } = narrow.scope.admit(&request.method, params)?;
+    if !messages.is_empty() {
+        let (log, scope) = (narrow.context.log.reader(), Arc::clone(&narrow.scope));
+        let look = move || check(&log, &scope, &messages);
+        tokio::task::spawn_blocking(look).await.map_err(|_| errors::stopping())??;
+    }
+    let mut body = json!({ "jsonrpc": "2.0", "method": request.method, "params": params });
+    if let Some(id) = &request.id {
+        body["id"] = serde_json::to_value(id).unwrap_or_default();
+    }
+    Ok(body.to_string().into_bytes())
+}
+
+/// Whether all of these messages are here and of the project of the scope.
+fn check(log: &LogReader, scope: &Scope, messages: &[MessageRef]) -> Result<(), RpcError> {
+    let found = log.find(messages.iter().map(|message| message.event_id)).map_err(errors::log)?;
+    for (message, with_id) in messages.iter().zip(found) {
+        // An id is unique for its origin only, and an origin may give one twice.
+        let mut meant = with_id
+            .iter()
+            .filter(|event| message.origin_daemon.is_none_or(|origin| origin == event.origin))
+            .peekable();
+        if meant.peek().is_none() || !meant.all(|event| scope.has(event.project.as_deref())) {
+            return Err(scope.no_message());
+        }
+    }
+    Ok(())
+}
+
+/// Removes messages of other projects from a conversation: any message can say that it belongs to it.
+fn keep_own(scope: &Scope, answer: &mut Vec<u8>) {
+    let Ok(mut whole) = serde_json::from_slice::<Value>(answer) else { return };
+    let Some(messages) = whole.pointer_mut("/result/messages").and_then(Value::as_array_mut) else {
+        return;
+    };
+    let before = messages.len();
+    messages.retain(|message| scope.has(message["project"].as_str().map(str::as_bytes)));
+    if messages.len() < before {
+        *answer = whole.to_string().into_bytes();
+    }
+}
+
+/// That it answers, and what every message tells anyway.
+fn health(context: &AdminContext) -> HealthResult {
+    HealthResult {
+        status: HealthState::Ok,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        daemon_id: context.daemon,
+        name: context.name.to_string(),
+        pid: 0,
+        uptime_ms: 0,
+        epoch: Epoch::from_ulid(Ulid::nil()),
+        head_seq: Sequence::ZERO,
+        state_dir: String::new(),
+        log_path: None,
+        tailscale_sync: TailscaleSync {
+            enabled: false,
+            hostname: context.name.to_string(),
+            peer_count: 0,
+            peers: Vec::new(),
+        },
+    }
+}
