@@ -1,9 +1,9 @@
 //! Search in messages.
 
 use thrum_api::local::{MessageSearchParams, MessageSearchResult};
-use thrum_api::{DaemonId, ErrorCode, RpcError, names};
+use thrum_api::{Address, ErrorCode, RpcError, names};
 
-use super::{AdminContext, errors};
+use super::{AdminContext, addresses, errors};
 use crate::agents::{SearchQuery, Sender};
 
 /// `message.search`
@@ -23,27 +23,19 @@ pub async fn search(
     };
     let mut result = context.search.search(query).await.map_err(errors::search)?;
     for hit in &mut result.hits {
-        hit.message.machine = context.machine(hit.message.origin_daemon);
+        addresses::name_machines(context, &mut hit.message);
     }
     Ok(result)
 }
 
 /// The sender that a person typed: `name`, or `name@machine`.
 fn sender(context: &AdminContext, typed: &str) -> Result<Sender, RpcError> {
+    // The sender of a message is no group.
     let typed = typed.strip_prefix('@').unwrap_or(typed);
-    let (name, machine) = match typed.split_once('@') {
-        Some((name, machine)) => (name, Some(machine)),
-        None => (typed, None),
-    };
-    let name = names::agent(name)
-        .map_err(|error| RpcError::new(ErrorCode::INVALID_PARAMS, error.to_string()))?;
-    Ok(Sender { name, daemon: machine.map(|machine| daemon(context, machine)).transpose()? })
-}
-
-fn daemon(context: &AdminContext, typed: &str) -> Result<DaemonId, RpcError> {
-    match typed.parse() {
-        Ok(daemon) => Ok(daemon),
-        Err(_) if *typed == *context.name => Ok(context.daemon),
-        Err(_) => context.find(typed).map(|peer| peer.daemon_id),
+    let invalid = |why: String| RpcError::new(ErrorCode::INVALID_PARAMS, why);
+    match addresses::resolve(context, typed)?.parse() {
+        Ok(Address::Agent { name, daemon }) => Ok(Sender { name, daemon }),
+        Ok(Address::Group(name)) => Err(invalid(format!("{name:?} is no agent"))),
+        Err(error) => Err(invalid(error.to_string())),
     }
 }

@@ -130,13 +130,22 @@ async fn what_is_out_of_its_scope_is_refused() {
         let params = json!({field: other, "text": "t", "to": ["x"]});
         assert_eq!(code(&socket, method, params).await, NOT_FOUND, "{method}");
     }
+    // Any message can say that it belongs to a conversation.
+    let body = json!({"from": "planner", "to": ["coder"], "text": "hidden", "reply_to": ours, "thread": ours});
+    let drafts = ["app", "other"]
+        .map(|project| json!({"type": "message.sent", "project": project, "body": body}));
+    daemon.result("event.append", json!({"events": drafts})).await;
+    let thread = result(&socket, "message.thread", json!({"message": ours})).await;
+    let messages = thread["messages"].as_array().unwrap();
+    assert!(messages.iter().all(|message| message["project"] == "app"), "{thread}");
+    assert_eq!(messages.len(), 2, "{thread}");
     let both = json!({"messages": [ours, other]});
     assert_eq!(code(&socket, "message.mark_read", both).await, NOT_FOUND);
     let by_id = json!({"messages": [{"event_id": other["event_id"]}]});
     assert_eq!(code(&socket, "message.mark_read", by_id).await, NOT_FOUND);
     result(&socket, "message.mark_read", json!({"messages": [ours]})).await;
     let unread = daemon.result("message.inbox", json!({"agent": "coder"})).await;
-    assert_eq!(unread["unread"], 1, "{unread}");
+    assert_eq!(unread["unread"], 3, "{unread}");
     for path in ["/events", "/backup", "/metrics", "/"] {
         let get = Request::get(format!("http://thrumd{path}")).body(Full::default()).unwrap();
         assert_eq!(request(&socket, get).await.0, StatusCode::NOT_FOUND, "{path}");
