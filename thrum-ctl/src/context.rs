@@ -51,10 +51,17 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When it is missing or invalid.
     pub fn agent(&self) -> Result<String, Error> {
-        let name = self.agent.as_deref().filter(|name| !name.is_empty()).ok_or_else(|| {
+        self.named_agent()?.ok_or_else(|| {
             Error::usage("your agent name is missing", "add --as NAME, or export THRUM_AGENT=NAME")
-        })?;
-        agent_name(name)
+        })
+    }
+
+    /// The caller's agent name, if there is one.
+    ///
+    /// # Errors
+    /// When it is invalid.
+    pub fn named_agent(&self) -> Result<Option<String>, Error> {
+        self.agent.as_deref().filter(|name| !name.is_empty()).map(agent_name).transpose()
     }
 
     /// The project from the option or variable, if given.
@@ -111,4 +118,54 @@ pub fn agent_name(text: &str) -> Result<String, Error> {
             "names have letters, digits and - _ . / : (put quotes around a message with spaces)",
         )
     })
+}
+
+/// The address of a recipient or sender in a text: `name`, `name@machine`, or `@name` for a group or an agent.
+///
+/// # Errors
+/// When it is invalid.
+pub fn address(text: &str) -> Result<String, Error> {
+    let (at, rest) = match text.strip_prefix('@') {
+        Some(rest) => ("@", rest),
+        None => ("", text),
+    };
+    let (name, machine) = match rest.split_once('@') {
+        Some((name, machine)) => (name, Some(machine)),
+        None => (rest, None),
+    };
+    let name = agent_name(name)?;
+    let Some(machine) = machine else { return Ok(format!("{at}{name}")) };
+    let machine = names::daemon(machine).map_err(|error| {
+        Error::usage(format!("{text:?} is not an address: {error}"), "write it as NAME@MACHINE")
+    })?;
+    Ok(format!("{name}@{machine}"))
+}
+
+/// The address of an agent in a text: `name` or `name@machine`, with or without `@` before it.
+///
+/// # Errors
+/// When it is invalid.
+pub fn agent_address(text: &str) -> Result<String, Error> {
+    Ok(address(text)?.trim_start_matches('@').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_name_one_of_a_machine_or_a_group() {
+        for (typed, meant) in [
+            ("coder", "coder"),
+            ("@reviewers", "@reviewers"),
+            ("coder@office-server", "coder@office-server"),
+            ("@coder@old mac", "coder@old mac"),
+            ("e\u{301}", "\u{e9}"),
+        ] {
+            assert_eq!(address(typed).unwrap(), meant);
+        }
+        for wrong in ["", "@", "@@a", "the parser", "coder@", "a@\u{202e}"] {
+            assert_eq!(address(wrong).unwrap_err().kind().exit_code(), 2, "{wrong:?}");
+        }
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use thrum_api::duration::{DURATION_MAX_DAYS, ParseDurationError, parse_duration};
+use thrum_api::duration::{DURATION_MAX_DAYS, ParseDurationError, parse_duration, rounded};
 use thrum_api::local::{PeerState, StatusResult};
+use thrum_api::{EventId, Timestamp};
 
 /// Parses a duration of the command line; `0` needs no unit.
 ///
@@ -103,6 +104,32 @@ pub fn micros(micros: u64) -> String {
     format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10)
 }
 
+/// How many characters at the end of a message's id are shown, and typed.
+const MESSAGE_ID_CHARS: usize = 6;
+
+/// A message's id as it is shown: its last characters, which are enough to name it.
+pub fn message_id(id: EventId) -> String {
+    let mut text = id.to_string();
+    text.split_off(text.len().saturating_sub(MESSAGE_ID_CHARS))
+}
+
+/// An age without a word after it: `4m`, `yesterday`, `5d`.
+pub fn age(then: Timestamp, now: Timestamp) -> String {
+    const DAY: u64 = 86_400_000;
+    match now.millis_since(then) {
+        millis if (DAY..2 * DAY).contains(&millis) => "yesterday".to_owned(),
+        millis => rounded(millis),
+    }
+}
+
+/// An age in a sentence: `4m ago`, `yesterday`.
+pub fn since(then: Timestamp, now: Timestamp) -> String {
+    match age(then, now) {
+        day if day == "yesterday" => day,
+        age => format!("{age} ago"),
+    }
+}
+
 /// An abbreviated id: `d_01K..7G`.
 pub fn short_id(id: &str) -> String {
     let keep = if id.starts_with("d_") { 5 } else { 3 };
@@ -139,6 +166,26 @@ mod tests {
         assert_eq!(size(3 << 29), "1.5 GiB");
         assert_eq!(micros(840), "0.84 ms");
         assert_eq!(micros(12_345), "12.34 ms");
+    }
+
+    #[test]
+    fn an_age_is_short_and_the_day_before_has_a_name() {
+        let ago = |millis| age(Timestamp::from_millis(0), Timestamp::from_millis(millis));
+        assert_eq!(ago(240_000), "4m");
+        assert_eq!(ago(86_399_000), "23h");
+        assert_eq!(ago(86_400_000), "yesterday");
+        assert_eq!(ago(172_800_000), "2d");
+        let at = Timestamp::from_millis;
+        assert_eq!(
+            (since(at(0), at(5000)), since(at(0), at(90_000_000))),
+            ("5s ago".to_owned(), "yesterday".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_message_is_named_by_the_end_of_its_id() {
+        let id: EventId = "01K000000000000000007QX2AB".parse().unwrap();
+        assert_eq!(message_id(id), "7QX2AB");
     }
 
     #[test]

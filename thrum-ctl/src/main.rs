@@ -25,6 +25,7 @@ mod printer;
 mod process;
 mod project;
 mod render;
+mod since;
 mod terminal;
 
 use std::process::ExitCode;

@@ -327,7 +327,7 @@ fn agents_that_another_machine_says_live_here_do_not() {
         known.sort_by(|one, other| one.name.cmp(&other.name));
         let named: Vec<_> = known.iter().map(|it| (it.name.as_str(), it.daemon_id)).collect();
         assert_eq!(named, [("planner", a.id()), ("spammer", hostile.fake.id())]);
-        let printed = daemon.thrum(&["agents", "--all"]).exits(0).stdout;
+        let printed = daemon.thrum(&["team", "--all"]).exits(0).stdout;
         assert!(printed.contains("spammer") && !printed.contains("ghost"), "{printed}");
     }
     let views = std::fs::metadata(a.state().join("views.db")).unwrap().len();

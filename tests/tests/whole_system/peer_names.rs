@@ -38,7 +38,7 @@ fn peers_that_look_alike_are_shown_with_their_ids_and_removed_by_them() {
     for words in [&["status"][..], &["peer", "list"], &["peer", "status"], &["doctor"]] {
         shows(words, &[&one, &two, &odd, &same]);
     }
-    shows(&["agents"], &[&two]);
+    shows(&["team"], &[&two]);
     // In a script, one word for each that the other commands take.
     let listed = laptop.thrum(&["peer", "list", "-q"]).exits(0).stdout;
     for name in listed.lines() {

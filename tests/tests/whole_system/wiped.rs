@@ -52,7 +52,7 @@ fn is_one_peer(daemon: &Daemon, other: &Daemon, old: DaemonId, agent: &str, own:
             && one.machine.as_deref() == Some(other.name())),
         "{all:?}"
     );
-    let shown = daemon.thrum(&["agents", "--all"]).exits(0).stdout;
+    let shown = daemon.thrum(&["team", "--all"]).exits(0).stdout;
     assert!(shown.contains(&format!("{} before (", other.name())), "{shown}");
     // What its agent had written stays, and what is sent to it reaches the new daemon.
     let inbox = Client::new(daemon).run(&["inbox", "--as", own, "-n", "100"]).stdout;

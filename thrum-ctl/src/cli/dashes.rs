@@ -1,19 +1,21 @@
-//! Escapes a message of `thrum send` that begins with a dash and is not an option.
+//! Escapes a message of `thrum send` or `thrum reply` that begins with a dash and is not an option.
 
 use std::ffi::OsString;
 
 use clap::{Arg, Command};
 use thrum_api::similar_names;
 
-const COMMAND: &str = "send";
+const COMMANDS: [&str; 2] = ["send", "reply"];
 
-/// Moves recipients and message of `thrum send` behind a `--`. A Markdown list, a diff or `-1` is then
+/// Moves recipients and message of these commands behind a `--`. A Markdown list, a diff or `-1` is then
 /// a message, and options are still allowed anywhere.
 pub fn escape_message(arguments: &[OsString], command: &Command) -> Vec<OsString> {
-    let Some(send) = command.find_subcommand(COMMAND) else { return arguments.to_vec() };
     let everywhere = Options::of(command.get_arguments().filter(|arg| arg.is_global_set()));
-    let Some(start) = after_send(arguments, &everywhere) else { return arguments.to_vec() };
-    let options = everywhere.and(Options::of(send.get_arguments()));
+    let Some((name, start)) = after_command(arguments, &everywhere) else {
+        return arguments.to_vec();
+    };
+    let Some(writing) = command.find_subcommand(name) else { return arguments.to_vec() };
+    let options = everywhere.and(Options::of(writing.get_arguments()));
 
     let mut before = arguments[..start].to_vec();
     let (mut values, mut after) = (Vec::new(), Vec::new());
@@ -53,15 +55,18 @@ fn is_dashed(word: &OsString) -> bool {
     word.len() > 1 && word.as_encoded_bytes().starts_with(b"-")
 }
 
-/// The index after the word `send`, if that is the command.
-fn after_send(arguments: &[OsString], options: &Options) -> Option<usize> {
+/// The command and the index after it, if it is one that takes a message.
+fn after_command(arguments: &[OsString], options: &Options) -> Option<(&'static str, usize)> {
     let mut index = 1;
     loop {
         let word = arguments.get(index)?.to_str()?;
         match options.kind(word) {
             Kind::Option { takes_next } => index += 1 + usize::from(takes_next),
             Kind::End => return None,
-            Kind::Value => return (word == COMMAND).then_some(index + 1),
+            Kind::Value => {
+                let command = COMMANDS.into_iter().find(|command| *command == word);
+                return command.map(|command| (command, index + 1));
+            }
         }
     }
 }
@@ -159,6 +164,11 @@ mod tests {
             (&["send", "--josn", "x", "hi"], &["send", "--josn", "--", "x", "hi"]),
             (&["send", "-x", "--", "hi"], &["send", "-x", "--", "hi"]),
             (&["send", "--help"], &["send", "--help"]),
+            (
+                &["reply", "7QX2AB", "- a\n- b", "--urgent"],
+                &["reply", "--urgent", "--", "7QX2AB", "- a\n- b"],
+            ),
+            (&["reply", "7QX2AB", "hi", "--urgnt"], &["reply", "--urgnt", "--", "7QX2AB", "hi"]),
         ] {
             assert_eq!(escaped(typed), meant, "{typed:?}");
         }

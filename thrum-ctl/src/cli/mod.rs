@@ -1,29 +1,38 @@
 //! The command line: arguments, options, help.
 
 mod backup;
+mod command;
+mod conversation;
 mod daemon;
 mod dashes;
 mod generate;
 mod messages;
 mod peers;
 mod quarantine;
+mod team;
 pub mod topics;
 mod usage;
 
 use std::ffi::OsString;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum as _};
 use clap_complete::engine::ArgValueCandidates;
 
 use crate::candidates;
 use crate::printer::{Color, OutputOptions};
 
 pub use backup::{BackupArgs, RestoreArgs};
+pub use command::Command;
+pub use conversation::{DeleteArgs, ReadArgs, SearchArgs, SentArgs, ShowArgs, ThreadArgs};
 pub use daemon::{ConfirmArgs, DaemonCommand, DemoArgs, DoctorArgs, LogsArgs, StatusArgs};
 pub use generate::{GenerateCommand, Shell};
-pub use messages::{AgentsArgs, EventsArgs, InboxArgs, SendArgs, WaitArgs};
+pub use messages::{EventsArgs, InboxArgs, ReplyArgs, SendArgs, WaitArgs, WritingArgs};
 pub use peers::{JoinArgs, PeerCommand, PeerStatusArgs, PolicyArgs, RemoveArgs, Switch, SyncArgs};
 pub use quarantine::QuarantineArgs;
+pub use team::{
+    AgentCommand, GroupCommand, MembersArgs, RegisterArgs, SessionCommand, SessionEndArgs,
+    SessionStartArgs, SessionUpdateArgs, SocketCommand, TeamArgs,
+};
 pub use usage::message_and_hint;
 
 /// Messages between agents on any of your machines.
@@ -36,6 +45,7 @@ pub use usage::message_and_hint;
         thrum daemon start                          start the daemon of this user\n  \
         thrum send --as planner coder \"it's yours\"  send a message to an agent\n  \
         thrum wait --as planner --timeout 10m       wait for the answer\n  \
+        thrum team                                  show who works on what, and who needs you\n  \
         thrum peer add                              pair this machine with another\n  \
         thrum status                                show whether everything works",
     after_help = "More: thrum help exit-codes, thrum help environment, thrum help COMMAND"
@@ -63,7 +73,7 @@ pub struct Global {
         global = true,
         env = "THRUM_AGENT",
         hide_env_values = true,
-        add = ArgValueCandidates::new(candidates::agents)
+        add = ArgValueCandidates::new(candidates::names)
     )]
     pub agent: Option<String>,
     /// The project of the agents and messages [default: origin URL or name of the checkout]
@@ -97,100 +107,6 @@ impl Global {
         let Self { json, color, quiet, verbose, .. } = *self;
         OutputOptions { json, color, quiet, verbose }
     }
-}
-
-/// The commands.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Show the state of this machine: daemon, log, peers, problems
-    #[command(before_help = "Examples:\n  \
-        thrum status                 everything on one screen\n  \
-        thrum status --watch         the same, refreshed every 2 seconds\n  \
-        thrum status --check         print nothing; exit code 6 if there is a problem")]
-    Status(StatusArgs),
-    /// Check every part from the programs to the peers, and show how to repair what is broken
-    #[command(before_help = "Examples:\n  \
-        thrum doctor                 all checks; exit code 6 if one fails\n  \
-        thrum doctor -q              only the failed ones\n  \
-        thrum doctor --report        to paste into an issue: no names, addresses or messages")]
-    Doctor(DoctorArgs),
-    /// Send a message to agents on any machine
-    #[command(before_help = "Examples:\n  \
-        thrum send coder \"the parser is yours\"\n  \
-        thrum send @coder @tester \"done\"      two recipients\n  \
-        thrum send --all \"lunch\"              everyone in the project\n  \
-        git diff | thrum send coder -         read the message from stdin\n  \
-        thrum send coder -- \"--json\"          send a message that looks like an option")]
-    Send(SendArgs),
-    /// Show your messages and mark them as read
-    #[command(before_help = "Examples:\n  \
-        thrum inbox                  unread messages, and earlier ones that were read\n  \
-        thrum inbox --unread --json  for programs\n  \
-        thrum inbox --count -q       the unread count for a shell prompt; empty if thrumd doesn't run")]
-    Inbox(InboxArgs),
-    /// Wait for the next message from this machine or a peer
-    #[command(before_help = "Examples:\n  \
-        thrum wait --timeout 10m     exit code 5 if no message came\n  \
-        thrum wait --follow          print each as it arrives")]
-    Wait(WaitArgs),
-    /// List the agents seen on this machine or a peer
-    #[command(before_help = "Examples:\n  \
-        thrum agents                 agents of this project\n  \
-        thrum agents --all-projects")]
-    Agents(AgentsArgs),
-    /// Print the events in the log
-    #[command(before_help = "Examples:\n  \
-        thrum events                       the last 20\n  \
-        thrum events --follow --json       every new one, one JSON object per line\n  \
-        thrum events --after 0 --type message.sent\n  \
-        thrum events --project NAME        events of one project, as with THRUM_PROJECT")]
-    Events(EventsArgs),
-    /// List the events that could not be stored or interpreted, and drop them once you have seen them
-    #[command(before_help = "Examples:\n  \
-        thrum quarantine             what came from where, and why it is no event\n  \
-        thrum quarantine --clear     ends the warning in status and doctor")]
-    Quarantine(QuarantineArgs),
-    /// Write a backup of everything that this machine's thrumd keeps; it may run
-    #[command(before_help = "Examples:\n  \
-        thrum backup thrum.backup            the log, the identity and its key, the peers and their tokens\n  \
-        thrum backup - | ssh nas 'cat >b'    to stdout")]
-    Backup(BackupArgs),
-    /// Put a backup in the place of what thrumd keeps; thrumd must be stopped
-    #[command(before_help = "Examples:\n  \
-        thrum restore thrum.backup --dry-run    check it and show what would change\n  \
-        thrum restore thrum.backup              the present log is kept under another name")]
-    Restore(RestoreArgs),
-    /// Pair with other machines and manage peers
-    #[command(
-        subcommand,
-        before_help = "Examples:\n  \
-        thrum peer add                     on this machine: show a code and wait\n  \
-        thrum peer join my-laptop:9100     on the other one: type the code"
-    )]
-    Peer(PeerCommand),
-    /// Manage thrumd, with systemd or launchd if it is installed as their service
-    #[command(
-        subcommand,
-        before_help = "Examples:\n  \
-        thrum daemon start\n  \
-        thrum daemon logs -f"
-    )]
-    Daemon(DaemonCommand),
-    /// Run two daemons, kill one, and show that both logs become equal
-    #[command(before_help = "Examples:\n  \
-        thrum demo\n  \
-        thrum demo --keep            leave both running and show how to use them")]
-    Demo(DemoArgs),
-    /// Generate files for packages
-    #[command(subcommand, hide = true)]
-    Generate(GenerateCommand),
-    /// Show help for a command or a topic: exit-codes, environment
-    #[command(before_help = "Examples:\n  thrum help send\n  thrum help exit-codes")]
-    Help {
-        /// A command or a topic
-        #[arg(value_name = "WORD")]
-        words: Vec<String>,
-    },
 }
 
 /// Reads `--json` and `--color` before the command line is parsed, so that a parse error is printed accordingly.

@@ -23,6 +23,7 @@ use crate::printer::{Notice, ViewsProgress};
 pub use backup::Received;
 use requests::Requests;
 use responsiveness::ResponsivenessWatch;
+pub use stream::Events;
 
 /// How long to send a request again that was not answered: for as long as a service manager may take to
 /// start the daemon again.

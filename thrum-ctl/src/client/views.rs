@@ -3,14 +3,26 @@
 use std::time::Duration;
 
 use thrum_api::Method as _;
-use thrum_api::local::{AgentList, MessageInbox, MessageMarkRead, MessageWait, StatusResult};
+use thrum_api::local::{
+    AgentList, GroupList, MessageFind, MessageInbox, MessageMarkRead, MessageSearch, MessageSent,
+    MessageThread, MessageWait, StatusResult,
+};
 use tokio::time::sleep;
 
 use crate::printer::ViewsProgress;
 
 /// The methods that wait until the views have read the log.
-const METHODS: [&str; 4] =
-    [MessageInbox::NAME, MessageWait::NAME, MessageMarkRead::NAME, AgentList::NAME];
+const METHODS: [&str; 9] = [
+    MessageInbox::NAME,
+    MessageWait::NAME,
+    MessageMarkRead::NAME,
+    MessageFind::NAME,
+    MessageThread::NAME,
+    MessageSent::NAME,
+    MessageSearch::NAME,
+    AgentList::NAME,
+    GroupList::NAME,
+];
 
 /// How long a call may take before the daemon is asked why.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,11 +1,14 @@
 //! The implementations of the commands.
 
-mod agents;
+mod agent;
 mod backup;
 mod daemon;
+mod delete;
 mod doctor;
 mod events;
+mod find;
 mod generate;
+mod group;
 mod help;
 mod inbox;
 mod install;
@@ -14,19 +17,34 @@ mod pair;
 mod peers;
 mod policy;
 mod quarantine;
+mod read;
 mod read_marks;
 mod reconnect;
+mod reply;
 mod reset;
 mod restore;
+mod search;
 mod send;
+mod sent;
+mod session;
+mod show;
+mod socket;
 mod start;
 mod status;
 mod stop;
+mod team;
+mod thread;
 mod wait;
+mod waiting;
+mod watching;
+mod whoami;
+mod writing;
 
 use std::process::ExitCode;
 
-use crate::cli::{Command, DaemonCommand, PeerCommand};
+use crate::cli::{
+    AgentCommand, Command, DaemonCommand, GroupCommand, PeerCommand, SessionCommand, SocketCommand,
+};
 use crate::context::Context;
 use crate::demo;
 use crate::error::Error;
@@ -48,7 +66,34 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
         Some(Command::Send(args)) => send::run(args, context).await?,
         Some(Command::Inbox(args)) => inbox::run(&args, context).await?,
         Some(Command::Wait(args)) => or_interrupted(while_read(wait::run(&args, context))).await?,
-        Some(Command::Agents(args)) => agents::run(&args, context).await?,
+        Some(Command::Reply(args)) => reply::run(args, context).await?,
+        Some(Command::Thread(args)) => thread::run(&args, context).await?,
+        Some(Command::Show(args)) => show::run(&args, context).await?,
+        Some(Command::Read(args)) => read::run(&args, context).await?,
+        Some(Command::Delete(args)) => delete::run(&args, context).await?,
+        Some(Command::Sent(args)) => sent::run(&args, context).await?,
+        Some(Command::Search(args)) => search::run(&args, context).await?,
+        Some(Command::Team(args)) => team::run(&args, context).await?,
+        Some(Command::Whoami) => whoami::run(context).await?,
+        Some(Command::Agent(command)) => match command {
+            AgentCommand::Register(args) => agent::register(args, context).await?,
+            AgentCommand::Remove { name } => agent::remove(&name, context).await?,
+        },
+        Some(Command::Session(command)) => match command {
+            SessionCommand::Start(args) => session::start(args, context).await?,
+            SessionCommand::Update(args) => session::update(args, context).await?,
+            SessionCommand::End(args) => session::end(args, context).await?,
+        },
+        Some(Command::Group(command)) => match command {
+            GroupCommand::Add(args) => group::change(&args, false, context).await?,
+            GroupCommand::Remove(args) => group::change(&args, true, context).await?,
+            GroupCommand::List { group } => group::list(group, context).await?,
+        },
+        Some(Command::Socket(command)) => match command {
+            SocketCommand::Add { path } => socket::add(path, context).await?,
+            SocketCommand::List => socket::list(context).await?,
+            SocketCommand::Remove { path } => socket::remove(&path, context).await?,
+        },
         Some(Command::Events(args)) => {
             or_interrupted(while_read(events::run(&args, context))).await?
         }

@@ -199,7 +199,7 @@ fn paired(with: &str, replaced: &[DaemonId], printer: &mut Printer) -> Result<()
     for old in replaced {
         printer.note(&format!(
             "It takes the place of {old}, the same machine before it was set up anew. That one is no longer \
-             a peer; its messages stay, and `thrum agents --all` lists its agents."
+             a peer; its messages stay, and `thrum team --all` lists its agents."
         ));
     }
     printer.note("Next: thrum send NAME \"MESSAGE\"; to see the state: thrum peer status");

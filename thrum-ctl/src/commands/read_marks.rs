@@ -1,11 +1,39 @@
 //! Marks messages as read after they were printed.
 
+use thrum_api::event::Route;
 use thrum_api::local::{MarkReadParams, Message, MessageMarkRead, MessageRef};
 
 use crate::client::Client;
 use crate::error::Error;
 use crate::format::counted;
+use crate::interrupt::or_interrupted;
 use crate::printer::Printer;
+
+/// Who reads, and how.
+pub struct Reader {
+    /// The agent.
+    pub agent: String,
+    /// The way in which messages are shown to it.
+    pub route: Route,
+    /// Its session.
+    pub session: Option<String>,
+}
+
+impl Reader {
+    /// Marks messages as read.
+    ///
+    /// # Errors
+    /// As [`Client::call_again`].
+    pub async fn mark(&self, client: &mut Client, messages: Vec<MessageRef>) -> Result<(), Error> {
+        let params = MarkReadParams {
+            agent: self.agent.clone(),
+            messages,
+            route: Some(self.route),
+            session: self.session.clone(),
+        };
+        client.call_again::<MessageMarkRead>(&params).await.map(|_| ())
+    }
+}
 
 /// Marks those of the messages as read that are unread, if printing them succeeded and their reader is still
 /// there. If it has left, nobody knows how much it has read, so all of them stay unread. Answers how many it
@@ -14,7 +42,7 @@ pub async fn mark_printed(
     printed: Result<(), Error>,
     printer: &mut Printer,
     client: &mut Client,
-    agent: &str,
+    reader: &Reader,
     messages: &[Message],
 ) -> Result<usize, Error> {
     let unread: Vec<_> =
@@ -34,9 +62,13 @@ pub async fn mark_printed(
         }
         return Err(error);
     }
-    let params =
-        MarkReadParams { agent: agent.to_owned(), messages: unread, ..MarkReadParams::default() };
-    client.call_again::<MessageMarkRead>(&params).await?;
+    let marking = reader.mark(client, unread);
+    // The pager had Ctrl-C for itself, and since then nothing listens to it.
+    if printer.paged() {
+        or_interrupted(marking).await?
+    } else {
+        marking.await?
+    }
     Ok(marked)
 }
 

@@ -13,6 +13,8 @@ use thrum_api::{ErrorCode, EventId, Method as _, RpcError};
 
 pub use exit_output::ExitOutput;
 
+use crate::format::message_id;
+
 /// The kind of an error, which decides the exit code. Documented in `thrum help exit-codes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -186,6 +188,14 @@ pub enum Error {
         /// What did not happen in time.
         message: String,
     },
+    /// A message was sent, and no answer came in time.
+    #[error("{message}")]
+    Unanswered {
+        /// The message's event.
+        event_id: EventId,
+        /// What did not come in time.
+        message: String,
+    },
     /// A person said no, or Ctrl-C.
     #[error("cancelled")]
     Cancelled,
@@ -228,7 +238,7 @@ impl Error {
                 Kind::Failed
             }
             Self::Demo { error, .. } => error.kind(),
-            Self::TimedOut { .. } => Kind::TimedOut,
+            Self::TimedOut { .. } | Self::Unanswered { .. } => Kind::TimedOut,
             Self::Cancelled => Kind::Cancelled,
             Self::PipeClosed => Kind::PipeClosed,
         }
@@ -257,7 +267,7 @@ impl Error {
             Self::Failed { .. } => "failed",
             Self::EndedAtOnce { .. } => "ended_at_once",
             Self::Demo { error, .. } => return error.word(),
-            Self::TimedOut { .. } => "timeout",
+            Self::TimedOut { .. } | Self::Unanswered { .. } => "timeout",
             Self::Cancelled => "cancelled",
             Self::PipeClosed => "pipe_closed",
         };
@@ -282,6 +292,10 @@ impl Error {
             Self::Unconfirmed { event_id, .. } => Some(format!(
                 "it may have been sent; the same command with --id {event_id} never sends it twice"
             )),
+            Self::Unanswered { event_id, .. } => Some(format!(
+                "it was sent; how far it got: thrum sent {id}; to wait on: thrum wait --thread {id}",
+                id = message_id(*event_id)
+            )),
             Self::Answer { .. } => Some(rpc::VERSIONS_DIFFER.to_owned()),
             Self::EndedAtOnce { source, .. } => Some(
                 source.hint.clone().unwrap_or_else(|| "see the log: thrum daemon logs".to_owned()),
@@ -302,10 +316,12 @@ impl Error {
         }
     }
 
-    /// The event of a message that may have been sent.
+    /// The event of a message that may have been sent, or that was sent and not answered.
     pub const fn event_id(&self) -> Option<EventId> {
         match self {
-            Self::Unconfirmed { event_id, .. } => Some(*event_id),
+            Self::Unconfirmed { event_id, .. } | Self::Unanswered { event_id, .. } => {
+                Some(*event_id)
+            }
             _ => None,
         }
     }

@@ -1,6 +1,8 @@
 //! All output of the client: data on stdout, the rest on stderr.
 
 mod notice;
+mod pager;
+mod pages;
 mod reader;
 mod views_progress;
 mod wrap;
@@ -103,6 +105,7 @@ pub struct Printer {
     json: bool,
     quiet: bool,
     verbose: bool,
+    paged: bool,
     notice: Notice,
     views_progress: ViewsProgress,
 }
@@ -122,6 +125,7 @@ impl Printer {
             json: options.json,
             quiet: options.quiet,
             verbose: options.verbose,
+            paged: false,
             notice: Notice::new(options.json, options.quiet),
             views_progress: ViewsProgress::new(options.json, options.quiet),
         }

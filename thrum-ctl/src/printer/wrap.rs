@@ -4,14 +4,23 @@ use textwrap::{Options, WordSplitter, WrapAlgorithm};
 
 /// The width of a terminal that does not report it.
 const COLUMNS: usize = 80;
+/// The height of such a terminal.
+const ROWS: usize = 24;
 /// The minimum width beside the indent.
 const COLUMNS_MIN: usize = 8;
 const TAB: usize = 8;
 
 /// The width of the terminal on stdout.
 pub fn columns() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col));
-    size.ok().filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+    size().0
+}
+
+/// The columns and rows of the terminal on stdout.
+pub fn size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    let columns = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+    let rows = size.map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0);
+    (columns.unwrap_or(COLUMNS), rows.unwrap_or(ROWS))
 }
 
 /// Wraps lines that are wider than the terminal, at a space if possible, and indents the rest. Colours

@@ -38,6 +38,12 @@ pub fn of(folder: &Path) -> Project {
     Project { name: origin.name(), source }
 }
 
+/// The branch of the git checkout that contains a folder; None outside of one, and between branches.
+pub fn branch(folder: &Path) -> Option<String> {
+    let head = std::fs::read_to_string(Checkout::around(folder)?.head).ok()?;
+    head.trim_end().strip_prefix("ref: refs/heads/").map(str::to_owned)
+}
+
 /// Replaces an alias of ssh's configuration by the host that it stands for. A domain name is the name that other
 /// machines know, whatever ssh makes of it here.
 fn resolve_alias(origin: Location) -> Location {
@@ -56,6 +62,8 @@ struct Checkout {
     root: PathBuf,
     /// The git directory that has the configuration. Worktrees share that of their main checkout.
     git_dir: PathBuf,
+    /// The file that names the branch. Each worktree has its own.
+    head: PathBuf,
     is_worktree: bool,
 }
 
@@ -65,16 +73,17 @@ impl Checkout {
         for root in folder.ancestors() {
             let dot_git = root.join(".git");
             if dot_git.is_dir() {
-                return Some(Self { root: root.to_owned(), git_dir: dot_git, is_worktree: false });
+                let (root, head) = (root.to_owned(), dot_git.join("HEAD"));
+                return Some(Self { root, git_dir: dot_git, head, is_worktree: false });
             }
             // In a worktree or submodule, `.git` is a file that names the git directory.
             if let Ok(text) = std::fs::read_to_string(&dot_git) {
                 let path = text.lines().find_map(|line| line.strip_prefix("gitdir:"))?.trim();
                 let git_dir = root.join(path);
                 let common = std::fs::read_to_string(git_dir.join("commondir"));
-                let is_worktree = common.is_ok();
+                let (is_worktree, head) = (common.is_ok(), git_dir.join("HEAD"));
                 let git_dir = common.map_or(git_dir.clone(), |path| git_dir.join(path.trim()));
-                return Some(Self { root: root.to_owned(), git_dir, is_worktree });
+                return Some(Self { root: root.to_owned(), git_dir, head, is_worktree });
             }
         }
         None
@@ -140,6 +149,13 @@ mod tests {
         std::fs::write(tree.join(".git"), pointer).unwrap();
         assert_eq!(name_of(&inside), "h.org/a/b");
         assert_eq!(name_of(&tree), "h.org/a/b");
+
+        std::fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        std::fs::write(git.join("worktrees/tree/HEAD"), "ref: refs/heads/fix/auth\n").unwrap();
+        assert_eq!(branch(&inside).as_deref(), Some("main"));
+        assert_eq!(branch(&tree).as_deref(), Some("fix/auth"));
+        std::fs::write(git.join("HEAD"), "c0ffee\n").unwrap();
+        assert_eq!(branch(&inside), None);
     }
 
     #[test]

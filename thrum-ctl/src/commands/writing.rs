@@ -1,0 +1,262 @@
+//! Sends a message, tells at once whether it will be seen, and waits for its answer if that is wanted.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use thrum_api::duration::format_duration;
+use thrum_api::event::Route;
+use thrum_api::limits::EVENT_MAX_BYTES;
+use thrum_api::local::{
+    Message, MessageSend, MessageSendParams, MessageSendResult, MessageStatus, MessageStatusParams,
+    WaitParams,
+};
+use thrum_api::{EventId, Sequence};
+use ulid::Ulid;
+
+use super::read_marks::{Reader, mark_printed};
+use super::{find, waiting};
+use crate::client::Client;
+use crate::clock;
+use crate::context::Context;
+use crate::error::Error;
+use crate::format::{counted, message_id};
+use crate::interrupt::or_interrupted;
+use crate::printer::while_read;
+use crate::render::delivery::{same_names, sentences};
+use crate::render::message::{INDENT, line};
+use crate::terminal::{read_message, sanitize};
+
+/// How long a person at a terminal waits to be told whether the message has reached its machines.
+const THERE_WAIT_MS: u64 = 500;
+
+#[derive(Serialize)]
+struct Sent<'a> {
+    #[serde(flatten)]
+    result: &'a MessageSendResult,
+    from: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    to: &'a [String],
+    project: &'a str,
+    /// What of the conversation was unread before the answer.
+    #[serde(skip_serializing_if = "<[Message]>::is_empty")]
+    earlier: &'a [Message],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a Message>,
+}
+
+/// The text of a message: `-` stands for stdin.
+///
+/// # Errors
+/// When it can't be read, or is empty.
+pub fn text(message: String, usage: &str) -> Result<String, Error> {
+    let text = if message == "-" { read_message(EVENT_MAX_BYTES)? } else { message };
+    if text.trim().is_empty() {
+        return Err(Error::usage("the message is empty", usage));
+    }
+    Ok(text)
+}
+
+/// The id of a new message. Chosen here, so that a message that is sent again because no answer came is
+/// stored once.
+#[expect(clippy::disallowed_methods, reason = "thrumd::ids is for ids that thrumd chooses")]
+pub fn new_id() -> EventId {
+    EventId::from_ulid(Ulid::generate())
+}
+
+/// Sends a message whose params have an id, and says on stderr how far it got.
+///
+/// # Errors
+/// When it was not sent, or nobody knows; with `wait_reply`, when no answer came in time.
+pub async fn send(
+    client: &mut Client,
+    params: &MessageSendParams,
+    wait_reply: Option<Duration>,
+    context: &mut Context<'_>,
+) -> Result<(), Error> {
+    let sending = client.call_again::<MessageSend>(params);
+    let waiting = "Waiting for thrumd to confirm the message.";
+    let result = match context.printer.note_if_slow(waiting, sending).await {
+        Err(Error::Broken { source, .. }) if params.event_id.is_some() => {
+            let event_id = params.event_id.unwrap_or_else(new_id);
+            return Err(Error::Unconfirmed { event_id, source });
+        }
+        answer => answer?,
+    };
+    tell(client, params, &result, context).await;
+    let Some(limit) = wait_reply else {
+        return if context.printer.json() {
+            print(params, &result, &[], None, context)
+        } else {
+            Ok(())
+        };
+    };
+    or_interrupted(while_read(answer(client, params, &result, limit, context))).await
+}
+
+/// Says how far it got. A script is told what thrumd knew when it answered; for a person, thrumd waits a moment.
+async fn tell(
+    client: &mut Client,
+    params: &MessageSendParams,
+    result: &MessageSendResult,
+    context: &mut Context<'_>,
+) {
+    if context.printer.json() || context.printer.quiet() {
+        return;
+    }
+    let mut recipients = result.recipients.clone();
+    let mut own = None;
+    if context.printer.out_is_terminal()
+        && !recipients.is_empty()
+        && let Ok(sent) = find::sent(client, &params.from, &params.project, result.event_id).await
+    {
+        own = Some(sent.origin_daemon);
+        let asked = MessageStatusParams { message: sent.event(), wait_ms: Some(THERE_WAIT_MS) };
+        // Without an answer, what was known before is still true.
+        if let Ok(status) = client.call::<MessageStatus>(&asked).await {
+            recipients = status.recipients;
+        }
+    }
+    let mut notes = sentences(&recipients, result.total, own, clock::now());
+    if recipients.is_empty() {
+        notes.push(stored(params, result));
+    }
+    let told = |name: &String| recipients.iter().any(|recipient| recipient.agent == *name);
+    let unknown: Vec<_> =
+        result.unknown.iter().filter(|name| !told(name)).map(String::as_str).collect();
+    if !unknown.is_empty() {
+        notes.push(format!(
+            "{} not seen in {} yet: it waits there (known agents: thrum team).",
+            sanitize(&unknown.join(", ")),
+            sanitize(&params.project)
+        ));
+    }
+    notes.extend(same_names(&params.to, &recipients));
+    for note in notes {
+        context.printer.note(&note);
+    }
+}
+
+/// What is told if nothing is known of its recipients.
+fn stored(params: &MessageSendParams, result: &MessageSendResult) -> String {
+    let project = sanitize(&params.project);
+    let agents = match result.total {
+        0 => String::new(),
+        total => format!(" ({})", counted(total, "agent")),
+    };
+    if params.all {
+        return format!("To everyone in {project}{agents}: stored here.");
+    }
+    match params.to.is_empty() {
+        true => format!("Stored here{agents}."),
+        false => format!("To {}{agents}: stored here.", sanitize(&params.to.join(", "))),
+    }
+}
+
+fn print(
+    params: &MessageSendParams,
+    result: &MessageSendResult,
+    earlier: &[Message],
+    answer: Option<&Message>,
+    context: &mut Context<'_>,
+) -> Result<(), Error> {
+    let MessageSendParams { from, to, project, .. } = params;
+    context.printer.object(&Sent { result, from, to, project, earlier, answer })
+}
+
+/// Waits for the answer, prints it, and marks it as read. So it does with what was unread in the conversation before:
+/// it comes first.
+async fn answer(
+    client: &mut Client,
+    params: &MessageSendParams,
+    result: &MessageSendResult,
+    limit: Duration,
+    context: &mut Context<'_>,
+) -> Result<(), Error> {
+    let sent = find::sent(client, &params.from, &params.project, result.event_id).await?;
+    let waiting = WaitParams {
+        agent: params.from.clone(),
+        project: Some(params.project.clone()),
+        thread: Some(sent.thread.unwrap_or(sent.event())),
+        session: session(),
+        ..WaitParams::default()
+    };
+    let reader =
+        Reader { agent: params.from.clone(), route: Route::Wait, session: waiting.session.clone() };
+    let mut earlier = Vec::new();
+    let begin = tokio::time::Instant::now();
+    loop {
+        let left = limit.saturating_sub(begin.elapsed());
+        let Some(waited) = waiting::in_time(client, &waiting, Some(left), context).await? else {
+            return Err(Error::Unanswered {
+                event_id: result.event_id,
+                message: format!(
+                    "no answer to {} in {}",
+                    message_id(result.event_id),
+                    format_duration(limit)
+                ),
+            });
+        };
+        let answer = split(&waited.messages, result.sequence);
+        let messages = &waited.messages[..answer.map_or(waited.messages.len(), |at| at + 1)];
+        let printed = if context.printer.json() {
+            earlier.extend_from_slice(&messages[..answer.unwrap_or(messages.len())]);
+            match answer.and_then(|at| messages.get(at)) {
+                Some(answer) => print(params, result, &earlier, Some(answer), context),
+                None => Ok(()),
+            }
+        } else {
+            let now = clock::now();
+            let mut lines = messages.iter().map(|message| line(message, now, false));
+            lines.try_for_each(|line| context.printer.text(&line, INDENT))
+        };
+        mark_printed(printed, context.printer, client, &reader, messages).await?;
+        if answer.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+/// Where the first message is that came after the one that was sent.
+fn split(messages: &[Message], sent: Sequence) -> Option<usize> {
+    messages.iter().position(|message| message.sequence > sent)
+}
+
+/// The session of the environment.
+pub fn session() -> Option<String> {
+    std::env::var("THRUM_SESSION").ok().filter(|id| !id.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use thrum_api::local::MessageSendResult;
+
+    use super::*;
+    use crate::render::message::example;
+
+    #[test]
+    fn the_answer_is_the_first_message_after_the_one_that_was_sent() {
+        let mut messages = [example("a", false), example("b", false), example("c", false)];
+        for (message, sequence) in messages.iter_mut().zip([3, 7, 9]) {
+            message.sequence = Sequence(sequence);
+        }
+        assert_eq!(split(&messages, Sequence(5)), Some(1));
+        assert_eq!(split(&messages, Sequence(2)), Some(0));
+        assert_eq!(split(&messages, Sequence(9)), None);
+    }
+
+    #[test]
+    fn a_message_to_many_or_to_agents_that_are_not_known_yet_is_stored() {
+        let result: MessageSendResult = serde_json::from_value(serde_json::json!({
+            "event_id": "01K000000000000000007QX2AB", "sequence": 1, "total": 12,
+        }))
+        .unwrap();
+        let mut params = MessageSendParams {
+            to: vec!["@reviewers".to_owned()],
+            project: "app".to_owned(),
+            ..MessageSendParams::default()
+        };
+        assert_eq!(stored(&params, &result), "To @reviewers (12 agents): stored here.");
+        params.all = true;
+        assert_eq!(stored(&params, &result), "To everyone in app (12 agents): stored here.");
+    }
+}
