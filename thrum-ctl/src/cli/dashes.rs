@@ -10,10 +10,12 @@ const COMMANDS: [&str; 2] = ["send", "reply"];
 /// Moves recipients and message of these commands behind a `--`. A Markdown list, a diff or `-1` is then
 /// a message, and options are still allowed anywhere.
 pub fn escape_message(arguments: &[OsString], command: &Command) -> Vec<OsString> {
-    let everywhere = Options::of(command.get_arguments().filter(|arg| arg.is_global_set()));
-    let Some((name, start)) = after_command(arguments, &everywhere) else {
+    let Some((index, name)) = command_word(arguments, command) else { return arguments.to_vec() };
+    if !COMMANDS.contains(&name) {
         return arguments.to_vec();
-    };
+    }
+    let everywhere = Options::everywhere(command);
+    let start = index + 1;
     let Some(writing) = command.find_subcommand(name) else { return arguments.to_vec() };
     let options = everywhere.and(Options::of(writing.get_arguments()));
 
@@ -55,18 +57,16 @@ fn is_dashed(word: &OsString) -> bool {
     word.len() > 1 && word.as_encoded_bytes().starts_with(b"-")
 }
 
-/// The command and the index after it, if it is one that takes a message.
-fn after_command(arguments: &[OsString], options: &Options) -> Option<(&'static str, usize)> {
+/// The first word that is no option, and its index: the name of a command, if the command line is right.
+pub fn command_word<'a>(arguments: &'a [OsString], command: &Command) -> Option<(usize, &'a str)> {
+    let options = Options::everywhere(command);
     let mut index = 1;
     loop {
         let word = arguments.get(index)?.to_str()?;
         match options.kind(word) {
             Kind::Option { takes_next } => index += 1 + usize::from(takes_next),
             Kind::End => return None,
-            Kind::Value => {
-                let command = COMMANDS.into_iter().find(|command| *command == word);
-                return command.map(|command| (command, index + 1));
-            }
+            Kind::Value => return Some((index, word)),
         }
     }
 }
@@ -85,6 +85,11 @@ struct Options {
 }
 
 impl Options {
+    /// Those that all commands have.
+    fn everywhere(command: &Command) -> Self {
+        Self::of(command.get_arguments().filter(|arg| arg.is_global_set()))
+    }
+
     fn of<'a>(arguments: impl Iterator<Item = &'a Arg>) -> Self {
         // The parser adds help.
         let mut options =

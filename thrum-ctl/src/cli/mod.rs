@@ -35,10 +35,12 @@ pub use team::{
 };
 pub use usage::message_and_hint;
 
+const NAME: &str = "thrum";
+
 /// Messages between agents on any of your machines.
 #[derive(Debug, Parser)]
 #[command(
-    name = "thrum",
+    name = NAME,
     version,
     disable_help_subcommand = true,
     before_help = "Examples:\n  \
@@ -142,6 +144,15 @@ pub fn command() -> clap::Command {
     with_template(Cli::command())
 }
 
+/// A parser of the one command that is named: it takes a third of the time, because the options of every command are
+/// not given to all others. None if there is no such command.
+fn alone(arguments: &[OsString], whole: &clap::Command) -> Option<clap::Command> {
+    let (_, name) = dashes::command_word(arguments, whole)?;
+    let named = whole.find_subcommand(name)?.clone();
+    let bare = clap::Command::new(NAME).disable_help_subcommand(true).subcommand_required(true);
+    Some(Global::augment_args(bare).subcommand(named))
+}
+
 /// Parses the arguments.
 ///
 /// # Errors
@@ -154,6 +165,9 @@ pub fn parse(arguments: &[OsString], color: Color) -> Result<Cli, clap::Error> {
     };
     let mut command = command().color(color);
     let arguments = dashes::escape_message(arguments, &command);
+    if let Some(alone) = alone(&arguments, &command) {
+        command = alone.color(color);
+    }
     let matches = command.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
@@ -198,6 +212,30 @@ mod tests {
         assert!(error.to_string().contains("'status'"), "{error}");
         let error = parse(&words("thrum peer jion x"), Color::Auto).unwrap_err();
         assert!(error.to_string().contains("'join'"), "{error}");
+    }
+
+    #[test]
+    fn a_command_alone_is_parsed_as_among_the_others() {
+        for line in [
+            "thrum send --help",
+            "thrum --json peer jion",
+            "thrum peer",
+            "thrum send",
+            "thrum session update",
+            "thrum --as x inbox --unread --read",
+            "thrum agent register --abuot x",
+            "thrum wait --any",
+        ] {
+            let arguments = words(line);
+            let alone = alone(&arguments, &command()).unwrap();
+            let text = |parser: clap::Command| {
+                let error = parser.try_get_matches_from(&arguments).unwrap_err();
+                (error.exit_code(), error.render().to_string())
+            };
+            assert_eq!(text(alone), text(command()), "{line}");
+        }
+        assert!(alone(&words("thrum stauts"), &command()).is_none());
+        assert!(alone(&words("thrum --version send"), &command()).is_none());
     }
 
     #[test]
