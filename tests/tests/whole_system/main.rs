@@ -13,6 +13,7 @@ mod bad_runs;
 mod client;
 mod client_reads;
 mod client_words;
+mod conversations;
 mod dead_peers;
 mod demo;
 mod descriptors;
