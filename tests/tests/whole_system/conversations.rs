@@ -83,10 +83,37 @@ fn an_answer_is_waited_for_printed_and_read() {
     let answered: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answered["event_id"], id, "{answered}");
     assert_eq!(answered["answer"]["text"], "it is", "{answered}");
-    assert!(answered.get("earlier").is_none(), "{answered}");
     // It was read, and what belongs to no conversation was left.
     let left = planner.run(&["inbox", "--unread", "--json"]).exits(0).json();
     assert_eq!(column(&left["messages"], "text"), ["something else"]);
+}
+
+#[test]
+fn what_else_is_unread_in_a_conversation_comes_before_the_answer_and_is_no_answer() {
+    let daemon = Daemon::start("laptop");
+    let (planner, coder) = (agent(&daemon, "planner"), agent(&daemon, "coder"));
+    let root = sends(&planner, "coder", "the plan");
+    coder.run(&["reply", short(&root), "a first thought"]).exits(0);
+    let asking = planner
+        .command(&["reply", short(&root), "and?", "--wait-reply", "30s"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut seen = Value::Null;
+    eventually(SHORT, || {
+        seen = coder.run(&["inbox", "--peek", "--json"]).exits(0).json();
+        holds(column(&seen["messages"], "text").contains(&"and?"), || seen.to_string())
+    });
+    coder.run(&["reply", short(&root), "a second thought"]).exits(0);
+    let asked = column(&seen["messages"], "event_id")[1].to_owned();
+    coder.run(&["reply", short(&asked), "that is all"]).exits(0);
+    let output = asking.wait_with_output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let found: Vec<_> = ["first thought", "second thought", "that is all"]
+        .map(|text| printed.find(text).unwrap_or_else(|| panic!("{text}: {printed}")))
+        .into();
+    assert!(found.is_sorted() && output.status.success(), "{printed}");
+    assert_eq!(planner.run(&["inbox", "--count"]).exits(0).stdout, "0\n");
 }
 
 #[test]
@@ -121,7 +148,7 @@ fn an_id_is_refused_if_no_message_or_several_have_it() {
     coder.run(&["show", "00001"]).exits(1);
     coder.run(&["show", "A00001"]).exits(0);
     let events = daemon.events();
-    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!(events.len(), 3, "the agent and what it sent: {events:?}");
 }
 
 #[test]

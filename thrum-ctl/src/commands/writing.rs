@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use thrum_api::EventId;
 use thrum_api::duration::format_duration;
 use thrum_api::event::Route;
 use thrum_api::limits::EVENT_MAX_BYTES;
@@ -10,7 +11,6 @@ use thrum_api::local::{
     Message, MessageSend, MessageSendParams, MessageSendResult, MessageStatus, MessageStatusParams,
     WaitParams,
 };
-use thrum_api::{EventId, Sequence};
 use ulid::Ulid;
 
 use super::read_marks::{Reader, mark_printed};
@@ -37,9 +37,6 @@ struct Sent<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     to: &'a [String],
     project: &'a str,
-    /// What of the conversation was unread before the answer.
-    #[serde(skip_serializing_if = "<[Message]>::is_empty")]
-    earlier: &'a [Message],
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<&'a Message>,
 }
@@ -84,11 +81,7 @@ pub async fn send(
     };
     tell(client, params, &result, context).await;
     let Some(limit) = wait_reply else {
-        return if context.printer.json() {
-            print(params, &result, &[], None, context)
-        } else {
-            Ok(())
-        };
+        return if context.printer.json() { print(params, &result, None, context) } else { Ok(()) };
     };
     or_interrupted(while_read(answer(client, params, &result, limit, context))).await
 }
@@ -155,16 +148,21 @@ fn stored(params: &MessageSendParams, result: &MessageSendResult) -> String {
 fn print(
     params: &MessageSendParams,
     result: &MessageSendResult,
-    earlier: &[Message],
     answer: Option<&Message>,
     context: &mut Context<'_>,
 ) -> Result<(), Error> {
     let MessageSendParams { from, to, project, .. } = params;
-    context.printer.object(&Sent { result, from, to, project, earlier, answer })
+    context.printer.object(&Sent { result, from, to, project, answer })
 }
 
-/// Waits for the answer, prints it, and marks it as read. So it does with what was unread in the conversation before:
-/// it comes first.
+/// Messages of the conversation that are no answer.
+#[derive(Serialize)]
+struct Others<'a> {
+    messages: &'a [Message],
+}
+
+/// Waits for the answer, prints it, and marks it as read. So it does with what else is unread in the conversation: it
+/// comes first, with `--json` in objects of its own.
 async fn answer(
     client: &mut Client,
     params: &MessageSendParams,
@@ -182,7 +180,6 @@ async fn answer(
     };
     let reader =
         Reader { agent: params.from.clone(), route: Route::Wait, session: waiting.session.clone() };
-    let mut earlier = Vec::new();
     let begin = tokio::time::Instant::now();
     loop {
         let left = limit.saturating_sub(begin.elapsed());
@@ -196,13 +193,18 @@ async fn answer(
                 ),
             });
         };
-        let answer = split(&waited.messages, result.sequence);
-        let messages = &waited.messages[..answer.map_or(waited.messages.len(), |at| at + 1)];
+        let at = waited.messages.iter().position(|message| message.reply_to == Some(sent.event()));
+        let (others, rest) = waited.messages.split_at(at.unwrap_or(waited.messages.len()));
+        let answer = rest.first();
+        let messages = &waited.messages[..others.len() + usize::from(answer.is_some())];
         let printed = if context.printer.json() {
-            earlier.extend_from_slice(&messages[..answer.unwrap_or(messages.len())]);
-            match answer.and_then(|at| messages.get(at)) {
-                Some(answer) => print(params, result, &earlier, Some(answer), context),
-                None => Ok(()),
+            let printed = match others {
+                [] => Ok(()),
+                messages => context.printer.object(&Others { messages }),
+            };
+            match answer {
+                Some(answer) => printed.and_then(|()| print(params, result, Some(answer), context)),
+                None => printed,
             }
         } else {
             let now = clock::now();
@@ -216,11 +218,6 @@ async fn answer(
     }
 }
 
-/// Where the first message is that came after the one that was sent.
-fn split(messages: &[Message], sent: Sequence) -> Option<usize> {
-    messages.iter().position(|message| message.sequence > sent)
-}
-
 /// The session of the environment.
 pub fn session() -> Option<String> {
     std::env::var("THRUM_SESSION").ok().filter(|id| !id.is_empty())
@@ -231,18 +228,6 @@ mod tests {
     use thrum_api::local::MessageSendResult;
 
     use super::*;
-    use crate::render::message::example;
-
-    #[test]
-    fn the_answer_is_the_first_message_after_the_one_that_was_sent() {
-        let mut messages = [example("a", false), example("b", false), example("c", false)];
-        for (message, sequence) in messages.iter_mut().zip([3, 7, 9]) {
-            message.sequence = Sequence(sequence);
-        }
-        assert_eq!(split(&messages, Sequence(5)), Some(1));
-        assert_eq!(split(&messages, Sequence(2)), Some(0));
-        assert_eq!(split(&messages, Sequence(9)), None);
-    }
 
     #[test]
     fn a_message_to_many_or_to_agents_that_are_not_known_yet_is_stored() {
