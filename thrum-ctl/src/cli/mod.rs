@@ -221,7 +221,7 @@ mod tests {
             "thrum --json peer jion",
             "thrum peer",
             "thrum send",
-            "thrum session update",
+            "thrum session update --state asleep",
             "thrum --as x inbox --unread --read",
             "thrum agent register --abuot x",
             "thrum wait --any",

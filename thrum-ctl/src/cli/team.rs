@@ -122,7 +122,6 @@ pub struct SessionStartArgs {
 
 /// Options of `thrum session update`.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true, id = "change", args = ["state", "task", "question", "branch"])]
 pub struct SessionUpdateArgs {
     /// The session [default: the only one of the agent]
     #[arg(long, value_name = "ID", env = "THRUM_SESSION", hide_env_values = true, add = ArgValueCandidates::new(candidates::sessions))]

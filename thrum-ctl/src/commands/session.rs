@@ -44,6 +44,14 @@ fn print_id(result: &SessionResult, printer: &mut Printer) -> Result<(), Error> 
 
 /// `thrum session update`
 pub async fn update(args: SessionUpdateArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    if args.state.is_none()
+        && [&args.task, &args.question, &args.branch].iter().all(|it| it.is_none())
+    {
+        return Err(Error::usage(
+            "there is nothing to change",
+            "add --state, --task, --question or --branch: thrum help session update",
+        ));
+    }
     let params = SessionUpdateParams {
         agent: context.agent()?,
         project: context.project()?,
