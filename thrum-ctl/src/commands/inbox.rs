@@ -68,7 +68,9 @@ async fn watch(
             let lines = |inbox: &InboxResult| {
                 let now = clock::now();
                 let messages = inbox.messages.iter();
-                messages.map(|message| line(message, now, args.all_projects)).collect()
+                let lines = messages.map(|message| line(message, now, args.all_projects));
+                let more = unread_more(inbox).filter(|_| !is_narrowed(&params));
+                lines.chain(more.map(|more| format!("{more} more: thrum inbox"))).collect()
             };
             watch.show(inbox, lines, INDENT, context.printer)?;
             watch.changed(context).await;
@@ -90,13 +92,11 @@ fn print(
     let messages = inbox.messages.iter();
     let lines: Vec<_> = messages.map(|message| line(message, now, args.all_projects)).collect();
     printer.pages(&lines, INDENT)?;
-    let shown = inbox.messages.iter().filter(|message| !message.read).count();
-    let more = inbox.unread.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX));
-    let narrowed = params.from.is_some() || params.since.is_some() || params.thread.is_some();
+    let narrowed = is_narrowed(params);
     if inbox.messages.is_empty() && narrowed {
         printer.note(&format!("No such messages for {}.", params.agent));
-    } else if more > 0 && !narrowed {
-        printer.note(&format!("{} left: thrum inbox", counted(more, "unread message")));
+    } else if let Some(more) = unread_more(inbox).filter(|_| !narrowed) {
+        printer.note(&format!("{more} left: thrum inbox"));
     } else if inbox.messages.is_empty() {
         printer.note(&format!("No messages for {}.", params.agent));
     }
@@ -105,6 +105,18 @@ fn print(
         printer.note(&format!("{others} in other projects: thrum inbox --all-projects"));
     }
     Ok(())
+}
+
+/// Whether not every message of the inbox is wanted.
+const fn is_narrowed(params: &InboxParams) -> bool {
+    params.from.is_some() || params.since.is_some() || params.thread.is_some()
+}
+
+/// The unread messages that are not shown.
+fn unread_more(inbox: &InboxResult) -> Option<String> {
+    let shown = inbox.messages.iter().filter(|message| !message.read).count();
+    let more = inbox.unread.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX));
+    (more > 0).then(|| counted(more, "unread message"))
 }
 
 /// Prints the number of unread messages. With `--quiet`, for shell prompts, errors print nothing.
