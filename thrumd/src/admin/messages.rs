@@ -7,7 +7,7 @@ use thrum_api::local::{
 use thrum_api::{Empty, RpcError};
 
 use super::addresses::{name_machines, resolve, resolve_all, shown};
-use super::{AdminContext, errors};
+use super::{AdminContext, delivery, errors};
 use crate::agents::AgentsError;
 
 /// `message.send`
@@ -21,6 +21,7 @@ pub async fn send(
     for address in &mut result.unknown {
         *address = shown(context, address);
     }
+    delivery::name_recipients(context, &mut result.recipients);
     Ok(result)
 }
 

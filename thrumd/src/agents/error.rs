@@ -95,6 +95,9 @@ pub enum AgentsError {
     /// Messages of several daemons in an inbox have the id by which one was named.
     #[error("the inbox of {agent} has messages of {daemons} daemons with the id {event_id}")]
     AmbiguousId { agent: String, event_id: EventId, daemons: usize },
+    /// No message of this machine has this id.
+    #[error("no message that was sent on this machine has the id {event_id}")]
+    NotSentHere { event_id: EventId },
     /// The id of a session is too long.
     #[error("the id of the session has more than {NAME_MAX_CHARS} characters")]
     Session,
@@ -201,6 +204,7 @@ impl AgentsError {
             Self::NoMessage { .. } => {
                 error.hint("it may not have arrived yet; messages that are here: thrum inbox")
             }
+            Self::NotSentHere { .. } => error.hint("see what an agent has sent: thrum sent"),
             Self::TooLarge { .. } | Self::TextTooLarge { .. } => error.hint("put the text into a file and send its path"),
             _ => match self.next() {
                 Some(next) => error.hint(next),
@@ -228,6 +232,7 @@ impl AgentsError {
             Self::UnknownRecipients { .. }
             | Self::NoMessage { .. }
             | Self::NoMessageLike(_)
+            | Self::NotSentHere { .. }
             | Self::NoAgent { .. }
             | Self::NoGroup { .. }
             | Self::DeletedMessage { .. } => ErrorCode::NOT_FOUND,

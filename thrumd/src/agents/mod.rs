@@ -5,6 +5,7 @@
 
 mod broadcasts;
 mod conversation;
+mod delivery;
 mod digest;
 mod directory;
 mod error;
@@ -19,10 +20,12 @@ mod machines;
 mod marks;
 mod matching;
 mod message;
+mod reach;
 mod reading;
 mod receipts;
 mod recipients;
 mod registering;
+mod reporting;
 mod schema;
 mod search;
 mod seen;
@@ -37,8 +40,8 @@ mod waiting;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use rusqlite::Connection;
 use thrum_api::event::Route;
@@ -48,12 +51,14 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use self::delivery::Delivery;
 pub use self::error::AgentsError;
 use self::filter::Filter;
 use self::follow::{Follower, FollowerSignals, Progress};
 use self::inbox::{Answer, InboxQuery};
 use self::joining::JoinedNames;
 pub use self::marks::{BACKUP_TABLE, restore_read_marks};
+pub use self::reach::{Machines, MachinesNow, PeerReach};
 use self::reading::Reading;
 use self::receipts::ReceiptWriter;
 pub use self::schema::FILE;
@@ -101,6 +106,8 @@ struct Inner {
     signals: Arc<FollowerSignals>,
     /// Cancelled when the log is no longer followed.
     ended: CancellationToken,
+    /// How it is with other machines.
+    machines: OnceLock<MachinesNow>,
     /// Held from the check whether a name is new until its event is in the log, so that two callers
     /// with the same new name don't both write that it joined.
     joining: Mutex<JoinedNames>,
@@ -160,6 +167,7 @@ impl Agents {
             progress,
             signals,
             ended,
+            machines: OnceLock::new(),
             joining: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })

@@ -7,10 +7,12 @@ use thrum_api::local::{Appended, MessageSendParams, MessageSendResult};
 use thrum_api::{Address, Draft, Sequence};
 
 use super::Agents;
+use super::delivery::Outlook;
 use super::digest::PAGE_EVENTS;
 use super::error::AgentsError;
 use super::recipients::UnknownRecipient;
 use super::send::{self, OutgoingMessage, Target};
+use super::store::Store;
 use crate::clock;
 
 /// How long a message that is being sent waits for views that are nearly up to date, to say which recipients are
@@ -31,6 +33,7 @@ impl Agents {
         let anyway = params.anyway;
         let mut message = OutgoingMessage::new(params)?;
         self.take_parent(&mut message).await?;
+        let all = message.all;
         let (from, project) = (message.from.clone(), message.project.clone());
         let head = self.inner.log.head().position.sequence;
         let has_group = message.to.iter().any(|to| matches!(to, Target::GroupOrAgent(_)));
@@ -39,11 +42,15 @@ impl Agents {
         }
         let current = self.inner.progress.borrow().has(head);
         let targets = std::mem::take(&mut message.to);
-        let SenderLookup { known, to, unknown } =
-            self.look_up(&project, &from, targets, has_group).await?;
-        let mut unknown = match current || unknown.is_empty() {
-            true => unknown,
-            false => self.still_unknown(&project, unknown, head).await,
+        let looked = self.look_up(&project, &from, (targets, all), has_group).await?;
+        let SenderLookup { known, to, unknown, outlook } = looked;
+        let (mut unknown, outlook) = match current || unknown.is_empty() {
+            true => (unknown, outlook),
+            false => {
+                let asked = (unknown, from.clone(), to.clone());
+                let known_now = self.still_unknown(&project, asked, head).await;
+                known_now.unwrap_or((Vec::new(), outlook))
+            }
         };
         // The first message of an agent may be to itself.
         let is_sender = |address: &Address| {
@@ -64,8 +71,8 @@ impl Agents {
             event_id: written.event_id,
             sequence: written.sequence,
             unknown: unknown.iter().map(|it| it.address.to_string()).collect(),
-            recipients: Vec::new(),
-            total: 0,
+            recipients: outlook.recipients,
+            total: outlook.total,
         })
     }
 
@@ -75,14 +82,17 @@ impl Agents {
         &self,
         project: &str,
         from: &str,
-        targets: Vec<Target>,
+        (targets, all): (Vec<Target>, bool),
         must_know: bool,
     ) -> Result<SenderLookup, AgentsError> {
+        let (machines, head) = (self.machines_now(), self.inner.log.head().position.sequence);
         let (within, name, asked) = (project.to_owned(), from.to_owned(), targets.clone());
         let look = self.read(move |store| {
             let known = store.last_seen(&within, &name)?.is_some();
             let to = store.addresses(&within, &asked)?;
-            Ok(SenderLookup { known, unknown: store.unknown(&within, &to)?, to })
+            let unknown = store.unknown(&within, &to)?;
+            let outlook = store.outlook(&within, (&name, &to, all), &machines, head)?;
+            Ok(SenderLookup { known, unknown, to, outlook })
         });
         match look.await {
             Ok(look) => Ok(look),
@@ -93,31 +103,37 @@ impl Agents {
                     Target::GroupOrAgent(_) => None,
                 };
                 let to = targets.into_iter().filter_map(address).collect();
-                Ok(SenderLookup { known: false, to, unknown: Vec::new() })
+                Ok(SenderLookup { to, ..SenderLookup::default() })
             }
         }
     }
 
-    /// Those of the recipients that are unknown also to views with everything up to `head`. Nobody, if those can't be
-    /// had in a moment.
+    /// Those of the recipients that are unknown also to views with everything up to `head`, and whom a message from
+    /// this sender to these addresses would reach. None, if those can't be had in a moment.
     async fn still_unknown(
         &self,
         project: &str,
-        unknown: Vec<UnknownRecipient>,
+        (unknown, from, to): (Vec<UnknownRecipient>, String, Vec<Address>),
         head: Sequence,
-    ) -> Vec<UnknownRecipient> {
+    ) -> Option<(Vec<UnknownRecipient>, Outlook)> {
         let digested = self.digested_up_to().unwrap_or_default();
         if head.0.saturating_sub(digested.0) > PAGE_EVENTS as u64 {
-            return Vec::new();
+            return None;
         }
+        let machines = self.machines_now();
         let project = project.to_owned();
         let addresses: Vec<Address> = unknown.into_iter().map(|it| it.address).collect();
         let look = async {
             self.digested(head).await?;
-            self.read(move |store| store.unknown(&project, &addresses)).await
+            let read = move |store: &Store| {
+                let unknown = store.unknown(&project, &addresses)?;
+                let outlook = store.outlook(&project, (&from, &to, false), &machines, head)?;
+                Ok(Some((unknown, outlook)))
+            };
+            self.read(read).await
         };
         let looked = tokio::time::timeout(UNKNOWN_MAX, look).await;
-        looked.unwrap_or(Ok(Vec::new())).unwrap_or_default()
+        looked.unwrap_or(Ok(None)).unwrap_or_default()
     }
 
     /// Whether an agent was seen on this daemon: at any time, or within the last day.
@@ -187,6 +203,7 @@ fn refuse_mistyped(unknown: &[UnknownRecipient]) -> Result<(), AgentsError> {
 }
 
 /// What the views say of a message that is being sent.
+#[derive(Default)]
 struct SenderLookup {
     /// The sender was seen on this daemon.
     known: bool,
@@ -194,4 +211,6 @@ struct SenderLookup {
     to: Vec<Address>,
     /// Those that were not seen in this project.
     unknown: Vec<UnknownRecipient>,
+    /// Whom it would reach.
+    outlook: Outlook,
 }

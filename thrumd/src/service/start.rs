@@ -122,6 +122,7 @@ impl Daemon {
             }
             Err(why) => Network::Unavailable(why),
         };
+        agents.know_machines(admin::machines_now(&network, registry.clone()));
         let context = AdminContext {
             found: found(&config.state_dir, identity.foreign, damaged, damaged_sockets),
             foreign: identity.foreign,

@@ -208,14 +208,12 @@ impl Sync {
     }
 
     /// How far each peer has come in this log.
-    #[expect(dead_code, reason = "what tells how far messages got will ask")]
     pub fn progress(&self) -> BTreeMap<DaemonId, PeerProgress> {
         self.shared.progress.borrow().clone()
     }
 
     /// Waits until each of these peers has this log on its disk up to a position, or can't be reached. One that was sent
     /// it and has not said so is asked. Dropping the future stops waiting.
-    #[expect(dead_code, reason = "what tells how far messages got will ask")]
     pub async fn reached(&self, peers: &BTreeSet<DaemonId>, position: Sequence) {
         progress::reached(&self.shared, peers, position).await;
     }

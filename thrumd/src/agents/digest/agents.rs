@@ -11,6 +11,7 @@ use super::super::broadcasts;
 use super::super::failure::Failure;
 use super::{Page, Seen, parsed};
 use crate::log::StoredEvent;
+use crate::log::column::int;
 
 #[derive(Deserialize)]
 struct ParsedJoined {
@@ -52,7 +53,8 @@ impl Page<'_> {
             return Ok(());
         }
         let at = event.timestamp;
-        let new = Seen { at, here: false, about: None, removed: true };
+        let first = int(event.sequence.0);
+        let new = Seen { first, at, here: false, about: None, removed: true };
         let seen = self.seen.entry((inbox, origin_daemon)).or_insert(new);
         (seen.at, seen.removed) = (seen.at.max(at), true);
         if event.is_own {
@@ -72,7 +74,8 @@ impl Page<'_> {
         event: &StoredEvent<'_>,
     ) -> rusqlite::Result<()> {
         let at = event.timestamp;
-        let new = Seen { at, here: false, about: None, removed: false };
+        let first = int(event.sequence.0);
+        let new = Seen { first, at, here: false, about: None, removed: false };
         let seen = self.seen.entry((inbox, origin)).or_insert(new);
         (seen.at, seen.removed) = (seen.at.max(at), false);
         // The daemon that the event names doesn't count: what this one lost and a peer brings back was written by

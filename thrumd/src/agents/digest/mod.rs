@@ -98,6 +98,8 @@ fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {
 
 /// How an agent was seen.
 struct Seen {
+    /// The position of the first event.
+    first: i64,
     /// When, at last.
     at: i64,
     /// By an event that was written here: it is used on this machine.
@@ -206,15 +208,16 @@ impl<'a> Page<'a> {
     fn write(self, cursor: Cursor) -> rusqlite::Result<Digested> {
         let owes = self.owe()?;
         let mut put = self.connection.prepare_cached(
-            "INSERT INTO agents (inbox, origin, last_seen, here, about, removed)
-             VALUES (?, ?, ?, ?, ?, ?)
+            "INSERT INTO agents (inbox, origin, first, last_seen, here, about, removed)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (inbox, origin) DO UPDATE SET
              last_seen = max(last_seen, excluded.last_seen), here = max(here, excluded.here),
              about = coalesce(excluded.about, about), removed = excluded.removed",
         )?;
         for ((inbox, origin), seen) in self.seen {
-            let Seen { at, here, about, removed } = seen;
-            put.execute(params![inbox, origin.to_bytes(), at, here, about, removed])?;
+            let Seen { first, at, here, about, removed } = seen;
+            let origin = origin.to_bytes();
+            put.execute(params![inbox, origin, first, at, here, about, removed])?;
         }
         let mut news = News::default();
         let mut unread = self.connection.prepare_cached(

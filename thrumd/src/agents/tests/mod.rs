@@ -3,6 +3,7 @@ mod behind;
 mod broadcasts;
 mod converging;
 mod conversations;
+mod delivered;
 mod filtered;
 mod followed;
 mod groups;
@@ -87,6 +88,30 @@ fn joined(sequence: u64, origin: DaemonId, agent: &str) -> SequencedEvent {
 fn message_to(sequence: u64, origin: DaemonId, from: &str, to: &[&str]) -> SequencedEvent {
     let body = json!({ "from": from, "to": to, "text": format!("number {sequence}") });
     event(sequence, origin, Some(PROJECT), "message.sent", &body)
+}
+
+/// A receipt of `teller` that an agent of it has read messages of `origin`.
+fn read_receipt(
+    sequence: u64,
+    teller: DaemonId,
+    agent: &str,
+    (origin, ids): (DaemonId, &[u64]),
+) -> SequencedEvent {
+    let ids: Vec<EventId> = ids.iter().copied().map(id).collect();
+    let read = json!({
+        "agent": agent, "project": PROJECT, "route": "wait", "session": format!("s-{sequence}"),
+        "at": "2020-06-24T16:00:00.123Z", "origin_daemon": origin, "event_ids": ids,
+    });
+    event(sequence, teller, None, "message.receipts", &json!({ "read": [read] }))
+}
+
+/// A receipt of `teller` that it holds the events of a daemon up to a position.
+fn there_receipt(sequence: u64, teller: DaemonId, of: DaemonId, up_to: u64) -> SequencedEvent {
+    let there = json!({
+        "origin_daemon": of, "origin_epoch": Epoch::from_ulid(Ulid::from(9_u128)),
+        "origin_sequence": up_to,
+    });
+    event(sequence, teller, None, "message.receipts", &json!({ "there": [there] }))
 }
 
 fn message_to_all(sequence: u64, origin: DaemonId, from: &str) -> SequencedEvent {

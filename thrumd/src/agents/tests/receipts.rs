@@ -3,29 +3,6 @@
 use super::*;
 use crate::log::column::uint;
 
-/// A receipt of `teller` for messages of `origin`, at this position of the log.
-fn read_receipt(
-    sequence: u64,
-    teller: DaemonId,
-    agent: &str,
-    (origin, ids): (DaemonId, &[u64]),
-) -> SequencedEvent {
-    let ids: Vec<EventId> = ids.iter().copied().map(id).collect();
-    let read = json!({
-        "agent": agent, "project": PROJECT, "route": "wait", "session": format!("s-{sequence}"),
-        "at": "2020-06-24T16:00:00.123Z", "origin_daemon": origin, "event_ids": ids,
-    });
-    event(sequence, teller, None, "message.receipts", &json!({ "read": [read] }))
-}
-
-fn there_receipt(sequence: u64, teller: DaemonId, of: DaemonId, up_to: u64) -> SequencedEvent {
-    let there = json!({
-        "origin_daemon": of, "origin_epoch": Epoch::from_ulid(Ulid::from(9_u128)),
-        "origin_sequence": up_to,
-    });
-    event(sequence, teller, None, "message.receipts", &json!({ "there": [there] }))
-}
-
 /// Message, reader's name, reader's daemon and session of each receipt.
 fn receipts(views: &Views) -> Vec<(u64, String, DaemonId, String)> {
     let mut query = views

@@ -8,7 +8,8 @@ use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::{EventId, SequencedEvent};
 
 use super::super::{
-    broadcasts, conversation, digest, filter, finding, groups, inbox, reading, recipients, seen,
+    broadcasts, conversation, delivery, digest, filter, finding, groups, inbox, reading,
+    recipients, seen,
 };
 use super::*;
 
@@ -180,7 +181,7 @@ fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
         groups::QUERIES,
         recipients::QUERIES,
     ];
-    for query in queries.concat() {
+    for query in [queries.concat(), delivery::QUERIES.concat()].concat() {
         let mut plan = views.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let holes = vec![rusqlite::types::Null; plan.parameter_count()];
         let steps: Vec<String> = plan

@@ -1,0 +1,179 @@
+//! What the tables and the log know of one message: who has read it, who has answered it, where it is.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::{OptionalExtension, Row, params};
+use serde::Deserialize;
+use thrum_api::event::{EventRef, MESSAGE_SENT, MessageSent, Route};
+use thrum_api::{DaemonId, Epoch, EventId, OriginSequence, Sequence, Timestamp, names};
+
+use super::super::directory::project_name;
+use super::super::error::{AgentsError, log_unread, views};
+use super::super::marks::route_named;
+use super::super::store::Store;
+use super::recipients::Roll;
+use crate::log::column::{daemon_id, int, uint};
+use crate::log::{LogReader, StoredEvent};
+
+/// Answers to one message that are looked at.
+const ANSWERS_MAX: i64 = 500;
+
+const READ_HERE: &str =
+    "SELECT agent, at, route, session FROM read_marks WHERE event_id = ?1 AND origin = ?2";
+const READ_ELSEWHERE: &str =
+    "SELECT inbox, origin, at, route, session FROM receipts WHERE event_id = ?1";
+const ANSWERS: &str = "SELECT sequence FROM replies
+     WHERE event_id = ?1 AND origin = ?2 ORDER BY sequence LIMIT ?3";
+const RECEIVED: &str =
+    "SELECT up_to FROM received WHERE teller = ?1 AND origin = ?2 AND epoch = ?3";
+const DELETED: &str = "SELECT 1 FROM deleted WHERE event_id = ?1 AND origin = ?2 AND sender = ?3";
+
+/// As in `inbox`: none may scan rows whose number grows with the log.
+#[cfg(test)]
+pub(super) const QUERIES: &[&str] = &[READ_HERE, READ_ELSEWHERE, ANSWERS, RECEIVED, DELETED];
+
+/// A message as it stands in the log.
+#[derive(Deserialize)]
+pub(super) struct ParsedMessage {
+    pub(super) event_id: EventId,
+    pub(super) origin_daemon: DaemonId,
+    pub(super) origin_epoch: Epoch,
+    pub(super) origin_sequence: OriginSequence,
+    pub(super) timestamp: Timestamp,
+    pub(super) body: MessageSent,
+}
+
+/// How a message was read.
+#[derive(Clone)]
+pub(super) struct ReadFact {
+    pub(super) at: i64,
+    pub(super) route: Route,
+    pub(super) session: Option<String>,
+}
+
+/// The first answer of a recipient.
+pub(super) struct AnswerFact {
+    pub(super) at: Timestamp,
+    pub(super) event: EventRef,
+}
+
+/// What is known of one message.
+#[derive(Default)]
+pub(super) struct Facts {
+    /// Its position, and the log's end.
+    pub(super) sequence: Sequence,
+    pub(super) head: Sequence,
+    /// By inbox and daemon of the reader, and by the name of readers on this machine.
+    pub(super) read_elsewhere: HashMap<(i64, DaemonId), ReadFact>,
+    pub(super) read_here: HashMap<String, ReadFact>,
+    pub(super) answers: HashMap<(String, DaemonId), AnswerFact>,
+    /// Daemons that have told that it is there.
+    pub(super) received: BTreeSet<DaemonId>,
+}
+
+impl Store {
+    /// A message that was sent on this machine, with its project.
+    pub(super) fn sent_here(
+        &self,
+        sequence: Sequence,
+        event: &StoredEvent<'_>,
+    ) -> Option<(Sequence, String, ParsedMessage)> {
+        if event.event_type != MESSAGE_SENT.as_bytes() {
+            return None;
+        }
+        let mut message: ParsedMessage = serde_json::from_slice(event.json).ok()?;
+        message.body.from = names::agent(&message.body.from).ok()?;
+        let is_ours = event.is_own || message.origin_daemon == self.daemon;
+        let project = project_name(event.project).ok()?;
+        is_ours.then_some((sequence, project, message))
+    }
+
+    pub(super) fn facts(
+        &self,
+        sequence: Sequence,
+        message: &ParsedMessage,
+    ) -> rusqlite::Result<Facts> {
+        let (id, origin) = (message.event_id.ulid().to_bytes(), message.origin_daemon.to_bytes());
+        let mut facts = Facts { sequence, ..Facts::default() };
+        let mut here = self.connection.prepare_cached(READ_HERE)?;
+        let mut rows = here.query(params![id, origin])?;
+        while let Some(row) = rows.next()? {
+            facts.read_here.insert(row.get(0)?, read_fact(row, 1)?);
+        }
+        let mut elsewhere = self.connection.prepare_cached(READ_ELSEWHERE)?;
+        let mut rows = elsewhere.query(params![id])?;
+        while let Some(row) = rows.next()? {
+            let reader = (row.get(0)?, daemon_id(row.get(1)?));
+            facts.read_elsewhere.insert(reader, read_fact(row, 2)?);
+        }
+        Ok(facts)
+    }
+
+    /// The first answer of each who has answered.
+    pub(super) fn answers(
+        &self,
+        log: &LogReader,
+        message: &ParsedMessage,
+        project: &str,
+    ) -> Result<HashMap<(String, DaemonId), AnswerFact>, AgentsError> {
+        let (id, origin) = (message.event_id.ulid().to_bytes(), message.origin_daemon.to_bytes());
+        let sequences: Vec<Sequence> = self
+            .connection
+            .prepare_cached(ANSWERS)
+            .and_then(|mut answers| {
+                let rows = answers.query_map(params![id, origin, ANSWERS_MAX], |row| row.get(0))?;
+                rows.map(|row| row.map(|sequence| Sequence(uint(sequence)))).collect()
+            })
+            .map_err(views("look for answers"))?;
+        let mut answers = HashMap::new();
+        let read = log.each_at(sequences, |_, event| {
+            let Some(event) = event else { return true };
+            let Ok(answer) = serde_json::from_slice::<ParsedMessage>(event.json) else {
+                return true;
+            };
+            let of_project = project_name(event.project).is_ok_and(|name| name == project);
+            if let (true, Ok(from)) = (of_project, names::agent(&answer.body.from)) {
+                let (event_id, origin_daemon) = (answer.event_id, answer.origin_daemon);
+                let event = EventRef { event_id, origin_daemon };
+                answers
+                    .entry((from, origin_daemon))
+                    .or_insert(AnswerFact { at: answer.timestamp, event });
+            }
+            true
+        });
+        read.map_err(log_unread)?;
+        Ok(answers)
+    }
+
+    /// Whether a daemon has told that it holds this message.
+    pub(super) fn told_received(
+        &self,
+        teller: DaemonId,
+        message: &ParsedMessage,
+    ) -> rusqlite::Result<bool> {
+        let origin = message.origin_daemon.to_bytes();
+        let key = params![teller.to_bytes(), origin, message.origin_epoch.ulid().to_bytes()];
+        let up_to: Option<i64> = self
+            .connection
+            .prepare_cached(RECEIVED)?
+            .query_row(key, |row| row.get(0))
+            .optional()?;
+        Ok(up_to.is_some_and(|up_to| up_to >= int(message.origin_sequence.0)))
+    }
+
+    pub(super) fn was_deleted(
+        &self,
+        roll: &Roll<'_>,
+        message: &ParsedMessage,
+    ) -> rusqlite::Result<bool> {
+        let Some(sender) = roll.inbox(&message.body.from)? else { return Ok(false) };
+        let (id, origin) = (message.event_id.ulid().to_bytes(), message.origin_daemon.to_bytes());
+        self.connection.prepare_cached(DELETED)?.exists(params![id, origin, sender])
+    }
+}
+
+fn read_fact(row: &Row<'_>, first: usize) -> rusqlite::Result<ReadFact> {
+    let route: String = row.get(first + 1)?;
+    let session = row.get(first + 2)?;
+    Ok(ReadFact { at: row.get(first)?, route: route_named(&route), session })
+}
