@@ -3,6 +3,7 @@
 //! A ratio of two medians that were measured in turns says the same on a slow machine and on a fast
 //! one; absolute times would not.
 
+mod agents;
 mod appends;
 mod bare;
 mod bootstrap;
@@ -16,7 +17,9 @@ mod latency;
 mod lists;
 mod logs;
 mod origins;
+mod presence;
 mod proofs;
+mod receipts;
 mod sample;
 mod search;
 mod size;
@@ -59,6 +62,9 @@ pub const GROUPS: &[Group] = &[
     group("waiters", waiters::measure),
     group("views", views::measure),
     group("search", search::measure),
+    group("agents", agents::measure),
+    group("receipts", receipts::measure),
+    group("presence", presence::measure),
     group("origins", origins::measure),
     group("proofs", proofs::measure),
     group("idle", idle::measure),

@@ -24,6 +24,7 @@ mod following;
 mod forged;
 mod fuzz;
 mod healing;
+mod hostile_agents;
 mod impostor;
 mod input;
 mod kept_connections;

@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout};
 use super::machine::{Machine, failed};
 use crate::error::Error;
 
-const PROJECT: &str = "demo";
+/// The project of all messages.
+pub const PROJECT: &str = "demo";
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The results of the messages in one direction.
@@ -42,7 +43,7 @@ pub async fn send(
 ) -> Result<Direction, Error> {
     let (mut sender, mut reader) = (from.client().await?, to.client().await?);
     let mut direction = Direction { sent: 0, received: 0, delays: Vec::new() };
-    let agent = format!("agent-on-{}", to.name);
+    let agent = agent_on(to);
     let waiting = WaitParams {
         agent: agent.clone(),
         project: Some(PROJECT.to_owned()),
@@ -52,7 +53,7 @@ pub async fn send(
     };
     for count in 1..=number {
         let message = MessageSendParams {
-            from: format!("agent-on-{}", from.name),
+            from: agent_on(from),
             to: vec![agent.clone()],
             text: format!("message {count} from {} to {}", from.name, to.name),
             project: PROJECT.to_owned(),
@@ -98,6 +99,11 @@ pub async fn send(
         direction.received = direction.sent;
     }
     Ok(direction)
+}
+
+/// The agent of a machine.
+pub fn agent_on(machine: &Machine) -> String {
+    format!("agent-on-{}", machine.name)
 }
 
 fn missing(count: u32, from: &Machine, to: &Machine) -> Error {

@@ -1,5 +1,6 @@
 //! `thrum demo`: runs two real daemons through messages, a crash and recovery, and checks the result.
 
+mod delivery;
 mod machine;
 mod messages;
 mod outage;
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::interrupt::or_interrupted;
 use crate::log_file::tail;
 use crate::printer::{GREEN, styled};
+use delivery::Delivery;
 use machine::{Machine, failed};
 use report::{Daemon, Messages, Report};
 
@@ -96,6 +98,7 @@ async fn play(
 
     bar.set_message(format!("{} was killed, {} keeps writing", b.name, a.name));
     b.kill()?;
+    let delivery = Delivery::begin(a, b).await?;
     let acknowledged = outage::write(a, args.events, bar).await?;
 
     bar.set_message(format!("{} was restarted and catches up", b.name));
@@ -103,6 +106,7 @@ async fn play(
     b.start().await?;
     outage::converge(a, b, bar).await?;
     let took = back.elapsed();
+    let delivery = delivery.end(a, b).await?;
     let daemons = [&*a, &*b]
         .map(|machine| Daemon {
             name: machine.name,
@@ -116,6 +120,7 @@ async fn play(
     let catch_up_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
     Ok(Report {
         messages,
+        delivery,
         outage_events: u64::from(args.events),
         catch_up_ms,
         catch_up_events_per_second: u64::from(args.events) * 1000 / catch_up_ms,

@@ -109,19 +109,34 @@ pub async fn log_of(machine: &Machine) -> Result<BTreeMap<EventId, Box<str>>, Er
     }
 }
 
-/// Checks that both logs hold the same events, byte for byte, and all acknowledged ones.
+/// Checks that both logs hold the same events, byte for byte, and all acknowledged ones. What was written at last, such as
+/// a receipt, may still be on its way.
 ///
 /// # Errors
-/// When a log differs or an acknowledged event is missing.
+/// When the logs stay different or an acknowledged event is missing.
 pub async fn compare(a: &Machine, b: &Machine, acknowledged: &[EventId]) -> Result<u64, Error> {
-    let (log_a, log_b) = (log_of(a).await?, log_of(b).await?);
-    for (one, other, name) in [(&log_a, &log_b, b.name), (&log_b, &log_a, a.name)] {
-        if let Some((id, _)) = one.iter().find(|(id, text)| other.get(id) != Some(*text)) {
+    let begin = Instant::now();
+    let log = loop {
+        let (log_a, log_b) = (log_of(a).await?, log_of(b).await?);
+        let Some((id, name)) = difference((&log_a, a.name), (&log_b, b.name)) else { break log_a };
+        if begin.elapsed() > TIMEOUT {
             return Err(failed(format!("event {id} is missing or different in the log of {name}")));
         }
-    }
-    if let Some(id) = acknowledged.iter().find(|id| !log_a.contains_key(id)) {
+        sleep(POLL_INTERVAL).await;
+    };
+    if let Some(id) = acknowledged.iter().find(|id| !log.contains_key(id)) {
         return Err(failed(format!("event {id} was acknowledged but is lost")));
     }
-    Ok(u64::try_from(log_a.len()).unwrap_or(u64::MAX))
+    Ok(u64::try_from(log.len()).unwrap_or(u64::MAX))
+}
+
+/// The events of a log, by id.
+type Log = BTreeMap<EventId, Box<str>>;
+
+/// An event that only one of the logs holds in this form, and the machine whose log lacks it.
+fn difference<'a>(a: (&Log, &'a str), b: (&Log, &'a str)) -> Option<(EventId, &'a str)> {
+    let missing = |(has, _): (&Log, &str), (other, name): (&Log, &'a str)| {
+        has.iter().find(|(id, text)| other.get(id) != Some(*text)).map(|(id, _)| (*id, name))
+    };
+    missing(a, b).or_else(|| missing(b, a))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use thrum_api::local::DeliveryState;
 
 use super::messages::Direction;
 use crate::format::{count, micros, size};
@@ -13,6 +14,8 @@ use crate::render::table::Table;
 pub struct Report {
     /// From the first machine to the second, then back.
     pub messages: Vec<Messages>,
+    /// A message that was sent while one daemon was dead, through all states.
+    pub delivery: Vec<Step>,
     /// Events that were written while one daemon was dead.
     pub outage_events: u64,
     /// How long it took to catch up, from the start of the process.
@@ -36,6 +39,15 @@ pub struct Messages {
     received: u32,
     p50_us: u64,
     p99_us: u64,
+}
+
+/// A state of a message.
+#[derive(Debug, Serialize)]
+pub struct Step {
+    /// The state.
+    pub state: DeliveryState,
+    /// How long it took until the sender was told of it, in microseconds.
+    pub took_us: u64,
 }
 
 /// One daemon.
@@ -99,6 +111,23 @@ impl Report {
                 count(self.catch_up_ms)
             ),
         );
+        for step in &self.delivery {
+            let told = || format!("{} until the sender knew", micros(step.took_us));
+            match step.state {
+                DeliveryState::Stored => {
+                    row("a message sent meanwhile".to_owned(), "stored".to_owned())
+                }
+                DeliveryState::There => {
+                    row("  after the restart".to_owned(), format!("there, {}", told()))
+                }
+                DeliveryState::Read => {
+                    row("  when it was shown".to_owned(), format!("read, {}", told()))
+                }
+                DeliveryState::Answered => {
+                    row("  when it was answered".to_owned(), format!("answered, {}", told()))
+                }
+            }
+        }
         row(
             "exactly once in both logs".to_owned(),
             format!("{} events", count(self.events_in_both_logs)),
@@ -124,6 +153,14 @@ mod tests {
         let daemon = |name| Daemon { name, state_dir: None, resident_bytes: Some(11 << 20) };
         let report = Report {
             messages: vec![messages("laptop", "server"), messages("server", "laptop")],
+            delivery: [
+                (DeliveryState::Stored, 900),
+                (DeliveryState::There, 5100),
+                (DeliveryState::Read, 6200),
+                (DeliveryState::Answered, 4300),
+            ]
+            .map(|(state, took_us)| Step { state, took_us })
+            .into(),
             outage_events: 10_000,
             catch_up_ms: 430,
             catch_up_events_per_second: 23_255,
