@@ -20,6 +20,7 @@ mod machines;
 mod marks;
 mod matching;
 mod message;
+mod naming;
 mod reach;
 mod reading;
 mod receipts;
