@@ -113,6 +113,18 @@ fn a_removed_agent_keeps_what_it_has_and_gets_no_messages_to_all_until_it_is_bac
     assert_eq!(views.places("coder").1, [6]);
 }
 
+#[test]
+fn a_removal_that_a_peer_brings_back_is_of_no_agent_that_is_here_now() {
+    let mut views = Views::new();
+    let back = [removed(1, here(), "coder")];
+    views.write(&back, |_| false);
+    let cursor = views.digest(&[joined(2, here(), "coder")], start());
+    let late = [removed(3, here(), "coder")];
+    views.write(&late, |_| false);
+    views.digest(&late, cursor);
+    assert!(views.last_seen(PROJECT, "coder").unwrap().is_some());
+}
+
 #[tokio::test]
 async fn a_mistyped_name_is_refused_and_an_unlike_one_waits() {
     let (_directory, home) = Home::new();

@@ -128,12 +128,13 @@ fn a_tombstone_counts_for_the_same_daemon_and_sender_whenever_it_comes() {
         // Of another sender, and of another daemon.
         deleted(6, there(), "c", 2),
         deleted(7, here(), "b", 2),
-        // Before the message.
+        // Before the message, in an earlier page.
         deleted(8, there(), "b", 9),
         message_to(9, there(), "b", &["a"]),
         message_to_all(10, there(), "b"),
     ];
-    let cursor = views.digest(&events, start());
+    let cursor = views.digest(&events[..7], start());
+    let cursor = views.digest(&events[7..], cursor);
     assert_eq!(views.places("a"), (vec![2, 3, 4, 5, 10], vec![2, 3, 4, 5, 10]));
     views.mark_read("a", &[id(3)]);
     let later = [

@@ -66,6 +66,25 @@ fn a_deleted_message_to_a_group_leaves_those_who_have_left_it_too() {
     assert_eq!(views.places("a").0, Vec::<u64>::new());
 }
 
+#[test]
+fn of_two_changes_at_one_point_the_removal_counts_in_either_order() {
+    // As from an origin with two histories: nothing else tells them apart.
+    let at_one_point = |sequence, add: &[&str], remove: &[&str]| {
+        let change = change(sequence, there(), add, remove);
+        let mut value: serde_json::Value = serde_json::from_str(change.event.get()).unwrap();
+        value["origin_sequence"] = json!(1);
+        SequencedEvent { event: serde_json::value::to_raw_value(&value).unwrap(), ..change }
+    };
+    for order in [[1, 2], [2, 1]] {
+        let mut views = Views::new();
+        let [add, remove] = order;
+        let mut events = [at_one_point(add, &["a"], &[]), at_one_point(remove, &[], &["a"])];
+        events.sort_by_key(|event| event.sequence);
+        views.digest(&events, start());
+        assert_eq!(views.groups(PROJECT, None).unwrap(), [], "{order:?}");
+    }
+}
+
 fn changing(add: &[String], remove: &[String]) -> GroupChangeParams {
     GroupChangeParams {
         group: "@reviewers".to_owned(),
