@@ -15,6 +15,7 @@ mod client_reads;
 mod client_words;
 mod conversations;
 mod dead_peers;
+mod delivery;
 mod demo;
 mod descriptors;
 mod doctor;

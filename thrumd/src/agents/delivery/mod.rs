@@ -97,12 +97,13 @@ impl Store {
     ) -> Result<Outlook, AgentsError> {
         let doing = views("look for recipients");
         let roll = Roll::new(&self.connection, machines, project).map_err(&doing)?;
+        if all {
+            let total = roll.count_everyone(from, self.daemon).map_err(&doing)?;
+            return Ok(Outlook { recipients: Vec::new(), total });
+        }
         let addressed = Addressed { from, origin: self.daemon, to, all, sequence: i64::MAX };
         let recipients = roll.recipients(&addressed).map_err(&doing)?;
         let total = number(recipients.len());
-        if all {
-            return Ok(Outlook { recipients: Vec::new(), total });
-        }
         let facts = Facts { sequence: head.next(), head: head.next(), ..Facts::default() };
         let judge = Judge { store: self, machines, facts: &facts };
         let mut statuses: Vec<_> =

@@ -118,6 +118,21 @@ impl<'a> Roll<'a> {
         Ok(recipients)
     }
 
+    /// How many agents a message to all is for that is about to be written. Nothing is made of their names.
+    pub(super) fn count_everyone(&self, from: &str, origin: DaemonId) -> rusqlite::Result<u64> {
+        let Some(project) = self.project else { return Ok(0) };
+        let sender = self.inbox(from)?;
+        let mut agents = self.connection.prepare_cached(OF_PROJECT)?;
+        let mut rows = agents.query([project])?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            let (inbox, daemon): (i64, DaemonId) = (row.get(0)?, daemon_id(row.get(2)?));
+            let is_sender = Some(inbox) == sender && daemon == origin;
+            count += u64::from(!is_sender && !self.machines.former.contains(&daemon));
+        }
+        Ok(count)
+    }
+
     fn everyone(&self) -> rusqlite::Result<&[Known]> {
         if let Some(everyone) = self.everyone.get() {
             return Ok(everyone);
