@@ -153,7 +153,12 @@ fn sentence(recipient: &RecipientStatus, own: Option<DaemonId>, now: Timestamp) 
         (None, Some(obstacle)) => obstacle,
         (None, None) => String::new(),
     };
-    let there = if is_here { "stored here" } else { "stored here, and there" };
+    // Without knowing which daemon this is, nobody knows whether that is the same.
+    let there = match own {
+        Some(_) if is_here => "stored here",
+        Some(_) => "stored here, and there",
+        None => "stored there",
+    };
     let next = match capital(&next) {
         next if next.is_empty() => next,
         next => format!(" {next}."),
