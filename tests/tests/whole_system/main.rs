@@ -43,6 +43,8 @@ mod projects;
 mod proofs;
 mod protocol;
 mod reading;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod secrets;
 mod service;
 mod silence;

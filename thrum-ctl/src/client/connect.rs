@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::http::Connection;
+use super::sandbox;
 use crate::command::output;
 use crate::endpoint::{Endpoint, Endpoints, Owner, unit_installed};
 use crate::error::Error;
@@ -12,7 +13,7 @@ use crate::process;
 /// The first endpoint that accepts a connection, with that connection.
 ///
 /// # Errors
-/// When none does. The most helpful error is returned: a missing permission, then a daemon without its
+/// When none does. The most helpful error is returned: a sandbox, a missing permission, then a daemon without its
 /// socket, then one that died, then a missing socket.
 pub async fn find(endpoints: &Endpoints) -> Result<(Endpoint, Connection), Error> {
     match first(&endpoints.candidates()).await {
@@ -30,8 +31,13 @@ async fn first(endpoints: &[Endpoint]) -> Result<(Endpoint, Connection), Error> 
             Err(source) => errors.push(refused(endpoint, source)),
         }
     }
-    // The first of the most helpful ones.
-    let best = errors.into_iter().min_by_key(|error| !matches!(error, Error::NotPermitted { .. }));
+    // The first of the most helpful ones. A sandbox refuses also where there is no socket.
+    let best = errors.into_iter().min_by_key(|error| match error {
+        Error::Sandboxed { path, .. } if path.exists() => 0,
+        Error::NotPermitted { .. } => 1,
+        Error::Sandboxed { .. } => 3,
+        _ => 2,
+    });
     Err(best.unwrap_or_else(|| not_running(endpoints)))
 }
 
@@ -101,6 +107,9 @@ fn refused(endpoint: &Endpoint, source: io::Error) -> Error {
         io::ErrorKind::ConnectionRefused => {
             Error::Died { path, hint: endpoint.owner.how_to_see_why().to_owned(), source }
         }
+        _ if sandbox::refused(&path, &source) => {
+            Error::Sandboxed { hint: sandbox::how_to_allow(&path), path, source }
+        }
         io::ErrorKind::PermissionDenied => {
             Error::NotPermitted { path, hint: endpoint.owner.how_to_get_access(), source }
         }
@@ -161,6 +170,14 @@ mod tests {
         let error = refused(&Endpoint { path: none, owner: Owner::System }, denied);
         assert_eq!(error.kind().exit_code(), 4);
         assert!(error.hint().unwrap().contains("usermod -aG thrum"));
+
+        let sandboxed = || io::Error::from_raw_os_error(1);
+        let error = refused(&endpoint(&dead), sandboxed());
+        assert_eq!((error.kind().exit_code(), error.word().as_str()), (4, "socket_sandbox"));
+        let hint = error.hint().unwrap();
+        for word in ["sandbox.network.allow", "unix_sockets", "MCP"] {
+            assert!(hint.contains(word) && !hint.contains("usermod"), "{hint}");
+        }
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod connect;
 pub mod http;
 mod requests;
 mod responsiveness;
+mod sandbox;
 mod stream;
 mod views;
 

@@ -104,7 +104,7 @@ async fn log_path(context: &Context<'_>) -> Result<PathBuf, Error> {
     let own = endpoints.own_state_dir().join(LOG);
     let mut client = match context.daemon().await {
         Ok(client) => client,
-        Err(error @ Error::NotPermitted { .. }) => return Err(error),
+        Err(error @ (Error::NotPermitted { .. } | Error::Sandboxed { .. })) => return Err(error),
         Err(_) => {
             let beside = endpoints.own_socket().with_file_name(LOG);
             return existing([Some(beside), Some(own.clone())], "thrumd can't be reached", &own);

@@ -36,7 +36,9 @@ pub async fn run(context: &mut Context<'_>) -> Result<(), Error> {
     }
     if let Some(manager) = Host::here().manager(&endpoints) {
         // It runs, so starting it again would only hide the missing permission.
-        if let Err(error @ Error::NotPermitted { .. }) = context.daemon().await {
+        if let Err(error @ (Error::NotPermitted { .. } | Error::Sandboxed { .. })) =
+            context.daemon().await
+        {
             return Err(error);
         }
         manager::run(&manager.command(Action::Start))?;
@@ -66,6 +68,10 @@ async fn running(context: &mut Context<'_>) -> Result<Option<HealthResult>, Erro
             Ok(mut client) => return Ok(client.call::<Health>(&Empty {}).await.ok()),
             Err(error) => error,
         };
+        // A daemon that is started inside of it would be another one.
+        if matches!(error, Error::Sandboxed { .. }) {
+            return Err(error);
+        }
         let Error::NotListening { state_dir, .. } = &error else { return Ok(None) };
         let waited = begin.elapsed();
         if waited > WITHOUT_SOCKET || context.endpoints().listens_elsewhere(state_dir).is_some() {
@@ -104,7 +110,9 @@ pub async fn answers_at(endpoints: &Endpoints) -> Result<HealthResult, Error> {
             Ok(Ok(health)) => return Ok(health),
             Ok(Err(error)) if begin.elapsed() > MANAGED_TIMEOUT => return Err(error),
             // Waiting would not help.
-            Ok(Err(error @ Error::NotPermitted { .. })) => return Err(error),
+            Ok(Err(error @ (Error::NotPermitted { .. } | Error::Sandboxed { .. }))) => {
+                return Err(error);
+            }
             Ok(Err(_)) => sleep(POLL_INTERVAL).await,
             Err(_) => {
                 let message = format!("thrumd has not answered for {}", rounded(10_000));

@@ -15,6 +15,8 @@ use crate::{clock, terminal};
 
 /// The id of the check of the process, on which many others depend.
 pub const PROCESS: &str = "service_process";
+/// The id of the check that a sandbox around this program fails: one that forbids Unix sockets.
+pub const SANDBOX: &str = "socket_sandbox";
 /// Number of log lines that are searched for errors.
 const LINES: usize = 200;
 
@@ -129,6 +131,8 @@ pub fn process(context: &CheckContext) -> Process {
     let may_look = state_dir.metadata().is_err_and(|error| error.kind() == NotFound)
         || state_dir.read_dir().is_ok();
     match error {
+        // Inside of a sandbox, processes are others, too.
+        Error::Sandboxed { .. } => Process::Hidden,
         Error::NotPermitted { .. } | Error::TimedOut { .. } if !may_look => Process::Hidden,
         // Nothing listens on the socket, or there is none.
         _ => Process::Gone,
@@ -140,6 +144,7 @@ pub fn unasked(context: &CheckContext) -> &'static str {
     match (&context.daemon, process(context)) {
         (Err(Error::NotListening { .. }), _) => "socket_found",
         (Err(Error::NotPermitted { .. }), _) => "socket_permission",
+        (Err(Error::Sandboxed { .. }), _) => SANDBOX,
         (Err(_), Process::Unresponsive(_) | Process::Hidden) => "socket_answers",
         _ => PROCESS,
     }
@@ -161,6 +166,9 @@ fn process_finding(context: &CheckContext, found: &Findings, cause: Option<&str>
             match &context.daemon {
                 Err(Error::NotPermitted { .. }) => {
                     found.because(PROCESS, "socket_permission", text)
+                }
+                Err(Error::Sandboxed { .. }) => {
+                    found.because(PROCESS, SANDBOX, "not to be seen in a sandbox")
                 }
                 _ => found.skipped(PROCESS, text),
             }

@@ -1,6 +1,6 @@
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section};
-use super::service::{PROCESS, Process, process};
+use super::service::{PROCESS, Process, SANDBOX, process};
 use thrum_api::duration::rounded;
 
 use crate::endpoint::{Endpoint, Owner};
@@ -33,6 +33,14 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
             let text = format!("you are not allowed to use {path}");
             found.add(found.fail("socket_permission", text).next(hint.as_str()));
             found.add(found.because("socket_answers", "socket_permission", "not checked"));
+            return found.all;
+        }
+        Err(Error::Sandboxed { path, hint, .. }) => {
+            let text = format!("a sandbox forbids the socket {}", path.display());
+            found.add(found.because("socket_found", SANDBOX, "not to be seen"));
+            found.add(found.fail(SANDBOX, text).next(hint.as_str()));
+            found.add(found.because("socket_permission", SANDBOX, "not to be seen"));
+            found.add(found.because("socket_answers", SANDBOX, "not checked"));
             return found.all;
         }
         _ => {}

@@ -107,6 +107,17 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A sandbox around this program forbids Unix sockets.
+    #[error("a sandbox of the agent's tool forbids Unix sockets: no connection to {path}", path = path.display())]
+    Sandboxed {
+        /// The socket.
+        path: PathBuf,
+        /// How to allow it.
+        hint: String,
+        /// What connecting said.
+        #[source]
+        source: io::Error,
+    },
     /// Connecting failed for another reason.
     #[error("can't connect to thrumd on {path}", path = path.display())]
     Connect {
@@ -232,7 +243,7 @@ impl Error {
             | Self::Unconfirmed { .. }
             | Self::Answer { .. } => Kind::Unreachable,
             Self::Refused(error) if error.code == ErrorCode::STOPPING => Kind::Unreachable,
-            Self::NotPermitted { .. } => Kind::NotPermitted,
+            Self::NotPermitted { .. } | Self::Sandboxed { .. } => Kind::NotPermitted,
             Self::Refused(error) if error.code == ErrorCode::NOT_PERMITTED => Kind::NotPermitted,
             Self::Refused(_) | Self::Io { .. } | Self::Failed { .. } | Self::EndedAtOnce { .. } => {
                 Kind::Failed
@@ -258,6 +269,7 @@ impl Error {
             Self::NotListening { .. } => "not_listening",
             Self::Died { .. } => "died",
             Self::NotPermitted { .. } => "not_permitted",
+            Self::Sandboxed { .. } => "socket_sandbox",
             Self::Connect { .. } => "not_reachable",
             Self::Broken { .. } => "connection_broken",
             Self::Unconfirmed { .. } => "unconfirmed",
@@ -282,6 +294,7 @@ impl Error {
             | Self::NotListening { hint, .. }
             | Self::Died { hint, .. }
             | Self::NotPermitted { hint, .. }
+            | Self::Sandboxed { hint, .. }
             | Self::Failed { hint, .. } => Some(hint.clone()),
             Self::Refused(error) => rpc::hint(error),
             Self::Broken { method: PeerJoin::NAME | PeerRemove::NAME, .. } => Some(
