@@ -1,10 +1,12 @@
 //! Addresses as people type and read them: with names of machines, where events have ids of daemons.
 
+use thrum_api::limits::NAME_MAX_CHARS;
 use thrum_api::local::{Agent, Message};
 use thrum_api::{Address, DaemonId, ErrorCode, RpcError, label, similar_names};
 
 use super::AdminContext;
 use crate::peer::RegistryError;
+use crate::report::brief;
 
 /// An address as it stands in events, of one that a person typed. One without a machine stays as it is.
 pub(super) fn resolve(context: &AdminContext, typed: &str) -> Result<String, RpcError> {
@@ -30,6 +32,11 @@ fn daemon(context: &AdminContext, typed: &str) -> Result<DaemonId, RpcError> {
     let typed = typed.trim();
     if let Ok(daemon) = typed.parse() {
         return Ok(daemon);
+    }
+    // A label has an id behind the name.
+    if typed.chars().count() > 2 * NAME_MAX_CHARS {
+        let message = format!("no machine is called {}", brief(typed));
+        return Err(RpcError::new(ErrorCode::NOT_FOUND, message));
     }
     let asked = label::id_in(typed).unwrap_or(typed);
     let is_called = |name: &str, id: DaemonId| {

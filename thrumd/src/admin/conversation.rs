@@ -2,12 +2,12 @@
 
 use thrum_api::local::{
     MessageDeleteParams, MessageFindParams, MessageFindResult, MessageShowParams,
-    MessageShowResult, MessageThreadParams, MessageThreadResult,
+    MessageShowResult, MessageStatusParams, MessageThreadParams, MessageThreadResult,
 };
 use thrum_api::{Empty, RpcError};
 
 use super::addresses::name_machines;
-use super::{AdminContext, errors};
+use super::{AdminContext, delivery, errors};
 
 /// `message.find`
 pub async fn find(
@@ -25,6 +25,11 @@ pub async fn show(
     params: MessageShowParams,
 ) -> Result<MessageShowResult, RpcError> {
     let mut result = context.agents.show(params).await.map_err(errors::agents)?;
+    if result.message.origin_daemon == context.daemon {
+        let message = result.message.event();
+        result.status =
+            Some(delivery::status(context, MessageStatusParams { message, wait_ms: None }).await?);
+    }
     name_machines(context, &mut result.message);
     Ok(result)
 }

@@ -30,7 +30,8 @@ impl Agents {
     /// When names, text or recipients are invalid, when nobody has seen a recipient and similar names are known, when the
     /// message that is answered is not here, and when the log refuses the event.
     pub async fn send(&self, params: MessageSendParams) -> Result<MessageSendResult, AgentsError> {
-        let anyway = params.anyway;
+        // Whom an answer goes to by itself has no slip.
+        let anyway = params.anyway || params.to.is_empty();
         let mut message = OutgoingMessage::new(params)?;
         self.take_parent(&mut message).await?;
         let all = message.all;

@@ -1,5 +1,6 @@
 //! The local API over a real socket, with a whole daemon.
 
+mod addresses;
 mod api;
 mod client;
 mod events;
