@@ -53,4 +53,9 @@ fn what_a_peer_was_not_sent_is_not_asked_for() {
     assert_eq!(harness.give(Input::Confirm(peer(1))), []);
     assert_eq!(harness.notified(peer(1), operation, answered(2, 2)), []);
     assert_eq!(confirmed(&harness), 2);
+    // News that waits for more is not hurried.
+    let (_, operation, ..) = only(notifications(&harness.give(Input::Head(Sequence(3)))));
+    let (delay, examined) = (Duration::from_millis(500), position(3));
+    harness.notified(peer(1), operation, NotifyResult::Deferred { delay, examined });
+    assert_eq!(harness.give(Input::Confirm(peer(1))), []);
 }
