@@ -300,10 +300,12 @@ fn a_name_on_two_machines_is_said_and_one_of_them_can_be_meant() {
     }
     converge(LONG, &[&laptop, &server]);
     let planner = agent(&laptop, "planner");
-    let ran = eventually(SHORT, || {
-        let ran = planner.run(&["send", "coder", "both"]).exits(0);
-        if ran.stderr.contains("both get it") { Ok(ran) } else { Err(ran.stderr) }
+    eventually(SHORT, || {
+        let team = planner.run(&["team"]).exits(0).stdout;
+        holds(team.contains("server") && team.contains("laptop"), || team)
     });
+    let ran = planner.run(&["send", "coder", "both"]).exits(0);
+    assert!(ran.stderr.contains("both get it"), "{}", ran.stderr);
     assert!(ran.stderr.contains("coder is on"), "{}", ran.stderr);
     planner.run(&["send", "coder@server", "one"]).exits(0);
     let error = planner.run(&["send", "coder@servr", "one", "--json"]).exits(1).json_error();
