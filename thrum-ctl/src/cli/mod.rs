@@ -149,7 +149,7 @@ pub fn command() -> clap::Command {
 fn alone(arguments: &[OsString], whole: &clap::Command) -> Option<clap::Command> {
     let (_, name) = dashes::command_word(arguments, whole)?;
     let named = whole.find_subcommand(name)?.clone();
-    let bare = clap::Command::new(NAME).disable_help_subcommand(true).subcommand_required(true);
+    let bare = clap::Command::new(NAME).disable_help_subcommand(true);
     Some(Global::augment_args(bare).subcommand(named))
 }
 
