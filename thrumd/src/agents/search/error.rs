@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 use thrum_api::{ErrorCode, RpcError};
 
 use super::super::error::AgentsError;
-use super::words::{WORDS_MAX, WORDS_MAX_BYTES};
 use crate::log::LogError;
 use crate::storage::{SqliteError, StorageFault};
+
+/// Words and phrases of one search.
+pub(super) const WORDS_MAX: usize = 64;
+/// Bytes of one search.
+pub(super) const WORDS_MAX_BYTES: usize = 4096;
 
 /// What went wrong with a search.
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,7 @@
 //! What a person looks for, as an expression of SQLite's full-text search. Everything typed is quoted, so that nothing
 //! of it can be a syntax error or an operator.
 
-use super::error::SearchError;
-
-/// Words and phrases of one search.
-pub(super) const WORDS_MAX: usize = 64;
-/// Bytes of one search.
-pub(super) const WORDS_MAX_BYTES: usize = 4096;
+use super::error::{SearchError, WORDS_MAX, WORDS_MAX_BYTES};
 
 /// The expression for these words: all of them. Text between double quotes is a phrase, and a `*` at the end of either
 /// stands for any end. Words without a letter or a digit mean nothing.

@@ -46,13 +46,7 @@ impl Searched {
     }
 
     async fn append(&self, project: &str, event_type: &str, body: serde_json::Value) -> EventId {
-        let draft = Draft {
-            event_id: None,
-            event_type: event_type.to_owned(),
-            project: Some(project.to_owned()),
-            body: serde_json::value::to_raw_value(&body).unwrap(),
-        };
-        self.home.log.append(vec![draft]).await.unwrap()[0].event_id
+        self.home.log.append(vec![draft(project, event_type, &body)]).await.unwrap()[0].event_id
     }
 
     async fn say(&self, project: &str, from: &str, text: &str) -> EventId {
@@ -75,6 +69,15 @@ impl Searched {
 
     fn file(&self) -> std::path::PathBuf {
         self.directory.path().join("search.db")
+    }
+}
+
+fn draft(project: &str, event_type: &str, body: &serde_json::Value) -> Draft {
+    Draft {
+        event_id: None,
+        event_type: event_type.to_owned(),
+        project: Some(project.to_owned()),
+        body: serde_json::value::to_raw_value(body).unwrap(),
     }
 }
 
@@ -105,10 +108,8 @@ async fn words_phrases_and_prefixes_are_found_the_newest_first() {
     );
     assert_eq!(views.found("\"lock order\"").await, ["Lock\norder, again", "fix the lock order"]);
     assert_eq!(views.found("unl* ").await, ["unlock"]);
-    for other in ["nothing", "f1", "f*"] {
-        // The index has words for projects and senders, too.
-        assert!(!views.found(other).await.contains(&"unlock".to_owned()), "{other}");
-    }
+    // The index has words for projects and senders, too.
+    assert_eq!(views.found("f1").await, Vec::<String>::new());
     let hit = views.ask(query_of("order again")).await.hits.remove(0);
     assert_eq!(hit.snippet, "Lock \u{2}order\u{3}, \u{2}again\u{3}");
     assert_eq!((hit.message.from.as_str(), hit.message.sequence), ("planner", Sequence(3)));
@@ -264,14 +265,9 @@ async fn a_message_that_the_log_lost_is_left_out() {
 async fn a_log_that_is_far_ahead_is_indexed_in_the_background() {
     let views = Searched::new();
     let body = json!({ "from": "planner", "to": ["coder"], "text": "word" });
-    let draft = || Draft {
-        event_id: None,
-        event_type: "message.sent".to_owned(),
-        project: Some(PROJECT.to_owned()),
-        body: serde_json::value::to_raw_value(&body).unwrap(),
-    };
     for _ in 0..3 {
-        let page = std::iter::repeat_with(draft).take(1000).collect();
+        let page =
+            std::iter::repeat_with(|| draft(PROJECT, "message.sent", &body)).take(1000).collect();
         views.home.log.append(page).await.unwrap();
     }
     let indexed = || {
@@ -294,11 +290,8 @@ async fn a_log_that_is_far_ahead_is_indexed_in_the_background() {
 #[test]
 fn any_bytes_can_be_looked_for() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let views = runtime.block_on(async {
-        let views = Searched::new();
-        views.say(PROJECT, "planner", "lock order").await;
-        views
-    });
+    let views = runtime.block_on(async { Searched::new() });
+    runtime.block_on(views.say(PROJECT, "planner", "lock order"));
     arbtest::arbtest(|u| {
         let mut words = u.arbitrary::<String>()?;
         for _ in 0..u.int_in_range(0..=8)? {
