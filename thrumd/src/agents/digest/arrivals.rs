@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::{DaemonId, Epoch, OriginSequence};
 
-use super::Page;
 use crate::log::column::int;
 
 const IS_HERE: &str = "SELECT settled IS NOT NULL FROM inboxes WHERE id = ?1";
@@ -34,35 +33,33 @@ impl Arrivals {
         self.inboxes.remove(&inbox);
         self.projects.clear();
     }
-}
 
-impl Page<'_> {
     /// Notes a message of another daemon, if it is for an agent of this machine as it arrives. `for_all`: the project,
     /// if it is for everyone there.
-    pub(super) fn note_arrived(
+    pub(super) fn note(
         &mut self,
+        connection: &Connection,
         origin: OriginKey,
         at: OriginSequence,
         recipients: &BTreeSet<i64>,
         for_all: Option<i64>,
     ) -> rusqlite::Result<()> {
-        if origin.0 == self.daemon {
+        let last = self.last.get(&origin);
+        if last.is_some_and(|last| *last >= at)
+            || !self.is_for_here(connection, recipients, for_all)?
+        {
             return Ok(());
         }
-        let last = self.arrivals.last.get(&origin);
-        if last.is_some_and(|last| *last >= at) || !self.is_for_here(recipients, for_all)? {
-            return Ok(());
-        }
-        self.arrivals.last.insert(origin, at);
+        self.last.insert(origin, at);
         Ok(())
     }
 
     fn is_for_here(
         &mut self,
+        connection: &Connection,
         recipients: &BTreeSet<i64>,
         for_all: Option<i64>,
     ) -> rusqlite::Result<bool> {
-        let connection = self.connection;
         let ask = |known: &mut HashMap<i64, bool>, query: &str, id: i64| match known.get(&id) {
             Some(is_here) => Ok(*is_here),
             None => {
@@ -73,12 +70,12 @@ impl Page<'_> {
             }
         };
         if let Some(project) = for_all
-            && ask(&mut self.arrivals.projects, ANY_HERE, project)?
+            && ask(&mut self.projects, ANY_HERE, project)?
         {
             return Ok(true);
         }
         for recipient in recipients {
-            if ask(&mut self.arrivals.inboxes, IS_HERE, *recipient)? {
+            if ask(&mut self.inboxes, IS_HERE, *recipient)? {
                 return Ok(true);
             }
         }
@@ -86,18 +83,17 @@ impl Page<'_> {
     }
 
     /// Stores up to where origins have to be told of their messages. Answers whether there are such.
-    pub(super) fn owe(&self) -> rusqlite::Result<bool> {
+    pub(super) fn owe(&self, connection: &Connection, here: DaemonId) -> rusqlite::Result<bool> {
         let mut owes = false;
-        for ((daemon, epoch), at) in &self.arrivals.last {
+        for ((daemon, epoch), at) in &self.last {
             let (origin, epoch) = (daemon.to_bytes(), epoch.ulid().to_bytes());
-            let told: Option<i64> = self
-                .connection
+            let told: Option<i64> = connection
                 .prepare_cached(TOLD)?
-                .query_row(params![self.daemon.to_bytes(), origin, epoch], |row| row.get(0))
+                .query_row(params![here.to_bytes(), origin, epoch], |row| row.get(0))
                 .optional()?;
             let at = int(at.0);
             if told.is_none_or(|told| told < at) {
-                self.connection.prepare_cached(OWE)?.execute(params![origin, epoch, at])?;
+                connection.prepare_cached(OWE)?.execute(params![origin, epoch, at])?;
                 owes = true;
             }
         }

@@ -114,7 +114,8 @@ impl Page<'_> {
         if !is_ours {
             let of = (origin, message.origin_epoch);
             let for_all = body.all.then_some(project);
-            self.note_arrived(of, message.origin_sequence, &recipients, for_all)?;
+            let at = message.origin_sequence;
+            self.arrivals.note(self.connection, of, at, &recipients, for_all)?;
         }
         if body.all {
             let number = broadcasts::add(self.connection, project, sequence)?;

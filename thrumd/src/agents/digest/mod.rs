@@ -206,7 +206,7 @@ impl<'a> Page<'a> {
 
     /// Writes what was collected.
     fn write(self, cursor: Cursor) -> rusqlite::Result<Digested> {
-        let owes = self.owe()?;
+        let owes = self.arrivals.owe(self.connection, self.daemon)?;
         let mut put = self.connection.prepare_cached(
             "INSERT INTO agents (inbox, origin, first, last_seen, here, about, removed)
              VALUES (?, ?, ?, ?, ?, ?, ?)
