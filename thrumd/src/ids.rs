@@ -14,6 +14,11 @@ pub fn event() -> EventId {
     EventId::from_ulid(ulid())
 }
 
+/// A new id of a session.
+pub fn session() -> String {
+    ulid().to_string()
+}
+
 /// The epoch of a log that begins now.
 pub fn epoch() -> Epoch {
     Epoch::from_ulid(ulid())

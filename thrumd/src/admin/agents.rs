@@ -2,11 +2,12 @@
 
 use thrum_api::local::{
     AgentListParams, AgentListResult, AgentRegisterParams, AgentRegisterResult, AgentRemoveParams,
+    AgentState,
 };
 use thrum_api::{Empty, RpcError};
 
 use super::addresses::name_machine;
-use super::{AdminContext, errors};
+use super::{AdminContext, errors, status};
 
 /// `agent.list`
 pub async fn list(
@@ -16,7 +17,14 @@ pub async fn list(
     let all = params.all;
     let mut agents = context.agents.list(params).await.map_err(errors::agents)?;
     let former = context.registry.former();
+    let silent = status::silent(context).await;
     for agent in &mut agents {
+        // One that had told that it is gone is gone still.
+        if let Some(since) = silent.get(&agent.daemon_id)
+            && agent.state != AgentState::Gone
+        {
+            (agent.state, agent.since) = (AgentState::Unreachable, *since);
+        }
         name_machine(context, agent);
         agent.former = former.contains_key(&agent.daemon_id);
     }

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::rebind;
 use super::socket::LocalSocket;
+use crate::agents::LocalConnection;
 
 /// How long a program that has just connected may take to send its first byte when the daemon stops.
 /// It is about to send a request.
@@ -156,7 +157,8 @@ impl Caller {
 
 async fn serve_connection(stream: UnixStream, router: Router, stop: CancellationToken) {
     let caller = Caller(stream.peer_cred().ok().map(|program| program.uid()));
-    let router = router.layer(Extension(caller));
+    let identity = LocalConnection::new();
+    let router = router.layer(Extension(caller)).layer(Extension(identity.clone()));
     let late = async {
         stop.cancelled().await;
         tokio::time::sleep(FIRST_BYTE).await;
@@ -183,5 +185,9 @@ async fn serve_connection(stream: UnixStream, router: Router, stop: Cancellation
     };
     if let Err(error) = ended {
         tracing::debug!("a local connection ended: {error}");
+    }
+    // What ends because the daemon stops comes back in a moment.
+    if !stop.is_cancelled() {
+        identity.close();
     }
 }

@@ -18,22 +18,24 @@ use super::{
     AdminContext, agents, connectivity, conversation, delivery, errors, groups, messages, peers,
     policy, quarantine, search, sessions, sockets, status,
 };
+use crate::agents::LocalConnection;
 use crate::large;
 
 /// Answers one request. `disconnected` is cancelled when the caller has disconnected: waits end
-/// then, anything else runs to its end.
+/// then, anything else runs to its end. `connection`: that of the caller, for what lasts as long as it.
 ///
 /// None for a notification, which has no answer.
 pub async fn answer(
     context: &AdminContext,
     body: &[u8],
+    connection: &LocalConnection,
     disconnected: &CancellationToken,
 ) -> Option<Vec<u8>> {
     let request = match large::request(body) {
         Ok(request) => request,
         Err(error) => return Some(envelope::response::<()>(None, Err(&error))),
     };
-    let bytes = match dispatch(context, &request, disconnected).await {
+    let bytes = match dispatch(context, &request, connection, disconnected).await {
         Ok(bytes) => bytes,
         Err(error) => envelope::response::<()>(request.id.as_ref(), Err(&error)),
     };
@@ -41,7 +43,7 @@ pub async fn answer(
 }
 
 macro_rules! methods {
-    ($context:ident, $params:ident, $disconnected:ident; $($method:ident => $answer:expr;)*) => {
+    ($context:ident, $params:ident, $connection:ident, $disconnected:ident; $($method:ident => $answer:expr;)*) => {
         /// Every method that is answered here; a test compares it with the contract.
         #[cfg(test)]
         pub const NAMES: &[&str] = &[$(<$method as Method>::NAME),*];
@@ -49,6 +51,7 @@ macro_rules! methods {
         async fn dispatch(
             $context: &AdminContext,
             request: &Request<'_>,
+            $connection: &LocalConnection,
             $disconnected: &CancellationToken,
         ) -> Result<Vec<u8>, RpcError> {
             match request.method.as_ref() {
@@ -63,7 +66,7 @@ macro_rules! methods {
     };
 }
 
-methods! { context, params, disconnected;
+methods! { context, params, connection, disconnected;
     Health => { let Empty {} = params; status::health(context) };
     Status => { let Empty {} = params; status::status(context) };
     Shutdown => { let Empty {} = params; shutdown(context) };
@@ -76,7 +79,7 @@ methods! { context, params, disconnected;
     QuarantineClear => quarantine::clear(context, params);
     MessageSend => messages::send(context, params);
     MessageInbox => messages::inbox(context, params);
-    MessageWait => until_abandoned(context, disconnected, messages::wait(context, params));
+    MessageWait => until_abandoned(context, disconnected, messages::wait(context, params, connection));
     MessageMarkRead => messages::mark_read(context, params);
     MessageFind => conversation::find(context, params);
     MessageShow => conversation::show(context, params);
@@ -88,7 +91,7 @@ methods! { context, params, disconnected;
     AgentList => agents::list(context, params);
     AgentRegister => agents::register(context, params);
     AgentRemove => agents::remove(context, params);
-    SessionStart => sessions::start(context, params);
+    SessionStart => sessions::start(context, params, connection);
     SessionUpdate => sessions::update(context, params);
     SessionEnd => sessions::end(context, params);
     GroupChange => groups::change(context, params);

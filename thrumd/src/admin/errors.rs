@@ -62,11 +62,6 @@ pub fn registry(error: RegistryError) -> RpcError {
     }
 }
 
-/// The method has no implementation yet.
-pub fn not_built() -> RpcError {
-    RpcError::new(ErrorCode::REFUSED, "this method is not there yet")
-}
-
 /// The daemon is stopping.
 pub fn stopping() -> RpcError {
     RpcError::new(ErrorCode::STOPPING, "thrumd is stopping")

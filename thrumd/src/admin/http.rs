@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::connections::{Caller, ConnectionLimit};
 use super::events::Follower;
 use super::{AdminContext, LocalSocket, backup, connections, dispatch, metrics, query};
+use crate::agents::LocalConnection;
 
 /// Serves the socket until the daemon stops, and then the requests under way. The socket file is gone
 /// when it returns.
@@ -34,11 +35,12 @@ pub async fn serve(context: Arc<AdminContext>, socket: LocalSocket) {
 
 pub(super) async fn rpc(
     State(context): State<Arc<AdminContext>>,
+    Extension(connection): Extension<LocalConnection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     match read(&headers, body, LOCAL_BODY_MAX_BYTES).await {
-        Ok(body) => answered(run(context, body, ()).await),
+        Ok(body) => answered(run(context, body, connection, ()).await),
         Err(refused) => refused,
     }
 }
@@ -76,6 +78,7 @@ pub(super) fn too_large(max_bytes: usize) -> Response {
 pub(super) async fn run(
     context: Arc<AdminContext>,
     body: Bytes,
+    connection: LocalConnection,
     held: impl Send + 'static,
 ) -> Result<Option<Vec<u8>>, JoinError> {
     let disconnected = CancellationToken::new();
@@ -84,7 +87,7 @@ pub(super) async fn run(
     let handlers = context.handlers.clone();
     let task = handlers.spawn(async move {
         let _held = held;
-        dispatch::answer(&context, &body, &disconnected).await
+        dispatch::answer(&context, &body, &connection, &disconnected).await
     });
     let outcome = task.await;
     drop(guard);

@@ -8,7 +8,7 @@ use thrum_api::{Empty, RpcError};
 
 use super::addresses::{name_machines, resolve, resolve_all, shown};
 use super::{AdminContext, delivery, errors};
-use crate::agents::AgentsError;
+use crate::agents::{AgentsError, LocalConnection};
 
 /// `message.send`
 pub async fn send(
@@ -39,9 +39,13 @@ pub async fn inbox(
 }
 
 /// `message.wait`
-pub async fn wait(context: &AdminContext, mut params: WaitParams) -> Result<WaitResult, RpcError> {
+pub async fn wait(
+    context: &AdminContext,
+    mut params: WaitParams,
+    connection: &LocalConnection,
+) -> Result<WaitResult, RpcError> {
     params.from = params.from.map(|from| resolve(context, &from)).transpose()?;
-    let mut result = context.agents.wait(params).await.map_err(errors::agents)?;
+    let mut result = context.agents.wait_on(connection, params).await.map_err(errors::agents)?;
     for message in &mut result.messages {
         name_machines(context, message);
     }

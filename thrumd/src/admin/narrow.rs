@@ -21,8 +21,10 @@ use ulid::Ulid;
 use super::connections::{self, ConnectionLimit};
 use super::scope::{Admitted, Scope};
 use super::{AdminContext, LocalSocket, errors, http};
+use crate::agents::LocalConnection;
 use crate::large;
 use crate::log::LogReader;
+use axum::Extension;
 
 /// Bytes of a request: a message fits, a thousand events don't.
 const BODY_MAX_BYTES: usize = 512 * 1024;
@@ -82,14 +84,19 @@ async fn serve_one(
     }
 }
 
-async fn rpc(State(narrow): State<Narrow>, headers: HeaderMap, body: Body) -> Response {
+async fn rpc(
+    State(narrow): State<Narrow>,
+    Extension(connection): Extension<LocalConnection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     // Nothing is waited for that can only be refused. A little too much is read, so that its sender sees the answer.
     if body.size_hint().lower() > 2 * BODY_MAX_BYTES as u64 {
         return http::too_large(BODY_MAX_BYTES);
     }
     let answered = async {
         match http::read(&headers, body, BODY_MAX_BYTES).await {
-            Ok(body) => answer(&narrow, &body).await,
+            Ok(body) => answer(&narrow, &body, connection).await,
             Err(refused) => refused,
         }
     };
@@ -103,7 +110,7 @@ async fn rpc(State(narrow): State<Narrow>, headers: HeaderMap, body: Body) -> Re
     }
 }
 
-async fn answer(narrow: &Narrow, body: &Bytes) -> Response {
+async fn answer(narrow: &Narrow, body: &Bytes, connection: LocalConnection) -> Response {
     let Ok(permit) = Arc::clone(&narrow.requests).try_acquire_owned() else {
         let message = "too many requests are under way on this narrow socket";
         let error =
@@ -128,7 +135,7 @@ async fn answer(narrow: &Narrow, body: &Bytes) -> Response {
         Ok(admitted) => admitted,
         Err(error) => return http::answered(Ok(refused(error))),
     };
-    let mut outcome = http::run(narrow.context.clone(), admitted.into(), permit).await;
+    let mut outcome = http::run(narrow.context.clone(), admitted.into(), connection, permit).await;
     if request.method == MessageThread::NAME
         && let Ok(Some(answer)) = &mut outcome
     {

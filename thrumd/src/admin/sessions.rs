@@ -1,27 +1,30 @@
-//! Sessions: what the tools of agents do.
+//! Sessions: what programs say of themselves.
 
 use thrum_api::local::{SessionEndParams, SessionResult, SessionStartParams, SessionUpdateParams};
 use thrum_api::{Empty, RpcError};
 
 use super::{AdminContext, errors};
+use crate::agents::LocalConnection;
 
 /// `session.start`
 pub async fn start(
-    _context: &AdminContext,
-    _params: SessionStartParams,
+    context: &AdminContext,
+    params: SessionStartParams,
+    connection: &LocalConnection,
 ) -> Result<SessionResult, RpcError> {
-    Err(errors::not_built())
+    context.agents.session_start(params, connection).await.map_err(errors::agents)
 }
 
 /// `session.update`
 pub async fn update(
-    _context: &AdminContext,
-    _params: SessionUpdateParams,
+    context: &AdminContext,
+    params: SessionUpdateParams,
 ) -> Result<SessionResult, RpcError> {
-    Err(errors::not_built())
+    context.agents.session_update(&params).map_err(errors::agents)
 }
 
 /// `session.end`
-pub async fn end(_context: &AdminContext, _params: SessionEndParams) -> Result<Empty, RpcError> {
-    Err(errors::not_built())
+pub async fn end(context: &AdminContext, params: SessionEndParams) -> Result<Empty, RpcError> {
+    context.agents.session_end(&params).map_err(errors::agents)?;
+    Ok(Empty {})
 }

@@ -1,11 +1,13 @@
 //! `health` and `status`.
 
+use std::collections::BTreeMap;
+
 use thrum_api::duration::ago_or_never;
 use thrum_api::local::{
     HealthResult, HealthState, LogStatus, PeerState, PeerStatus, PeerSummary, StatusResult,
     SyncStatus, TailnetKind, TailnetStatus, TailscaleSync, ViewsStatus,
 };
-use thrum_api::{RpcError, Sequence, Timestamp};
+use thrum_api::{DaemonId, RpcError, Sequence, Timestamp};
 
 use super::problems::problems;
 use super::{AdminContext, Network, errors};
@@ -113,6 +115,17 @@ pub async fn peers(context: &AdminContext) -> Vec<PeerStatus> {
     peers
 }
 
+/// Since when each peer that can't be reached now could not be. While sync is off, that is all of them.
+pub async fn silent(context: &AdminContext) -> BTreeMap<DaemonId, Timestamp> {
+    match context.network.enabled() {
+        Some(network) => network.sync().silent().await,
+        None => {
+            let since = started_at(context);
+            context.registry.all().into_iter().map(|peer| (peer.daemon_id, since)).collect()
+        }
+    }
+}
+
 /// Counters of sync since start.
 pub fn counters(context: &AdminContext) -> SyncCounters {
     context.network.available().map(|network| network.sync().counters()).unwrap_or_default()
@@ -184,7 +197,8 @@ fn hostname(context: &AdminContext) -> Option<String> {
     }
 }
 
-fn started_at(context: &AdminContext) -> Timestamp {
+/// When the daemon started.
+pub fn started_at(context: &AdminContext) -> Timestamp {
     let uptime = i64::try_from(context.uptime_ms()).unwrap_or(i64::MAX);
     Timestamp::from_millis(clock::now().as_millis().saturating_sub(uptime))
 }

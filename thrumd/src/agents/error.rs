@@ -10,6 +10,7 @@ use thrum_api::limits::{
 use thrum_api::names::NameError;
 use thrum_api::{ErrorCode, EventId, RpcError};
 
+use super::sessions::error::SessionError;
 use crate::log::{LogError, LogErrorKind};
 use crate::report::Chain;
 use crate::storage::{SqliteError, StorageFault};
@@ -101,6 +102,9 @@ pub enum AgentsError {
     /// The id of a session is too long.
     #[error("the id of the session has more than {NAME_MAX_CHARS} characters")]
     Session,
+    /// A request about a session.
+    #[error(transparent)]
+    OfSession(#[from] SessionError),
     /// A body can't be serialised.
     #[error("could not make an event of the message")]
     Body(#[source] serde_json::Error),
@@ -206,6 +210,7 @@ impl AgentsError {
             }
             Self::NotSentHere { .. } => error.hint("see what an agent has sent: thrum sent"),
             Self::TooLarge { .. } | Self::TextTooLarge { .. } => error.hint("put the text into a file and send its path"),
+            Self::OfSession(wrong) => wrong.explain(error),
             _ => match self.next() {
                 Some(next) => error.hint(next),
                 None => error,
@@ -228,6 +233,7 @@ impl AgentsError {
             | Self::AddedAndRemoved { .. }
             | Self::Session
             | Self::AmbiguousId { .. } => ErrorCode::INVALID_PARAMS,
+            Self::OfSession(error) => error.code(),
             Self::NotSender { .. } => ErrorCode::REFUSED,
             Self::UnknownRecipients { .. }
             | Self::NoMessage { .. }

@@ -21,6 +21,7 @@ mod marks;
 mod matching;
 mod message;
 mod naming;
+mod presence;
 mod reach;
 mod reading;
 mod receipts;
@@ -32,6 +33,7 @@ mod search;
 mod seen;
 mod send;
 mod sending;
+mod sessions;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -64,6 +66,9 @@ use self::reading::Reading;
 use self::receipts::ReceiptWriter;
 pub use self::schema::FILE;
 pub use self::search::{Search, SearchError, SearchQuery, Sender};
+pub use self::sessions::LocalConnection;
+use self::sessions::shared::Sessions;
+use self::sessions::writer::Writer;
 use self::store::Store;
 use self::threads::Threads;
 use crate::clock;
@@ -111,7 +116,11 @@ struct Inner {
     machines: OnceLock<MachinesNow>,
     /// Held from the check whether a name is new until its event is in the log, so that two callers
     /// with the same new name don't both write that it joined.
-    joining: Mutex<JoinedNames>,
+    joining: Arc<Mutex<JoinedNames>>,
+    /// What the agents of this machine do.
+    sessions: Sessions,
+    /// Stores and tells that. None once closed.
+    writer: parking_lot::Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What runs until the views are closed.
@@ -132,6 +141,8 @@ impl Agents {
         let AgentsParts { state_dir, log, name, is_peer } = parts;
         let store = Store::open(state_dir.join(FILE), log.daemon())?;
         let files = store.files.clone();
+        let sessions = Sessions::starting();
+        let dead = sessions.restore(store.kept_sessions()?);
         let threads = Threads::start(store)?;
         let (sender, progress) = watch::channel(Progress::default());
         let signals = Arc::new(FollowerSignals::default());
@@ -159,6 +170,19 @@ impl Agents {
         };
         let receipts = tokio::spawn(receipts.run(closing.clone()));
         let tasks = Tasks { follower, receipts, closing };
+        let joining = Arc::<Mutex<JoinedNames>>::default();
+        let writer = Writer {
+            log: log.clone(),
+            worker: threads.worker()?,
+            reader: threads.reader()?,
+            progress: progress.clone(),
+            signals: Arc::clone(&signals),
+            joining: Arc::clone(&joining),
+            sessions: sessions.clone(),
+            name: Arc::clone(&name),
+            dead,
+        };
+        let writer = tokio::spawn(writer.run());
         let inner = Inner {
             log,
             name,
@@ -169,7 +193,9 @@ impl Agents {
             signals,
             ended,
             machines: OnceLock::new(),
-            joining: Mutex::default(),
+            joining,
+            sessions,
+            writer: parking_lot::Mutex::new(Some(writer)),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -249,7 +275,13 @@ impl Agents {
         let since = if params.all { i64::MIN } else { clock::now().as_millis() - LISTED_MILLIS };
         let since = Timestamp::from_millis(since);
         let all = params.all;
-        self.read(move |store| store.agents(project.as_deref(), since, all)).await
+        let own = self.inner.sessions.look(|book| book.shown(project.as_deref()));
+        let look = move |store: &Store| {
+            let mut agents = store.agents(project.as_deref(), since, all)?;
+            store.add_presence(&mut agents, project.as_deref(), &own)?;
+            Ok(agents)
+        };
+        self.read(look).await
     }
 
     /// Copies which messages were read into a backup, which has the table for them.
@@ -270,6 +302,12 @@ impl Agents {
         follower.abort();
         // Aborted or ended by itself: both are fine.
         drop(follower.await);
+        self.inner.sessions.close();
+        let writer = self.inner.writer.lock().take();
+        if let Some(writer) = writer {
+            writer.abort();
+            drop(writer.await);
+        }
         self.inner.threads.close().await;
     }
 

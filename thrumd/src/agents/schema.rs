@@ -40,7 +40,8 @@ const DERIVED_TABLES: &[&str] = &[
 ];
 /// Not in the log, so a rebuild keeps it. Without it read messages are unread again. The event comes first in the key:
 /// a rebuild asks for each event who has read it. An event is named by its id and by the daemon that gave it the id.
-/// `told`: the sender's daemon needs no receipt of it any more.
+/// `told`: the sender's daemon needs no receipt of it any more. Live sessions are those that a process keeps: without them,
+/// these agents are gone until they are started anew.
 const KEPT: &str = "CREATE TABLE IF NOT EXISTS read_marks (
     agent TEXT NOT NULL,
     origin BLOB NOT NULL,
@@ -52,7 +53,16 @@ const KEPT: &str = "CREATE TABLE IF NOT EXISTS read_marks (
     told INTEGER NOT NULL,
     PRIMARY KEY (event_id, origin, agent)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS read_marks_untold ON read_marks (told) WHERE told = 0;";
+CREATE INDEX IF NOT EXISTS read_marks_untold ON read_marks (told) WHERE told = 0;
+CREATE TABLE IF NOT EXISTS live_sessions (
+    project TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    session TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    identity TEXT,
+    info TEXT NOT NULL,
+    PRIMARY KEY (project, agent, session)
+) STRICT, WITHOUT ROWID;";
 
 /// The file in the state directory.
 pub const FILE: &str = "views.db";

@@ -141,6 +141,7 @@ pub(super) fn deleted(
     draft(MESSAGE_DELETED, project, &MessageDeleted { from: from.to_owned(), event_id })
 }
 
+/// An event of this type.
 pub(super) fn draft(
     event_type: &str,
     project: Option<&str>,

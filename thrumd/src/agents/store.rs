@@ -8,6 +8,7 @@ use thrum_api::{DaemonId, Epoch, LogPosition};
 use super::error::{AgentsError, views};
 use super::marks::{self, ReadMark};
 use super::schema;
+use super::sessions::kept::{self, KeptSession};
 use crate::database_files;
 use crate::held_files::HeldFiles;
 use crate::log::column;
@@ -22,6 +23,8 @@ pub(super) struct Store {
     pub(super) files: HeldFiles,
     /// Read marks of a file that was removed or replaced, which are in no file yet.
     unsaved: Vec<ReadMark>,
+    /// Likewise, live sessions.
+    unsaved_sessions: Vec<KeptSession>,
     /// The damaged file was moved aside and there is no new one yet.
     moved_aside: bool,
 }
@@ -37,8 +40,15 @@ impl Store {
     pub(super) fn open(path: PathBuf, daemon: DaemonId) -> Result<Self, AgentsError> {
         let connection = schema::open(&path)?;
         let files = HeldFiles::new(path.parent().unwrap_or(&path));
-        let unsaved = Vec::new();
-        let store = Self { path, daemon, connection, files, unsaved, moved_aside: false };
+        let store = Self {
+            path,
+            daemon,
+            connection,
+            files,
+            unsaved: Vec::new(),
+            unsaved_sessions: Vec::new(),
+            moved_aside: false,
+        };
         store.hold()?;
         Ok(store)
     }
@@ -58,6 +68,7 @@ impl Store {
             // Only the other one compares and replaces files.
             files: HeldFiles::new(self.path.parent().unwrap_or(&self.path)),
             unsaved: Vec::new(),
+            unsaved_sessions: Vec::new(),
             moved_aside: false,
         })
     }
@@ -107,8 +118,12 @@ impl Store {
         for mark in &self.unsaved {
             mark.store(&transaction).map_err(&doing)?;
         }
+        for session in &self.unsaved_sessions {
+            kept::put(&transaction, session).map_err(&doing)?;
+        }
         transaction.commit().map_err(&doing)?;
         self.unsaved.clear();
+        self.unsaved_sessions.clear();
         // Last: until then the next call begins again.
         self.hold()
     }
@@ -120,12 +135,18 @@ impl Store {
         );
         // Later attempts have no file with marks, or the new one.
         self.unsaved.extend(self.read_marks().unwrap_or_default());
+        self.unsaved_sessions.extend(self.kept_sessions().unwrap_or_default());
         // Into the file that is held: beside another file, its WAL would be taken for that one's.
         let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
         drop(self.connection.query_row(checkpoint, [], |_| Ok(())));
         self.connection = Connection::open_in_memory().map_err(views("close the old file"))?;
         self.connection = schema::open(&self.path)?;
         Ok(())
+    }
+
+    /// The stored sessions that processes keep.
+    pub(super) fn kept_sessions(&self) -> Result<Vec<KeptSession>, AgentsError> {
+        kept::all(&self.connection).map_err(views("read which sessions were live"))
     }
 
     fn read_marks(&self) -> rusqlite::Result<Vec<ReadMark>> {

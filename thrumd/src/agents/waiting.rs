@@ -9,6 +9,10 @@ use thrum_api::names;
 use super::error::AgentsError;
 use super::filter::Filter;
 use super::inbox::InboxQuery;
+use super::sessions::LocalConnection;
+use super::sessions::live::AgentKey;
+use super::sessions::texts::Texts;
+use super::sessions::waits::Wait;
 use super::{Agents, limit, project};
 
 /// Messages in one answer to a wait, unless the caller sets a limit.
@@ -17,11 +21,32 @@ const WAIT_DEFAULT_MESSAGES: u32 = 50;
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 impl Agents {
-    /// Waits for unread messages; there are none after the time-out. Dropping the future stops waiting.
+    /// Waits for unread messages; there are none after the time-out. Dropping the future stops waiting. Meanwhile the
+    /// agent has a session that waits.
     ///
     /// # Errors
     /// As for [`Agents::inbox`].
-    pub async fn wait(&self, params: WaitParams) -> Result<WaitResult, AgentsError> {
+    pub async fn wait_on(
+        &self,
+        connection: &LocalConnection,
+        params: WaitParams,
+    ) -> Result<WaitResult, AgentsError> {
+        self.wait_as(Some(connection), params).await
+    }
+
+    /// As [`Agents::wait_on`], for nobody who would be listed.
+    #[cfg(test)]
+    pub(super) async fn wait(&self, params: WaitParams) -> Result<WaitResult, AgentsError> {
+        self.wait_as(None, params).await
+    }
+
+    async fn wait_as(
+        &self,
+        connection: Option<&LocalConnection>,
+        params: WaitParams,
+    ) -> Result<WaitResult, AgentsError> {
+        Texts { session: params.session.as_deref(), ..Texts::default() }.check()?;
+        let session = params.session.clone();
         let query = InboxQuery {
             agent: names::agent(&params.agent)?,
             project: project(params.project)?,
@@ -36,6 +61,12 @@ impl Agents {
         let waiter = self.inner.signals.waiters.register(&query.agent, query.project.as_deref());
         self.present(&query.agent, query.project.as_deref()).await?;
         let query = Arc::new(query);
+        // An agent is one of a project.
+        let as_session = || {
+            let (project, agent) = (query.project.clone()?, query.agent.clone());
+            Some((AgentKey { project, agent }, connection?))
+        };
+        let mut waits = None;
         loop {
             let (log, look) = (self.inner.log.reader(), Arc::clone(&query));
             let answer = self.read(move |store| store.oldest_unread(&log, &look)).await?;
@@ -46,6 +77,11 @@ impl Agents {
             // It goes on behind what it has seen, and so comes to the end, however much there is.
             if query.filter.as_ref().is_some_and(Filter::has_more) {
                 continue;
+            }
+            if waits.is_none() && tokio::time::Instant::now() < end {
+                waits = as_session().and_then(|(key, connection)| {
+                    Wait::begin(&self.inner.sessions, key, session.as_deref(), connection)
+                });
             }
             tokio::select! {
                 () = waiter.woken() => {}

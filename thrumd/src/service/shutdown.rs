@@ -23,6 +23,7 @@ const PANIC_EXIT_CODE: i32 = 70;
 /// private tailscaled ends beside the last two, which don't need it.
 pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
     readiness::stopping();
+    context.agents.freeze_sessions();
     // Each deadline counts from the start: a step that is early leaves its time to the next.
     let local = Instant::now() + LOCAL_REQUESTS;
     let peers = local + PEERS;

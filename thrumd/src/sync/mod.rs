@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use thrum_api::local::{PeerState, PeerStatus};
 use thrum_api::peer::{Notified, NotifyParams, PullPage, PullParams, reason};
-use thrum_api::{DaemonId, PairingCode, RpcError, Sequence, local};
+use thrum_api::{DaemonId, PairingCode, RpcError, Sequence, Timestamp, local};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -200,6 +200,11 @@ impl Sync {
     /// The status of each peer, by name.
     pub async fn status(&self) -> Vec<PeerStatus> {
         status::status(&self.shared).await
+    }
+
+    /// Since when each peer that can't be reached now could not be.
+    pub async fn silent(&self) -> BTreeMap<DaemonId, Timestamp> {
+        status::silent(&self.shared).await
     }
 
     /// The state of each peer that was contacted, as it changes.

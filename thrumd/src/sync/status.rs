@@ -1,10 +1,11 @@
 //! The status of each peer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thrum_api::local::{PeerState, PeerStatus, SyncFailureKind};
-use thrum_api::{Sequence, Timestamp};
+use thrum_api::{DaemonId, Sequence, Timestamp};
 
 use super::hub::{FailureKind, LinkSnapshot, MonotonicTime};
 use super::shared::Shared;
@@ -51,6 +52,27 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Vec<PeerStatus> {
     }
     peers.sort_by(|a, b| a.name.cmp(&b.name).then(a.daemon_id.cmp(&b.daemon_id)));
     peers
+}
+
+/// Since when each peer that can't be reached now could not be: nobody here knows what its agents do.
+pub(super) async fn silent(shared: &Arc<Shared>) -> BTreeMap<DaemonId, Timestamp> {
+    let snapshots = shared.snapshots().await;
+    let clock =
+        ClockConverter { now: crate::clock::now(), elapsed: MonotonicTime(snapshots.elapsed) };
+    let since = |snapshot: &LinkSnapshot| {
+        let is_silent = match snapshot.state {
+            PeerState::InSync | PeerState::CatchingUp | PeerState::LogChanged => false,
+            // At the start nothing was tried yet; and our own log says nothing of the peer.
+            PeerState::BackingOff | PeerState::NeverReached => {
+                let failure = snapshot.last_failure.as_ref();
+                snapshot.failures > 0 && failure.is_none_or(|it| it.kind != FailureKind::Local)
+            }
+            PeerState::RemovedUs | PeerState::Off => true,
+        };
+        is_silent.then(|| clock.time(snapshot.since))
+    };
+    let of = |(peer, snapshot): (&DaemonId, &LinkSnapshot)| Some((*peer, since(snapshot)?));
+    snapshots.links.iter().filter_map(of).collect()
 }
 
 fn one(

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -13,6 +14,7 @@ use thrum_api::local;
 use super::client::{self, Running, read};
 use crate::admin::dispatch;
 use crate::admin::http;
+use crate::agents::LocalConnection;
 use crate::service::Daemon;
 
 #[test]
@@ -172,7 +174,12 @@ async fn a_caller_that_disconnects_does_not_cancel_half_an_operation() {
     let body = Body::from(r#"{"jsonrpc":"2.0","id":1,"method":"peer.add"}"#);
     {
         // The call is dropped at its first wait: sync is stored as wanted, but not on yet.
-        let call = http::rpc(State(context.clone()), HeaderMap::new(), body);
+        let call = http::rpc(
+            State(context.clone()),
+            Extension(LocalConnection::new()),
+            HeaderMap::new(),
+            body,
+        );
         tokio::pin!(call);
         assert!(futures_util::poll!(call).is_pending());
     }

@@ -5,6 +5,7 @@ mod arrivals;
 mod deletions;
 mod groups;
 mod message;
+mod presence;
 mod receipts;
 mod recipients;
 
@@ -13,7 +14,8 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{CachedStatement, Connection, params};
 use serde::de::DeserializeOwned;
 use thrum_api::event::{
-    AGENT_JOINED, AGENT_REMOVED, GROUP_CHANGED, MESSAGE_DELETED, MESSAGE_RECEIPTS, MESSAGE_SENT,
+    AGENT_JOINED, AGENT_REMOVED, AGENT_SESSIONS, GROUP_CHANGED, MESSAGE_DELETED, MESSAGE_RECEIPTS,
+    MESSAGE_SENT,
 };
 use thrum_api::{DaemonId, EventId, LogPosition, Sequence};
 use tracing::warn;
@@ -183,6 +185,7 @@ impl<'a> Page<'a> {
             Ok(MESSAGE_DELETED) => self.deleted(event),
             Ok(MESSAGE_RECEIPTS) => self.receipts(event),
             Ok(GROUP_CHANGED) => self.group(event),
+            Ok(AGENT_SESSIONS) => self.sessions(event),
             _ => return Ok(()),
         };
         match outcome {

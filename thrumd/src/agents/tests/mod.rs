@@ -11,8 +11,10 @@ mod healing;
 mod home;
 mod marks;
 mod origins;
+mod presence;
 mod receipts;
 mod search;
+mod sessions;
 mod tables;
 mod telling;
 

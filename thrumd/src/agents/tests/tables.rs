@@ -8,7 +8,7 @@ use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::{EventId, SequencedEvent};
 
 use super::super::{
-    broadcasts, conversation, delivery, digest, filter, finding, groups, inbox, reading,
+    broadcasts, conversation, delivery, digest, filter, finding, groups, inbox, presence, reading,
     recipients, seen,
 };
 use super::*;
@@ -180,6 +180,7 @@ fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
         finding::QUERIES,
         groups::QUERIES,
         recipients::QUERIES,
+        presence::QUERIES,
     ];
     for query in [queries.concat(), delivery::QUERIES.concat()].concat() {
         let mut plan = views.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();

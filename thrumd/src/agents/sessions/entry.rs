@@ -1,0 +1,73 @@
+//! The sessions of one agent, and what others were told of them.
+
+use std::collections::BTreeMap;
+
+use thrum_api::Timestamp;
+use thrum_api::event::SessionInfo;
+use tokio::time::Instant;
+
+use super::live::{Live, same_but_since};
+
+/// The sessions of an agent.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// By id.
+    pub sessions: BTreeMap<String, Live>,
+    /// What the last event says.
+    pub written: Vec<SessionInfo>,
+    /// What the event before it says, while that one is being written.
+    pub before: Option<Vec<SessionInfo>>,
+    /// No event is written before.
+    pub free_at: Option<Instant>,
+    /// When the next event is written. None: there is nothing to tell.
+    pub due: Option<Instant>,
+    /// When its last session ended.
+    pub gone_at: Option<Timestamp>,
+    /// An event of it was written by this process, or could not be.
+    pub tried: bool,
+}
+
+impl Entry {
+    /// What others are to know.
+    pub fn shown(&self) -> Vec<SessionInfo> {
+        self.sessions.values().map(Live::shown).collect()
+    }
+
+    /// Whether others know it all. What is again as it was written keeps its time.
+    pub fn is_known(&mut self) -> bool {
+        for live in self.sessions.values_mut() {
+            let shown = live.shown();
+            let written = self.written.iter().find(|written| written.id == shown.id);
+            if let Some(written) = written.filter(|written| same_but_since(written, &shown)) {
+                live.adopt_since(written.since);
+            }
+        }
+        self.shown() == self.written
+    }
+
+    /// Whether nothing is lost without it.
+    pub fn is_empty(&self, now: Instant) -> bool {
+        let free = self.free_at.is_none_or(|at| at <= now);
+        self.sessions.is_empty() && self.written.is_empty() && self.before.is_none() && free
+    }
+
+    /// The ids of its sessions, except those that only wait.
+    pub fn ids(&self) -> Vec<String> {
+        let told = self.sessions.values().filter(|live| !live.only_waits);
+        told.map(|live| live.told.id.clone()).collect()
+    }
+
+    /// A free id for a caller that waits without a session.
+    pub fn waiter_id(&self) -> String {
+        let is_free = |id: &String| self.sessions.get(id).is_none_or(|live| live.in_grace);
+        let ids = (1..).map(|number: u32| format!("wait-{number}"));
+        ids.into_iter().find(is_free).unwrap_or_default()
+    }
+
+    /// How large all sessions are as JSON, with this one in place of the one with its id.
+    pub fn bytes_with(&self, session: &SessionInfo) -> usize {
+        let size = |info: &SessionInfo| serde_json::to_vec(info).map_or(0, |json| json.len() + 1);
+        let others = self.sessions.values().filter(|live| live.told.id != session.id);
+        others.map(|live| size(&live.told)).sum::<usize>() + size(session)
+    }
+}

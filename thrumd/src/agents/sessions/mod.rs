@@ -1,0 +1,24 @@
+//! The live sessions of this machine's agents: what keeps each alive, and what others are told.
+//!
+//! Alive is what this daemon knows: a process that it watches, or an open connection; never a heartbeat. `book` decides
+//! what is told and when; `writer` carries it out; `calls` answers programs.
+
+pub(super) mod book;
+mod calls;
+mod change;
+mod connection;
+mod entry;
+pub(super) mod error;
+pub(super) mod kept;
+mod limits;
+pub(super) mod live;
+mod process;
+pub(super) mod restart;
+pub(super) mod shared;
+#[cfg(test)]
+mod tests;
+pub(super) mod texts;
+pub(super) mod waits;
+pub(super) mod writer;
+
+pub use self::connection::LocalConnection;

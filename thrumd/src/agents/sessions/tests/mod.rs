@@ -1,0 +1,113 @@
+//! The book, without a clock and a log.
+
+mod random;
+mod restart;
+mod rules;
+mod waits;
+
+use std::time::Duration;
+
+use thrum_api::Timestamp;
+use thrum_api::event::{SessionInfo, SessionState};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::book::{Book, Due, Now};
+use super::change::Change;
+use super::error::SessionError;
+use super::live::{AgentKey, Keeper, KeptProcess, Watch};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn key(agent: &str) -> AgentKey {
+    AgentKey { project: "app".to_owned(), agent: agent.to_owned() }
+}
+
+fn says(state: SessionState) -> Change {
+    Change { state: Some(state), ..Change::default() }
+}
+
+fn asks(question: &str) -> Change {
+    Change { question: Some(question.to_owned()), ..says(SessionState::NeedsYou) }
+}
+
+/// What a process keeps.
+fn process(pid: u32) -> Keeper {
+    Keeper {
+        process: Some(KeptProcess { pid, identity: Some(format!("start {pid}")) }),
+        connection: None,
+        watch: Some(Watch { number: pid.into(), _end: CancellationToken::new().drop_guard() }),
+    }
+}
+
+/// What a connection keeps.
+fn connection(id: u64) -> Keeper {
+    let watch = Watch { number: 1000 + id, _end: CancellationToken::new().drop_guard() };
+    Keeper { process: None, connection: Some(id), watch: Some(watch) }
+}
+
+/// A book, and the time. What is told is in the log at once.
+struct Desk {
+    book: Book,
+    now: Now,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let now = Now { at: Instant::now(), wall: Timestamp::from_millis(1_000_000) };
+        let mut book = Book::starting(now.at);
+        book.told_before(Vec::new(), &Default::default(), now);
+        Self { book, now }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now.at += time;
+        let millis = i64::try_from(time.as_millis()).unwrap();
+        self.now.wall = Timestamp::from_millis(self.now.wall.as_millis() + millis);
+    }
+
+    fn start(&mut self, agent: &str, id: &str, change: &Change) -> SessionInfo {
+        let keeper = process(7);
+        self.book.start(&key(agent), id.to_owned(), change, keeper, self.now).unwrap()
+    }
+
+    fn update(&mut self, agent: &str, change: &Change) -> Result<SessionInfo, SessionError> {
+        self.book.update(&key(agent), None, change, self.now)
+    }
+
+    fn wait(&mut self, agent: &str, named: Option<&str>, connection: u64) -> String {
+        self.book.wait_began(&key(agent), named, connection, self.now).unwrap()
+    }
+
+    fn wait_ends(&mut self, agent: &str, id: &str) {
+        self.book.wait_ended(&key(agent), id, self.now);
+    }
+
+    /// What is told now.
+    fn due(&mut self) -> Vec<Due> {
+        let due = self.book.take_due(100, self.now);
+        self.book.written(&due);
+        due
+    }
+
+    /// What is told now of one agent: its sessions with their states.
+    fn told(&mut self) -> Vec<String> {
+        let due = self.due();
+        assert!(due.len() <= 1, "{due:?}");
+        due.into_iter().flat_map(|due| states(&due.sessions)).collect()
+    }
+
+    /// Whether nothing is to be told, not later either.
+    fn is_quiet(&mut self) -> bool {
+        self.due().is_empty() && self.book.next_due().is_none()
+    }
+}
+
+/// Each session with its state.
+fn states(sessions: &[SessionInfo]) -> Vec<String> {
+    let state = |session: &SessionInfo| {
+        let state = serde_json::to_value(session.state).unwrap();
+        format!("{} {}", session.id, state.as_str().unwrap())
+    };
+    sessions.iter().map(state).collect()
+}
