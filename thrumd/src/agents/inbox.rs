@@ -116,7 +116,7 @@ impl Store {
         let unread_elsewhere = self.unread_elsewhere(query).map_err(&doing)?;
         let mut shown = Shown::new(query.limit);
         if !query.read_only {
-            let entries = self.unread_entries(log, query, &asked)?;
+            let entries = self.unread_entries(log, query, query.limit, &asked)?;
             shown.add(log, &entries)?;
         }
         if !query.unread_only {
@@ -133,10 +133,22 @@ impl Store {
         log: &LogReader,
         query: &InboxQuery,
     ) -> Result<Answer<WaitResult>, AgentsError> {
+        self.oldest_unread_except(log, query, &BTreeSet::new())
+    }
+
+    /// The oldest unread messages but these.
+    pub(super) fn oldest_unread_except(
+        &self,
+        log: &LogReader,
+        query: &InboxQuery,
+        except: &BTreeSet<Sequence>,
+    ) -> Result<Answer<WaitResult>, AgentsError> {
         let doing = views("read an inbox");
         let asked = self.inboxes(query).map_err(&doing)?;
         let unread: u64 = asked.iter().map(|inbox| inbox.unread).sum();
-        let entries = self.unread_entries(log, query, &asked)?;
+        let limit = query.limit.saturating_add(except.len());
+        let mut entries = self.unread_entries(log, query, limit, &asked)?;
+        entries.retain(|entry| !except.contains(&Sequence(uint(entry.sequence))));
         let mut shown = Shown::new(query.limit);
         shown.add(log, &entries)?;
         Ok(shown.answer(|messages| {

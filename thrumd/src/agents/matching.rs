@@ -12,11 +12,12 @@ impl Store {
         &self,
         log: &LogReader,
         query: &InboxQuery,
+        limit: usize,
         inboxes: &[Inbox],
     ) -> Result<Vec<Entry>, AgentsError> {
         let doing = views("read an inbox");
         let Some(filter) = &query.filter else {
-            return self.oldest_unread_of(inboxes, 0, query.limit).map_err(&doing);
+            return self.oldest_unread_of(inboxes, 0, limit).map_err(&doing);
         };
         let begin = filter.examined();
         let (mut found, mut examined, mut rows) = (Vec::new(), begin, 0);
@@ -28,7 +29,7 @@ impl Store {
             let entries = self.delivered(inboxes, &places, false)?;
             found = chosen(log, filter, entries)?;
         } else {
-            while more && rows < ROWS_MAX && found.len() < query.limit {
+            while more && rows < ROWS_MAX && found.len() < limit {
                 let page = self.oldest_unread_of(inboxes, examined, PAGE_ROWS).map_err(&doing)?;
                 more = page.len() >= PAGE_ROWS;
                 rows += page.len();
@@ -36,7 +37,7 @@ impl Store {
                 found.extend(chosen(log, filter, page)?);
             }
         }
-        found.truncate(query.limit);
+        found.truncate(limit);
         // One that matches stays to be found, until it is read.
         let examined = found.first().map_or(examined, |first| first.sequence - 1);
         filter.note(examined, more && found.is_empty() && examined > begin);

@@ -4,6 +4,7 @@
 //! nowhere else: a rebuild keeps them, and without the file every message is unread again.
 
 mod broadcasts;
+mod claims;
 mod conversation;
 mod delivery;
 mod digest;
@@ -54,6 +55,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::claims::Claims;
 pub use self::delivery::Delivery;
 pub use self::error::AgentsError;
 use self::filter::Filter;
@@ -119,6 +121,8 @@ struct Inner {
     joining: Arc<Mutex<JoinedNames>>,
     /// What the agents of this machine do.
     sessions: Sessions,
+    /// Messages that were handed to one of several callers.
+    claims: Claims,
     /// Stores and tells that. None once closed.
     writer: parking_lot::Mutex<Option<JoinHandle<()>>>,
 }
@@ -195,6 +199,7 @@ impl Agents {
             machines: OnceLock::new(),
             joining,
             sessions,
+            claims: Claims::default(),
             writer: parking_lot::Mutex::new(Some(writer)),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -252,12 +257,17 @@ impl Agents {
         let mut named = BTreeSet::new();
         let mut messages = params.messages;
         messages.retain(|message| named.insert((message.event_id, message.origin_daemon)));
+        let reader = reading.agent.clone();
         let mark = move |store: &mut Store| {
             let ids = messages.iter().map(|message| message.event_id);
             let found = log.find(ids).map_err(error::log_unread)?;
-            store.mark_read(&reading, &messages, &found)
+            let told = store.mark_read(&reading, &messages, &found)?;
+            let read: Vec<_> = found.iter().flatten().map(|event| event.sequence).collect();
+            Ok((told, read))
         };
-        if self.call(mark).await? {
+        let (told, read) = self.call(mark).await?;
+        self.inner.claims.read(&reader, &read);
+        if told {
             self.inner.signals.receipts.notify_one();
         }
         // A file that was removed meanwhile is made anew, with these marks.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use thrum_api::local::{WaitParams, WaitResult};
+use thrum_api::local::{Message, WaitParams, WaitResult};
 use thrum_api::names;
 
 use super::error::AgentsError;
@@ -13,6 +13,7 @@ use super::sessions::LocalConnection;
 use super::sessions::live::AgentKey;
 use super::sessions::texts::Texts;
 use super::sessions::waits::Wait;
+use super::store::Store;
 use super::{Agents, limit, project};
 
 /// Messages in one answer to a wait, unless the caller sets a limit.
@@ -47,6 +48,7 @@ impl Agents {
     ) -> Result<WaitResult, AgentsError> {
         Texts { session: params.session.as_deref(), ..Texts::default() }.check()?;
         let session = params.session.clone();
+        let claimer = connection.filter(|_| params.claim);
         let query = InboxQuery {
             agent: names::agent(&params.agent)?,
             project: project(params.project)?,
@@ -69,9 +71,21 @@ impl Agents {
         let mut waits = None;
         loop {
             let (log, look) = (self.inner.log.reader(), Arc::clone(&query));
-            let answer = self.read(move |store| store.oldest_unread(&log, &look)).await?;
-            let Some(oldest) = self.whole(answer).await? else { continue };
+            let held = claimer.map(|claimer| self.inner.claims.of_others(&query.agent, claimer));
+            let read = move |store: &Store| match held {
+                Some(held) => store.oldest_unread_except(&log, &look, &held),
+                None => store.oldest_unread(&log, &look),
+            };
+            let answer = self.read(read).await?;
+            let Some(mut oldest) = self.whole(answer).await? else { continue };
             if !oldest.messages.is_empty() {
+                if let Some(claimer) = claimer {
+                    self.claim(&query.agent, claimer, &mut oldest.messages);
+                    if oldest.messages.is_empty() {
+                        // Another one was faster.
+                        continue;
+                    }
+                }
                 return Ok(oldest);
             }
             // It goes on behind what it has seen, and so comes to the end, however much there is.
@@ -89,6 +103,23 @@ impl Agents {
                 () = tokio::time::sleep_until(end) => return Ok(oldest),
             }
         }
+    }
+
+    /// Claims messages for a connection. When it ends, those that are not read are for others.
+    fn claim(&self, agent: &str, connection: &LocalConnection, messages: &mut Vec<Message>) {
+        let claims = &self.inner.claims;
+        if !claims.take(agent, connection, messages) {
+            return;
+        }
+        let (claims, connection) = (claims.clone(), connection.clone());
+        let signals = Arc::clone(&self.inner.signals);
+        let ended = self.inner.ended.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = connection.closed() => signals.waiters.wake(&claims.release(&connection)),
+                () = ended.cancelled() => {}
+            }
+        });
     }
 
     /// Waits until the views hold everything up to now, and joins the agent if it is new or has not been seen for long.

@@ -1,6 +1,7 @@
 mod addresses;
 mod behind;
 mod broadcasts;
+mod claims;
 mod converging;
 mod conversations;
 mod delivered;
