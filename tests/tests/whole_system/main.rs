@@ -47,6 +47,7 @@ mod reading;
 mod sandbox;
 mod secrets;
 mod service;
+mod sessions;
 mod silence;
 mod socket;
 mod state_files;
