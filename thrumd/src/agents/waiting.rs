@@ -1,10 +1,11 @@
 //! Waiting for messages.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thrum_api::local::{Message, WaitParams, WaitResult};
-use thrum_api::names;
+use thrum_api::{Sequence, names};
 
 use super::error::AgentsError;
 use super::filter::Filter;
@@ -72,6 +73,7 @@ impl Agents {
         loop {
             let (log, look) = (self.inner.log.reader(), Arc::clone(&query));
             let held = claimer.map(|claimer| self.inner.claims.of_others(&query.agent, claimer));
+            let except = held.clone().unwrap_or_default();
             let read = move |store: &Store| match held {
                 Some(held) => store.oldest_unread_except(&log, &look, &held),
                 None => store.oldest_unread(&log, &look),
@@ -81,6 +83,7 @@ impl Agents {
             if !oldest.messages.is_empty() {
                 if let Some(claimer) = claimer {
                     self.claim(&query.agent, claimer, &mut oldest.messages);
+                    oldest.messages = self.still_unread(&query, except, oldest.messages).await?;
                     if oldest.messages.is_empty() {
                         // Another one was faster.
                         continue;
@@ -120,6 +123,25 @@ impl Agents {
                 () = ended.cancelled() => {}
             }
         });
+    }
+
+    /// Those of the claimed messages that are unread still. Another one may have claimed and read one of them between the
+    /// look and the claim.
+    async fn still_unread(
+        &self,
+        query: &Arc<InboxQuery>,
+        except: BTreeSet<Sequence>,
+        claimed: Vec<Message>,
+    ) -> Result<Vec<Message>, AgentsError> {
+        let (log, look) = (self.inner.log.reader(), Arc::clone(query));
+        let read = move |store: &Store| store.oldest_unread_except(&log, &look, &except);
+        let now = self.read(read).await?.result.messages;
+        let unread: BTreeSet<Sequence> = now.iter().map(|message| message.sequence).collect();
+        let is_unread = |message: &Message| unread.contains(&message.sequence);
+        let (unread, read): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_unread);
+        let read: Vec<Sequence> = read.iter().map(|message| message.sequence).collect();
+        self.inner.claims.read(&query.agent, &read);
+        Ok(unread)
     }
 
     /// Waits until the views hold everything up to now, and joins the agent if it is new or has not been seen for long.

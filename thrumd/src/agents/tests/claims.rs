@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thrum_api::local::{Message, WaitParams};
+use thrum_api::local::{AgentListParams, AgentState, Message, WaitParams};
 
 use super::super::LocalConnection;
 use super::home::{Home, LIMIT, waiter, within};
@@ -21,6 +21,17 @@ async fn claim(home: &Home, on: &LocalConnection, limit: u32) -> Vec<String> {
 
 fn ids(messages: &[Message]) -> Vec<EventId> {
     messages.iter().map(|message| message.event_id).collect()
+}
+
+/// Returns when a caller has looked, found nothing and waits.
+async fn has_begun_to_wait(home: &Home) {
+    loop {
+        let agents = home.agents.list(AgentListParams::default()).await.unwrap();
+        if agents.iter().any(|agent| agent.state == AgentState::Waiting) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -42,7 +53,7 @@ async fn each_message_is_for_one_of_those_that_claim_until_it_is_read_or_given_b
     let waits = within(home.agents.wait_on(&two, claiming(1, LIMIT)));
     home.mark_read("coder", ids(&all.messages[2..])).await;
     let (waited, ()) = tokio::join!(waits, async {
-        tokio::task::yield_now().await;
+        within(has_begun_to_wait(&home)).await;
         one.close();
     });
     assert_eq!(waited.unwrap().messages[0].text, "2");
