@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use thrum_api::{DaemonId, Sequence, Timestamp};
 
+use super::sessions::shared::Sessions;
+
 /// The machines at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Machines {
@@ -12,6 +14,15 @@ pub struct Machines {
     pub peers: BTreeMap<DaemonId, PeerReach>,
     /// Daemons that no longer exist: each has a successor.
     pub former: BTreeSet<DaemonId>,
+    /// What the agents of this machine do, which is told to others only now and then.
+    pub(super) own: Option<Sessions>,
+}
+
+impl Machines {
+    /// The peers, and the daemons that no longer exist.
+    pub fn new(peers: BTreeMap<DaemonId, PeerReach>, former: BTreeSet<DaemonId>) -> Self {
+        Self { peers, former, own: None }
+    }
 }
 
 /// How far a peer has come in this log.

@@ -23,7 +23,8 @@ impl Agents {
 
     /// How it is with other machines now.
     pub(super) fn machines_now(&self) -> Machines {
-        self.inner.machines.get().map(|now| now()).unwrap_or_default()
+        let machines = self.inner.machines.get().map(|now| now()).unwrap_or_default();
+        Machines { own: Some(self.inner.sessions.clone()), ..machines }
     }
 
     /// How far a message got that was sent on this machine.

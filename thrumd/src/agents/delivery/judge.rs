@@ -6,6 +6,7 @@ use thrum_api::local::{AgentState, DeliveryState, Obstacle, RecipientStatus};
 use thrum_api::{DaemonId, Timestamp};
 
 use super::super::reach::Machines;
+use super::super::sessions::live::AgentKey;
 use super::super::store::Store;
 use super::facts::Facts;
 use super::recipients::Recipient;
@@ -21,6 +22,8 @@ pub(super) struct Judge<'a> {
     pub(super) store: &'a Store,
     pub(super) machines: &'a Machines,
     pub(super) facts: &'a Facts,
+    /// Of the message.
+    pub(super) project: &'a str,
 }
 
 impl Judge<'_> {
@@ -90,7 +93,7 @@ impl Judge<'_> {
         if recipient.known {
             status.live = Some(match unreachable {
                 Some(_) => AgentState::Unreachable,
-                None => self.store.live_state(recipient.inbox, daemon)?,
+                None => self.live_state(recipient, daemon)?,
             });
         }
         if status.state >= DeliveryState::Read {
@@ -112,9 +115,21 @@ impl Judge<'_> {
     }
 }
 
+impl Judge<'_> {
+    /// What an agent does: one of this machine now, others as their daemons told at last.
+    fn live_state(&self, of: &Recipient, daemon: DaemonId) -> rusqlite::Result<AgentState> {
+        let own = self.machines.own.as_ref().filter(|_| daemon == self.store.daemon);
+        let key = AgentKey { project: self.project.to_owned(), agent: of.agent.clone() };
+        match own.and_then(|sessions| sessions.look(|book| book.state(&key))) {
+            Some(state) => Ok(state),
+            None => self.store.told_state(of.inbox, daemon),
+        }
+    }
+}
+
 impl Store {
     /// What an agent does, as its daemon told at last.
-    fn live_state(&self, inbox: Option<i64>, daemon: DaemonId) -> rusqlite::Result<AgentState> {
+    fn told_state(&self, inbox: Option<i64>, daemon: DaemonId) -> rusqlite::Result<AgentState> {
         let sessions: Option<String> = self
             .connection
             .prepare_cached(PRESENCE)?

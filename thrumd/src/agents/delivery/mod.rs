@@ -105,7 +105,7 @@ impl Store {
         let recipients = roll.recipients(&addressed).map_err(&doing)?;
         let total = number(recipients.len());
         let facts = Facts { sequence: head.next(), head: head.next(), ..Facts::default() };
-        let judge = Judge { store: self, machines, facts: &facts };
+        let judge = Judge { store: self, machines, facts: &facts, project };
         let mut statuses: Vec<_> =
             recipients.into_iter().map(|recipient| judge.state(recipient)).collect();
         statuses.sort_by_key(|(_, status)| status.state);
@@ -142,17 +142,17 @@ impl Store {
             let mut facts = self.facts(sequence, &message).map_err(&doing)?;
             facts.head = head;
             facts.answers = self.answers(log, &message, &project)?;
-            deliveries.push(self.judged(roll, machines, message, facts).map_err(&doing)?);
+            let (roll, of) = ((roll, project.as_str()), (message, facts));
+            deliveries.push(self.judged(roll, machines, of).map_err(&doing)?);
         }
         Ok(deliveries)
     }
 
     fn judged(
         &self,
-        roll: &Roll<'_>,
+        (roll, project): (&Roll<'_>, &str),
         machines: &Machines,
-        message: ParsedMessage,
-        mut facts: Facts,
+        (message, mut facts): (ParsedMessage, Facts),
     ) -> rusqlite::Result<Delivery> {
         let recipients = roll.recipients(&Addressed {
             from: &message.body.from,
@@ -167,7 +167,7 @@ impl Store {
                 facts.received.insert(daemon);
             }
         }
-        let judge = Judge { store: self, machines, facts: &facts };
+        let judge = Judge { store: self, machines, facts: &facts, project };
         let mut statuses: Vec<_> =
             recipients.into_iter().map(|recipient| judge.state(recipient)).collect();
         let reached = |state| number(statuses.iter().filter(|(_, it)| it.state >= state).count());

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use thrum_api::Timestamp;
 use thrum_api::event::{SessionInfo, SessionState};
+use thrum_api::local::AgentState;
 use tokio::time::Instant;
 
 use super::change::{Change, bare};
@@ -302,6 +303,14 @@ impl Book {
         };
         let agents = self.agents.iter().filter(|(key, _)| asked(key)).map(of).collect();
         Shown { agents, is_complete: self.ready }
+    }
+
+    /// What an agent of this machine does. None while it is unknown who has a session.
+    pub fn state(&self, key: &AgentKey) -> Option<AgentState> {
+        match self.agents.get(key) {
+            Some(entry) => Some(AgentState::of(&entry.shown())),
+            None => self.ready.then_some(AgentState::Gone),
+        }
     }
 
     /// Nothing is told any more.
