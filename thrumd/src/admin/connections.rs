@@ -31,16 +31,18 @@ const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 /// Serves connections until `stop`, and then one request of each that is new or has begun one. A
 /// connection that is idle between two requests is closed. Connections that wait in the queue are
 /// served too, unless the service manager has the socket: then the next daemon serves them. A socket that
-/// programs can't find any more is bound anew.
+/// programs can't find any more is bound anew. `daemon` is cancelled when the daemon stops: then nobody's connection counts
+/// as ended, because programs come back to the next one.
 pub(super) async fn serve(
     socket: LocalSocket,
     router: Router,
     stop: &CancellationToken,
+    daemon: &CancellationToken,
     limit: ConnectionLimit,
 ) {
     let (connections, ending) = (TaskTracker::new(), CancellationToken::new());
     let spawn = |(stream, permit): Accepted| {
-        let serving = serve_connection(stream, router.clone(), ending.clone());
+        let serving = serve_connection(stream, router.clone(), ending.clone(), daemon.clone());
         connections.spawn(async move {
             serving.await;
             drop(permit);
@@ -155,7 +157,12 @@ impl Caller {
     }
 }
 
-async fn serve_connection(stream: UnixStream, router: Router, stop: CancellationToken) {
+async fn serve_connection(
+    stream: UnixStream,
+    router: Router,
+    stop: CancellationToken,
+    daemon: CancellationToken,
+) {
     let caller = Caller(stream.peer_cred().ok().map(|program| program.uid()));
     let identity = LocalConnection::new();
     let router = router.layer(Extension(caller)).layer(Extension(identity.clone()));
@@ -187,7 +194,7 @@ async fn serve_connection(stream: UnixStream, router: Router, stop: Cancellation
         tracing::debug!("a local connection ended: {error}");
     }
     // What ends because the daemon stops comes back in a moment.
-    if !stop.is_cancelled() {
+    if !daemon.is_cancelled() {
         identity.close();
     }
 }

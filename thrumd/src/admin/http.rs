@@ -28,7 +28,8 @@ pub async fn serve(context: Arc<AdminContext>, socket: LocalSocket) {
         .route("/backup", get(back_up))
         .route("/metrics", get(prometheus))
         .with_state(context.clone());
-    connections::serve(socket, router, &context.stop, ConnectionLimit::NONE).await;
+    let stop = &context.stop;
+    connections::serve(socket, router, stop, stop, ConnectionLimit::NONE).await;
     context.handlers.close();
     context.handlers.wait().await;
 }

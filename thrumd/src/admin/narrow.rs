@@ -65,7 +65,7 @@ async fn serve_one(
     scope: Scope,
     removed: CancellationToken,
 ) {
-    let stop = context.stop.child_token();
+    let (daemon, stop) = (context.stop.clone(), context.stop.child_token());
     let narrow = Narrow {
         context,
         scope: Arc::new(scope),
@@ -73,13 +73,14 @@ async fn serve_one(
         removed: removed.clone(),
     };
     let router = Router::new().route("/rpc", post(rpc)).with_state(narrow);
+    let limit = ConnectionLimit::of(CONNECTIONS_MAX);
     let ends_with_it = async {
         removed.cancelled().await;
         stop.cancel();
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = connections::serve(socket, router, &stop, ConnectionLimit::of(CONNECTIONS_MAX)) => {}
+        () = connections::serve(socket, router, &stop, &daemon, limit) => {}
         () = ends_with_it => {}
     }
 }

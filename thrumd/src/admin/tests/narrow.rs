@@ -277,6 +277,30 @@ async fn they_are_listed_survive_a_restart_and_end_when_they_are_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_is_removed_ends_the_sessions_of_its_connections() {
+    let daemon = Running::start(&[]).await;
+    let socket = add(&daemon, json!({"project": "app"})).await;
+    let stream = UnixStream::connect(&socket).await.unwrap();
+    let (mut kept, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let params = json!({"agent": "coder", "connection": true});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "session.start", "params": params});
+    let start = Request::post("http://thrumd/rpc").body(Full::new(Bytes::from(body.to_string())));
+    let (_, started) = read(kept.send_request(start.unwrap()).await.unwrap()).await;
+    assert!(started.get("result").is_some(), "{started}");
+    let state = async || daemon.result("agent.list", json!({"project": "app"})).await;
+    assert_eq!(state().await["agents"][0]["state"], "working");
+    daemon.result("socket.remove", json!({"path": socket})).await;
+    let gone = async {
+        while state().await["agents"][0]["state"] != "gone" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, gone).await.expect("the session ends");
+    daemon.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_list_is_set_aside_and_one_that_can_not_be_served_says_why() {
     let daemon = Running::start(&[]).await;
     let first = add(&daemon, json!({"project": "app"})).await;
