@@ -22,6 +22,8 @@ use crate::harness::{Client, LONG, converge, event_of, pair};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const PROJECT: &str = "test";
+/// Longer than `thrum wait` watches whether its reader stays, before it marks a message as read.
+const READER_WATCHED: Duration = Duration::from_millis(100);
 
 pub(super) fn measure(size: Size) -> Vec<Figure> {
     let mut figures = vec![team(size), inbox(size)];
@@ -147,6 +149,8 @@ fn waiting(size: Size) -> Vec<Figure> {
             echo.round_trip(line.as_bytes());
             database.commit(&next);
         });
+        // What arrives before the waiter asks again would say nothing of waking it: it first watches whether its reader stays.
+        std::thread::sleep(READER_WATCHED);
     }
     let _gone = (waiter.kill(), waiter.wait());
     let figure = |id, what, share: f64, target| {

@@ -323,24 +323,27 @@ fn a_name_on_two_machines_is_said_and_one_of_them_can_be_meant() {
 fn what_a_pager_did_not_show_is_not_read() {
     let daemon = Daemon::start("laptop");
     let coder = agent(&daemon, "coder");
-    for number in 0..30 {
-        sends(&agent(&daemon, "planner"), "coder", &format!("message {number}"));
+    let planner = agent(&daemon, "planner");
+    let first = sends(&planner, "coder", "message 0");
+    for number in 1..30 {
+        planner.run(&["reply", &first, &format!("message {number}")]).exits(0);
     }
     let unread = || coder.run(&["inbox", "--count"]).exits(0).stdout;
     let seen = coder.folder().join("seen");
     let shows = |pager: &str| {
         let paged = coder.clone().env("THRUM_PAGER", pager).env("SEEN", seen.display());
-        Terminal::open(paged.env("NO_COLOR", 1).command(&["inbox", "-n", "30"])).ends()
+        Terminal::open(paged.env("NO_COLOR", 1).command(&["thread", &first])).ends()
     };
     let (code, shown) = shows("exit 3");
     assert!(code == 1 && shown.contains("the pager"), "{code}: {shown}");
     assert_eq!(unread(), "30\n");
     let (code, shown) = shows("cat >\"$SEEN\"");
-    assert!(code == 0 && shown.contains("Marked 30 messages as read"), "{code}: {shown}");
-    assert_eq!(unread(), "0\n");
+    assert!(code == 0 && shown.contains("Marked no message as read"), "{code}: {shown}");
+    assert_eq!(unread(), "30\n");
     let text = std::fs::read_to_string(&seen).unwrap();
     assert!(text.lines().count() == 30 && !text.contains('\u{1b}'), "{text}");
     // Without one, all is printed.
     let (code, shown) = shows("no-such-pager");
     assert!(code == 0 && shown.contains("message 0") && shown.contains("message 29"), "{shown}");
+    assert_eq!(unread(), "0\n");
 }

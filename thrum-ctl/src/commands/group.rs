@@ -3,7 +3,7 @@
 use thrum_api::local::{GroupChange, GroupChangeParams, GroupList, GroupListParams};
 
 use crate::cli::MembersArgs;
-use crate::context::{Context, agent_address};
+use crate::context::{Context, address};
 use crate::error::Error;
 use crate::format::counted;
 use crate::printer::{BOLD, styled};
@@ -18,8 +18,8 @@ pub async fn change(
     removing: bool,
     context: &mut Context<'_>,
 ) -> Result<(), Error> {
-    let members =
-        args.members.iter().map(|name| agent_address(name)).collect::<Result<Vec<_>, _>>()?;
+    // `@name` is a group, which can't be a member: thrumd says so.
+    let members = args.members.iter().map(|name| address(name)).collect::<Result<Vec<_>, _>>()?;
     let (add, remove) = if removing { (Vec::new(), members) } else { (members, Vec::new()) };
     let params =
         GroupChangeParams { group: args.group.clone(), project: context.project()?, add, remove };

@@ -91,7 +91,8 @@ fn print(
     let now = clock::now();
     let messages = inbox.messages.iter();
     let lines: Vec<_> = messages.map(|message| line(message, now, args.all_projects)).collect();
-    printer.pages(&lines, INDENT)?;
+    // Not with a pager: nobody knows what that has shown, and what was shown is marked as read.
+    lines.iter().try_for_each(|line| printer.text(line, INDENT))?;
     let narrowed = is_narrowed(params);
     if inbox.messages.is_empty() && narrowed {
         printer.note(&format!("No such messages for {}.", params.agent));

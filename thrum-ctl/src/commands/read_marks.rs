@@ -6,7 +6,6 @@ use thrum_api::local::{MarkReadParams, Message, MessageMarkRead, MessageRef};
 use crate::client::Client;
 use crate::error::Error;
 use crate::format::counted;
-use crate::interrupt::or_interrupted;
 use crate::printer::Printer;
 
 /// Who reads, and how.
@@ -36,8 +35,8 @@ impl Reader {
 }
 
 /// Marks those of the messages as read that are unread, if printing them succeeded and their reader is still
-/// there. If it has left, nobody knows how much it has read, so all of them stay unread. Answers how many it
-/// marked.
+/// there. If it has left, or they were shown by a pager, nobody knows how much it has read, so all of them stay unread.
+/// Answers how many it marked.
 pub async fn mark_printed(
     printed: Result<(), Error>,
     printer: &mut Printer,
@@ -51,6 +50,13 @@ pub async fn mark_printed(
     if marked == 0 {
         return printed.map(|()| 0);
     }
+    if printed.is_ok() && printer.paged() {
+        printer.note(
+            "Marked no message as read: nobody knows how much of them the pager has shown. \
+             To mark them: thrum inbox",
+        );
+        return Ok(0);
+    }
     let delivered = match printed {
         Ok(()) => printer.delivered().await,
         failed => failed,
@@ -62,13 +68,7 @@ pub async fn mark_printed(
         }
         return Err(error);
     }
-    let marking = reader.mark(client, unread);
-    // The pager had Ctrl-C for itself, and since then nothing listens to it.
-    if printer.paged() {
-        or_interrupted(marking).await?
-    } else {
-        marking.await?
-    }
+    reader.mark(client, unread).await?;
     Ok(marked)
 }
 

@@ -27,7 +27,7 @@ pub async fn run(args: &ShowArgs, context: &mut Context<'_>) -> Result<(), Error
             lines.push(String::new());
             lines.extend(sent::delivery(status, now));
         }
-        printer.pages(&lines, INDENT)
+        lines.iter().try_for_each(|line| printer.text(line, INDENT))
     };
     if args.peek || shown.message.from == agent {
         return printed;

@@ -81,7 +81,11 @@ pub async fn send(
     };
     tell(client, params, &result, context).await;
     let Some(limit) = wait_reply else {
-        return if context.printer.json() { print(params, &result, None, context) } else { Ok(()) };
+        return match (context.printer.json(), context.printer.quiet()) {
+            (true, _) => print(params, &result, None, context),
+            (false, true) => context.printer.line(&result.event_id.to_string()),
+            (false, false) => Ok(()),
+        };
     };
     or_interrupted(while_read(answer(client, params, &result, limit, context))).await
 }
@@ -124,6 +128,9 @@ async fn tell(
         ));
     }
     notes.extend(same_names(&params.to, &recipients));
+    if context.printer.out_is_terminal() {
+        notes.push(format!("How far it gets: thrum sent {}", message_id(result.event_id)));
+    }
     for note in notes {
         context.printer.note(&note);
     }

@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::terminal::printable;
 
 impl Printer {
-    /// Prints such lines, with a pager if they are more than a terminal has rows. Whoever marks something as read does it
-    /// only if this succeeds: then the person has ended the pager.
+    /// Prints such lines, with a pager if they are more than a terminal has rows. Nobody knows how much of them a pager has
+    /// shown.
     ///
     /// # Errors
     /// As [`Printer::line`], and when the pager failed.
@@ -36,7 +36,10 @@ impl Printer {
             .map_err(|error| Error::io("can't use the pager", error))?
         {
             Paged::Shown => Ok(()),
-            Paged::NotStarted => self.line(&text),
+            Paged::NotStarted => {
+                self.paged = false;
+                self.line(&text)
+            }
             Paged::Failed(status) => Err(Error::failed(
                 format!("the pager {pager:?} failed ({status})"),
                 "choose another one with THRUM_PAGER; empty for none: THRUM_PAGER= thrum ...",
@@ -44,7 +47,7 @@ impl Printer {
         }
     }
 
-    /// Whether a pager was used: it had Ctrl-C for itself.
+    /// Whether a pager was used.
     pub const fn paged(&self) -> bool {
         self.paged
     }

@@ -141,9 +141,22 @@ fn sentence(recipient: &RecipientStatus, own: Option<DaemonId>, now: Timestamp) 
     let is_here = own.is_some() && own == recipient.daemon_id;
     let place = if is_here { "this machine".to_owned() } else { machine(recipient) };
     if recipient.state == DeliveryState::Stored {
-        let why = obstacle.unwrap_or_else(|| format!("on its way to {place}"));
+        // A machine that can be reached gets it in a moment: at first it always lacks this one.
+        let why = match (recipient.obstacle, recipient.behind) {
+            (Some(Obstacle::Behind), None | Some(0 | 1)) => "on its way there".to_owned(),
+            (Some(Obstacle::Behind), Some(behind)) => {
+                format!("on its way there ({place} is {} behind)", count(behind))
+            }
+            _ => obstacle.unwrap_or_else(|| format!("on its way to {place}")),
+        };
         let waits = match recipient.live {
             Some(AgentState::Waiting) => " A session is waiting there.",
+            Some(AgentState::Working) => " A session is working there.",
+            Some(AgentState::Idle) => " A session is idle there.",
+            Some(AgentState::NeedsYou) => " Its session waits for a person.",
+            Some(AgentState::Gone) if recipient.obstacle == Some(Obstacle::Behind) => {
+                " No session there now."
+            }
             _ => "",
         };
         return format!("To {name} on {place}: stored here; {why}.{waits}");

@@ -1,7 +1,7 @@
 //! Messages that were found.
 
 use thrum_api::Timestamp;
-use thrum_api::local::SearchHit;
+use thrum_api::local::{Message, SearchHit};
 
 use super::message::head;
 use crate::printer::{BOLD, styled};
@@ -13,7 +13,9 @@ const END: char = '\u{3}';
 
 /// A message that was found: where it is from, and the part of it that has the words.
 pub fn line(hit: &SearchHit, now: Timestamp, with_project: bool) -> String {
-    format!("{} {}", head(&hit.message, now, with_project), snippet(&hit.snippet))
+    // Nobody's inbox is shown: nothing is unread here.
+    let message = Message { read: true, ..hit.message.clone() };
+    format!("{} {}", head(&message, now, with_project), snippet(&hit.snippet))
 }
 
 /// The snippet with the words in bold. Its author may have written such marks, too: then other words are bold.

@@ -28,6 +28,16 @@ pub(super) enum Target {
 }
 
 impl Target {
+    /// The name after an `@`.
+    pub(super) fn marked(&self) -> Option<String> {
+        match self {
+            Self::GroupOrAgent(name) => Some(name.clone()),
+            Self::Exactly(_) => None,
+        }
+    }
+}
+
+impl Target {
     fn parse(text: &str) -> Result<Self, AgentsError> {
         match text.parse()? {
             Address::Group(name) => Ok(Self::GroupOrAgent(name)),

@@ -1,5 +1,6 @@
 //! Sending messages, and joining: without waiting for the views.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use thrum_api::event::AgentJoined;
@@ -43,6 +44,7 @@ impl Agents {
         }
         let current = self.inner.progress.borrow().has(head);
         let targets = std::mem::take(&mut message.to);
+        let marked: BTreeSet<String> = targets.iter().filter_map(Target::marked).collect();
         let looked = self.look_up(&project, &from, (targets, all), has_group).await?;
         let SenderLookup { known, to, unknown, outlook } = looked;
         let (mut unknown, outlook) = match current || unknown.is_empty() {
@@ -60,6 +62,7 @@ impl Agents {
         };
         unknown.retain(|it| !is_sender(&it.address));
         if !anyway {
+            refuse_missing_groups(&marked, &unknown)?;
             refuse_mistyped(&unknown)?;
         }
         let draft = message.into_draft(to)?;
@@ -188,6 +191,22 @@ impl Agents {
             |source| AgentsError::Log { doing: "write to the log", source: Box::new(source) };
         self.inner.log.append(drafts).await.map_err(refused)
     }
+}
+
+/// Refuses a message to `@name` if there is neither a group nor an agent of that name: who wrote the `@` meant one that is
+/// there.
+fn refuse_missing_groups(
+    marked: &BTreeSet<String>,
+    unknown: &[UnknownRecipient],
+) -> Result<(), AgentsError> {
+    for it in unknown {
+        if let Address::Agent { name, daemon: None } = &it.address
+            && marked.contains(name)
+        {
+            return Err(AgentsError::NoGroup { name: name.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a message to names that nobody has seen, if similar ones are known.

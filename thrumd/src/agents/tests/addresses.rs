@@ -140,6 +140,11 @@ async fn a_mistyped_name_is_refused_and_an_unlike_one_waits() {
     assert!(error.member("hint").unwrap().as_str().unwrap().contains("--anyway"));
     assert_eq!(sent("reviwer", true).await.unwrap().unknown, ["reviwer"]);
     assert_eq!(sent("designer", false).await.unwrap().unknown, ["designer"]);
+    // An @ means what is there: a group or an agent.
+    let error = sent("@designers", false).await.unwrap_err().to_rpc();
+    assert_eq!(error.code, ErrorCode::NOT_FOUND, "{error}");
+    assert_eq!(sent("@designers", true).await.unwrap().unknown, ["designers"]);
+    assert_eq!(sent("@worker-1", false).await.unwrap().unknown, Vec::<String>::new());
     // Numbered agents are told apart by their numbers alone.
     assert_eq!(sent("worker-2", false).await.unwrap().unknown, ["worker-2"]);
     // A name that a peer has used is known; on this machine it isn't.
