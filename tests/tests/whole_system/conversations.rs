@@ -210,7 +210,7 @@ fn a_name_that_is_nearly_one_is_offered_and_sent_to_anyway_if_wanted() {
     assert!(ran.stderr.contains("No session: it waits in the inbox."), "{ran:?}");
     assert_eq!(ran.stdout, "");
     let ran = ann.run(&["send", "-q", "reviewer", "look"]).exits(0);
-    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+    assert!(ran.stdout.trim().len() == 26 && ran.stderr.is_empty(), "the id alone: {ran:?}");
 }
 
 #[test]

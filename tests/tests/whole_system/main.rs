@@ -31,6 +31,7 @@ mod input;
 mod kept_connections;
 mod keys;
 mod log_floods;
+mod narrow_sockets;
 mod overwritten;
 mod own_tailscaled;
 mod pages;

@@ -5,7 +5,7 @@ use thrum_api::local::{Problem, StatusResult};
 use super::daemon::Daemon;
 use crate::daemon_process::find_thrumd;
 use crate::endpoint::{Endpoint, Endpoints, Owner};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::manager::Host;
 use crate::project::Project;
 
@@ -45,6 +45,12 @@ impl CheckContext {
     /// The daemon's status, if it answers.
     pub fn status(&self) -> Option<&StatusResult> {
         self.daemon.as_ref().ok().and_then(|daemon| daemon.status.as_ref().ok())
+    }
+
+    /// Whether thrumd was reached over a narrow socket, which answers nothing about the service.
+    pub fn is_narrow(&self) -> bool {
+        let status = self.daemon.as_ref().ok().map(|daemon| &daemon.status);
+        matches!(status, Some(Err(error)) if error.kind() == Kind::NotPermitted)
     }
 
     /// The problem with this id, if thrumd reports it.

@@ -8,7 +8,7 @@ use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section, first_broken};
 use crate::command::output;
 use crate::endpoint::Owner;
-use crate::error::{Error, ExitOutput, Kind};
+use crate::error::{Error, ExitOutput};
 use crate::log_file::tail;
 use crate::process::holder;
 use crate::{clock, terminal};
@@ -219,11 +219,6 @@ fn version(context: &CheckContext, found: &Findings) -> Finding {
     };
     let theirs = &daemon.health.version;
     let finding = match &daemon.status {
-        Err(error) if error.kind() == Kind::NotPermitted => {
-            let text =
-                format!("the running thrumd is {theirs}; a narrow socket tells no more of it");
-            found.ok(id, text)
-        }
         Err(error) => {
             let text =
                 format!("this thrum and the running thrumd ({theirs}) are incompatible: {error}");

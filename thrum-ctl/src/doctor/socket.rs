@@ -51,6 +51,19 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
     found.all
 }
 
+/// Checks a narrow socket, which is one that answers.
+pub fn narrow(context: &CheckContext) -> Vec<Finding> {
+    let mut found = Findings::of(Section::Socket);
+    if let Ok(daemon) = &context.daemon {
+        let (path, version) = (daemon.socket.display(), &daemon.health.version);
+        let text = format!(
+            "{path} is a narrow socket: thrumd {version} answers, and tells no more of itself"
+        );
+        found.add(found.ok("socket_answers", text));
+    }
+    found.all
+}
+
 /// Whether thrumd answers on the socket.
 fn answers(context: &CheckContext, found: &Findings) -> Finding {
     let id = "socket_answers";
