@@ -33,7 +33,7 @@ const NEWEST_SENT: &str =
 pub(super) const QUERIES: &[&str] = &[INBOXES, NEWEST_GOT, NEWEST_SENT];
 
 impl Agents {
-    /// The message that a person means with an id, or the end of one.
+    /// The message that a person means with an id, or the end of one. With a project it is of that project.
     ///
     /// # Errors
     /// When names or the id are invalid, when there is none or several, and when the views can't be brought up to the log.
@@ -72,7 +72,11 @@ impl Store {
         let mut found = Vec::new();
         for of in among {
             match self.message(log, of, agent) {
-                Ok(message) => found.push(message),
+                // A whole id leads to a message of any project.
+                Ok(message) if project.is_none() || message.project.as_deref() == project => {
+                    found.push(message);
+                }
+                Ok(_) => {}
                 Err(AgentsError::NoMessage { .. } | AgentsError::DeletedMessage { .. }) => {}
                 Err(error) => return Err(error),
             }

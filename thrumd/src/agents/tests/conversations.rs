@@ -254,6 +254,14 @@ async fn a_message_is_found_by_the_end_of_its_id_among_those_that_the_agent_know
         let typed = to_all.event_id.to_string();
         assert_eq!(find(agent, &typed[20..]).await.unwrap().text, "to all");
     }
+    let within_project = async |project: &str| {
+        let (agent, id) = ("c".to_owned(), full.clone());
+        let params = MessageFindParams { agent, project: Some(project.to_owned()), id };
+        within(home.agents.find(params)).await
+    };
+    assert_eq!(within_project(PROJECT).await.unwrap().text, "one");
+    let elsewhere = within_project("elsewhere").await.unwrap_err().to_rpc();
+    assert_eq!(elsewhere.code, ErrorCode::NOT_FOUND, "a whole id is of the project, too");
     let stranger = find("c", &full[20..]).await.unwrap_err().to_rpc();
     assert_eq!(stranger.code, ErrorCode::NOT_FOUND);
     assert_eq!(find("c", &full).await.unwrap().text, "one", "a whole id is no guess");
