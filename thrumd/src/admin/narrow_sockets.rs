@@ -13,6 +13,7 @@ use thrum_api::{ErrorCode, RpcError};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::narrow_folder;
 use super::scope::Scope;
 use super::socket::LocalSocket;
 use crate::config::SOCKET_PATH_MAX_BYTES;
@@ -27,8 +28,6 @@ const FOLDER: &str = "agents";
 const NAME: &str = "thrumd.sock";
 /// Each takes file descriptors.
 const MAX: usize = 32;
-/// Of a name in the name of a folder: the path of a socket is short.
-const SLUG_MAX: usize = 24;
 
 /// Serves a socket within a scope, until it is removed.
 pub(super) type Server = Box<dyn Fn(LocalSocket, Scope, CancellationToken) + Send + Sync>;
@@ -226,15 +225,12 @@ impl NarrowSockets {
         }
     }
 
-    /// A path in a folder that no other one has.
+    /// A path in a folder of this scope that no other one has.
     fn unused(&self, scope: &Scope, entries: &[Entry]) -> PathBuf {
-        let mut slug = slug(&scope.project);
-        if let Some(agent) = &scope.agent {
-            slug = format!("{slug}.{}", self::slug(agent));
-        }
+        let folder = narrow_folder::name(scope);
         let paths = (1..).map(|number| match number {
-            1 => self.folder.join(&slug).join(NAME),
-            number => self.folder.join(format!("{slug}-{number}")).join(NAME),
+            1 => self.folder.join(&folder).join(NAME),
+            number => self.folder.join(format!("{folder}-{number}")).join(NAME),
         });
         let is_taken = |path: &PathBuf| entries.iter().any(|entry| entry.stored.path == *path);
         paths.take(MAX + 1).find(|path| !is_taken(path)).unwrap_or_else(|| self.folder.join(NAME))
@@ -302,28 +298,9 @@ fn make_folder(path: &Path, ours: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A name as a part of a path: its end, which tells most.
-fn slug(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    let all: Vec<char> = name.chars().map(plain).collect();
-    let end: String = all.iter().skip(all.len().saturating_sub(SLUG_MAX)).collect();
-    match end.trim_matches('-') {
-        "" => "project".to_owned(),
-        end => end.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_folder_is_called_as_the_end_of_the_project() {
-        assert_eq!(slug("github.com/acme/App"), "github-com-acme-app");
-        assert_eq!(slug(&format!("{}/x", "long/".repeat(20))), "g-long-long-long-long--x");
-        assert_eq!(slug("日本"), "project");
-        assert_eq!(slug("../.."), "project");
-    }
 
     #[test]
     fn a_given_path_is_absolute_plain_and_short() {

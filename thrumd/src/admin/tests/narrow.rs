@@ -68,7 +68,7 @@ async fn an_agent_in_a_container_talks_within_its_project_as_itself() {
     let daemon = Running::start(&[]).await;
     let socket = add(&daemon, json!({"project": "app", "agent": "coder"})).await;
     let folder = daemon.context.config.state_dir.join("agents");
-    assert_eq!(socket, folder.join("app.coder/thrumd.sock"));
+    assert_eq!(socket, folder.join("app.coder-5b04d8f03f/thrumd.sock"));
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let inner = socket.parent().unwrap();
     assert_eq!((mode(&folder), mode(inner), mode(&socket)), (0o700, 0o755, 0o666));
@@ -235,6 +235,12 @@ async fn they_are_listed_survive_a_restart_and_end_when_they_are_removed() {
         let message = refused["error"]["message"].as_str().unwrap();
         assert!(message.contains(word), "{refused}");
     }
+    // A container has the folder mounted, also after its socket was removed.
+    daemon.result("socket.remove", json!({"path": first})).await;
+    let alike = add(&daemon, json!({"project": "github.com-acme/app"})).await;
+    assert_ne!(first.parent(), alike.parent(), "a folder is of one project for ever");
+    daemon.result("socket.remove", json!({"path": alike})).await;
+    assert_eq!(add(&daemon, json!({"project": "github.com/acme/app"})).await, first);
     let before = daemon.result("socket.list", json!({})).await;
     assert_eq!(before["sockets"].as_array().unwrap().len(), 3);
 
