@@ -18,6 +18,7 @@ mod machines;
 mod messages;
 mod metrics;
 mod narrow;
+mod narrow_answers;
 mod narrow_folder;
 mod narrow_sockets;
 mod network;

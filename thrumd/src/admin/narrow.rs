@@ -20,7 +20,7 @@ use ulid::Ulid;
 
 use super::connections::{self, ConnectionLimit};
 use super::scope::{Admitted, Scope};
-use super::{AdminContext, LocalSocket, errors, http};
+use super::{AdminContext, LocalSocket, errors, http, narrow_answers};
 use crate::agents::LocalConnection;
 use crate::large;
 use crate::log::LogReader;
@@ -136,13 +136,24 @@ async fn answer(narrow: &Narrow, body: &Bytes, connection: LocalConnection) -> R
         Ok(admitted) => admitted,
         Err(error) => return http::answered(Ok(refused(error))),
     };
-    let mut outcome = http::run(narrow.context.clone(), admitted.into(), connection, permit).await;
-    if request.method == MessageThread::NAME
-        && let Ok(Some(answer)) = &mut outcome
-    {
-        keep_own(&narrow.scope, answer);
+    let after = after(&request);
+    let outcome = http::run(narrow.context.clone(), admitted.into(), connection, permit).await;
+    http::answered(match outcome {
+        Ok(Some(answer)) => Ok(match within(narrow, &request.method, after, answer).await {
+            Ok(answer) => Some(answer),
+            Err(error) => refused(error),
+        }),
+        outcome => outcome,
+    })
+}
+
+/// Where the page of a conversation begins that is asked for.
+fn after(request: &Request<'_>) -> Sequence {
+    if request.method != MessageThread::NAME {
+        return Sequence::ZERO;
     }
-    http::answered(outcome)
+    let params = request.params::<MessageThread>().ok();
+    params.and_then(|params| params.after).unwrap_or(Sequence::ZERO)
 }
 
 /// The request as it is answered by the same code as those of the main socket.
@@ -181,17 +192,25 @@ fn check(log: &LogReader, scope: &Scope, messages: &[MessageRef]) -> Result<(), 
     Ok(())
 }
 
-/// Removes messages of other projects from a conversation: any message can say that it belongs to it.
-fn keep_own(scope: &Scope, answer: &mut Vec<u8>) {
-    let Ok(mut whole) = serde_json::from_slice::<Value>(answer) else { return };
-    let Some(messages) = whole.pointer_mut("/result/messages").and_then(Value::as_array_mut) else {
-        return;
+/// The answer, cut to the project of the scope.
+async fn within(
+    narrow: &Narrow,
+    method: &str,
+    after: Sequence,
+    answer: Vec<u8>,
+) -> Result<Vec<u8>, RpcError> {
+    let Some(cut) = narrow_answers::cut(&narrow.scope, method, after, &answer)? else {
+        return Ok(answer);
     };
-    let before = messages.len();
-    messages.retain(|message| scope.has(message["project"].as_str().map(str::as_bytes)));
-    if messages.len() < before {
-        *answer = whole.to_string().into_bytes();
-    }
+    let counted = match cut.count {
+        None => None,
+        Some((root, after, _)) => {
+            let (agents, project) = (&narrow.context.agents, narrow.scope.project.clone());
+            let counted = agents.answers_within(root, after, project).await;
+            Some(counted.map_err(errors::agents)?)
+        }
+    };
+    Ok(cut.into_bytes(counted))
 }
 
 /// That it answers, and what every message tells anyway.

@@ -1,8 +1,6 @@
 //! Names of the folders of narrow sockets: a container has its folder mounted for as long as it lives, also after the
 //! socket was removed. So no other scope ever gets the same one.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 use super::scope::Scope;
@@ -23,11 +21,10 @@ pub(super) fn name(scope: &Scope) -> String {
         hash.update([0]);
         hash.update(agent);
     }
+    let hash = hash.finalize();
+    let digits = hash.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}"));
     name.push('-');
-    for byte in hash.finalize().iter().take(HASH_BYTES) {
-        // Writing to a text always works.
-        let _ = write!(name, "{byte:02x}");
-    }
+    name.extend(digits);
     name
 }
 

@@ -41,6 +41,7 @@ mod tests;
 mod threads;
 mod waiters;
 mod waiting;
+mod within;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -78,6 +78,7 @@ async fn an_agent_in_a_container_talks_within_its_project_as_itself() {
     let inbox = result(&socket, "message.inbox", json!({})).await;
     assert_eq!(inbox["messages"].as_array().unwrap().len(), 1, "{inbox}");
     assert_eq!(inbox["messages"][0]["text"], "in app");
+    assert_eq!((&inbox["unread"], &inbox["unread_elsewhere"]), (&json!(1), &json!(0)), "{inbox}");
     result(&socket, "message.send", json!({"to": ["planner"], "text": "done"})).await;
     let asked = json!({"agent": "planner", "project": "app"});
     let inbox = daemon.result("message.inbox", asked).await;
@@ -134,18 +135,33 @@ async fn what_is_out_of_its_scope_is_refused() {
     let body = json!({"from": "planner", "to": ["coder"], "text": "hidden", "reply_to": ours, "thread": ours});
     let drafts = ["app", "other"]
         .map(|project| json!({"type": "message.sent", "project": project, "body": body}));
-    daemon.result("event.append", json!({"events": drafts})).await;
+    daemon.result("event.append", json!({"events": drafts.clone()})).await;
     let thread = result(&socket, "message.thread", json!({"message": ours})).await;
     let messages = thread["messages"].as_array().unwrap();
     assert!(messages.iter().all(|message| message["project"] == "app"), "{thread}");
     assert_eq!(messages.len(), 2, "{thread}");
+    // Nor are they counted.
+    let shown = result(&socket, "message.show", json!({"message": ours})).await;
+    assert_eq!(shown["replies"], 1, "{shown}");
+    daemon.result("event.append", json!({"events": drafts})).await;
+    let page = result(&socket, "message.thread", json!({"message": ours, "limit": 2})).await;
+    assert_eq!(page["left"], 1, "one of three: {page}");
+    let last = &page["messages"][1]["sequence"];
+    let next = json!({"message": ours, "limit": 2, "after": last});
+    let next = result(&socket, "message.thread", next).await;
+    assert_eq!((next["messages"].as_array().unwrap().len(), &next["left"]), (1, &json!(0)));
+    for (of, code_of) in [(&other, NOT_FOUND), (&json!({"event_id": ".."}), -32602)] {
+        assert_eq!(code(&socket, "message.find", json!({"id": of["event_id"]})).await, code_of);
+    }
+    let found = result(&socket, "message.find", json!({"id": ours["event_id"]})).await;
+    assert_eq!(found["message"]["text"], "in app");
     let both = json!({"messages": [ours, other]});
     assert_eq!(code(&socket, "message.mark_read", both).await, NOT_FOUND);
     let by_id = json!({"messages": [{"event_id": other["event_id"]}]});
     assert_eq!(code(&socket, "message.mark_read", by_id).await, NOT_FOUND);
     result(&socket, "message.mark_read", json!({"messages": [ours]})).await;
     let unread = daemon.result("message.inbox", json!({"agent": "coder"})).await;
-    assert_eq!(unread["unread"], 3, "{unread}");
+    assert_eq!(unread["unread"], 5, "{unread}");
     for path in ["/events", "/backup", "/metrics", "/"] {
         let get = Request::get(format!("http://thrumd{path}")).body(Full::default()).unwrap();
         assert_eq!(request(&socket, get).await.0, StatusCode::NOT_FOUND, "{path}");
