@@ -67,3 +67,9 @@ pub fn host_answer(key: &SecretKey, call: &Value, token: &Token) -> Value {
     answer["id"] = call["id"].clone();
     answer
 }
+
+/// How often a statement ran that a connection keeps prepared.
+pub fn statement_runs(connection: &rusqlite::Connection, sql: &str) -> usize {
+    let statement = connection.prepare_cached(sql).unwrap();
+    usize::try_from(statement.get_status(rusqlite::StatementStatus::Run)).unwrap()
+}

@@ -7,6 +7,8 @@ use thrum_api::names::{self, NameError};
 
 use super::failure::Failure;
 
+pub(super) const FIND_INBOX: &str = "SELECT id FROM inboxes WHERE agent = ? AND project = ?";
+
 /// The name of a project as in an event, checked; the empty name for events without one.
 pub(super) fn project_name(stored: Option<&[u8]>) -> Result<String, Failure> {
     let Some(bytes) = stored else { return Ok(String::new()) };
@@ -108,7 +110,7 @@ pub(super) fn find_inbox(
     agent: &str,
 ) -> rusqlite::Result<Option<i64>> {
     connection
-        .prepare_cached("SELECT id FROM inboxes WHERE agent = ? AND project = ?")?
+        .prepare_cached(FIND_INBOX)?
         .query_row(params![agent, project], |row| row.get(0))
         .optional()
 }

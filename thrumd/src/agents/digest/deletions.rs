@@ -1,11 +1,11 @@
 //! Digests deletions: a message that its sender has deleted leaves inboxes and conversations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, params};
 use serde::Deserialize;
 use thrum_api::event::MessageDeleted;
-use thrum_api::{DaemonId, Sequence, names};
+use thrum_api::{DaemonId, EventId, names};
 
 use super::super::broadcasts;
 use super::super::directory::{find_inbox, project_name};
@@ -61,20 +61,19 @@ impl Page<'_> {
             .exists(params![id.ulid().to_bytes(), origin.to_bytes(), sender])
     }
 
-    /// Removes the messages that the events of this page have deleted, as far as they came before.
+    /// Removes the messages that the events of this page have deleted, as far as they came before. An origin may have
+    /// given one id to many events, and many senders may say that they have deleted it: each event is looked at once.
     pub(super) fn remove_deleted(&mut self, log: &LogReader) -> Result<(), AgentsError> {
-        if self.deletions.is_empty() {
-            return Ok(());
+        let mut senders: BTreeMap<(EventId, DaemonId), BTreeSet<i64>> = BTreeMap::new();
+        for Deletion { event_id, origin, sender } in std::mem::take(&mut self.deletions) {
+            senders.entry((event_id, origin)).or_default().insert(sender);
         }
-        let deletions = std::mem::take(&mut self.deletions);
-        let found = log.find(deletions.iter().map(|it| it.event_id)).map_err(log_unread)?;
-        for (deletion, found) in deletions.iter().zip(found) {
-            let found = found.into_iter().filter(|event| event.origin == deletion.origin);
-            let places: Vec<Sequence> = found.map(|event| event.sequence).collect();
+        for ((event_id, origin), senders) in senders {
+            let found = log.find([event_id]).map_err(log_unread)?.into_iter().flatten();
+            let places = found.filter(|event| event.origin == origin).map(|event| event.sequence);
             let mut outcome = Ok(());
-            log.each_at(places, |_, event| {
-                let remove = |event| self.remove_message(event, deletion.sender);
-                outcome = event.map_or(Ok(()), remove);
+            log.each_at(places.collect::<Vec<_>>(), |_, event| {
+                outcome = event.map_or(Ok(()), |event| self.remove_message(event, &senders));
                 outcome.is_ok()
             })
             .map_err(log_unread)?;
@@ -83,8 +82,12 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Removes a message from wherever it may be, if it is of this sender.
-    fn remove_message(&self, event: &StoredEvent<'_>, sender: i64) -> rusqlite::Result<()> {
+    /// Removes a message from wherever it may be, if it is of one of these senders.
+    fn remove_message(
+        &self,
+        event: &StoredEvent<'_>,
+        senders: &BTreeSet<i64>,
+    ) -> rusqlite::Result<()> {
         // One that could not be digested is nowhere.
         let Ok(message) = ParsedMessage::parse(event) else { return Ok(()) };
         let body = &message.body;
@@ -93,7 +96,8 @@ impl Page<'_> {
             return Ok(());
         };
         let Some(project) = self.project_id(&project)? else { return Ok(()) };
-        if find_inbox(self.connection, project, &name(&body.from))? != Some(sender) {
+        let sender = find_inbox(self.connection, project, &name(&body.from))?;
+        if !sender.is_some_and(|sender| senders.contains(&sender)) {
             return Ok(());
         }
         let sequence = int(event.sequence.0);

@@ -1,11 +1,13 @@
 //! Indexes pages of the log: messages, and which of them were deleted.
 
-use rusqlite::{Connection, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::Deserialize;
 use thrum_api::event::{MESSAGE_DELETED, MESSAGE_SENT, MessageDeleted};
 use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::local::Message;
-use thrum_api::{DaemonId, LogPosition, Sequence, names};
+use thrum_api::{DaemonId, EventId, LogPosition, Sequence, names};
 
 use super::super::directory::project_name;
 use super::super::message::message;
@@ -20,6 +22,7 @@ use crate::log::{LogHead, LogReader, StoredEvent};
 /// Events in one transaction. A search waits for one at most.
 const PAGE_EVENTS: usize = 1000;
 const DOING: &str = "index messages";
+const PLACE: &str = "SELECT project, sender, origin FROM messages WHERE sequence = ?";
 
 /// A page that was indexed.
 pub(super) struct IndexedPage {
@@ -62,15 +65,8 @@ struct Deletion {
     body: MessageDeleted,
 }
 
-/// A message that is to be removed.
-struct Deleted {
-    message: MessageDeleted,
-    origin: DaemonId,
-    place: Place,
-}
-
 /// Whose a message is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     project: i64,
     sender: i64,
@@ -82,7 +78,8 @@ struct Page<'a> {
     facets: Facets,
     /// Whether any message was ever deleted: nearly always none was.
     has_deletions: bool,
-    deleted: Vec<Deleted>,
+    /// The messages that are to be removed, and who says so of them.
+    deleted: BTreeMap<(EventId, DaemonId), BTreeSet<Place>>,
     damaged: Vec<Sequence>,
 }
 
@@ -146,14 +143,17 @@ impl<'a> Page<'a> {
         };
         let place = self.place(&project, &from, origin.to_bytes())?;
         let id: Id = body.event_id.ulid().to_bytes();
-        self.connection
+        let new = self
+            .connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO deleted (event_id, origin, project, sender)
                  VALUES (?, ?, ?, ?)",
             )?
             .execute(params![id, place.origin, place.project, place.sender])?;
         self.has_deletions = true;
-        self.deleted.push(Deleted { message: body, origin, place });
+        if new > 0 {
+            self.deleted.entry((body.event_id, origin)).or_default().insert(place);
+        }
         Ok(())
     }
 
@@ -176,24 +176,93 @@ impl<'a> Page<'a> {
             .exists(params![id, origin, project, sender])
     }
 
-    /// Removes messages that are indexed already. Their ids stand in the log alone.
-    fn delete(&mut self, log: &LogReader) -> Result<(), SearchError> {
-        let ids = self.deleted.iter().map(|deleted| deleted.message.event_id);
-        let found = log.find(ids).map_err(log_unread)?;
-        for (deleted, found) in self.deleted.iter().zip(found) {
-            let Place { project, sender, origin } = deleted.place;
-            for event in found.iter().filter(|event| event.origin == deleted.origin) {
-                self.connection
-                    .prepare_cached(
-                        "DELETE FROM messages
-                         WHERE sequence = ? AND project = ? AND sender = ? AND origin = ?",
-                    )
-                    .and_then(|mut delete| {
-                        delete.execute([int(event.sequence.0), project, sender, origin])
-                    })
-                    .map_err(index(DOING))?;
+    /// Removes messages that are indexed already. Their ids stand in the log alone. An origin may have given one id to
+    /// many events, and many senders may say that they have deleted it: each event is looked at once.
+    fn delete(&self, log: &LogReader) -> Result<(), SearchError> {
+        for ((event_id, origin), places) in &self.deleted {
+            let found = log.find([*event_id]).map_err(log_unread)?.into_iter().flatten();
+            for event in found.filter(|event| event.origin == *origin) {
+                self.delete_message(int(event.sequence.0), places).map_err(index(DOING))?;
             }
         }
         Ok(())
+    }
+
+    /// Removes a message if it is of one of these.
+    fn delete_message(&self, sequence: i64, places: &BTreeSet<Place>) -> rusqlite::Result<()> {
+        let place = self
+            .connection
+            .prepare_cached(PLACE)?
+            .query_row([sequence], |row| {
+                Ok(Place { project: row.get(0)?, sender: row.get(1)?, origin: row.get(2)? })
+            })
+            .optional()?;
+        if place.is_some_and(|place| places.contains(&place)) {
+            self.connection
+                .prepare_cached("DELETE FROM messages WHERE sequence = ?")?
+                .execute([sequence])?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tempfile::TempDir;
+    use thrum_api::Epoch;
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::keys::SecretKey;
+    use crate::testing::statement_runs;
+
+    #[test]
+    fn each_message_of_an_id_is_looked_at_once_however_many_have_deleted_it() {
+        const MESSAGES: usize = 300;
+        const DELETIONS: usize = 200;
+        let directory = TempDir::new().unwrap();
+        let (log, rows) = LogReader::of_new_log(directory.path());
+        let daemon = SecretKey::from_seed(&[2; 32]).id();
+        let id = EventId::from_ulid(Ulid::from(7_u128));
+        rows.execute(
+            "INSERT INTO origins (id, daemon_id, epoch, head, chain, top, forked, last, recent)
+             VALUES (1, ?1, zeroblob(16), 0, zeroblob(32), 0, 0, 0, 0)",
+            [daemon.to_bytes()],
+        )
+        .unwrap();
+        let message = |_| (MESSAGE_SENT, json!({ "from": "a", "to": ["x"], "text": "word" }));
+        let deletion = |n| {
+            let from = if n == 0 { "a".to_owned() } else { format!("a{n}") };
+            (MESSAGE_DELETED, json!({ "from": from, "event_id": id }))
+        };
+        let events = (0..MESSAGES).map(message).chain((0..DELETIONS).map(deletion));
+        for (number, (event_type, body)) in (1_i64..).zip(events) {
+            let event = json!({
+                "event_id": id, "origin_daemon": daemon, "origin_sequence": number,
+                "origin_epoch": Epoch::from_ulid(Ulid::from(9_u128)), "hlc": "0192f3a1b2c3-0004",
+                "timestamp": "2020-06-24T16:00:00.123Z", "type": event_type, "body": body,
+            });
+            let json = serde_json::to_vec(&event).unwrap();
+            let is_message = event_type == MESSAGE_SENT;
+            let other = EventId::from_ulid(Ulid::from(u128::from(1000 + number.unsigned_abs())));
+            let id = if is_message { id } else { other }.ulid().to_bytes();
+            rows.execute(
+                "INSERT INTO events (sequence, event_id, origin, origin_sequence, previous,
+                                     source, timestamp, type, project, body, hash)
+                 VALUES (?1, ?2, 1, ?1, zeroblob(32), 1, 0, ?3, NULL, ?4, 0)",
+                params![number, id, event_type, json],
+            )
+            .unwrap();
+        }
+        let mut search = Index::new(directory.path().join("search.db"));
+        let epoch = Epoch::from_ulid(Ulid::from(9_u128));
+        let end = Sequence((MESSAGES + DELETIONS) as u64);
+        let head = LogHead { epoch, position: LogPosition { sequence: end, ..LogPosition::START } };
+        search.page(&log, Cursor { epoch, position: LogPosition::START }, head).unwrap();
+        let connection = search.connection().unwrap();
+        assert_eq!(statement_runs(connection, PLACE), MESSAGES);
+        let count = "SELECT count(*) FROM messages";
+        assert_eq!(connection.query_row(count, [], |row| row.get::<_, i64>(0)), Ok(0));
     }
 }

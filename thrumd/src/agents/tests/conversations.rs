@@ -7,8 +7,10 @@ use thrum_api::local::{
     MessageThreadParams,
 };
 
+use super::super::directory::FIND_INBOX;
 use super::home::{Home, message_params, within};
 use super::*;
+use crate::testing::statement_runs;
 
 fn of(number: u64, origin_daemon: DaemonId) -> EventRef {
     EventRef { event_id: id(number), origin_daemon }
@@ -153,6 +155,30 @@ fn a_tombstone_counts_for_the_same_daemon_and_sender_whenever_it_comes() {
     views.reset().unwrap();
     views.digest(&[deleted(15, there(), "b", 5)], start());
     assert_eq!(views.places("a"), kept);
+}
+
+#[test]
+fn each_message_of_an_id_is_looked_at_once_however_many_have_deleted_it() {
+    const MESSAGES: u64 = 500;
+    let mut views = Views::new();
+    // As an origin may write that gives one id to many.
+    let of_one_id = |sequence| {
+        let message = message_to(sequence, there(), "b0", &["a"]);
+        let mut value: serde_json::Value = serde_json::from_str(message.event.get()).unwrap();
+        value["event_id"] = json!(id(1));
+        SequencedEvent { event: serde_json::value::to_raw_value(&value).unwrap(), ..message }
+    };
+    let messages: Vec<_> = (1..=MESSAGES).map(of_one_id).collect();
+    let cursor = views.digest(&messages, start());
+    assert_eq!(views.places("a").0.len(), 500);
+    let deletion = |n| deleted(MESSAGES + 1 + n, there(), &format!("b{n}"), 1);
+    let deletions: Vec<_> = (0..200).map(deletion).collect();
+    let before = statement_runs(&views.connection, FIND_INBOX);
+    views.digest(&deletions, cursor);
+    assert_eq!(views.places("a").0, Vec::<u64>::new());
+    let runs = statement_runs(&views.connection, FIND_INBOX) - before;
+    // For each message its sender and its recipient, for each deletion its sender; and to look into the inbox.
+    assert!((1000..1250).contains(&runs), "{runs}");
 }
 
 async fn reply(home: &Home, from: &str, to: &Message, text: &str) -> EventRef {
