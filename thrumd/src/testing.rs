@@ -70,6 +70,19 @@ pub fn host_answer(key: &SecretKey, call: &Value, token: &Token) -> Value {
 
 /// How often a statement ran that a connection keeps prepared.
 pub fn statement_runs(connection: &rusqlite::Connection, sql: &str) -> usize {
+    status(connection, sql, rusqlite::StatementStatus::Run)
+}
+
+/// How many steps SQLite took for all these runs.
+pub fn statement_steps(connection: &rusqlite::Connection, sql: &str) -> usize {
+    status(connection, sql, rusqlite::StatementStatus::VmStep)
+}
+
+fn status(
+    connection: &rusqlite::Connection,
+    sql: &str,
+    status: rusqlite::StatementStatus,
+) -> usize {
     let statement = connection.prepare_cached(sql).unwrap();
-    usize::try_from(statement.get_status(rusqlite::StatementStatus::Run)).unwrap()
+    usize::try_from(statement.get_status(status)).unwrap()
 }

@@ -25,7 +25,8 @@ pub(super) const QUERIES: &[&str] =
 pub(super) fn begin(connection: &Connection, inbox: i64) -> rusqlite::Result<()> {
     let before: Option<i64> = connection
         .prepare_cached(
-            "UPDATE inboxes SET settled = (SELECT broadcasts FROM projects WHERE id = inboxes.project)
+            "UPDATE inboxes SET was_here = 1,
+               settled = (SELECT broadcasts FROM projects WHERE id = inboxes.project)
              WHERE id = ? AND settled IS NULL RETURNING settled",
         )?
         .query_row([inbox], |row| row.get(0))

@@ -21,9 +21,12 @@ CREATE TABLE inboxes (
     agent TEXT NOT NULL,
     unread INTEGER NOT NULL,     -- how many rows in `deliveries` are not read: counting them would take longer the more there are
     settled INTEGER,             -- how many numbers are in `settled_broadcasts`; NULL: no agent of this machine, so it gets no messages to all
+    was_here INTEGER NOT NULL DEFAULT 0, -- it is or was that of an agent of this machine
     UNIQUE (agent, project)
 ) STRICT;
 CREATE INDEX inboxes_by_project ON inboxes (project, agent);
+-- Others may write to as many names as they like; agents of this machine are few.
+CREATE INDEX inboxes_here ON inboxes (project, agent) WHERE was_here;
 
 -- One row for each reader that a message names, and for each message to all that a reader has read. `read` is part of
 -- the key, so that the oldest unread and the newest read messages are each one range of it, however many there are.

@@ -19,7 +19,9 @@ const OF_PROJECT: &str = "SELECT a.inbox, i.agent, a.origin, a.first
      WHERE i.project = ?1 AND NOT a.removed";
 const MEMBERS: &str =
     "SELECT m.member FROM groups g CROSS JOIN group_members m ON m.\"group\" = g.id
-     WHERE g.project = ?1 AND g.name = ?2 AND m.present";
+     WHERE g.project = ?1 AND g.name = ?2 AND m.present LIMIT ?3";
+/// More members of a group are not shown: nothing else bounds how long it takes to look for each of them.
+const MEMBERS_MAX: i64 = 10_000;
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
@@ -100,7 +102,8 @@ impl<'a> Roll<'a> {
                 }
             }
         }
-        for address in message.to {
+        // A message of another program may name one many times.
+        for address in message.to.iter().collect::<BTreeSet<_>>() {
             match address {
                 Address::Agent { name, daemon } => self.named(name, *daemon, &mut recipients)?,
                 Address::Group(group) => {
@@ -183,7 +186,7 @@ impl<'a> Roll<'a> {
     fn members(&self, group: &str) -> rusqlite::Result<Vec<Address>> {
         let Some(project) = self.project else { return Ok(Vec::new()) };
         let mut members = self.connection.prepare_cached(MEMBERS)?;
-        let members = members.query_map(rusqlite::params![project, group], |row| {
+        let members = members.query_map(rusqlite::params![project, group, MEMBERS_MAX], |row| {
             Ok(row.get::<_, String>(0)?.parse::<Address>().ok())
         })?;
         members.filter_map(Result::transpose).collect()

@@ -50,8 +50,12 @@ impl Page<'_> {
         sender: Option<i64>,
         inboxes: &mut BTreeSet<i64>,
     ) -> rusqlite::Result<()> {
-        for recipient in recipients {
-            let Recipient::Group(group) = recipient else { continue };
+        let groups = recipients.iter().filter_map(|recipient| match recipient {
+            Recipient::Group(group) => Some(group),
+            _ => None,
+        });
+        // A message may name one group many times.
+        for group in groups.collect::<BTreeSet<_>>() {
             let members = self.members_here(project, group)?;
             inboxes.extend(members.into_iter().filter(|inbox| Some(*inbox) != sender));
         }

@@ -3,8 +3,11 @@
 use thrum_api::ErrorCode;
 use thrum_api::local::{EventListParams, Group, GroupChangeParams, GroupListParams};
 
+use super::super::reach::Machines;
+use super::super::{delivery, digest};
 use super::home::{Home, within};
 use super::*;
+use crate::testing::{statement_runs, statement_steps};
 
 fn change(sequence: u64, origin: DaemonId, add: &[&str], remove: &[&str]) -> SequencedEvent {
     let body = json!({ "group": "g", "add": add, "remove": remove });
@@ -83,6 +86,54 @@ fn of_two_changes_at_one_point_the_removal_counts_in_either_order() {
         views.digest(&events, start());
         assert_eq!(views.groups(PROJECT, None).unwrap(), [], "{order:?}");
     }
+}
+
+#[test]
+fn a_group_costs_as_much_as_there_are_agents_here_however_often_it_is_named() {
+    let mut views = Views::new();
+    let many: Vec<String> = (0..3000).map(|n| format!("x{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let events = [
+        joined(1, here(), "a"),
+        joined(2, here(), "b"),
+        change(3, there(), &many, &[]),
+        change(4, there(), &["a"], &[]),
+        message_to(5, there(), "x", &["@g"; 64]),
+    ];
+    // Names of others are no agents here.
+    let strangers = (6..3006).map(|n| message_to(n, there(), "x", &[&format!("y{n}")]));
+    let events: Vec<_> = events.into_iter().chain(strangers).collect();
+    let cursor = views.digest(&events, start());
+    let [members_here, ..] = digest::GROUP_QUERIES else { panic!("no queries") };
+    let work = |views: &Views| {
+        let connection = &views.connection;
+        (statement_runs(connection, members_here), statement_steps(connection, members_here))
+    };
+    let (runs, steps) = work(&views);
+    assert_eq!(runs, 1);
+    assert!((10..200).contains(&steps), "{steps}");
+    views.digest(&[message_to(3006, there(), "x", &["@g"])], cursor);
+    let (runs, steps) = work(&views);
+    assert_eq!(runs, 2);
+    assert!((10..400).contains(&steps), "{steps}");
+    assert_eq!(views.places("a").0, [5, 3006]);
+}
+
+#[test]
+fn how_far_a_message_got_is_not_told_of_all_members_of_a_very_large_group() {
+    let mut views = Views::new();
+    let change = |n: u64| {
+        let many: Vec<String> = (0..4001).map(|member| format!("x{n}-{member}")).collect();
+        change(n, there(), &many.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+    };
+    let mut events: Vec<_> = (1..=3).map(change).collect();
+    events.push(message_to(4, here(), "a", &["@g"; 64]));
+    views.digest(&events, start());
+    let machines = Machines::default();
+    let found = views.delivery(&views.log, Sequence(4), &machines, Sequence(4)).unwrap().unwrap();
+    assert_eq!(found.status.total, 10_000);
+    let members = delivery::QUERIES.concat().into_iter().find(|sql| sql.contains("group_members"));
+    assert_eq!(statement_runs(&views.connection, members.unwrap()), 1);
 }
 
 fn changing(add: &[String], remove: &[String]) -> GroupChangeParams {
