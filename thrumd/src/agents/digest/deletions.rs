@@ -18,6 +18,13 @@ use super::{Deletion, Page, parsed};
 use crate::log::column::int;
 use crate::log::{LogReader, StoredEvent};
 
+const EVER_HERE: &str =
+    "SELECT id FROM inboxes INDEXED BY inboxes_here WHERE project = ?1 AND was_here";
+
+/// As in `inbox`: none may scan rows whose number grows with the log.
+#[cfg(test)]
+pub(in super::super) const QUERIES: &[&str] = &[EVER_HERE];
+
 #[derive(Deserialize)]
 struct ParsedDeleted {
     origin_daemon: DaemonId,
@@ -116,22 +123,26 @@ impl Page<'_> {
                 .execute(row(root, sequence))?;
         }
         let mut inboxes = BTreeSet::new();
+        let mut has_group = false;
         for recipient in &named {
             match recipient {
                 Recipient::Anywhere(agent) | Recipient::Here(agent) => {
                     inboxes.extend(find_inbox(self.connection, project, &name(agent))?);
                 }
-                // Who was a member when it came may have left the group since.
-                Recipient::Group(group) => inboxes.extend(self.ever_members(project, group)?),
+                Recipient::Group(_) => has_group = true,
                 Recipient::Elsewhere => {}
             }
         }
-        if let Some(number) = broadcasts::number(self.connection, sequence)? {
-            let all = self.inboxes_of(project)?;
-            for inbox in &all {
-                broadcasts::settle(self.connection, *inbox, number)?;
+        let number = broadcasts::number(self.connection, sequence)?;
+        // Who was a member when it came may have left the group since, and who was an agent of this machine may be
+        // none any more.
+        if has_group || number.is_some() {
+            for inbox in self.ever_here(project)? {
+                if let Some(number) = number {
+                    broadcasts::settle(self.connection, inbox, number)?;
+                }
+                inboxes.insert(inbox);
             }
-            inboxes.extend(all);
         }
         for inbox in inboxes {
             self.remove_delivery(inbox, sequence)?;
@@ -157,14 +168,10 @@ impl Page<'_> {
             .optional()
     }
 
-    /// All inboxes of a project.
-    fn inboxes_of(&self, project: i64) -> rusqlite::Result<Vec<i64>> {
-        self.connection
-            .prepare_cached(
-                "SELECT id FROM inboxes INDEXED BY inboxes_by_project WHERE project = ?",
-            )?
-            .query_map([project], |row| row.get(0))?
-            .collect()
+    /// The inboxes of a project that are or were those of agents of this machine. No others got messages to groups and
+    /// to all.
+    fn ever_here(&self, project: i64) -> rusqlite::Result<Vec<i64>> {
+        self.connection.prepare_cached(EVER_HERE)?.query_map([project], |row| row.get(0))?.collect()
     }
 }
 

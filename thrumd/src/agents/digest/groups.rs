@@ -36,15 +36,9 @@ const MEMBERS_HERE: &str = "SELECT i.id FROM groups g
        AND i.settled IS NOT NULL
      WHERE g.project = ?1 AND g.name = ?2 AND EXISTS (SELECT 1 FROM group_members m
        WHERE m.\"group\" = g.id AND m.member IN (i.agent, i.agent || ?3) AND m.present)";
-const EVER_MEMBERS: &str = "SELECT i.id FROM groups g
-     CROSS JOIN group_members m ON m.\"group\" = g.id
-     CROSS JOIN inboxes i ON i.project = g.project AND i.agent = CASE instr(m.member, '@')
-       WHEN 0 THEN m.member ELSE substr(m.member, 1, instr(m.member, '@') - 1) END
-     WHERE g.project = ?1 AND g.name = ?2";
-
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(in super::super) const QUERIES: &[&str] = &[MEMBERS_HERE, EVER_MEMBERS];
+pub(in super::super) const QUERIES: &[&str] = &[MEMBERS_HERE];
 
 impl Page<'_> {
     pub(super) fn group(&mut self, event: &StoredEvent<'_>) -> Result<(), Failure> {
@@ -123,14 +117,6 @@ impl Page<'_> {
         self.connection
             .prepare_cached(MEMBERS_HERE)?
             .query_map(params![project, group, here], |row| row.get(0))?
-            .collect()
-    }
-
-    /// The inboxes of all who are or were members, also those of other machines.
-    pub(super) fn ever_members(&self, project: i64, group: &str) -> rusqlite::Result<Vec<i64>> {
-        self.connection
-            .prepare_cached(EVER_MEMBERS)?
-            .query_map(params![project, group], |row| row.get(0))?
             .collect()
     }
 }

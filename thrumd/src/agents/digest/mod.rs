@@ -22,6 +22,8 @@ use tracing::warn;
 
 use self::arrivals::Arrivals;
 #[cfg(test)]
+pub(super) use self::deletions::QUERIES as DELETION_QUERIES;
+#[cfg(test)]
 pub(super) use self::groups::QUERIES as GROUP_QUERIES;
 
 use super::directory::Directory;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arbtest::arbitrary::{Result, Unstructured};
 
 use super::*;
+use crate::testing::statement_runs;
 
 fn rows(views: &Views, table: &str) -> i64 {
     let count = format!("SELECT count(*) FROM {table}");
@@ -125,6 +126,37 @@ fn readers_have_what_they_would_have_if_each_message_were_copied_to_them() {
         Ok(())
     })
     .budget_ms(3_000);
+}
+
+#[test]
+fn a_deleted_message_to_all_is_looked_for_in_inboxes_of_agents_of_this_machine_alone() {
+    let mut views = Views::new();
+    let event = |sequence, origin, event_type, body| {
+        super::event(sequence, origin, Some(PROJECT), event_type, &body)
+    };
+    let strangers = (4..1004).map(|n| message_to(n, there(), "x", &[&format!("y{n}")]));
+    let mut events =
+        vec![joined(1, here(), "a"), joined(2, here(), "left"), joined(3, here(), "brief")];
+    events.extend(strangers);
+    events.extend([
+        message_to_all(1004, there(), "x"),
+        message_to_all(1005, there(), "x"),
+        event(1006, here(), "agent.removed", json!({ "agent": "left" })),
+        event(1007, here(), "agent.removed", json!({ "agent": "brief" })),
+    ]);
+    let cursor = views.digest(&events, start());
+    views.mark_read("a", &[id(1004)]);
+    for name in ["a", "left", "brief"] {
+        assert_eq!(views.places(name).0, [1004, 1005], "{name}");
+    }
+    let delete = "DELETE FROM deliveries WHERE inbox = ? AND read = ? AND sequence = ?";
+    let before = statement_runs(&views.connection, delete);
+    let deletion = json!({ "from": "x", "event_id": id(1004) });
+    views.digest(&[event(1008, there(), "message.deleted", deletion)], cursor);
+    assert_eq!(statement_runs(&views.connection, delete) - before, 2 * 3);
+    for name in ["a", "left", "brief"] {
+        assert_eq!(views.places(name).0, [1005], "{name}");
+    }
 }
 
 #[test]

@@ -176,6 +176,7 @@ fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
         seen::QUERIES,
         conversation::QUERIES,
         digest::GROUP_QUERIES,
+        digest::DELETION_QUERIES,
         filter::QUERIES,
         finding::QUERIES,
         groups::QUERIES,
