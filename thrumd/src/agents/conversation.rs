@@ -102,6 +102,10 @@ impl Agents {
         let Some(of) = message.reply_to else { return Ok(()) };
         let (log, agent) = (self.inner.log.reader(), message.from.clone());
         let parent = self.read(move |store| store.message(&log, of, &agent)).await?;
+        // Neither the conversation nor the names of its people mean anything in another project.
+        if parent.project.as_ref() != Some(&message.project) {
+            return Err(AgentsError::OtherProject { event_id: of.event_id });
+        }
         message.thread = Some(parent.thread.unwrap_or(of));
         if !message.to.is_empty() || message.all {
             return Ok(());

@@ -34,6 +34,9 @@ pub enum AgentsError {
     /// A message that is named is not here.
     #[error("there is no message {event_id} here")]
     NoMessage { event_id: EventId },
+    /// An answer and the message that it answers are of different projects.
+    #[error("the message {event_id} is of another project than the answer to it")]
+    OtherProject { event_id: EventId },
     /// None of the newest messages has an id with this end.
     #[error("no message has the id {0}, or one that ends with it")]
     NoMessageLike(String),
@@ -196,6 +199,9 @@ impl AgentsError {
             Self::UnknownRecipients { similar, .. } => error
                 .with("similar", similar.clone())
                 .hint(format!("did you mean {}? To send it anyway: --anyway", similar.join(", "))),
+            Self::OtherProject { .. } => {
+                error.hint("answer it in the project that it is of, or send a new message")
+            }
             Self::NotSender { .. } => error.hint("delete your own messages, on the machine where you sent them"),
             Self::NoAgent { .. } => error.hint("agents and their machines: thrum team"),
             Self::NoGroup { .. } => error.hint("all groups: thrum group list"),
@@ -232,6 +238,7 @@ impl AgentsError {
             | Self::TooManyMembers { .. }
             | Self::AddedAndRemoved { .. }
             | Self::Session
+            | Self::OtherProject { .. }
             | Self::AmbiguousId { .. } => ErrorCode::INVALID_PARAMS,
             Self::OfSession(error) => error.code(),
             Self::NotSender { .. } => ErrorCode::REFUSED,

@@ -224,6 +224,13 @@ async fn an_answer_goes_to_the_sender_on_its_machine_and_keeps_the_conversation(
     let all = EventRef { event_id: sent.event_id, origin_daemon: here() };
     let again = reply(&home, "a", &show(&home, "a", all).await, "still all").await;
     assert!(show(&home, "a", again).await.all);
+    let elsewhere = MessageSendParams {
+        reply_to: Some(first.event()),
+        project: "other".to_owned(),
+        ..message_params("a", &["b"], "what?")
+    };
+    let error = within(home.agents.send(elsewhere)).await.unwrap_err().to_rpc();
+    assert_eq!(error.code, ErrorCode::INVALID_PARAMS, "{error}");
     let missing = MessageSendParams {
         reply_to: Some(of(99, there())),
         ..message_params("a", &["b"], "what?")
