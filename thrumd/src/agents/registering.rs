@@ -4,8 +4,10 @@ use thrum_api::limits::ABOUT_MAX_CHARS;
 use thrum_api::local::{Agent, AgentRegisterParams, AgentRemoveParams};
 use thrum_api::visible::is_invisible;
 use thrum_api::{DaemonId, names};
+use tokio::sync::MutexGuard;
 
 use super::error::AgentsError;
+use super::joining::JoinedNames;
 use super::{Agents, send};
 
 impl Agents {
@@ -21,9 +23,7 @@ impl Agents {
     ) -> Result<(Agent, Vec<DaemonId>), AgentsError> {
         let (name, project) = (names::agent(&params.agent)?, names::project(&params.project)?);
         let about = params.about.as_deref().map(about).transpose()?;
-        let mut joined = self.inner.joining.lock().await;
-        self.digested(self.inner.log.head().position.sequence).await?;
-        joined.forget_digested(&self.inner.progress.borrow());
+        let mut joined = self.once_known(&project, &name).await?;
         let (is_known, before) = self.named(&project, &name).await?;
         let own = before.iter().find(|agent| self.is_own(agent));
         let had = own.and_then(|agent| agent.about.clone()).unwrap_or_default();
@@ -57,6 +57,27 @@ impl Agents {
         let appended = self.append(vec![send::removed(&project, &name)?]).await?;
         let at = appended.last().ok_or(AgentsError::Stopping)?.sequence;
         self.digested(at).await
+    }
+
+    /// What has joined, locked when the views hold all that was told of this name here. It is not locked while they
+    /// digest, which may take minutes: every send of a new name would stop.
+    async fn once_known(
+        &self,
+        project: &str,
+        name: &str,
+    ) -> Result<MutexGuard<'_, JoinedNames>, AgentsError> {
+        let mut target = self.inner.log.head().position.sequence;
+        loop {
+            self.digested(target).await?;
+            let mut joined = self.inner.joining.lock().await;
+            let views = self.inner.progress.borrow().clone();
+            joined.forget_digested(&views);
+            match joined.at(project, name).filter(|at| !views.has(*at)) {
+                // Another caller was faster.
+                Some(at) => target = at,
+                None => return Ok(joined),
+            }
+        }
     }
 
     /// Whether an agent of this name is used on this machine, and all agents of this name.

@@ -14,6 +14,7 @@ mod marks;
 mod origins;
 mod presence;
 mod receipts;
+mod registering;
 mod search;
 mod sessions;
 mod tables;
