@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use thrum_api::Timestamp;
-use thrum_api::event::{SessionInfo, SessionState};
+use thrum_api::event::SessionInfo;
 use thrum_api::local::AgentState;
 use tokio::time::Instant;
 
-use super::change::{Change, bare};
+use super::change::Change;
 use super::entry::Entry;
 use super::error::SessionError;
 use super::limits::{
@@ -75,6 +75,8 @@ pub struct Book {
     pub(super) unsaved: BTreeSet<AgentKey>,
     /// How many sessions there are.
     pub(super) count: usize,
+    /// The number of the last wait.
+    pub(super) last_wait: u64,
     /// It is known what was told before the start.
     pub(super) ready: bool,
     /// The daemon stops: nothing is told any more.
@@ -149,7 +151,10 @@ impl Book {
     /// Ends a session: the one with this id, or the only one.
     pub fn end(&mut self, key: &AgentKey, id: Option<&str>, now: Now) -> Result<(), SessionError> {
         let id = self.resolve(key, id)?;
-        self.remove(key, &id, Soon::AtOnce, now);
+        match self.live(key, &id).is_some_and(|live| !live.waits.is_empty()) {
+            true => self.only_waits_now(key, &id, now),
+            false => self.remove(key, &id, Soon::AtOnce, now),
+        }
         Ok(())
     }
 
@@ -159,60 +164,6 @@ impl Book {
         if self.live(key, id).and_then(number) == Some(watch) {
             self.remove(key, id, Soon::AtOnce, now);
         }
-    }
-
-    /// A caller waits: the session with this id, or that of its connection, or a new one. Answers which; None if there
-    /// is no room for a new one.
-    pub fn wait_began(
-        &mut self,
-        key: &AgentKey,
-        named: Option<&str>,
-        connection: u64,
-        now: Now,
-    ) -> Option<String> {
-        let is_of = |live: &&Live| live.keeper.connection == Some(connection) && !live.only_waits;
-        let entry = self.agents.get(key);
-        let own = entry.and_then(|entry| entry.sessions.values().find(is_of));
-        let id = match (named, own) {
-            (Some(id), _) => id.to_owned(),
-            (None, Some(own)) => own.told.id.clone(),
-            (None, None) => entry.map_or_else(|| Entry::default().waiter_id(), Entry::waiter_id),
-        };
-        let is_live = entry.is_some_and(|entry| entry.sessions.contains_key(&id));
-        if !is_live {
-            self.check_room(key).ok()?;
-            let told = bare(id.clone(), SessionState::Waiting, now.wall);
-            let live = Live { only_waits: true, ..Live::new(told, Keeper::default()) };
-            self.count += 1;
-            self.agents.entry(key.clone()).or_default().sessions.insert(id.clone(), live);
-        }
-        let live = self.live(key, &id)?;
-        if live.waits == 0 {
-            live.waits_since = now.wall;
-        }
-        // One that came back has nothing yet that keeps it but this wait.
-        live.only_waits |= std::mem::take(&mut live.in_grace);
-        live.waits += 1;
-        (live.waits_last, live.wait_in_grace) = (true, false);
-        self.changed(key, Soon::AtOnce, now);
-        Some(id)
-    }
-
-    /// A caller waits no more.
-    pub fn wait_ended(&mut self, key: &AgentKey, id: &str, now: Now) {
-        let Some(live) = self.live(key, id).filter(|live| live.waits > 0) else { return };
-        live.waits -= 1;
-        if live.waits > 0 {
-            return;
-        }
-        if live.only_waits {
-            self.remove(key, id, Soon::Later, now);
-            return;
-        }
-        if std::mem::take(&mut live.waits_last) {
-            live.told.since = now.wall;
-        }
-        self.changed(key, Soon::Later, now);
     }
 
     /// When there is something to do next.
@@ -350,7 +301,7 @@ impl Book {
         self.changed(key, soon, now);
     }
 
-    fn live(&mut self, key: &AgentKey, id: &str) -> Option<&mut Live> {
+    pub(super) fn live(&mut self, key: &AgentKey, id: &str) -> Option<&mut Live> {
         self.agents.get_mut(key)?.sessions.get_mut(id)
     }
 
@@ -372,7 +323,7 @@ impl Book {
     }
 
     /// Whether there is room for another session of this agent.
-    fn check_room(&self, key: &AgentKey) -> Result<(), SessionError> {
+    pub(super) fn check_room(&self, key: &AgentKey) -> Result<(), SessionError> {
         let of_agent = self.agents.get(key).map_or(0, |entry| entry.sessions.len());
         if of_agent >= SESSIONS_OF_AGENT_MAX {
             return Err(SessionError::TooManyOfAgent { agent: key.agent.clone() });

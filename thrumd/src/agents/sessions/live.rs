@@ -1,5 +1,7 @@
 //! A live session, and what keeps it alive.
 
+use std::collections::BTreeSet;
+
 use thrum_api::Timestamp;
 use thrum_api::event::{SessionInfo, SessionState};
 use tokio_util::sync::DropGuard;
@@ -40,8 +42,8 @@ pub struct Live {
     /// As it was told.
     pub told: SessionInfo,
     pub keeper: Keeper,
-    /// How many callers wait for it now.
-    pub waits: usize,
+    /// The numbers of the waits of those who wait for it now.
+    pub waits: BTreeSet<u64>,
     /// Since when the first of them does.
     pub waits_since: Timestamp,
     /// The wait began after the session said what it does.
@@ -60,7 +62,7 @@ impl Live {
         Self {
             told,
             keeper,
-            waits: 0,
+            waits: BTreeSet::new(),
             waits_since,
             waits_last: false,
             only_waits: false,
@@ -72,7 +74,7 @@ impl Live {
     /// Whether it is shown as waiting. A question for a person comes first, and what it said after the wait began, unless
     /// it said that it has nothing else to do.
     fn shows_wait(&self) -> bool {
-        let waits = self.waits > 0 || self.wait_in_grace;
+        let waits = !self.waits.is_empty() || self.wait_in_grace;
         let nothing_else = self.told.state == SessionState::Idle;
         waits && self.told.state != SessionState::NeedsYou && (self.waits_last || nothing_else)
     }

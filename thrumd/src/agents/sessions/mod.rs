@@ -4,6 +4,7 @@
 //! what is told and when; `writer` carries it out; `calls` answers programs.
 
 pub(super) mod book;
+mod callers;
 mod calls;
 mod change;
 mod connection;

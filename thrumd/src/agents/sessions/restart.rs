@@ -52,7 +52,8 @@ impl Book {
             for session in &sessions {
                 let waited = session.state == SessionState::Waiting;
                 if let Some(live) = entry.sessions.get_mut(&session.id) {
-                    let waits_no_more = live.waits == 0 && live.told.state != SessionState::Waiting;
+                    let waits_no_more =
+                        live.waits.is_empty() && live.told.state != SessionState::Waiting;
                     if comes_back && waited && waits_no_more && live.told.question.is_none() {
                         (live.wait_in_grace, live.waits_last) = (true, true);
                         live.waits_since = session.since;

@@ -1,5 +1,6 @@
 //! A caller that waits, as a session.
 
+use super::callers::Began;
 use super::connection::LocalConnection;
 use super::live::AgentKey;
 use super::shared::Sessions;
@@ -9,7 +10,7 @@ use super::shared::Sessions;
 pub struct Wait {
     sessions: Sessions,
     key: AgentKey,
-    id: String,
+    began: Began,
 }
 
 impl Wait {
@@ -23,13 +24,13 @@ impl Wait {
         let began = |book: &mut super::book::Book, now| {
             book.wait_began(&key, session, connection.id(), now)
         };
-        let id = sessions.change(began)?;
-        Some(Self { sessions: sessions.clone(), key, id })
+        let began = sessions.change(began)?;
+        Some(Self { sessions: sessions.clone(), key, began })
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.sessions.change(|book, now| book.wait_ended(&self.key, &self.id, now));
+        self.sessions.change(|book, now| book.wait_ended(&self.key, &self.began, now));
     }
 }

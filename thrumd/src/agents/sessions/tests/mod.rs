@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::book::{Book, Due, Now};
+use super::callers::Began;
 use super::change::Change;
 use super::error::SessionError;
 use super::live::{AgentKey, Keeper, KeptProcess, Watch};
@@ -50,6 +51,8 @@ fn connection(id: u64) -> Keeper {
 struct Desk {
     book: Book,
     now: Now,
+    /// The waits that have not ended.
+    waits: Vec<(AgentKey, Began)>,
 }
 
 impl Desk {
@@ -57,7 +60,7 @@ impl Desk {
         let now = Now { at: Instant::now(), wall: Timestamp::from_millis(1_000_000) };
         let mut book = Book::starting(now.at);
         book.told_before(Vec::new(), &Default::default(), now);
-        Self { book, now }
+        Self { book, now, waits: Vec::new() }
     }
 
     fn pass(&mut self, time: Duration) {
@@ -76,11 +79,26 @@ impl Desk {
     }
 
     fn wait(&mut self, agent: &str, named: Option<&str>, connection: u64) -> String {
-        self.book.wait_began(&key(agent), named, connection, self.now).unwrap()
+        self.began(&key(agent), named, connection).unwrap()
+    }
+
+    /// The session that waits, if there is room for it.
+    fn began(&mut self, key: &AgentKey, named: Option<&str>, connection: u64) -> Option<String> {
+        let began = self.book.wait_began(key, named, connection, self.now)?;
+        self.waits.push((key.clone(), began.clone()));
+        Some(began.id)
     }
 
     fn wait_ends(&mut self, agent: &str, id: &str) {
-        self.book.wait_ended(&key(agent), id, self.now);
+        self.wait_ends_of(&key(agent), id);
+    }
+
+    /// The oldest wait of this session ends.
+    fn wait_ends_of(&mut self, key: &AgentKey, id: &str) {
+        let place = self.waits.iter().position(|(of, began)| of == key && began.id == id);
+        let Some(place) = place else { return };
+        let (key, began) = self.waits.remove(place);
+        self.book.wait_ended(&key, &began, self.now);
     }
 
     /// What is told now.

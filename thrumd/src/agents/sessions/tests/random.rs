@@ -51,8 +51,8 @@ fn step(desk: &mut Desk, heard: &mut Heard, input: &mut Unstructured<'_>) -> Res
         4 => {
             desk.book.keeper_ended(&key, id, u64::from(number) + 1000 * u64::from(number / 2), now)
         }
-        5 => drop(desk.book.wait_began(&key, Some(id).filter(|_| number < 2), number.into(), now)),
-        6 => desk.book.wait_ended(&key, id, now),
+        5 => drop(desk.began(&key, Some(id).filter(|_| number < 2), number.into())),
+        6 => desk.wait_ends_of(&key, id),
         7 => {
             let taken = desk.book.take_due(2, now);
             desk.book.failed(&taken, now.at + u32::from(number) * SECOND, now);

@@ -25,7 +25,7 @@ fn restarted(desk: &mut Desk, dead: &[&str]) -> Desk {
     }
     assert_eq!(book.next_due(), None, "it is unknown what others know");
     book.told_before(told, &gone, desk.now);
-    Desk { book, now: desk.now }
+    Desk { book, now: desk.now, waits: Vec::new() }
 }
 
 fn mcp(desk: &mut Desk, change: &Change) {
@@ -105,7 +105,7 @@ fn without_stored_sessions_agents_go_on_as_new() {
     let told = Told { sessions: desk.due().remove(0).sessions, ..told };
     let mut book = Book::starting(desk.now.at);
     book.told_before(vec![told], &BTreeSet::new(), desk.now);
-    let mut again = Desk { book, now: desk.now };
+    let mut again = Desk { book, now: desk.now, waits: Vec::new() };
     again.start("coder", "s", &Change::default());
     again.pass(10 * SECOND);
     assert!(again.is_quiet(), "it was started again in time");
@@ -127,7 +127,7 @@ fn a_clock_that_was_set_holds_nothing_up() {
             now,
         );
     }
-    let mut desk = Desk { book, now };
+    let mut desk = Desk { book, now, waits: Vec::new() };
     assert_eq!(desk.due().len(), 1);
     desk.pass(5 * SECOND);
     assert_eq!(desk.due().len(), 1);

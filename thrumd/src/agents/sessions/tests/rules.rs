@@ -120,7 +120,7 @@ fn there_are_so_many_sessions_and_no_more() {
     };
     let error = start(&mut desk, "coder").unwrap_err();
     assert!(matches!(error, SessionError::TooManyOfAgent { .. }), "{error}");
-    assert_eq!(desk.book.wait_began(&key("coder"), None, 1, desk.now), None);
+    assert_eq!(desk.began(&key("coder"), None, 1), None);
     let mut agents = 0;
     let error = loop {
         if let Err(error) = start(&mut desk, &format!("agent{agents}")) {

@@ -78,7 +78,6 @@ fn a_caller_without_a_session_is_the_one_of_its_connection_or_one_of_its_own() {
     assert_eq!(desk.book.count, 4);
     desk.wait_ends("coder", "lost");
     assert_eq!(desk.book.count, 3);
-    desk.wait_ends("coder", "lost");
 }
 
 #[test]
@@ -89,4 +88,39 @@ fn one_that_waits_can_become_a_session() {
     assert_eq!(told.state, Working);
     desk.wait_ends("coder", "s");
     assert_eq!(desk.book.shown(None).agents[&key("coder")].sessions, [told]);
+}
+
+#[test]
+fn a_session_that_ends_while_a_caller_waits_is_gone_with_that_caller() {
+    let mut desk = Desk::new();
+    desk.start("coder", "s", &says(Idle));
+    desk.wait("coder", Some("s"), 1);
+    assert_eq!(desk.told(), ["s waiting"]);
+    desk.book.take_unsaved();
+    desk.pass(10 * SECOND);
+    desk.book.end(&key("coder"), Some("s"), desk.now).unwrap();
+    assert!(desk.is_quiet(), "a caller waits still");
+    let kept = desk.book.take_unsaved();
+    assert_eq!(kept[0].sessions, [], "nobody watches its process any more");
+    desk.book.end(&key("coder"), None, desk.now).unwrap_err();
+    desk.wait_ends("coder", "s");
+    desk.pass(5 * SECOND);
+    assert_eq!(desk.due(), [Due { key: key("coder"), sessions: Vec::new() }]);
+    assert_eq!(desk.book.count, 0);
+}
+
+#[test]
+fn the_end_of_a_wait_ends_no_later_wait_with_the_same_id() {
+    let mut desk = Desk::new();
+    desk.start("coder", "s", &Change::default());
+    desk.wait("coder", Some("s"), 1);
+    // Its process ends: the session is gone, and the caller doesn't know it yet.
+    desk.book.keeper_ended(&key("coder"), "s", 7, desk.now);
+    assert_eq!(desk.book.count, 0);
+    desk.wait("coder", Some("s"), 2);
+    desk.wait_ends("coder", "s");
+    let shown = desk.book.shown(None).agents.remove(&key("coder")).unwrap().sessions;
+    assert_eq!(states(&shown), ["s waiting"]);
+    desk.wait_ends("coder", "s");
+    assert_eq!(desk.book.count, 0);
 }
