@@ -67,10 +67,12 @@ impl Claims {
     }
 
     /// These messages need no claim any more: their reader has read them.
-    pub(super) fn read(&self, agent: &str, messages: &[Sequence]) {
+    pub(super) fn read(&self, agent: &str, messages: impl IntoIterator<Item = Sequence>) {
         let mut held = self.0.lock();
         if let Some(claims) = held.messages.get_mut(agent) {
-            claims.retain(|sequence, _| !messages.contains(sequence));
+            for sequence in messages {
+                claims.remove(&sequence);
+            }
             held.tidy(agent);
         }
     }

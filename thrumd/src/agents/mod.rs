@@ -263,11 +263,12 @@ impl Agents {
             let ids = messages.iter().map(|message| message.event_id);
             let found = log.find(ids).map_err(error::log_unread)?;
             let told = store.mark_read(&reading, &messages, &found)?;
-            let read: Vec<_> = found.iter().flatten().map(|event| event.sequence).collect();
+            let read = reading::meant(&messages, &found).map(|event| event.sequence);
+            let read: Vec<_> = read.collect();
             Ok((told, read))
         };
         let (told, read) = self.call(mark).await?;
-        self.inner.claims.read(&reader, &read);
+        self.inner.claims.read(&reader, read);
         if told {
             self.inner.signals.receipts.notify_one();
         }

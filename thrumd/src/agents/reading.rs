@@ -47,11 +47,9 @@ impl Store {
         let doing = views("mark messages read");
         let transaction = self.connection.transaction().map_err(&doing)?;
         for (message, with_id) in messages.iter().zip(found) {
-            let is_meant =
-                |event: &FoundEvent| message.origin_daemon.is_none_or(|of| of == event.origin);
             let mut delivered = Vec::new();
             let mut daemons = BTreeSet::new();
-            for event in with_id.iter().filter(|event| is_meant(event)) {
+            for event in of_origin(message, with_id) {
                 if let Some(delivery) = find(&transaction, &reading.agent, event).map_err(&doing)? {
                     delivered.push(delivery);
                     daemons.insert(event.origin);
@@ -73,6 +71,23 @@ impl Store {
         transaction.commit().map_err(&doing)?;
         Ok(owes)
     }
+}
+
+/// The events that a reader means by these messages. `found`: for each of them, the events with its id.
+pub(super) fn meant<'a>(
+    messages: &'a [MessageRef],
+    found: &'a [Vec<FoundEvent>],
+) -> impl Iterator<Item = &'a FoundEvent> {
+    messages.iter().zip(found).flat_map(|(message, with_id)| of_origin(message, with_id))
+}
+
+/// Those of these events that are of the message's daemon, or all if it names none.
+fn of_origin<'a>(
+    message: &'a MessageRef,
+    with_id: &'a [FoundEvent],
+) -> impl Iterator<Item = &'a FoundEvent> {
+    let is_meant = |event: &&FoundEvent| message.origin_daemon.is_none_or(|of| of == event.origin);
+    with_id.iter().filter(is_meant)
 }
 
 /// A message in an inbox.

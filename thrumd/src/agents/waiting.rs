@@ -139,8 +139,8 @@ impl Agents {
         let unread: BTreeSet<Sequence> = now.iter().map(|message| message.sequence).collect();
         let is_unread = |message: &Message| unread.contains(&message.sequence);
         let (unread, read): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_unread);
-        let read: Vec<Sequence> = read.iter().map(|message| message.sequence).collect();
-        self.inner.claims.read(&query.agent, &read);
+        let read = read.iter().map(|message| message.sequence);
+        self.inner.claims.read(&query.agent, read);
         Ok(unread)
     }
 

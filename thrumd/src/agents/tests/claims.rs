@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thrum_api::local::{AgentListParams, AgentState, Message, WaitParams};
+use thrum_api::local::{AgentListParams, AgentState, MarkReadParams, Message, WaitParams};
 
 use super::super::LocalConnection;
 use super::home::{Home, LIMIT, waiter, within};
@@ -92,5 +92,24 @@ async fn a_new_message_goes_to_one_of_many_that_wait() {
     let (mut got, ()) = tokio::join!(futures_util::future::join_all(waits), send);
     got.sort();
     assert_eq!(got, ["0", "1", "2", "3", "4", "5", "6", "7"]);
+    home.close().await;
+}
+
+#[tokio::test]
+async fn who_reads_a_message_of_one_daemon_keeps_the_claim_of_another_one_with_its_id() {
+    let (_directory, home) = Home::new();
+    let two = [there(), daemon(3)].map(|origin| message_to(1, origin, "planner", &["coder"]));
+    home.apply(two.to_vec()).await;
+    let on = LocalConnection::new();
+    assert_eq!(claim(&home, &on, 9).await.len(), 2);
+    let message = MessageRef { event_id: id(1), origin_daemon: Some(there()) };
+    let params = MarkReadParams {
+        agent: "coder".to_owned(),
+        messages: vec![message],
+        ..MarkReadParams::default()
+    };
+    within(home.agents.mark_read(params)).await.unwrap();
+    assert_eq!(claim(&home, &LocalConnection::new(), 9).await, [""; 0]);
+    assert_eq!(claim(&home, &on, 9).await.len(), 1, "its own still");
     home.close().await;
 }
