@@ -32,8 +32,11 @@ const DELIVERED: &str = "SELECT 1 FROM deliveries WHERE inbox = ?1 AND read = ?2
 #[cfg(test)]
 pub(super) const QUERIES: &[&str] = &[CONVERSATION_FROM, CONVERSATION_NEWEST, DELIVERED];
 
+/// No position is that far.
+const NO_PLACE: i64 = i64::MAX;
+
 /// Which messages a reader wants.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Filter {
     /// Of this agent, on this daemon or on any.
     from: Option<(String, Option<DaemonId>)>,
@@ -45,6 +48,8 @@ pub(super) struct Filter {
     any: bool,
     /// No unread message up to here matches: who looks again begins after it.
     examined: AtomicI64,
+    /// Where the first match is that was passed over, as another caller has it; none: [`NO_PLACE`].
+    passed: AtomicI64,
     /// There may be more that a further call would find.
     more: AtomicBool,
 }
@@ -61,7 +66,9 @@ impl Filter {
         if from.is_none() && since.is_none() && thread.is_none() {
             return Ok(None);
         }
-        Ok(Some(Self { from, since, thread, any, ..Self::default() }))
+        let (examined, passed, more) =
+            (AtomicI64::new(0), AtomicI64::new(NO_PLACE), AtomicBool::new(false));
+        Ok(Some(Self { from, since, thread, any, examined, passed, more }))
     }
 
     /// The conversation, if all that match are of it.
@@ -73,9 +80,17 @@ impl Filter {
         self.examined.load(Ordering::Relaxed)
     }
 
-    pub(super) fn note(&self, examined: i64, more: bool) {
+    /// A look has come to `examined`, and has passed over matches from `passed` on. It goes on if there is `more`.
+    pub(super) fn note(&self, examined: i64, passed: Option<i64>, more: bool) {
         self.examined.store(examined, Ordering::Relaxed);
+        self.passed.fetch_min(passed.unwrap_or(NO_PLACE), Ordering::Relaxed);
         self.more.store(more, Ordering::Relaxed);
+    }
+
+    /// A look has come to the end: the next one begins with what was passed over, which may be free then.
+    pub(super) fn note_end(&self) {
+        let passed = self.passed.swap(NO_PLACE, Ordering::Relaxed);
+        self.examined.fetch_min(passed.saturating_sub(1), Ordering::Relaxed);
     }
 
     /// Whether the last look has ended before the end of the inbox.

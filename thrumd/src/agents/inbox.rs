@@ -116,7 +116,7 @@ impl Store {
         let unread_elsewhere = self.unread_elsewhere(query).map_err(&doing)?;
         let mut shown = Shown::new(query.limit);
         if !query.read_only {
-            let entries = self.unread_entries(log, query, query.limit, &asked)?;
+            let entries = self.unread_entries(log, query, &BTreeSet::new(), &asked)?;
             shown.add(log, &entries)?;
         }
         if !query.unread_only {
@@ -146,9 +146,7 @@ impl Store {
         let doing = views("read an inbox");
         let asked = self.inboxes(query).map_err(&doing)?;
         let unread: u64 = asked.iter().map(|inbox| inbox.unread).sum();
-        let limit = query.limit.saturating_add(except.len());
-        let mut entries = self.unread_entries(log, query, limit, &asked)?;
-        entries.retain(|entry| !except.contains(&Sequence(uint(entry.sequence))));
+        let entries = self.unread_entries(log, query, except, &asked)?;
         let mut shown = Shown::new(query.limit);
         shown.add(log, &entries)?;
         Ok(shown.answer(|messages| {

@@ -1,25 +1,40 @@
 //! The messages of inboxes that match a filter, or all of them.
 
+use std::collections::BTreeSet;
+
+use thrum_api::Sequence;
+
 use super::error::{AgentsError, views};
 use super::filter::{self, Filter, PAGE_ROWS, ROWS_MAX};
 use super::inbox::{Entry, Inbox, InboxQuery};
 use super::store::Store;
 use crate::log::LogReader;
+use crate::log::column::uint;
 
 impl Store {
-    /// Where the oldest unread messages are that the reader wants.
+    /// Where the oldest unread messages are that the reader wants, but for those that are not for it now.
     pub(super) fn unread_entries(
         &self,
         log: &LogReader,
         query: &InboxQuery,
-        limit: usize,
+        except: &BTreeSet<Sequence>,
         inboxes: &[Inbox],
     ) -> Result<Vec<Entry>, AgentsError> {
         let doing = views("read an inbox");
         let Some(filter) = &query.filter else {
-            return self.oldest_unread_of(inboxes, 0, limit).map_err(&doing);
+            let limit = query.limit.saturating_add(except.len());
+            let mut entries = self.oldest_unread_of(inboxes, 0, limit).map_err(&doing)?;
+            entries.retain(|entry| !is_one_of(except, entry));
+            return Ok(entries);
         };
         let begin = filter.examined();
+        let mut passed = None;
+        let mut free = |matching: Vec<Entry>| {
+            let (others, free): (Vec<_>, Vec<_>) =
+                matching.into_iter().partition(|entry| is_one_of(except, entry));
+            passed = passed.or(others.first().map(|entry| entry.sequence));
+            free
+        };
         let (mut found, mut examined, mut rows) = (Vec::new(), begin, 0);
         let mut more = true;
         if let Some(root) = filter.conversation() {
@@ -27,20 +42,24 @@ impl Store {
             more = places.len() >= ROWS_MAX;
             examined = places.last().copied().unwrap_or(begin);
             let entries = self.delivered(inboxes, &places, false)?;
-            found = chosen(log, filter, entries)?;
+            found = free(chosen(log, filter, entries)?);
         } else {
-            while more && rows < ROWS_MAX && found.len() < limit {
+            while more && rows < ROWS_MAX && found.len() < query.limit {
                 let page = self.oldest_unread_of(inboxes, examined, PAGE_ROWS).map_err(&doing)?;
                 more = page.len() >= PAGE_ROWS;
                 rows += page.len();
                 examined = page.last().map_or(examined, |entry| entry.sequence);
-                found.extend(chosen(log, filter, page)?);
+                found.extend(free(chosen(log, filter, page)?));
             }
         }
-        found.truncate(limit);
+        found.truncate(query.limit);
         // One that matches stays to be found, until it is read.
         let examined = found.first().map_or(examined, |first| first.sequence - 1);
-        filter.note(examined, more && found.is_empty() && examined > begin);
+        let more = more && found.is_empty() && examined > begin;
+        filter.note(examined, passed, more);
+        if found.is_empty() && !more {
+            filter.note_end();
+        }
         Ok(found)
     }
 
@@ -95,6 +114,10 @@ impl Store {
         }
         Ok(entries)
     }
+}
+
+fn is_one_of(except: &BTreeSet<Sequence>, entry: &Entry) -> bool {
+    except.contains(&Sequence(uint(entry.sequence)))
 }
 
 /// Those of the entries that match.

@@ -128,6 +128,33 @@ fn a_look_reads_a_bounded_number_of_rows_and_a_wait_goes_on_behind_them() {
 }
 
 #[test]
+fn a_look_goes_on_behind_matches_that_others_have_claimed_and_comes_back_to_them() {
+    let mut views = Views::new();
+    let count = u64::try_from(ROWS_MAX).unwrap() + 700;
+    let of_boss = |n| message_to(n, there(), "boss", &["x"]);
+    let mut events = vec![of_boss(1), of_boss(2)];
+    events.extend((3..count).map(|n| message_to(n, there(), "other", &["x"])));
+    events.push(of_boss(count));
+    views.rows.execute_batch("BEGIN").unwrap();
+    views.write(&events, |_| false);
+    views.rows.execute_batch("COMMIT").unwrap();
+    views.digest(&events[events.len() - 1..], start());
+    let waits =
+        InboxQuery { filter: filter(Some("boss"), None, false), ..query("x", Some(PROJECT)) };
+    let looked = |except: &[u64]| {
+        let except = except.iter().copied().map(Sequence).collect();
+        let found = views.oldest_unread_except(&views.log, &waits, &except).unwrap().result;
+        (sequences(&found.messages), waits.filter.as_ref().unwrap().has_more())
+    };
+    assert_eq!(looked(&[1, 2]), (vec![], true));
+    assert_eq!(looked(&[1, 2]), (vec![count], false));
+    assert_eq!(looked(&[1, 2]), (vec![count], false), "who claimed it looks whether it is unread");
+    assert_eq!(looked(&[1, 2, count]), (vec![], false));
+    // It has come to the end, and what is given back is before it.
+    assert_eq!(looked(&[1, count]), (vec![2], false));
+}
+
+#[test]
 fn messages_since_a_time_are_by_the_clocks_of_their_senders() {
     let mut views = Views::new();
     views.digest(&[message_to(1, there(), "a", &["x"])], start());
