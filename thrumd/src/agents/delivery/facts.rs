@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Deserialize;
 use thrum_api::event::{EventRef, MESSAGE_SENT, MessageSent, Route};
-use thrum_api::{DaemonId, Epoch, EventId, OriginSequence, Sequence, Timestamp, names};
+use thrum_api::{DaemonId, Epoch, EventId, Hlc, OriginSequence, Sequence, Timestamp, names};
 
 use super::super::directory::project_name;
 use super::super::error::{AgentsError, log_unread, views};
 use super::super::marks::route_named;
 use super::super::store::Store;
-use super::recipients::Roll;
+use super::recipients::{Recipient, Roll};
 use crate::log::column::{daemon_id, int, uint};
 use crate::log::{LogReader, StoredEvent};
 
@@ -39,6 +39,7 @@ pub(super) struct ParsedMessage {
     pub(super) origin_daemon: DaemonId,
     pub(super) origin_epoch: Epoch,
     pub(super) origin_sequence: OriginSequence,
+    pub(super) hlc: Hlc,
     pub(super) timestamp: Timestamp,
     pub(super) body: MessageSent,
 }
@@ -69,6 +70,22 @@ pub(super) struct Facts {
     pub(super) answers: HashMap<(String, DaemonId), AnswerFact>,
     /// Daemons that have told that it is there.
     pub(super) received: BTreeSet<DaemonId>,
+}
+
+impl Facts {
+    /// How a recipient has read it, if it has: agents of this daemon (`here`) mark what they read.
+    pub(super) fn read(&self, by: &Recipient, here: DaemonId) -> Option<&ReadFact> {
+        match (by.daemon?, by.inbox) {
+            (daemon, _) if daemon == here => self.read_here.get(&by.agent),
+            (daemon, Some(inbox)) => self.read_elsewhere.get(&(inbox, daemon)),
+            _ => None,
+        }
+    }
+
+    /// The first answer of a recipient.
+    pub(super) fn answer(&self, by: &Recipient) -> Option<&AnswerFact> {
+        self.answers.get(&(by.agent.clone(), by.daemon?))
+    }
 }
 
 impl Store {

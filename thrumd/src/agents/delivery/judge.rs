@@ -32,13 +32,8 @@ impl Judge<'_> {
         let facts = self.facts;
         let daemon = recipient.daemon;
         let here = daemon == Some(self.store.daemon);
-        let read = match (daemon, recipient.inbox) {
-            _ if here => facts.read_here.get(&recipient.agent),
-            (Some(daemon), Some(inbox)) => facts.read_elsewhere.get(&(inbox, daemon)),
-            _ => None,
-        };
-        let answer =
-            daemon.and_then(|daemon| facts.answers.get(&(recipient.agent.clone(), daemon)));
+        let read = facts.read(&recipient, self.store.daemon);
+        let answer = facts.answer(&recipient);
         let confirmed = || {
             let peer = daemon.and_then(|daemon| self.machines.peers.get(&daemon));
             peer.is_some_and(|peer| peer.confirmed >= facts.sequence)

@@ -12,7 +12,7 @@ use thrum_api::{Address, DaemonId, Sequence};
 
 use self::facts::{Facts, ParsedMessage};
 use self::judge::Judge;
-use self::recipients::{Addressed, Roll};
+use self::recipients::{Addressed, Recipient, Roll, Written};
 use super::error::{AgentsError, log_unread, views};
 use super::reach::Machines;
 use super::store::Store;
@@ -71,7 +71,7 @@ impl Store {
         head: Sequence,
     ) -> Result<Vec<MessageStatusResult>, AgentsError> {
         let doing = views("list sent messages");
-        let roll = Roll::new(&self.connection, machines, project).map_err(&doing)?;
+        let roll = Roll::new((&self.connection, self.daemon), machines, project).map_err(&doing)?;
         let Some(inbox) = roll.inbox(agent).map_err(&doing)? else { return Ok(Vec::new()) };
         let before = before.map_or(i64::MAX, |before| int(before.0));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -96,12 +96,12 @@ impl Store {
         head: Sequence,
     ) -> Result<Outlook, AgentsError> {
         let doing = views("look for recipients");
-        let roll = Roll::new(&self.connection, machines, project).map_err(&doing)?;
+        let roll = Roll::new((&self.connection, self.daemon), machines, project).map_err(&doing)?;
         if all {
             let total = roll.count_everyone(from, self.daemon).map_err(&doing)?;
             return Ok(Outlook { recipients: Vec::new(), total });
         }
-        let addressed = Addressed { from, origin: self.daemon, to, all, sequence: i64::MAX };
+        let addressed = Addressed { from, origin: self.daemon, to, all, written: None };
         let recipients = roll.recipients(&addressed).map_err(&doing)?;
         let total = number(recipients.len());
         let facts = Facts { sequence: head.next(), head: head.next(), ..Facts::default() };
@@ -135,7 +135,8 @@ impl Store {
         let mut deliveries = Vec::new();
         for (sequence, project, message) in messages {
             if !rolls.contains_key(&project) {
-                let roll = Roll::new(&self.connection, machines, &project).map_err(&doing)?;
+                let roll = Roll::new((&self.connection, self.daemon), machines, &project)
+                    .map_err(&doing)?;
                 rolls.insert(project.clone(), roll);
             }
             let Some(roll) = rolls.get(&project) else { continue };
@@ -154,12 +155,20 @@ impl Store {
         machines: &Machines,
         (message, mut facts): (ParsedMessage, Facts),
     ) -> rusqlite::Result<Delivery> {
+        let has_it = |recipient: &Recipient| {
+            facts.read(recipient, self.daemon).is_some() || facts.answer(recipient).is_some()
+        };
+        let written = Written {
+            sequence: int(facts.sequence.0),
+            hlc: message.hlc.to_bits(),
+            has_it: &has_it,
+        };
         let recipients = roll.recipients(&Addressed {
             from: &message.body.from,
             origin: message.origin_daemon,
             to: &message.body.to,
             all: message.body.all,
-            sequence: int(facts.sequence.0),
+            written: Some(written),
         })?;
         let daemons: BTreeSet<DaemonId> = recipients.iter().filter_map(|it| it.daemon).collect();
         for daemon in daemons {

@@ -11,21 +11,23 @@ use crate::log::column::daemon_id;
 
 const PROJECT: &str = "SELECT id FROM projects WHERE name = ?1";
 const INBOX: &str = "SELECT id FROM inboxes WHERE agent = ?1 AND project = ?2";
-const OF_NAME: &str = "SELECT a.inbox, ?1, a.origin, a.first
+const OF_NAME: &str = "SELECT a.inbox, ?1, a.origin, a.first, a.here, a.removed
      FROM inboxes i CROSS JOIN agents a ON a.inbox = i.id
-     WHERE i.agent = ?1 AND i.project = ?2 AND NOT a.removed";
-const OF_PROJECT: &str = "SELECT a.inbox, i.agent, a.origin, a.first
+     WHERE i.agent = ?1 AND i.project = ?2";
+const OF_PROJECT: &str = "SELECT a.inbox, i.agent, a.origin, a.first, a.here, a.removed
      FROM inboxes i INDEXED BY inboxes_by_project CROSS JOIN agents a ON a.inbox = i.id
-     WHERE i.project = ?1 AND NOT a.removed";
+     WHERE i.project = ?1";
 const MEMBERS: &str =
-    "SELECT m.member FROM groups g CROSS JOIN group_members m ON m.\"group\" = g.id
-     WHERE g.project = ?1 AND g.name = ?2 AND m.present LIMIT ?3";
+    "SELECT m.member, m.present, m.hlc FROM groups g CROSS JOIN group_members m ON m.\"group\" = g.id
+     WHERE g.project = ?1 AND g.name = ?2 LIMIT ?3";
 /// More members of a group are not shown: nothing else bounds how long it takes to look for each of them.
 const MEMBERS_MAX: i64 = 10_000;
+const IS_DELIVERED: &str =
+    "SELECT 1 FROM deliveries WHERE inbox = ?1 AND read IN (0, 1) AND sequence = ?2";
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[PROJECT, INBOX, OF_NAME, OF_PROJECT, MEMBERS];
+pub(super) const QUERIES: &[&str] = &[PROJECT, INBOX, OF_NAME, OF_PROJECT, MEMBERS, IS_DELIVERED];
 
 /// A recipient of a message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +46,26 @@ struct Known {
     recipient: Recipient,
     /// The position of its first event.
     first: i64,
+    /// It is or was used on this machine.
+    here: bool,
+    removed: bool,
+}
+
+/// A member of a group, now or formerly.
+struct Member {
+    address: Address,
+    present: bool,
+    /// Of the last change.
+    hlc: u64,
+}
+
+/// When a message was written, and who certainly got it.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'a> {
+    pub(super) sequence: i64,
+    pub(super) hlc: u64,
+    /// Whether this one has read or answered it.
+    pub(super) has_it: &'a dyn Fn(&Recipient) -> bool,
 }
 
 /// What a message says of where it goes.
@@ -53,13 +75,15 @@ pub(super) struct Addressed<'a> {
     pub(super) origin: DaemonId,
     pub(super) to: &'a [Address],
     pub(super) all: bool,
-    /// Its position; beyond the log's end before it is written.
-    pub(super) sequence: i64,
+    /// None: it is about to be written.
+    pub(super) written: Option<Written<'a>>,
 }
 
 /// The agents of a project, each read once at most.
 pub(super) struct Roll<'a> {
     connection: &'a Connection,
+    /// This one.
+    daemon: DaemonId,
     machines: &'a Machines,
     /// None: nothing is known of this project.
     project: Option<i64>,
@@ -68,7 +92,7 @@ pub(super) struct Roll<'a> {
 
 impl<'a> Roll<'a> {
     pub(super) fn new(
-        connection: &'a Connection,
+        (connection, daemon): (&'a Connection, DaemonId),
         machines: &'a Machines,
         project: &str,
     ) -> rusqlite::Result<Self> {
@@ -76,7 +100,7 @@ impl<'a> Roll<'a> {
             .prepare_cached(PROJECT)?
             .query_row([project], |row| row.get(0))
             .optional()?;
-        Ok(Self { connection, machines, project, everyone: OnceCell::new() })
+        Ok(Self { connection, daemon, machines, project, everyone: OnceCell::new() })
     }
 
     /// The inbox of a name.
@@ -88,8 +112,8 @@ impl<'a> Roll<'a> {
             .optional()
     }
 
-    /// Everyone whom a message is for, once each. Its sender gets none that is to a group or to all; agents that came
-    /// after a message to all don't get it.
+    /// Everyone whom a message is for, once each. Its sender gets none that is to a group or to all. One to a group or
+    /// to all is for those who were there when it was written; whoever came, left or was removed later changes nothing.
     pub(super) fn recipients(
         &self,
         message: &Addressed<'_>,
@@ -97,7 +121,7 @@ impl<'a> Roll<'a> {
         let mut recipients = BTreeSet::new();
         if message.all {
             for known in self.everyone()? {
-                if known.first < message.sequence && !is_sender(&known.recipient, message) {
+                if !is_sender(&known.recipient, message) && self.got(known, true, message)? {
                     recipients.insert(known.recipient.clone());
                 }
             }
@@ -105,16 +129,13 @@ impl<'a> Roll<'a> {
         // A message of another program may name one many times.
         for address in message.to.iter().collect::<BTreeSet<_>>() {
             match address {
-                Address::Agent { name, daemon } => self.named(name, *daemon, &mut recipients)?,
+                Address::Agent { name, daemon } => {
+                    self.named((name, *daemon), message, &mut recipients)?;
+                }
                 Address::Group(group) => {
-                    let mut members = BTreeSet::new();
                     for member in self.members(group)? {
-                        if let Address::Agent { name, daemon } = &member {
-                            self.named(name, *daemon, &mut members)?;
-                        }
+                        self.member(&member, message, &mut recipients)?;
                     }
-                    members.retain(|member| !is_sender(member, message));
-                    recipients.append(&mut members);
                 }
             }
         }
@@ -131,7 +152,9 @@ impl<'a> Roll<'a> {
         while let Some(row) = rows.next()? {
             let (inbox, daemon): (i64, DaemonId) = (row.get(0)?, daemon_id(row.get(2)?));
             let is_sender = Some(inbox) == sender && daemon == origin;
-            count += u64::from(!is_sender && !self.machines.former.contains(&daemon));
+            let removed: bool = row.get(5)?;
+            let is_there = !removed && !self.machines.former.contains(&daemon);
+            count += u64::from(!is_sender && is_there);
         }
         Ok(count)
     }
@@ -143,51 +166,113 @@ impl<'a> Roll<'a> {
         let everyone = match self.project {
             Some(project) => {
                 let mut agents = self.connection.prepare_cached(OF_PROJECT)?;
-                let agents = agents.query_map([project], known)?;
-                agents.filter(|agent| self.exists(agent)).collect::<rusqlite::Result<_>>()?
+                agents.query_map([project], known)?.collect::<rusqlite::Result<_>>()?
             }
             None => Vec::new(),
         };
         Ok(self.everyone.get_or_init(|| everyone))
     }
 
-    /// Whether its daemon exists still.
-    fn exists(&self, agent: &rusqlite::Result<Known>) -> bool {
-        let daemon = agent.as_ref().ok().and_then(|agent| agent.recipient.daemon);
-        daemon.is_none_or(|daemon| !self.machines.former.contains(&daemon))
+    /// Whether it is there now: not removed, and its daemon exists still.
+    fn is_there(&self, known: &Known) -> bool {
+        let daemon = known.recipient.daemon;
+        let exists = daemon.is_none_or(|daemon| !self.machines.former.contains(&daemon));
+        exists && !known.removed
     }
 
-    /// The agents of a name, or that of one daemon. One that nobody has seen is a recipient, too.
+    /// Whether a message to all or to a group reached an agent, or will. On this machine that is known; of others,
+    /// whether it was there and `meant`.
+    fn got(&self, known: &Known, meant: bool, message: &Addressed<'_>) -> rusqlite::Result<bool> {
+        let Some(written) = message.written else { return Ok(meant && self.is_there(known)) };
+        if (written.has_it)(&known.recipient) {
+            return Ok(true);
+        }
+        let was_there = self.is_there(known) && known.first < written.sequence;
+        if known.recipient.daemon != Some(self.daemon) {
+            return Ok(meant && was_there);
+        }
+        if !known.here {
+            return Ok(false);
+        }
+        // One to all has no row for those who have still to read it, until they are removed.
+        Ok((message.all && was_there) || self.is_delivered(known, written.sequence)?)
+    }
+
+    fn is_delivered(&self, known: &Known, sequence: i64) -> rusqlite::Result<bool> {
+        let key = rusqlite::params![known.recipient.inbox, sequence];
+        self.connection.prepare_cached(IS_DELIVERED)?.exists(key)
+    }
+
+    /// The agents of a name.
+    fn of_name(&self, name: &str) -> rusqlite::Result<Vec<Known>> {
+        let Some(project) = self.project else { return Ok(Vec::new()) };
+        let mut agents = self.connection.prepare_cached(OF_NAME)?;
+        agents.query_map(rusqlite::params![name, project], known)?.collect()
+    }
+
+    /// The agents of a name, or that of one daemon. One that nobody has seen is a recipient, too; one that was removed
+    /// is, if it has read or answered the message.
     fn named(
         &self,
-        name: &str,
-        only: Option<DaemonId>,
+        (name, only): (&str, Option<DaemonId>),
+        message: &Addressed<'_>,
         into: &mut BTreeSet<Recipient>,
     ) -> rusqlite::Result<()> {
         let mut found = false;
-        if let Some(project) = self.project {
-            let mut agents = self.connection.prepare_cached(OF_NAME)?;
-            let agents = agents.query_map(rusqlite::params![name, project], known)?;
-            for agent in agents.filter(|agent| self.exists(agent)) {
-                let recipient = agent?.recipient;
-                if only.is_none() || only == recipient.daemon {
-                    into.insert(recipient);
-                    found = true;
-                }
+        for known in self.of_name(name)? {
+            let has_it = || message.written.is_some_and(|it| (it.has_it)(&known.recipient));
+            let is_meant = only.is_none() || only == known.recipient.daemon;
+            if is_meant && (self.is_there(&known) || has_it()) {
+                into.insert(known.recipient);
+                found = true;
             }
         }
         if !found {
-            let inbox = self.inbox(name)?;
-            into.insert(Recipient { agent: name.to_owned(), daemon: only, inbox, known: false });
+            into.insert(self.unknown(name, only)?);
         }
         Ok(())
     }
 
-    fn members(&self, group: &str) -> rusqlite::Result<Vec<Address>> {
+    fn unknown(&self, name: &str, daemon: Option<DaemonId>) -> rusqlite::Result<Recipient> {
+        let inbox = self.inbox(name)?;
+        Ok(Recipient { agent: name.to_owned(), daemon, inbox, known: false })
+    }
+
+    /// Those agents behind a member of a group whom a message to the group reached.
+    fn member(
+        &self,
+        member: &Member,
+        message: &Addressed<'_>,
+        into: &mut BTreeSet<Recipient>,
+    ) -> rusqlite::Result<()> {
+        let Address::Agent { name, daemon: only } = &member.address else { return Ok(()) };
+        // When it came to the group before that change, if it did, nobody knows any more.
+        let was = message.written.is_none_or(|written| member.hlc <= written.hlc);
+        let meant = member.present && was;
+        let mut found = false;
+        for known in self.of_name(name)? {
+            if only.is_some() && *only != known.recipient.daemon {
+                continue;
+            }
+            found |= self.is_there(&known);
+            if !is_sender(&known.recipient, message) && self.got(&known, meant, message)? {
+                into.insert(known.recipient);
+            }
+        }
+        if !found && meant {
+            into.insert(self.unknown(name, *only)?);
+        }
+        Ok(())
+    }
+
+    /// Whoever is or was a member.
+    fn members(&self, group: &str) -> rusqlite::Result<Vec<Member>> {
         let Some(project) = self.project else { return Ok(Vec::new()) };
         let mut members = self.connection.prepare_cached(MEMBERS)?;
         let members = members.query_map(rusqlite::params![project, group, MEMBERS_MAX], |row| {
-            Ok(row.get::<_, String>(0)?.parse::<Address>().ok())
+            let address = row.get::<_, String>(0)?.parse::<Address>().ok();
+            let (present, hlc) = (row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned());
+            Ok(address.map(|address| Member { address, present, hlc }))
         })?;
         members.filter_map(Result::transpose).collect()
     }
@@ -204,5 +289,5 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         inbox: row.get(0)?,
         known: true,
     };
-    Ok(Known { recipient, first: row.get(3)? })
+    Ok(Known { recipient, first: row.get(3)?, here: row.get(4)?, removed: row.get(5)? })
 }

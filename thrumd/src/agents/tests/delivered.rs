@@ -10,35 +10,35 @@ use super::super::reach::{Machines, PeerReach};
 use super::home::{Home, within};
 use super::*;
 
-const HEAD: Sequence = Sequence(40);
+pub(super) const HEAD: Sequence = Sequence(40);
 
 /// A peer that has the log up to a position, and was sent it up to another one.
-fn reach(confirmed: u64, sent: u64) -> PeerReach {
+pub(super) fn reach(confirmed: u64, sent: u64) -> PeerReach {
     let (confirmed, sent) = (Sequence(confirmed), Some(Sequence(sent)));
     PeerReach { confirmed, sent, unreachable_since: None }
 }
 
-fn unreachable(confirmed: u64, sent: u64) -> PeerReach {
+pub(super) fn unreachable(confirmed: u64, sent: u64) -> PeerReach {
     PeerReach { unreachable_since: Some(Timestamp::from_millis(7)), ..reach(confirmed, sent) }
 }
 
-fn machines<const N: usize>(peers: [(DaemonId, PeerReach); N]) -> Machines {
+pub(super) fn machines<const N: usize>(peers: [(DaemonId, PeerReach); N]) -> Machines {
     Machines { peers: peers.into(), ..Machines::default() }
 }
 
-fn status(views: &Views, sequence: u64, machines: &Machines) -> MessageStatusResult {
+pub(super) fn status(views: &Views, sequence: u64, machines: &Machines) -> MessageStatusResult {
     let delivery = views.delivery(&views.log, Sequence(sequence), machines, HEAD).unwrap();
     delivery.unwrap().status
 }
 
 /// The only recipient of a message.
-fn only(views: &Views, sequence: u64, machines: &Machines) -> RecipientStatus {
+pub(super) fn only(views: &Views, sequence: u64, machines: &Machines) -> RecipientStatus {
     let mut recipients = status(views, sequence, machines).recipients;
     assert_eq!(recipients.len(), 1, "{recipients:?}");
     recipients.remove(0)
 }
 
-fn reply(
+pub(super) fn reply(
     sequence: u64,
     origin: DaemonId,
     from: &str,

@@ -14,6 +14,7 @@ mod marks;
 mod origins;
 mod presence;
 mod receipts;
+mod recipients;
 mod registering;
 mod search;
 mod sessions;

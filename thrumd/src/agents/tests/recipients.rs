@@ -1,0 +1,108 @@
+//! Who a message was for, told when groups and agents have changed since.
+
+use thrum_api::event::EventRef;
+use thrum_api::local::DeliveryState;
+
+use super::super::reach::Machines;
+use super::delivered::{reply, status};
+use super::*;
+
+type Told = (String, Option<DaemonId>, DeliveryState);
+
+/// Whom a message was for, and how far it got.
+fn told(views: &Views, sequence: u64) -> Vec<Told> {
+    let recipients = status(views, sequence, &Machines::default()).recipients;
+    let mut told: Vec<Told> =
+        recipients.into_iter().map(|it| (it.agent, it.daemon_id, it.state)).collect();
+    told.sort_unstable();
+    told
+}
+
+fn of(agent: &str, daemon: impl Into<Option<DaemonId>>, state: DeliveryState) -> Told {
+    (agent.to_owned(), daemon.into(), state)
+}
+
+fn removed(sequence: u64, origin: DaemonId, agent: &str) -> SequencedEvent {
+    event(sequence, origin, Some(PROJECT), "agent.removed", &json!({ "agent": agent }))
+}
+
+/// As if the clock of who wrote it had shown this.
+fn at(clock: &str, event: SequencedEvent) -> SequencedEvent {
+    let text = event.event.get().replace("0192f3a1b2c3-0004", clock);
+    SequencedEvent { event: serde_json::value::RawValue::from_string(text).unwrap(), ..event }
+}
+
+fn group(sequence: u64, add: &[&str], remove: &[&str]) -> SequencedEvent {
+    let body = json!({ "group": "g", "add": add, "remove": remove });
+    event(sequence, there(), Some(PROJECT), "group.changed", &body)
+}
+
+#[test]
+fn a_message_to_a_group_stays_one_to_those_whom_it_reached() {
+    use DeliveryState::{Answered, Read, Stored, There};
+    let mut views = Views::new();
+    let message = EventRef { event_id: id(9), origin_daemon: here() };
+    let events = [
+        joined(1, here(), "planner"),
+        joined(2, here(), "local"),
+        joined(3, there(), "remote"),
+        joined(4, there(), "reader"),
+        joined(5, daemon(3), "leaver"),
+        joined(6, here(), "newcomer"),
+        joined(7, there(), "newcomer"),
+        group(8, &["planner", "local", "remote", "reader", "leaver", "late", "nobody"], &[]),
+        message_to(9, here(), "planner", &["@g"]),
+        // Agents that come later, and agents that come to the group later.
+        joined(10, here(), "late"),
+        joined(11, there(), "late"),
+        at("0192f3a1b2c4-0000", group(12, &["newcomer"], &["local", "reader", "leaver"])),
+        read_receipt(13, there(), "reader", (here(), &[9])),
+        reply(14, daemon(3), "leaver", ("planner", message)),
+    ];
+    views.digest(&events, start());
+    let expected = [
+        of("leaver", daemon(3), Answered),
+        of("local", here(), There),
+        of("nobody", None, Stored),
+        of("reader", there(), Read),
+        of("remote", there(), Stored),
+    ];
+    assert_eq!(told(&views, 9), expected);
+}
+
+#[test]
+fn removing_an_agent_takes_back_nothing_that_it_has_read_or_got() {
+    use DeliveryState::{Answered, Read, Stored, There};
+    let mut views = Views::new();
+    let events = [
+        joined(1, here(), "planner"),
+        joined(2, there(), "reader"),
+        joined(3, there(), "other"),
+        joined(4, here(), "local"),
+        joined(5, here(), "unread"),
+        message_to(6, here(), "planner", &["reader", "other", "local"]),
+        message_to_all(7, here(), "planner"),
+    ];
+    let cursor = views.digest(&events, start());
+    views.mark_read("local", &[id(6)]);
+    let answered = EventRef { event_id: id(6), origin_daemon: here() };
+    let later = [
+        read_receipt(8, there(), "reader", (here(), &[6, 7])),
+        reply(9, there(), "other", ("planner", answered)),
+        removed(10, there(), "reader"),
+        removed(11, there(), "other"),
+        removed(12, here(), "local"),
+        removed(13, here(), "unread"),
+        message_to(14, here(), "planner", &["reader"]),
+    ];
+    let cursor = views.digest(&later, cursor);
+    let direct =
+        [of("local", here(), Read), of("other", there(), Answered), of("reader", there(), Read)];
+    assert_eq!(told(&views, 6), direct);
+    let to_all =
+        [of("local", here(), There), of("reader", there(), Read), of("unread", here(), There)];
+    assert_eq!(told(&views, 7), to_all);
+    assert_eq!(told(&views, 14), [of("reader", None, Stored)], "nobody is there who could read it");
+    views.digest(&[joined(15, there(), "reader")], cursor);
+    assert_eq!(told(&views, 6), direct);
+}
