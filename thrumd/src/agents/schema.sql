@@ -58,7 +58,7 @@ CREATE TABLE settled_broadcasts (
 CREATE TABLE agents (
     inbox INTEGER NOT NULL,
     origin BLOB NOT NULL,
-    first INTEGER NOT NULL,      -- the position of the first of these events: later messages to all are for it
+    first INTEGER NOT NULL,      -- the position of the first of these events since it was last removed: later messages to all are for it
     last_seen INTEGER NOT NULL,
     here INTEGER NOT NULL,       -- whether one of these events was written here, so that it is used on this machine
     about TEXT,                  -- what it is for

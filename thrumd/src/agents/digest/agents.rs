@@ -1,6 +1,8 @@
 //! Digests what agents do: that they are on a machine, and that they were removed from it.
 
-use rusqlite::params;
+use std::collections::hash_map::Entry;
+
+use rusqlite::{OptionalExtension, params};
 use serde::Deserialize;
 use thrum_api::event::{AgentJoined, AgentRemoved};
 use thrum_api::limits::ABOUT_MAX_CHARS;
@@ -52,11 +54,8 @@ impl Page<'_> {
         if origin_daemon == self.daemon && !event.is_own {
             return Ok(());
         }
-        let at = event.timestamp;
-        let first = int(event.sequence.0);
-        let new = Seen { first, at, here: false, about: None, removed: true };
-        let seen = self.seen.entry((inbox, origin_daemon)).or_insert(new);
-        (seen.at, seen.removed) = (seen.at.max(at), true);
+        let seen = self.seen((inbox, origin_daemon), event)?;
+        (seen.at, seen.removed) = (seen.at.max(event.timestamp), true);
         if event.is_own {
             self.begun.remove(&inbox);
             broadcasts::end(self.connection, inbox)?;
@@ -73,11 +72,12 @@ impl Page<'_> {
         origin: DaemonId,
         event: &StoredEvent<'_>,
     ) -> rusqlite::Result<()> {
-        let at = event.timestamp;
-        let first = int(event.sequence.0);
-        let new = Seen { first, at, here: false, about: None, removed: false };
-        let seen = self.seen.entry((inbox, origin)).or_insert(new);
-        (seen.at, seen.removed) = (seen.at.max(at), false);
+        let seen = self.seen((inbox, origin), event)?;
+        // Messages to all from before are not for it.
+        if seen.removed || (event.is_own && !seen.here) {
+            seen.first = int(event.sequence.0);
+        }
+        (seen.at, seen.removed) = (seen.at.max(event.timestamp), false);
         // The daemon that the event names doesn't count: what this one lost and a peer brings back was written by
         // agents that were here once.
         if event.is_own {
@@ -88,6 +88,32 @@ impl Page<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is known of an agent, from before this page and of this page.
+    fn seen(
+        &mut self,
+        of: (i64, DaemonId),
+        event: &StoredEvent<'_>,
+    ) -> rusqlite::Result<&mut Seen> {
+        match self.seen.entry(of) {
+            Entry::Occupied(seen) => Ok(seen.into_mut()),
+            Entry::Vacant(seen) => {
+                let (inbox, origin) = of;
+                let known = self
+                    .connection
+                    .prepare_cached(
+                        "SELECT first, here, removed FROM agents WHERE inbox = ? AND origin = ?",
+                    )?
+                    .query_row(params![inbox, origin.to_bytes()], |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    })
+                    .optional()?;
+                let new = (int(event.sequence.0), false, false);
+                let (first, here, removed) = known.unwrap_or(new);
+                Ok(seen.insert(Seen { first, at: event.timestamp, here, about: None, removed }))
+            }
+        }
     }
 
     /// Notes how a daemon calls itself.

@@ -102,7 +102,7 @@ fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {
 
 /// How an agent was seen.
 struct Seen {
-    /// The position of the first event.
+    /// The position of the first event since it is an agent of its machine.
     first: i64,
     /// When, at last.
     at: i64,
@@ -216,7 +216,8 @@ impl<'a> Page<'a> {
             "INSERT INTO agents (inbox, origin, first, last_seen, here, about, removed)
              VALUES (?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (inbox, origin) DO UPDATE SET
-             last_seen = max(last_seen, excluded.last_seen), here = max(here, excluded.here),
+             first = excluded.first, last_seen = max(last_seen, excluded.last_seen),
+             here = max(here, excluded.here),
              about = coalesce(excluded.about, about), removed = excluded.removed",
         )?;
         for ((inbox, origin), seen) in self.seen {

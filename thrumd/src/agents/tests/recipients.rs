@@ -106,3 +106,45 @@ fn removing_an_agent_takes_back_nothing_that_it_has_read_or_got() {
     views.digest(&[joined(15, there(), "reader")], cursor);
     assert_eq!(told(&views, 6), direct);
 }
+
+#[test]
+fn what_was_sent_to_all_while_an_agent_was_removed_is_not_told_to_be_there_for_it() {
+    use DeliveryState::There;
+    // Whether one page holds it or many.
+    for one_by_one in [true, false] {
+        let mut views = Views::new();
+        let events = [
+            joined(1, here(), "planner"),
+            joined(2, here(), "coder"),
+            joined(3, there(), "remote"),
+            message_to_all(4, here(), "planner"),
+            removed(5, here(), "coder"),
+            removed(6, there(), "remote"),
+            message_to_all(7, here(), "planner"),
+            joined(8, here(), "coder"),
+            joined(9, there(), "remote"),
+            message_to_all(10, here(), "planner"),
+        ];
+        let mut cursor = start();
+        for page in events.chunks(if one_by_one { 1 } else { events.len() }) {
+            cursor = views.digest(page, cursor);
+        }
+        assert_eq!(views.places("coder").0, [4, 10]);
+        assert_eq!(told(&views, 4), [of("coder", here(), There)]);
+        assert_eq!(told(&views, 7), []);
+        assert_eq!(told(&views, 10).len(), 2);
+    }
+}
+
+#[test]
+fn what_a_lost_database_held_is_not_told_to_be_there_for_who_is_not_here() {
+    let mut views = Views::new();
+    // A peer brings back what an agent of this daemon wrote before its database was lost.
+    let brought = [joined(1, here(), "lost"), joined(2, here(), "back")];
+    views.write(&brought, |_| false);
+    let cursor = views.digest(&[message_to_all(3, here(), "planner")], start());
+    views.digest(&[joined(4, here(), "back"), message_to_all(5, here(), "planner")], cursor);
+    assert_eq!(views.places("back").0, [5]);
+    assert_eq!(told(&views, 3), []);
+    assert_eq!(told(&views, 5), [of("back", here(), DeliveryState::There)]);
+}
