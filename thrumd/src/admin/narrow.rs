@@ -21,7 +21,7 @@ use ulid::Ulid;
 use super::connections::{self, ConnectionLimit};
 use super::scope::{Admitted, Scope};
 use super::{AdminContext, LocalSocket, errors, http, narrow_answers};
-use crate::agents::LocalConnection;
+use crate::agents::{LocalConnection, SessionRoom};
 use crate::large;
 use crate::log::LogReader;
 use axum::Extension;
@@ -37,6 +37,7 @@ struct Narrow {
     context: Arc<AdminContext>,
     scope: Arc<Scope>,
     requests: Arc<Semaphore>,
+    sessions: SessionRoom,
     /// Cancelled when the socket is removed.
     removed: CancellationToken,
 }
@@ -70,6 +71,7 @@ async fn serve_one(
         context,
         scope: Arc::new(scope),
         requests: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        sessions: SessionRoom::of_narrow_socket(),
         removed: removed.clone(),
     };
     let router = Router::new().route("/rpc", post(rpc)).with_state(narrow);
@@ -97,7 +99,7 @@ async fn rpc(
     }
     let answered = async {
         match http::read(&headers, body, BODY_MAX_BYTES).await {
-            Ok(body) => answer(&narrow, &body, connection).await,
+            Ok(body) => answer(&narrow, &body, connection.within(narrow.sessions.clone())).await,
             Err(refused) => refused,
         }
     };

@@ -323,6 +323,46 @@ async fn a_socket_that_is_removed_ends_the_sessions_of_its_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_narrow_socket_has_room_for_64_sessions_and_the_others_have_theirs() {
+    let daemon = Running::start(&[]).await;
+    let socket = add(&daemon, json!({"project": "app"})).await;
+    let stream = UnixStream::connect(&socket).await.unwrap();
+    let (mut kept, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut asked = async |method: &str, number: u32| {
+        let agent = format!("coder-{number}");
+        let mut params = json!({"agent": agent, "session": "one"});
+        if method == "session.start" {
+            params["connection"] = json!(true);
+        }
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let body = Full::new(Bytes::from(body.to_string()));
+        let request = Request::post("http://thrumd/rpc").body(body).unwrap();
+        let answered = async {
+            kept.ready().await.unwrap();
+            read(kept.send_request(request).await.unwrap()).await.1
+        };
+        tokio::time::timeout(LIMIT, answered).await.expect("an answer in time")
+    };
+    for number in 0..64 {
+        let started = asked("session.start", number).await;
+        assert!(started.get("result").is_some(), "{started}");
+    }
+    let refused = asked("session.start", 64).await;
+    assert_eq!(refused["error"]["code"], -32021, "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("64 sessions"), "{refused}");
+    // One that is live is no other one, and one that has ended has left its place.
+    assert!(asked("session.start", 63).await.get("result").is_some());
+    assert!(asked("session.end", 0).await.get("result").is_some());
+    assert!(asked("session.start", 64).await.get("result").is_some());
+    assert!(asked("session.start", 0).await.get("error").is_some());
+    // This process keeps it, on the main socket.
+    let own = json!({"agent": "coder-0", "project": "app", "pid": std::process::id()});
+    daemon.result("session.start", own).await;
+    daemon.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_list_is_set_aside_and_one_that_can_not_be_served_says_why() {
     let daemon = Running::start(&[]).await;
     let first = add(&daemon, json!({"project": "app"})).await;

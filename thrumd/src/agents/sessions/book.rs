@@ -92,7 +92,7 @@ impl Book {
         key: &AgentKey,
         id: String,
         change: &Change,
-        keeper: Keeper,
+        mut keeper: Keeper,
         now: Now,
     ) -> Result<SessionInfo, SessionError> {
         let entry = self.agents.get(key);
@@ -107,6 +107,7 @@ impl Book {
             self.check_room(key)?;
         }
         self.check_size(key, &told)?;
+        keeper.take_place(live)?;
         if is_new && self.agents.len() > 2 * SESSIONS_MAX {
             self.agents.retain(|other, entry| other == key || !entry.is_empty(now.at));
         }

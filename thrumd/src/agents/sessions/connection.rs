@@ -4,18 +4,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
+use super::room::SessionRoom;
+
 /// The identity of a connection. Clones share it.
 #[derive(Debug, Clone)]
 pub struct LocalConnection {
     id: u64,
     closed: CancellationToken,
+    room: Option<SessionRoom>,
 }
 
 impl LocalConnection {
     /// A new connection.
     pub fn new() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        Self { id: LAST.fetch_add(1, Ordering::Relaxed), closed: CancellationToken::new() }
+        let id = LAST.fetch_add(1, Ordering::Relaxed);
+        Self { id, closed: CancellationToken::new(), room: None }
+    }
+
+    /// The same one, whose sessions have places in a room.
+    pub fn within(self, room: SessionRoom) -> Self {
+        Self { room: Some(room), ..self }
+    }
+
+    pub(super) const fn room(&self) -> Option<&SessionRoom> {
+        self.room.as_ref()
     }
 
     /// Tells all that is bound to it that it has ended. Not called when the daemon stops: then nobody is gone.

@@ -4,7 +4,7 @@ use std::io;
 
 use thrum_api::{ErrorCode, RpcError};
 
-use super::limits::{AGENT_MAX_BYTES, SESSIONS_MAX, SESSIONS_OF_AGENT_MAX};
+use super::limits::{AGENT_MAX_BYTES, SESSIONS_MAX, SESSIONS_OF_AGENT_MAX, SESSIONS_OF_NARROW_MAX};
 
 /// Why a session can't be started, changed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,9 @@ pub enum SessionError {
     /// This machine has as many sessions as it may.
     #[error("this machine has {SESSIONS_MAX} sessions already")]
     TooMany,
+    /// The narrow socket has as many sessions as it may.
+    #[error("this narrow socket has {SESSIONS_OF_NARROW_MAX} sessions already")]
+    TooManyOfSocket,
     /// Its sessions would not fit into an event.
     #[error("the sessions of {agent} would have more than {AGENT_MAX_BYTES} bytes of text")]
     TooLarge { agent: String },
@@ -73,7 +76,10 @@ impl SessionError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Unknown { .. } => ErrorCode::NOT_FOUND,
-            Self::TooManyOfAgent { .. } | Self::TooMany | Self::Watch { .. } => ErrorCode::REFUSED,
+            Self::TooManyOfAgent { .. }
+            | Self::TooMany
+            | Self::TooManyOfSocket
+            | Self::Watch { .. } => ErrorCode::REFUSED,
             _ => ErrorCode::INVALID_PARAMS,
         }
     }
@@ -87,7 +93,7 @@ impl SessionError {
                 "give the id of the tool's own process as this machine numbers it; from a container, use `connection`",
             ),
             Self::Watch { cause, .. } => error.hint(format!("the system says: {cause}; or use `connection`")),
-            Self::TooManyOfAgent { .. } | Self::TooMany => error.hint("end those that are not needed: thrum session end"),
+            Self::TooManyOfAgent { .. } | Self::TooMany | Self::TooManyOfSocket => error.hint("end those that are not needed: thrum session end"),
             Self::Unknown { has, .. } | Self::Several { has, .. } => {
                 let shown: Vec<_> = has.iter().map(|id| format!("{id:?}")).collect();
                 let hint = match has.is_empty() {

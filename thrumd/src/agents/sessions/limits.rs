@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const SESSIONS_OF_AGENT_MAX: usize = 32;
 /// Sessions of this machine at most. Each that a process keeps has a file descriptor.
 pub const SESSIONS_MAX: usize = 3000;
+/// Sessions that are started over one narrow socket at most.
+pub const SESSIONS_OF_NARROW_MAX: usize = 64;
 /// Bytes of all sessions of an agent as JSON at most, so that they fit into an event.
 pub const AGENT_MAX_BYTES: usize = 200 * 1024;
 /// At most one event tells of an agent's sessions in this time.

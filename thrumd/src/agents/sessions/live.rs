@@ -6,6 +6,9 @@ use thrum_api::Timestamp;
 use thrum_api::event::{SessionInfo, SessionState};
 use tokio_util::sync::DropGuard;
 
+use super::error::SessionError;
+use super::room::{Place, SessionRoom};
+
 /// An agent of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AgentKey {
@@ -34,6 +37,18 @@ pub struct Keeper {
     pub process: Option<KeptProcess>,
     pub connection: Option<u64>,
     pub watch: Option<Watch>,
+    /// Where it needs a place.
+    pub room: Option<SessionRoom>,
+    pub place: Option<Place>,
+}
+
+impl Keeper {
+    /// Takes a place where it needs one: that of the session as it is live, or a new one.
+    pub fn take_place(&mut self, live: Option<&Live>) -> Result<(), SessionError> {
+        let has = live.and_then(|live| live.keeper.place.as_ref());
+        self.place = self.room.as_ref().map(|room| room.place(has)).transpose()?;
+        Ok(())
+    }
 }
 
 /// A session.

@@ -15,6 +15,7 @@ mod limits;
 pub(super) mod live;
 mod process;
 pub(super) mod restart;
+mod room;
 pub(super) mod shared;
 #[cfg(test)]
 mod tests;
@@ -23,3 +24,4 @@ pub(super) mod waits;
 pub(super) mod writer;
 
 pub use self::connection::LocalConnection;
+pub use self::room::SessionRoom;

@@ -110,6 +110,8 @@ impl Sessions {
             process: kept,
             connection: connection.as_ref().map(LocalConnection::id),
             watch: Some(Watch { number, _end: end.clone().drop_guard() }),
+            room: connection.as_ref().and_then(LocalConnection::room).cloned(),
+            place: None,
         };
         Keeping { keeper, number, end, process, connection }
     }

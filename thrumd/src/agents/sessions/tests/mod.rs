@@ -38,13 +38,14 @@ fn process(pid: u32) -> Keeper {
         process: Some(KeptProcess { pid, identity: Some(format!("start {pid}")) }),
         connection: None,
         watch: Some(Watch { number: pid.into(), _end: CancellationToken::new().drop_guard() }),
+        ..Keeper::default()
     }
 }
 
 /// What a connection keeps.
 fn connection(id: u64) -> Keeper {
     let watch = Watch { number: 1000 + id, _end: CancellationToken::new().drop_guard() };
-    Keeper { process: None, connection: Some(id), watch: Some(watch) }
+    Keeper { connection: Some(id), watch: Some(watch), ..Keeper::default() }
 }
 
 /// A book, and the time. What is told is in the log at once.
