@@ -36,6 +36,7 @@ const DERIVED_TABLES: &[&str] = &[
     "received",
     "owed",
     "receipts",
+    "receipt_sessions",
     "skipped",
 ];
 /// Not in the log, so a rebuild keeps it. Without it read messages are unread again. The event comes first in the key:

@@ -156,9 +156,15 @@ CREATE TABLE receipts (
     origin BLOB NOT NULL,        -- the reader's daemon
     at INTEGER NOT NULL,
     route TEXT NOT NULL,
-    session TEXT,
+    session INTEGER,             -- in `receipt_sessions`
     PRIMARY KEY (event_id, inbox, origin)
 ) STRICT, WITHOUT ROWID;
+
+-- The ids of sessions in receipts, each once: one that stands once in an event may have read thousands of messages.
+CREATE TABLE receipt_sessions (
+    id INTEGER PRIMARY KEY,
+    session TEXT NOT NULL UNIQUE
+) STRICT;
 
 CREATE TABLE skipped (
     sequence INTEGER PRIMARY KEY,

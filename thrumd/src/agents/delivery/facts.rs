@@ -20,8 +20,9 @@ const ANSWERS_MAX: i64 = 500;
 
 const READ_HERE: &str =
     "SELECT agent, at, route, session FROM read_marks WHERE event_id = ?1 AND origin = ?2";
-const READ_ELSEWHERE: &str =
-    "SELECT inbox, origin, at, route, session FROM receipts WHERE event_id = ?1";
+const READ_ELSEWHERE: &str = "SELECT inbox, origin, at, route,
+       (SELECT s.session FROM receipt_sessions s WHERE s.id = r.session)
+     FROM receipts r WHERE event_id = ?1";
 const ANSWERS: &str = "SELECT sequence FROM replies
      WHERE event_id = ?1 AND origin = ?2 ORDER BY sequence LIMIT ?3";
 const RECEIVED: &str =

@@ -73,6 +73,7 @@ impl Page<'_> {
     fn read(&mut self, teller: DaemonId, read: &ReadReceipt) -> Result<(), Failure> {
         let project = self.directory.project(read.project.as_deref().map(str::as_bytes))?;
         let inbox = project.inbox(self.connection, &read.agent)?;
+        let session = read.session.as_deref().map(|session| self.session(session)).transpose()?;
         let mut insert = self.connection.prepare_cached(READ)?;
         for event_id in &read.event_ids {
             insert.execute(params![
@@ -81,9 +82,19 @@ impl Page<'_> {
                 teller.to_bytes(),
                 read.at.as_millis(),
                 route_name(read.route),
-                read.session
+                session
             ])?;
         }
         Ok(())
+    }
+
+    /// The number of a session's id.
+    fn session(&self, id: &str) -> rusqlite::Result<i64> {
+        self.connection
+            .prepare_cached("INSERT OR IGNORE INTO receipt_sessions (session) VALUES (?)")?
+            .execute([id])?;
+        self.connection
+            .prepare_cached("SELECT id FROM receipt_sessions WHERE session = ?")?
+            .query_row([id], |row| row.get(0))
     }
 }

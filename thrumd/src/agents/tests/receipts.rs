@@ -8,8 +8,9 @@ fn receipts(views: &Views) -> Vec<(u64, String, DaemonId, String)> {
     let mut query = views
         .connection
         .prepare(
-            "SELECT r.event_id, i.agent, r.origin, r.session
-             FROM receipts r JOIN inboxes i ON i.id = r.inbox ORDER BY 1, 2, 3",
+            "SELECT r.event_id, i.agent, r.origin, s.session
+             FROM receipts r JOIN inboxes i ON i.id = r.inbox
+             JOIN receipt_sessions s ON s.id = r.session ORDER BY 1, 2, 3",
         )
         .unwrap();
     let rows = query.query_map([], |row| {
@@ -174,4 +175,29 @@ fn what_is_owed_does_not_depend_on_how_events_are_split_into_pages() {
     grown.reset().unwrap();
     grown.digest(&events, start());
     assert_eq!((owed(&grown), received(&grown)), (owed(&whole), received(&whole)));
+}
+
+#[test]
+fn receipts_take_not_much_more_room_than_the_events_they_came_in() {
+    let mut views = Views::new();
+    let size = |views: &Views| -> usize {
+        let size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+        let bytes: i64 = views.connection.query_row(size, [], |row| row.get(0)).unwrap();
+        usize::try_from(bytes).unwrap()
+    };
+    let cursor = views.digest(&[joined(1, there(), "coder")], start());
+    let before = size(&views);
+    // The longest id of a session that there is, and messages that nobody knows.
+    let ids: Vec<EventId> = (1000..9000).map(id).collect();
+    let read = json!({
+        "agent": "coder", "project": PROJECT, "route": "wait",
+        "session": "\u{20000}".repeat(thrum_api::limits::NAME_MAX_CHARS),
+        "at": "2020-06-24T16:00:00.123Z", "origin_daemon": here(), "event_ids": ids,
+    });
+    let receipt = event(2, there(), None, "message.receipts", &json!({ "read": [read] }));
+    let room = 4 * receipt.event.get().len();
+    views.digest(&[receipt], cursor);
+    assert_eq!(receipts(&views).len(), 8000);
+    let grown = size(&views) - before;
+    assert!(grown < room, "{grown} bytes, {room} at most");
 }
