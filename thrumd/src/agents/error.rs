@@ -8,7 +8,7 @@ use thrum_api::limits::{
     GROUP_CHANGE_MAX_MEMBERS, MESSAGE_TEXT_MAX_BYTES, NAME_MAX_CHARS, RECIPIENTS_MAX,
 };
 use thrum_api::names::NameError;
-use thrum_api::{ErrorCode, EventId, RpcError};
+use thrum_api::{ErrorCode, EventId, RpcError, Timestamp};
 
 use super::sessions::error::SessionError;
 use crate::log::{LogError, LogErrorKind};
@@ -69,6 +69,20 @@ pub enum AgentsError {
     /// A member that is to be added and removed.
     #[error("{member} is to be added to the group and removed from it")]
     AddedAndRemoved { member: String },
+    /// A change of a group that counts for less than one with a later time.
+    #[error(
+        "{member} {} the group @{group}: {machine} changed that, and the time of its change is {at}",
+        if *is_member { "stays in" } else { "does not come into" }
+    )]
+    Overruled {
+        group: String,
+        member: String,
+        is_member: bool,
+        /// The machine that wrote the change that counts.
+        machine: String,
+        /// When, by its clock.
+        at: Timestamp,
+    },
     /// The end of an id is that of several messages, or a text is no end of one.
     #[error("{0}")]
     MessageId(String),
@@ -207,6 +221,9 @@ impl AgentsError {
             Self::NoGroup { .. } => error.hint("all groups: thrum group list"),
             Self::GroupInGroup { .. } => error.hint("name agents, without an @ before them"),
             Self::TooManyMembers { .. } => error.hint("change the group in several steps"),
+            Self::Overruled { machine, .. } => error.hint(format!(
+                "the clock of {machine} is ahead: set it right and change the group there, or try again after that time"
+            )),
             Self::MessageId(_) => error.hint("give more characters of the id, or all of it"),
             Self::NoMessageLike(_) => error.hint(
                 "the end of an id is looked for among the newest 1000 messages that the agent got or sent",
@@ -241,7 +258,7 @@ impl AgentsError {
             | Self::OtherProject { .. }
             | Self::AmbiguousId { .. } => ErrorCode::INVALID_PARAMS,
             Self::OfSession(error) => error.code(),
-            Self::NotSender { .. } => ErrorCode::REFUSED,
+            Self::NotSender { .. } | Self::Overruled { .. } => ErrorCode::REFUSED,
             Self::UnknownRecipients { .. }
             | Self::NoMessage { .. }
             | Self::NoMessageLike(_)

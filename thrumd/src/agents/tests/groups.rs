@@ -191,6 +191,37 @@ async fn a_group_is_there_with_its_first_member_and_what_changes_nothing_is_not_
 }
 
 #[tokio::test]
+async fn who_changes_what_a_clock_ahead_has_changed_is_told_that_it_is_without_effect() {
+    let (_directory, home) = Home::new();
+    let ahead = |sequence, add: &[&str], remove: &[&str]| {
+        let body = json!({ "group": "reviewers", "add": add, "remove": remove });
+        let change = event(sequence, there(), Some(PROJECT), "group.changed", &body);
+        let mut value: serde_json::Value = serde_json::from_str(change.event.get()).unwrap();
+        value["hlc"] = json!("03bb2cc3d800-0000");
+        SequencedEvent { event: serde_json::value::to_raw_value(&value).unwrap(), ..change }
+    };
+    let machine = json!({ "agent": "x", "machine": "desk" });
+    let joined = event(2, there(), Some(PROJECT), "agent.joined", &machine);
+    home.apply(vec![ahead(1, &["a"], &["b"]), joined]).await;
+    let change = |add: &[&str], remove: &[&str]| {
+        let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        within(home.agents.change_group(changing(&names(add), &names(remove))))
+    };
+    for (add, remove, words) in [
+        (&["c"][..], &["a"][..], "a stays in the group @reviewers: desk"),
+        (&["b", "d"], &[], "b does not come into the group @reviewers: desk"),
+    ] {
+        let error = change(add, remove).await.unwrap_err().to_rpc();
+        assert_eq!(error.code, ErrorCode::REFUSED, "{error}");
+        assert!(error.message.contains(words), "{error}");
+        assert!(error.message.contains("2100-01-01T00:00:00"), "{error}");
+    }
+    // What is not concerned is changed.
+    assert_eq!(change(&["a"], &["c"]).await.unwrap().members, ["a", "d"]);
+    home.close().await;
+}
+
+#[tokio::test]
 async fn a_group_of_five_thousand_takes_one_call_and_small_events() {
     let (_directory, home) = Home::new();
     // The longest names there are: each character has four bytes.
