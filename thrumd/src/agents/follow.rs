@@ -68,6 +68,8 @@ pub(super) struct FollowerSignals {
     pub(super) receipts: Notify,
     /// The file is damaged, or its path names another one: the next attempt opens it anew first.
     pub(super) unusable: AtomicBool,
+    /// The file was opened anew: what it had of live sessions may be lost.
+    pub(super) replaced: Notify,
     /// The names of daemons, as the views have them.
     pub(super) machines: Machines,
 }
@@ -193,6 +195,7 @@ impl Follower {
             // After a failure the file is gone: only a new one helps.
             self.reader.replace(&self.worker).await?;
             self.signals.unusable.store(false, Ordering::SeqCst);
+            self.signals.replaced.notify_one();
         }
         let mut at = match *cursor {
             Some(at) => at,

@@ -237,6 +237,14 @@ impl Book {
         self.unsaved.extend(taken.into_iter().map(|to_keep| to_keep.key));
     }
 
+    /// What was stored may be lost: all of it is stored again.
+    pub fn none_is_saved(&mut self) {
+        let is_kept =
+            |entry: &Entry| entry.sessions.values().any(|live| live.keeper.process.is_some());
+        let kept = self.agents.iter().filter(|(_, entry)| is_kept(entry));
+        self.unsaved.extend(kept.map(|(key, _)| key.clone()));
+    }
+
     /// Whether a start of this agent is stored, and told or not to be told now.
     pub fn is_settled(&self, key: &AgentKey, now: Instant) -> bool {
         let is_told = |entry: &Entry| {

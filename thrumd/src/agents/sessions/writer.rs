@@ -112,6 +112,9 @@ impl Writer {
             let next = self.sessions.look(super::book::Book::next_due);
             tokio::select! {
                 () = self.sessions.changed() => {}
+                () = self.signals.replaced.notified() => {
+                    self.sessions.change_quietly(|book, _| book.none_is_saved());
+                }
                 () = clock::sleep_until(next) => {}
             }
         }

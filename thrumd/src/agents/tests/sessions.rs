@@ -1,6 +1,7 @@
 //! Sessions over a real log, with real processes.
 
 use std::process::{Child, Command};
+use std::sync::atomic::Ordering;
 
 use thrum_api::event::{SessionInfo, SessionState};
 use thrum_api::local::{
@@ -294,5 +295,27 @@ async fn a_burst_of_starts_is_written_in_few_appends() {
     assert_eq!(home.joined().await.len(), 90);
     let listed = agents(&home).await;
     assert!(listed.iter().all(|agent| agent.state == AgentState::Working));
+    home.close().await;
+}
+
+#[tokio::test]
+async fn new_views_in_place_of_damaged_ones_know_which_sessions_are_live() {
+    let (_directory, home) = Home::new();
+    let sleeper = Sleeper::start();
+    let params = SessionStartParams { pid: sleeper.pid(), ..start_of("coder", "s") };
+    start(&home, params, &LocalConnection::new()).await;
+    let signals = &home.agents.inner.signals;
+    signals.unusable.store(true, Ordering::SeqCst);
+    signals.requested.notify_one();
+    within(async {
+        let is_kept = async || {
+            let kept = home.agents.call(|store| store.kept_sessions()).await.unwrap();
+            kept.iter().any(|kept| kept.told.id == "s")
+        };
+        while signals.unusable.load(Ordering::SeqCst) || !is_kept().await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     home.close().await;
 }
