@@ -36,6 +36,9 @@ pub enum SearchError {
         #[source]
         source: SqliteError,
     },
+    /// `search.db` was made anew while a page was to be added to the old one.
+    #[error("search.db was made anew meanwhile")]
+    MadeAnew,
     /// The thread of the index can't be started.
     #[error("could not start the thread of the search")]
     Thread(#[source] std::io::Error),
@@ -70,6 +73,9 @@ impl SearchError {
                     .hint("try again: thrumd makes a new file from the log by itself"),
                 fault => error(ErrorCode::STORAGE).hint(fault.next(Path::new("search.db"))),
             },
+            Self::MadeAnew => {
+                error(ErrorCode::STORAGE).hint("try again: thrumd fills it from the log")
+            }
             Self::Thread(_) => error(ErrorCode::STORAGE),
             Self::Log(cause) => cause.to_rpc(),
             Self::Stopping => error(ErrorCode::STOPPING),

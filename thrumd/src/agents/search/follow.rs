@@ -56,8 +56,11 @@ impl Follower {
                 Err(error) if error.is_damage() && !again => {
                     tracing::warn!("search.db is made anew from the log: {}", Chain(&error));
                     again = true;
+                    // Not between where the index is and the page that follows it.
+                    let _turn = self.turn.lock().await;
                     self.thread.call(Index::discard).await?;
                 }
+                Err(SearchError::MadeAnew) if !again => again = true,
                 outcome => return outcome,
             }
         }

@@ -123,16 +123,21 @@ impl Index {
         Ok(())
     }
 
-    /// Changes the tables in one transaction, and moves the cursor to what `change` answers.
+    /// Changes the tables in one transaction, and moves the cursor from `after` to what `change` answers.
     pub(super) fn change<T>(
         &mut self,
         doing: &'static str,
+        after: Cursor,
         change: impl FnOnce(&Connection) -> Result<(Cursor, T), SearchError>,
     ) -> Result<T, SearchError> {
         let open = self.opened()?;
         // Until it is committed, how far it is stands in the file alone.
         open.cursor = None;
         let transaction = open.connection.transaction().map_err(index(doing))?;
+        // A file that was made anew meanwhile would lack all that is before.
+        if cursor(&transaction).map_err(index(doing))? != Some(after) {
+            return Err(SearchError::MadeAnew);
+        }
         let (cursor, done) = change(&transaction)?;
         put_cursor(&transaction, cursor).map_err(index(doing))?;
         transaction.commit().map_err(index(doing))?;

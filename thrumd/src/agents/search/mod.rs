@@ -11,6 +11,8 @@ mod index;
 mod pages;
 mod query;
 mod snippet;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod words;
 

@@ -39,7 +39,7 @@ impl Index {
         after: Cursor,
         head: LogHead,
     ) -> Result<IndexedPage, SearchError> {
-        self.change(DOING, |connection| {
+        self.change(DOING, after, |connection| {
             let mut page = Page::new(connection).map_err(index(DOING))?;
             let mut position = head.position;
             let mut failure = None;
@@ -259,7 +259,9 @@ mod tests {
         let epoch = Epoch::from_ulid(Ulid::from(9_u128));
         let end = Sequence((MESSAGES + DELETIONS) as u64);
         let head = LogHead { epoch, position: LogPosition { sequence: end, ..LogPosition::START } };
-        search.page(&log, Cursor { epoch, position: LogPosition::START }, head).unwrap();
+        let start = Cursor { epoch, position: LogPosition::START };
+        search.continue_at(start).unwrap();
+        search.page(&log, start, head).unwrap();
         let connection = search.connection().unwrap();
         assert_eq!(statement_runs(connection, PLACE), MESSAGES);
         let count = "SELECT count(*) FROM messages";
