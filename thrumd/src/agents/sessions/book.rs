@@ -108,8 +108,8 @@ impl Book {
         }
         self.check_size(key, &told)?;
         keeper.take_place(live)?;
-        if is_new && self.agents.len() > 2 * SESSIONS_MAX {
-            self.agents.retain(|other, entry| other == key || !entry.is_empty(now.at));
+        if is_new {
+            self.forget_the_gone(key, now);
         }
         self.count += usize::from(is_new);
         let entry = self.agents.entry(key.clone()).or_default();
@@ -308,6 +308,13 @@ impl Book {
             entry.gone_at = Some(now.wall);
         }
         self.changed(key, soon, now);
+    }
+
+    /// Forgets agents that are gone, and all know it, once there are many entries. `key`: for whom another one is made.
+    pub(super) fn forget_the_gone(&mut self, key: &AgentKey, now: Now) {
+        if self.agents.len() > 2 * SESSIONS_MAX {
+            self.agents.retain(|other, entry| other == key || !entry.is_empty(now.at));
+        }
     }
 
     pub(super) fn live(&mut self, key: &AgentKey, id: &str) -> Option<&mut Live> {

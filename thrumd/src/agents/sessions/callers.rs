@@ -36,6 +36,7 @@ impl Book {
         let is_live = entry.is_some_and(|entry| entry.sessions.contains_key(&id));
         if !is_live {
             self.check_room(key).ok()?;
+            self.forget_the_gone(key, now);
             let told = bare(id.clone(), SessionState::Waiting, now.wall);
             let live = Live { only_waits: true, ..Live::new(told, Keeper::default()) };
             self.count += 1;

@@ -1,5 +1,6 @@
 //! Callers that wait.
 
+use super::super::limits::SESSIONS_MAX;
 use super::*;
 use SessionState::{Idle, Working};
 
@@ -123,4 +124,21 @@ fn the_end_of_a_wait_ends_no_later_wait_with_the_same_id() {
     assert_eq!(states(&shown), ["s waiting"]);
     desk.wait_ends("coder", "s");
     assert_eq!(desk.book.count, 0);
+}
+
+#[test]
+fn names_that_only_wait_are_forgotten_when_they_are_gone() {
+    let mut desk = Desk::new();
+    for number in 0..=2 * SESSIONS_MAX {
+        let name = format!("agent{number}");
+        let id = desk.wait(&name, None, 1);
+        desk.due();
+        desk.wait_ends(&name, &id);
+        desk.pass(5 * SECOND);
+        desk.due();
+    }
+    assert_eq!(desk.book.agents.len(), 2 * SESSIONS_MAX + 1);
+    desk.pass(5 * SECOND);
+    desk.wait("late", None, 1);
+    assert_eq!(desk.book.agents.len(), 1);
 }
