@@ -23,7 +23,9 @@ const AGENTS_OF: &str = agents!(
     "
      FROM projects p CROSS JOIN inboxes i INDEXED BY inboxes_by_project ON i.project = p.id
        CROSS JOIN agents a ON a.inbox = i.id
-     WHERE p.name = ?1 AND a.last_seen >= ?2 AND (?3 OR NOT a.removed)
+     WHERE p.name = ?1 AND (a.last_seen >= ?2 OR EXISTS (SELECT 1 FROM presence o
+         WHERE o.inbox = a.inbox AND o.origin = a.origin AND o.sessions <> '[]'))
+       AND (?3 OR NOT a.removed)
      ORDER BY i.agent, i.id, a.origin"
 );
 /// `?1` since when, `?2` whether also those that were removed.
@@ -31,7 +33,9 @@ const AGENTS: &str = agents!(
     "
      FROM projects p CROSS JOIN inboxes i INDEXED BY inboxes_by_project ON i.project = p.id
        CROSS JOIN agents a ON a.inbox = i.id
-     WHERE a.last_seen >= ?1 AND (?2 OR NOT a.removed)
+     WHERE (a.last_seen >= ?1 OR EXISTS (SELECT 1 FROM presence o
+         WHERE o.inbox = a.inbox AND o.origin = a.origin AND o.sessions <> '[]'))
+       AND (?2 OR NOT a.removed)
      ORDER BY p.name, i.agent, a.origin"
 );
 /// `?2` name: the agents of this name, on any daemon.
@@ -76,7 +80,7 @@ impl Store {
             .map_err(views("look for an agent"))
     }
 
-    /// Agents that were seen since, by project, name and daemon; `removed`: also those that were removed.
+    /// Agents that were seen since, or have a session, by project, name and daemon; `removed`: also those that were removed.
     pub(super) fn agents(
         &self,
         project: Option<&str>,

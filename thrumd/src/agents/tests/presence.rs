@@ -116,3 +116,21 @@ fn an_agent_that_was_removed_comes_back_with_a_session_and_not_with_the_end_of_o
     views.digest(&[sessions(4, "coder", &hlc(4), &working("s"))], start());
     assert_eq!(listed(&views)[0].1, AgentState::Working);
 }
+
+#[test]
+fn an_agent_with_a_session_is_listed_however_long_ago_its_last_event_is() {
+    let mut views = Views::new();
+    let events = [
+        sessions(1, "coder", "0192f3a1b2c4-0000", &working("long")),
+        sessions(2, "qa", "0192f3a1b2c3-0000", &working("short")),
+        sessions(3, "qa", "0192f3a1b2c3-0001", &json!([])),
+        joined(4, there(), "planner"),
+    ];
+    views.digest(&events, start());
+    let later = Timestamp::from_millis(i64::MAX);
+    for project in [Some(PROJECT), None] {
+        let agents = views.agents(project, later, false).unwrap();
+        let names: Vec<_> = agents.iter().map(|agent| agent.name.as_str()).collect();
+        assert_eq!(names, ["coder"]);
+    }
+}
