@@ -8,6 +8,7 @@ use thrum_api::{Empty, RpcError};
 
 use super::addresses::name_machine;
 use super::{AdminContext, errors, status};
+use crate::agents::{Contact, contact};
 
 /// `agent.list`
 pub async fn list(
@@ -18,12 +19,17 @@ pub async fn list(
     let mut agents = context.agents.list(params).await.map_err(errors::agents)?;
     let former = context.registry.former();
     let silent = status::silent(context).await;
+    let peers = context.registry.all();
+    let peers: Vec<_> =
+        peers.iter().map(|peer| (peer.daemon_id, silent.get(&peer.daemon_id).copied())).collect();
     for agent in &mut agents {
         // One that had told that it is gone is gone still.
-        if let Some(since) = silent.get(&agent.daemon_id)
+        if agent.daemon_id != context.daemon
             && agent.state != AgentState::Gone
+            && let Contact::Cut { since } = contact(agent.daemon_id, peers.iter().copied())
         {
-            (agent.state, agent.since) = (AgentState::Unreachable, *since);
+            agent.state = AgentState::Unreachable;
+            agent.since = since.unwrap_or(agent.since);
         }
         name_machine(context, agent);
         agent.former = former.contains_key(&agent.daemon_id);

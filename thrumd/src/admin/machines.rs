@@ -19,8 +19,7 @@ pub fn machines_now(network: &Network, registry: Registry) -> MachinesNow {
             Some(sync) => sync.progress().into_iter().map(reach).collect(),
             None => registry.all().iter().map(|peer| (peer.daemon_id, never(begun))).collect(),
         };
-        let former = registry.former().into_keys().collect();
-        Machines::new(peers, former)
+        Machines::new(peers, registry.former())
     })
 }
 

@@ -64,7 +64,7 @@ use self::follow::{Follower, FollowerSignals, Progress};
 use self::inbox::{Answer, InboxQuery};
 use self::joining::JoinedNames;
 pub use self::marks::{BACKUP_TABLE, restore_read_marks};
-pub use self::reach::{Machines, MachinesNow, PeerReach};
+pub use self::reach::{Contact, Machines, MachinesNow, PeerReach, contact};
 use self::reading::Reading;
 use self::receipts::ReceiptWriter;
 pub use self::schema::FILE;

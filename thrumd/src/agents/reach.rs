@@ -1,6 +1,6 @@
 //! What the rest of the daemon knows of other machines: how far each has come in this log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thrum_api::{DaemonId, Sequence, Timestamp};
@@ -12,17 +12,52 @@ use super::sessions::shared::Sessions;
 pub struct Machines {
     /// The peers.
     pub peers: BTreeMap<DaemonId, PeerReach>,
-    /// Daemons that no longer exist: each has a successor.
-    pub former: BTreeSet<DaemonId>,
+    /// Daemons that no longer exist, and the successor of each.
+    pub former: BTreeMap<DaemonId, DaemonId>,
     /// What the agents of this machine do, which is told to others only now and then.
     pub(super) own: Option<Sessions>,
 }
 
 impl Machines {
     /// The peers, and the daemons that no longer exist.
-    pub fn new(peers: BTreeMap<DaemonId, PeerReach>, former: BTreeSet<DaemonId>) -> Self {
+    pub fn new(peers: BTreeMap<DaemonId, PeerReach>, former: BTreeMap<DaemonId, DaemonId>) -> Self {
         Self { peers, former, own: None }
     }
+
+    /// Whether anything can be heard of another daemon.
+    pub(super) fn contact(&self, daemon: DaemonId) -> Contact {
+        contact(daemon, self.peers.iter().map(|(peer, reach)| (*peer, reach.unreachable_since)))
+    }
+}
+
+/// Whether anything can be heard of a daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contact {
+    /// It can.
+    Open,
+    /// Neither it nor a machine that could relay can be reached.
+    Cut {
+        /// Since when, if that is known.
+        since: Option<Timestamp>,
+    },
+}
+
+/// Whether anything can be heard of a daemon other than this one, by the peers and since when each can't be reached. What
+/// comes from one that is no peer comes over peers.
+pub fn contact(
+    daemon: DaemonId,
+    peers: impl IntoIterator<Item = (DaemonId, Option<Timestamp>)>,
+) -> Contact {
+    let (mut last, mut is_open) = (None, false);
+    for (peer, unreachable_since) in peers {
+        if peer == daemon {
+            return unreachable_since
+                .map_or(Contact::Open, |since| Contact::Cut { since: Some(since) });
+        }
+        is_open |= unreachable_since.is_none();
+        last = last.max(unreachable_since);
+    }
+    if is_open { Contact::Open } else { Contact::Cut { since: last } }
 }
 
 /// How far a peer has come in this log.

@@ -5,7 +5,7 @@ use thrum_api::event::SessionInfo;
 use thrum_api::local::{AgentState, DeliveryState, Obstacle, RecipientStatus};
 use thrum_api::{DaemonId, Timestamp};
 
-use super::super::reach::Machines;
+use super::super::reach::{Contact, Machines};
 use super::super::sessions::live::AgentKey;
 use super::super::store::Store;
 use super::facts::Facts;
@@ -84,24 +84,29 @@ impl Judge<'_> {
             return Ok(status);
         };
         let peer = self.machines.peers.get(&daemon);
-        let unreachable = peer.and_then(|peer| peer.unreachable_since);
+        let contact = match daemon == self.store.daemon {
+            true => Contact::Open,
+            false => self.machines.contact(daemon),
+        };
         if recipient.known {
-            status.live = Some(match unreachable {
-                Some(_) => AgentState::Unreachable,
-                None => self.live_state(recipient, daemon)?,
+            status.live = Some(match contact {
+                Contact::Cut { .. } => AgentState::Unreachable,
+                Contact::Open => self.live_state(recipient, daemon)?,
             });
         }
         if status.state >= DeliveryState::Read {
             return Ok(status);
         }
-        status.since = unreachable;
+        if let Contact::Cut { since } = contact {
+            status.since = since;
+        }
         if status.state == DeliveryState::Stored {
             status.behind = peer.and_then(|peer| peer.lacks(self.facts.head));
         }
-        status.obstacle = Some(match (unreachable, status.state, peer) {
-            (Some(_), ..) => Obstacle::Unreachable,
-            (None, DeliveryState::Stored, Some(_)) => Obstacle::Behind,
-            (None, DeliveryState::Stored, None) => Obstacle::Relayed,
+        status.obstacle = Some(match (contact, status.state, peer) {
+            (Contact::Cut { .. }, ..) => Obstacle::Unreachable,
+            (Contact::Open, DeliveryState::Stored, Some(_)) => Obstacle::Behind,
+            (Contact::Open, DeliveryState::Stored, None) => Obstacle::Relayed,
             _ if !recipient.known => Obstacle::UnknownName,
             _ if status.live == Some(AgentState::Gone) => Obstacle::NoSession,
             _ => Obstacle::NotShown,

@@ -153,7 +153,7 @@ impl<'a> Roll<'a> {
             let (inbox, daemon): (i64, DaemonId) = (row.get(0)?, daemon_id(row.get(2)?));
             let is_sender = Some(inbox) == sender && daemon == origin;
             let removed: bool = row.get(5)?;
-            let is_there = !removed && !self.machines.former.contains(&daemon);
+            let is_there = !removed && !self.machines.former.contains_key(&daemon);
             count += u64::from(!is_sender && is_there);
         }
         Ok(count)
@@ -176,7 +176,7 @@ impl<'a> Roll<'a> {
     /// Whether it is there now: not removed, and its daemon exists still.
     fn is_there(&self, known: &Known) -> bool {
         let daemon = known.recipient.daemon;
-        let exists = daemon.is_none_or(|daemon| !self.machines.former.contains(&daemon));
+        let exists = daemon.is_none_or(|daemon| !self.machines.former.contains_key(&daemon));
         exists && !known.removed
     }
 

@@ -113,7 +113,7 @@ fn behind_a_relay_a_message_is_there_when_its_daemon_says_so() {
     let mut views = Views::new();
     let events = [joined(1, there(), "coder"), message_to(2, here(), "planner", &["coder"])];
     let cursor = views.digest(&events, start());
-    let nobody = Machines::default();
+    let nobody = machines([(daemon(3), reach(0, 0))]);
     let stored = only(&views, 2, &nobody);
     assert_eq!((stored.state, stored.obstacle), (DeliveryState::Stored, Some(Obstacle::Relayed)));
     // Not far enough, and another daemon.
@@ -126,6 +126,26 @@ fn behind_a_relay_a_message_is_there_when_its_daemon_says_so() {
         (arrived.state, arrived.obstacle),
         (DeliveryState::There, Some(Obstacle::NoSession))
     );
+}
+
+#[test]
+fn nothing_is_heard_of_an_agent_behind_relays_of_which_none_can_be_reached() {
+    let mut views = Views::new();
+    let events = [joined(1, there(), "coder"), message_to(2, here(), "planner", &["coder"])];
+    views.digest(&events, start());
+    put_presence(&views, "coder", there(), &["working"]);
+    let later = PeerReach { unreachable_since: Some(Timestamp::from_millis(9)), ..reach(9, 9) };
+    let told = |machines: Machines| {
+        let only = only(&views, 2, &machines);
+        (only.live.unwrap(), only.obstacle.unwrap(), only.since.map(Timestamp::as_millis))
+    };
+    let (away, relayed) = (AgentState::Unreachable, Obstacle::Relayed);
+    let relays = [(daemon(3), unreachable(1, 1)), (daemon(4), later)];
+    assert_eq!(told(machines(relays)), (away, Obstacle::Unreachable, Some(9)));
+    let relays = [(daemon(3), unreachable(1, 1)), (daemon(4), reach(1, 1))];
+    assert_eq!(told(machines(relays)), (AgentState::Working, relayed, None));
+    // The last peer was removed.
+    assert_eq!(told(Machines::default()), (away, Obstacle::Unreachable, None));
 }
 
 #[test]
@@ -175,7 +195,7 @@ fn a_message_to_all_counts_everyone_that_was_there_and_shows_those_that_lag_most
     events.push(read_receipt(165, there(), "agent-7", (here(), &[163])));
     views.digest(&events, start());
     let mut peers = machines([(there(), reach(1, 1))]);
-    peers.former.insert(daemon(4));
+    peers.former.insert(daemon(4), there());
     let lagging = status(&views, 163, &peers);
     assert!(lagging.all && lagging.to.is_empty());
     assert_eq!((lagging.total, lagging.there, lagging.read), (160, 11, 1));
@@ -279,7 +299,7 @@ async fn whoever_sends_is_told_whom_it_reaches() {
     let mut recipients: Vec<_> = sent.recipients.iter().map(of).collect();
     recipients.sort_unstable();
     let expected = [
-        ("coder", Some(there()), DeliveryState::Stored, Obstacle::Relayed),
+        ("coder", Some(there()), DeliveryState::Stored, Obstacle::Unreachable),
         ("local", Some(here()), DeliveryState::There, Obstacle::NoSession),
         ("nobody", None, DeliveryState::Stored, Obstacle::UnknownName),
     ];
