@@ -31,7 +31,8 @@ pub(super) fn resolve_all(context: &AdminContext, typed: &mut [String]) -> Resul
 fn daemon(context: &AdminContext, typed: &str) -> Result<DaemonId, RpcError> {
     let typed = typed.trim();
     if let Ok(daemon) = typed.parse() {
-        return Ok(daemon);
+        // Nobody reads any more what is for a former id of a machine.
+        return Ok(context.registry.former().get(&daemon).copied().unwrap_or(daemon));
     }
     // A label has an id behind the name.
     if typed.chars().count() > 2 * NAME_MAX_CHARS {

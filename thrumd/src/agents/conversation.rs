@@ -117,7 +117,10 @@ impl Agents {
                 message.to.push(Target::Exactly(text.parse()?));
             }
         } else {
-            let (name, daemon) = (parent.from, Some(parent.origin_daemon));
+            // Who wrote it under a former id of its machine has the successor's now.
+            let of = parent.origin_daemon;
+            let daemon = self.machines_now().former.get(&of).copied().unwrap_or(of);
+            let (name, daemon) = (parent.from, Some(daemon));
             message.to.push(Target::Exactly(Address::Agent { name, daemon }));
         }
         Ok(())

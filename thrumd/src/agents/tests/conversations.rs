@@ -313,3 +313,19 @@ async fn a_message_is_found_by_the_end_of_its_id_among_those_that_the_agent_know
     assert!(error.message.contains("2 messages"), "{error}");
     home.close().await;
 }
+
+#[tokio::test]
+async fn an_answer_goes_to_the_successor_of_the_machine_that_the_message_came_from() {
+    let (_directory, home) = Home::new();
+    let former = [(there(), daemon(3))];
+    home.agents.know_machines(std::sync::Arc::new(move || {
+        super::super::reach::Machines::new([].into(), former.into())
+    }));
+    home.apply(vec![message_to(1, there(), "b", &["a"])]).await;
+    let parent = of(1, there());
+    let sent = MessageSendParams { reply_to: Some(parent), ..message_params("a", &[], "to you") };
+    within(home.agents.send(sent)).await.unwrap();
+    let sent = home.of_type("message.sent").await.pop().unwrap();
+    assert_eq!(sent.body["to"], json!([format!("b@{}", daemon(3))]));
+    home.close().await;
+}
