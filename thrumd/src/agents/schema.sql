@@ -94,8 +94,11 @@ CREATE TABLE replies (
     event_id BLOB NOT NULL,
     origin BLOB NOT NULL,
     sequence INTEGER NOT NULL,
+    sender INTEGER NOT NULL,     -- the inbox of who answers
+    daemon BLOB NOT NULL,        -- the daemon of who answers
     PRIMARY KEY (event_id, origin, sequence)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX replies_by_sender ON replies (event_id, origin, sender, daemon, sequence);
 
 -- Messages of a conversation, except its first, by that one.
 CREATE TABLE threads (

@@ -1,6 +1,6 @@
 //! What the tables and the log know of one message: who has read it, who has answered it, where it is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Deserialize;
@@ -15,23 +15,22 @@ use super::recipients::{Recipient, Roll};
 use crate::log::column::{daemon_id, int, uint};
 use crate::log::{LogReader, StoredEvent};
 
-/// Answers to one message that are looked at.
-const ANSWERS_MAX: i64 = 500;
-
 const READ_HERE: &str =
     "SELECT agent, at, route, session FROM read_marks WHERE event_id = ?1 AND origin = ?2";
 const READ_ELSEWHERE: &str = "SELECT inbox, origin, at, route,
        (SELECT s.session FROM receipt_sessions s WHERE s.id = r.session)
      FROM receipts r WHERE event_id = ?1";
-const ANSWERS: &str = "SELECT sequence FROM replies
-     WHERE event_id = ?1 AND origin = ?2 ORDER BY sequence LIMIT ?3";
+/// Of one who answers, its first one.
+const ANSWER: &str = "SELECT sequence FROM replies
+     WHERE event_id = ?1 AND origin = ?2 AND sender = ?3 AND daemon = ?4
+     ORDER BY sequence LIMIT 1";
 const RECEIVED: &str =
     "SELECT up_to FROM received WHERE teller = ?1 AND origin = ?2 AND epoch = ?3";
 const DELETED: &str = "SELECT 1 FROM deleted WHERE event_id = ?1 AND origin = ?2 AND sender = ?3";
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[READ_HERE, READ_ELSEWHERE, ANSWERS, RECEIVED, DELETED];
+pub(super) const QUERIES: &[&str] = &[READ_HERE, READ_ELSEWHERE, ANSWER, RECEIVED, DELETED];
 
 /// A message as it stands in the log.
 #[derive(Deserialize)]
@@ -68,7 +67,7 @@ pub(super) struct Facts {
     /// By inbox and daemon of the reader, and by the name of readers on this machine.
     pub(super) read_elsewhere: HashMap<(i64, DaemonId), ReadFact>,
     pub(super) read_here: HashMap<String, ReadFact>,
-    pub(super) answers: HashMap<(String, DaemonId), AnswerFact>,
+    pub(super) answers: HashMap<(i64, DaemonId), AnswerFact>,
     /// Daemons that have told that it is there.
     pub(super) received: BTreeSet<DaemonId>,
 }
@@ -85,7 +84,7 @@ impl Facts {
 
     /// The first answer of a recipient.
     pub(super) fn answer(&self, by: &Recipient) -> Option<&AnswerFact> {
-        self.answers.get(&(by.agent.clone(), by.daemon?))
+        self.answers.get(&(by.inbox?, by.daemon?))
     }
 }
 
@@ -127,35 +126,42 @@ impl Store {
         Ok(facts)
     }
 
-    /// The first answer of each who has answered.
-    pub(super) fn answers(
+    /// The position of a recipient's first answer.
+    pub(super) fn first_answer(
+        &self,
+        message: &ParsedMessage,
+        by: &Recipient,
+    ) -> rusqlite::Result<Option<Sequence>> {
+        let (Some(inbox), Some(daemon)) = (by.inbox, by.daemon) else { return Ok(None) };
+        let (id, origin) = (message.event_id.ulid().to_bytes(), message.origin_daemon.to_bytes());
+        self.connection
+            .prepare_cached(ANSWER)?
+            .query_row(params![id, origin, inbox, daemon.to_bytes()], |row| row.get(0))
+            .optional()
+            .map(|sequence| sequence.map(|sequence| Sequence(uint(sequence))))
+    }
+
+    /// The first answer of each of these who has answered, by inbox and daemon.
+    pub(super) fn answers<'r>(
         &self,
         log: &LogReader,
         message: &ParsedMessage,
-        project: &str,
-    ) -> Result<HashMap<(String, DaemonId), AnswerFact>, AgentsError> {
-        let (id, origin) = (message.event_id.ulid().to_bytes(), message.origin_daemon.to_bytes());
-        let sequences: Vec<Sequence> = self
-            .connection
-            .prepare_cached(ANSWERS)
-            .and_then(|mut answers| {
-                let rows = answers.query_map(params![id, origin, ANSWERS_MAX], |row| row.get(0))?;
-                rows.map(|row| row.map(|sequence| Sequence(uint(sequence)))).collect()
-            })
-            .map_err(views("look for answers"))?;
+        recipients: impl IntoIterator<Item = &'r Recipient>,
+    ) -> Result<HashMap<(i64, DaemonId), AnswerFact>, AgentsError> {
+        let mut sequences = BTreeMap::new();
+        for recipient in recipients {
+            let first = self.first_answer(message, recipient).map_err(views("look for answers"))?;
+            sequences.extend(first.zip(recipient.inbox));
+        }
         let mut answers = HashMap::new();
-        let read = log.each_at(sequences, |_, event| {
-            let Some(event) = event else { return true };
-            let Ok(answer) = serde_json::from_slice::<ParsedMessage>(event.json) else {
-                return true;
-            };
-            let of_project = project_name(event.project).is_ok_and(|name| name == project);
-            if let (true, Ok(from)) = (of_project, names::agent(&answer.body.from)) {
+        let read = log.each_at(sequences.keys().copied(), |sequence, event| {
+            let answer =
+                event.and_then(|event| serde_json::from_slice::<ParsedMessage>(event.json).ok());
+            if let (Some(answer), Some(inbox)) = (answer, sequences.get(&sequence)) {
                 let (event_id, origin_daemon) = (answer.event_id, answer.origin_daemon);
                 let event = EventRef { event_id, origin_daemon };
-                answers
-                    .entry((from, origin_daemon))
-                    .or_insert(AnswerFact { at: answer.timestamp, event });
+                let fact = AnswerFact { at: answer.timestamp, event };
+                answers.insert((*inbox, origin_daemon), fact);
             }
             true
         });

@@ -142,34 +142,45 @@ impl Store {
             let Some(roll) = rolls.get(&project) else { continue };
             let mut facts = self.facts(sequence, &message).map_err(&doing)?;
             facts.head = head;
-            facts.answers = self.answers(log, &message, &project)?;
-            let (roll, of) = ((roll, project.as_str()), (message, facts));
+            let recipients = self.reached(roll, &message, &facts).map_err(&doing)?;
+            facts.answers = self.answers(log, &message, &recipients)?;
+            let (roll, of) = ((roll, project.as_str()), (message, facts, recipients));
             deliveries.push(self.judged(roll, machines, of).map_err(&doing)?);
         }
         Ok(deliveries)
     }
 
-    fn judged(
+    /// Whom a message is for.
+    fn reached(
         &self,
-        (roll, project): (&Roll<'_>, &str),
-        machines: &Machines,
-        (message, mut facts): (ParsedMessage, Facts),
-    ) -> rusqlite::Result<Delivery> {
+        roll: &Roll<'_>,
+        message: &ParsedMessage,
+        facts: &Facts,
+    ) -> rusqlite::Result<BTreeSet<Recipient>> {
         let has_it = |recipient: &Recipient| {
-            facts.read(recipient, self.daemon).is_some() || facts.answer(recipient).is_some()
+            Ok(facts.read(recipient, self.daemon).is_some()
+                || self.first_answer(message, recipient)?.is_some())
         };
         let written = Written {
             sequence: int(facts.sequence.0),
             hlc: message.hlc.to_bits(),
             has_it: &has_it,
         };
-        let recipients = roll.recipients(&Addressed {
+        roll.recipients(&Addressed {
             from: &message.body.from,
             origin: message.origin_daemon,
             to: &message.body.to,
             all: message.body.all,
             written: Some(written),
-        })?;
+        })
+    }
+
+    fn judged(
+        &self,
+        (roll, project): (&Roll<'_>, &str),
+        machines: &Machines,
+        (message, mut facts, recipients): (ParsedMessage, Facts, BTreeSet<Recipient>),
+    ) -> rusqlite::Result<Delivery> {
         let daemons: BTreeSet<DaemonId> = recipients.iter().filter_map(|it| it.daemon).collect();
         for daemon in daemons {
             if self.told_received(daemon, &message)? {

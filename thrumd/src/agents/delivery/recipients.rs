@@ -65,7 +65,7 @@ pub(super) struct Written<'a> {
     pub(super) sequence: i64,
     pub(super) hlc: u64,
     /// Whether this one has read or answered it.
-    pub(super) has_it: &'a dyn Fn(&Recipient) -> bool,
+    pub(super) has_it: &'a dyn Fn(&Recipient) -> rusqlite::Result<bool>,
 }
 
 /// What a message says of where it goes.
@@ -184,7 +184,7 @@ impl<'a> Roll<'a> {
     /// whether it was there and `meant`.
     fn got(&self, known: &Known, meant: bool, message: &Addressed<'_>) -> rusqlite::Result<bool> {
         let Some(written) = message.written else { return Ok(meant && self.is_there(known)) };
-        if (written.has_it)(&known.recipient) {
+        if (written.has_it)(&known.recipient)? {
             return Ok(true);
         }
         let was_there = self.is_there(known) && known.first < written.sequence;
@@ -220,9 +220,9 @@ impl<'a> Roll<'a> {
     ) -> rusqlite::Result<()> {
         let mut found = false;
         for known in self.of_name(name)? {
-            let has_it = || message.written.is_some_and(|it| (it.has_it)(&known.recipient));
+            let has_it = || message.written.map(|it| (it.has_it)(&known.recipient)).transpose();
             let is_meant = only.is_none() || only == known.recipient.daemon;
-            if is_meant && (self.is_there(&known) || has_it()) {
+            if is_meant && (self.is_there(&known) || has_it()? == Some(true)) {
                 into.insert(known.recipient);
                 found = true;
             }

@@ -109,7 +109,7 @@ impl Page<'_> {
             return Ok(());
         }
         self.add_members(&named, project, is_ours.then_some(sender), &mut recipients)?;
-        self.note_conversation(event, &message)?;
+        self.note_conversation(event, &message, sender)?;
         let read = self.read_by(event, origin, project)?;
         if !is_ours {
             let of = (origin, message.origin_epoch);
@@ -148,17 +148,20 @@ impl Page<'_> {
         &self,
         event: &StoredEvent<'_>,
         message: &ParsedMessage<'_>,
+        sender: i64,
     ) -> rusqlite::Result<()> {
         let (body, sequence) = (&message.body, int(event.sequence.0));
         let is_itself = |of: &EventRef| {
             Some(of.event_id) == event.event_id && of.origin_daemon == message.origin_daemon
         };
         if let Some(parent) = body.reply_to {
+            let (id, origin, sequence) = row(parent, sequence);
             self.connection
                 .prepare_cached(
-                    "INSERT INTO replies (event_id, origin, sequence) VALUES (?, ?, ?)",
+                    "INSERT INTO replies (event_id, origin, sequence, sender, daemon)
+                     VALUES (?, ?, ?, ?, ?)",
                 )?
-                .execute(row(parent, sequence))?;
+                .execute(params![id, origin, sequence, sender, message.origin_daemon.to_bytes()])?;
         }
         if let Some(root) = body.thread().filter(|root| !is_itself(root)) {
             self.connection

@@ -148,3 +148,26 @@ fn what_a_lost_database_held_is_not_told_to_be_there_for_who_is_not_here() {
     assert_eq!(told(&views, 3), []);
     assert_eq!(told(&views, 5), [of("back", here(), DeliveryState::There)]);
 }
+
+#[test]
+fn the_answers_of_one_hide_those_of_no_other() {
+    let mut views = Views::new();
+    let of_it = EventRef { event_id: id(3), origin_daemon: here() };
+    let mut events = vec![
+        joined(1, there(), "chatty"),
+        joined(2, there(), "quiet"),
+        message_to(3, here(), "planner", &["chatty", "quiet"]),
+    ];
+    events.extend((4..=1003).map(|n| reply(n, there(), "chatty", ("planner", of_it))));
+    events.push(reply(1004, there(), "quiet", ("planner", of_it)));
+    views.rows.execute_batch("BEGIN").unwrap();
+    views.write(&events, |origin| origin == here());
+    views.rows.execute_batch("COMMIT").unwrap();
+    views.digest(&events[1003..], start());
+    let status = status(&views, 3, &Machines::default());
+    assert_eq!((status.answered, status.total), (2, 2));
+    let mut answers: Vec<_> =
+        status.recipients.iter().map(|it| it.answer.unwrap().event_id).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, [id(4), id(1004)]);
+}
