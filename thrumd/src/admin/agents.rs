@@ -23,9 +23,8 @@ pub async fn list(
     let peers: Vec<_> =
         peers.iter().map(|peer| (peer.daemon_id, silent.get(&peer.daemon_id).copied())).collect();
     for agent in &mut agents {
-        // One that had told that it is gone is gone still.
+        // Also one that was told to be gone: whether it began again, nobody here knows.
         if agent.daemon_id != context.daemon
-            && agent.state != AgentState::Gone
             && let Contact::Cut { since } = contact(agent.daemon_id, peers.iter().copied())
         {
             agent.state = AgentState::Unreachable;

@@ -15,7 +15,7 @@ use crate::report::Chain;
 
 /// Version of the derived tables, raised with every change of `schema.sql`. Tables of another version
 /// are not migrated but rebuilt from the log.
-const SCHEMA_VERSION: i64 = 8;
+const SCHEMA_VERSION: i64 = 9;
 const DERIVED: &str = include_str!("schema.sql");
 const DERIVED_TABLES: &[&str] = &[
     "cursor",

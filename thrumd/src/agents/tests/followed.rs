@@ -19,7 +19,7 @@ use super::*;
 async fn a_sent_message_is_in_the_inbox_at_once() {
     let (_directory, home) = Home::new();
     for number in 0..50 {
-        home.say("@planner", &["@coder"], &format!("{number}")).await;
+        home.say("@planner", &["coder"], &format!("{number}")).await;
         let inbox = within(home.agents.inbox(reader("coder"))).await.unwrap();
         assert_eq!(inbox.unread, number + 1);
     }
