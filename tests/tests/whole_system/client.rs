@@ -12,7 +12,7 @@ use tests::harness::{
 fn a_message_reaches_an_agent_on_the_other_machine() {
     let (laptop, server) = paired_daemons();
     let (planner, coder) = (Client::new(&laptop), Client::new(&server));
-    planner.run(&["send", "--as", "planner", "@coder", "the parser is yours"]).exits(0);
+    planner.run(&["send", "--as", "planner", "coder", "the parser is yours"]).exits(0);
     let ran = coder.run(&["wait", "--as", "coder", "--timeout", "20s"]).exits(0);
     assert!(ran.stdout.contains("the parser is yours"), "{}", ran.stdout);
     assert!(ran.stdout.contains("planner"), "{}", ran.stdout);

@@ -39,7 +39,7 @@ fn the_daemons_of_a_demo_that_are_kept_answer_by_the_lines_it_prints() {
         u32::try_from(status["pid"].as_u64().unwrap()).unwrap()
     });
 
-    must(lines[0], &["send", "--as", "planner", "@coder", "we go on"]);
+    must(lines[0], &["send", "--as", "planner", "coder", "we go on"]);
     let heard = must(lines[1], &["wait", "--as", "coder", "--timeout", "20s"]);
     assert!(heard.contains("we go on"), "{heard}");
 

@@ -193,8 +193,8 @@ fn a_peer_sees_the_question_and_since_when_the_machine_is_unreachable() {
     until(&other, "tester", AgentState::Gone);
     in_sync(&[&asking, &other]);
     asking.kill();
-    eventually(LONG, || other.status().peers[0].problem().map(drop).ok_or("reached".to_owned()));
-    assert_eq!(agent(&other, "tester").unwrap().state, AgentState::Gone, "that was the last word");
+    // Whether it began again, nobody here knows.
+    until(&other, "tester", AgentState::Unreachable);
 }
 
 #[test]
