@@ -19,20 +19,49 @@ pub(super) fn resolve(context: &AdminContext, typed: &str) -> Result<String, Rpc
     }
 }
 
-/// As [`resolve`], for each.
-pub(super) fn resolve_all(context: &AdminContext, typed: &mut [String]) -> Result<(), RpcError> {
+/// As [`resolve`], for recipients: nobody reads any more what is for a former id of a machine, so its successor gets it.
+pub(super) fn resolve_recipients(
+    context: &AdminContext,
+    typed: &mut [String],
+) -> Result<(), RpcError> {
+    let former = context.registry.former();
     for address in typed {
         *address = resolve(context, address)?;
+        let Some((name, daemon)) = address.split_once('@').filter(|(name, _)| !name.is_empty())
+        else {
+            continue;
+        };
+        let successor = daemon.parse().ok().and_then(|daemon: DaemonId| former.get(&daemon));
+        if let Some(successor) = successor {
+            *address = format!("{name}@{successor}");
+        }
     }
     Ok(())
+}
+
+/// As [`resolve`], for members that leave a group: what is shown as a machine's may be of a former id of it.
+pub(super) fn resolve_leavers(
+    context: &AdminContext,
+    typed: &[String],
+) -> Result<Vec<String>, RpcError> {
+    let former = context.registry.former();
+    let mut members = Vec::new();
+    for address in typed {
+        let address = resolve(context, address)?;
+        if let Some((name, daemon)) = address.split_once('@') {
+            let of_it = former.iter().filter(|(_, now)| now.to_string() == daemon);
+            members.extend(of_it.map(|(before, _)| format!("{name}@{before}")));
+        }
+        members.push(address);
+    }
+    Ok(members)
 }
 
 /// The daemon that a person means with a name or an id: this one, a peer, or one that has told its name.
 fn daemon(context: &AdminContext, typed: &str) -> Result<DaemonId, RpcError> {
     let typed = typed.trim();
     if let Ok(daemon) = typed.parse() {
-        // Nobody reads any more what is for a former id of a machine.
-        return Ok(context.registry.former().get(&daemon).copied().unwrap_or(daemon));
+        return Ok(daemon);
     }
     // A label has an id behind the name.
     if typed.chars().count() > 2 * NAME_MAX_CHARS {

@@ -8,7 +8,8 @@ use thrum_api::{Empty, RpcError};
 
 use super::addresses::name_machine;
 use super::{AdminContext, errors, status};
-use crate::agents::{Contact, contact};
+use crate::agents::{Contact, LISTED_MILLIS, contact};
+use crate::clock;
 
 /// `agent.list`
 pub async fn list(
@@ -31,9 +32,17 @@ pub async fn list(
             agent.since = since.unwrap_or(agent.since);
         }
         name_machine(context, agent);
-        agent.former = former.contains_key(&agent.daemon_id);
+        let own_before = context.identity.former.contains(&agent.daemon_id);
+        agent.former = own_before || former.contains_key(&agent.daemon_id);
     }
-    agents.retain(|agent| all || !agent.former);
+    // A session that nobody can end any more: its machine is gone for good, or reached us over others.
+    let month_ago = clock::now().as_millis() - LISTED_MILLIS;
+    let is_near =
+        |daemon| daemon == context.daemon || peers.iter().any(|(peer, _)| *peer == daemon);
+    agents.retain(|agent| {
+        let is_recent = agent.last_seen.as_millis() >= month_ago || is_near(agent.daemon_id);
+        all || (!agent.former && is_recent)
+    });
     Ok(AgentListResult { agents })
 }
 

@@ -3,7 +3,7 @@
 use thrum_api::RpcError;
 use thrum_api::local::{Group, GroupChangeParams, GroupListParams, GroupListResult};
 
-use super::addresses::{resolve_all, shown};
+use super::addresses::{resolve_leavers, resolve_recipients, shown};
 use super::{AdminContext, errors};
 
 /// `group.change`
@@ -11,8 +11,8 @@ pub async fn change(
     context: &AdminContext,
     mut params: GroupChangeParams,
 ) -> Result<Group, RpcError> {
-    resolve_all(context, &mut params.add)?;
-    resolve_all(context, &mut params.remove)?;
+    resolve_recipients(context, &mut params.add)?;
+    params.remove = resolve_leavers(context, &params.remove)?;
     let group = context.agents.change_group(params).await.map_err(errors::agents)?;
     Ok(with_machines(context, group))
 }

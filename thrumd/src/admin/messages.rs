@@ -6,7 +6,7 @@ use thrum_api::local::{
 };
 use thrum_api::{Empty, RpcError};
 
-use super::addresses::{name_machines, resolve, resolve_all, shown};
+use super::addresses::{name_machines, resolve, resolve_recipients, shown};
 use super::{AdminContext, delivery, errors};
 use crate::agents::{AgentsError, LocalConnection};
 
@@ -15,7 +15,7 @@ pub async fn send(
     context: &AdminContext,
     mut params: MessageSendParams,
 ) -> Result<MessageSendResult, RpcError> {
-    resolve_all(context, &mut params.to)?;
+    resolve_recipients(context, &mut params.to)?;
     let sent = context.agents.send(params).await;
     let mut result = sent.map_err(|error| errors::agents(with_machines(context, error)))?;
     for address in &mut result.unknown {

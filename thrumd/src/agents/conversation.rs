@@ -102,8 +102,9 @@ impl Agents {
         let Some(of) = message.reply_to else { return Ok(()) };
         let (log, agent) = (self.inner.log.reader(), message.from.clone());
         let parent = self.read(move |store| store.message(&log, of, &agent)).await?;
-        // Neither the conversation nor the names of its people mean anything in another project.
-        if parent.project.as_ref() != Some(&message.project) {
+        // Neither the conversation nor the names of its people mean anything in another project. One without a project can
+        // be answered in any.
+        if parent.project.as_ref().is_some_and(|project| *project != message.project) {
             return Err(AgentsError::OtherProject { event_id: of.event_id });
         }
         message.thread = Some(parent.thread.unwrap_or(of));

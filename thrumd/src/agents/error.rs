@@ -218,7 +218,9 @@ impl AgentsError {
             }
             Self::NotSender { .. } => error.hint("delete your own messages, on the machine where you sent them"),
             Self::NoAgent { .. } => error.hint("agents and their machines: thrum team"),
-            Self::NoGroup { .. } => error.hint("all groups: thrum group list"),
+            Self::NoGroup { .. } => {
+                error.hint("all groups: thrum group list; an agent is named without the @")
+            }
             Self::GroupInGroup { .. } => error.hint("name agents, without an @ before them"),
             Self::TooManyMembers { .. } => error.hint("change the group in several steps"),
             Self::Overruled { machine, .. } => error.hint(format!(

@@ -84,7 +84,7 @@ const INBOX_DEFAULT_MESSAGES: u32 = 20;
 /// Messages in one answer, at most.
 const MAX_MESSAGES: u32 = 1000;
 /// An agent that was not seen for this long is not listed: 30 days.
-const LISTED_MILLIS: i64 = 30 * 24 * 3600 * 1000;
+pub const LISTED_MILLIS: i64 = 30 * 24 * 3600 * 1000;
 
 /// What the views need from the rest of the daemon.
 pub struct AgentsParts {

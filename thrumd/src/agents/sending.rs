@@ -44,7 +44,13 @@ impl Agents {
         }
         let current = self.inner.progress.borrow().has(head);
         let targets = std::mem::take(&mut message.to);
-        let marked: BTreeSet<String> = targets.iter().filter_map(Target::marked).collect();
+        let mut marked: BTreeSet<String> = targets.iter().filter_map(Target::marked).collect();
+        for target in &targets {
+            // Who also names it without the @ means the agent.
+            if let Target::Exactly(Address::Agent { name, daemon: None }) = target {
+                marked.remove(name);
+            }
+        }
         let looked = self.look_up(&project, &from, (targets, all), has_group).await?;
         let SenderLookup { known, to, unknown, outlook } = looked;
         let (mut unknown, outlook) = match current || unknown.is_empty() {

@@ -40,3 +40,28 @@ async fn a_machine_is_named_where_people_type_and_read_addresses() {
     }
     daemon.stopped().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_at_sign_means_what_is_there_unless_the_agent_is_named_too() {
+    let daemon = Running::start(&[]).await;
+    let send = |to: &[&str]| json!({"from": "planner", "to": to, "text": "go", "project": "p"});
+    let refused = daemon.call("message.send", send(&["@bob"])).await;
+    assert_eq!(refused["error"]["code"], -32020, "{refused}");
+    let sent = daemon.result("message.send", send(&["bob", "@bob"])).await;
+    assert_eq!(sent["unknown"], json!(["bob"]));
+    daemon.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_a_project_can_be_answered_in_any() {
+    let daemon = Running::start(&[]).await;
+    let body = json!({"from": "planner", "to": ["coder"], "text": "whose is it?"});
+    let written = json!({"events": [{"type": "message.sent", "body": body}]});
+    let written = daemon.result("event.append", written).await;
+    let id = &written["appended"][0]["event_id"];
+    let of = json!({"event_id": id, "origin_daemon": daemon.context.daemon});
+    let answer = json!({"from": "coder", "text": "mine", "project": "p", "reply_to": of});
+    let answered = daemon.result("message.send", answer).await;
+    assert!(answered["event_id"].is_string(), "{answered}");
+    daemon.stopped().await;
+}
