@@ -20,6 +20,7 @@ const READ_HERE: &str =
 const READ_ELSEWHERE: &str = "SELECT inbox, origin, at, route,
        (SELECT s.session FROM receipt_sessions s WHERE s.id = r.session)
      FROM receipts r WHERE event_id = ?1";
+const ANY_ANSWER: &str = "SELECT 1 FROM replies WHERE event_id = ?1 AND origin = ?2 LIMIT 1";
 /// Of one who answers, its first one.
 const ANSWER: &str = "SELECT sequence FROM replies
      WHERE event_id = ?1 AND origin = ?2 AND sender = ?3 AND daemon = ?4
@@ -30,7 +31,8 @@ const DELETED: &str = "SELECT 1 FROM deleted WHERE event_id = ?1 AND origin = ?2
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[READ_HERE, READ_ELSEWHERE, ANSWER, RECEIVED, DELETED];
+pub(super) const QUERIES: &[&str] =
+    &[READ_HERE, READ_ELSEWHERE, ANY_ANSWER, ANSWER, RECEIVED, DELETED];
 
 /// A message as it stands in the log.
 #[derive(Deserialize)]
@@ -126,6 +128,11 @@ impl Store {
         Ok(facts)
     }
 
+    fn has_answers(&self, message: &ParsedMessage) -> rusqlite::Result<bool> {
+        let (id, origin) = (message.event_id.ulid().to_bytes(), message.origin_daemon.to_bytes());
+        self.connection.prepare_cached(ANY_ANSWER)?.exists(params![id, origin])
+    }
+
     /// The position of a recipient's first answer.
     pub(super) fn first_answer(
         &self,
@@ -149,7 +156,9 @@ impl Store {
         recipients: impl IntoIterator<Item = &'r Recipient>,
     ) -> Result<HashMap<(i64, DaemonId), AnswerFact>, AgentsError> {
         let mut sequences = BTreeMap::new();
-        for recipient in recipients {
+        // Most messages have none, whoever they are for.
+        let has_any = self.has_answers(message).map_err(views("look for answers"))?;
+        for recipient in recipients.into_iter().filter(|_| has_any) {
             let first = self.first_answer(message, recipient).map_err(views("look for answers"))?;
             sequences.extend(first.zip(recipient.inbox));
         }

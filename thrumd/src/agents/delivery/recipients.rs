@@ -184,12 +184,17 @@ impl<'a> Roll<'a> {
     /// whether it was there and `meant`.
     fn got(&self, known: &Known, meant: bool, message: &Addressed<'_>) -> rusqlite::Result<bool> {
         let Some(written) = message.written else { return Ok(meant && self.is_there(known)) };
+        let was_there = self.is_there(known) && known.first < written.sequence;
+        let is_elsewhere = known.recipient.daemon != Some(self.daemon);
+        // Nearly all: nothing has to be looked up for them.
+        if is_elsewhere && meant && was_there {
+            return Ok(true);
+        }
         if (written.has_it)(&known.recipient)? {
             return Ok(true);
         }
-        let was_there = self.is_there(known) && known.first < written.sequence;
-        if known.recipient.daemon != Some(self.daemon) {
-            return Ok(meant && was_there);
+        if is_elsewhere {
+            return Ok(false);
         }
         if !known.here {
             return Ok(false);

@@ -146,8 +146,14 @@ impl Index {
     }
 
     /// The connection, for queries.
-    pub(super) fn connection(&mut self) -> Result<&Connection, SearchError> {
-        Ok(&self.opened()?.connection)
+    ///
+    /// # Errors
+    /// When it is unknown how far the index is: a file that was made anew meanwhile would be taken for one without hits.
+    pub(super) fn connection(&self) -> Result<&Connection, SearchError> {
+        match &self.open {
+            Some(open) if open.cursor.is_some() => Ok(&open.connection),
+            _ => Err(SearchError::MadeAnew),
+        }
     }
 
     fn opened(&mut self) -> Result<&mut Open, SearchError> {

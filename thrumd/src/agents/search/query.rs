@@ -128,12 +128,15 @@ fn places(
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::store::Cursor;
     use super::*;
 
     #[test]
     fn a_search_reads_the_newest_matches_first_and_no_other_rows() {
         let directory = tempfile::tempdir().unwrap();
         let mut index = Index::new(directory.path().join("search.db"));
+        let position = thrum_api::LogPosition::START;
+        index.continue_at(Cursor { epoch: crate::ids::epoch(), position }).unwrap();
         let connection = index.connection().unwrap();
         let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {FIND}")).unwrap();
         let asked = params!["text : (\"a\")", i64::MAX, 0, 20];
@@ -142,5 +145,9 @@ mod tests {
         let [first, second] = steps.as_slice() else { panic!("{steps:?}") };
         assert!(first.starts_with("SCAN words VIRTUAL TABLE INDEX"), "{first}");
         assert!(second.starts_with("SEARCH messages USING INTEGER PRIMARY KEY"), "{second}");
+        drop(plan);
+        index.discard().unwrap();
+        let anew = index.connection().err();
+        assert!(matches!(anew, Some(SearchError::MadeAnew)), "and no file without hits: {anew:?}");
     }
 }
