@@ -32,7 +32,12 @@ pub async fn run(args: &TeamArgs, context: &mut Context<'_>) -> Result<(), Error
         printer.note(&nobody(args, &params));
         return Ok(());
     }
-    let lines = team::lines(&list.agents, clock::now(), printer.columns(), args.all_projects);
+    let mut lines = team::lines(&list.agents, clock::now(), printer.columns(), args.all_projects);
+    let purposes = if printer.verbose() { team::purposes(&list.agents) } else { Vec::new() };
+    if !purposes.is_empty() {
+        lines.push(String::new());
+        lines.extend(purposes);
+    }
     printer.pages(&lines, INDENT)
 }
 

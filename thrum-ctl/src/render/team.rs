@@ -62,6 +62,16 @@ pub fn lines(
     }
 }
 
+/// What the agents are for, of those that have said so.
+pub fn purposes(agents: &[Agent]) -> Vec<String> {
+    let purpose = |agent: &Agent| {
+        let about = agent.about.as_deref().filter(|about| !about.is_empty())?;
+        let name = styled(BOLD, &sanitize(&agent.name));
+        Some(format!("{name} on {}: {}", sanitize(&machine(agent)), sanitize(about)))
+    };
+    agents.iter().filter_map(purpose).collect()
+}
+
 fn block(agent: &Agent, now: Timestamp, with_project: bool) -> Vec<String> {
     let state = match style(agent.state) {
         Some(style) => styled(style, state(agent)),
@@ -214,5 +224,14 @@ mod tests {
     #[test]
     fn a_narrow_terminal_shows_a_block_for_each_agent() {
         insta::assert_snapshot!("team_20", shown(Some(20), true));
+    }
+
+    #[test]
+    fn what_an_agent_is_for_is_on_a_line_of_its_own() {
+        let mut agents = team();
+        agents[0].about = Some("reads\u{1b}[2J changes".to_owned());
+        let lines: Vec<String> =
+            purposes(&agents).iter().map(|line| strip_str(line).to_string()).collect();
+        assert_eq!(lines, ["tester on gpu-box: reads\\u{1b}[2J changes"]);
     }
 }
