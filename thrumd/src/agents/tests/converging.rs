@@ -53,9 +53,25 @@ fn address(u: &mut Unstructured<'_>) -> Result<String> {
     })
 }
 
+/// What a daemon says of the messages of any: those that are, and some that never come.
+fn receipts(u: &mut Unstructured<'_>, agent: &str, count: u64) -> Result<serde_json::Value> {
+    let of = daemon(u.int_in_range(1..=3)?);
+    let there = json!({
+        "origin_daemon": of, "origin_epoch": Epoch::from_ulid(Ulid::from(9_u128)),
+        "origin_sequence": u.int_in_range(1..=count)?,
+    });
+    let ids = [u.int_in_range(1..=count + 1)?, u.int_in_range(1..=count + 1)?].map(id);
+    let read = json!({
+        "agent": agent, "project": PROJECT, "route": u.choose(&["wait", "inbox"])?,
+        "session": u.choose(&[Some("s"), Some("t"), None])?, "at": "2026-01-01T00:00:00Z",
+        "origin_daemon": of, "event_ids": ids,
+    });
+    Ok(json!({ "there": [there], "read": [read] }))
+}
+
 fn drawn(u: &mut Unstructured<'_>, number: u64, count: u64) -> Result<Written> {
     let name = *u.choose(&NAMES)?;
-    let (event_type, body) = match u.int_in_range(0..=9)? {
+    let (event_type, body) = match u.int_in_range(0..=12)? {
         0 => {
             let machine = u.choose(&["m", "n", "a\nb"])?;
             ("agent.joined", json!({ "agent": name, "machine": machine, "about": "tests" }))
@@ -68,6 +84,12 @@ fn drawn(u: &mut Unstructured<'_>, number: u64, count: u64) -> Result<Written> {
         4 | 5 => {
             let of = u.int_in_range(1..=count)?;
             ("message.deleted", json!({ "from": name, "event_id": id(of) }))
+        }
+        10 | 11 => ("message.receipts", receipts(u, name, count)?),
+        12 => {
+            let live = json!([{ "id": "s", "state": "idle", "since": "2026-01-01T00:00:00Z" }]);
+            let sessions = if u.ratio(1, 2)? { live } else { json!([]) };
+            ("agent.sessions", json!({ "agent": name, "sessions": sessions }))
         }
         kind => {
             let to = match u.int_in_range(0..=2)? {
@@ -110,6 +132,11 @@ fn rows(views: &Views) -> Vec<String> {
         "deleted",
         "groups",
         "group_members",
+        "presence",
+        "received",
+        "owed",
+        "receipts",
+        "receipt_sessions",
         "skipped",
     ];
     let mut all = Vec::new();
