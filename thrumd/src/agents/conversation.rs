@@ -1,6 +1,6 @@
 //! Conversations: single messages by their event, those of a thread, and what an answer takes over from its parent.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use thrum_api::event::{EventRef, MESSAGE_SENT};
 use thrum_api::limits::MESSAGE_TEXT_MAX_BYTES;
 use thrum_api::local::{
@@ -9,7 +9,7 @@ use thrum_api::local::{
 };
 use thrum_api::{Address, names};
 
-use super::directory::find_inbox;
+use super::directory::{find_inbox, find_project};
 use super::error::{AgentsError, log_unread, views};
 use super::inbox::{Entry, Shown};
 use super::message::message;
@@ -22,7 +22,6 @@ use crate::log::column::{int, uint};
 /// Messages of a thread in one answer, unless the caller sets a limit.
 const THREAD_DEFAULT_MESSAGES: u32 = 200;
 
-const PROJECT: &str = "SELECT id FROM projects WHERE name = ?1";
 const IS_UNREAD: &str = "SELECT 1 FROM deliveries WHERE inbox = ?1 AND read = 0 AND sequence = ?2";
 /// `?1` project, `?2` sender, `?3` and `?4` the event.
 const IS_DELETED: &str = "SELECT 1
@@ -36,7 +35,7 @@ const LEFT: &str =
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[PROJECT, IS_UNREAD, IS_DELETED, THREAD, LEFT];
+pub(super) const QUERIES: &[&str] = &[IS_UNREAD, IS_DELETED, THREAD, LEFT];
 
 impl Agents {
     /// One message.
@@ -170,12 +169,7 @@ impl Store {
     /// Whether the agent has still to read this message. It has not if the message is not for it.
     fn is_unread(&self, agent: &str, message: &Message) -> rusqlite::Result<bool> {
         let project = message.project.as_deref().unwrap_or_default();
-        let project: Option<i64> = self
-            .connection
-            .prepare_cached(PROJECT)?
-            .query_row([project], |row| row.get(0))
-            .optional()?;
-        let Some(project) = project else { return Ok(false) };
+        let Some(project) = find_project(&self.connection, project)? else { return Ok(false) };
         let Some(inbox) = find_inbox(&self.connection, project, agent)? else { return Ok(false) };
         let sequence = int(message.sequence.0);
         if self.connection.prepare_cached(IS_UNREAD)?.exists([inbox, sequence])? {

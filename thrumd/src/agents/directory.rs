@@ -7,7 +7,12 @@ use thrum_api::names::{self, NameError};
 
 use super::failure::Failure;
 
+const FIND_PROJECT: &str = "SELECT id FROM projects WHERE name = ?";
 pub(super) const FIND_INBOX: &str = "SELECT id FROM inboxes WHERE agent = ? AND project = ?";
+
+/// As in `inbox`: none may scan rows whose number grows with the log.
+#[cfg(test)]
+pub(super) const QUERIES: &[&str] = &[FIND_PROJECT, FIND_INBOX];
 
 /// The name of a project as in an event, checked; the empty name for events without one.
 pub(super) fn project_name(stored: Option<&[u8]>) -> Result<String, Failure> {
@@ -91,16 +96,17 @@ impl Project {
 }
 
 fn project_id(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
-    let known = connection
-        .prepare_cached("SELECT id FROM projects WHERE name = ?")?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
-    match known {
+    match find_project(connection, name)? {
         Some(id) => Ok(id),
         None => connection
             .prepare_cached("INSERT INTO projects (name, broadcasts) VALUES (?, 0) RETURNING id")?
             .query_row([name], |row| row.get(0)),
     }
+}
+
+/// The id of a project, by its checked name.
+pub(super) fn find_project(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    connection.prepare_cached(FIND_PROJECT)?.query_row([name], |row| row.get(0)).optional()
 }
 
 /// The id of an inbox, by checked names.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use thrum_api::event::Route;
 use thrum_api::local::MessageRef;
 use thrum_api::{DaemonId, Timestamp};
 
 use super::broadcasts;
-use super::directory::{find_inbox, project_name};
+use super::directory::{find_inbox, find_project, project_name};
 use super::error::{AgentsError, views};
 use super::inbox::count_down;
 use super::marks::{ReadMark, route_name};
@@ -16,13 +16,12 @@ use super::store::Store;
 use crate::log::FoundEvent;
 use crate::log::column::int;
 
-const PROJECT: &str = "SELECT id FROM projects WHERE name = ?1";
 const DELIVERED: &str =
     "SELECT 1 FROM deliveries WHERE inbox = ?1 AND read IN (0, 1) AND sequence = ?2";
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[PROJECT, DELIVERED];
+pub(super) const QUERIES: &[&str] = &[DELIVERED];
 
 /// Who reads, and how.
 pub(super) struct Reading {
@@ -106,9 +105,7 @@ fn find<'a>(
     let Ok(project) = project_name(event.project.as_deref()) else {
         return Ok(None);
     };
-    let project: Option<i64> =
-        connection.prepare_cached(PROJECT)?.query_row([project], |row| row.get(0)).optional()?;
-    let Some(project) = project else { return Ok(None) };
+    let Some(project) = find_project(connection, &project)? else { return Ok(None) };
     let Some(inbox) = find_inbox(connection, project, agent)? else { return Ok(None) };
     let sequence = int(event.sequence.0);
     let is_there = connection.prepare_cached(DELIVERED)?.exists([inbox, sequence])?

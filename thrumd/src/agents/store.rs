@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 use thrum_api::{DaemonId, Epoch, LogPosition};
 
 use super::error::{AgentsError, views};
@@ -34,6 +34,34 @@ pub(super) struct Store {
 pub(super) struct Cursor {
     pub(super) epoch: Epoch,
     pub(super) position: LogPosition,
+}
+
+impl Cursor {
+    /// That of a database with a table `cursor`; None if it is empty.
+    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
+        connection
+            .query_row("SELECT epoch, sequence, hash FROM cursor", [], |row| {
+                Ok(Self {
+                    epoch: column::epoch(row.get(0)?),
+                    position: column::position(row.get(1)?, row.get(2)?),
+                })
+            })
+            .optional()
+    }
+
+    /// Stores it in such a database.
+    pub(super) fn put(self, connection: &Connection) -> rusqlite::Result<()> {
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO cursor (id, epoch, sequence, hash) VALUES (1, ?, ?, ?)",
+            )?
+            .execute(params![
+                self.epoch.ulid().to_bytes(),
+                column::int(self.position.sequence.0),
+                self.position.hash.map(column::hash_int),
+            ])?;
+        Ok(())
+    }
 }
 
 impl Store {
@@ -86,15 +114,7 @@ impl Store {
 
     /// How far the views are; None if they are empty.
     pub(super) fn cursor(&self) -> Result<Option<Cursor>, AgentsError> {
-        self.connection
-            .query_row("SELECT epoch, sequence, hash FROM cursor", [], |row| {
-                Ok(Cursor {
-                    epoch: column::epoch(row.get(0)?),
-                    position: column::position(row.get(1)?, row.get(2)?),
-                })
-            })
-            .optional()
-            .map_err(views("read the position in the log"))
+        Cursor::read(&self.connection).map_err(views("read the position in the log"))
     }
 
     /// Empties the derived tables. Read marks stay.

@@ -3,14 +3,13 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row};
 use thrum_api::{Address, DaemonId};
 
+use super::super::directory::{find_inbox, find_project};
 use super::super::reach::Machines;
 use crate::log::column::daemon_id;
 
-const PROJECT: &str = "SELECT id FROM projects WHERE name = ?1";
-const INBOX: &str = "SELECT id FROM inboxes WHERE agent = ?1 AND project = ?2";
 const OF_NAME: &str = "SELECT a.inbox, ?1, a.origin, a.first, a.here, a.removed
      FROM inboxes i CROSS JOIN agents a ON a.inbox = i.id
      WHERE i.agent = ?1 AND i.project = ?2";
@@ -27,7 +26,7 @@ const IS_DELIVERED: &str =
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[PROJECT, INBOX, OF_NAME, OF_PROJECT, MEMBERS, IS_DELIVERED];
+pub(super) const QUERIES: &[&str] = &[OF_NAME, OF_PROJECT, MEMBERS, IS_DELIVERED];
 
 /// A recipient of a message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,20 +95,14 @@ impl<'a> Roll<'a> {
         machines: &'a Machines,
         project: &str,
     ) -> rusqlite::Result<Self> {
-        let project = connection
-            .prepare_cached(PROJECT)?
-            .query_row([project], |row| row.get(0))
-            .optional()?;
+        let project = find_project(connection, project)?;
         Ok(Self { connection, daemon, machines, project, everyone: OnceCell::new() })
     }
 
     /// The inbox of a name.
     pub(super) fn inbox(&self, agent: &str) -> rusqlite::Result<Option<i64>> {
         let Some(project) = self.project else { return Ok(None) };
-        self.connection
-            .prepare_cached(INBOX)?
-            .query_row(rusqlite::params![agent, project], |row| row.get(0))
-            .optional()
+        find_inbox(self.connection, project, agent)
     }
 
     /// Everyone whom a message is for, once each. Its sender gets none that is to a group or to all. One to a group or

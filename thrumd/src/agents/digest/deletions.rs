@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use serde::Deserialize;
 use thrum_api::event::MessageDeleted;
 use thrum_api::{DaemonId, EventId, names};
 
 use super::super::broadcasts;
-use super::super::directory::{find_inbox, project_name};
+use super::super::directory::{find_inbox, find_project, project_name};
 use super::super::error::{AgentsError, log_unread, views};
 use super::super::failure::Failure;
 use super::super::inbox::count_down;
@@ -102,7 +102,7 @@ impl Page<'_> {
         else {
             return Ok(());
         };
-        let Some(project) = self.project_id(&project)? else { return Ok(()) };
+        let Some(project) = find_project(self.connection, &project)? else { return Ok(()) };
         let sender = find_inbox(self.connection, project, &name(&body.from))?;
         if !sender.is_some_and(|sender| senders.contains(&sender)) {
             return Ok(());
@@ -159,13 +159,6 @@ impl Page<'_> {
         }
         delete.execute(params![inbox, true, sequence])?;
         Ok(())
-    }
-
-    fn project_id(&self, name: &str) -> rusqlite::Result<Option<i64>> {
-        self.connection
-            .prepare_cached("SELECT id FROM projects WHERE name = ?")?
-            .query_row([name], |row| row.get(0))
-            .optional()
     }
 
     /// The inboxes of a project that are or were those of agents of this machine. No others got messages to groups and

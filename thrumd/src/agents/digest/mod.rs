@@ -31,7 +31,7 @@ use super::error::{AgentsError, log_unread, views};
 use super::failure::Failure;
 use super::store::{Cursor, Store};
 use super::waiters::News;
-use crate::log::column::{self, Id, int};
+use crate::log::column::{Id, int};
 use crate::log::{LogReader, StoredEvent};
 
 /// Events in one transaction of the views. Whoever marks messages read waits for one at most; readers wait for none.
@@ -76,28 +76,15 @@ impl Store {
         cursor.position = last.unwrap_or(head);
         page.remove_deleted(log)?;
         let digested = page.write(cursor).map_err(&doing)?;
-        put_cursor(&transaction, cursor).map_err(&doing)?;
+        cursor.put(&transaction).map_err(&doing)?;
         transaction.commit().map_err(&doing)?;
         Ok(digested)
     }
 
     /// Stores the cursor of the same log with its new epoch.
     pub(super) fn move_cursor(&mut self, cursor: Cursor) -> Result<(), AgentsError> {
-        put_cursor(&self.connection, cursor).map_err(views("store the log's epoch"))
+        cursor.put(&self.connection).map_err(views("store the log's epoch"))
     }
-}
-
-fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO cursor (id, epoch, sequence, hash) VALUES (1, ?, ?, ?)",
-        )?
-        .execute(params![
-            cursor.epoch.ulid().to_bytes(),
-            int(cursor.position.sequence.0),
-            cursor.position.hash.map(column::hash_int),
-        ])?;
-    Ok(())
 }
 
 /// How an agent was seen.

@@ -5,14 +5,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags};
 use tracing::{info, warn};
 
 use super::super::store::Cursor;
 use super::error::{SearchError, index};
 use crate::database_files;
 use crate::held_files::HeldFiles;
-use crate::log::column;
 use crate::statefile::remove_if_present;
 
 /// Raised with every change of the tables. A file of another version is made anew.
@@ -99,8 +98,8 @@ impl Index {
         match open.cursor {
             Some(cursor) => Ok(Indexed::UpTo(cursor)),
             None => {
-                let stored =
-                    cursor(&open.connection).map_err(index("read the position in the log"))?;
+                let stored = Cursor::read(&open.connection)
+                    .map_err(index("read the position in the log"))?;
                 Ok(Indexed::Unchecked(stored))
             }
         }
@@ -109,7 +108,7 @@ impl Index {
     /// From here on the index is of the log with this cursor.
     pub(super) fn continue_at(&mut self, cursor: Cursor) -> Result<(), SearchError> {
         let open = self.opened()?;
-        put_cursor(&open.connection, cursor).map_err(index("store the position in the log"))?;
+        cursor.put(&open.connection).map_err(index("store the position in the log"))?;
         open.cursor = Some(cursor);
         Ok(())
     }
@@ -135,11 +134,11 @@ impl Index {
         open.cursor = None;
         let transaction = open.connection.transaction().map_err(index(doing))?;
         // A file that was made anew meanwhile would lack all that is before.
-        if cursor(&transaction).map_err(index(doing))? != Some(after) {
+        if Cursor::read(&transaction).map_err(index(doing))? != Some(after) {
             return Err(SearchError::MadeAnew);
         }
         let (cursor, done) = change(&transaction)?;
-        put_cursor(&transaction, cursor).map_err(index(doing))?;
+        cursor.put(&transaction).map_err(index(doing))?;
         transaction.commit().map_err(index(doing))?;
         open.cursor = Some(cursor);
         Ok(done)
@@ -162,30 +161,6 @@ impl Index {
             none => Ok(none.insert(open_or_new(&self.path)?)),
         }
     }
-}
-
-fn cursor(connection: &Connection) -> rusqlite::Result<Option<Cursor>> {
-    connection
-        .query_row("SELECT epoch, sequence, hash FROM cursor", [], |row| {
-            Ok(Cursor {
-                epoch: column::epoch(row.get(0)?),
-                position: column::position(row.get(1)?, row.get(2)?),
-            })
-        })
-        .optional()
-}
-
-fn put_cursor(connection: &Connection, cursor: Cursor) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO cursor (id, epoch, sequence, hash) VALUES (1, ?, ?, ?)",
-        )?
-        .execute(params![
-            cursor.epoch.ulid().to_bytes(),
-            column::int(cursor.position.sequence.0),
-            cursor.position.hash.map(column::hash_int),
-        ])?;
-    Ok(())
 }
 
 /// Opens the file, or a new one in its place if it is damaged or of another version.

@@ -8,8 +8,8 @@ use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::{EventId, SequencedEvent};
 
 use super::super::{
-    broadcasts, conversation, delivery, digest, filter, finding, groups, inbox, presence, reading,
-    recipients, seen,
+    broadcasts, conversation, delivery, digest, directory, filter, finding, groups, inbox,
+    presence, reading, recipients, seen,
 };
 use super::*;
 
@@ -175,6 +175,7 @@ fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
         reading::QUERIES,
         seen::QUERIES,
         conversation::QUERIES,
+        directory::QUERIES,
         digest::GROUP_QUERIES,
         digest::DELETION_QUERIES,
         filter::QUERIES,
