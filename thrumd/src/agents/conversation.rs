@@ -11,6 +11,7 @@ use thrum_api::{Address, names};
 
 use super::directory::{find_inbox, find_project};
 use super::error::{AgentsError, log_unread, views};
+use super::filter::CONVERSATION_FROM;
 use super::inbox::{Entry, Shown};
 use super::message::message;
 use super::send::{self, OutgoingMessage, Target};
@@ -28,14 +29,12 @@ const IS_DELETED: &str = "SELECT 1
      FROM projects p CROSS JOIN inboxes i ON i.agent = ?2 AND i.project = p.id
        CROSS JOIN deleted d ON d.event_id = ?3 AND d.origin = ?4 AND d.sender = i.id
      WHERE p.name = ?1";
-const THREAD: &str = "SELECT sequence FROM threads
-     WHERE event_id = ?1 AND origin = ?2 AND sequence > ?3 ORDER BY sequence LIMIT ?4";
 const LEFT: &str =
     "SELECT count(*) FROM threads WHERE event_id = ?1 AND origin = ?2 AND sequence > ?3";
 
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[IS_UNREAD, IS_DELETED, THREAD, LEFT];
+pub(super) const QUERIES: &[&str] = &[IS_UNREAD, IS_DELETED, LEFT];
 
 impl Agents {
     /// One message.
@@ -216,7 +215,7 @@ impl Store {
         let room = i64::try_from(room).unwrap_or(i64::MAX);
         let entries: Vec<Entry> = self
             .connection
-            .prepare_cached(THREAD)
+            .prepare_cached(CONVERSATION_FROM)
             .and_then(|mut query| {
                 query
                     .query_map(params![id, origin, after, room], |row| {

@@ -22,7 +22,8 @@ pub(super) const ROWS_MAX: usize = 10_000;
 /// Messages that are looked up at once.
 pub(super) const PAGE_ROWS: usize = 500;
 
-const CONVERSATION_FROM: &str = "SELECT sequence FROM threads
+/// The answers of a conversation (`?1` and `?2`: its first message) after a position.
+pub(super) const CONVERSATION_FROM: &str = "SELECT sequence FROM threads
      WHERE event_id = ?1 AND origin = ?2 AND sequence > ?3 ORDER BY sequence LIMIT ?4";
 const CONVERSATION_NEWEST: &str = "SELECT sequence FROM threads
      WHERE event_id = ?1 AND origin = ?2 ORDER BY sequence DESC LIMIT ?3";

@@ -7,17 +7,11 @@ use thrum_api::event::EventRef;
 use super::Agents;
 use super::directory::project_name;
 use super::error::{AgentsError, log_unread, views};
+use super::filter::CONVERSATION_FROM;
 use crate::log::column::{int, uint};
 
 /// Answers that are looked at, at most: each is looked up in the log.
 const COUNTED_MAX: i64 = 2000;
-
-const ANSWERS: &str = "SELECT sequence FROM threads
-     WHERE event_id = ?1 AND origin = ?2 AND sequence > ?3 ORDER BY sequence LIMIT ?4";
-
-/// As in `inbox`: none may scan rows whose number grows with the log.
-#[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[ANSWERS];
 
 impl Agents {
     /// How many of the first 2,000 answers of a conversation after a position are of this project, by its checked name.
@@ -35,7 +29,7 @@ impl Agents {
             let (id, origin) = (root.event_id.ulid().to_bytes(), root.origin_daemon.to_bytes());
             let sequences: Vec<Sequence> = store
                 .connection
-                .prepare_cached(ANSWERS)
+                .prepare_cached(CONVERSATION_FROM)
                 .and_then(|mut answers| {
                     let asked = params![id, origin, int(after.0), COUNTED_MAX];
                     answers.query_map(asked, |row| row.get(0).map(uint).map(Sequence))?.collect()

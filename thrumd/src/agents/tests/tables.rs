@@ -183,7 +183,6 @@ fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
         groups::QUERIES,
         recipients::QUERIES,
         presence::QUERIES,
-        crate::agents::within::QUERIES,
     ];
     for query in [queries.concat(), delivery::QUERIES.concat()].concat() {
         let mut plan = views.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
