@@ -9,7 +9,7 @@ mod message;
 
 pub use agent::{
     AGENT_JOINED, AGENT_REMOVED, AGENT_SESSIONS, AgentJoined, AgentRemoved, AgentSessions,
-    GROUP_CHANGED, GroupChanged, SessionInfo, SessionState,
+    GROUP_CHANGED, GroupChanged, Reach, SessionInfo, SessionState,
 };
 pub use message::{
     EventRef, MESSAGE_DELETED, MESSAGE_RECEIPTS, MESSAGE_SENT, MessageDeleted, MessageReceipts,

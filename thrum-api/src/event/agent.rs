@@ -66,6 +66,9 @@ pub struct SessionInfo {
     /// The branch that it works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// How a message gets to it while it is idle; absent if nobody has said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// Since when it has this state, by the clock of its daemon.
     pub since: Timestamp,
 }
@@ -85,6 +88,21 @@ pub enum SessionState {
     /// It has nothing to do.
     Idle,
     /// A state that this version doesn't know.
+    #[serde(other)]
+    Other,
+}
+
+/// How a message gets to a session that is idle.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// It is woken: the message starts a turn.
+    Wake,
+    /// A hook shows it with the next prompt, or between two steps.
+    Hooks,
+    /// A way that this version doesn't know.
     #[serde(other)]
     Other,
 }

@@ -45,6 +45,9 @@ pub struct MessageSent {
     /// Whether the sender asks to be read soon.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub urgent: bool,
+    /// Whether a daemon wrote it for the sender. Such a message wakes nobody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
     /// The message.
     pub text: String,
 }
@@ -116,6 +119,8 @@ pub enum Route {
     Hook,
     /// The tool asked over MCP.
     Mcp,
+    /// It started a turn of an idle session.
+    Wake,
     /// One that this version doesn't know.
     #[serde(other)]
     Other,

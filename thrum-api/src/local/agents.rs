@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{SessionInfo, SessionState};
+use crate::event::{Reach, SessionInfo, SessionState};
 use crate::ids::DaemonId;
 use crate::time::Timestamp;
 
@@ -139,6 +139,13 @@ pub struct SessionStartParams {
     /// Whether the session ends with this connection. One of `pid` and `connection` is needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub connection: bool,
+    /// Whether a live session with this id, or else of this process, is joined as it is: the answer is that session.
+    /// Otherwise one is started, and a hook of the same process that names another id gives it that one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub join: bool,
+    /// How a message gets to it while it is idle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// What it does [default: `working`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<SessionState>,
@@ -173,6 +180,9 @@ pub struct SessionUpdateParams {
     /// The session; absent if the agent has one only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// How a message gets to it while it is idle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// What it does. Another state than `needs_you` removes the question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<SessionState>,

@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::agents::AgentState;
-use crate::event::{EventRef, Route};
+use crate::event::{EventRef, Reach, Route};
 use crate::ids::{DaemonId, Sequence};
 use crate::time::Timestamp;
 
@@ -73,6 +73,9 @@ pub struct RecipientStatus {
     /// What the recipient does now; absent for a name that nobody has seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<AgentState>,
+    /// The best way in which a message gets to an idle session of the recipient; absent if nobody has said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// Why it did not get further yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<Obstacle>,

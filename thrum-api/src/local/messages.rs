@@ -84,6 +84,9 @@ pub struct Message {
     /// Whether the sender asks to be read soon.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub urgent: bool,
+    /// Whether a daemon wrote it for the sender.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
     /// The message.
     pub text: String,
     /// The project.

@@ -16,6 +16,7 @@ mod problem;
 mod quarantine;
 mod service;
 mod sockets;
+mod turns;
 
 pub use agents::*;
 pub use backup::*;
@@ -30,6 +31,7 @@ pub use problem::{token_refusal, unsigned};
 pub use quarantine::*;
 pub use service::*;
 pub use sockets::*;
+pub use turns::*;
 
 use crate::method::{Empty, surface};
 
@@ -83,6 +85,17 @@ surface! {
     SessionUpdate = "session.update": SessionUpdateParams => SessionResult;
     /// Ends a session.
     SessionEnd = "session.end": SessionEndParams => Empty;
+    /// Tells at which point of its turn a session is, and answers the messages that it was not shown yet. They are for this
+    /// connection until they are marked read, by it and for the session, or it ends.
+    SessionHook = "session.hook": SessionHookParams => SessionMessagesResult;
+    /// Returns the messages that a session was not shown yet, or waits for one. They are for this connection as those of
+    /// `session.hook`.
+    SessionMessages = "session.messages": SessionMessagesParams => SessionMessagesResult;
+    /// Waits until an idle session is to be woken for messages that came, or for the time-out. The daemon counts the session as
+    /// woken for these.
+    SessionWake = "session.wake": SessionWakeParams => SessionWakeResult;
+    /// Returns, and optionally changes, where idle sessions of this machine are not woken.
+    WakeSwitch = "wake.switch": WakeSwitchParams => WakeSwitchResult;
     /// Adds members to a group and removes others.
     GroupChange = "group.change": GroupChangeParams => Group;
     /// Returns the groups of a project.

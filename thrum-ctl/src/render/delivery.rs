@@ -28,6 +28,7 @@ pub const fn route(route: Route) -> Option<&'static str> {
         Route::Inbox => Some("inbox"),
         Route::Hook => Some("hook"),
         Route::Mcp => Some("MCP"),
+        Route::Wake => Some("wake"),
         Route::Other => None,
     }
 }

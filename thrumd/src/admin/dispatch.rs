@@ -8,15 +8,16 @@ use thrum_api::local::{
     GroupList, Health, MessageDelete, MessageFind, MessageInbox, MessageMarkRead, MessageSearch,
     MessageSend, MessageSent, MessageShow, MessageStatus, MessageThread, MessageWait, PeerAdd,
     PeerCancel, PeerCheck, PeerFind, PeerJoin, PeerList, PeerPath, PeerPolicy, PeerRemove,
-    PeerResolve, PeerSync, PeerWait, QuarantineClear, QuarantineList, SessionEnd, SessionStart,
-    SessionUpdate, Shutdown, SocketAdd, SocketList, SocketRemove, Status,
+    PeerResolve, PeerSync, PeerWait, QuarantineClear, QuarantineList, SessionEnd, SessionHook,
+    SessionMessages, SessionStart, SessionUpdate, SessionWake, Shutdown, SocketAdd, SocketList,
+    SocketRemove, Status, WakeSwitch,
 };
 use thrum_api::{Empty, ErrorCode, Method, RpcError};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     AdminContext, agents, connectivity, conversation, delivery, errors, groups, messages, peers,
-    policy, quarantine, search, sessions, sockets, status,
+    policy, quarantine, search, sessions, sockets, status, turns,
 };
 use crate::agents::LocalConnection;
 use crate::large;
@@ -94,6 +95,10 @@ methods! { context, params, connection, disconnected;
     SessionStart => sessions::start(context, params, connection);
     SessionUpdate => sessions::update(context, params);
     SessionEnd => sessions::end(context, params);
+    SessionHook => turns::hook(context, params, connection);
+    SessionMessages => until_abandoned(context, disconnected, turns::messages(context, params, connection));
+    SessionWake => until_abandoned(context, disconnected, turns::wake(context, params, connection));
+    WakeSwitch => turns::switch(context, params);
     GroupChange => groups::change(context, params);
     GroupList => groups::list(context, params);
     SocketAdd => sockets::add(context, params);

@@ -35,6 +35,7 @@ mod socket;
 mod sockets;
 mod status;
 mod status_line;
+mod turns;
 
 #[cfg(test)]
 mod tests;

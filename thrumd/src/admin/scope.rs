@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use thrum_api::local::{
     AgentList, AgentRegister, AgentRemove, GroupList, Health, MessageDelete, MessageFind,
     MessageInbox, MessageMarkRead, MessageRef, MessageSearch, MessageSend, MessageSent,
-    MessageShow, MessageStatus, MessageThread, MessageWait, SessionEnd, SessionStart,
-    SessionUpdate,
+    MessageShow, MessageStatus, MessageThread, MessageWait, SessionEnd, SessionHook,
+    SessionMessages, SessionStart, SessionUpdate, SessionWake,
 };
 use thrum_api::{ErrorCode, Method, RpcError, names};
 
@@ -71,6 +71,9 @@ const ALLOWED: &[Allowed] = &[
     allowed::<SessionStart>().project().agent("agent"),
     allowed::<SessionUpdate>().project().agent("agent"),
     allowed::<SessionEnd>().project().agent("agent"),
+    allowed::<SessionHook>().project().agent("agent"),
+    allowed::<SessionMessages>().project().agent("agent"),
+    allowed::<SessionWake>().project().agent("agent"),
     allowed::<GroupList>().project(),
 ];
 
@@ -114,7 +117,9 @@ impl Scope {
         if let (Some(field), Some(agent)) = (rule.agent, &self.agent) {
             self.force(&mut params, field, agent, names::agent)?;
         }
-        if method == SessionStart::NAME && params.get("pid").is_some_and(|pid| !pid.is_null()) {
+        if [SessionStart::NAME, SessionHook::NAME].contains(&method)
+            && params.get("pid").is_some_and(|pid| !pid.is_null())
+        {
             let message =
                 "a process of a container has another id here, so that it can't be watched";
             return Err(self.refused(message).hint("let the session end with its connection"));
@@ -212,6 +217,7 @@ mod tests {
         "peer.check",
         "peer.path",
         "peer.policy",
+        "wake.switch",
     ];
 
     fn scope(agent: Option<&str>) -> Scope {

@@ -41,6 +41,7 @@ pub(super) const fn route_name(route: Route) -> &'static str {
         Route::Inbox => "inbox",
         Route::Hook => "hook",
         Route::Mcp => "mcp",
+        Route::Wake => "wake",
         Route::Other => "other",
     }
 }
@@ -52,6 +53,7 @@ pub(super) fn route_named(name: &str) -> Route {
         "inbox" => Route::Inbox,
         "hook" => Route::Hook,
         "mcp" => Route::Mcp,
+        "wake" => Route::Wake,
         _ => Route::Other,
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn message(event: &StoredEvent<'_>, read: bool) -> Option<Message> {
         reply_to: body.reply_to,
         thread: body.thread,
         urgent: body.urgent,
+        automatic: body.automatic,
         text: body.text,
         project: Some(project_name(event.project).ok()?).filter(|name| !name.is_empty()),
         timestamp: Timestamp::from_millis(event.timestamp),

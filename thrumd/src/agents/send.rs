@@ -104,6 +104,7 @@ impl OutgoingMessage {
     /// The event, to these recipients.
     pub(super) fn into_draft(self, to: Vec<Address>) -> Result<Draft, AgentsError> {
         let body = MessageSent {
+            automatic: false,
             from: self.from,
             to,
             all: self.all,

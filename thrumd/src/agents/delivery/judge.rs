@@ -59,6 +59,7 @@ impl Judge<'_> {
             answered_at: answer.map(|answer| answer.at),
             answer: answer.map(|answer| answer.event),
             live: None,
+            reach: None,
             obstacle: None,
             since: None,
             behind: None,

@@ -1,7 +1,7 @@
 //! Changes of what a session tells.
 
 use thrum_api::Timestamp;
-use thrum_api::event::{SessionInfo, SessionState};
+use thrum_api::event::{Reach, SessionInfo, SessionState};
 use thrum_api::local::{SessionStartParams, SessionUpdateParams};
 
 use super::error::SessionError;
@@ -16,19 +16,23 @@ pub struct Change {
     pub task: Option<String>,
     pub folder: Option<String>,
     pub branch: Option<String>,
+    pub reach: Option<Reach>,
 }
 
 impl Change {
     /// What a start says.
     pub fn of_start(params: &SessionStartParams) -> Result<Self, SessionError> {
-        let SessionStartParams { tool, state, question, task, folder, branch, .. } = params.clone();
-        Self { tool, state, question, task, folder, branch }.checked(params.session.as_deref())
+        let SessionStartParams { tool, state, question, task, folder, branch, reach, .. } =
+            params.clone();
+        Self { tool, state, question, task, folder, branch, reach }
+            .checked(params.session.as_deref())
     }
 
     /// What an update says.
     pub fn of_update(params: &SessionUpdateParams) -> Result<Self, SessionError> {
-        let SessionUpdateParams { state, question, task, folder, branch, .. } = params.clone();
-        let change = Self { tool: None, state, question, task, folder, branch };
+        let SessionUpdateParams { state, question, task, folder, branch, reach, .. } =
+            params.clone();
+        let change = Self { tool: None, state, question, task, folder, branch, reach };
         change.checked(params.session.as_deref())
     }
 
@@ -65,6 +69,7 @@ impl Change {
         set(&mut changed.task, self.task.as_ref());
         set(&mut changed.folder, self.folder.as_ref());
         set(&mut changed.branch, self.branch.as_ref());
+        changed.reach = self.reach.or(changed.reach);
         if changed.state != SessionState::NeedsYou {
             changed.question = None;
         }
@@ -93,6 +98,7 @@ pub fn bare(id: String, state: SessionState, since: Timestamp) -> SessionInfo {
         task: None,
         folder: None,
         branch: None,
+        reach: None,
         since,
     }
 }
