@@ -1,6 +1,6 @@
 //! The context of a command: printer, daemon, agent and project.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thrum_api::names;
 
@@ -96,15 +96,23 @@ impl<'a> Context<'a> {
                 "add --project NAME, or export THRUM_PROJECT=NAME",
             )
         })?;
-        let Project { name, source } = project::of(&folder);
-        let name = names::project(&name).map_err(|error| {
-            Error::usage(
-                format!("the folder {} can't name a project: {error}", folder.display()),
-                "add --project NAME, or export THRUM_PROJECT=NAME",
-            )
-        })?;
-        Ok(Project { name, source })
+        folder_project(&folder)
     }
+}
+
+/// The project of a folder, whatever the options say.
+///
+/// # Errors
+/// When its name is invalid.
+pub fn folder_project(folder: &Path) -> Result<Project, Error> {
+    let Project { name, source } = project::of(folder);
+    let name = names::project(&name).map_err(|error| {
+        Error::usage(
+            format!("the folder {} can't name a project: {error}", folder.display()),
+            "add --project NAME, or export THRUM_PROJECT=NAME",
+        )
+    })?;
+    Ok(Project { name, source })
 }
 
 /// The agent name in a text, with or without `@`.

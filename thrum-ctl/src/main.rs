@@ -25,6 +25,8 @@ mod printer;
 mod process;
 mod project;
 mod render;
+#[allow(dead_code, unused_imports, reason = "the commands that use it follow")]
+mod setup;
 mod since;
 mod terminal;
 

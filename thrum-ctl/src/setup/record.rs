@@ -1,0 +1,141 @@
+//! What a person has set up, in a file of this person.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::tool::Tool;
+use crate::error::Error;
+
+/// The form of the file. A thrum that finds another one changes nothing.
+const VERSION: u32 = 1;
+
+/// Everything that a person has set up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    version: u32,
+    setups: Vec<Setup>,
+}
+
+/// A tool that was set up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// The tool.
+    pub tool: Tool,
+    /// The folder of the project, without links in its path. None if the tool was set up for all folders of the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// The name of the agent, if one was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// The project, if one was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Whether idle sessions are woken.
+    #[serde(default)]
+    pub wake: bool,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self { version: VERSION, setups: Vec::new() }
+    }
+}
+
+impl Record {
+    /// The record of this person; an empty one if there is none yet.
+    ///
+    /// # Errors
+    /// When there is one that can't be read.
+    pub fn read() -> Result<Self, Error> {
+        file().map_or_else(|| Ok(Self::default()), |path| Self::read_from(&path))
+    }
+
+    fn read_from(path: &Path) -> Result<Self, Error> {
+        let cant = |why: String| {
+            Error::failed(
+                format!("can't read the record of thrum init, {}: {why}", path.display()),
+                "put it right, or remove it: thrum init works without it",
+            )
+        };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(cant(error.to_string())),
+        };
+        let record: Self = serde_json::from_str(&text).map_err(|error| cant(error.to_string()))?;
+        match record.version {
+            VERSION => Ok(record),
+            other => Err(cant(format!("it has version {other}, and this thrum knows {VERSION}"))),
+        }
+    }
+
+    /// What was set up for a folder: for itself, or else for the closest one around it, or else for the person.
+    pub fn closest(&self, tool: Tool, folder: &Path) -> Option<&Setup> {
+        let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        let mut around = folder.ancestors();
+        let found = around.find_map(|folder| self.of(tool, Some(folder)));
+        found.or_else(|| self.of(tool, None))
+    }
+
+    /// What was set up for exactly this folder, or for the person.
+    fn of(&self, tool: Tool, folder: Option<&Path>) -> Option<&Setup> {
+        self.setups.iter().find(|it| it.tool == tool && it.folder.as_deref() == folder)
+    }
+}
+
+/// The file of the record; None if this user has no home directory. It is beside thrumd's own file of settings.
+fn file() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let base = named
+        .filter(|path| path.is_absolute())
+        .or_else(|| directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".config")))?;
+    Some(base.join("thrum/setup.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setup(folder: Option<&Path>, agent: &str) -> Setup {
+        Setup {
+            tool: Tool::Codex,
+            folder: folder.map(Path::to_owned),
+            agent: Some(agent.to_owned()),
+            project: None,
+            wake: false,
+        }
+    }
+
+    #[test]
+    fn what_was_said_closest_to_a_folder_counts() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().canonicalize().unwrap();
+        let (app, deep) = (root.join("app"), root.join("app/src/deep"));
+        std::fs::create_dir_all(&deep).unwrap();
+        std::os::unix::fs::symlink(&app, root.join("link")).unwrap();
+        let mut record = Record::default();
+        assert_eq!(record.closest(Tool::Codex, &deep), None);
+        record.setups =
+            vec![setup(None, "mine"), setup(Some(&root), "all"), setup(Some(&app), "app")];
+        let agent = |folder: &Path| record.closest(Tool::Codex, folder)?.agent.clone();
+        assert_eq!(agent(&deep).as_deref(), Some("app"));
+        assert_eq!(agent(&root.join("link/src")).as_deref(), Some("app"));
+        assert_eq!(agent(&root.join("gone/long ago")).as_deref(), Some("all"));
+        assert_eq!(agent(Path::new("/")).as_deref(), Some("mine"));
+        assert_eq!(record.closest(Tool::Gemini, &deep), None);
+    }
+
+    #[test]
+    fn a_record_that_cant_be_read_is_an_error_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("setup.json");
+        assert_eq!(Record::read_from(&path).unwrap(), Record::default());
+        for (text, why) in [("{", "EOF"), (r#"{"version": 2, "setups": []}"#, "version 2")] {
+            std::fs::write(&path, text).unwrap();
+            let error = Record::read_from(&path).unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains("setup.json"), "{error}");
+        }
+    }
+}
