@@ -18,6 +18,8 @@ mod doctor;
 mod endpoint;
 mod error;
 mod format;
+#[allow(dead_code, reason = "the commands that use it follow")]
+mod hook;
 mod interrupt;
 mod log_file;
 mod manager;
@@ -29,6 +31,10 @@ mod render;
 mod setup;
 mod since;
 mod terminal;
+#[allow(dead_code, reason = "the commands that use it follow")]
+mod tool_process;
+#[allow(dead_code, reason = "the commands that use it follow")]
+mod wake_text;
 
 use std::process::ExitCode;
 
