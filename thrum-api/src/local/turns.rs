@@ -30,6 +30,8 @@ pub enum HookPoint {
     Step,
     /// The turn would end. Only messages that came since the last stop are answered; without any, the session is idle.
     Stop,
+    /// The turn was interrupted by a person. No messages are answered; the session is idle.
+    Interrupt,
     /// The session ends. No messages are answered.
     SessionEnd,
 }
@@ -97,7 +99,8 @@ pub struct SessionMessagesResult {
     pub notices: Vec<String>,
 }
 
-/// Params of `session.wake`.
+/// Params of `session.wake`. It is asked for all sessions of the agent that the process of this one has: the answer names the
+/// one to wake.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SessionWakeParams {
     /// The agent.
