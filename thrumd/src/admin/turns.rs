@@ -6,7 +6,8 @@ use thrum_api::local::{
 };
 use thrum_api::{ErrorCode, RpcError};
 
-use super::AdminContext;
+use super::addresses::name_machines;
+use super::{AdminContext, errors};
 use crate::agents::LocalConnection;
 
 fn missing() -> RpcError {
@@ -15,20 +16,29 @@ fn missing() -> RpcError {
 
 /// `session.hook`
 pub async fn hook(
-    _: &AdminContext,
-    _: SessionHookParams,
-    _: &LocalConnection,
+    context: &AdminContext,
+    params: SessionHookParams,
+    connection: &LocalConnection,
 ) -> Result<SessionMessagesResult, RpcError> {
-    Err(missing())
+    let answer = context.agents.session_hook(params, connection).await;
+    answer.map(|answer| named(context, answer)).map_err(errors::agents)
 }
 
 /// `session.messages`
 pub async fn messages(
-    _: &AdminContext,
-    _: SessionMessagesParams,
-    _: &LocalConnection,
+    context: &AdminContext,
+    params: SessionMessagesParams,
+    connection: &LocalConnection,
 ) -> Result<SessionMessagesResult, RpcError> {
-    Err(missing())
+    let answer = context.agents.session_messages(params, connection).await;
+    answer.map(|answer| named(context, answer)).map_err(errors::agents)
+}
+
+fn named(context: &AdminContext, mut answer: SessionMessagesResult) -> SessionMessagesResult {
+    for message in &mut answer.messages {
+        name_machines(context, message);
+    }
+    answer
 }
 
 /// `session.wake`

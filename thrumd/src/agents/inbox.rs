@@ -96,7 +96,7 @@ pub(super) struct Entry {
 pub(super) struct Inbox {
     pub(super) id: i64,
     project: i64,
-    unread: u64,
+    pub(super) unread: u64,
     /// Whether messages to all of the project are for it.
     of_local_agent: bool,
     oldest_unread: Option<i64>,
@@ -191,7 +191,7 @@ impl Store {
     }
 
     /// The inboxes of this name: that in the project, or one in each.
-    fn inboxes(&self, query: &InboxQuery) -> rusqlite::Result<Vec<Inbox>> {
+    pub(super) fn inboxes(&self, query: &InboxQuery) -> rusqlite::Result<Vec<Inbox>> {
         let agent = &query.agent;
         let connection = &self.connection;
         match &query.project {
@@ -329,7 +329,7 @@ impl Shown {
         fits
     }
 
-    fn answer<T>(self, result: impl FnOnce(Vec<Message>) -> T) -> Answer<T> {
+    pub(super) fn answer<T>(self, result: impl FnOnce(Vec<Message>) -> T) -> Answer<T> {
         let Self { messages, lost, damaged, .. } = self;
         Answer { result: result(messages), lost, damaged }
     }

@@ -39,18 +39,18 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod turns;
+mod unshown;
 mod waiters;
 mod waiting;
 mod within;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use rusqlite::Connection;
-use thrum_api::event::Route;
-use thrum_api::local::{Agent, AgentListParams, InboxParams, InboxResult, MarkReadParams};
+use thrum_api::local::{Agent, AgentListParams, InboxParams, InboxResult};
 use thrum_api::{DaemonId, Sequence, Timestamp, names};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -65,7 +65,6 @@ use self::inbox::{Answer, InboxQuery};
 use self::joining::JoinedNames;
 pub use self::marks::{BACKUP_TABLE, restore_read_marks};
 pub use self::reach::{Contact, Machines, MachinesNow, PeerReach, contact};
-use self::reading::Reading;
 use self::receipts::ReceiptWriter;
 pub use self::schema::FILE;
 pub use self::search::{Search, SearchError, SearchQuery, Sender};
@@ -76,8 +75,8 @@ use self::store::Store;
 use self::threads::Threads;
 use crate::clock;
 use crate::held_files::HeldFiles;
+use crate::log::Log;
 use crate::log::column::uint;
-use crate::log::{Log, LogError};
 
 /// Messages in an inbox, unless the caller sets a limit.
 const INBOX_DEFAULT_MESSAGES: u32 = 20;
@@ -234,46 +233,6 @@ impl Agents {
                 return Ok(inbox);
             }
         }
-    }
-
-    /// Marks messages read by their reader, all or none.
-    ///
-    /// # Errors
-    /// When the name of reader or session is invalid, when an id alone could be two messages of its inboxes, and when the
-    /// views can't be brought up to the log.
-    pub async fn mark_read(&self, params: MarkReadParams) -> Result<(), AgentsError> {
-        let reading = Reading {
-            agent: names::agent(&params.agent)?,
-            route: params.route.unwrap_or(Route::Other),
-            session: marks::session(params.session)?,
-            at: clock::now(),
-        };
-        self.inner.log.files().check().map_err(|changed| {
-            let source = Box::new(LogError::FilesChanged(changed));
-            AgentsError::Log { doing: "mark messages read", source }
-        })?;
-        self.digested(self.inner.log.head().position.sequence).await?;
-        let log = self.inner.log.reader();
-        // An origin may give one id to many messages: these are looked up once.
-        let mut named = BTreeSet::new();
-        let mut messages = params.messages;
-        messages.retain(|message| named.insert((message.event_id, message.origin_daemon)));
-        let reader = reading.agent.clone();
-        let mark = move |store: &mut Store| {
-            let ids = messages.iter().map(|message| message.event_id);
-            let found = log.find(ids).map_err(error::log_unread)?;
-            let told = store.mark_read(&reading, &messages, &found)?;
-            let read = reading::meant(&messages, &found).map(|event| event.sequence);
-            let read: Vec<_> = read.collect();
-            Ok((told, read))
-        };
-        let (told, read) = self.call(mark).await?;
-        self.inner.claims.read(&reader, read);
-        if told {
-            self.inner.signals.receipts.notify_one();
-        }
-        // A file that was removed meanwhile is made anew, with these marks.
-        self.digested(self.inner.log.head().position.sequence).await
     }
 
     /// Agents that were seen here or on a peer in the last 30 days, or ever. The caller adds the names of their

@@ -1,20 +1,24 @@
 //! Marks messages read by their reader.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 use thrum_api::event::Route;
-use thrum_api::local::MessageRef;
-use thrum_api::{DaemonId, Timestamp};
+use thrum_api::local::{MarkReadParams, MessageRef};
+use thrum_api::{DaemonId, Sequence, Timestamp, names};
 
-use super::broadcasts;
+use super::claims::Reader;
 use super::directory::{find_inbox, find_project, project_name};
-use super::error::{AgentsError, views};
+use super::error::{self, AgentsError, views};
 use super::inbox::count_down;
 use super::marks::{ReadMark, route_name};
+use super::sessions::live::AgentKey;
 use super::store::Store;
-use crate::log::FoundEvent;
+use super::waiters::News;
+use super::{Agents, broadcasts, marks};
+use crate::clock;
 use crate::log::column::int;
+use crate::log::{FoundEvent, LogError};
 
 const DELIVERED: &str =
     "SELECT 1 FROM deliveries WHERE inbox = ?1 AND read IN (0, 1) AND sequence = ?2";
@@ -32,17 +36,97 @@ pub(super) struct Reading {
     pub(super) at: Timestamp,
 }
 
+/// What was marked.
+#[derive(Debug, Default)]
+pub(super) struct Marked {
+    /// Another daemon has to be told of one.
+    pub(super) owes: bool,
+    /// Those that the agent had not read before.
+    pub(super) new: BTreeSet<Sequence>,
+}
+
+impl Agents {
+    /// Marks messages read by their reader, all or none. With a session: it was shown them, and the other live sessions of
+    /// that agent are to be.
+    ///
+    /// # Errors
+    /// When the name of reader or session is invalid, when an id alone could be two messages of its inboxes, and when the
+    /// views can't be brought up to the log.
+    pub async fn mark_read(&self, params: MarkReadParams) -> Result<(), AgentsError> {
+        let reading = Reading {
+            agent: names::agent(&params.agent)?,
+            route: params.route.unwrap_or(Route::Other),
+            session: marks::session(params.session)?,
+            at: clock::now(),
+        };
+        self.inner.log.files().check().map_err(|changed| {
+            let source = Box::new(LogError::FilesChanged(changed));
+            AgentsError::Log { doing: "mark messages read", source }
+        })?;
+        self.digested(self.inner.log.head().position.sequence).await?;
+        let log = self.inner.log.reader();
+        // An origin may give one id to many messages: these are looked up once.
+        let mut named = BTreeSet::new();
+        let mut messages = params.messages;
+        messages.retain(|message| named.insert((message.event_id, message.origin_daemon)));
+        let (agent, session) = (reading.agent.clone(), reading.session.clone());
+        let mark = move |store: &mut Store| {
+            let ids = messages.iter().map(|message| message.event_id);
+            let found = log.find(ids).map_err(error::log_unread)?;
+            let marked = store.mark_read(&reading, &messages, &found)?;
+            let meant: Vec<FoundEvent> = meant(&messages, &found).cloned().collect();
+            Ok((marked, meant))
+        };
+        let (marked, meant) = self.call(mark).await?;
+        if let Some(session) = session {
+            self.was_shown(&agent, &session, &marked, &meant);
+        }
+        let read = meant.iter().map(|event| event.sequence);
+        self.inner.claims.read(&Reader::agent(&agent), read);
+        if marked.owes {
+            self.inner.signals.receipts.notify_one();
+        }
+        // A file that was removed meanwhile is made anew, with these marks.
+        self.digested(self.inner.log.head().position.sequence).await
+    }
+
+    /// A session was shown messages. Before they are claimed no more: another session of the agent that looks then finds
+    /// each of them unread or still to be shown to it.
+    fn was_shown(&self, agent: &str, session: &str, marked: &Marked, meant: &[FoundEvent]) {
+        let mut shown: BTreeMap<String, BTreeSet<Sequence>> = BTreeMap::new();
+        for event in meant {
+            if let Ok(project) = project_name(event.project.as_deref()) {
+                shown.entry(project).or_default().insert(event.sequence);
+            }
+        }
+        let mut news = News::default();
+        for (project, sequences) in shown {
+            let key = AgentKey { project, agent: agent.to_owned() };
+            let new: BTreeSet<Sequence> = sequences.intersection(&marked.new).copied().collect();
+            let (id, others) = self
+                .inner
+                .sessions
+                .change_quietly(|book, _| book.was_shown(&key, session, &sequences, &new));
+            self.inner.claims.read(&Reader::session(&key, &id), sequences);
+            if others {
+                news.add_agent(agent, &key.project);
+            }
+        }
+        self.inner.signals.waiters.wake(&news);
+    }
+}
+
 impl Store {
     /// Marks messages read by an agent, all or none. `found`: for each of them, the events with its id. Messages that it
-    /// did not get or has read cost no write. Answers whether another daemon has to be told of any.
+    /// did not get or has read cost no write.
     pub(super) fn mark_read(
         &mut self,
         reading: &Reading,
         messages: &[MessageRef],
         found: &[Vec<FoundEvent>],
-    ) -> Result<bool, AgentsError> {
+    ) -> Result<Marked, AgentsError> {
         let here = self.daemon;
-        let mut owes = false;
+        let mut marked = Marked::default();
         let doing = views("mark messages read");
         let transaction = self.connection.transaction().map_err(&doing)?;
         for (message, with_id) in messages.iter().zip(found) {
@@ -64,11 +148,14 @@ impl Store {
                 });
             }
             for delivery in delivered {
-                owes |= mark(&transaction, here, reading, &delivery).map_err(&doing)?;
+                let told = mark(&transaction, here, reading, &delivery).map_err(&doing)?;
+                let Some(told) = told else { continue };
+                marked.owes |= !told;
+                marked.new.insert(delivery.event.sequence);
             }
         }
         transaction.commit().map_err(&doing)?;
-        Ok(owes)
+        Ok(marked)
     }
 }
 
@@ -116,16 +203,16 @@ fn find<'a>(
     Ok(is_there.then_some(Delivery { inbox, event }))
 }
 
-/// Answers whether the message's daemon has to be told.
+/// Marks it read, unless it is. Answers whether its daemon knows already.
 fn mark(
     connection: &Connection,
     here: DaemonId,
     reading: &Reading,
     delivery: &Delivery<'_>,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Option<bool>> {
     let Delivery { inbox, event } = *delivery;
     if !is_read_now(connection, inbox, int(event.sequence.0))? {
-        return Ok(false);
+        return Ok(None);
     }
     // The marks themselves tell it of messages that were sent here.
     let told = event.origin == here;
@@ -141,7 +228,7 @@ fn mark(
         told,
     };
     mark.store(connection)?;
-    Ok(!told)
+    Ok(Some(told))
 }
 
 /// Makes an unread message a read one. False if the inbox does not have it, or it was read before.

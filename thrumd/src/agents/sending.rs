@@ -20,7 +20,7 @@ use crate::clock;
 /// unknown.
 const UNKNOWN_MAX: Duration = Duration::from_millis(100);
 /// One that only waits joins again after this long, a day, so that it stays listed.
-const SEEN_AGAIN_AFTER_MILLIS: u64 = 24 * 3600 * 1000;
+pub(super) const SEEN_AGAIN_AFTER_MILLIS: u64 = 24 * 3600 * 1000;
 
 impl Agents {
     /// Writes a message event (and `agent.joined` the first time that a name is used here). It doesn't wait for the

@@ -7,6 +7,7 @@ use std::time::Duration;
 use thrum_api::local::{Message, WaitParams, WaitResult};
 use thrum_api::{Sequence, names};
 
+use super::claims::Reader;
 use super::error::AgentsError;
 use super::filter::Filter;
 use super::inbox::InboxQuery;
@@ -20,7 +21,7 @@ use super::{Agents, limit, project};
 /// Messages in one answer to a wait, unless the caller sets a limit.
 const WAIT_DEFAULT_MESSAGES: u32 = 50;
 /// How long one call of `wait` lasts, at most.
-const WAIT_MAX: Duration = Duration::from_secs(3600);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 impl Agents {
     /// Waits for unread messages; there are none after the time-out. Dropping the future stops waiting. Meanwhile the
@@ -72,7 +73,8 @@ impl Agents {
         let mut waits = None;
         loop {
             let (log, look) = (self.inner.log.reader(), Arc::clone(&query));
-            let held = claimer.map(|claimer| self.inner.claims.of_others(&query.agent, claimer));
+            let held = claimer
+                .map(|claimer| self.inner.claims.of_others(&Reader::agent(&query.agent), claimer));
             let except = held.clone().unwrap_or_default();
             let read = move |store: &Store| match held {
                 Some(held) => store.oldest_unread_except(&log, &look, &held),
@@ -82,7 +84,7 @@ impl Agents {
             let Some(mut oldest) = self.whole(answer).await? else { continue };
             if !oldest.messages.is_empty() {
                 if let Some(claimer) = claimer {
-                    self.claim(&query.agent, claimer, &mut oldest.messages);
+                    self.claim(&Reader::agent(&query.agent), claimer, &mut oldest.messages);
                     oldest.messages = self.still_unread(&query, except, oldest.messages).await?;
                     if oldest.messages.is_empty() {
                         // Another one was faster.
@@ -109,9 +111,14 @@ impl Agents {
     }
 
     /// Claims messages for a connection. When it ends, those that are not read are for others.
-    fn claim(&self, agent: &str, connection: &LocalConnection, messages: &mut Vec<Message>) {
+    pub(super) fn claim(
+        &self,
+        reader: &Reader,
+        connection: &LocalConnection,
+        messages: &mut Vec<Message>,
+    ) {
         let claims = &self.inner.claims;
-        if !claims.take(agent, connection, messages) {
+        if !claims.take(reader, connection, messages) {
             return;
         }
         let (claims, connection) = (claims.clone(), connection.clone());
@@ -140,7 +147,7 @@ impl Agents {
         let is_unread = |message: &Message| unread.contains(&message.sequence);
         let (unread, read): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_unread);
         let read = read.iter().map(|message| message.sequence);
-        self.inner.claims.read(&query.agent, read);
+        self.inner.claims.read(&Reader::agent(&query.agent), read);
         Ok(unread)
     }
 

@@ -350,7 +350,11 @@ impl Book {
         Ok(())
     }
 
-    fn check_size(&self, key: &AgentKey, session: &SessionInfo) -> Result<(), SessionError> {
+    pub(super) fn check_size(
+        &self,
+        key: &AgentKey,
+        session: &SessionInfo,
+    ) -> Result<(), SessionError> {
         let bytes = self.agents.get(key).map_or(0, |entry| entry.bytes_with(session));
         if bytes > AGENT_MAX_BYTES {
             return Err(SessionError::TooLarge { agent: key.agent.clone() });

@@ -79,6 +79,7 @@ impl Agents {
     }
 }
 
-fn key(agent: &str, project: &str) -> Result<AgentKey, AgentsError> {
+/// The key of an agent, by names as callers give them.
+pub fn key(agent: &str, project: &str) -> Result<AgentKey, AgentsError> {
     Ok(AgentKey { project: names::project(project)?, agent: names::agent(agent)? })
 }

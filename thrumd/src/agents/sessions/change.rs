@@ -2,7 +2,7 @@
 
 use thrum_api::Timestamp;
 use thrum_api::event::{Reach, SessionInfo, SessionState};
-use thrum_api::local::{SessionStartParams, SessionUpdateParams};
+use thrum_api::local::{SessionHookParams, SessionStartParams, SessionUpdateParams};
 
 use super::error::SessionError;
 use super::texts::Texts;
@@ -34,6 +34,12 @@ impl Change {
             params.clone();
         let change = Self { tool: None, state, question, task, folder, branch, reach };
         change.checked(params.session.as_deref())
+    }
+
+    /// What a hook says, without the state that its point means.
+    pub fn of_hook(params: &SessionHookParams) -> Result<Self, SessionError> {
+        let SessionHookParams { tool, folder, branch, .. } = params.clone();
+        Self { tool, folder, branch, ..Self::default() }.checked(Some(&params.session))
     }
 
     fn checked(mut self, session: Option<&str>) -> Result<Self, SessionError> {

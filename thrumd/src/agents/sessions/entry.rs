@@ -7,6 +7,7 @@ use thrum_api::event::SessionInfo;
 use tokio::time::Instant;
 
 use super::live::{Live, same_but_since};
+use super::turn::Turn;
 
 /// The sessions of an agent.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Entry {
     pub gone_at: Option<Timestamp>,
     /// An event of it was written by this process, or could not be.
     pub tried: bool,
+    /// Sessions that run hooks and are not live, by id.
+    pub strangers: BTreeMap<String, Turn>,
 }
 
 impl Entry {
@@ -49,6 +52,11 @@ impl Entry {
     pub fn is_empty(&self, now: Instant) -> bool {
         let free = self.free_at.is_none_or(|at| at <= now);
         self.sessions.is_empty() && self.written.is_empty() && self.before.is_none() && free
+    }
+
+    /// The present id of a session that a caller names.
+    pub fn id_of<'a>(&'a self, named: &'a str) -> &'a str {
+        named
     }
 
     /// The ids of its sessions, except those that only wait.

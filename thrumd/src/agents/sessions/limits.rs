@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Sessions of one agent at most.
-pub const SESSIONS_OF_AGENT_MAX: usize = 32;
+pub const SESSIONS_OF_AGENT_MAX: usize = 64;
 /// Sessions of this machine at most. Each that a process keeps has a file descriptor.
 pub const SESSIONS_MAX: usize = 3000;
 /// Sessions that are started over one narrow socket at most.

@@ -8,6 +8,7 @@ use tokio_util::sync::DropGuard;
 
 use super::error::SessionError;
 use super::room::{Place, SessionRoom};
+use super::turn::Turn;
 
 /// An agent of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +70,8 @@ pub struct Live {
     pub in_grace: bool,
     /// Before a restart a caller waited for it, and is given some time to come back.
     pub wait_in_grace: bool,
+    /// Where it is in its turns.
+    pub turn: Turn,
 }
 
 impl Live {
@@ -83,6 +86,7 @@ impl Live {
             only_waits: false,
             in_grace: false,
             wait_in_grace: false,
+            turn: Turn::default(),
         }
     }
 

@@ -5,21 +5,23 @@
 
 pub(super) mod book;
 mod callers;
-mod calls;
-mod change;
+pub(super) mod calls;
+pub(super) mod change;
 mod connection;
 mod entry;
 pub(super) mod error;
+pub(super) mod hooks;
 pub(super) mod kept;
 mod limits;
 pub(super) mod live;
-mod process;
+pub(super) mod process;
 pub(super) mod restart;
 mod room;
 pub(super) mod shared;
 #[cfg(test)]
 mod tests;
 pub(super) mod texts;
+mod turn;
 pub(super) mod waits;
 pub(super) mod writer;
 

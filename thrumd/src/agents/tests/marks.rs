@@ -19,9 +19,12 @@ fn a_mark_says_how_and_when_and_by_which_session_a_message_was_read() {
     let found = views.log.find([id(1), id(2)]).unwrap();
     let by_wait = Reading { route: Route::Wait, session: Some("s-1".to_owned()), ..reading("x") };
     let messages = [by_id(id(1)), by_id(id(2))];
-    assert!(views.store.mark_read(&by_wait, &messages, &found).unwrap(), "a peer is to be told");
+    assert!(
+        views.store.mark_read(&by_wait, &messages, &found).unwrap().owes,
+        "a peer is to be told"
+    );
     // What was read is read as it was the first time.
-    assert!(!views.store.mark_read(&reading("x"), &messages, &found).unwrap());
+    assert!(!views.store.mark_read(&reading("x"), &messages, &found).unwrap().owes);
     let [first, second] = stored(&views.connection).try_into().ok().unwrap();
     for mark in [&first, &second] {
         assert_eq!((mark.route.as_str(), mark.session.as_deref()), ("wait", Some("s-1")));
@@ -36,7 +39,7 @@ fn nobody_is_told_of_messages_that_were_sent_here() {
     let mut views = Views::new();
     views.digest(&[message_to(1, here(), "a", &["x"])], start());
     let found = views.log.find([id(1)]).unwrap();
-    assert!(!views.store.mark_read(&reading("x"), &[by_id(id(1))], &found).unwrap());
+    assert!(!views.store.mark_read(&reading("x"), &[by_id(id(1))], &found).unwrap().owes);
     assert_eq!(stored(&views.connection).len(), 1);
 }
 

@@ -20,6 +20,7 @@ mod search;
 mod sessions;
 mod tables;
 mod telling;
+mod turns;
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;

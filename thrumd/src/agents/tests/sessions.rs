@@ -14,18 +14,18 @@ use super::home::{Home, LIMIT, waiter, within};
 use super::*;
 
 /// A process that is killed with the test.
-struct Sleeper(Child);
+pub(super) struct Sleeper(Child);
 
 impl Sleeper {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self(Command::new("sleep").arg("600").spawn().unwrap())
     }
 
-    fn pid(&self) -> Option<u32> {
+    pub(super) fn pid(&self) -> Option<u32> {
         Some(self.0.id())
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }

@@ -1,0 +1,58 @@
+//! Where a session is in its turns, and which messages it was not shown.
+//!
+//! It is in memory only: after a restart of thrumd, a session is not shown what another one of its agent was shown before.
+
+use std::collections::BTreeSet;
+
+use thrum_api::Sequence;
+use thrum_api::local::STOPS_MAX;
+use tokio::time::Instant;
+
+/// Messages at most that a session is still to be shown although its agent has read them.
+const PENDING_MAX: usize = 256;
+
+/// Where a session is in its turns.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// Its tool has hooks, or asks for messages: it is shown each message.
+    pub takes_part: bool,
+    /// The end of the log when it began to take part.
+    pub began: Sequence,
+    /// The end of the log at its last stop, or when it began.
+    pub stopped: Sequence,
+    /// How many stops in a row answered messages.
+    pub stops: u32,
+    /// When its last hook ran.
+    pub hooked_at: Option<Instant>,
+    /// Messages that its agent has read in another session.
+    pub pending: BTreeSet<Sequence>,
+}
+
+impl Turn {
+    /// It takes part from now on, if it didn't. `at`: the end of the log.
+    pub fn take_part(&mut self, at: Sequence) {
+        if !self.takes_part {
+            (self.takes_part, self.began, self.stopped) = (true, at, at);
+        }
+    }
+
+    /// Whether a stop may answer messages.
+    pub const fn may_go_on(&self) -> bool {
+        self.stops < STOPS_MAX
+    }
+
+    /// A stop has answered messages or not. What it held back is for a prompt or a step. `at`: the end of the log before it
+    /// looked.
+    pub fn has_stopped(&mut self, answered: bool, at: Sequence) {
+        self.stopped = self.stopped.max(at);
+        self.stops = if answered { self.stops + 1 } else { 0 };
+    }
+
+    /// Another session of the agent was shown this one. With too many, the oldest is not shown any more.
+    pub fn add_pending(&mut self, sequence: Sequence) {
+        self.pending.insert(sequence);
+        if self.pending.len() > PENDING_MAX {
+            self.pending.pop_first();
+        }
+    }
+}
