@@ -18,7 +18,6 @@ mod doctor;
 mod endpoint;
 mod error;
 mod format;
-#[allow(dead_code, reason = "the commands that use it follow")]
 mod hook;
 mod interrupt;
 mod log_file;
@@ -31,9 +30,7 @@ mod render;
 mod setup;
 mod since;
 mod terminal;
-#[allow(dead_code, reason = "the commands that use it follow")]
 mod tool_process;
-#[allow(dead_code, reason = "the commands that use it follow")]
 mod wake_text;
 
 use std::process::ExitCode;
@@ -51,6 +48,10 @@ fn main() -> ExitCode {
     close_fds::set_fds_cloexec(FIRST_INHERITED, &[]);
     let arguments: Vec<_> = std::env::args_os().collect();
     if complete::answered(&arguments) {
+        return ExitCode::SUCCESS;
+    }
+    if let Some(asked) = hook::asked(&arguments) {
+        hook::run(asked);
         return ExitCode::SUCCESS;
     }
     let early = cli::early_options(&arguments);

@@ -4,6 +4,7 @@ use super::backup::{BackupArgs, RestoreArgs};
 use super::conversation::{DeleteArgs, ReadArgs, SearchArgs, SentArgs, ShowArgs, ThreadArgs};
 use super::daemon::{DaemonCommand, DemoArgs, DoctorArgs, StatusArgs};
 use super::generate::GenerateCommand;
+use super::hooks::{HookArgs, PrimeArgs, WakeCommand};
 use super::messages::{EventsArgs, InboxArgs, ReplyArgs, SendArgs, WaitArgs};
 use super::peers::PeerCommand;
 use super::quarantine::QuarantineArgs;
@@ -101,6 +102,28 @@ pub enum Command {
         thrum session update --as coder --task \"fix auth race\""
     )]
     Session(SessionCommand),
+    /// Tell a model who it is, who is there, what is unread and how to answer
+    #[command(before_help = "Examples:\n  \
+        thrum prime --as coder\n  \
+        thrum prime --tool codex     as its hook does at the start of a session")]
+    Prime(PrimeArgs),
+    /// Switch off, and on again, that messages wake idle sessions
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  \
+        thrum wake off               in this project\n  \
+        thrum wake off --all-projects\n  \
+        thrum wake status"
+    )]
+    Wake(WakeCommand),
+    /// What the hooks of agents' tools run: `thrum init` writes it into their files. Reads JSON, and always ends with 0
+    #[command(
+        hide = true,
+        before_help = "Examples:\n  \
+        echo '{\"session_id\":\"s1\",\"cwd\":\"/app\"}' | thrum hook codex prompt\n  \
+        THRUM_HOOK_DEBUG=1 thrum hook codex stop <input.json     with errors on stderr"
+    )]
+    Hook(HookArgs),
     /// Give several agents a common name
     #[command(
         subcommand,

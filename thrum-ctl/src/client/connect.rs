@@ -22,6 +22,14 @@ pub async fn find(endpoints: &Endpoints) -> Result<(Endpoint, Connection), Error
     }
 }
 
+/// As [`find`], without looking for a daemon that runs and doesn't listen: that may start programs.
+///
+/// # Errors
+/// When none accepts connections.
+pub async fn find_at_once(endpoints: &Endpoints) -> Result<(Endpoint, Connection), Error> {
+    first(&endpoints.candidates()).await
+}
+
 async fn first(endpoints: &[Endpoint]) -> Result<(Endpoint, Connection), Error> {
     let mut errors = Vec::new();
     for endpoint in endpoints {

@@ -50,6 +50,15 @@ impl Client {
         Ok(Self { requests, watch: None, views: None })
     }
 
+    /// As [`Client::find`], without looking for a reason if there is no daemon: that takes time.
+    ///
+    /// # Errors
+    /// One that may say less than it could.
+    pub async fn find_at_once(endpoints: &Endpoints) -> Result<Self, Error> {
+        let requests = Requests::find_at_once(endpoints).await?;
+        Ok(Self { requests, watch: None, views: None })
+    }
+
     /// The daemon behind this socket.
     ///
     /// # Errors

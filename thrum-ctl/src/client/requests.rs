@@ -40,6 +40,15 @@ impl Requests {
         Ok(Self { endpoints: endpoints.clone(), endpoint, idle: Some(connection) })
     }
 
+    /// As [`Requests::find`], without looking for a reason if there is no daemon.
+    ///
+    /// # Errors
+    /// As [`connect::find_at_once`].
+    pub(super) async fn find_at_once(endpoints: &Endpoints) -> Result<Self, Error> {
+        let (endpoint, connection) = connect::find_at_once(endpoints).await?;
+        Ok(Self { endpoints: endpoints.clone(), endpoint, idle: Some(connection) })
+    }
+
     /// The socket of the daemon.
     pub(super) fn socket(&self) -> &Path {
         &self.endpoint.path

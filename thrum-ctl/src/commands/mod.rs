@@ -16,6 +16,7 @@ mod logs;
 mod pair;
 mod peers;
 mod policy;
+mod prime;
 mod quarantine;
 mod read;
 mod read_marks;
@@ -36,6 +37,7 @@ mod team;
 mod thread;
 mod wait;
 mod waiting;
+mod wake;
 mod watching;
 mod whoami;
 mod writing;
@@ -84,6 +86,10 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
             SessionCommand::Update(args) => session::update(args, context).await?,
             SessionCommand::End(args) => session::end(args, context).await?,
         },
+        Some(Command::Prime(args)) => prime::run(&args, context).await?,
+        Some(Command::Wake(command)) => wake::run(&command, context).await?,
+        // It never comes here: it was answered without the parser.
+        Some(Command::Hook(_)) => {}
         Some(Command::Group(command)) => match command {
             GroupCommand::Add(args) => group::change(&args, false, context).await?,
             GroupCommand::Remove(args) => group::change(&args, true, context).await?,

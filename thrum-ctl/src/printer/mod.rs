@@ -23,7 +23,7 @@ use crate::error::{Error, Kind};
 use crate::terminal::{self, printable, sanitize, sanitize_lines};
 
 pub use notice::Notice;
-pub use reader::while_read;
+pub use reader::{is_read, while_read};
 pub use views_progress::ViewsProgress;
 use views_progress::bar_style;
 

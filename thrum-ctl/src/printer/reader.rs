@@ -28,6 +28,11 @@ pub async fn has_left(out: impl AsFd) -> bool {
     matches!(kind, Ok(FileType::Fifo | FileType::Socket)) && timeout(GRACE, left(out)).await.is_ok()
 }
 
+/// Whether what was written to this output has a reader. Waits a moment for one that leaves.
+pub async fn is_read(out: impl AsFd) -> bool {
+    !is_closed(&out) && !has_left(&out).await
+}
+
 /// Does the work of a command that prints what comes, for as long as its output has a reader. Without this a
 /// command that waits would notice only when it prints the next line, which may take days.
 ///
