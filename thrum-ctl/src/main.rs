@@ -22,6 +22,7 @@ mod hook;
 mod interrupt;
 mod log_file;
 mod manager;
+mod message_ids;
 mod printer;
 mod process;
 mod project;

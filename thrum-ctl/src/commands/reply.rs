@@ -4,6 +4,7 @@ use super::{find, writing};
 use crate::cli::{ReplyArgs, WritingArgs};
 use crate::context::Context;
 use crate::error::Error;
+use crate::message_ids::new_id;
 
 /// `thrum reply`
 pub async fn run(args: ReplyArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -21,7 +22,7 @@ pub async fn run(args: ReplyArgs, context: &mut Context<'_>) -> Result<(), Error
             Some(project) => project,
             None => context.project()?,
         },
-        event_id: Some(id.unwrap_or_else(writing::new_id)),
+        event_id: Some(id.unwrap_or_else(new_id)),
         urgent,
         ..MessageSendParams::default()
     };

@@ -5,6 +5,7 @@ use super::writing;
 use crate::cli::{SendArgs, WritingArgs};
 use crate::context::{Context, address};
 use crate::error::Error;
+use crate::message_ids::new_id;
 
 /// `thrum send`
 pub async fn run(args: SendArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -17,7 +18,7 @@ pub async fn run(args: SendArgs, context: &mut Context<'_>) -> Result<(), Error>
         all,
         text: writing::text(message, "thrum send NAME \"MESSAGE\"")?,
         project: context.project()?,
-        event_id: Some(id.unwrap_or_else(writing::new_id)),
+        event_id: Some(id.unwrap_or_else(new_id)),
         urgent,
         anyway,
         ..MessageSendParams::default()

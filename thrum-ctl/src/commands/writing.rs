@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use thrum_api::EventId;
 use thrum_api::duration::format_duration;
 use thrum_api::event::Route;
 use thrum_api::limits::EVENT_MAX_BYTES;
@@ -11,20 +10,20 @@ use thrum_api::local::{
     Message, MessageSend, MessageSendParams, MessageSendResult, MessageStatus, MessageStatusParams,
     WaitParams,
 };
-use ulid::Ulid;
 
 use super::read_marks::{Reader, mark_printed};
-use super::{find, waiting};
+use super::waiting;
 use crate::client::Client;
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
-use crate::format::{counted, message_id};
+use crate::format::message_id;
 use crate::interrupt::or_interrupted;
+use crate::message_ids::{find_sent, new_id};
 use crate::printer::while_read;
-use crate::render::delivery::{same_names, sentences};
 use crate::render::message::{INDENT, line};
-use crate::terminal::{read_message, sanitize};
+use crate::render::told;
+use crate::terminal::read_message;
 
 /// How long a person at a terminal waits to be told whether the message has reached its machines.
 const THERE_WAIT_MS: u64 = 500;
@@ -51,13 +50,6 @@ pub fn text(message: String, usage: &str) -> Result<String, Error> {
         return Err(Error::usage("the message is empty", usage));
     }
     Ok(text)
-}
-
-/// The id of a new message. Chosen here, so that a message that is sent again because no answer came is
-/// stored once.
-#[expect(clippy::disallowed_methods, reason = "thrumd::ids is for ids that thrumd chooses")]
-pub fn new_id() -> EventId {
-    EventId::from_ulid(Ulid::generate())
 }
 
 /// Sends a message whose params have an id, and says on stderr how far it got.
@@ -104,7 +96,7 @@ async fn tell(
     let mut own = None;
     if context.printer.out_is_terminal()
         && !recipients.is_empty()
-        && let Ok(sent) = find::sent(client, &params.from, &params.project, result.event_id).await
+        && let Ok(sent) = find_sent(client, &params.from, &params.project, result.event_id).await
     {
         own = Some(sent.origin_daemon);
         let asked = MessageStatusParams { message: sent.event(), wait_ms: Some(THERE_WAIT_MS) };
@@ -113,42 +105,12 @@ async fn tell(
             recipients = status.recipients;
         }
     }
-    let mut notes = sentences(&recipients, result.total, own, clock::now());
-    if recipients.is_empty() {
-        notes.push(stored(params, result));
-    }
-    let told = |name: &String| recipients.iter().any(|recipient| recipient.agent == *name);
-    let unknown: Vec<_> =
-        result.unknown.iter().filter(|name| !told(name)).map(String::as_str).collect();
-    if !unknown.is_empty() {
-        notes.push(format!(
-            "{} not seen in {} yet: it waits there (known agents: thrum team).",
-            sanitize(&unknown.join(", ")),
-            sanitize(&params.project)
-        ));
-    }
-    notes.extend(same_names(&params.to, &recipients));
+    let mut notes = told::notes(params, result, &recipients, own, clock::now());
     if context.printer.out_is_terminal() {
         notes.push(format!("How far it gets: thrum sent {}", message_id(result.event_id)));
     }
     for note in notes {
         context.printer.note(&note);
-    }
-}
-
-/// What is told if nothing is known of its recipients.
-fn stored(params: &MessageSendParams, result: &MessageSendResult) -> String {
-    let project = sanitize(&params.project);
-    let agents = match result.total {
-        0 => String::new(),
-        total => format!(" ({})", counted(total, "agent")),
-    };
-    if params.all {
-        return format!("To everyone in {project}{agents}: stored here.");
-    }
-    match params.to.is_empty() {
-        true => format!("Stored here{agents}."),
-        false => format!("To {}{agents}: stored here.", sanitize(&params.to.join(", "))),
     }
 }
 
@@ -177,7 +139,7 @@ async fn answer(
     limit: Duration,
     context: &mut Context<'_>,
 ) -> Result<(), Error> {
-    let sent = find::sent(client, &params.from, &params.project, result.event_id).await?;
+    let sent = find_sent(client, &params.from, &params.project, result.event_id).await?;
     let waiting = WaitParams {
         agent: params.from.clone(),
         project: Some(params.project.clone()),
@@ -228,27 +190,4 @@ async fn answer(
 /// The session of the environment.
 pub fn session() -> Option<String> {
     std::env::var("THRUM_SESSION").ok().filter(|id| !id.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use thrum_api::local::MessageSendResult;
-
-    use super::*;
-
-    #[test]
-    fn a_message_to_many_or_to_agents_that_are_not_known_yet_is_stored() {
-        let result: MessageSendResult = serde_json::from_value(serde_json::json!({
-            "event_id": "01K000000000000000007QX2AB", "sequence": 1, "total": 12,
-        }))
-        .unwrap();
-        let mut params = MessageSendParams {
-            to: vec!["@reviewers".to_owned()],
-            project: "app".to_owned(),
-            ..MessageSendParams::default()
-        };
-        assert_eq!(stored(&params, &result), "To @reviewers (12 agents): stored here.");
-        params.all = true;
-        assert_eq!(stored(&params, &result), "To everyone in app (12 agents): stored here.");
-    }
 }

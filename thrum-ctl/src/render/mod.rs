@@ -9,3 +9,4 @@ pub mod sent;
 pub mod status;
 pub mod table;
 pub mod team;
+pub mod told;
