@@ -29,6 +29,13 @@ impl<'a> Context<'a> {
         Self { printer, socket, agent: global.agent, project: global.project }
     }
 
+    /// The options that say which daemon, agent and project are meant, for a context that outlives this one.
+    pub fn choices(&self) -> Global {
+        let socket = self.socket.clone().map(Into::into);
+        let (agent, project) = (self.agent.clone(), self.project.clone());
+        Global { socket, agent, project, ..Global::default() }
+    }
+
     /// The endpoints where the daemon may be.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints::from_environment(self.socket.clone())

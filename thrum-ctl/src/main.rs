@@ -22,6 +22,7 @@ mod hook;
 mod interrupt;
 mod log_file;
 mod manager;
+mod mcp;
 mod message_ids;
 mod printer;
 mod process;
@@ -76,5 +77,12 @@ fn run(cli: cli::Cli, printer: &mut Printer) -> Result<ExitCode, Error> {
         .enable_all()
         .build()
         .map_err(|source| Error::io("can't start the I/O loop", source))?;
-    runtime.block_on(commands::run(cli.command, &mut Context::new(cli.global, printer)))
+    // A thread may read a stdin that never ends.
+    let leaves_threads = matches!(cli.command, Some(cli::Command::Mcp(_)));
+    let result =
+        runtime.block_on(commands::run(cli.command, &mut Context::new(cli.global, printer)));
+    if leaves_threads {
+        runtime.shutdown_background();
+    }
+    result
 }

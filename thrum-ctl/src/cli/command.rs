@@ -5,6 +5,7 @@ use super::conversation::{DeleteArgs, ReadArgs, SearchArgs, SentArgs, ShowArgs, 
 use super::daemon::{DaemonCommand, DemoArgs, DoctorArgs, StatusArgs};
 use super::generate::GenerateCommand;
 use super::hooks::{HookArgs, PrimeArgs, WakeCommand};
+use super::mcp::McpArgs;
 use super::messages::{EventsArgs, InboxArgs, ReplyArgs, SendArgs, WaitArgs};
 use super::peers::PeerCommand;
 use super::quarantine::QuarantineArgs;
@@ -140,6 +141,11 @@ pub enum Command {
         thrum socket list"
     )]
     Socket(SocketCommand),
+    /// Give an agent's tool the tools of messages, over MCP; the tool starts it
+    #[command(before_help = "Examples:\n  \
+        claude mcp add thrum -- thrum mcp        Claude Code, for you and this project\n  \
+        thrum mcp --tool codex                   what the settings of a tool name")]
+    Mcp(McpArgs),
     /// Print the events in the log
     #[command(before_help = "Examples:\n  \
         thrum events                       the last 20\n  \

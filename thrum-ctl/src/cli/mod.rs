@@ -7,6 +7,7 @@ mod daemon;
 mod dashes;
 mod generate;
 mod hooks;
+mod mcp;
 mod messages;
 mod peers;
 mod quarantine;
@@ -64,7 +65,7 @@ pub struct Cli {
 }
 
 /// Options of every command.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Print JSON: one document, or one object per line for streams

@@ -11,6 +11,7 @@ use hyper::header::HOST;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 
 /// The body of a request.
 pub type Body = Full<Bytes>;
@@ -20,6 +21,8 @@ pub type Body = Full<Bytes>;
 #[derive(Debug)]
 pub struct Connection {
     requests: SendRequest<Body>,
+    /// Its sender goes with the connection.
+    end: watch::Receiver<()>,
 }
 
 impl Connection {
@@ -31,9 +34,19 @@ impl Connection {
         let stream = UnixStream::connect(socket).await?;
         let (requests, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| root(&error))?;
+        let (open, end) = watch::channel(());
         // It ends with the connection. Why it ended, the request under way is told, too.
-        drop(tokio::spawn(connection));
-        Ok(Self { requests })
+        drop(tokio::spawn(async move {
+            drop(connection.await);
+            drop(open);
+        }));
+        Ok(Self { requests, end })
+    }
+
+    /// Returns when the connection has ended, whoever ended it.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut end = self.end.clone();
+        async move { while end.changed().await.is_ok() {} }
     }
 
     /// Sends a request and waits for the head of the answer.

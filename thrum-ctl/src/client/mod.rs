@@ -87,6 +87,11 @@ impl Client {
         self.requests.socket()
     }
 
+    /// Returns when the connection of the last call has ended; at once if that call broke it.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.requests.ended()
+    }
+
     /// Calls a method and waits for the answer. Dropping the future closes the connection.
     ///
     /// # Errors

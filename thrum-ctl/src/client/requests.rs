@@ -54,6 +54,16 @@ impl Requests {
         &self.endpoint.path
     }
 
+    /// Returns when the connection that is open has ended; at once if none is.
+    pub(super) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let ended = self.idle.as_ref().map(Connection::ended);
+        async move {
+            if let Some(ended) = ended {
+                ended.await;
+            }
+        }
+    }
+
     /// Calls a method.
     ///
     /// # Errors

@@ -51,6 +51,7 @@ use crate::context::Context;
 use crate::demo;
 use crate::error::Error;
 use crate::interrupt::or_interrupted;
+use crate::mcp;
 use crate::printer::while_read;
 
 /// Runs a command and returns the exit code of the process.
@@ -100,6 +101,7 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
             SocketCommand::List => socket::list(context).await?,
             SocketCommand::Remove { path } => socket::remove(&path, context).await?,
         },
+        Some(Command::Mcp(args)) => mcp::run(args.tool, context).await?,
         Some(Command::Events(args)) => {
             or_interrupted(while_read(events::run(&args, context))).await?
         }

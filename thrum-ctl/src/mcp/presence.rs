@@ -1,0 +1,188 @@
+//! The open pipe is the presence of the session: a connection to the daemon that stays, and with which the session ends.
+
+use std::path::Path;
+use std::time::Duration;
+
+use thrum_api::ErrorCode;
+use thrum_api::event::{Reach, SessionState};
+use thrum_api::local::{
+    SessionResult, SessionStart, SessionStartParams, SessionUpdate, SessionUpdateParams,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::who::Who;
+use crate::client::Client;
+use crate::endpoint::Endpoints;
+use crate::error::Error;
+
+/// Pauses between two tries to come back, while thrumd is away.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Limit for a daemon that does not answer.
+const LIMIT: Duration = Duration::from_secs(10);
+const QUEUE_MAX: usize = 64;
+
+type Answer = oneshot::Sender<Result<String, Error>>;
+
+/// Asks for the session.
+struct Ask {
+    /// The id that the tool gives it, if it is known.
+    named: Option<String>,
+    answer: Answer,
+}
+
+/// The session of the tool. Dropped with its clones, it ends.
+#[derive(Clone)]
+pub struct Presence {
+    asks: mpsc::Sender<Ask>,
+}
+
+impl Presence {
+    /// Joins the session of the tool in the background, and stays in it. Without a daemon it tries again.
+    pub fn begin(who: Who, endpoints: Endpoints) -> Self {
+        let (asks, asked) = mpsc::channel(QUEUE_MAX);
+        let named = who.session.clone();
+        drop(tokio::spawn(Kept { who, endpoints, named, client: None }.run(asked)));
+        Self { asks }
+    }
+
+    /// The id of the session now. It is joined first: another one of the same process may have begun meanwhile.
+    ///
+    /// # Errors
+    /// When the daemon is away, or refuses.
+    pub async fn session(&self, named: Option<String>) -> Result<String, Error> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || Error::failed("the session has ended", "start the tool again");
+        self.asks.send(Ask { named, answer }).await.map_err(|_| gone())?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+/// The connection that is kept.
+struct Kept {
+    who: Who,
+    endpoints: Endpoints,
+    /// The id that the tool gave the session last.
+    named: Option<String>,
+    client: Option<Client>,
+}
+
+impl Kept {
+    async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+        let mut pause = PAUSE_FIRST;
+        // What goes wrong here is told to the first call that asks.
+        drop(self.join().await);
+        loop {
+            let ended = self.client.as_ref().map(Client::ended);
+            let is_up = ended.is_some();
+            let again = async {
+                match ended {
+                    Some(ended) => ended.await,
+                    None => sleep(pause).await,
+                }
+            };
+            tokio::select! {
+                ask = asks.recv() => {
+                    let Some(Ask { named, answer }) = ask else { return };
+                    let joined = self.join_as(named).await;
+                    // Who asked may have been cancelled.
+                    drop(answer.send(joined));
+                }
+                () = again => {
+                    self.client = None;
+                    if is_up {
+                        sleep(PAUSE_FIRST).await;
+                    }
+                    drop(self.join().await);
+                }
+            }
+            pause = match self.client {
+                Some(_) => PAUSE_FIRST,
+                None => (pause * 2).min(PAUSE_MAX),
+            };
+        }
+    }
+
+    /// Joins the session that has this id. Another one than before gets a connection of its own; that of the other ends.
+    async fn join_as(&mut self, named: Option<String>) -> Result<String, Error> {
+        if named.is_some() && named != self.named {
+            self.named = named;
+            let before = self.client.take();
+            let joined = self.join().await;
+            // Only now: if they are the same one, it never was without a connection.
+            drop(before);
+            return joined;
+        }
+        self.join().await
+    }
+
+    async fn join(&mut self) -> Result<String, Error> {
+        // In their own, where they can't be dropped half-way, which would end the connection.
+        let joining = timeout(LIMIT, self.try_join()).await;
+        let joined = joining.unwrap_or_else(|_| {
+            Err(Error::TimedOut { message: "thrumd doesn't answer".to_owned() })
+        });
+        if joined.is_err() {
+            self.client = None;
+        }
+        joined
+    }
+
+    async fn try_join(&mut self) -> Result<String, Error> {
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => none.insert(Client::find(&self.endpoints).await?),
+        };
+        let mut params = start(&self.who, self.named.clone());
+        let SessionResult { session } = match client.call::<SessionStart>(&params).await {
+            // In a container, a process has another id for the daemon. The connection is enough.
+            Err(Error::Refused(error))
+                if error.code == ErrorCode::NOT_PERMITTED && params.pid.is_some() =>
+            {
+                params.pid = None;
+                client.call::<SessionStart>(&params).await?
+            }
+            answer => answer?,
+        };
+        // One that a hook began was joined as it is.
+        if params.reach.is_some() && session.reach != params.reach {
+            let update = SessionUpdateParams {
+                agent: params.agent,
+                project: params.project,
+                session: Some(session.id.clone()),
+                reach: params.reach,
+                ..SessionUpdateParams::default()
+            };
+            client.call::<SessionUpdate>(&update).await?;
+        }
+        Ok(session.id)
+    }
+}
+
+fn start(who: &Who, named: Option<String>) -> SessionStartParams {
+    let reach = match (who.identity.wake, who.identity.is_set_up) {
+        (true, _) => Some(Reach::Wake),
+        (false, true) => Some(Reach::Hooks),
+        (false, false) => None,
+    };
+    SessionStartParams {
+        agent: who.identity.agent.clone(),
+        project: who.identity.project.clone(),
+        session: named,
+        tool: Some(who.tool_name.clone()),
+        pid: who.pid,
+        connection: true,
+        join: true,
+        reach,
+        // Hooks tell more. Without them, a call is all that is known of what it does.
+        state: Some(SessionState::Idle),
+        folder: folder(&who.folder),
+        branch: who.branch(),
+        ..SessionStartParams::default()
+    }
+}
+
+fn folder(folder: &Path) -> Option<String> {
+    folder.to_str().map(str::to_owned)
+}
