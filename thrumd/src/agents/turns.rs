@@ -111,9 +111,11 @@ impl Agents {
     /// What a hook says, in the book. The process of a session that is not live is watched, if it can be.
     fn hook_in_book(&self, key: &AgentKey, params: &SessionHookParams, hook: &Hook<'_>) -> MayShow {
         let (sessions, id) = (&self.inner.sessions, params.session.as_str());
-        let is_to_watch = params.point != HookPoint::SessionEnd
-            && sessions.look(|book| book.hook_needs_process(key, id));
-        let process = params.pid.filter(|_| is_to_watch).map(Process::watch);
+        let is_to_watch = |pid: &u32| {
+            params.point != HookPoint::SessionEnd
+                && sessions.look(|book| book.hook_needs_process(key, id, *pid))
+        };
+        let process = params.pid.filter(is_to_watch).map(Process::watch);
         let process = process.and_then(|process| {
             process
                 .inspect_err(|error| tracing::debug!("no session of a hook: {}", Chain(error)))

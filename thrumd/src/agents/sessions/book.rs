@@ -95,6 +95,7 @@ impl Book {
         mut keeper: Keeper,
         now: Now,
     ) -> Result<SessionInfo, SessionError> {
+        let id = self.id_of(key, &id).to_owned();
         let entry = self.agents.get(key);
         let live = entry.and_then(|entry| entry.sessions.get(&id));
         // One that only waited has said nothing of itself yet.
@@ -299,6 +300,7 @@ impl Book {
     pub(super) fn remove(&mut self, key: &AgentKey, id: &str, soon: Soon, now: Now) {
         let Some(entry) = self.agents.get_mut(key) else { return };
         if let Some(live) = entry.sessions.remove(id) {
+            entry.aliases.retain(|_, to| to != id);
             self.count -= 1;
             if live.keeper.process.is_some() {
                 self.unsaved.insert(key.clone());
@@ -324,6 +326,7 @@ impl Book {
     /// The id of the session that a caller means.
     fn resolve(&self, key: &AgentKey, id: Option<&str>) -> Result<String, SessionError> {
         let entry = self.agents.get(key);
+        let id = id.map(|id| self.id_of(key, id));
         let has = entry.map(Entry::ids).unwrap_or_default();
         match id {
             Some(id) if entry.is_some_and(|entry| entry.sessions.contains_key(id)) => {

@@ -29,7 +29,7 @@ impl Book {
         let entry = self.agents.get(key);
         let own = entry.and_then(|entry| entry.sessions.values().find(is_of));
         let id = match (named, own) {
-            (Some(id), _) => id.to_owned(),
+            (Some(id), _) => self.id_of(key, id).to_owned(),
             (None, Some(own)) => own.told.id.clone(),
             (None, None) => entry.map_or_else(|| Entry::default().waiter_id(), Entry::waiter_id),
         };
@@ -58,12 +58,17 @@ impl Book {
 
     /// A caller waits no more.
     pub fn wait_ended(&mut self, key: &AgentKey, began: &Began, now: Now) {
-        let Some(live) = self.live(key, &began.id) else { return };
-        if !live.waits.remove(&began.number) || !live.waits.is_empty() {
+        // Meanwhile it may have another id.
+        let waits = |(_, live): &(&String, &mut Live)| live.waits.contains(&began.number);
+        let sessions = self.agents.get_mut(key).into_iter().flat_map(|it| &mut it.sessions);
+        let Some((id, live)) = sessions.into_iter().find(waits) else { return };
+        live.waits.remove(&began.number);
+        if !live.waits.is_empty() {
             return;
         }
         if live.only_waits {
-            self.remove(key, &began.id, Soon::Later, now);
+            let id = id.clone();
+            self.remove(key, &id, Soon::Later, now);
             return;
         }
         if std::mem::take(&mut live.waits_last) {

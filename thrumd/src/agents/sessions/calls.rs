@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use thrum_api::event::Reach;
 use thrum_api::local::{SessionEndParams, SessionResult, SessionStartParams, SessionUpdateParams};
 use thrum_api::names;
 
@@ -19,7 +20,7 @@ use crate::ids;
 const START_MAX: Duration = Duration::from_secs(1);
 
 impl Agents {
-    /// Starts a session, or changes one that is live, and joins the agent if it is new here.
+    /// Starts a session, joins or changes one that is live, and joins the agent if it is new here.
     ///
     /// # Errors
     /// When names or texts are invalid, when nothing that lives keeps it, and when there are too many.
@@ -33,17 +34,66 @@ impl Agents {
         if params.pid.is_none() && !params.connection {
             return Err(SessionError::NoKeeper.into());
         }
-        let id = params.session.unwrap_or_else(ids::session);
         let sessions = &self.inner.sessions;
-        let process = params.pid.map(Process::watch).transpose()?;
-        let connection = params.connection.then(|| connection.clone());
-        let mut keeping = sessions.keeping(process, connection);
+        let at = self.inner.log.head().position.sequence;
+        if params.join {
+            let (named, pid) = (params.session.as_deref(), params.pid);
+            let joined =
+                sessions.change(|book, now| book.join(&key, named, pid, params.reach, (at, now)));
+            if let Some(session) = joined {
+                self.watch_waker(&key, &session.id, params.reach, connection);
+                return Ok(SessionResult { session });
+            }
+        }
+        let process = match params.pid.map(Process::watch).transpose() {
+            // The tool may run where its process has another id.
+            Err(_) if params.join && params.connection => None,
+            process => process?,
+        };
+        let is_unnamed = params.join && params.session.is_none();
+        let id = params.session.unwrap_or_else(ids::session);
+        let mut keeping = sessions.keeping(process, params.connection.then(|| connection.clone()));
         let keeper = keeping.take_keeper();
-        let session =
-            sessions.change(|book, now| book.start(&key, id.clone(), &change, keeper, now))?;
-        sessions.watch(key.clone(), id, keeping);
+        let session = sessions.change(|book, now| {
+            let session = book.start(&key, id, &change, keeper, now)?;
+            if params.join {
+                book.take_part(&key, &session.id, at);
+            }
+            if is_unnamed {
+                book.is_unnamed(&key, &session.id);
+            }
+            Ok::<_, SessionError>(session)
+        })?;
+        sessions.watch(key.clone(), session.id.clone(), keeping);
+        if params.join {
+            self.watch_waker(&key, &session.id, params.reach, connection);
+        }
         sessions.settled(&key, START_MAX).await;
         Ok(SessionResult { session })
+    }
+
+    /// A session is woken as long as the program that has joined it for that is there.
+    fn watch_waker(
+        &self,
+        key: &AgentKey,
+        id: &str,
+        reach: Option<Reach>,
+        connection: &LocalConnection,
+    ) {
+        if reach != Some(Reach::Wake) {
+            return;
+        }
+        let (sessions, ended) = (self.inner.sessions.clone(), self.inner.ended.clone());
+        sessions.change_quietly(|book, _| book.wakes(key, id, connection.id()));
+        let (key, id, connection) = (key.clone(), id.to_owned(), connection.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = connection.closed() => {
+                    sessions.change(|book, now| book.wakes_no_more(&key, &id, connection.id(), now));
+                }
+                () = ended.cancelled() => {}
+            }
+        });
     }
 
     /// Changes a session.

@@ -1,6 +1,6 @@
 //! The sessions of one agent, and what others were told of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use thrum_api::Timestamp;
 use thrum_api::event::SessionInfo;
@@ -28,6 +28,10 @@ pub struct Entry {
     pub tried: bool,
     /// Sessions that run hooks and are not live, by id.
     pub strangers: BTreeMap<String, Turn>,
+    /// Ids that mean a live session with another one.
+    pub aliases: BTreeMap<String, String>,
+    /// Sessions that their tool has ended, the newest last: the process, and all ids.
+    pub ended: VecDeque<(u32, Vec<String>)>,
 }
 
 impl Entry {
@@ -56,7 +60,10 @@ impl Entry {
 
     /// The present id of a session that a caller names.
     pub fn id_of<'a>(&'a self, named: &'a str) -> &'a str {
-        named
+        match self.aliases.get(named) {
+            Some(id) if !self.sessions.contains_key(named) => id,
+            _ => named,
+        }
     }
 
     /// The ids of its sessions, except those that only wait.

@@ -35,12 +35,15 @@ pub struct MayShow {
 }
 
 impl Book {
-    /// Whether a hook of this session needs the process of its tool watched: it is not live, or nothing but that process is to
-    /// keep it from now on.
-    pub fn hook_needs_process(&self, key: &AgentKey, id: &str) -> bool {
+    /// Whether a hook of this session needs the process of its tool watched: it is not live, or that process alone is to keep
+    /// it from now on.
+    pub fn hook_needs_process(&self, key: &AgentKey, id: &str, pid: u32) -> bool {
         let id = self.id_of(key, id);
         let live = self.agents.get(key).and_then(|entry| entry.sessions.get(id));
-        live.is_none_or(|live| live.only_waits || live.in_grace)
+        live.filter(|live| live.is_whole()).is_none_or(|live| {
+            let process = live.keeper.process.as_ref();
+            live.keeper.connection.is_some() && process.is_some_and(|it| it.pid == pid)
+        })
     }
 
     /// A hook runs. A session that is not live is started if something keeps it. One that can't be is shown messages all the
@@ -55,16 +58,14 @@ impl Book {
     ) -> MayShow {
         let id = self.id_of(key, named).to_owned();
         if hook.point == HookPoint::SessionEnd {
+            self.note_ended(key, &id);
             // One that isn't live has ended already.
             drop(self.end(key, Some(&id), now));
             self.forget_stranger(key, &id);
             return MayShow { id, after: None };
         }
         if let Some(keeper) = keeper {
-            let new = Change { state: Some(begins_as(hook.point)), ..hook.change.clone() };
-            if self.start(key, id.clone(), &new, keeper, now).is_ok() {
-                self.forget_stranger(key, &id);
-            }
+            self.hook_keeps(key, &id, hook, keeper, now);
         }
         self.apply_hook(key, &id, hook, now);
         let turn = self.turn(key, &id, now);
@@ -136,6 +137,25 @@ impl Book {
         self.agents.get(key).map_or(named, |entry| entry.id_of(named))
     }
 
+    /// The process of a tool keeps the session of a hook: one that is live, one that was joined before the first hook, or a
+    /// new one.
+    fn hook_keeps(&mut self, key: &AgentKey, id: &str, hook: &Hook<'_>, keeper: Keeper, now: Now) {
+        let pid = keeper.process.as_ref().map(|process| process.pid);
+        if self.is_whole(key, id) {
+            self.keep_by(key, id, keeper, now);
+        } else if let Some(unnamed) = pid.and_then(|pid| self.unnamed(key, pid)) {
+            self.rename(key, &unnamed, id);
+            self.keep_by(key, id, keeper, now);
+        } else {
+            let new = Change { state: Some(begins_as(hook.point)), ..hook.change.clone() };
+            if self.start(key, id.to_owned(), &new, keeper, now).is_err() {
+                return;
+            }
+        }
+        self.forget_stranger(key, id);
+        self.follow_ended(key, pid, id);
+    }
+
     /// What a hook says of a live session.
     fn apply_hook(&mut self, key: &AgentKey, id: &str, hook: &Hook<'_>, now: Now) {
         let Some(live) = self.live(key, id) else { return };
@@ -153,7 +173,7 @@ impl Book {
     }
 
     /// Changes what is told of a session, if that says anything new.
-    fn tell(&mut self, key: &AgentKey, id: &str, change: &Change, now: Now) {
+    pub(super) fn tell(&mut self, key: &AgentKey, id: &str, change: &Change, now: Now) {
         let Some(live) = self.live(key, id) else { return };
         let told = change.applied(&live.told, now.wall);
         let waited = change.state.is_some() && (live.waits_last || live.wait_in_grace);

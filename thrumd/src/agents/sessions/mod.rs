@@ -11,6 +11,7 @@ mod connection;
 mod entry;
 pub(super) mod error;
 pub(super) mod hooks;
+mod joining;
 pub(super) mod kept;
 mod limits;
 pub(super) mod live;

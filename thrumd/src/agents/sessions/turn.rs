@@ -20,6 +20,10 @@ pub struct Turn {
     pub began: Sequence,
     /// The end of the log at its last stop, or when it began.
     pub stopped: Sequence,
+    /// A program of its tool has joined without an id: a hook of the same process gives it one.
+    pub unnamed: bool,
+    /// The connections of programs that wake it.
+    pub wakers: BTreeSet<u64>,
     /// How many stops in a row answered messages.
     pub stops: u32,
     /// When its last hook ran.

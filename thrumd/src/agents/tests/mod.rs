@@ -10,6 +10,7 @@ mod followed;
 mod groups;
 mod healing;
 mod home;
+mod joined;
 mod marks;
 mod origins;
 mod presence;

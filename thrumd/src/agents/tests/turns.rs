@@ -14,21 +14,21 @@ use super::sessions::Sleeper;
 use super::*;
 
 /// Sessions of one agent, whose tool is one process.
-struct Tool {
-    home: Home,
+pub(super) struct Tool {
+    pub(super) home: Home,
     _directory: TempDir,
-    process: Sleeper,
-    on: LocalConnection,
+    pub(super) process: Sleeper,
+    pub(super) on: LocalConnection,
 }
 
 impl Tool {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (directory, home) = Home::new();
         let (process, on) = (Sleeper::start(), LocalConnection::new());
         Self { home, _directory: directory, process, on }
     }
 
-    fn params(&self, session: &str, point: HookPoint) -> SessionHookParams {
+    pub(super) fn params(&self, session: &str, point: HookPoint) -> SessionHookParams {
         SessionHookParams {
             agent: "coder".to_owned(),
             project: PROJECT.to_owned(),
@@ -43,17 +43,22 @@ impl Tool {
         }
     }
 
-    async fn answer(&self, params: SessionHookParams) -> SessionMessagesResult {
+    pub(super) async fn answer(&self, params: SessionHookParams) -> SessionMessagesResult {
         within(self.home.agents.session_hook(params, &self.on)).await.unwrap()
     }
 
     /// What a hook answers on a connection, which it doesn't mark read.
-    async fn look(&self, session: &str, point: HookPoint, on: &LocalConnection) -> Vec<Message> {
+    pub(super) async fn look(
+        &self,
+        session: &str,
+        point: HookPoint,
+        on: &LocalConnection,
+    ) -> Vec<Message> {
         let params = self.params(session, point);
         within(self.home.agents.session_hook(params, on)).await.unwrap().messages
     }
 
-    async fn mark(&self, session: &str, messages: &[Message]) {
+    pub(super) async fn mark(&self, session: &str, messages: &[Message]) {
         let messages = messages
             .iter()
             .map(|it| MessageRef { event_id: it.event_id, origin_daemon: Some(it.origin_daemon) });
@@ -67,29 +72,40 @@ impl Tool {
     }
 
     /// What a hook shows: it is marked read.
-    async fn shown(&self, session: &str, point: HookPoint) -> Vec<String> {
+    pub(super) async fn shown(&self, session: &str, point: HookPoint) -> Vec<String> {
         let messages = self.look(session, point, &self.on).await;
         self.mark(session, &messages).await;
         texts(&messages)
     }
 
-    async fn say(&self, text: &str) {
+    pub(super) async fn say(&self, text: &str) {
         self.home.say("planner", &["coder"], text).await;
     }
 
+    /// Returns when the sessions do this.
+    pub(super) async fn until_states(&self, states: &[&str]) {
+        within(async {
+            while self.states().await != states {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
     /// What the sessions do.
-    async fn states(&self) -> Vec<String> {
-        let agents = within(self.home.agents.list(AgentListParams::default())).await.unwrap();
-        let sessions = agents.into_iter().flat_map(|agent| agent.sessions);
+    pub(super) async fn states(&self) -> Vec<String> {
+        tokio::task::yield_now().await;
+        let shown = self.home.agents.inner.sessions.look(|book| book.shown(None));
+        let sessions = shown.agents.into_values().flat_map(|agent| agent.sessions);
         sessions.map(|it| format!("{} {:?}", it.id, it.state)).collect()
     }
 }
 
-fn texts(messages: &[Message]) -> Vec<String> {
+pub(super) fn texts(messages: &[Message]) -> Vec<String> {
     messages.iter().map(|message| message.text.clone()).collect()
 }
 
-const NOTHING: [&str; 0] = [];
+pub(super) const NOTHING: [&str; 0] = [];
 
 #[tokio::test]
 async fn each_session_is_shown_each_message_once() {

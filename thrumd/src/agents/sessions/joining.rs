@@ -1,0 +1,145 @@
+//! Joining a session, in the book: a program of a tool takes part in the session that the tool's hooks have started, or
+//! starts one that they give their id.
+
+use thrum_api::Sequence;
+use thrum_api::event::{Reach, SessionInfo};
+
+use super::book::{Book, Now, Soon};
+use super::change::Change;
+use super::live::{AgentKey, Keeper, Live};
+
+/// Sessions of an agent at most that have ended and whose process may begin another one.
+const ENDED_MAX: usize = 8;
+
+impl Live {
+    /// Whether something but a wait keeps it.
+    pub(super) const fn is_whole(&self) -> bool {
+        !self.only_waits && !self.in_grace
+    }
+
+    fn is_of(&self, pid: u32) -> bool {
+        self.is_whole() && self.keeper.process.as_ref().is_some_and(|it| it.pid == pid)
+    }
+}
+
+impl Book {
+    /// Joins a live session as it is: the one with this id, or else the one of this process whose hook ran last. `at`: the
+    /// end of the log.
+    pub fn join(
+        &mut self,
+        key: &AgentKey,
+        named: Option<&str>,
+        pid: Option<u32>,
+        reach: Option<Reach>,
+        (at, now): (Sequence, Now),
+    ) -> Option<SessionInfo> {
+        let by_id = named.map(|named| self.id_of(key, named)).filter(|id| self.is_whole(key, id));
+        let id = by_id.or_else(|| {
+            let sessions = &self.agents.get(key)?.sessions;
+            let of_process =
+                sessions.iter().filter(|(_, live)| pid.is_some_and(|it| live.is_of(it)));
+            of_process.max_by_key(|(_, live)| live.turn.hooked_at).map(|(id, _)| id.as_str())
+        });
+        let id = id?.to_owned();
+        self.take_part(key, &id, at);
+        self.tell(key, &id, &Change { reach, ..Change::default() }, now);
+        self.live(key, &id).map(|live| live.told.clone())
+    }
+
+    /// A session is shown messages from now on.
+    pub fn take_part(&mut self, key: &AgentKey, id: &str, at: Sequence) {
+        if let Some(live) = self.live(key, id) {
+            live.turn.take_part(at);
+        }
+    }
+
+    /// A hook of this process names the id of a session that was started without one.
+    pub fn is_unnamed(&mut self, key: &AgentKey, id: &str) {
+        if let Some(live) = self.live(key, id) {
+            live.turn.unnamed = true;
+        }
+    }
+
+    /// A program on this connection wakes a session.
+    pub fn wakes(&mut self, key: &AgentKey, id: &str, connection: u64) {
+        if let Some(live) = self.live(key, id) {
+            live.turn.wakers.insert(connection);
+        }
+    }
+
+    /// The connection of a program that woke a session has ended. With the last one, hooks alone show it messages.
+    pub fn wakes_no_more(&mut self, key: &AgentKey, named: &str, connection: u64, now: Now) {
+        let id = self.id_of(key, named).to_owned();
+        let Some(live) = self.live(key, &id) else { return };
+        live.turn.wakers.remove(&connection);
+        if live.turn.wakers.is_empty() && live.told.reach == Some(Reach::Wake) {
+            let change = Change { reach: Some(Reach::Hooks), ..Change::default() };
+            self.tell(key, &id, &change, now);
+        }
+    }
+
+    pub(super) fn is_whole(&self, key: &AgentKey, id: &str) -> bool {
+        let live = self.agents.get(key).and_then(|entry| entry.sessions.get(id));
+        live.is_some_and(Live::is_whole)
+    }
+
+    /// The session of this process that has no id of its tool yet.
+    pub(super) fn unnamed(&self, key: &AgentKey, pid: u32) -> Option<String> {
+        let sessions = &self.agents.get(key)?.sessions;
+        let unnamed = sessions.iter().find(|(_, live)| live.turn.unnamed && live.is_of(pid));
+        unnamed.map(|(id, _)| id.clone())
+    }
+
+    /// Gives a session another id, under which callers that wait for it are found, too. The one that it had goes on to
+    /// mean it.
+    pub(super) fn rename(&mut self, key: &AgentKey, from: &str, to: &str) {
+        let Some(entry) = self.agents.get_mut(key) else { return };
+        let Some(mut live) = entry.sessions.remove(from) else { return };
+        live.told.id = to.to_owned();
+        live.turn.unnamed = false;
+        if let Some(waiting) = entry.sessions.remove(to) {
+            self.count -= 1;
+            live.waits.extend(waiting.waits);
+        }
+        entry.sessions.insert(to.to_owned(), live);
+        entry.aliases.values_mut().filter(|id| *id == from).for_each(|id| *id = to.to_owned());
+        entry.aliases.insert(from.to_owned(), to.to_owned());
+        self.unsaved.insert(key.clone());
+    }
+
+    /// From now on only this keeps a session.
+    pub(super) fn keep_by(&mut self, key: &AgentKey, id: &str, keeper: Keeper, now: Now) {
+        if let Some(live) = self.live(key, id) {
+            live.keeper = keeper;
+        }
+        self.unsaved.insert(key.clone());
+        self.changed(key, Soon::AtOnce, now);
+    }
+
+    /// A tool has ended a session: its process may begin another one, which goes on as this one for who has joined it.
+    pub(super) fn note_ended(&mut self, key: &AgentKey, id: &str) {
+        let Some(entry) = self.agents.get_mut(key) else { return };
+        let process = entry.sessions.get(id).and_then(|live| live.keeper.process.as_ref());
+        let Some(pid) = process.map(|process| process.pid) else { return };
+        let aliases =
+            entry.aliases.iter().filter(|(_, to)| *to == id).map(|(from, _)| from.clone());
+        let names = aliases.chain([id.to_owned()]).collect();
+        entry.ended.push_back((pid, names));
+        if entry.ended.len() > ENDED_MAX {
+            entry.ended.pop_front();
+        }
+    }
+
+    /// The sessions that this process has ended mean this one now.
+    pub(super) fn follow_ended(&mut self, key: &AgentKey, pid: Option<u32>, id: &str) {
+        let (Some(entry), Some(pid)) = (self.agents.get_mut(key), pid) else { return };
+        entry.ended.retain(|(of, names)| {
+            let follows = *of == pid;
+            if follows {
+                let names = names.iter().filter(|name| *name != id);
+                entry.aliases.extend(names.map(|name| (name.clone(), id.to_owned())));
+            }
+            !follows
+        });
+    }
+}
