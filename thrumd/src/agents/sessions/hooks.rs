@@ -77,7 +77,7 @@ impl Book {
         let after = match hook.point {
             HookPoint::Prompt | HookPoint::Step => Some(Sequence::default()),
             HookPoint::Stop => Some(turn.stopped).filter(|_| turn.may_go_on()),
-            HookPoint::SessionStart | HookPoint::SessionEnd => None,
+            HookPoint::SessionStart | HookPoint::Interrupt | HookPoint::SessionEnd => None,
         };
         MayShow { id, after }
     }
@@ -166,6 +166,7 @@ impl Book {
             HookPoint::Step if hook.work || !asks => Some(SessionState::Working),
             // Later ones come in the middle of a turn, too.
             HookPoint::SessionStart if live.turn.hooked_at.is_none() => Some(SessionState::Idle),
+            HookPoint::Interrupt if !asks => Some(SessionState::Idle),
             _ => None,
         };
         let reach = live.told.reach.or(Some(Reach::Hooks));
@@ -218,7 +219,9 @@ impl Book {
 /// What a session does whose first hook is this one.
 const fn begins_as(point: HookPoint) -> SessionState {
     match point {
-        HookPoint::SessionStart | HookPoint::SessionEnd => SessionState::Idle,
+        HookPoint::SessionStart | HookPoint::Interrupt | HookPoint::SessionEnd => {
+            SessionState::Idle
+        }
         HookPoint::Prompt | HookPoint::Step | HookPoint::Stop => SessionState::Working,
     }
 }
