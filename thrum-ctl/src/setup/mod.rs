@@ -1,5 +1,7 @@
 //! How the tools of agents are set up to take part, and who an agent in a tool is.
 
+mod content;
+mod edit;
 mod identity;
 mod record;
 mod tool;
