@@ -5,6 +5,7 @@ use super::conversation::{DeleteArgs, ReadArgs, SearchArgs, SentArgs, ShowArgs, 
 use super::daemon::{DaemonCommand, DemoArgs, DoctorArgs, StatusArgs};
 use super::generate::GenerateCommand;
 use super::hooks::{HookArgs, PrimeArgs, WakeCommand};
+use super::init::InitArgs;
 use super::mcp::McpArgs;
 use super::messages::{EventsArgs, InboxArgs, ReplyArgs, SendArgs, WaitArgs};
 use super::peers::PeerCommand;
@@ -78,6 +79,15 @@ pub enum Command {
         thrum search '\"lock order\"' --from coder --since 7d\n  \
         thrum search 'dead*'         words that begin with dead")]
     Search(SearchArgs),
+    /// Set up an agent's tool: MCP server, hooks and permissions
+    #[command(before_help = "Examples:\n  \
+        thrum init claude-code             in this folder; shows what it writes, and asks\n  \
+        thrum init codex --as reviewer     with another name than that of the project\n  \
+        thrum init codex --user            for you, in every folder\n  \
+        thrum init script                  lines in AGENTS.md for a tool without hooks\n  \
+        thrum init claude-code --undo      take it back\n  \
+        thrum init --list                  which tools are here, and which are set up")]
+    Init(InitArgs),
     /// Show the agents of the project: where each is, what it does, and who needs you
     #[command(before_help = "Examples:\n  \
         thrum team                   agents of this project\n  \

@@ -7,6 +7,7 @@ mod daemon;
 mod dashes;
 mod generate;
 mod hooks;
+mod init;
 mod mcp;
 mod messages;
 mod peers;
@@ -29,6 +30,7 @@ pub use conversation::{DeleteArgs, ReadArgs, SearchArgs, SentArgs, ShowArgs, Thr
 pub use daemon::{ConfirmArgs, DaemonCommand, DemoArgs, DoctorArgs, LogsArgs, StatusArgs};
 pub use generate::{GenerateCommand, Shell};
 pub use hooks::{PrimeArgs, WakeCommand};
+pub use init::InitArgs;
 pub use messages::{EventsArgs, InboxArgs, ReplyArgs, SendArgs, WaitArgs, WritingArgs};
 pub use peers::{JoinArgs, PeerCommand, PeerStatusArgs, PolicyArgs, RemoveArgs, Switch, SyncArgs};
 pub use quarantine::QuarantineArgs;

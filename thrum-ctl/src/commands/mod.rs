@@ -11,6 +11,9 @@ mod generate;
 mod group;
 mod help;
 mod inbox;
+mod init;
+mod init_list;
+mod init_undo;
 mod install;
 mod logs;
 mod pair;
@@ -77,6 +80,7 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
         Some(Command::Sent(args)) => sent::run(&args, context).await?,
         Some(Command::Search(args)) => search::run(&args, context).await?,
         Some(Command::Team(args)) => team::run(&args, context).await?,
+        Some(Command::Init(args)) => or_interrupted(init::run(&args, context)).await?,
         Some(Command::Whoami) => whoami::run(context).await?,
         Some(Command::Agent(command)) => match command {
             AgentCommand::Register(args) => agent::register(args, context).await?,

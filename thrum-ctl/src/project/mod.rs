@@ -38,6 +38,11 @@ pub fn of(folder: &Path) -> Project {
     Project { name: origin.name(), source }
 }
 
+/// The folder of the git checkout that contains a folder; None outside of one.
+pub fn root(folder: &Path) -> Option<PathBuf> {
+    Checkout::around(folder).map(|checkout| checkout.root)
+}
+
 /// The branch of the git checkout that contains a folder; None outside of one, and between branches.
 pub fn branch(folder: &Path) -> Option<String> {
     let head = std::fs::read_to_string(Checkout::around(folder)?.head).ok()?;

@@ -6,6 +6,7 @@ pub mod message;
 pub mod peers;
 pub mod search;
 pub mod sent;
+pub mod setup;
 pub mod status;
 pub mod table;
 pub mod team;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jsonc_parser::cst::CstInputValue;
+use thrum_api::local::HookPoint;
 
 /// A file of a tool, and what of it is ours.
 pub struct ToolFile {
@@ -65,7 +66,7 @@ pub enum Part {
     /// The MCP server.
     Server,
     /// A hook, at this point.
-    Hook(Point),
+    Hook(HookPoint),
     /// Leave to use the server's tools without a question for each.
     Permission,
     /// Leave to run `thrum` outside of the tool's sandbox.
@@ -78,42 +79,24 @@ pub enum Part {
     Form,
 }
 
-/// A point at which a tool runs hooks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Point {
-    /// A session begins.
-    SessionStart,
-    /// A prompt goes to the model.
-    Prompt,
-    /// The model goes on after a tool was used.
-    Step,
-    /// The model has finished.
-    Stop,
-    /// A session ends.
-    SessionEnd,
+/// The name of a point in commands.
+pub const fn point_name(point: HookPoint) -> &'static str {
+    match point {
+        HookPoint::SessionStart => "session-start",
+        HookPoint::Prompt => "prompt",
+        HookPoint::Step => "step",
+        HookPoint::Stop => "stop",
+        HookPoint::Interrupt => "interrupt",
+        HookPoint::SessionEnd => "session-end",
+    }
 }
 
-impl Point {
-    /// Its name in commands.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SessionStart => "session-start",
-            Self::Prompt => "prompt",
-            Self::Step => "step",
-            Self::Stop => "stop",
-            Self::SessionEnd => "session-end",
-        }
-    }
-
-    /// Its name for people.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::SessionStart => "session start",
-            Self::Prompt => "prompt",
-            Self::Step => "step",
-            Self::Stop => "stop",
-            Self::SessionEnd => "end",
-        }
+/// The name of a point for people.
+pub const fn point_title(point: HookPoint) -> &'static str {
+    match point {
+        HookPoint::SessionStart => "session start",
+        HookPoint::SessionEnd => "end",
+        other => point_name(other),
     }
 }
 
@@ -124,7 +107,7 @@ impl Entry {
     }
 
     /// A hook, in the array of an event.
-    pub fn hook(point: Point, event: &'static str, value: CstInputValue) -> Self {
+    pub fn hook(point: HookPoint, event: &'static str, value: CstInputValue) -> Self {
         Self { path: vec!["hooks", event], kind: Kind::Hook, value, part: Part::Hook(point) }
     }
 

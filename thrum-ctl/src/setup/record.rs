@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::edit::Known;
+use super::files::{self, Change};
+use super::patch::Patch;
 use super::tool::Tool;
 use crate::error::Error;
 
@@ -35,6 +38,27 @@ pub struct Setup {
     /// Whether idle sessions are woken.
     #[serde(default)]
     pub wake: bool,
+    /// The files that were changed for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileRecord>,
+    /// The folders that were made for it, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<PathBuf>,
+}
+
+/// A file that was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// The file.
+    pub path: PathBuf,
+    /// The digest of its text since then.
+    pub after: String,
+    /// The way back to the text before. None if there was no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Patch>,
+    /// What helps to take ours out of it if somebody has changed it since.
+    #[serde(flatten)]
+    pub known: Known,
 }
 
 impl Default for Record {
@@ -80,8 +104,33 @@ impl Record {
     }
 
     /// What was set up for exactly this folder, or for the person.
-    fn of(&self, tool: Tool, folder: Option<&Path>) -> Option<&Setup> {
+    pub fn of(&self, tool: Tool, folder: Option<&Path>) -> Option<&Setup> {
         self.setups.iter().find(|it| it.tool == tool && it.folder.as_deref() == folder)
+    }
+
+    /// Puts a set-up in the place of that for the same tool and folder.
+    pub fn put(&mut self, setup: Setup) {
+        self.remove(setup.tool, setup.folder.as_deref());
+        self.setups.push(setup);
+    }
+
+    /// Forgets what was set up for this folder, or for the person.
+    pub fn remove(&mut self, tool: Tool, folder: Option<&Path>) {
+        self.setups.retain(|it| it.tool != tool || it.folder.as_deref() != folder);
+    }
+
+    /// The change that writes this record. Only the person may read it: it has parts of files of settings.
+    ///
+    /// # Errors
+    /// When the present record can't be read, and when the person has no home.
+    pub fn change(&self) -> Result<Change, Error> {
+        let path = file().ok_or_else(|| {
+            Error::failed("this user has no home directory", "set HOME, then try again")
+        })?;
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::io("can't write the record of thrum init", error.into()))?;
+        let to = (!self.setups.is_empty()).then(|| format!("{text}\n"));
+        Ok(Change { from: files::read(&path)?, to, mode: Some(0o600) })
     }
 }
 
@@ -105,6 +154,8 @@ mod tests {
             agent: Some(agent.to_owned()),
             project: None,
             wake: false,
+            files: Vec::new(),
+            folders: Vec::new(),
         }
     }
 

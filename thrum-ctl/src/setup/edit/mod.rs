@@ -1,5 +1,6 @@
 //! Editing of texts that belong to others: what is not ours stays as it is, byte for byte.
 
+pub mod apply;
 pub mod json;
 mod ours;
 #[cfg(test)]
@@ -7,6 +8,8 @@ mod tests;
 pub mod text;
 pub mod toml;
 mod value;
+
+use serde::{Deserialize, Serialize};
 
 /// What adding our entries made of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,13 +45,17 @@ pub struct Removed {
 }
 
 /// What is known of a file from the time when our entries were added.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Known {
     /// The ids of the entries that were there before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
     /// What the entries with these ids took the place of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<(String, String)>,
     /// The objects and arrays that were made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<String>,
 }
 

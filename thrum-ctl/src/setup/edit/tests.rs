@@ -1,13 +1,14 @@
 use jsonc_parser::json;
+use thrum_api::local::HookPoint;
 
 use super::{Known, Outcome, json as jsonc, toml};
-use crate::setup::content::{Entry, Part, Point, TomlTable};
+use crate::setup::content::{Entry, Part, TomlTable};
 
 fn entries() -> Vec<Entry> {
     let hook = json!({"hooks": [{"type": "command", "command": "thrum", "args": ["hook", "claude-code", "stop"], "timeout": 5}]});
     vec![
         Entry::server("mcpServers", json!({"command": "thrum", "args": ["mcp"]})),
-        Entry::hook(Point::Stop, "Stop", hook),
+        Entry::hook(HookPoint::Stop, "Stop", hook),
         Entry::word(["permissions", "allow"], "mcp__thrum", Part::Permission),
     ]
 }

@@ -1,0 +1,70 @@
+use serde_json::{Value, json};
+
+use super::peers::confirm;
+use crate::cli::InitArgs;
+use crate::context::Context;
+use crate::error::Error;
+use crate::render::setup::undo_lines;
+use crate::setup::{self, FileUndo, Homes, How, Record, Scope, Tool, Undo};
+
+/// `thrum init TOOL --undo`
+pub async fn run(
+    tool: Tool,
+    scope: &Scope,
+    homes: &Homes,
+    args: &InitArgs,
+    context: &mut Context<'_>,
+) -> Result<(), Error> {
+    let mut record = Record::read()?;
+    let undo = Undo::of(tool, scope, homes, &record)?;
+    let mut changes = undo.changes();
+    let document =
+        json!({ "tool": tool, "files": undo.files.iter().map(file).collect::<Vec<_>>() });
+    let is_left = undo.files.iter().any(|it| matches!(it.how, How::Stays(_)));
+    if changes.is_empty() && !undo.is_recorded && !is_left {
+        let text = format!("{} is not set up here: there is nothing to undo.", tool.title());
+        return context.printer.done(&json!({ "undone": document }), &text);
+    }
+    setup::check_writable(&changes)?;
+    let lines = undo_lines(&undo.files, scope, homes);
+    if args.confirm.dry_run {
+        if context.printer.json() {
+            return context.printer.object(&json!({ "would_undo": document }));
+        }
+        context.printer.lines(&lines)?;
+        return context.printer.line("Nothing was changed.");
+    }
+    lines.iter().for_each(|line| context.printer.note(line));
+    if !args.confirm.yes && !changes.is_empty() {
+        confirm("Take it back? [y/N] ", context.printer).await?;
+    }
+    if undo.is_recorded {
+        record.remove(tool, scope.folder());
+        changes.push(record.change()?);
+    }
+    setup::apply(&changes)?;
+    setup::remove_empty(&undo.folders);
+    if undo.is_recorded && undo.files.is_empty() {
+        context.printer.note(
+            "Its files were here before you set it up, and stay. To take thrum out of them, for everybody who shares \
+             them: the same command once more.",
+        );
+    }
+    let text = format!("Done. {} is no longer set up here.", tool.title());
+    context.printer.done(&json!({ "undone": document }), &text)
+}
+
+fn file(file: &FileUndo) -> Value {
+    let state = match &file.how {
+        How::Restored => "restored",
+        How::Removed => "removed",
+        How::TakenOut(_) => "taken_out",
+        How::Clean => "clean",
+        How::Stays(_) => "stays",
+    };
+    match &file.how {
+        How::Stays(why) => json!({ "path": file.path, "state": state, "why": why }),
+        How::TakenOut(count) => json!({ "path": file.path, "state": state, "entries": count }),
+        _ => json!({ "path": file.path, "state": state }),
+    }
+}

@@ -1,0 +1,81 @@
+//! Where the files of the tools are.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// For what a tool is set up: for a folder, or for the person everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// For this folder, whose path has no links.
+    Folder(PathBuf),
+    /// For every folder of the person.
+    Person,
+}
+
+impl Scope {
+    /// The folder, if it is for one.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            Self::Person => None,
+        }
+    }
+}
+
+/// The folders in which the tools keep the files of a person.
+#[derive(Debug, Clone)]
+pub struct Homes {
+    /// The person's home.
+    pub home: PathBuf,
+    /// Claude Code's, if it was moved.
+    pub claude: Option<PathBuf>,
+    /// Codex's.
+    pub codex: PathBuf,
+    /// Copilot's.
+    pub copilot: PathBuf,
+    /// That of OpenCode.
+    pub opencode: PathBuf,
+}
+
+impl Homes {
+    /// The folders of this person.
+    ///
+    /// # Errors
+    /// When the person has no home.
+    pub fn from_environment() -> Result<Self, Error> {
+        let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned());
+        let home = home.ok_or_else(|| {
+            Error::failed("this user has no home directory", "set HOME, then try again")
+        })?;
+        let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
+        Ok(Self {
+            claude: named("CLAUDE_CONFIG_DIR"),
+            codex: named("CODEX_HOME").unwrap_or_else(|| home.join(".codex")),
+            copilot: named("COPILOT_HOME").unwrap_or_else(|| home.join(".copilot")),
+            opencode: named("XDG_CONFIG_HOME")
+                .unwrap_or_else(|| home.join(".config"))
+                .join("opencode"),
+            home,
+        })
+    }
+
+    /// Everything below one folder, for tests.
+    #[cfg(test)]
+    pub fn below(home: &Path) -> Self {
+        Self {
+            home: home.to_owned(),
+            claude: None,
+            codex: home.join(".codex"),
+            copilot: home.join(".copilot"),
+            opencode: home.join(".config/opencode"),
+        }
+    }
+}
+
+/// The first of these files that is there, or else the first one.
+pub fn present(folder: &Path, names: &[&str]) -> PathBuf {
+    let paths = names.iter().map(|name| folder.join(name));
+    let there = paths.clone().find(|path| std::fs::symlink_metadata(path).is_ok());
+    there.or_else(|| paths.clone().next()).unwrap_or_else(|| folder.to_owned())
+}
