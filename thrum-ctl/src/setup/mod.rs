@@ -9,6 +9,8 @@ mod patch;
 mod place;
 mod plan;
 mod record;
+#[cfg(test)]
+mod tests;
 mod tool;
 mod tools;
 mod undo;

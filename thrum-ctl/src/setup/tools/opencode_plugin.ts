@@ -9,9 +9,9 @@ const LIMIT_MS = 5000
 
 export const Thrum = async ({ client, directory }: any) => {
   const children = new Set<string>() // sessions of subagents
-  const primed = new Map<string, string>() // what a session was told at its start
+  const primed = new Map<string, Promise<string>>() // what a session is told at its start
   const interrupted = new Set<string>() // sessions whose turn a person has stopped
-  const listeners = new Map<string, ChildProcess>()
+  let listener: ChildProcess | undefined
 
   // Runs a hook with what is known as JSON on its stdin. Answers the text that it has for the model, if any.
   const hook = (point: string, session: string, more: object = {}) =>
@@ -46,40 +46,45 @@ export const Thrum = async ({ client, directory }: any) => {
       body: { parts: [{ type: "text", text }] },
     })
 
-  // Waits for what wakes a session: one JSON object a line. Ends at once if the person has not asked for it.
-  const listen = (session: string) => {
-    if (listeners.has(session)) return
+  // Waits for what wakes sessions: a line of JSON each. Ends at once if the person has not asked for it.
+  const listen = () => {
     try {
       const child = spawn("thrum", ["hook", "opencode", "listen"], {
         cwd: directory,
         stdio: ["pipe", "pipe", "ignore"],
       })
-      listeners.set(session, child)
       child.on("error", () => {})
       child.stdin.on("error", () => {})
-      // Its end is the end of this process: the pipe stays open.
-      child.stdin.write(JSON.stringify({ session_id: session, cwd: directory }) + "\n")
       createInterface({ input: child.stdout }).on("line", (line) => {
         try {
           const wake = JSON.parse(line)
-          const id = wake.session_id ?? wake.session ?? session
-          if (wake.text) void prompt(id, wake.text).catch(() => {})
+          if (wake.session && wake.text) void prompt(wake.session, wake.text).catch(() => {})
         } catch {}
       })
+      return child
     } catch {}
   }
 
-  const start = async (session: string) => {
-    if (children.has(session) || primed.has(session)) return
-    primed.set(session, "")
-    primed.set(session, await hook("session-start", session))
-    listen(session)
+  // Tells the listener that a session has begun or ended. The pipe stays open: its end is the end of this process.
+  const tell = (session: string, more: object = {}) => {
+    listener ??= listen()
+    if (listener?.stdin?.writable)
+      listener.stdin.write(JSON.stringify({ session_id: session, cwd: directory, ...more }) + "\n")
+  }
+
+  const start = (session: string) => {
+    const known = primed.get(session)
+    if (known) return known
+    const text = hook("session-start", session)
+    primed.set(session, text)
+    // The listener asks for a session that thrumd knows.
+    void text.then(() => tell(session))
+    return text
   }
 
   const end = async (session: string) => {
-    primed.delete(session)
-    listeners.get(session)?.kill()
-    listeners.delete(session)
+    if (!primed.delete(session)) return
+    tell(session, { ended: true })
     await hook("session-end", session)
   }
 
@@ -111,10 +116,14 @@ export const Thrum = async ({ client, directory }: any) => {
     "tool.execute.after": async (input: any, output: any) => {
       if (!input.sessionID || children.has(input.sessionID)) return
       const text = await hook("step", input.sessionID, { tool: input.tool, tool_input: input.args })
-      if (text && typeof output.output === "string") output.output += "\n\n" + text
+      if (!text) return
+      // What an MCP server answers has the form of MCP.
+      if (Array.isArray(output.content)) output.content.push({ type: "text", text })
+      else if (typeof output.output === "string") output.output += "\n\n" + text
     },
     "experimental.chat.system.transform": async (input: any, output: any) => {
-      const text = primed.get(input?.sessionID) ?? (primed.size === 1 ? [...primed.values()][0] : "")
+      const only = primed.size === 1 ? [...primed.values()][0] : undefined
+      const text = await (input?.sessionID ? primed.get(input.sessionID) : only)
       if (text) output.system.push(text)
     },
   }
