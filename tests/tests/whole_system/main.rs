@@ -31,6 +31,8 @@ mod input;
 mod kept_connections;
 mod keys;
 mod log_floods;
+mod mcp;
+mod mcp_waiting;
 mod narrow_sockets;
 mod overwritten;
 mod own_tailscaled;
