@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use thrum_api::event::Reach;
 use tokio::time::timeout;
 
 use super::answer::Failure;
@@ -25,9 +26,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Begins its session.
-    pub fn begin(who: Who, endpoints: Endpoints) -> Self {
-        let presence = Presence::begin(who.clone(), endpoints.clone());
+    /// Begins its session, which others hear is reached like this.
+    pub fn begin(who: Who, endpoints: Endpoints, reach: Option<Reach>) -> Self {
+        let presence = Presence::begin(who.clone(), endpoints.clone(), reach);
         Self { who, presence, endpoints }
     }
 
@@ -37,6 +38,14 @@ impl Caller {
     /// When the daemon is not there.
     pub async fn connect(&self) -> Result<Client, Error> {
         Client::find(&self.endpoints).await
+    }
+
+    /// The same, without looking for the reason if the daemon is not there.
+    ///
+    /// # Errors
+    /// As [`Caller::connect`].
+    pub async fn connect_at_once(&self) -> Result<Client, Error> {
+        Client::find_at_once(&self.endpoints).await
     }
 
     /// The session that the tool gives this id, or the one of its process. A daemon that refuses it, because there are too

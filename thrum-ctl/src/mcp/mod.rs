@@ -11,6 +11,7 @@ mod presence;
 mod server;
 mod stdio;
 mod tools;
+mod waking;
 mod who;
 mod wire;
 mod words;
@@ -55,7 +56,7 @@ pub async fn run(tool: Option<Tool>, context: &mut Context<'_>) -> Result<(), Er
     server.begin();
     let serving = async {
         // Why a client could not be served, it was told over the pipe.
-        if let Ok(running) = server.serve(wire).await {
+        if let Ok(running) = Box::pin(server.serve(wire)).await {
             drop(running.waiting().await);
         }
     };

@@ -1,13 +1,10 @@
 //! The open pipe is the presence of the session: a connection to the daemon that stays, and with which the session ends.
 
-use std::path::Path;
 use std::time::Duration;
 
 use thrum_api::ErrorCode;
 use thrum_api::event::{Reach, SessionState};
-use thrum_api::local::{
-    SessionResult, SessionStart, SessionStartParams, SessionUpdate, SessionUpdateParams,
-};
+use thrum_api::local::{SessionStart, SessionStartParams};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -40,10 +37,11 @@ pub struct Presence {
 
 impl Presence {
     /// Joins the session of the tool in the background, and stays in it. Without a daemon it tries again.
-    pub fn begin(who: Who, endpoints: Endpoints) -> Self {
+    pub fn begin(who: Who, endpoints: Endpoints, reach: Option<Reach>) -> Self {
         let (asks, asked) = mpsc::channel(QUEUE_MAX);
         let named = who.session.clone();
-        drop(tokio::spawn(Kept { who, endpoints, named, client: None }.run(asked)));
+        let kept = Kept { who, endpoints, reach, named, client: None, told: None };
+        drop(tokio::spawn(kept.run(asked)));
         Self { asks }
     }
 
@@ -63,16 +61,20 @@ impl Presence {
 struct Kept {
     who: Who,
     endpoints: Endpoints,
+    /// How a message gets to the session while it is idle.
+    reach: Option<Reach>,
     /// The id that the tool gave the session last.
     named: Option<String>,
     client: Option<Client>,
+    /// The session that was told on this connection how it is reached.
+    told: Option<String>,
 }
 
 impl Kept {
     async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
         let mut pause = PAUSE_FIRST;
         // What goes wrong here is told to the first call that asks.
-        drop(self.join().await);
+        drop(self.join(false).await);
         loop {
             let ended = self.client.as_ref().map(Client::ended);
             let is_up = ended.is_some();
@@ -94,7 +96,7 @@ impl Kept {
                     if is_up {
                         sleep(PAUSE_FIRST).await;
                     }
-                    drop(self.join().await);
+                    drop(self.join(false).await);
                 }
             }
             pause = match self.client {
@@ -109,18 +111,17 @@ impl Kept {
         if named.is_some() && named != self.named {
             self.named = named;
             let before = self.client.take();
-            let joined = self.join().await;
+            let joined = self.join(true).await;
             // Only now: if they are the same one, it never was without a connection.
             drop(before);
             return joined;
         }
-        self.join().await
+        self.join(true).await
     }
 
-    async fn join(&mut self) -> Result<String, Error> {
-        // In their own, where they can't be dropped half-way, which would end the connection.
-        let joining = timeout(LIMIT, self.try_join()).await;
-        let joined = joining.unwrap_or_else(|_| {
+    /// Joins the session. `why`: whether somebody wants to know why there is no daemon.
+    async fn join(&mut self, why: bool) -> Result<String, Error> {
+        let joined = timeout(LIMIT, self.try_join(why)).await.unwrap_or_else(|_| {
             Err(Error::TimedOut { message: "thrumd doesn't answer".to_owned() })
         });
         if joined.is_err() {
@@ -129,13 +130,33 @@ impl Kept {
         joined
     }
 
-    async fn try_join(&mut self) -> Result<String, Error> {
+    async fn try_join(&mut self, why: bool) -> Result<String, Error> {
+        if self.client.is_none() {
+            self.told = None;
+            self.client = Some(match why {
+                true => Client::find(&self.endpoints).await?,
+                false => Client::find_at_once(&self.endpoints).await?,
+            });
+        }
+        // The daemon watches each connection that says it: once is enough.
+        let reach = self.reach.filter(|_| self.told.is_none());
+        let id = self.start(reach).await?;
+        if self.told.as_ref() != Some(&id) {
+            if reach.is_none() && self.reach.is_some() {
+                self.start(self.reach).await?;
+            }
+            self.told = Some(id.clone());
+        }
+        Ok(id)
+    }
+
+    async fn start(&mut self, reach: Option<Reach>) -> Result<String, Error> {
+        let mut params = start_params(&self.who, self.named.clone(), reach);
         let client = match &mut self.client {
             Some(client) => client,
-            none => none.insert(Client::find(&self.endpoints).await?),
+            none => none.insert(Client::find_at_once(&self.endpoints).await?),
         };
-        let mut params = start(&self.who, self.named.clone());
-        let SessionResult { session } = match client.call::<SessionStart>(&params).await {
+        let started = match client.call::<SessionStart>(&params).await {
             // In a container, a process has another id for the daemon. The connection is enough.
             Err(Error::Refused(error))
                 if error.code == ErrorCode::NOT_PERMITTED && params.pid.is_some() =>
@@ -145,27 +166,11 @@ impl Kept {
             }
             answer => answer?,
         };
-        // One that a hook began was joined as it is.
-        if params.reach.is_some() && session.reach != params.reach {
-            let update = SessionUpdateParams {
-                agent: params.agent,
-                project: params.project,
-                session: Some(session.id.clone()),
-                reach: params.reach,
-                ..SessionUpdateParams::default()
-            };
-            client.call::<SessionUpdate>(&update).await?;
-        }
-        Ok(session.id)
+        Ok(started.session.id)
     }
 }
 
-fn start(who: &Who, named: Option<String>) -> SessionStartParams {
-    let reach = match (who.identity.wake, who.identity.is_set_up) {
-        (true, _) => Some(Reach::Wake),
-        (false, true) => Some(Reach::Hooks),
-        (false, false) => None,
-    };
+fn start_params(who: &Who, named: Option<String>, reach: Option<Reach>) -> SessionStartParams {
     SessionStartParams {
         agent: who.identity.agent.clone(),
         project: who.identity.project.clone(),
@@ -177,12 +182,8 @@ fn start(who: &Who, named: Option<String>) -> SessionStartParams {
         reach,
         // Hooks tell more. Without them, a call is all that is known of what it does.
         state: Some(SessionState::Idle),
-        folder: folder(&who.folder),
+        folder: who.folder.to_str().map(str::to_owned),
         branch: who.branch(),
         ..SessionStartParams::default()
     }
-}
-
-fn folder(folder: &Path) -> Option<String> {
-    folder.to_str().map(str::to_owned)
 }

@@ -10,6 +10,7 @@ use rmcp::model::{
 };
 use rmcp::service::{Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use thrum_api::event::Reach;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -19,8 +20,10 @@ use super::arguments::Arguments;
 use super::caller::Caller;
 use super::calls::{reading, sending, status, team};
 use super::in_flight::{InFlight, Mark};
-use super::who::Asker;
-use super::{tools, words};
+use super::waking::Waker;
+use super::who::{Asker, Who};
+use super::{tools, waking, words};
+use crate::endpoint::Endpoints;
 use crate::setup::Tool;
 
 /// Most calls that are carried out at once, each with a connection to the daemon. Others wait for their turn.
@@ -52,14 +55,17 @@ impl Server {
     /// Begins the session, if the command line says who it is.
     pub fn begin(&self) {
         if let Ok(Some(who)) = self.asker.at_start() {
-            self.caller.get_or_init(|| Caller::begin(who.clone(), self.asker.endpoints().clone()));
+            self.begun(who);
         }
     }
 
     /// Who asks. Known from the first request on.
     fn caller(&self, client: Option<&str>) -> Result<&Caller, Failure> {
-        let who = self.asker.who(client)?;
-        Ok(self.caller.get_or_init(|| Caller::begin(who.clone(), self.asker.endpoints().clone())))
+        Ok(self.begun(self.asker.who(client)?))
+    }
+
+    fn begun(&self, who: &Who) -> &Caller {
+        self.caller.get_or_init(|| begin(who.clone(), self.asker.endpoints().clone()))
     }
 
     /// Begins the session with the first request, whatever it is.
@@ -102,6 +108,25 @@ impl Server {
         };
         done.map(|done| (done, None))
     }
+}
+
+/// Begins the session of an agent, and to wake it, if that is wanted.
+fn begin(who: Who, endpoints: Endpoints) -> Caller {
+    let waker = Waker::of(&who).unwrap_or_else(|error| {
+        waking::failed(&who, &error);
+        None
+    });
+    let reach = match (&waker, who.identity.is_set_up, who.tool) {
+        (Some(_), ..) => Some(Reach::Wake),
+        // Its plugin says it.
+        (None, _, Tool::Opencode) => None,
+        (None, is_set_up, _) => is_set_up.then_some(Reach::Hooks),
+    };
+    let caller = Caller::begin(who, endpoints, reach);
+    if let Some(waker) = waker {
+        waking::begin(caller.clone(), waker);
+    }
+    caller
 }
 
 /// The session, as the tool names it in a call.

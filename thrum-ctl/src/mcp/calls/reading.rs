@@ -145,7 +145,7 @@ async fn ask(
 ) -> Result<SessionMessagesResult, Error> {
     let client = match client {
         Some(client) => client,
-        none => none.insert(caller.connect().await?),
+        none => none.insert(caller.connect_at_once().await?),
     };
     client.call::<SessionMessages>(params).await
 }
