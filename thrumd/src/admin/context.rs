@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::errors;
 use super::narrow_sockets::NarrowSockets;
 use super::network::Network;
+use super::wake_switch::WakeSwitch;
 use crate::agents::{Agents, Search};
 use crate::config::Config;
 use crate::log::Log;
@@ -39,6 +40,8 @@ pub struct AdminContext {
     pub search: Search,
     /// The narrow sockets.
     pub sockets: NarrowSockets,
+    /// Where idle sessions are not woken.
+    pub wake_switch: WakeSwitch,
     /// The paired machines.
     pub registry: Registry,
     /// The pairing sessions.

@@ -36,6 +36,7 @@ mod sockets;
 mod status;
 mod status_line;
 mod turns;
+mod wake_switch;
 
 #[cfg(test)]
 mod tests;
@@ -49,3 +50,4 @@ pub use narrow_sockets::NarrowSockets;
 pub use network::{Network, NetworkParts, PeerNetwork};
 pub use socket::{LocalSocket, SocketError};
 pub use status_line::status_line;
+pub use wake_switch::WakeSwitch;

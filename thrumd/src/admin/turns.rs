@@ -4,15 +4,11 @@ use thrum_api::local::{
     SessionHookParams, SessionMessagesParams, SessionMessagesResult, SessionWakeParams,
     SessionWakeResult, WakeSwitchParams, WakeSwitchResult,
 };
-use thrum_api::{ErrorCode, RpcError};
+use thrum_api::{ErrorCode, RpcError, names};
 
 use super::addresses::name_machines;
-use super::{AdminContext, errors};
+use super::{AdminContext, errors, wake_switch};
 use crate::agents::LocalConnection;
-
-fn missing() -> RpcError {
-    RpcError::new(ErrorCode::METHOD_NOT_FOUND, "not there yet")
-}
 
 /// `session.hook`
 pub async fn hook(
@@ -43,14 +39,34 @@ fn named(context: &AdminContext, mut answer: SessionMessagesResult) -> SessionMe
 
 /// `session.wake`
 pub async fn wake(
-    _: &AdminContext,
-    _: SessionWakeParams,
-    _: &LocalConnection,
+    context: &AdminContext,
+    params: SessionWakeParams,
+    connection: &LocalConnection,
 ) -> Result<SessionWakeResult, RpcError> {
-    Err(missing())
+    let answer = context.agents.session_wake(params, connection).await;
+    let mut answer = answer.map_err(errors::agents)?;
+    for sender in answer.wake.iter_mut().flat_map(|wake| &mut wake.from) {
+        sender.machine = context.machine(sender.daemon_id);
+    }
+    Ok(answer)
 }
 
 /// `wake.switch`
-pub async fn switch(_: &AdminContext, _: WakeSwitchParams) -> Result<WakeSwitchResult, RpcError> {
-    Err(missing())
+pub async fn switch(
+    context: &AdminContext,
+    params: WakeSwitchParams,
+) -> Result<WakeSwitchResult, RpcError> {
+    let WakeSwitchParams { project, off } = params;
+    let project = project
+        .map(|project| names::project(&project))
+        .transpose()
+        .map_err(|error| RpcError::new(ErrorCode::INVALID_PARAMS, error.to_string()))?;
+    let off = match off {
+        None => context.wake_switch.off().await,
+        Some(off) => {
+            let apply = |off| context.agents.set_wake_off(off);
+            context.wake_switch.switch(project, off, apply).await?
+        }
+    };
+    Ok(wake_switch::shown(off))
 }

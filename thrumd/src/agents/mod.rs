@@ -43,6 +43,7 @@ mod turns;
 mod unshown;
 mod waiters;
 mod waiting;
+mod waking;
 mod within;
 
 use std::path::PathBuf;
@@ -70,7 +71,7 @@ pub use self::schema::FILE;
 pub use self::search::{Search, SearchError, SearchQuery, Sender};
 use self::sessions::shared::Sessions;
 use self::sessions::writer::Writer;
-pub use self::sessions::{LocalConnection, SessionRoom};
+pub use self::sessions::{LocalConnection, SessionRoom, WakeOff};
 use self::store::Store;
 use self::threads::Threads;
 use crate::clock;
@@ -94,6 +95,8 @@ pub struct AgentsParts {
     pub name: Arc<str>,
     /// Whether a daemon is a peer: it knows by itself which events of it are here.
     pub is_peer: Arc<dyn Fn(DaemonId) -> bool + Send + Sync>,
+    /// Where sessions are not woken.
+    pub wake_off: WakeOff,
 }
 
 /// The views. Clones share them.
@@ -142,11 +145,13 @@ impl Agents {
     /// # Errors
     /// When the file can't be opened or the thread can't be started.
     pub fn open(parts: AgentsParts) -> Result<Self, AgentsError> {
-        let AgentsParts { state_dir, log, name, is_peer } = parts;
+        let AgentsParts { state_dir, log, name, is_peer, wake_off } = parts;
         let store = Store::open(state_dir.join(FILE), log.daemon())?;
         let files = store.files.clone();
         let sessions = Sessions::starting();
-        let dead = sessions.restore(store.kept_sessions()?);
+        sessions.change_quietly(|book, now| book.set_wake_off(wake_off, now));
+        let at = log.head().position.sequence;
+        let dead = sessions.restore(store.kept_sessions()?, at);
         let threads = Threads::start(store)?;
         let (sender, progress) = watch::channel(Progress::default());
         let signals = Arc::new(FollowerSignals::default());

@@ -12,13 +12,16 @@ use super::directory::{find_inbox, find_project, project_name};
 use super::error::{self, AgentsError, views};
 use super::inbox::count_down;
 use super::marks::{ReadMark, route_name};
+use super::message::message;
+use super::sessions::brake::Other;
 use super::sessions::live::AgentKey;
+use super::sessions::shared::Sessions;
 use super::store::Store;
 use super::waiters::News;
 use super::{Agents, broadcasts, marks};
 use crate::clock;
 use crate::log::column::int;
-use crate::log::{FoundEvent, LogError};
+use crate::log::{FoundEvent, LogError, LogReader};
 
 const DELIVERED: &str =
     "SELECT 1 FROM deliveries WHERE inbox = ?1 AND read IN (0, 1) AND sequence = ?2";
@@ -34,6 +37,8 @@ pub(super) struct Reading {
     /// The session that the messages were shown to.
     pub(super) session: Option<String>,
     pub(super) at: Timestamp,
+    /// Messages that the session was woken for.
+    pub(super) woken: BTreeSet<Sequence>,
 }
 
 /// What was marked.
@@ -53,18 +58,19 @@ impl Agents {
     /// When the name of reader or session is invalid, when an id alone could be two messages of its inboxes, and when the
     /// views can't be brought up to the log.
     pub async fn mark_read(&self, params: MarkReadParams) -> Result<(), AgentsError> {
-        let reading = Reading {
+        let mut reading = Reading {
             agent: names::agent(&params.agent)?,
             route: params.route.unwrap_or(Route::Other),
             session: marks::session(params.session)?,
             at: clock::now(),
+            woken: BTreeSet::new(),
         };
         self.inner.log.files().check().map_err(|changed| {
             let source = Box::new(LogError::FilesChanged(changed));
             AgentsError::Log { doing: "mark messages read", source }
         })?;
         self.digested(self.inner.log.head().position.sequence).await?;
-        let log = self.inner.log.reader();
+        let (log, sessions) = (self.inner.log.reader(), self.inner.sessions.clone());
         // An origin may give one id to many messages: these are looked up once.
         let mut named = BTreeSet::new();
         let mut messages = params.messages;
@@ -73,13 +79,25 @@ impl Agents {
         let mark = move |store: &mut Store| {
             let ids = messages.iter().map(|message| message.event_id);
             let found = log.find(ids).map_err(error::log_unread)?;
-            let marked = store.mark_read(&reading, &messages, &found)?;
             let meant: Vec<FoundEvent> = meant(&messages, &found).cloned().collect();
-            Ok((marked, meant))
+            let by_hook = matches!(reading.route, Route::Hook | Route::Mcp);
+            if let Some(session) = reading.session.as_ref().filter(|_| by_hook) {
+                reading.woken = woken(&sessions, &reading.agent, session, &meant);
+            }
+            let marked = store.mark_read(&reading, &messages, &found)?;
+            let by_hook = by_hook || reading.route == Route::Wake;
+            let senders = match by_hook && reading.session.is_some() {
+                true => senders(&log, &marked.new).map_err(error::log_unread)?,
+                false => BTreeMap::new(),
+            };
+            Ok((marked, meant, senders))
         };
-        let (marked, meant) = self.call(mark).await?;
+        let (marked, meant, senders) = self.call(mark).await?;
         if let Some(session) = session {
             self.was_shown(&agent, &session, &marked, &meant);
+        }
+        for (project, others) in senders {
+            self.count_messages(&AgentKey { project, agent: agent.clone() }, others);
         }
         let read = meant.iter().map(|event| event.sequence);
         self.inner.claims.read(&Reader::agent(&agent), read);
@@ -114,6 +132,40 @@ impl Agents {
         }
         self.inner.signals.waiters.wake(&news);
     }
+}
+
+/// Those of these messages that a session was woken for.
+fn woken(
+    sessions: &Sessions,
+    agent: &str,
+    session: &str,
+    messages: &[FoundEvent],
+) -> BTreeSet<Sequence> {
+    let is_woken = |event: &&FoundEvent| {
+        let project = project_name(event.project.as_deref());
+        project.is_ok_and(|project| {
+            let key = AgentKey { project, agent: agent.to_owned() };
+            sessions.look(|book| book.was_woken_for(&key, session, event.sequence))
+        })
+    };
+    messages.iter().filter(is_woken).map(|event| event.sequence).collect()
+}
+
+/// Who wrote these messages, by project. Those that daemons wrote don't count.
+fn senders(
+    log: &LogReader,
+    messages: &BTreeSet<Sequence>,
+) -> Result<BTreeMap<String, Vec<Other>>, LogError> {
+    let mut senders: BTreeMap<String, Vec<Other>> = BTreeMap::new();
+    log.each_at(messages.iter().copied(), |_, event| {
+        let message = event.and_then(|event| message(event, true)).filter(|it| !it.automatic);
+        if let Some(message) = message {
+            let other = Other { agent: message.from, daemon: message.origin_daemon };
+            senders.entry(message.project.unwrap_or_default()).or_default().push(other);
+        }
+        true
+    })?;
+    Ok(senders)
 }
 
 impl Store {
@@ -217,13 +269,17 @@ fn mark(
     // The marks themselves tell it of messages that were sent here.
     let told = event.origin == here;
     let project = event.project.as_deref().map(|name| project_name(Some(name)));
+    let route = match reading.woken.contains(&event.sequence) {
+        true => Route::Wake,
+        false => reading.route,
+    };
     let mark = ReadMark {
         agent: reading.agent.clone(),
         origin: event.origin.to_bytes(),
         event_id: event.event_id.ulid().to_bytes(),
         project: project.and_then(Result::ok).unwrap_or_default(),
         at: reading.at.as_millis(),
-        route: route_name(reading.route).to_owned(),
+        route: route_name(route).to_owned(),
         session: reading.session.clone(),
         told,
     };

@@ -56,6 +56,7 @@ pub(super) struct OutgoingMessage {
     pub(super) reply_to: Option<EventRef>,
     pub(super) thread: Option<EventRef>,
     urgent: bool,
+    automatic: bool,
     text: String,
     event_id: EventId,
 }
@@ -96,15 +97,32 @@ impl OutgoingMessage {
             reply_to: params.reply_to,
             thread: None,
             urgent: params.urgent,
+            automatic: false,
             text: params.text,
             event_id: params.event_id.unwrap_or_else(ids::event),
         })
     }
 
+    /// A message that this daemon writes for an agent.
+    pub(super) fn automatic(from: &str, project: &str, text: String) -> Self {
+        Self {
+            from: from.to_owned(),
+            project: project.to_owned(),
+            to: Vec::new(),
+            all: false,
+            reply_to: None,
+            thread: None,
+            urgent: false,
+            automatic: true,
+            text,
+            event_id: ids::event(),
+        }
+    }
+
     /// The event, to these recipients.
     pub(super) fn into_draft(self, to: Vec<Address>) -> Result<Draft, AgentsError> {
         let body = MessageSent {
-            automatic: false,
+            automatic: self.automatic,
             from: self.from,
             to,
             all: self.all,

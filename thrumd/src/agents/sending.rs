@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use thrum_api::event::AgentJoined;
-use thrum_api::local::{Appended, MessageSendParams, MessageSendResult};
+use thrum_api::local::{Appended, MessageSendParams, MessageSendResult, RecipientStatus};
 use thrum_api::{Address, Draft, Sequence};
 
 use super::Agents;
@@ -13,6 +13,8 @@ use super::digest::PAGE_EVENTS;
 use super::error::AgentsError;
 use super::recipients::UnknownRecipient;
 use super::send::{self, OutgoingMessage, Target};
+use super::sessions::brake::Other;
+use super::sessions::live::AgentKey;
 use super::store::Store;
 use crate::clock;
 
@@ -77,6 +79,10 @@ impl Agents {
             false => self.join(&project, &from, Some(draft)).await?,
         };
         let written = written.last().ok_or(AgentsError::Stopping)?;
+        let other = |it: &RecipientStatus| Some((it.agent.clone(), it.daemon_id?));
+        let others = outlook.recipients.iter().filter_map(other);
+        let others = others.map(|(agent, daemon)| Other { agent, daemon }).collect();
+        self.count_messages(&AgentKey { project, agent: from }, others);
         Ok(MessageSendResult {
             event_id: written.event_id,
             sequence: written.sequence,

@@ -66,7 +66,11 @@ impl Agents {
         }
         let ToShow { messages, left, seen } = shown?;
         self.join_aside(&key, seen);
-        Ok(SessionMessagesResult { messages, left, notices: Vec::new() })
+        // At other points nobody would see them.
+        let sees =
+            matches!(params.point, HookPoint::Prompt | HookPoint::Step) || !messages.is_empty();
+        let notices = if sees { self.notices(&key) } else { Vec::new() };
+        Ok(SessionMessagesResult { messages, left, notices })
     }
 
     /// Messages that a session was not shown yet; there are none after the time-out. Dropping the future stops waiting.
@@ -94,7 +98,8 @@ impl Agents {
                 self.to_show(&key, &may_show, most, head, connection).await?;
             self.join_aside(&key, seen);
             if !messages.is_empty() || Instant::now() >= end {
-                return Ok(SessionMessagesResult { messages, left, notices: Vec::new() });
+                let notices = self.notices(&key);
+                return Ok(SessionMessagesResult { messages, left, notices });
             }
             if waits.is_none() {
                 let (sessions, id) = (&self.inner.sessions, &may_show.id);
@@ -106,6 +111,11 @@ impl Agents {
                 () = tokio::time::sleep_until(end) => {}
             }
         }
+    }
+
+    /// What is to be said to a session of the agent, once.
+    fn notices(&self, key: &AgentKey) -> Vec<String> {
+        self.inner.sessions.change_quietly(|book, _| book.take_notices(key))
     }
 
     /// What a hook says, in the book. The process of a session that is not live is watched, if it can be.

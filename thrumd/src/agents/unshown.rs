@@ -8,7 +8,7 @@ use thrum_api::{Sequence, Timestamp};
 
 use super::error::{AgentsError, views};
 use super::filter::is_delivered;
-use super::inbox::{Answer, Entry, InboxQuery, Shown};
+use super::inbox::{Answer, Entry, Inbox, InboxQuery, Shown};
 use super::store::Store;
 use crate::log::LogReader;
 use crate::log::column::{int, uint};
@@ -52,13 +52,7 @@ impl Store {
         let doing = views("read an inbox");
         let inboxes = self.inboxes(&query.as_inbox()).map_err(&doing)?;
         let unread: u64 = inboxes.iter().map(|inbox| inbox.unread).sum();
-        let mut entries: Vec<Entry> = Vec::new();
-        if let Some(after) = query.after.filter(|_| unread > 0) {
-            let most = query.limit + query.held.len();
-            let oldest = self.oldest_unread_of(&inboxes, int(after.0), most).map_err(&doing)?;
-            let is_free = |entry: &Entry| !query.held.contains(&Sequence(uint(entry.sequence)));
-            entries.extend(oldest.into_iter().filter(is_free));
-        }
+        let mut entries = self.free_entries(query, &inboxes).map_err(&doing)?;
         let (mut pending, mut gone) = (0_u64, Vec::new());
         for sequence in query.pending.difference(&query.held_pending) {
             let at = int(sequence.0);
@@ -87,6 +81,28 @@ impl Store {
             let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
             Unshown { messages, left: all.saturating_sub(count), gone, seen }
         }))
+    }
+
+    /// Where the unread messages are that nobody else is being shown.
+    pub(super) fn unread_entries_after(
+        &self,
+        query: &UnshownQuery,
+    ) -> Result<Vec<Entry>, AgentsError> {
+        let inboxes = self.inboxes(&query.as_inbox());
+        let entries = inboxes.and_then(|inboxes| self.free_entries(query, &inboxes));
+        entries.map_err(views("read an inbox"))
+    }
+
+    fn free_entries(
+        &self,
+        query: &UnshownQuery,
+        inboxes: &[Inbox],
+    ) -> rusqlite::Result<Vec<Entry>> {
+        let Some(after) = query.after else { return Ok(Vec::new()) };
+        let most = query.limit + query.held.len();
+        let mut oldest = self.oldest_unread_of(inboxes, int(after.0), most)?;
+        oldest.retain(|entry| !query.held.contains(&Sequence(uint(entry.sequence))));
+        Ok(oldest)
     }
 
     /// Those of these messages that are unread in this inbox.

@@ -114,6 +114,9 @@ pub enum ServiceError {
     /// The narrow sockets can't be read.
     #[error("can't read the narrow sockets")]
     NarrowSockets(#[source] Box<StateFileError>),
+    /// Where sessions are not woken can't be read.
+    #[error("can't read where sessions are not woken")]
+    WakeSwitch(#[source] Box<StateFileError>),
     /// The local socket can't be bound.
     #[error("can't serve programs on this machine")]
     Socket(#[source] Box<SocketError>),

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::{ServiceError, readiness, shutdown, state_dir};
 use crate::admin::{
     self, AdminContext, InheritedSocket, LocalSocket, NarrowSockets, Network, NetworkParts,
+    WakeSwitch,
 };
 use crate::agents::{Agents, AgentsParts, Search};
 use crate::backup;
@@ -66,11 +67,15 @@ impl Daemon {
         registry.hold(log.files())?;
         let name: Arc<str> = config.hostname.as_str().into();
         let peers = registry.clone();
+        let (wake_switch, damaged_switch) = WakeSwitch::open(&config.state_dir)
+            .map_err(|error| ServiceError::WakeSwitch(Box::new(error)))?;
+        let wake_off = wake_switch.off().await;
         let agents = Agents::open(AgentsParts {
             state_dir: config.state_dir.clone(),
             log: log.clone(),
             name: name.clone(),
             is_peer: Arc::new(move |daemon| peers.get(daemon).is_some()),
+            wake_off,
         })?;
         let search = Search::start(config.state_dir.clone(), log.clone())?;
         let (sockets, damaged_sockets) = NarrowSockets::open(&config.state_dir, &config.socket)?;
@@ -124,7 +129,13 @@ impl Daemon {
         };
         agents.know_machines(admin::machines_now(&network, registry.clone()));
         let context = AdminContext {
-            found: found(&config.state_dir, identity.foreign, damaged, damaged_sockets),
+            found: found(
+                &config.state_dir,
+                identity.foreign,
+                damaged,
+                damaged_sockets,
+                damaged_switch,
+            ),
             foreign: identity.foreign,
             identity,
             backing_up: tokio::sync::Mutex::default(),
@@ -136,6 +147,7 @@ impl Daemon {
             agents,
             search,
             sockets,
+            wake_switch,
             registry,
             pairing,
             network,
@@ -220,6 +232,7 @@ fn found(
     foreign: bool,
     damaged: Option<String>,
     damaged_sockets: Option<String>,
+    damaged_switch: Option<String>,
 ) -> Vec<Problem> {
     let mut found = Vec::new();
     if foreign {
@@ -239,6 +252,10 @@ fn found(
     if let Some(message) = damaged_sockets {
         let next = Some("thrum socket add");
         found.push(Problem::new("sockets_file", message, Some(crate::clock::now()), next));
+    }
+    if let Some(message) = damaged_switch {
+        let next = Some("thrum wake on --all-projects");
+        found.push(Problem::new("wake_file", message, Some(crate::clock::now()), next));
     }
     found
 }

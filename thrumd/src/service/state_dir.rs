@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{getegid, geteuid};
 
 /// The names that thrumd opens there.
-const FILES: [&str; 18] = [
+const FILES: [&str; 19] = [
     "log.db",
     "log.db-wal",
     "log.db-shm",
@@ -26,6 +26,7 @@ const FILES: [&str; 18] = [
     "key.json",
     "peers.json",
     "sockets.json",
+    "wake.json",
     "thrumd.lock",
 ];
 

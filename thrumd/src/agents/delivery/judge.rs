@@ -1,7 +1,7 @@
 //! Judges how far a message got on its way to each recipient, and what keeps it.
 
 use rusqlite::{OptionalExtension, params};
-use thrum_api::event::SessionInfo;
+use thrum_api::event::{Reach, SessionInfo};
 use thrum_api::local::{AgentState, DeliveryState, Obstacle, RecipientStatus};
 use thrum_api::{DaemonId, Timestamp};
 
@@ -90,10 +90,12 @@ impl Judge<'_> {
             false => self.machines.contact(daemon),
         };
         if recipient.known {
+            let (state, reach) = self.live_state(recipient, daemon)?;
             status.live = Some(match contact {
                 Contact::Cut { .. } => AgentState::Unreachable,
-                Contact::Open => self.live_state(recipient, daemon)?,
+                Contact::Open => state,
             });
+            status.reach = reach;
         }
         if status.state >= DeliveryState::Read {
             return Ok(status);
@@ -117,11 +119,19 @@ impl Judge<'_> {
 }
 
 impl Judge<'_> {
-    /// What an agent does: one of this machine now, others as their daemons told at last.
-    fn live_state(&self, of: &Recipient, daemon: DaemonId) -> rusqlite::Result<AgentState> {
+    /// What an agent does, and the best way in which a message gets to an idle session of it: one of this machine now, others
+    /// as their daemons told at last.
+    fn live_state(
+        &self,
+        of: &Recipient,
+        daemon: DaemonId,
+    ) -> rusqlite::Result<(AgentState, Option<Reach>)> {
         let own = self.machines.own.as_ref().filter(|_| daemon == self.store.daemon);
         let key = AgentKey { project: self.project.to_owned(), agent: of.agent.clone() };
-        match own.and_then(|sessions| sessions.look(|book| book.state(&key))) {
+        let own = own.and_then(|sessions| {
+            sessions.look(|book| Some((book.state(&key)?, book.reach(&key)?)))
+        });
+        match own {
             Some(state) => Ok(state),
             None => self.store.told_state(of.inbox, daemon),
         }
@@ -129,8 +139,11 @@ impl Judge<'_> {
 }
 
 impl Store {
-    /// What an agent does, as its daemon told at last.
-    fn told_state(&self, inbox: Option<i64>, daemon: DaemonId) -> rusqlite::Result<AgentState> {
+    fn told_state(
+        &self,
+        inbox: Option<i64>,
+        daemon: DaemonId,
+    ) -> rusqlite::Result<(AgentState, Option<Reach>)> {
         let sessions: Option<String> = self
             .connection
             .prepare_cached(PRESENCE)?
@@ -138,6 +151,7 @@ impl Store {
             .optional()?;
         let sessions = sessions.and_then(|json| serde_json::from_str(&json).ok());
         let sessions: Vec<SessionInfo> = sessions.unwrap_or_default();
-        Ok(AgentState::of(&sessions))
+        let reach = sessions.iter().filter_map(|session| session.reach).min();
+        Ok((AgentState::of(&sessions), reach))
     }
 }

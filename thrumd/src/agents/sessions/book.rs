@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use thrum_api::Timestamp;
-use thrum_api::event::SessionInfo;
+use thrum_api::event::{Reach, SessionInfo};
 use thrum_api::local::AgentState;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use super::limits::{
     AGENT_MAX_BYTES, EVENT_INTERVAL, SESSIONS_MAX, SESSIONS_OF_AGENT_MAX, WAIT_LINGER,
 };
 use super::live::{AgentKey, Keeper, KeptProcess, Live};
+use super::wake_off::WakeOff;
 
 /// The moment of an input.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +82,8 @@ pub struct Book {
     pub(super) ready: bool,
     /// The daemon stops: nothing is told any more.
     frozen: bool,
+    /// Where sessions are not woken.
+    pub(super) wake_off: WakeOff,
     /// When sessions that have not come back since the start are gone.
     pub(super) grace_until: Option<Instant>,
 }
@@ -113,7 +116,7 @@ impl Book {
             self.forget_the_gone(key, now);
         }
         self.count += usize::from(is_new);
-        let entry = self.agents.entry(key.clone()).or_default();
+        let entry = self.entry(key);
         let live =
             entry.sessions.entry(id).or_insert_with(|| Live::new(told.clone(), Keeper::default()));
         (live.told, live.keeper) = (told, keeper);
@@ -274,6 +277,14 @@ impl Book {
         }
     }
 
+    /// The best way in which a message gets to an idle session of an agent of this machine. None as for [`Self::state`].
+    pub fn reach(&self, key: &AgentKey) -> Option<Option<Reach>> {
+        match self.agents.get(key) {
+            Some(entry) => Some(entry.reach()),
+            None => self.ready.then_some(None),
+        }
+    }
+
     /// Nothing is told any more.
     pub fn freeze(&mut self) {
         self.frozen = true;
@@ -282,6 +293,7 @@ impl Book {
     /// Finds out whether there is something to tell of an agent, and when.
     pub(super) fn changed(&mut self, key: &AgentKey, soon: Soon, now: Now) {
         let Some(entry) = self.agents.get_mut(key) else { return };
+        entry.version += 1;
         let before = entry.due.take();
         if let Some(at) = before {
             self.due.remove(&(at, key.clone()));
@@ -319,12 +331,19 @@ impl Book {
         }
     }
 
+    /// The entry of an agent.
+    pub(super) fn entry(&mut self, key: &AgentKey) -> &mut Entry {
+        let wake_off = self.wake_off.has(&key.project);
+        let new = || Entry { wake_off, ..Entry::default() };
+        self.agents.entry(key.clone()).or_insert_with(new)
+    }
+
     pub(super) fn live(&mut self, key: &AgentKey, id: &str) -> Option<&mut Live> {
         self.agents.get_mut(key)?.sessions.get_mut(id)
     }
 
     /// The id of the session that a caller means.
-    fn resolve(&self, key: &AgentKey, id: Option<&str>) -> Result<String, SessionError> {
+    pub(super) fn resolve(&self, key: &AgentKey, id: Option<&str>) -> Result<String, SessionError> {
         let entry = self.agents.get(key);
         let id = id.map(|id| self.id_of(key, id));
         let has = entry.map(Entry::ids).unwrap_or_default();

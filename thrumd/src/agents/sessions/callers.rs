@@ -40,7 +40,7 @@ impl Book {
             let told = bare(id.clone(), SessionState::Waiting, now.wall);
             let live = Live { only_waits: true, ..Live::new(told, Keeper::default()) };
             self.count += 1;
-            self.agents.entry(key.clone()).or_default().sessions.insert(id.clone(), live);
+            self.entry(key).sessions.insert(id.clone(), live);
         }
         let number = self.last_wait + 1;
         let live = self.live(key, &id)?;

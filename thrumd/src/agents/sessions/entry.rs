@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use thrum_api::Timestamp;
-use thrum_api::event::SessionInfo;
+use thrum_api::event::{Reach, SessionInfo};
+use thrum_api::{Sequence, Timestamp};
 use tokio::time::Instant;
 
+use super::brake::Brake;
 use super::live::{Live, same_but_since};
 use super::turn::Turn;
 
@@ -30,6 +31,18 @@ pub struct Entry {
     pub strangers: BTreeMap<String, Turn>,
     /// Ids that mean a live session with another one.
     pub aliases: BTreeMap<String, String>,
+    /// Up to where one of its sessions was woken for the messages to it.
+    pub woken_up_to: Sequence,
+    /// The oldest message that might wake one, and since when.
+    pub oldest_waits: Option<(Sequence, Instant)>,
+    /// Its sessions are not woken.
+    pub wake_off: bool,
+    /// Messages with other agents.
+    pub brake: Brake,
+    /// What is to be said to one of its sessions.
+    pub notices: Vec<String>,
+    /// Grows with each change.
+    pub version: u64,
     /// Sessions that their tool has ended, the newest last: the process, and all ids.
     pub ended: VecDeque<(u32, Vec<String>)>,
 }
@@ -37,13 +50,33 @@ pub struct Entry {
 impl Entry {
     /// What others are to know.
     pub fn shown(&self) -> Vec<SessionInfo> {
-        self.sessions.values().map(Live::shown).collect()
+        self.sessions.values().map(|live| self.shown_of(live)).collect()
+    }
+
+    /// The best way in which a message gets to one of its sessions that is idle.
+    pub fn reach(&self) -> Option<Reach> {
+        self.sessions.values().filter_map(|live| self.shown_of(live).reach).min()
+    }
+
+    /// Whether one of its sessions is woken.
+    pub fn is_woken(&self) -> bool {
+        self.reach() == Some(Reach::Wake)
+    }
+
+    /// Sets whether its sessions are not woken. Answers whether that is new.
+    pub fn set_wake_off(&mut self, off: bool) -> bool {
+        std::mem::replace(&mut self.wake_off, off) != off
+    }
+
+    fn shown_of(&self, live: &Live) -> SessionInfo {
+        with_reach(live.shown(), self.wake_off)
     }
 
     /// Whether others know it all. What is again as it was written keeps its time.
     pub fn is_known(&mut self) -> bool {
+        let wake_off = self.wake_off;
         for live in self.sessions.values_mut() {
-            let shown = live.shown();
+            let shown = with_reach(live.shown(), wake_off);
             let written = self.written.iter().find(|written| written.id == shown.id);
             if let Some(written) = written.filter(|written| same_but_since(written, &shown)) {
                 live.adopt_since(written.since);
@@ -85,4 +118,12 @@ impl Entry {
         let others = self.sessions.values().filter(|live| live.told.id != session.id);
         others.map(|live| size(&live.told)).sum::<usize>() + size(session)
     }
+}
+
+/// While sessions are not woken, hooks alone show them messages.
+fn with_reach(mut session: SessionInfo, wake_off: bool) -> SessionInfo {
+    if wake_off && session.reach == Some(Reach::Wake) {
+        session.reach = Some(Reach::Hooks);
+    }
+    session
 }

@@ -70,7 +70,7 @@ impl Book {
         self.apply_hook(key, &id, hook, now);
         let turn = self.turn(key, &id, now);
         turn.take_part(hook.at);
-        turn.hooked_at = Some(now.at);
+        (turn.hooked_at, turn.woken_at) = (Some(now.at), None);
         if hook.point == HookPoint::Prompt && hook.work {
             turn.stops = 0;
         }
@@ -79,6 +79,9 @@ impl Book {
             HookPoint::Stop => Some(turn.stopped).filter(|_| turn.may_go_on()),
             HookPoint::SessionStart | HookPoint::Interrupt | HookPoint::SessionEnd => None,
         };
+        if hook.work {
+            self.entry(key).brake.release();
+        }
         MayShow { id, after }
     }
 
@@ -108,6 +111,7 @@ impl Book {
         for (id, live) in sessions {
             if *id == shown {
                 live.turn.pending.retain(|sequence| !messages.contains(sequence));
+                live.turn.woken.retain(|sequence| !messages.contains(sequence));
             } else if live.turn.takes_part && !live.only_waits {
                 new.iter().for_each(|sequence| live.turn.add_pending(*sequence));
                 others |= !new.is_empty();
@@ -162,6 +166,7 @@ impl Book {
         let asks = live.told.state == SessionState::NeedsYou;
         let state = match hook.point {
             HookPoint::Prompt => Some(SessionState::Working),
+            HookPoint::Interrupt => Some(SessionState::Idle),
             // With the tools of messages alone it has only just asked.
             HookPoint::Step if hook.work || !asks => Some(SessionState::Working),
             // Later ones come in the middle of a turn, too.
@@ -196,7 +201,7 @@ impl Book {
         if !self.agents.contains_key(key) {
             self.forget_the_gone(key, now);
         }
-        let entry = self.agents.entry(key.clone()).or_default();
+        let entry = self.entry(key);
         if let Some(live) = entry.sessions.get_mut(id) {
             return &mut live.turn;
         }

@@ -17,7 +17,7 @@ impl Live {
         !self.only_waits && !self.in_grace
     }
 
-    fn is_of(&self, pid: u32) -> bool {
+    pub(super) fn is_of(&self, pid: u32) -> bool {
         self.is_whole() && self.keeper.process.as_ref().is_some_and(|it| it.pid == pid)
     }
 }

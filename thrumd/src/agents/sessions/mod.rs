@@ -4,6 +4,7 @@
 //! what is told and when; `writer` carries it out; `calls` answers programs.
 
 pub(super) mod book;
+pub(super) mod brake;
 mod callers;
 pub(super) mod calls;
 pub(super) mod change;
@@ -24,7 +25,10 @@ mod tests;
 pub(super) mod texts;
 mod turn;
 pub(super) mod waits;
+mod wake_off;
+pub(super) mod waking;
 pub(super) mod writer;
 
 pub use self::connection::LocalConnection;
 pub use self::room::SessionRoom;
+pub use self::wake_off::WakeOff;

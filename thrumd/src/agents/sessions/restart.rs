@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use thrum_api::Timestamp;
 use thrum_api::event::{SessionInfo, SessionState};
+use thrum_api::{Sequence, Timestamp};
 use tokio::time::Instant;
 
 use super::book::{Book, Now, Soon};
@@ -31,10 +31,16 @@ impl Book {
     }
 
     /// A session that a process keeps is live still.
-    pub fn restore(&mut self, key: &AgentKey, told: SessionInfo, keeper: Keeper) {
-        let entry = self.agents.entry(key.clone()).or_default();
+    /// `at`: the end of the log. What came before is for its next prompt.
+    pub fn restore(&mut self, key: &AgentKey, told: SessionInfo, keeper: Keeper, at: Sequence) {
         let id = told.id.clone();
-        self.count += usize::from(entry.sessions.insert(id, Live::new(told, keeper)).is_none());
+        let takes_part = told.reach.is_some();
+        let mut live = Live::new(told, keeper);
+        if takes_part {
+            live.turn.take_part(at);
+        }
+        let is_new = self.entry(key).sessions.insert(id, live).is_none();
+        self.count += usize::from(is_new);
     }
 
     /// The process of a stored session has ended.
@@ -46,7 +52,8 @@ impl Book {
     pub fn told_before(&mut self, told: Vec<Told>, dead: &BTreeSet<(AgentKey, String)>, now: Now) {
         let comes_back = self.grace_until.is_some_and(|until| until > now.at);
         for Told { key, at, sessions } in told {
-            let entry = self.agents.entry(key.clone()).or_default();
+            let mut returning = 0;
+            let entry = self.entry(&key);
             let ago = Duration::from_millis(now.wall.millis_since(at));
             entry.free_at = Some(now.at + EVENT_INTERVAL.saturating_sub(ago));
             for session in &sessions {
@@ -62,10 +69,11 @@ impl Book {
                     let live = Live::new(session.clone(), Keeper::default());
                     let live = Live { in_grace: true, ..live };
                     entry.sessions.insert(session.id.clone(), live);
-                    self.count += 1;
+                    returning += 1;
                 }
             }
             entry.written = sessions;
+            self.count += returning;
         }
         self.ready = true;
         let in_grace = |live: &Live| live.in_grace || live.wait_in_grace;

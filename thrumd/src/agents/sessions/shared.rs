@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use thrum_api::Sequence;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ struct Shared {
     book: Mutex<Book>,
     /// The book may have something to store or to tell.
     changed: Notify,
+    /// What an agent's sessions do may have changed.
+    moved: Notify,
     /// Something was stored and told.
     settled: Notify,
     last_watch: AtomicU64,
@@ -47,6 +50,7 @@ impl Sessions {
         Self(Arc::new(Shared {
             book: Mutex::new(Book::starting(Instant::now())),
             changed: Notify::new(),
+            moved: Notify::new(),
             settled: Notify::new(),
             last_watch: AtomicU64::new(0),
         }))
@@ -61,6 +65,7 @@ impl Sessions {
     pub fn change<T>(&self, change: impl FnOnce(&mut Book, Now) -> T) -> T {
         let done = self.change_quietly(change);
         self.0.changed.notify_one();
+        self.0.moved.notify_waiters();
         done
     }
 
@@ -73,6 +78,17 @@ impl Sessions {
     /// Returns when there may be something to store or to tell.
     pub async fn changed(&self) {
         self.0.changed.notified().await;
+    }
+
+    /// Returns when an agent's sessions have changed since it had this version.
+    pub async fn moved(&self, key: &AgentKey, version: u64) {
+        loop {
+            let next = self.0.moved.notified();
+            if self.look(|book| book.version(key)) != version {
+                return;
+            }
+            next.await;
+        }
     }
 
     /// Something was stored and told, or could not be.
@@ -117,7 +133,8 @@ impl Sessions {
     }
 
     /// Watches the stored sessions whose process still runs. Answers the others.
-    pub fn restore(&self, stored: Vec<KeptSession>) -> BTreeSet<(AgentKey, String)> {
+    /// `at`: the end of the log.
+    pub fn restore(&self, stored: Vec<KeptSession>, at: Sequence) -> BTreeSet<(AgentKey, String)> {
         let mut dead = BTreeSet::new();
         for KeptSession { key, told, process: before } in stored {
             let id = told.id.clone();
@@ -131,7 +148,7 @@ impl Sessions {
                 Some(process) => {
                     let mut keeping = self.keeping(Some(process), None);
                     let keeper = keeping.take_keeper();
-                    self.change_quietly(|book, _| book.restore(&key, told, keeper));
+                    self.change_quietly(|book, _| book.restore(&key, told, keeper, at));
                     self.watch(key, id, keeping);
                 }
                 None => {

@@ -24,6 +24,10 @@ pub struct Turn {
     pub unnamed: bool,
     /// The connections of programs that wake it.
     pub wakers: BTreeSet<u64>,
+    /// When it was woken last, until its hook runs.
+    pub woken_at: Option<Instant>,
+    /// Messages that it was woken for.
+    pub woken: BTreeSet<Sequence>,
     /// How many stops in a row answered messages.
     pub stops: u32,
     /// When its last hook ran.

@@ -129,6 +129,7 @@ pub(super) fn parts(directory: &Path, log: &Log) -> AgentsParts {
         log: log.clone(),
         name: "here".into(),
         is_peer: Arc::new(|_| false),
+        wake_off: Default::default(),
     }
 }
 

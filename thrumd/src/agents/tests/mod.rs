@@ -22,6 +22,7 @@ mod sessions;
 mod tables;
 mod telling;
 mod turns;
+mod waking;
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -244,7 +245,13 @@ fn by_id(event_id: EventId) -> MessageRef {
 /// A reader that looked into its inbox.
 fn reading(agent: &str) -> Reading {
     let at = Timestamp::from_millis(1_600_000_000_000);
-    Reading { agent: agent.to_owned(), route: Route::Inbox, session: None, at }
+    Reading {
+        agent: agent.to_owned(),
+        route: Route::Inbox,
+        session: None,
+        at,
+        woken: Default::default(),
+    }
 }
 
 /// How many events could not be digested.

@@ -16,7 +16,7 @@ use super::*;
 /// Sessions of one agent, whose tool is one process.
 pub(super) struct Tool {
     pub(super) home: Home,
-    _directory: TempDir,
+    pub(super) directory: TempDir,
     pub(super) process: Sleeper,
     pub(super) on: LocalConnection,
 }
@@ -25,7 +25,7 @@ impl Tool {
     pub(super) fn new() -> Self {
         let (directory, home) = Home::new();
         let (process, on) = (Sleeper::start(), LocalConnection::new());
-        Self { home, _directory: directory, process, on }
+        Self { home, directory, process, on }
     }
 
     pub(super) fn params(&self, session: &str, point: HookPoint) -> SessionHookParams {

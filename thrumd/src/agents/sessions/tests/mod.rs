@@ -4,6 +4,7 @@ mod random;
 mod restart;
 mod rules;
 mod waits;
+mod waking;
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ fn restarted(desk: &mut Desk, dead: &[&str]) -> Desk {
             if dead.contains(&live.told.id.as_str()) {
                 gone.insert((key.clone(), live.told.id));
             } else {
-                book.restore(&key, live.told, super::process(process.pid));
+                book.restore(&key, live.told, super::process(process.pid), thrum_api::Sequence(0));
             }
         }
     }

@@ -1,0 +1,95 @@
+//! Which session is woken, and when.
+
+use thrum_api::Sequence;
+use thrum_api::event::Reach;
+use thrum_api::local::HookPoint;
+
+use super::super::hooks::Hook;
+use super::super::waking::{Candidate, MayWake};
+use super::*;
+
+impl Desk {
+    fn hook(&mut self, id: &str, point: HookPoint, pid: u32) {
+        let change = Change { reach: Some(Reach::Wake), ..Change::default() };
+        let hook = Hook { point, change: &change, work: false, at: Sequence(1) };
+        let needs = self.book.hook_needs_process(&key("coder"), id, pid);
+        let keeper = needs.then(|| process(pid));
+        self.book.hook(&key("coder"), id, &hook, keeper, self.now);
+        if point == HookPoint::Stop {
+            self.book.stopped(&key("coder"), id, false, Sequence(1), self.now);
+        }
+    }
+
+    fn may_wake(&mut self, id: &str) -> MayWake {
+        self.book.may_wake(&key("coder"), id, (Sequence(1), self.now)).unwrap()
+    }
+
+    /// In how many seconds a session may be woken, as it is.
+    fn seconds(&mut self, id: &str) -> Option<u64> {
+        let from = self.may_wake(id).from?;
+        Some(from.saturating_duration_since(self.now.at).as_secs())
+    }
+
+    fn wakes(&mut self, id: &str, sequence: u64) -> bool {
+        let may = self.may_wake(id);
+        let candidate = Candidate {
+            sequence: Sequence(sequence),
+            from: "planner".to_owned(),
+            origin: thrum_api::DaemonId::from_bytes([7; 32]),
+            urgent: false,
+        };
+        let at = (Sequence(1), self.now);
+        !self.book.wake(&key("coder"), (id, &may), &[candidate], at).is_empty()
+    }
+}
+
+#[test]
+fn one_that_is_idle_at_once_and_one_that_shows_work_when_it_is_quiet() {
+    let mut desk = Desk::new();
+    desk.hook("s", HookPoint::Stop, 7);
+    assert_eq!((desk.seconds("s"), desk.may_wake("s").only_old), (Some(0), false));
+    desk.hook("s", HookPoint::Prompt, 7);
+    assert_eq!((desk.seconds("s"), desk.may_wake("s").only_old), (Some(60), true));
+    desk.pass(59 * SECOND);
+    assert!(!desk.wakes("s", 2));
+    desk.pass(SECOND);
+    assert!(desk.wakes("s", 2) && !desk.wakes("s", 2));
+    let mut desk = Desk::new();
+    desk.hook("s", HookPoint::Prompt, 7);
+    desk.update("coder", &asks("yes?")).unwrap();
+    assert_eq!(desk.seconds("s"), None, "a person is to answer");
+}
+
+#[test]
+fn nobody_while_another_one_works_or_waits_or_wakes_up() {
+    let mut desk = Desk::new();
+    desk.hook("s", HookPoint::Stop, 7);
+    desk.hook("t", HookPoint::Step, 8);
+    assert_eq!((desk.seconds("s"), desk.may_wake("s").only_old), (Some(60), true));
+    desk.hook("t", HookPoint::Stop, 8);
+    assert_eq!(desk.seconds("s"), Some(0));
+    let id = desk.wait("coder", Some("t"), 1);
+    assert_eq!((desk.seconds("s"), desk.seconds("t")), (None, None));
+    desk.wait_ends("coder", &id);
+    assert!(desk.wakes("t", 2));
+    assert_eq!((desk.seconds("s"), desk.seconds("t")), (Some(30), Some(30)));
+    desk.pass(30 * SECOND);
+    assert!(!desk.wakes("s", 2), "one of the agent was woken for it");
+    assert!(desk.wakes("s", 3));
+    desk.hook("s", HookPoint::Stop, 7);
+    assert_eq!(desk.seconds("t"), Some(0), "it has woken up");
+}
+
+#[test]
+fn a_tool_that_ends_a_session_to_begin_another_one_wakes_the_new_one() {
+    let mut desk = Desk::new();
+    desk.hook("before", HookPoint::Stop, 7);
+    desk.hook("before", HookPoint::SessionEnd, 7);
+    assert_eq!(desk.seconds("before"), None);
+    desk.hook("other", HookPoint::Stop, 8);
+    assert_eq!(desk.seconds("before"), None, "that is another tool");
+    desk.hook("after", HookPoint::SessionStart, 7);
+    assert_eq!(desk.may_wake("before").id, "after");
+    assert!(desk.wakes("before", 2));
+    assert!(desk.book.may_wake(&key("coder"), "never", (Sequence(1), desk.now)).is_err());
+}

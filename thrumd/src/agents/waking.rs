@@ -1,0 +1,243 @@
+//! Waking idle sessions: `session.wake` waits until a session is to be woken. Each wake is in the log of thrumd.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thrum_api::local::{
+    BRAKE_MESSAGES, BRAKE_SECONDS, SessionWakeParams, SessionWakeResult, Wake, WakeSender,
+};
+use thrum_api::{Address, DaemonId, Sequence, names};
+use tokio::time::Instant;
+
+use super::Agents;
+use super::claims::Reader;
+use super::error::AgentsError;
+use super::inbox::{Answer, Shown};
+use super::send::OutgoingMessage;
+use super::sessions::book::Book;
+use super::sessions::brake::Other;
+use super::sessions::calls::key;
+use super::sessions::live::AgentKey;
+use super::sessions::texts::Texts;
+use super::sessions::waking::Candidate;
+use super::sessions::{LocalConnection, WakeOff};
+use super::store::Store;
+use super::unshown::UnshownQuery;
+use super::waiting::WAIT_MAX;
+use crate::log::LogReader;
+use crate::report::Chain;
+
+/// Messages at most that one wake counts.
+const COUNTED_MAX: usize = 100;
+/// Senders at most that a wake names.
+const SENDERS_MAX: usize = 10;
+
+impl Agents {
+    /// Waits until a session is to be woken; None after the time-out. It counts as woken then. Dropping the future stops
+    /// waiting.
+    ///
+    /// # Errors
+    /// When names are invalid, when the session is not live (any more), and when the views can't be brought up to the log.
+    pub async fn session_wake(
+        &self,
+        params: SessionWakeParams,
+        connection: &LocalConnection,
+    ) -> Result<SessionWakeResult, AgentsError> {
+        let key = key(&params.agent, &params.project)?;
+        let named = params.session.as_str();
+        Texts { session: Some(named), ..Texts::default() }.check()?;
+        let end = Instant::now() + Duration::from_millis(params.timeout_ms).min(WAIT_MAX);
+        let waiter = self.inner.signals.waiters.register(&key.agent, Some(&key.project));
+        let sessions = &self.inner.sessions;
+        loop {
+            let version = sessions.look(|book| book.version(&key));
+            let at = self.inner.log.head().position.sequence;
+            self.digested(at).await?;
+            let may = sessions.change_quietly(|book, now| book.may_wake(&key, named, (at, now)));
+            let may = match may {
+                // Then there are no sessions any more.
+                Err(_) if self.inner.ended.is_cancelled() => return Err(AgentsError::Stopping),
+                may => may?,
+            };
+            // When it may be, if nothing changes; None: not then.
+            let mut next = None;
+            if let Some(mut from) = may.from {
+                let candidates = self.news(&key, may.after, connection).await?;
+                if let Some(oldest) = candidates.first() {
+                    let since = sessions
+                        .change_quietly(|book, now| book.waits_since(&key, oldest.sequence, now));
+                    if may.only_old {
+                        from = from.max(Book::old_at(since));
+                    }
+                    if from <= Instant::now() {
+                        let woken = sessions.change_quietly(|book, now| {
+                            book.wake(&key, (named, &may), &candidates, (at, now))
+                        });
+                        if !woken.is_empty() {
+                            return Ok(SessionWakeResult {
+                                wake: Some(wake(&key, &may.id, &woken)),
+                            });
+                        }
+                    } else {
+                        next = Some(from);
+                    }
+                }
+            }
+            if Instant::now() >= end {
+                return Ok(SessionWakeResult::default());
+            }
+            tokio::select! {
+                () = waiter.woken() => {}
+                () = sessions.moved(&key, version) => {}
+                () = self.inner.ended.cancelled() => return Err(AgentsError::Stopping),
+                () = tokio::time::sleep_until(next.map_or(end, |next| next.min(end))) => {}
+            }
+        }
+    }
+
+    /// Where sessions of this machine are not woken, from now on.
+    pub fn set_wake_off(&self, off: WakeOff) {
+        self.inner.sessions.change(|book, now| book.set_wake_off(off, now));
+    }
+
+    /// Unread messages after a position that nobody else is being shown.
+    async fn news(
+        &self,
+        key: &AgentKey,
+        after: Sequence,
+        connection: &LocalConnection,
+    ) -> Result<Vec<Candidate>, AgentsError> {
+        let held =
+            self.inner.claims.of_others_in(&key.project, &Reader::agent(&key.agent), connection);
+        let query = Arc::new(UnshownQuery {
+            agent: key.agent.clone(),
+            project: key.project.clone(),
+            limit: COUNTED_MAX,
+            after: Some(after),
+            pending: Default::default(),
+            held,
+            held_pending: Default::default(),
+        });
+        loop {
+            let (log, look) = (self.inner.log.reader(), Arc::clone(&query));
+            let answer = self.read(move |store| store.candidates(&log, &look)).await?;
+            if let Some(candidates) = self.whole(answer).await? {
+                return Ok(candidates);
+            }
+        }
+    }
+
+    /// Counts messages between an agent and others, as the brake does. Whoever is no longer woken for another one is told,
+    /// and so is that one.
+    pub(super) fn count_messages(&self, key: &AgentKey, others: Vec<Other>) {
+        let is_self =
+            |other: &Other| other.agent == key.agent && other.daemon == self.inner.log.daemon();
+        for other in others.into_iter().filter(|other| !is_self(other)) {
+            let braked = self
+                .inner
+                .sessions
+                .change_quietly(|book, now| book.count_message(key, &other, now));
+            if braked {
+                self.tell_of_brake(key, other);
+            }
+        }
+    }
+
+    fn tell_of_brake(&self, key: &AgentKey, other: Other) {
+        let Other { agent: name, daemon } = &other;
+        let minutes = BRAKE_SECONDS / 60;
+        let row = format!(
+            "{BRAKE_MESSAGES} messages within {minutes} minutes, without a prompt of a person or other work between"
+        );
+        let machine = match *daemon == self.inner.log.daemon() {
+            true => String::new(),
+            false => {
+                let told = self.told_name(*daemon).map_or_else(|| daemon.to_string(), |(it, _)| it);
+                format!(" on {told}")
+            }
+        };
+        let notice = format!(
+            "Messages of {name}{machine} no longer wake you: {row}. They are shown with your next prompt or step. \
+             It has been told so."
+        );
+        tracing::info!(
+            agent = key.agent,
+            project = key.project,
+            other = name,
+            "the brake is on: {row}"
+        );
+        self.inner.sessions.change_quietly(|book, _| book.notify(key, notice));
+        let text = format!(
+            "Written by thrum: your messages no longer wake {}. There were {row}. It sees them at its next prompt or \
+             step. This ends when it works on something else, or {minutes} minutes after the last message.",
+            key.agent
+        );
+        let (agents, key) = (self.clone(), key.clone());
+        tokio::spawn(async move {
+            let to = Address::Agent { name: other.agent, daemon: Some(other.daemon) };
+            let draft = OutgoingMessage::automatic(&key.agent, &key.project, text);
+            let sent = match draft.into_draft(vec![to]) {
+                Ok(draft) => agents.append(vec![draft]).await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = sent {
+                tracing::warn!("an agent could not be told of the brake: {}", Chain(&error));
+            }
+        });
+    }
+}
+
+/// The answer for messages, which is in the log.
+fn wake(key: &AgentKey, session: &str, messages: &[Candidate]) -> Wake {
+    let mut from: Vec<WakeSender> = Vec::new();
+    for Candidate { from: agent, origin, .. } in messages {
+        let sender = WakeSender { agent: agent.clone(), daemon_id: *origin, machine: None };
+        if from.len() < SENDERS_MAX && !from.contains(&sender) {
+            from.push(sender);
+        }
+    }
+    let senders: Vec<String> =
+        from.iter().map(|it| format!("{}@{}", it.agent, it.daemon_id)).collect();
+    tracing::info!(
+        agent = key.agent,
+        project = key.project,
+        session,
+        "woken for {} messages up to {} of the log, from {}",
+        messages.len(),
+        messages.last().map_or(0, |it| it.sequence.0),
+        senders.join(", ")
+    );
+    Wake {
+        session: session.to_owned(),
+        from,
+        messages: u64::try_from(messages.len()).unwrap_or(u64::MAX),
+        urgent: messages.iter().any(|message| message.urgent),
+    }
+}
+
+impl Store {
+    /// Unread messages that somebody might be woken for.
+    fn candidates(
+        &self,
+        log: &LogReader,
+        query: &UnshownQuery,
+    ) -> Result<Answer<Vec<Candidate>>, AgentsError> {
+        let entries = self.unread_entries_after(query)?;
+        let mut shown = Shown::new(query.limit);
+        shown.add(log, &entries)?;
+        let is_other = |from: &str, origin: DaemonId| {
+            !(origin == self.daemon && names::agent(from).as_ref() == Ok(&query.agent))
+        };
+        Ok(shown.answer(|messages| {
+            let others = messages.into_iter().filter(|it| is_other(&it.from, it.origin_daemon));
+            let by_people = others.filter(|message| !message.automatic);
+            let candidate = |message: thrum_api::local::Message| Candidate {
+                sequence: message.sequence,
+                from: message.from,
+                origin: message.origin_daemon,
+                urgent: message.urgent,
+            };
+            by_people.map(candidate).collect()
+        }))
+    }
+}
