@@ -49,6 +49,7 @@ impl Agents {
         let end = Instant::now() + Duration::from_millis(params.timeout_ms).min(WAIT_MAX);
         let waiter = self.inner.signals.waiters.register(&key.agent, Some(&key.project));
         let sessions = &self.inner.sessions;
+        self.watch_waker(&key, named, connection);
         loop {
             let version = sessions.look(|book| book.version(&key));
             let at = self.inner.log.head().position.sequence;

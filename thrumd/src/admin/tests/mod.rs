@@ -12,3 +12,4 @@ mod search;
 mod socket;
 mod stopping;
 mod tailnet;
+mod turns;

@@ -17,7 +17,7 @@ use super::client::{LIMIT, Running, read};
 const NOT_PERMITTED: i64 = -32027;
 const NOT_FOUND: i64 = -32020;
 
-async fn add(daemon: &Running, params: Value) -> PathBuf {
+pub(super) async fn add(daemon: &Running, params: Value) -> PathBuf {
     let added = daemon.result("socket.add", params).await;
     assert_eq!(added.get("problem"), None, "{added}");
     added["path"].as_str().unwrap().into()
@@ -55,7 +55,7 @@ async fn code(socket: &Path, method: &str, params: Value) -> i64 {
 }
 
 /// Sends over the main socket and answers the event.
-async fn sent(daemon: &Running, project: &str, from: &str, to: &str) -> Value {
+pub(super) async fn sent(daemon: &Running, project: &str, from: &str, to: &str) -> Value {
     let params =
         json!({"from": from, "to": [to], "text": format!("in {project}"), "project": project});
     let sent = daemon.result("message.send", params).await;
@@ -111,6 +111,11 @@ async fn what_is_out_of_its_scope_is_refused() {
         ("agent.register", json!({"agent": "planner"})),
         ("agent.remove", json!({"agent": "planner"})),
         ("session.start", json!({"pid": 1})),
+        ("session.hook", json!({"session": "s", "point": "prompt", "pid": 1})),
+        ("session.hook", json!({"session": "s", "point": "prompt", "project": "other"})),
+        ("session.messages", json!({"session": "s", "agent": "planner"})),
+        ("session.wake", json!({"session": "s", "timeout_ms": 0, "project": "other"})),
+        ("wake.switch", json!({})),
         ("peer.add", json!({})),
         ("event.append", json!({"events": [{"type": "note", "body": 1}]})),
         ("event.list", json!({})),

@@ -11,7 +11,7 @@ use crate::log::StoredEvent;
 use crate::log::column::int;
 
 /// Sessions in an event at most: more than this version writes, since others may have other limits.
-const SESSIONS_MAX: usize = 64;
+const SESSIONS_MAX: usize = 128;
 /// Characters of a text of a session at most, likewise.
 const TEXT_MAX_CHARS: usize = 4096;
 

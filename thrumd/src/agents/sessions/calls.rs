@@ -41,7 +41,9 @@ impl Agents {
             let joined =
                 sessions.change(|book, now| book.join(&key, named, pid, params.reach, (at, now)));
             if let Some(session) = joined {
-                self.watch_waker(&key, &session.id, params.reach, connection);
+                if params.reach == Some(Reach::Wake) {
+                    self.watch_waker(&key, &session.id, connection);
+                }
                 return Ok(SessionResult { session });
             }
         }
@@ -65,26 +67,24 @@ impl Agents {
             Ok::<_, SessionError>(session)
         })?;
         sessions.watch(key.clone(), session.id.clone(), keeping);
-        if params.join {
-            self.watch_waker(&key, &session.id, params.reach, connection);
+        if params.join && params.reach == Some(Reach::Wake) {
+            self.watch_waker(&key, &session.id, connection);
         }
         sessions.settled(&key, START_MAX).await;
         Ok(SessionResult { session })
     }
 
-    /// A session is woken as long as the program that has joined it for that is there.
-    fn watch_waker(
+    /// A session is woken as long as a program is there that asks for that.
+    pub(in crate::agents) fn watch_waker(
         &self,
         key: &AgentKey,
         id: &str,
-        reach: Option<Reach>,
         connection: &LocalConnection,
     ) {
-        if reach != Some(Reach::Wake) {
+        let (sessions, ended) = (self.inner.sessions.clone(), self.inner.ended.clone());
+        if !sessions.change_quietly(|book, _| book.wakes(key, id, connection.id())) {
             return;
         }
-        let (sessions, ended) = (self.inner.sessions.clone(), self.inner.ended.clone());
-        sessions.change_quietly(|book, _| book.wakes(key, id, connection.id()));
         let (key, id, connection) = (key.clone(), id.to_owned(), connection.clone());
         tokio::spawn(async move {
             tokio::select! {

@@ -166,7 +166,6 @@ impl Book {
         let asks = live.told.state == SessionState::NeedsYou;
         let state = match hook.point {
             HookPoint::Prompt => Some(SessionState::Working),
-            HookPoint::Interrupt => Some(SessionState::Idle),
             // With the tools of messages alone it has only just asked.
             HookPoint::Step if hook.work || !asks => Some(SessionState::Working),
             // Later ones come in the middle of a turn, too.

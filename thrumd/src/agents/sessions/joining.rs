@@ -60,11 +60,10 @@ impl Book {
         }
     }
 
-    /// A program on this connection wakes a session.
-    pub fn wakes(&mut self, key: &AgentKey, id: &str, connection: u64) {
-        if let Some(live) = self.live(key, id) {
-            live.turn.wakers.insert(connection);
-        }
+    /// A program on this connection wakes a session. Answers whether that is new.
+    pub fn wakes(&mut self, key: &AgentKey, named: &str, connection: u64) -> bool {
+        let id = self.id_of(key, named).to_owned();
+        self.live(key, &id).is_some_and(|live| live.turn.wakers.insert(connection))
     }
 
     /// The connection of a program that woke a session has ended. With the last one, hooks alone show it messages.

@@ -1,7 +1,9 @@
 //! Programs of a tool that join its session.
 
 use thrum_api::event::{Reach, SessionInfo, SessionState};
-use thrum_api::local::{HookPoint, SessionMessagesParams, SessionStartParams, SessionUpdateParams};
+use thrum_api::local::{
+    HookPoint, SessionMessagesParams, SessionStartParams, SessionUpdateParams, SessionWakeParams,
+};
 
 use super::super::LocalConnection;
 use super::home::{LIMIT, within};
@@ -152,11 +154,34 @@ async fn a_session_is_woken_as_long_as_a_program_does_so() {
     let reach = || async { tool.join(tool.joins(Some("hooks")), &tool.on).await.reach };
     assert_eq!(reach().await, Some(Reach::Wake));
     connections[1].close();
-    within(async {
-        while reach().await != Some(Reach::Hooks) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    let until = async |expected| {
+        within(async {
+            while reach().await != Some(expected) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    until(Reach::Hooks).await;
+    // One that has not joined, and says so by itself.
+    let on = LocalConnection::new();
+    let update = SessionUpdateParams {
+        agent: "coder".to_owned(),
+        project: PROJECT.to_owned(),
+        session: Some("hooks".to_owned()),
+        reach: Some(Reach::Wake),
+        ..SessionUpdateParams::default()
+    };
+    tool.home.agents.session_update(&update).unwrap();
+    let wake = SessionWakeParams {
+        agent: "coder".to_owned(),
+        project: PROJECT.to_owned(),
+        session: "hooks".to_owned(),
+        timeout_ms: 0,
+    };
+    within(tool.home.agents.session_wake(wake, &on)).await.unwrap();
+    assert_eq!(reach().await, Some(Reach::Wake));
+    on.close();
+    until(Reach::Hooks).await;
     tool.home.close().await;
 }

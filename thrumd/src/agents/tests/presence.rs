@@ -70,7 +70,7 @@ fn what_is_told_without_end_is_skipped() {
     let long = |length| json!([{ "id": "s", "state": "idle", "since": "2020-06-24T15:59:00Z", "task": "é".repeat(length) }]);
     let hlc = "0192f3a1b2c4-0000";
     let events = [
-        sessions(1, "coder", hlc, &many(65)),
+        sessions(1, "coder", hlc, &many(129)),
         sessions(2, "coder", hlc, &long(4097)),
         sessions(3, "coder", hlc, &json!([{ "id": "s" }])),
         sessions(4, "coder", hlc, &json!("none")),
