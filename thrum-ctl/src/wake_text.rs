@@ -12,6 +12,8 @@ pub const MARK: &str = "[thrum] ";
 const SENDERS_MAX: usize = 3;
 /// How the prompts begin that Claude Code makes itself when something in the background has ended.
 const BACKGROUND: &str = "<task-notification>";
+/// Around a text of a hook that Gemini puts before a prompt.
+const CONTEXT: [&str; 2] = ["<hook_context>", "</hook_context>"];
 
 /// The text that wakes a session of this agent.
 pub fn text(agent: &str, wake: &Wake) -> String {
@@ -40,8 +42,18 @@ fn sender(sender: &WakeSender) -> String {
 
 /// Whether a prompt is a text of ours, or of the tool itself: no person typed it.
 pub fn is_ours(prompt: &str) -> bool {
-    let prompt = prompt.trim_start();
+    let prompt = typed(prompt);
     prompt.starts_with(MARK) || prompt.starts_with(BACKGROUND)
+}
+
+/// A prompt without what Gemini puts before it: the text of the hook at the start of the session.
+fn typed(prompt: &str) -> &str {
+    let mut rest = prompt.trim_start();
+    while let Some(context) = rest.strip_prefix(CONTEXT[0]) {
+        let Some((_, typed)) = context.split_once(CONTEXT[1]) else { break };
+        rest = typed.trim_start();
+    }
+    rest
 }
 
 #[cfg(test)]
@@ -91,6 +103,9 @@ mod tests {
             assert!(!is_ours(prompt), "{prompt}");
         }
         assert!(is_ours("\n[thrum] 1 new message"));
+        let before = "<hook_context>[thrum] You are b</hook_context>\n\n";
+        assert!(!is_ours(&format!("{before}fix it")) && !is_ours("<hook_context>fix it"));
+        assert!(is_ours(&format!("{before}[thrum] 1 new message")));
         assert!(is_ours("<task-notification>\n<task-id>a</task-id>"));
     }
 }

@@ -25,6 +25,8 @@ mod following;
 mod forged;
 mod fuzz;
 mod healing;
+mod hook_faults;
+mod hooks;
 mod hostile_agents;
 mod impostor;
 mod input;

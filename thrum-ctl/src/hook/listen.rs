@@ -14,10 +14,10 @@ use thrum_api::local::{
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::failure::{Failure, runtime};
 use super::input::Input;
 use super::notes;
 use super::point::Point;
-use super::run::{Failure, runtime};
 use crate::client::Client;
 use crate::context::Context;
 use crate::endpoint::Endpoints;

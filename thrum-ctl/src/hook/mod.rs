@@ -5,6 +5,7 @@
 
 mod answer;
 mod env_file;
+mod failure;
 mod input;
 mod listen;
 pub mod notes;
@@ -15,6 +16,7 @@ mod run;
 mod stdin;
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 
 use crate::cli::Global;
 
@@ -36,6 +38,10 @@ pub struct Asked {
 /// What a command line asks for if it is that of a hook. Options that this version doesn't know are none of its business:
 /// the files of a tool may have been written by a newer one.
 pub fn asked(arguments: &[OsString]) -> Option<Asked> {
+    read(arguments, || io::stdin().is_terminal())
+}
+
+fn read(arguments: &[OsString], is_tried: impl Fn() -> bool) -> Option<Asked> {
     let variable = |name| std::env::var(name).ok();
     let mut global = Global {
         agent: variable("THRUM_AGENT"),
@@ -63,18 +69,22 @@ pub fn asked(arguments: &[OsString]) -> Option<Asked> {
             _ => named.push(word.to_owned()),
         }
     }
+    // A person who tries it is told what is missing.
+    if named.is_empty() || (named.len() < 3 && is_tried()) {
+        return None;
+    }
     let mut named = named.into_iter().skip(1);
-    // Without both, a person tries it: that one is told what is missing.
-    Some(Asked { tool: named.next()?, point: named.next()?, global })
+    let mut next = || named.next().unwrap_or_default();
+    Some(Asked { tool: next(), point: next(), global })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Option<Asked> {
+    fn words(line: &str) -> Vec<OsString> {
         let words = std::iter::once("thrum").chain(line.split_whitespace());
-        asked(&words.map(OsString::from).collect::<Vec<_>>())
+        words.map(OsString::from).collect()
     }
 
     #[test]
@@ -84,19 +94,22 @@ mod tests {
             "--as me hook codex stop --socket=/s --project p",
             "--json hook --new-option codex -x stop more --color never",
         ] {
-            let asked = read(line).unwrap();
+            let asked = read(&words(line), || true).unwrap();
             assert_eq!((asked.tool.as_str(), asked.point.as_str()), ("codex", "stop"), "{line}");
         }
-        let asked = read("--as me hook codex stop --socket=/s --project p").unwrap().global;
+        let line = words("--as me hook codex stop --socket=/s --project p");
+        let asked = read(&line, || false).unwrap().global;
         let socket = asked.socket.as_deref().and_then(|it| it.to_str());
         assert_eq!(
             (asked.agent.as_deref(), asked.project.as_deref(), socket),
             (Some("me"), Some("p"), Some("/s"))
         );
-        for other in
-            ["", "send hook x", "hook", "hook codex", "hook codex stop --help", "--as hook send x"]
-        {
-            assert!(read(other).is_none(), "{other}");
+        for other in ["", "send hook x", "hook codex stop --help", "--as hook send x", "--json"] {
+            assert!(read(&words(other), || false).is_none(), "{other}");
+        }
+        for short in ["hook", "hook codex"] {
+            assert!(read(&words(short), || true).is_none(), "{short}: at a terminal");
+            assert!(read(&words(short), || false).is_some_and(|asked| asked.point.is_empty()));
         }
     }
 }

@@ -77,10 +77,23 @@ impl Notes {
         notes.filter(|notes| notes.version == VERSION).unwrap_or_default()
     }
 
-    /// What is noted of a tool in this folder, or in one below it, the latest.
+    /// What is noted of a tool in this folder or in one below it, the latest; else in the closest folder around it.
     pub fn of(&self, tool: Tool, folder: &Path) -> Option<&Entry> {
-        let here = |entry: &&Entry| entry.tool == tool && entry.folder.starts_with(folder);
-        self.entries.iter().filter(here).max_by_key(|entry| entry.last())
+        let of_tool = || self.entries.iter().filter(|entry| entry.tool == tool);
+        let below = of_tool().filter(|entry| entry.folder.starts_with(folder));
+        let around = || {
+            // What somebody once did in `/` says nothing of all folders.
+            let around = of_tool()
+                .filter(|it| folder.starts_with(&it.folder) && it.folder.parent().is_some());
+            around.max_by_key(|entry| entry.folder.components().count())
+        };
+        below.max_by_key(|entry| entry.last()).or_else(around)
+    }
+
+    /// When a session of a tool began last, in any folder.
+    pub fn last_start(&self, tool: Tool) -> Option<Timestamp> {
+        let entries = self.entries.iter().filter(|entry| entry.tool == tool);
+        entries.filter_map(|entry| entry.ran.get(SESSION_START).copied()).max()
     }
 
     /// Notes that the hook of a point has run. Tells whether anything is worth writing: the first run in a session.
@@ -217,6 +230,8 @@ mod tests {
         assert_eq!((entry.ran["step"], entry.ran["stop"]), (at(5), at(200_000)));
         assert_eq!(notes.of(Tool::Gemini, folder), None);
         assert_eq!(notes.of(tool, Path::new("/ap")), None);
+        assert!(notes.of(tool, Path::new("/app/src")).is_some(), "in a folder below");
+        assert_eq!((notes.last_start(tool), notes.last_start(Tool::Gemini)), (Some(at(4)), None));
     }
 
     #[test]

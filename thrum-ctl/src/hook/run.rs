@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thrum_api::ErrorCode;
-use thrum_api::event::{Reach, Route};
+use thrum_api::event::Route;
 use thrum_api::local::{
     HookPoint, MarkReadParams, MessageMarkRead, MessageRef, SessionHook, SessionHookParams,
-    SessionMessagesResult, SessionUpdate, SessionUpdateParams,
+    SessionMessagesResult,
 };
 use tokio::time::timeout;
 
 use super::answer::answer;
+use super::failure::{Failure, runtime};
 use super::input::Input;
 use super::point::Point;
 use super::quote::{MESSAGES_MAX, Reader, quoted};
@@ -37,31 +38,12 @@ const END_TIMEOUT: Duration = Duration::from_secs(1);
 const DEBUG: &str = "THRUM_HOOK_DEBUG";
 
 /// A session at a point.
-pub(super) struct Hook {
-    pub(super) point: Point,
-    pub(super) input: Input,
-    pub(super) identity: Identity,
+struct Hook {
+    point: Point,
+    input: Input,
+    identity: Identity,
     /// The folder by which the agent is known.
     folder: PathBuf,
-}
-
-/// Why a hook says nothing.
-pub(super) enum Failure {
-    /// No daemon runs, which is no error of the hook.
-    Away,
-    /// Something that doctor should tell.
-    Error(String),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::NotRunning { .. } | Error::Died { .. } | Error::NotListening { .. } => {
-                Self::Away
-            }
-            error => Self::Error(error.to_string()),
-        }
-    }
 }
 
 /// Carries out a hook. It has no result: nobody is there whom a failure could be told.
@@ -138,12 +120,6 @@ fn project_folder(input: &Input) -> Option<PathBuf> {
     named.filter(|folder| folder.is_absolute()).or_else(|| input.folder.clone())
 }
 
-/// One thread, because starting more would cost more than a call.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::Error(format!("can't start the I/O loop: {error}")))
-}
-
 impl Hook {
     async fn carry_out(
         &self,
@@ -186,9 +162,6 @@ impl Hook {
         let mut client = Client::find_at_once(endpoints).await?;
         let result = self.tell(&mut client, point).await?;
         if point == HookPoint::SessionStart {
-            if !self.identity.wake {
-                self.tell_reach(&mut client).await;
-            }
             let shell = self.is_known_to_shell();
             let text = prime::of(&mut client, &self.identity, shell).await?;
             return Ok((client, Some(text), Vec::new()));
@@ -229,19 +202,6 @@ impl Hook {
             }
             answer => answer,
         }
-    }
-
-    /// Tells how messages get to the session: by its hooks. Who waits to wake it says so itself.
-    async fn tell_reach(&self, client: &mut Client) {
-        let params = SessionUpdateParams {
-            agent: self.identity.agent.clone(),
-            project: self.identity.project.clone(),
-            session: Some(self.input.session.clone()),
-            reach: Some(Reach::Hooks),
-            ..SessionUpdateParams::default()
-        };
-        // Without it, senders are told less.
-        drop(client.call::<SessionUpdate>(&params).await);
     }
 
     /// Whether `thrum` knows in the shell of the tool who it is.
