@@ -34,8 +34,13 @@ pub async fn run(args: &DoctorArgs, context: &mut Context<'_>) -> Result<ExitCod
 }
 
 async fn examine(context: &mut Context<'_>) -> (CheckContext, Vec<Finding>) {
-    let gathering =
-        CheckContext::gather(context.endpoints(), context.agent(), context.sourced_project());
+    let folder = std::env::current_dir().unwrap_or_default();
+    let gathering = CheckContext::gather(
+        context.endpoints(),
+        context.agent(),
+        context.sourced_project(),
+        doctor::tools::look(&folder, context),
+    );
     let examining = async {
         let gathered = Box::pin(gathering).await;
         let findings = Box::pin(doctor::examine(&gathered)).await;

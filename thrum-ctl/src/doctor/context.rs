@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use thrum_api::local::{Problem, StatusResult};
 
 use super::daemon::Daemon;
+use super::tools::ToolState;
 use crate::daemon_process::find_thrumd;
 use crate::endpoint::{Endpoint, Endpoints, Owner};
 use crate::error::{Error, Kind};
@@ -23,6 +24,8 @@ pub struct CheckContext {
     pub agent: Result<String, Error>,
     /// The project in this folder.
     pub project: Result<Project, Error>,
+    /// The tools of agents, as far as they are known in this folder.
+    pub tools: Vec<ToolState>,
 }
 
 impl CheckContext {
@@ -31,6 +34,7 @@ impl CheckContext {
         endpoints: Endpoints,
         agent: Result<String, Error>,
         project: Result<Project, Error>,
+        tools: Vec<ToolState>,
     ) -> Self {
         Self {
             daemon: Daemon::query(&endpoints).await,
@@ -39,6 +43,7 @@ impl CheckContext {
             unit: crate::endpoint::unit_installed(),
             agent,
             project,
+            tools,
         }
     }
 

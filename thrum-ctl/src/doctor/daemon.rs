@@ -6,7 +6,8 @@ use std::time::Duration;
 use thrum_api::Method;
 use thrum_api::local::{
     AgentList, AgentListParams, AgentListResult, EventList, EventListParams, EventListResult,
-    Health, HealthResult, PeerList, PeerListResult, Status, StatusResult,
+    Health, HealthResult, PeerList, PeerListResult, Status, StatusResult, WakeSwitch,
+    WakeSwitchParams, WakeSwitchResult,
 };
 use thrum_api::method::Empty;
 
@@ -32,6 +33,8 @@ pub struct Daemon {
     pub agents: Option<Result<AgentListResult, Error>>,
     /// The newest event.
     pub newest: Result<EventListResult, Error>,
+    /// Where sessions are not woken, if it is told.
+    pub waking: Option<WakeSwitchResult>,
 }
 
 impl Daemon {
@@ -55,6 +58,7 @@ impl Daemon {
             peers: call::<PeerList>(&mut client, &Empty {}).await,
             agents,
             newest: call::<EventList>(&mut client, &one).await,
+            waking: call::<WakeSwitch>(&mut client, &WakeSwitchParams::default()).await.ok(),
         })
     }
 }

@@ -17,6 +17,7 @@ mod socket;
 mod tailnet;
 #[cfg(test)]
 mod tests;
+pub mod tools;
 
 pub use context::CheckContext;
 pub use finding::{Finding, Section, first_broken, state_word};
@@ -28,6 +29,7 @@ pub async fn examine(context: &CheckContext) -> Vec<Finding> {
         // It tells nothing of thrumd but that it answers.
         all.extend(socket::narrow(context));
         all.extend(agents::check(context));
+        all.extend(tools::check(context));
         return all;
     }
     all.extend(service::check(context).await);
@@ -37,6 +39,7 @@ pub async fn examine(context: &CheckContext) -> Vec<Finding> {
     all.extend(peers::check(context).await);
     all.extend(clock::check(context).await);
     all.extend(agents::check(context));
+    all.extend(tools::check(context));
     problems::add(context, &mut all);
     all
 }

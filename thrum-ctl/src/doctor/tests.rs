@@ -8,7 +8,7 @@ use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::project::Project;
 
-fn nowhere(folder: &std::path::Path) -> CheckContext {
+pub(super) fn nowhere(folder: &std::path::Path) -> CheckContext {
     let endpoints = Endpoints { state_dir: Some(folder.to_owned()), ..Endpoints::default() };
     CheckContext {
         daemon: Err(Error::NotRunning { endpoints: String::new(), hint: String::new() }),
@@ -17,6 +17,7 @@ fn nowhere(folder: &std::path::Path) -> CheckContext {
         unit: false,
         agent: Err(Error::usage("who?", "say")),
         project: Ok(Project { name: "p".to_owned(), source: "says so".to_owned() }),
+        tools: Vec::new(),
     }
 }
 

@@ -1,0 +1,283 @@
+//! The tools of agents: whether they are set up here, whether their hooks run, and whether idle sessions are woken.
+
+use std::path::{Path, PathBuf};
+
+use thrum_api::Timestamp;
+
+use super::context::CheckContext;
+use super::finding::{Finding, Findings, Section};
+use crate::clock;
+use crate::context::Context;
+use crate::format::{counted, since};
+use crate::hook::notes::{Entry, Notes, SESSION_START};
+use crate::setup::{self, FileState, SetupCheck, Tool, identity};
+use crate::terminal::sanitize;
+
+/// What is known of a tool in this folder.
+#[derive(Debug, Clone)]
+pub struct ToolState {
+    /// The tool.
+    pub tool: Tool,
+    /// Whether its program is here.
+    pub is_here: bool,
+    /// Whether it was set up for this folder, or for all folders of the person; or why that is unknown.
+    pub is_set_up: Result<bool, String>,
+    /// Whether its idle sessions are woken.
+    pub wake: bool,
+    /// Its files, for the folder and for the person.
+    pub files: Vec<(PathBuf, FileState)>,
+    /// What is noted of its hooks in this folder.
+    pub noted: Option<Entry>,
+    /// When its hooks ran last in any folder.
+    pub ran_elsewhere: Option<Timestamp>,
+}
+
+/// The program by which a person starts a tool.
+const fn program(tool: Tool) -> &'static str {
+    match tool {
+        Tool::ClaudeCode => "claude",
+        Tool::Cursor => "cursor-agent",
+        other => other.name(),
+    }
+}
+
+/// Looks for the tools that have hooks.
+pub fn look(folder: &Path, context: &Context<'_>) -> Vec<ToolState> {
+    let notes = Notes::read();
+    // What can't be read is told of by identity.
+    let checked = setup::check(folder).unwrap_or_default();
+    let files = |tool| {
+        let of_tool = checked.iter().filter(move |it: &&SetupCheck| it.tool == tool);
+        of_tool.flat_map(|it| it.files.iter().cloned()).collect()
+    };
+    let tools = Tool::ALL.into_iter().filter(|tool| *tool != Tool::Script);
+    let state = |tool| {
+        let known = identity(tool, folder, context);
+        ToolState {
+            tool,
+            is_here: which::which(program(tool)).is_ok(),
+            wake: known.as_ref().is_ok_and(|known| known.wake),
+            files: files(tool),
+            is_set_up: known.map(|known| known.is_set_up).map_err(|error| error.to_string()),
+            noted: notes.of(tool, folder).cloned(),
+            ran_elsewhere: notes.last_start(tool),
+        }
+    };
+    tools.map(state).collect()
+}
+
+/// Checks each tool that is here or set up.
+pub fn check(context: &CheckContext) -> Vec<Finding> {
+    let mut found = Findings::of(Section::Agents);
+    let now = clock::now();
+    for state in &context.tools {
+        let is_set_up = match &state.is_set_up {
+            Ok(is_set_up) => *is_set_up || state.noted.is_some() || !state.files.is_empty(),
+            Err(error) => {
+                let id = id("tool_setup", state.tool);
+                let text = format!("can't tell whether {} is set up: {error}", state.tool.title());
+                found.add(found.warn(&id, text).next("thrum init --list").fact("unknown"));
+                continue;
+            }
+        };
+        if is_set_up {
+            if !state.files.is_empty() {
+                found.add(files(&found, state));
+            }
+            found.add(hooks(&found, state, now));
+            found.all.extend(last_error(&found, state, now));
+        } else if state.is_here {
+            let text = format!("{} is here, and not set up in this folder", state.tool.title());
+            let next = format!("thrum init {}", state.tool);
+            found.add(found.ok(&id("tool_setup", state.tool), text).next(next).fact("not set up"));
+        }
+    }
+    found.add(waking(&found, context));
+    found.all
+}
+
+fn id(check: &str, tool: Tool) -> String {
+    format!("{check}_{}", tool.name().replace('-', "_"))
+}
+
+/// Whether the files are as they were written.
+fn files(found: &Findings, state: &ToolState) -> Finding {
+    let (id, title) = (id("tool_files", state.tool), state.tool.title());
+    let name = |path: &PathBuf| sanitize(&path.display().to_string()).into_owned();
+    let wrong = state.files.iter().filter_map(|(path, state)| {
+        Some(match state {
+            FileState::AsWritten => return None,
+            FileState::Changed => {
+                format!("{} has something else than thrum init writes", name(path))
+            }
+            FileState::Missing => format!("{} has nothing of thrum", name(path)),
+            FileState::Unreadable(why) => {
+                format!("{} can't be read: {}", name(path), sanitize(why))
+            }
+        })
+    });
+    let wrong: Vec<_> = wrong.collect();
+    let of = state.files.len();
+    if wrong.is_empty() {
+        let text =
+            format!("the files of {title} are as thrum init writes them ({})", counted(of, "file"));
+        return found.ok(&id, text).fact("as written");
+    }
+    let text =
+        format!("the files of {title} are not as thrum init writes them: {}", wrong.join("; "));
+    let fact = format!("{} of {of} differ", wrong.len());
+    found.warn(&id, text).next(format!("thrum init {} --dry-run", state.tool)).fact(fact)
+}
+
+/// Whether the hooks ran in the last session.
+fn hooks(found: &Findings, state: &ToolState, now: Timestamp) -> Finding {
+    let (id, title) = (id("tool_hooks", state.tool), state.tool.title());
+    let ran = state.noted.as_ref().map(|noted| &noted.ran).filter(|ran| !ran.is_empty());
+    if let Some(ran) = ran {
+        let start = ran.get(SESSION_START).copied();
+        // Those of sessions before say nothing of the last one.
+        let points = ran.iter().filter(|(_, at)| start.is_none_or(|start| **at >= start));
+        let points: Vec<_> = points.map(|(point, _)| sanitize(point).into_owned()).collect();
+        let last = ran.values().max().map_or_else(String::new, |at| since(*at, now));
+        let text = format!("the hooks of {title} ran here, last {last} ({})", points.join(", "));
+        return found.ok(&id, text).fact(format!("{} points", points.len()));
+    }
+    if let Some(at) = state.ran_elsewhere {
+        let at = since(at, now);
+        let text =
+            format!("the hooks of {title} have not run in this folder yet, and elsewhere {at}");
+        return found.ok(&id, text).fact("elsewhere");
+    }
+    let next = match state.tool {
+        Tool::Codex => "start codex here, and review the hooks when it asks",
+        Tool::ClaudeCode => "start claude here, and trust the folder when it asks",
+        _ => "start a session here; confirm the hooks if the tool asks",
+    };
+    found.warn(&id, format!("the hooks of {title} have not run yet")).next(next).fact("never")
+}
+
+/// The last error, unless a session has begun since.
+fn last_error(found: &Findings, state: &ToolState, now: Timestamp) -> Option<Finding> {
+    let noted = state.noted.as_ref()?;
+    let failure = noted.error.as_ref()?;
+    if noted.ran.get(SESSION_START).is_some_and(|start| *start > failure.at) {
+        return None;
+    }
+    let text = format!(
+        "{} of {} failed {}: {}",
+        sanitize(&failure.what),
+        state.tool.title(),
+        since(failure.at, now),
+        sanitize(&failure.error)
+    );
+    let next = format!("see it: THRUM_HOOK_DEBUG=1 thrum hook {} prompt <INPUT.json", state.tool);
+    Some(found.warn(&id("tool_error", state.tool), text).next(next).fact("an error"))
+}
+
+/// Whether idle sessions are woken here.
+fn waking(found: &Findings, context: &CheckContext) -> Finding {
+    let id = "tool_waking";
+    let asked: Vec<_> =
+        context.tools.iter().filter(|it| it.wake).map(|it| it.tool.title()).collect();
+    let Ok(daemon) = &context.daemon else {
+        return found.because(id, super::service::unasked(context), "not checked");
+    };
+    let off = daemon.waking.as_ref().is_some_and(|waking| {
+        let project = context.project.as_ref().ok().map(|project| &project.name);
+        waking.all_off || project.is_some_and(|name| waking.projects_off.contains(name))
+    });
+    if off {
+        let text = "waking is switched off: messages wait for the next prompt";
+        return found.ok(id, text).next("thrum wake on").fact("off");
+    }
+    if asked.is_empty() {
+        return found
+            .ok(id, "no idle session is woken here: nobody asked for it")
+            .fact("not asked");
+    }
+    let text =
+        format!("messages wake idle sessions of {}; to stop it: thrum wake off", asked.join(", "));
+    found.ok(id, text).fact(format!("on for {}", asked.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::nowhere;
+    use super::*;
+    use crate::hook::notes::Failure;
+
+    fn ago(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(clock::now().as_millis() - seconds * 1000)
+    }
+
+    fn state(tool: Tool, is_set_up: bool) -> ToolState {
+        ToolState {
+            tool,
+            is_here: true,
+            is_set_up: Ok(is_set_up),
+            wake: false,
+            files: Vec::new(),
+            noted: None,
+            ran_elsewhere: None,
+        }
+    }
+
+    fn noted(tool: Tool, ran: &[(&str, i64)], error_ago: Option<i64>) -> Entry {
+        let ran = ran.iter().map(|(point, seconds)| ((*point).to_owned(), ago(*seconds))).collect();
+        let error = error_ago.map(|seconds| Failure {
+            at: ago(seconds),
+            what: "hook stop".to_owned(),
+            error: "secret-name\u{1b}[2J".to_owned(),
+        });
+        Entry { tool, folder: "/secret-name".into(), ran, error }
+    }
+
+    #[test]
+    fn each_tool_that_is_here_or_set_up_is_told_of() {
+        let mut elsewhere = state(Tool::Copilot, true);
+        elsewhere.ran_elsewhere = Some(ago(7200));
+        let mut ran = state(Tool::ClaudeCode, true);
+        let points = [("session-start", 300), ("prompt", 240), ("stop", 9000)];
+        ran.noted = Some(noted(Tool::ClaudeCode, &points, Some(9000)));
+        ran.files = vec![("/secret-name/.mcp.json".into(), FileState::AsWritten)];
+        let mut failed = state(Tool::Gemini, false);
+        failed.noted = Some(noted(Tool::Gemini, &[("session-start", 300)], Some(180)));
+        let unknown =
+            ToolState { is_set_up: Err("damaged".to_owned()), ..state(Tool::Cursor, false) };
+        elsewhere.files = vec![
+            ("/secret-name/a".into(), FileState::Changed),
+            ("/secret-name/b".into(), FileState::Missing),
+            ("/secret-name/c".into(), FileState::Unreadable("no JSON\u{1b}".to_owned())),
+            ("/secret-name/d".into(), FileState::AsWritten),
+        ];
+        let absent = ToolState { is_here: false, ..state(Tool::Cursor, false) };
+        let folder = tempfile::tempdir().unwrap();
+        let mut context = nowhere(folder.path());
+        context.tools = vec![
+            ran,
+            state(Tool::Codex, true),
+            failed,
+            elsewhere,
+            state(Tool::Opencode, false),
+            absent,
+            unknown,
+        ];
+        let all = check(&context);
+        let lines = all.iter().map(|found| {
+            let check = &found.check;
+            assert!(!found.fact.as_ref().is_some_and(|fact| fact.contains("secret")), "{found:?}");
+            assert!(check.next.is_some() || !found.is_bad(), "{found:?}");
+            let next = check.next.as_deref().unwrap_or("-");
+            format!("{} {:?}: {} [{next}] [{:?}]", check.id, check.state, check.message, found.fact)
+        });
+        insta::assert_snapshot!("tools", lines.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn the_manual_explains_each_check() {
+        let manual = include_str!("../../../docs/operations.md");
+        for check in ["tool_setup", "tool_files", "tool_hooks", "tool_error"] {
+            assert!(manual.contains(&format!("\n| `{check}_TOOL` |")), "{check}");
+        }
+    }
+}
