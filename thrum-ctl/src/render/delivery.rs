@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use thrum_api::event::Route;
+use thrum_api::event::{Reach, Route};
 use thrum_api::local::{AgentState, DeliveryState, Obstacle, RecipientStatus};
 use thrum_api::{DaemonId, Timestamp};
 
@@ -21,14 +21,14 @@ pub fn machine(recipient: &RecipientStatus) -> String {
     }
 }
 
-/// How a message was shown to its reader.
+/// How a message was shown to its reader, for brackets.
 pub const fn route(route: Route) -> Option<&'static str> {
     match route {
-        Route::Wait => Some("wait"),
-        Route::Inbox => Some("inbox"),
-        Route::Hook => Some("hook"),
-        Route::Mcp => Some("MCP"),
-        Route::Wake => Some("wake"),
+        Route::Wait => Some("by wait"),
+        Route::Inbox => Some("by inbox"),
+        Route::Hook => Some("by hook"),
+        Route::Mcp => Some("by MCP"),
+        Route::Wake => Some("woken"),
         Route::Other => None,
     }
 }
@@ -64,11 +64,20 @@ pub fn obstacle(recipient: &RecipientStatus, now: Timestamp) -> Option<String> {
         Obstacle::NoSession => "no session: it waits in the inbox".to_owned(),
         Obstacle::NotShown => match recipient.live {
             Some(AgentState::Waiting) => "a session is waiting for it",
-            Some(AgentState::Working) => "a session is working, and has not shown it yet",
+            Some(AgentState::Working) => match recipient.reach {
+                Some(Reach::Wake | Reach::Hooks) => {
+                    "a session is working: it sees it at its next step"
+                }
+                _ => "a session is working, and has not shown it yet",
+            },
             Some(AgentState::NeedsYou) => {
                 "its session waits for a person, and has not shown it yet"
             }
-            Some(AgentState::Idle) => "a session is idle, and has not shown it yet",
+            Some(AgentState::Idle) => match recipient.reach {
+                Some(Reach::Wake) => "a session is idle: it is woken",
+                Some(Reach::Hooks) => "a session is idle: it sees it at its next prompt",
+                _ => "a session is idle, and has not shown it yet",
+            },
             Some(AgentState::Unreachable | AgentState::Gone) | None => "not shown yet",
         }
         .to_owned(),
@@ -99,7 +108,11 @@ pub fn progress(recipient: &RecipientStatus, now: Timestamp) -> String {
 /// When and how it was read.
 fn read(recipient: &RecipientStatus, now: Timestamp) -> Option<String> {
     let at = recipient.read_at?;
-    let route = recipient.route.and_then(route).map_or_else(String::new, |by| format!(" by {by}"));
+    let route = match recipient.route.and_then(route) {
+        Some(woken) if recipient.route == Some(Route::Wake) => format!(" ({woken})"),
+        Some(by) => format!(" {by}"),
+        None => String::new(),
+    };
     Some(format!("{}{route}", since(at, now)))
 }
 
@@ -153,7 +166,11 @@ fn sentence(recipient: &RecipientStatus, own: Option<DaemonId>, now: Timestamp) 
         let waits = match recipient.live {
             Some(AgentState::Waiting) => " A session is waiting there.",
             Some(AgentState::Working) => " A session is working there.",
-            Some(AgentState::Idle) => " A session is idle there.",
+            Some(AgentState::Idle) => match recipient.reach {
+                Some(Reach::Wake) => " A session is idle there: it is woken.",
+                Some(Reach::Hooks) => " A session is idle there: it sees it at its next prompt.",
+                _ => " A session is idle there.",
+            },
             Some(AgentState::NeedsYou) => " Its session waits for a person.",
             Some(AgentState::Gone) if recipient.obstacle == Some(Obstacle::Behind) => {
                 " No session there now."
@@ -236,6 +253,15 @@ mod tests {
         let cases = [
             (json!({"obstacle": "not_shown", "live": "waiting"}), other),
             (json!({"obstacle": "not_shown", "live": "working"}), own),
+            (json!({"obstacle": "not_shown", "live": "working", "reach": "hooks"}), own),
+            (json!({"obstacle": "not_shown", "live": "idle"}), own),
+            (json!({"obstacle": "not_shown", "live": "idle", "reach": "hooks"}), own),
+            (json!({"obstacle": "not_shown", "live": "idle", "reach": "wake"}), other),
+            (
+                json!({"state": "stored", "obstacle": "behind", "live": "idle", "reach": "wake"}),
+                other,
+            ),
+            (json!({"state": "read", "read_at": "1970-01-01T00:02:58Z", "route": "wake"}), own),
             (json!({"obstacle": "no_session", "live": "gone"}), other),
             (json!({"state": "read", "read_at": "1970-01-01T00:02:58Z", "route": "wait"}), None),
             (

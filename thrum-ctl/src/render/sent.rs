@@ -59,7 +59,7 @@ fn row(table: &mut Table, mut cells: Vec<String>, recipient: &RecipientStatus, n
     }
     if recipient.state >= DeliveryState::There {
         let by =
-            recipient.route.and_then(route).map_or_else(String::new, |by| format!(" (by {by})"));
+            recipient.route.and_then(route).map_or_else(String::new, |how| format!(" ({how})"));
         cells.push(recipient.read_at.map_or_else(|| "-".to_owned(), |at| age(at, now) + &by));
         cells.push(recipient.answered_at.map_or_else(|| "-".to_owned(), |at| age(at, now)));
         return table.row(cells);
@@ -163,6 +163,9 @@ mod tests {
         everyone.all = true;
         let mut deleted = message('D', 1, vec![done.clone()]);
         deleted.deleted = true;
+        let woken = recipient(json!({
+            "agent": "app-codex", "state": "read", "read_at": "1970-01-01T00:01:00Z", "route": "wake",
+        }));
         let under_way = recipient(json!({"state": "stored"}));
         vec![
             message('A', 1, vec![done]),
@@ -170,6 +173,7 @@ mod tests {
             everyone,
             deleted,
             message('E', 0, vec![]),
+            message('F', 1, vec![woken]),
         ]
     }
 

@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 use thrum_api::Timestamp;
-use thrum_api::event::{SessionInfo, SessionState};
+use thrum_api::event::{Reach, SessionInfo, SessionState};
 use thrum_api::local::{Agent, AgentState};
 
 use super::table::Table;
@@ -62,14 +62,28 @@ pub fn lines(
     }
 }
 
-/// What the agents are for, of those that have said so.
+/// What the agents are for, and how messages get to their idle sessions, of those of which it is known.
 pub fn purposes(agents: &[Agent]) -> Vec<String> {
     let purpose = |agent: &Agent| {
-        let about = agent.about.as_deref().filter(|about| !about.is_empty())?;
+        let about = agent.about.as_deref().filter(|about| !about.is_empty());
+        let about = about.map(|about| sanitize(about).into_owned());
+        let told = [about, reach(agent).map(str::to_owned)];
+        let told: Vec<_> = told.into_iter().flatten().collect();
         let name = styled(BOLD, &sanitize(&agent.name));
-        Some(format!("{name} on {}: {}", sanitize(&machine(agent)), sanitize(about)))
+        (!told.is_empty())
+            .then(|| format!("{name} on {}: {}", sanitize(&machine(agent)), told.join("; ")))
     };
     agents.iter().filter_map(purpose).collect()
+}
+
+/// The best way in which a message gets to an idle session of the agent.
+fn reach(agent: &Agent) -> Option<&'static str> {
+    let best = agent.sessions.iter().filter_map(|session| session.reach).min()?;
+    match best {
+        Reach::Wake => Some("messages wake it"),
+        Reach::Hooks => Some("it sees messages at its next prompt or step"),
+        Reach::Other => None,
+    }
 }
 
 fn block(agent: &Agent, now: Timestamp, with_project: bool) -> Vec<String> {
@@ -230,8 +244,21 @@ mod tests {
     fn what_an_agent_is_for_is_on_a_line_of_its_own() {
         let mut agents = team();
         agents[0].about = Some("reads\u{1b}[2J changes".to_owned());
+        let backend = agents.iter_mut().find(|agent| agent.name == "backend").unwrap();
+        backend.about = Some("writes".to_owned());
+        backend.sessions[0].reach = Some(Reach::Hooks);
+        backend.sessions[1].reach = Some(Reach::Wake);
+        let idler = agents.iter_mut().find(|agent| agent.name == "idler").unwrap();
+        idler.sessions[0].reach = Some(Reach::Hooks);
         let lines: Vec<String> =
             purposes(&agents).iter().map(|line| strip_str(line).to_string()).collect();
-        assert_eq!(lines, ["tester on gpu-box: reads\\u{1b}[2J changes"]);
+        assert_eq!(
+            lines,
+            [
+                "tester on gpu-box: reads\\u{1b}[2J changes",
+                "backend on my-laptop: writes; messages wake it",
+                "idler on gpu-box: it sees messages at its next prompt or step",
+            ]
+        );
     }
 }
