@@ -12,7 +12,7 @@ use crate::harness::{Client, Daemon, event_of};
 pub(super) fn measure(size: Size) -> Vec<Figure> {
     let count = size.of(200);
     let daemon = alone();
-    vec![send(&daemon, count), inbox(&daemon, size, count)]
+    vec![send(&daemon, count), hook(&daemon, count), inbox(&daemon, size, count)]
 }
 
 /// `thrum send` as a whole process, in turns with the least that a process and an append cost.
@@ -35,6 +35,39 @@ fn send(daemon: &Daemon, count: usize) -> Figure {
         "thrum send, against /bin/true and one append",
         (ours.median() / bare.median(), "x"),
         Target::AtMost(2.5),
+        format!("{} against {}", words(ours.median()), words(bare.median())),
+    )
+}
+
+/// `thrum hook` between two steps, when there is nothing to say, in turns with the least that a process costs.
+fn hook(daemon: &Daemon, count: usize) -> Figure {
+    tell(&format!("clients: thrum hook, {count} times"));
+    let client = Client::new(daemon);
+    let app = client.folder().join("app");
+    std::fs::create_dir_all(app.join(".git")).unwrap();
+    let origin = "[remote \"origin\"]\n\turl = git@github.com:acme/app.git\n";
+    std::fs::write(app.join(".git/config"), origin).unwrap();
+    let input = serde_json::json!({"session_id": "s1", "cwd": app, "hook_event_name": "PostToolUse",
+        "tool_name": "exec_command", "tool_input": {"cmd": "make"}, "tool_response": "x".repeat(4096)});
+    let path = client.folder().join("input.json");
+    std::fs::write(&path, input.to_string()).unwrap();
+    let run = |point: &str| {
+        let mut hook = client.command(&["hook", "codex", point]);
+        hook.env_remove("THRUM_PROJECT").current_dir(&app);
+        quietly_with(&mut hook, std::fs::File::open(&path).unwrap());
+    };
+    run("session-start");
+    let (mut ours, mut bare) = (Sample::default(), Sample::default());
+    for _ in 0..count {
+        ours.time(|| run("step"));
+        let mut nothing = Command::new("/bin/true");
+        bare.time(|| quietly(&mut nothing));
+    }
+    Figure::new(
+        "client_hook",
+        "thrum hook with nothing to say, against /bin/true",
+        (ours.median() / bare.median(), "x"),
+        Target::AtMost(3.0),
         format!("{} against {}", words(ours.median()), words(bare.median())),
     )
 }
@@ -79,8 +112,12 @@ fn deliver(daemon: &Daemon, to: &str, count: usize) {
 }
 
 fn quietly(command: &mut Command) {
+    quietly_with(command, Stdio::null());
+}
+
+fn quietly_with(command: &mut Command, stdin: impl Into<Stdio>) {
     let status = command
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
