@@ -29,6 +29,7 @@ mod hook_faults;
 mod hooks;
 mod hostile_agents;
 mod impostor;
+mod init;
 mod input;
 mod kept_connections;
 mod keys;
