@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub path: PathBuf,
     /// Its text; None if there is no such file.
     pub text: Option<String>,
+    /// Whether a link leads to it.
+    pub is_link: bool,
 }
 
 /// What a file is to be.
@@ -40,7 +42,7 @@ pub fn read(path: &Path) -> Result<Snapshot, Error> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Snapshot { path: path.to_owned(), text: None });
+            return Ok(Snapshot { path: path.to_owned(), text: None, is_link: false });
         }
         Err(error) => return Err(cant("read", path, error)),
     };
@@ -66,7 +68,7 @@ pub fn read(path: &Path) -> Result<Snapshot, Error> {
     }
     let bytes = fs::read(&target).map_err(|error| cant("read", path, error))?;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Snapshot { path: target, text: Some(text) }),
+        Ok(text) => Ok(Snapshot { path: target, text: Some(text), is_link: metadata.is_symlink() }),
         Err(error) => wrong(format!("is not UTF-8 (at byte {})", error.utf8_error().valid_up_to())),
     }
 }
@@ -221,14 +223,14 @@ mod tests {
         let (real, link) = (folder.path().join("real/a.json"), folder.path().join("a.json"));
         fs::create_dir(folder.path().join("real")).unwrap();
         fs::write(&real, "old").unwrap();
-        fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(&real, Permissions::from_mode(0o664)).unwrap();
         std::os::unix::fs::symlink("real/a.json", &link).unwrap();
         let changes = [change(&link, Some("new"))];
         check(&changes).unwrap();
         assert!(missing_folders(&changes).is_empty());
         apply(&changes).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!((fs::read_to_string(&real).unwrap().as_str(), mode(&real)), ("new", 0o640));
+        assert_eq!((fs::read_to_string(&real).unwrap().as_str(), mode(&real)), ("new", 0o664));
         assert_eq!(fs::read_dir(folder.path().join("real")).unwrap().count(), 1);
 
         apply(&[change(&link, None)]).unwrap();

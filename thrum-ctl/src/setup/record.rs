@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::edit::Known;
-use super::files::{self, Change};
+use super::files::{self, Change, Snapshot};
 use super::patch::Patch;
 use super::tool::Tool;
 use crate::error::Error;
@@ -19,6 +19,9 @@ const VERSION: u32 = 1;
 pub struct Record {
     version: u32,
     setups: Vec<Setup>,
+    /// The text that it was read from: another thrum may have written a newer one since.
+    #[serde(skip)]
+    source: Option<String>,
 }
 
 /// A tool that was set up.
@@ -63,7 +66,7 @@ pub struct FileRecord {
 
 impl Default for Record {
     fn default() -> Self {
-        Self { version: VERSION, setups: Vec::new() }
+        Self { version: VERSION, setups: Vec::new(), source: None }
     }
 }
 
@@ -90,7 +93,7 @@ impl Record {
         };
         let record: Self = serde_json::from_str(&text).map_err(|error| cant(error.to_string()))?;
         match record.version {
-            VERSION => Ok(record),
+            VERSION => Ok(Self { source: Some(text), ..record }),
             other => Err(cant(format!("it has version {other}, and this thrum knows {VERSION}"))),
         }
     }
@@ -127,10 +130,15 @@ impl Record {
         let path = file().ok_or_else(|| {
             Error::failed("this user has no home directory", "set HOME, then try again")
         })?;
+        self.change_of(&path)
+    }
+
+    fn change_of(&self, path: &Path) -> Result<Change, Error> {
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| Error::io("can't write the record of thrum init", error.into()))?;
         let to = (!self.setups.is_empty()).then(|| format!("{text}\n"));
-        Ok(Change { from: files::read(&path)?, to, mode: Some(0o600) })
+        let from = Snapshot { text: self.source.clone(), ..files::read(path)? };
+        Ok(Change { from, to, mode: Some(0o600) })
     }
 }
 
@@ -176,6 +184,25 @@ mod tests {
         assert_eq!(agent(&root.join("gone/long ago")).as_deref(), Some("all"));
         assert_eq!(agent(Path::new("/")).as_deref(), Some("mine"));
         assert_eq!(record.closest(Tool::Gemini, &deep), None);
+    }
+
+    #[test]
+    fn what_another_thrum_has_recorded_meanwhile_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("setup.json");
+        let write = |agent| {
+            let mut record = Record::read_from(&path).unwrap();
+            record.put(setup(Some(Path::new(agent)), agent));
+            record.change_of(&path).unwrap()
+        };
+        files::apply(&[write("/a")]).unwrap();
+        let late = write("/b");
+        files::apply(&[write("/c")]).unwrap();
+        assert!(files::apply(&[late]).unwrap_err().to_string().contains("meanwhile"));
+        files::apply(&[write("/d")]).unwrap();
+        let record = Record::read_from(&path).unwrap();
+        assert_eq!(record.setups.len(), 3);
+        assert!(record.of(Tool::Codex, Some(Path::new("/c"))).is_some());
     }
 
     #[test]

@@ -201,6 +201,19 @@ fn without_a_record_what_is_ours_is_found_all_the_same() {
 }
 
 #[test]
+fn a_link_is_not_left_without_its_file() {
+    let mut world = World::new();
+    let [scope, _] = world.scopes();
+    let (real, link) = (world.root.join("shared.json"), world.root.join("app/.mcp.json"));
+    world.set_up(Tool::ClaudeCode, &scope);
+    fs::rename(&link, &real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    world.record = Record::default();
+    assert_eq!(world.undo(Tool::ClaudeCode, &scope)[0], How::TakenOut(1));
+    assert_eq!(read(&link), "{}\n");
+}
+
+#[test]
 fn what_was_there_before_is_not_ours_to_undo() {
     let mut world = World::new();
     let [scope, _] = world.scopes();

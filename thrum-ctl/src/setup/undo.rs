@@ -110,7 +110,10 @@ fn decide(from: &Snapshot, file: Option<&ToolFile>, record: Option<&FileRecord>)
     match apply::remove(&file.content, now, record.map(|it| &it.known)) {
         Err(why) => (How::Stays(why), String::new()),
         Ok(removed) if removed.count == 0 => (How::Clean, String::new()),
-        Ok(removed) if removed.is_empty && record.is_none_or(|it| it.before.is_none()) => {
+        // Without its file, a link would lead nowhere.
+        Ok(removed)
+            if removed.is_empty && record.is_none_or(|it| it.before.is_none()) && !from.is_link =>
+        {
             (How::Removed, String::new())
         }
         Ok(removed) => (How::TakenOut(removed.count), removed.text),
