@@ -140,7 +140,8 @@ pub struct SessionStartParams {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub connection: bool,
     /// Whether a live session with this id, or else of this process, is joined as it is: the answer is that session.
-    /// Otherwise one is started, and a hook of the same process that names another id gives it that one.
+    /// Otherwise one is started. One that was started without an id gets that of the next hook or call of the same process
+    /// that names one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub join: bool,
     /// How a message gets to it while it is idle.

@@ -87,7 +87,10 @@ impl Kept {
             tokio::select! {
                 ask = asks.recv() => {
                     let Some(Ask { named, answer }) = ask else { return };
-                    let joined = self.join_as(named).await;
+                    if named.is_some() {
+                        self.named = named;
+                    }
+                    let joined = self.join(true).await;
                     // Who asked may have been cancelled.
                     drop(answer.send(joined));
                 }
@@ -104,19 +107,6 @@ impl Kept {
                 None => (pause * 2).min(PAUSE_MAX),
             };
         }
-    }
-
-    /// Joins the session that has this id. Another one than before gets a connection of its own; that of the other ends.
-    async fn join_as(&mut self, named: Option<String>) -> Result<String, Error> {
-        if named.is_some() && named != self.named {
-            self.named = named;
-            let before = self.client.take();
-            let joined = self.join(true).await;
-            // Only now: if they are the same one, it never was without a connection.
-            drop(before);
-            return joined;
-        }
-        self.join(true).await
     }
 
     /// Joins the session. `why`: whether somebody wants to know why there is no daemon.

@@ -166,8 +166,10 @@ impl Book {
     /// What kept a session has ended, as the watch with this number tells.
     pub fn keeper_ended(&mut self, key: &AgentKey, id: &str, watch: u64, now: Now) {
         let number = |live: &mut Live| live.keeper.watch.as_ref().map(|watch| watch.number);
-        if self.live(key, id).and_then(number) == Some(watch) {
-            self.remove(key, id, Soon::AtOnce, now);
+        // The session may have got another id since.
+        let id = self.id_of(key, id).to_owned();
+        if self.live(key, &id).and_then(number) == Some(watch) {
+            self.remove(key, &id, Soon::AtOnce, now);
         }
     }
 

@@ -33,6 +33,7 @@ impl Book {
         reach: Option<Reach>,
         (at, now): (Sequence, Now),
     ) -> Option<SessionInfo> {
+        self.name_unnamed(key, named, pid);
         let by_id = named.map(|named| self.id_of(key, named)).filter(|id| self.is_whole(key, id));
         let id = by_id.or_else(|| {
             let sessions = &self.agents.get(key)?.sessions;
@@ -44,6 +45,18 @@ impl Book {
         self.take_part(key, &id, at);
         self.tell(key, &id, &Change { reach, ..Change::default() }, now);
         self.live(key, &id).map(|live| live.told.clone())
+    }
+
+    /// A program that has learnt the id of the tool gives it to the session of the process that has none.
+    fn name_unnamed(&mut self, key: &AgentKey, named: Option<&str>, pid: Option<u32>) {
+        let (Some(named), Some(pid)) = (named, pid) else { return };
+        // An id that means a live session is that one's.
+        if self.is_whole(key, self.id_of(key, named)) {
+            return;
+        }
+        if let Some(unnamed) = self.unnamed(key, pid) {
+            self.rename(key, &unnamed, named);
+        }
     }
 
     /// A session is shown messages from now on.

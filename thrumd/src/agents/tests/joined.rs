@@ -115,6 +115,21 @@ async fn a_hook_gives_a_session_the_id_of_its_tool_and_the_old_one_goes_on_to_me
 }
 
 #[tokio::test]
+async fn a_program_that_learns_the_id_of_its_tool_gives_it_to_its_session() {
+    let tool = Tool::new();
+    let on = LocalConnection::new();
+    let old = tool.join(tool.joins(None), &on).await.id;
+    for named in [Some("thread"), None, Some("thread"), Some(&old)] {
+        assert_eq!(tool.join(tool.joins(named), &on).await.id, "thread", "{named:?}");
+    }
+    assert_eq!(tool.join(tool.joins(Some("second")), &on).await.id, "thread", "of one process");
+    assert_eq!(tool.states().await, ["thread Idle"]);
+    on.close();
+    tool.until_states(&[]).await;
+    tool.home.close().await;
+}
+
+#[tokio::test]
 async fn a_session_that_its_tool_begins_anew_is_still_the_one_that_was_joined() {
     let tool = Tool::new();
     let on = LocalConnection::new();
