@@ -1,7 +1,7 @@
 //! What the tests of the whole system stand on.
 //!
 //! [`harness`] starts real daemons and clients and talks to them. [`tailnet`] puts a real tailnet under
-//! them, offline.
+//! them, offline. [`agent_tools`] runs real tools of agents, with a model that the test plays.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,8 @@
     reason = "this is test code: a failure is a panic that says what happened"
 )]
 
+#[cfg(target_os = "linux")]
+pub mod agent_tools;
 pub mod bench;
 pub mod harness;
 #[cfg(target_os = "linux")]

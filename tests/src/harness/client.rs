@@ -10,6 +10,7 @@ use super::Daemon;
 pub struct Client {
     socket: PathBuf,
     folder: PathBuf,
+    runs_in: Option<PathBuf>,
     env: Vec<(String, String)>,
 }
 
@@ -34,7 +35,16 @@ impl Client {
 
     /// A client of whatever is at this socket, with this home.
     pub fn of_socket(socket: PathBuf, folder: PathBuf) -> Self {
-        Self { socket, folder, env: vec![("THRUM_PROJECT".to_owned(), "test".to_owned())] }
+        let env = vec![("THRUM_PROJECT".to_owned(), "test".to_owned())];
+        Self { socket, folder, runs_in: None, env }
+    }
+
+    /// It runs in this folder, whose project is the one.
+    #[must_use]
+    pub fn in_folder(mut self, folder: PathBuf) -> Self {
+        self.runs_in = Some(folder);
+        self.env.retain(|(name, _)| name != "THRUM_PROJECT");
+        self
     }
 
     /// One more variable.
@@ -44,7 +54,7 @@ impl Client {
         self
     }
 
-    /// Its home, in which it runs.
+    /// Its home, in which it runs unless [`Self::in_folder`] says otherwise.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -60,7 +70,7 @@ impl Client {
             // A daemon that it starts as root would read that of the machine.
             .env("THRUM_CONFIG", "/dev/null")
             .env("THRUM_SOCKET", &self.socket)
-            .current_dir(&self.folder)
+            .current_dir(self.runs_in.as_ref().unwrap_or(&self.folder))
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -85,7 +85,7 @@ pub fn read_response(stream: &mut impl Read) -> io::Result<Response> {
 }
 
 /// Reads up to the empty line: the head, and what came after it already.
-pub(super) fn read_head(stream: &mut impl Read) -> io::Result<(String, Vec<u8>)> {
+pub(crate) fn read_head(stream: &mut impl Read) -> io::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let mut block = [0; 4096];
     loop {
@@ -101,14 +101,14 @@ pub(super) fn read_head(stream: &mut impl Read) -> io::Result<(String, Vec<u8>)>
     }
 }
 
-pub(super) fn parse_headers<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+pub(crate) fn parse_headers<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
     lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
         .collect()
 }
 
-pub(super) fn read_sized(
+pub(crate) fn read_sized(
     reader: &mut impl Read,
     headers: &BTreeMap<String, String>,
 ) -> io::Result<Vec<u8>> {

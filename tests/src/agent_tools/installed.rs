@@ -1,0 +1,60 @@
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::Tool;
+use crate::harness::{can_isolate, inside_sealed, run_sealed, skip, test_of};
+
+/// Where the programs of tools lie: a folder for each.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    folder: PathBuf,
+}
+
+impl Installed {
+    /// Installs what is missing.
+    ///
+    /// # Errors
+    /// Why they can't be had here, for [`skip`].
+    pub fn find(tools: &[Tool]) -> Result<Self, String> {
+        can_isolate()?;
+        let install = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/install");
+        let output = Command::new(&install)
+            .args(tools.iter().map(|tool| tool.program()))
+            .stderr(Stdio::piped())
+            .output()
+            .map_err(|error| format!("{}: {error}", install.display()))?;
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if !output.status.success() || folder.is_empty() {
+            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        }
+        Ok(Self::of(&folder))
+    }
+
+    fn of(folder: impl AsRef<OsStr>) -> Self {
+        Self { folder: folder.as_ref().into() }
+    }
+
+    /// The folder with the program of this tool alone.
+    pub fn folder_of(&self, tool: Tool) -> PathBuf {
+        self.folder.join(tool.program())
+    }
+}
+
+/// Runs the body of a test with these tools, in namespaces of its own: no network but loopback, and every process that
+/// it starts ends with it. The test program runs itself again for that.
+///
+/// The body must be a closure written in the test function itself: its name tells which test to run.
+///
+/// # Panics
+/// When the body does, with everything that it printed.
+#[track_caller]
+pub fn sealed_with<F: FnOnce(&Installed)>(tools: &[Tool], body: F) {
+    if let Some(folder) = inside_sealed() {
+        return body(&Installed::of(folder));
+    }
+    match Installed::find(tools) {
+        Ok(installed) => run_sealed(&test_of::<F>(), installed.folder.as_os_str()),
+        Err(reason) => skip(&reason),
+    }
+}

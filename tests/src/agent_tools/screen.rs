@@ -1,0 +1,107 @@
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use expectrl::Session;
+use expectrl::session::OsSession;
+
+/// A terminal that nobody looks at, for tools that run in nothing else: what they draw is taken, and what they
+/// ask a terminal is answered. Dropping it hangs up.
+pub struct Screen {
+    drawn: Arc<Mutex<String>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What tools ask a terminal, and what one answers: where the cursor is, and which kind it is.
+const ANSWERS: [(&str, &str); 3] =
+    [("\u{1b}[6n", "\u{1b}[1;1R"), ("\u{1b}[c", "\u{1b}[?62;22c"), ("\u{1b}[?u", "\u{1b}[?0u")];
+const COLUMNS: u16 = 140;
+const ROWS: u16 = 50;
+
+impl Screen {
+    /// Starts a program.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn open(command: Command) -> Self {
+        let mut session = Session::spawn(command).expect("a program in a terminal");
+        session.get_process_mut().set_window_size(COLUMNS, ROWS).expect("a size");
+        let (drawn, stop) = (Arc::<Mutex<String>>::default(), Arc::<AtomicBool>::default());
+        let (kept, stopped) = (Arc::clone(&drawn), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || watch(session, &kept, &stopped));
+        Self { drawn, stop, thread: Some(thread) }
+    }
+
+    /// What was drawn so far, without colours and places.
+    pub fn drawn(&self) -> String {
+        self.drawn.lock().map(|drawn| plain(&drawn)).unwrap_or_default()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+        if std::thread::panicking() {
+            let drawn = self.drawn();
+            let end = drawn.len() - drawn.len().min(4000);
+            let end = drawn.ceil_char_boundary(end);
+            eprintln!("--- drawn last\n{}\n---", &drawn[end..]);
+        }
+    }
+}
+
+fn watch(mut session: OsSession, drawn: &Mutex<String>, stop: &AtomicBool) {
+    use expectrl::Expect as _;
+    let mut block = [0; 1 << 16];
+    let mut answered = 0;
+    while !stop.load(Ordering::Relaxed) {
+        match session.try_read(&mut block) {
+            Ok(0) => return,
+            Ok(count) => {
+                let Ok(mut drawn) = drawn.lock() else { return };
+                drawn.push_str(&String::from_utf8_lossy(&block[..count]));
+                let asked: Vec<_> = ANSWERS
+                    .iter()
+                    .flat_map(|(question, answer)| {
+                        let found = drawn[answered..].match_indices(question);
+                        found.map(|(at, _)| (answered + at + question.len(), *answer))
+                    })
+                    .collect();
+                drop(drawn);
+                for (end, answer) in asked {
+                    answered = answered.max(end);
+                    let _gone = session.send(answer);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// The text without control sequences.
+fn plain(drawn: &str) -> String {
+    let mut text = String::new();
+    let mut rest = drawn.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '\u{1b}' => match rest.next() {
+                // To its last letter, or to the end of a title.
+                Some('[') => drop(rest.find(char::is_ascii_alphabetic)),
+                Some(']') => drop(rest.find(|&c| c == '\u{7}' || c == '\u{1b}')),
+                _ => {}
+            },
+            '\r' => text.push('\n'),
+            other => text.push(other),
+        }
+    }
+    text
+}
