@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use super::Tool;
 use crate::harness::{can_isolate, inside_sealed, run_sealed, skip, test_of};
+use crate::tailnet::{Programs, hide_resolv_conf};
 
 /// Where the programs of tools lie: a folder for each.
 #[derive(Debug, Clone)]
@@ -54,6 +55,23 @@ pub fn sealed_with<F: FnOnce(&Installed)>(tools: &[Tool], body: F) {
         return body(&Installed::of(folder));
     }
     match Installed::find(tools) {
+        Ok(installed) => run_sealed(&test_of::<F>(), installed.folder.as_os_str()),
+        Err(reason) => skip(&reason),
+    }
+}
+
+/// The same with a real tailnet. The tools stay outside of its nodes: they talk to the daemons there over their sockets.
+///
+/// # Panics
+/// When the body does.
+#[track_caller]
+pub fn sealed_on_tailnet<F: FnOnce(&Installed, &Programs)>(tools: &[Tool], body: F) {
+    let found = Programs::find();
+    if let (Some(folder), Ok(programs)) = (inside_sealed(), &found) {
+        hide_resolv_conf();
+        return body(&Installed::of(folder), programs);
+    }
+    match found.and_then(|_| Installed::find(tools)) {
         Ok(installed) => run_sealed(&test_of::<F>(), installed.folder.as_os_str()),
         Err(reason) => skip(&reason),
     }

@@ -22,7 +22,7 @@ pub use net::Tailnet;
 pub use node::{Node, NodeStatus};
 pub use private::{Disguise, child_of};
 pub use programs::Programs;
-pub use sealed::{inside, run_again_sealed, sealed};
+pub use sealed::{hide_resolv_conf, inside, run_again_sealed, sealed};
 pub use spec::NodeSpec;
 
 /// The limit for what the tailnet does. Mostly it takes less than a second, but WireGuard's timers

@@ -60,7 +60,10 @@ pub fn inside() -> Option<Programs> {
 }
 
 /// tailscaled would write the machine's own file if it were ever told to accept DNS settings.
-fn hide_resolv_conf() {
+///
+/// # Panics
+/// When it can't be hidden.
+pub fn hide_resolv_conf() {
     let path = "/etc/resolv.conf";
     if std::path::Path::new(path).exists() {
         run("mount", &["--bind", "/dev/null", path]).unwrap();

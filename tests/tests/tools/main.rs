@@ -16,6 +16,7 @@
 mod session;
 mod shown;
 mod undo;
+mod waking;
 
 /// A file that is no module is a test that never runs.
 #[test]
