@@ -10,8 +10,12 @@ use super::*;
 
 impl Desk {
     fn hook(&mut self, id: &str, point: HookPoint, pid: u32) {
+        self.hook_with(id, point, pid, false);
+    }
+
+    fn hook_with(&mut self, id: &str, point: HookPoint, pid: u32, work: bool) {
         let change = Change { reach: Some(Reach::Wake), ..Change::default() };
-        let hook = Hook { point, change: &change, work: false, at: Sequence(1) };
+        let hook = Hook { point, change: &change, work, at: Sequence(1) };
         let needs = self.book.hook_needs_process(&key("coder"), id, pid);
         let keeper = needs.then(|| process(pid));
         self.book.hook(&key("coder"), id, &hook, keeper, self.now);
@@ -92,4 +96,44 @@ fn a_tool_that_ends_a_session_to_begin_another_one_wakes_the_new_one() {
     assert_eq!(desk.may_wake("before").id, "after");
     assert!(desk.wakes("before", 2));
     assert!(desk.book.may_wake(&key("coder"), "never", (Sequence(1), desk.now)).is_err());
+}
+
+#[test]
+fn a_question_ends_with_a_prompt_or_work_and_not_with_the_turn() {
+    for (point, work, ends) in [
+        (HookPoint::Step, false, false),
+        (HookPoint::Stop, false, false),
+        (HookPoint::Step, true, true),
+        (HookPoint::Prompt, false, true),
+    ] {
+        let mut desk = Desk::new();
+        desk.hook("s", HookPoint::Prompt, 7);
+        desk.update("coder", &asks("yes?")).unwrap();
+        desk.hook_with("s", point, 7, work);
+        let told = desk.book.shown(None).agents.remove(&key("coder")).unwrap().sessions.remove(0);
+        assert_eq!(told.question.is_none(), ends, "{point:?} {work}");
+    }
+}
+
+#[test]
+fn sessions_that_nothing_keeps_and_pending_messages_are_so_many_and_no_more() {
+    let mut desk = Desk::new();
+    let change = Change::default();
+    for number in 0..100 {
+        let hook = Hook { point: HookPoint::Step, change: &change, work: false, at: Sequence(1) };
+        desk.book.hook(&key("coder"), &number.to_string(), &hook, None, desk.now);
+        desk.pass(SECOND);
+    }
+    let strangers = &desk.book.agents[&key("coder")].strangers;
+    assert_eq!((strangers.len(), strangers.contains_key("35")), (64, false), "the newest");
+    for id in ["s", "t"] {
+        desk.hook(id, HookPoint::Prompt, 7);
+    }
+    for sequence in 1..=300 {
+        let new = [Sequence(sequence)].into();
+        desk.book.was_shown(&key("coder"), "s", &new, &new);
+    }
+    let pending = desk.book.pending(&key("coder"), "t");
+    assert_eq!((pending.len(), pending.first()), (256, Some(&Sequence(45))));
+    assert!(desk.book.pending(&key("coder"), "s").is_empty());
 }
