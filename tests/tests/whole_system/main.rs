@@ -36,6 +36,7 @@ mod keys;
 mod log_floods;
 mod mcp;
 mod mcp_waiting;
+mod mcp_waking;
 mod narrow_sockets;
 mod overwritten;
 mod own_tailscaled;
