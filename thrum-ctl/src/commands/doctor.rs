@@ -39,7 +39,7 @@ async fn examine(context: &mut Context<'_>) -> (CheckContext, Vec<Finding>) {
         context.endpoints(),
         context.agent(),
         context.sourced_project(),
-        doctor::tools::look(&folder, context),
+        doctor::tool_state::look(&folder, context),
     );
     let examining = async {
         let gathered = Box::pin(gathering).await;

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use thrum_api::local::{Problem, StatusResult};
 
 use super::daemon::Daemon;
-use super::tools::ToolState;
+use super::tool_state::ToolState;
 use crate::daemon_process::find_thrumd;
 use crate::endpoint::{Endpoint, Endpoints, Owner};
 use crate::error::{Error, Kind};

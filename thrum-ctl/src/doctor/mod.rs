@@ -17,7 +17,8 @@ mod socket;
 mod tailnet;
 #[cfg(test)]
 mod tests;
-pub mod tools;
+pub mod tool_state;
+mod tools;
 
 pub use context::CheckContext;
 pub use finding::{Finding, Section, first_broken, state_word};
