@@ -26,6 +26,7 @@ mod forged;
 mod fuzz;
 mod healing;
 mod hook_faults;
+mod hook_waking;
 mod hooks;
 mod hostile_agents;
 mod impostor;

@@ -47,6 +47,7 @@ Variables that thrum reads. An option overrides its variable.
   THRUM_TS_SOCKET    the socket of tailscaled that `doctor` asks when thrumd does not answer
   THRUMD_BIN         the thrumd that `daemon start` and `demo` start
   THRUM_NO_PROGRESS  show no progress bar
+  THRUM_HOOK_DEBUG   print what goes wrong in `thrum hook`, which is silent otherwise
   THRUM_PAGER        the program that shows output that is longer than the screen; empty for none
   PAGER              the same, if THRUM_PAGER is not set [default: less]
   NO_COLOR           no colour (--color)
