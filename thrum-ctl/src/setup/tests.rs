@@ -268,6 +268,26 @@ fn a_newer_thrum_goes_back_to_what_was_before_the_older_one() {
 }
 
 #[test]
+fn what_any_file_of_a_tool_has_does_not_make_it_set_up() {
+    let mut world = World::new();
+    let [scope, _] = world.scopes();
+    let hooks = world.root.join("app/.cursor/hooks.json");
+    let others = "{\"version\": 1, \"hooks\": {\"stop\": [{\"command\": \"make check\"}]}}\n";
+    fs::create_dir_all(hooks.parent().unwrap()).unwrap();
+    fs::write(&hooks, others).unwrap();
+    assert_eq!(check_with(&world.root.join("app"), &world.record, &world.homes), []);
+    assert_eq!(world.undo(Tool::Cursor, &scope), [How::Clean, How::Clean]);
+    assert_eq!(read(&hooks), others);
+
+    // Somebody's comment is somebody's, even if nothing else is left.
+    world.set_up(Tool::Gemini, &scope);
+    let settings = world.root.join("app/.gemini/settings.json");
+    fs::write(&settings, format!("// mine\n{}", read(&settings))).unwrap();
+    assert_eq!(world.undo(Tool::Gemini, &scope), [How::TakenOut(6)]);
+    assert_eq!(read(&settings), "// mine\n{}\n");
+}
+
+#[test]
 fn a_plugin_that_somebody_changed_stays_and_one_that_is_not_ours_is_put_back() {
     let mut world = World::new();
     let [scope, _] = world.scopes();
