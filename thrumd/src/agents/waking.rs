@@ -29,6 +29,10 @@ use crate::report::Chain;
 
 /// Messages at most that one wake counts.
 const COUNTED_MAX: usize = 100;
+/// Messages at most that the log names for a wake: the newest.
+const IDS_MAX: usize = 10;
+/// Characters of an id that the log names.
+const ID_END_CHARS: usize = 6;
 /// Senders at most that a wake names.
 const SENDERS_MAX: usize = 10;
 
@@ -60,28 +64,22 @@ impl Agents {
                 Err(_) if self.inner.ended.is_cancelled() => return Err(AgentsError::Stopping),
                 may => may?,
             };
-            // When it may be, if nothing changes; None: not then.
+            // When it is, if nothing changes; None: not then.
             let mut next = None;
-            if let Some(mut from) = may.from {
+            if may.from.is_some() {
                 let candidates = self.news(&key, may.after, connection).await?;
-                if let Some(oldest) = candidates.first() {
-                    let since = sessions
-                        .change_quietly(|book, now| book.waits_since(&key, oldest.sequence, now));
-                    if may.only_old {
-                        from = from.max(Book::old_at(since));
+                if let Some(oldest) = candidates.first().map(|it| it.sequence) {
+                    let ready = |book: &mut Book, now| book.ready_at(&key, &may, oldest, now);
+                    next = sessions.change_quietly(ready);
+                }
+                if next.is_some_and(|at| at <= Instant::now()) {
+                    let by = (named, &may);
+                    let woken = sessions
+                        .change_quietly(|book, now| book.wake(&key, by, &candidates, (at, now)));
+                    if !woken.is_empty() {
+                        return Ok(SessionWakeResult { wake: Some(wake(&key, &may.id, &woken)) });
                     }
-                    if from <= Instant::now() {
-                        let woken = sessions.change_quietly(|book, now| {
-                            book.wake(&key, (named, &may), &candidates, (at, now))
-                        });
-                        if !woken.is_empty() {
-                            return Ok(SessionWakeResult {
-                                wake: Some(wake(&key, &may.id, &woken)),
-                            });
-                        }
-                    } else {
-                        next = Some(from);
-                    }
+                    next = None;
                 }
             }
             if Instant::now() >= end {
@@ -199,13 +197,15 @@ fn wake(key: &AgentKey, session: &str, messages: &[Candidate]) -> Wake {
     }
     let senders: Vec<String> =
         from.iter().map(|it| format!("{}@{}", it.agent, it.daemon_id)).collect();
+    let ids = messages.iter().rev().take(IDS_MAX).map(|it| end_of_id(&it.event_id.to_string()));
+    let ids: Vec<String> = ids.collect();
     tracing::info!(
         agent = key.agent,
         project = key.project,
         session,
-        "woken for {} messages up to {} of the log, from {}",
+        "woken for {} messages ({}) from {}",
         messages.len(),
-        messages.last().map_or(0, |it| it.sequence.0),
+        ids.join(", "),
         senders.join(", ")
     );
     Wake {
@@ -214,6 +214,11 @@ fn wake(key: &AgentKey, session: &str, messages: &[Candidate]) -> Wake {
         messages: u64::try_from(messages.len()).unwrap_or(u64::MAX),
         urgent: messages.iter().any(|message| message.urgent),
     }
+}
+
+/// The end of an id, by which a person finds the message.
+fn end_of_id(id: &str) -> String {
+    id.get(id.len().saturating_sub(ID_END_CHARS)..).unwrap_or(id).to_owned()
 }
 
 impl Store {
@@ -234,6 +239,7 @@ impl Store {
             let by_people = others.filter(|message| !message.automatic);
             let candidate = |message: thrum_api::local::Message| Candidate {
                 sequence: message.sequence,
+                event_id: message.event_id,
                 from: message.from,
                 origin: message.origin_daemon,
                 urgent: message.urgent,

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use thrum_api::event::SessionState;
-use thrum_api::{DaemonId, Sequence};
+use thrum_api::{DaemonId, EventId, Sequence};
 use tokio::time::Instant;
 
 use super::book::{Book, Now, Soon};
@@ -28,6 +28,7 @@ const NOTICES_MAX: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     pub sequence: Sequence,
+    pub event_id: EventId,
     pub from: String,
     pub origin: DaemonId,
     pub urgent: bool,
@@ -101,21 +102,21 @@ impl Book {
         }
     }
 
-    /// Since when this message waits for a session of the agent.
-    pub fn waits_since(&mut self, key: &AgentKey, sequence: Sequence, now: Now) -> Instant {
+    /// From when on a session that may be woken is, for messages of which this one is the oldest.
+    pub fn ready_at(
+        &mut self,
+        key: &AgentKey,
+        may: &MayWake,
+        oldest: Sequence,
+        now: Now,
+    ) -> Option<Instant> {
         let entry = self.entry(key);
-        match entry.oldest_waits {
-            Some((of, since)) if of == sequence => since,
-            _ => {
-                entry.oldest_waits = Some((sequence, now.at));
-                now.at
-            }
-        }
-    }
-
-    /// When a message that waits since then has waited for long enough for a session that shows work.
-    pub fn old_at(since: Instant) -> Instant {
-        since + STALE
+        let since = match entry.oldest_waits {
+            Some((of, since)) if of == oldest => since,
+            _ => now.at,
+        };
+        entry.oldest_waits = Some((oldest, since));
+        may.from.map(|from| if may.only_old { from.max(since + STALE) } else { from })
     }
 
     /// Wakes a session, if it still may be, for those of these messages whose senders have no brake. For none of them is

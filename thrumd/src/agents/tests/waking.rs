@@ -1,5 +1,6 @@
 //! Waking idle sessions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thrum_api::event::{EventRef, Reach, Route};
@@ -7,11 +8,12 @@ use thrum_api::local::{
     HookPoint, SessionHookParams, SessionStartParams, SessionWakeParams, SessionWakeResult,
 };
 
-use super::super::WakeOff;
+use super::super::{Agents, AgentsParts, WakeOff};
 use super::home::{Home, LIMIT, within};
 use super::sessions::Sleeper;
 use super::turns::{NOTHING, Tool};
 use super::*;
+use crate::log::Log;
 
 impl Tool {
     /// What a session is woken for: how many messages, and by whom.
@@ -256,6 +258,50 @@ async fn after_a_restart_nobody_is_woken_again_and_new_messages_wake() {
     assert_eq!(tool.wakes("one", LIMIT).await, woken("one", 1));
     assert_eq!(tool.answer(params).await.messages.len(), 2);
     tool.home.close().await;
+}
+
+#[tokio::test]
+async fn what_was_switched_off_before_a_restart_is_off_after_it() {
+    let tool = Tool::new();
+    tool.is_woken("one").await;
+    let Tool { home, directory, process, on } = tool;
+    home.close().await;
+    let log = Log::open(directory.path(), Arc::new(super::key(1)), false).unwrap().0;
+    let wake_off = WakeOff { all: true, ..WakeOff::default() };
+    let parts = AgentsParts { wake_off, ..super::home::parts(directory.path(), &log) };
+    let agents = Agents::open(parts).unwrap();
+    let tool = Tool { home: Home { log, agents }, directory, process, on };
+    tool.say("a").await;
+    assert!(tool.sleeps("one").await);
+    tool.home.agents.set_wake_off(WakeOff::default());
+    assert_eq!(tool.wakes("one", LIMIT).await, woken("one", 1));
+    tool.home.close().await;
+}
+
+#[tokio::test]
+async fn senders_are_told_the_best_way_to_an_agent_of_another_machine() {
+    let (_directory, home) = Home::new();
+    let session = |id: &str, reach: &str| serde_json::json!({ "id": id, "state": "idle", "since": "2020-06-24T15:59:00Z", "reach": reach });
+    let told = |sequence, sessions: &[serde_json::Value]| {
+        let body = serde_json::json!({ "agent": "coder", "sessions": sessions });
+        event(sequence, there(), Some(PROJECT), "agent.sessions", &body)
+    };
+    let mut reaches = Vec::new();
+    for (sequence, sessions) in [
+        (1, vec![session("s", "hooks"), session("t", "wake"), session("u", "by-post")]),
+        (2, vec![session("s", "hooks"), session("u", "by-post")]),
+        (3, vec![]),
+    ] {
+        home.apply(vec![told(sequence, &sessions)]).await;
+        home.agents.digested(home.log.head().position.sequence).await.unwrap();
+        let sent = home.say("planner", &["coder"], "hello").await;
+        let message = EventRef { event_id: sent.event_id, origin_daemon: here() };
+        let status = within(home.agents.delivery(message)).await.unwrap().status;
+        assert_eq!(sent.recipients[0].reach, status.recipients[0].reach);
+        reaches.push(status.recipients[0].reach);
+    }
+    assert_eq!(reaches, [Some(Reach::Wake), Some(Reach::Hooks), None]);
+    home.close().await;
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ impl Desk {
         let may = self.may_wake(id);
         let candidate = Candidate {
             sequence: Sequence(sequence),
+            event_id: thrum_api::EventId::from_ulid(ulid::Ulid::from(u128::from(sequence))),
             from: "planner".to_owned(),
             origin: thrum_api::DaemonId::from_bytes([7; 32]),
             urgent: false,
@@ -62,6 +63,26 @@ fn one_that_is_idle_at_once_and_one_that_shows_work_when_it_is_quiet() {
     desk.hook("s", HookPoint::Prompt, 7);
     desk.update("coder", &asks("yes?")).unwrap();
     assert_eq!(desk.seconds("s"), None, "a person is to answer");
+}
+
+#[test]
+fn one_that_shows_work_only_for_what_is_unread_for_a_while() {
+    let mut desk = Desk::new();
+    desk.hook("s", HookPoint::Prompt, 7);
+    desk.pass(100 * SECOND);
+    let seconds = |desk: &mut Desk, oldest| {
+        let may = desk.may_wake("s");
+        let at = desk.book.ready_at(&key("coder"), &may, Sequence(oldest), desk.now);
+        at.map(|at| at.saturating_duration_since(desk.now.at).as_secs())
+    };
+    assert_eq!(seconds(&mut desk, 2), Some(60));
+    desk.pass(20 * SECOND);
+    assert_eq!(seconds(&mut desk, 2), Some(40));
+    assert_eq!(seconds(&mut desk, 3), Some(60), "the one before was read");
+    desk.hook("s", HookPoint::Stop, 7);
+    assert_eq!(seconds(&mut desk, 3), Some(0));
+    desk.update("coder", &asks("yes?")).unwrap();
+    assert_eq!(seconds(&mut desk, 3), None);
 }
 
 #[test]
