@@ -28,7 +28,6 @@ mod printer;
 mod process;
 mod project;
 mod render;
-#[allow(dead_code, unused_imports, reason = "doctor will use the rest")]
 mod setup;
 mod since;
 mod terminal;

@@ -119,6 +119,9 @@ pub fn words(parts: &[Part]) -> Vec<String> {
             words.push(word.to_owned());
         }
     }
+    if words.is_empty() && parts.contains(&Part::Form) {
+        words.push("the version of its form".to_owned());
+    }
     words
 }
 
@@ -129,4 +132,61 @@ fn columns(rows: &[(String, String)]) -> Vec<String> {
         format!("{name}{} {what}", " ".repeat(width.saturating_sub(display_width(name))))
     };
     rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use thrum_api::local::HookPoint;
+
+    use super::*;
+    use crate::setup::Tool;
+
+    #[test]
+    fn entries_are_told_by_what_they_are_for() {
+        let hooks = [Part::Hook(HookPoint::Stop), Part::Hook(HookPoint::SessionEnd)];
+        for (parts, told) in [
+            (vec![], ""),
+            (vec![Part::Form], "the version of its form"),
+            (vec![Part::Form, hooks[0]], "1 hook (stop)"),
+            (
+                vec![Part::Permission, hooks[0], hooks[1], Part::Server],
+                "thrum (stdio: thrum mcp), 2 hooks (stop, end), 1 permission (mcp__thrum)",
+            ),
+        ] {
+            assert_eq!(words(&parts).join(", "), told);
+        }
+    }
+
+    #[test]
+    fn a_state_says_where_and_whether_it_is_still_so() {
+        let setup = |scope, is_recorded, states: [FileState; 2]| {
+            let files = states.into_iter().map(|state| ("x".into(), state)).collect();
+            state(&SetupCheck { tool: Tool::Codex, scope, is_recorded, files })
+        };
+        let here = || Scope::Folder("/app".into());
+        let (whole, gone) = (FileState::AsWritten, FileState::Missing);
+        let of = |first: &FileState, second: &FileState| [first.clone(), second.clone()];
+        for (told, expected) in [
+            (setup(here(), true, of(&whole, &whole)), "here"),
+            (setup(here(), false, of(&whole, &whole)), "here, by others"),
+            (setup(Scope::Person, true, of(&whole, &gone)), "everywhere, changed since"),
+            (setup(Scope::Person, true, of(&gone, &gone)), "everywhere, but its files are gone"),
+        ] {
+            assert_eq!(told, expected);
+        }
+    }
+
+    #[test]
+    fn a_path_is_told_from_where_the_person_is() {
+        let homes = Homes::below(Path::new("/home/ann"));
+        let scope = Scope::Folder("/home/ann/app".into());
+        for (path, told) in [
+            ("/home/ann/app/.codex/config.toml", ".codex/config.toml"),
+            ("/home/ann/.codex/config.toml", "~/.codex/config.toml"),
+            ("/srv/codex/config.toml", "/srv/codex/config.toml"),
+            ("/srv/\u{1b}[2J/config.toml", "/srv/\\u{1b}[2J/config.toml"),
+        ] {
+            assert_eq!(shown(Path::new(path), &scope, &homes), told);
+        }
+    }
 }

@@ -55,12 +55,13 @@ pub fn check(folder: &Path) -> Result<Vec<SetupCheck>, Error> {
 /// As [`check`], with what it reads.
 pub fn check_with(folder: &Path, record: &Record, homes: &Homes) -> Vec<SetupCheck> {
     let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let home = std::fs::canonicalize(&homes.home).unwrap_or_else(|_| homes.home.clone());
     let mut found = Vec::new();
     for tool in Tool::ALL {
         let recorded = record.closest(tool, &folder).and_then(|it| it.folder.clone());
         let mut scopes = vec![Scope::Folder(recorded.unwrap_or_else(|| folder.clone()))];
         // What is in the home is the person's.
-        scopes.retain(|scope| scope.folder() != Some(homes.home.as_path()));
+        scopes.retain(|scope| scope.folder() != Some(home.as_path()));
         scopes.push(Scope::Person);
         found
             .extend(scopes.into_iter().filter_map(|scope| check_scope(tool, scope, record, homes)));

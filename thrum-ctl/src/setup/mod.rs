@@ -16,13 +16,13 @@ mod tools;
 mod undo;
 
 pub use check::{FileState, SetupCheck, check, check_with};
-pub use content::{Part, point_name, point_title};
+pub use content::{Part, point_title};
 pub use edit::Outcome;
 pub use files::{apply, check as check_writable, missing_folders, remove_empty};
 pub use identity::{Identity, default_name, identity};
 pub use patch::unified;
 pub use place::{Homes, Scope};
-pub use plan::{FilePlan, Plan};
+pub use plan::Plan;
 pub use record::{Record, Setup};
 pub use tool::Tool;
 pub use tools::AGENTS_LINES;
