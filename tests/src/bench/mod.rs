@@ -16,6 +16,7 @@ mod idle;
 mod latency;
 mod lists;
 mod logs;
+mod mcp;
 mod origins;
 mod presence;
 mod proofs;
@@ -57,6 +58,7 @@ pub const GROUPS: &[Group] = &[
     group("start", start::measure),
     group("events", lists::measure),
     group("clients", clients::measure),
+    group("mcp", mcp::measure),
     group("logs", logs::measure),
     group("slots", slots::measure),
     group("waiters", waiters::measure),

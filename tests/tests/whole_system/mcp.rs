@@ -300,6 +300,71 @@ fn codex_says_its_session_in_each_call() {
     until_named();
 }
 
+#[test]
+fn sockets_instead_of_pipes_need_no_thread_either() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    let threads = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
+    let daemon = Daemon::start("laptop");
+    let mut piped = coder(&daemon);
+    piped.call("list_agents", json!({}));
+    assert_eq!(threads(piped.pid()), 1);
+    // As Node connects the programs that it starts.
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (said, says) = UnixStream::pair().unwrap();
+    let mut child = client(&daemon)
+        .command(&["mcp"])
+        .stdin(OwnedFd::from(theirs))
+        .stdout(OwnedFd::from(says))
+        .spawn()
+        .unwrap();
+    said.set_read_timeout(Some(LONG)).unwrap();
+    let info = json!({"name": "copilot-cli", "version": "1"});
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info});
+    let greeting = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+    writeln!(&ours, "{greeting}").unwrap();
+    let mut line = String::new();
+    BufReader::new(&said).read_line(&mut line).unwrap();
+    assert!(line.contains("send_message"), "{line}");
+    assert_eq!(threads(child.id()), 1);
+    drop(ours);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn an_agent_in_a_container_has_its_tools_over_a_narrow_socket() {
+    let daemon = Daemon::start("laptop");
+    let words = ["socket", "add", "--project", "test", "--as", "coder", "--json"];
+    let added = Client::new(&daemon).run(&words).exits(0).json();
+    let socket = added["path"].as_str().unwrap().into();
+    let inside = Client::of_socket(socket, daemon.folder().to_owned());
+    let mut mcp = Mcp::greeted(
+        &inside.clone().env("THRUM_AGENT", "coder"),
+        &["--tool", "claude-code"],
+        "claude-code",
+        "2025-11-25",
+    );
+    send(&daemon, "coder", "the parser is yours");
+    assert_eq!(mcp.call("check_messages", json!({}))["messages"][0]["text"], "the parser is yours");
+    mcp.call("send_message", json!({"to": "planner", "text": "thanks"}));
+    mcp.call("set_status", json!({"task": "the parser"}));
+    eventually(LONG, || {
+        let live = agent(&daemon, "coder")?;
+        let task = live.sessions.first().and_then(|session| session.task.as_deref());
+        holds(task == Some("the parser"), || format!("{live:?}"))
+    });
+    let mut other = Mcp::greeted(
+        &inside.env("THRUM_AGENT", "reviewer"),
+        &["--tool", "claude-code"],
+        "claude-code",
+        "2025-11-25",
+    );
+    let error = other.fails("send_message", json!({"to": "planner", "text": "x"}));
+    assert_eq!(error["code"], "not_permitted", "{error}");
+}
+
 /// What the tools are over the wire: a change of it costs every user's prompt cache, and is seen here.
 #[test]
 fn the_list_of_tools_is_small() {

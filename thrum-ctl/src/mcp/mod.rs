@@ -42,7 +42,7 @@ const END_LIMIT: Duration = Duration::from_millis(500);
 /// When signals can't be listened for.
 pub async fn run(tool: Option<Tool>, context: &mut Context<'_>) -> Result<(), Error> {
     if std::io::stdin().is_terminal() {
-        context.printer.note("thrum mcp is started by the tools of agents: it speaks MCP on stdin and stdout. To set one up: thrum help mcp");
+        context.printer.note("thrum mcp is started by the tools of agents: it speaks MCP on stdin and stdout. To set one up: thrum init");
     }
     let listen =
         |kind| signal(kind).map_err(|source| Error::io("can't listen for signals", source));

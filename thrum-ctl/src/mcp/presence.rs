@@ -40,7 +40,7 @@ impl Presence {
     pub fn begin(who: Who, endpoints: Endpoints, reach: Option<Reach>) -> Self {
         let (asks, asked) = mpsc::channel(QUEUE_MAX);
         let named = who.session.clone();
-        let kept = Kept { who, endpoints, reach, named, client: None, told: None };
+        let kept = Kept { who, endpoints, reach, named, client: None, joined: None };
         drop(tokio::spawn(kept.run(asked)));
         Self { asks }
     }
@@ -66,8 +66,8 @@ struct Kept {
     /// The id that the tool gave the session last.
     named: Option<String>,
     client: Option<Client>,
-    /// The session that was told on this connection how it is reached.
-    told: Option<String>,
+    /// The session that was joined on this connection.
+    joined: Option<String>,
 }
 
 impl Kept {
@@ -122,26 +122,28 @@ impl Kept {
 
     async fn try_join(&mut self, why: bool) -> Result<String, Error> {
         if self.client.is_none() {
-            self.told = None;
+            self.joined = None;
             self.client = Some(match why {
                 true => Client::find(&self.endpoints).await?,
                 false => Client::find_at_once(&self.endpoints).await?,
             });
         }
         // The daemon watches each connection that says it: once is enough.
-        let reach = self.reach.filter(|_| self.told.is_none());
+        let reach = self.reach.filter(|_| self.joined.is_none());
         let id = self.start(reach).await?;
-        if self.told.as_ref() != Some(&id) {
+        if self.joined.as_ref() != Some(&id) {
             if reach.is_none() && self.reach.is_some() {
                 self.start(self.reach).await?;
             }
-            self.told = Some(id.clone());
+            self.joined = Some(id.clone());
         }
         Ok(id)
     }
 
     async fn start(&mut self, reach: Option<Reach>) -> Result<String, Error> {
-        let mut params = start_params(&self.who, self.named.clone(), reach);
+        // One that the tool has given no id is known by the one that the daemon gave it; a process may not be enough.
+        let named = self.named.clone().or_else(|| self.joined.clone());
+        let mut params = start_params(&self.who, named, reach);
         let client = match &mut self.client {
             Some(client) => client,
             none => none.insert(Client::find_at_once(&self.endpoints).await?),

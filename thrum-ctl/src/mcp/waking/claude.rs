@@ -127,6 +127,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_socket_of_another_user_is_not_written_to() {
+        if !geteuid().is_root() {
+            eprintln!("skipped: only root can give a socket away");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        let error = inbox(path, Some("secret")).write("x").await.unwrap_err();
+        assert!(error.contains("belongs to another user"), "{error}");
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert_eq!(stream.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
     async fn a_socket_that_hangs_is_given_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
