@@ -10,7 +10,7 @@ use super::answer::{Done, cut};
 use crate::format::{message_id, since};
 
 /// Most bytes of all messages in an answer, as JSON. What stands beside them has the rest.
-pub const ROOM_BYTES: usize = 7000;
+pub const ROOM_BYTES: usize = 6500;
 /// The least that is shown of a message that is cut.
 const PART_LEAST_BYTES: usize = 1000;
 /// Most bytes of a name.
