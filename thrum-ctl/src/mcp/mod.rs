@@ -3,6 +3,7 @@
 
 mod answer;
 mod arguments;
+mod begin;
 mod caller;
 mod calls;
 mod in_flight;
@@ -28,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use crate::context::Context;
 use crate::error::Error;
 use crate::setup::Tool;
+use begin::Beginning;
 use in_flight::InFlight;
 use server::Server;
 use who::Asker;
@@ -51,9 +53,10 @@ pub async fn run(tool: Option<Tool>, context: &mut Context<'_>) -> Result<(), Er
     let (in_flight, marking) = (InFlight::default(), TaskTracker::new());
     let ended = CancellationToken::new();
     let wire = Wire::new(stdio::open(), in_flight.clone(), marking.clone(), ended.clone());
-    let server = Server::new(Asker::new(tool, context), in_flight, ended.clone());
+    let beginning = Beginning::new(Asker::new(tool, context));
     // In the background: the first answer does not wait for the daemon.
-    server.begin();
+    beginning.at_start();
+    let server = Server::new(beginning, in_flight, ended.clone());
     let serving = async {
         // Why a client could not be served, it was told over the pipe.
         if let Ok(running) = Box::pin(server.serve(wire)).await {

@@ -1,6 +1,6 @@
 //! The server: what rmcp asks it.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{
@@ -10,20 +10,17 @@ use rmcp::model::{
 };
 use rmcp::service::{Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use thrum_api::event::Reach;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Done, Failure, result};
 use super::arguments::Arguments;
+use super::begin::Beginning;
 use super::caller::Caller;
 use super::calls::{reading, sending, status, team};
 use super::in_flight::{InFlight, Mark};
-use super::waking::Waker;
-use super::who::{Asker, Who};
-use super::{tools, waking, words};
-use crate::endpoint::Endpoints;
+use super::{tools, words};
 use crate::setup::Tool;
 
 /// Most calls that are carried out at once, each with a connection to the daemon. Others wait for their turn.
@@ -37,8 +34,7 @@ const CODEX_SESSION: &str = "threadId";
 
 /// The server of one tool.
 pub struct Server {
-    asker: Asker,
-    caller: OnceLock<Caller>,
+    beginning: Arc<Beginning>,
     in_flight: InFlight,
     calls: Semaphore,
     waits: Semaphore,
@@ -47,32 +43,9 @@ pub struct Server {
 
 impl Server {
     /// `ended` is cancelled when nobody reads answers any more.
-    pub fn new(asker: Asker, in_flight: InFlight, ended: CancellationToken) -> Self {
+    pub fn new(beginning: Arc<Beginning>, in_flight: InFlight, ended: CancellationToken) -> Self {
         let (calls, waits) = (Semaphore::new(CALLS_MAX), Semaphore::new(WAITS_MAX));
-        Self { asker, caller: OnceLock::new(), in_flight, calls, waits, ended }
-    }
-
-    /// Begins the session, if the command line says who it is.
-    pub fn begin(&self) {
-        if let Ok(Some(who)) = self.asker.at_start() {
-            self.begun(who);
-        }
-    }
-
-    /// Who asks. Known from the first request on.
-    fn caller(&self, client: Option<&str>) -> Result<&Caller, Failure> {
-        Ok(self.begun(self.asker.who(client)?))
-    }
-
-    fn begun(&self, who: &Who) -> &Caller {
-        self.caller.get_or_init(|| begin(who.clone(), self.asker.endpoints().clone()))
-    }
-
-    /// Begins the session with the first request, whatever it is.
-    fn met(&self, context: &RequestContext<RoleServer>) {
-        let client = context.client_info().map(|info| info.name);
-        // What is wrong is told to the call of a tool.
-        drop(self.caller(client.as_deref()));
+        Self { beginning, in_flight, calls, waits, ended }
     }
 
     async fn call(
@@ -82,7 +55,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<(Done, Option<Mark>), Failure> {
         let client = context.client_info().map(|info| info.name);
-        let caller = self.caller(client.as_deref())?;
+        let caller = self.beginning.caller(client).await?;
         let named = named(caller, context);
         if tool == tools::WAIT {
             let limit = reading::limit(arguments)?;
@@ -108,25 +81,6 @@ impl Server {
         };
         done.map(|done| (done, None))
     }
-}
-
-/// Begins the session of an agent, and to wake it, if that is wanted.
-fn begin(who: Who, endpoints: Endpoints) -> Caller {
-    let waker = Waker::of(&who).unwrap_or_else(|error| {
-        waking::failed(&who, &error);
-        None
-    });
-    let reach = match (&waker, who.identity.is_set_up, who.tool) {
-        (Some(_), ..) => Some(Reach::Wake),
-        // Its plugin says it.
-        (None, _, Tool::Opencode) => None,
-        (None, is_set_up, _) => is_set_up.then_some(Reach::Hooks),
-    };
-    let caller = Caller::begin(who, endpoints, reach);
-    if let Some(waker) = waker {
-        waking::begin(caller.clone(), waker);
-    }
-    caller
 }
 
 /// The session, as the tool names it in a call.
@@ -183,7 +137,7 @@ impl ServerHandler for Server {
 
     async fn on_initialized(&self, context: rmcp::service::NotificationContext<RoleServer>) {
         let client = context.peer.peer_info().map(|info| info.client_info.name.clone());
-        drop(self.caller(client.as_deref()));
+        self.beginning.met(client);
     }
 
     async fn list_tools(
@@ -191,7 +145,7 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        self.met(&context);
+        self.beginning.met(context.client_info().map(|info| info.name));
         Ok(ListToolsResult::with_all_items(tools::list()))
     }
 

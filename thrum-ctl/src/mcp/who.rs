@@ -1,9 +1,9 @@
 //! Who asks: the tool, the agent in it, and where it works. Known at the start with `--tool`, else by the first request.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 use thrum_api::names;
+use tokio::sync::oneshot;
 
 use crate::cli::Global;
 use crate::context::Context;
@@ -40,19 +40,17 @@ impl Who {
     }
 }
 
-/// Finds out who asks, once.
+/// Finds out who asks.
 pub struct Asker {
     named: Option<Tool>,
     choices: Global,
     endpoints: Endpoints,
-    known: OnceLock<Who>,
 }
 
 impl Asker {
     /// With the tool that the command line names.
     pub fn new(named: Option<Tool>, context: &Context<'_>) -> Self {
-        let (choices, endpoints) = (context.choices(), context.endpoints());
-        Self { named, choices, endpoints, known: OnceLock::new() }
+        Self { named, choices: context.choices(), endpoints: context.endpoints() }
     }
 
     /// Where the daemon may be.
@@ -60,61 +58,59 @@ impl Asker {
         &self.endpoints
     }
 
-    /// Who asks, as far as the command line says it. None if the first request has to.
+    /// Whether the command line names the tool; else the first request does.
+    pub const fn is_named(&self) -> bool {
+        self.named.is_some()
+    }
+
+    /// Who asks, if the client calls itself this. In a thread of its own, which ends then: git and ssh may be asked for the
+    /// project, and answers don't wait for that.
     ///
     /// # Errors
     /// When a name is invalid, or what the set-up has written can't be read.
-    pub fn at_start(&self) -> Result<Option<&Who>, Error> {
-        if self.named.is_none() {
-            return Ok(None);
-        }
-        self.who(None).map(Some)
-    }
-
-    /// Who asks, if the client calls itself this.
-    ///
-    /// # Errors
-    /// As [`Asker::at_start`].
-    pub fn who(&self, client: Option<&str>) -> Result<&Who, Error> {
-        if let Some(known) = self.known.get() {
-            return Ok(known);
-        }
+    pub async fn who(&self, client: Option<String>) -> Result<Who, Error> {
         let claude = variable(CLAUDE_SESSION);
-        let tool = self.named.or_else(|| client.and_then(tool_of));
+        let tool = self.named.or_else(|| client.as_deref().and_then(tool_of));
         let tool = tool.or_else(|| claude.is_some().then_some(Tool::ClaudeCode));
-        let who = self.find_out(tool.unwrap_or(Tool::Script), client, claude)?;
-        Ok(self.known.get_or_init(|| who))
-    }
-
-    fn find_out(
-        &self,
-        tool: Tool,
-        client: Option<&str>,
-        claude: Option<String>,
-    ) -> Result<Who, Error> {
-        let folder = std::env::current_dir().map_err(|source| {
-            Error::failed(
-                format!("can't read the current folder: {source}"),
-                "start the tool again in a folder that exists",
-            )
-        })?;
-        let mut printer = Printer::new(OutputOptions::default());
-        let context = Context::new(self.choices.clone(), &mut printer);
-        let identity = identity(tool, &folder, &context)?;
-        let tool_name = match tool {
-            // Another client: by its own name, if that can be shown.
-            Tool::Script => client.and_then(|name| names::agent(name).ok()),
-            _ => None,
-        };
-        Ok(Who {
-            tool,
-            tool_name: tool_name.unwrap_or_else(|| tool.name().to_owned()),
-            identity,
-            pid: tool_process::find(tool),
-            session: claude.filter(|_| tool == Tool::ClaudeCode),
-            folder,
+        let (tool, choices) = (tool.unwrap_or(Tool::Script), self.choices.clone());
+        let (found, finding) = oneshot::channel();
+        let find = move || drop(found.send(find_out(tool, client.as_deref(), claude, choices)));
+        let thread = std::thread::Builder::new().spawn(find);
+        drop(thread.map_err(|source| Error::io("can't start a thread", source))?);
+        finding.await.unwrap_or_else(|_| {
+            Err(Error::failed("can't find out who the agent is", "see what is wrong: thrum whoami"))
         })
     }
+}
+
+fn find_out(
+    tool: Tool,
+    client: Option<&str>,
+    claude: Option<String>,
+    choices: Global,
+) -> Result<Who, Error> {
+    let folder = std::env::current_dir().map_err(|source| {
+        Error::failed(
+            format!("can't read the current folder: {source}"),
+            "start the tool again in a folder that exists",
+        )
+    })?;
+    let mut printer = Printer::new(OutputOptions::default());
+    let context = Context::new(choices, &mut printer);
+    let identity = identity(tool, &folder, &context)?;
+    let tool_name = match tool {
+        // Another client: by its own name, if that can be shown.
+        Tool::Script => client.and_then(|name| names::agent(name).ok()),
+        _ => None,
+    };
+    Ok(Who {
+        tool,
+        tool_name: tool_name.unwrap_or_else(|| tool.name().to_owned()),
+        identity,
+        pid: tool_process::find(tool),
+        session: claude.filter(|_| tool == Tool::ClaudeCode),
+        folder,
+    })
 }
 
 /// The tool that calls itself this.
