@@ -269,7 +269,8 @@ mod tests {
         let bomb = "\u{1b}[31m\u{e0041}".repeat(20_000);
         let lines = "\n".repeat(128 << 10);
         let wide = "\u{1f600}`".repeat(30_000);
-        for text in [&bomb, &lines, &wide] {
+        let fences = format!("{}x", "`".repeat(1999)).repeat(60);
+        for text in [&bomb, &lines, &wide, &fences] {
             let mut message = example(text, false);
             message.from = "\u{e0041}".repeat(500);
             message.machine = Some("`\n".repeat(500));
