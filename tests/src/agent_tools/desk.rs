@@ -25,7 +25,7 @@ impl Desk {
         // Codex makes no helpers of its own if its home is in the folder for temporary files.
         let home = tempfile::Builder::new().prefix("thrum-desk-").tempdir_in("/var/tmp").unwrap();
         let thrum = program("thrum");
-        let mut path = OsString::from(installed.folder_of(tool));
+        let mut path = OsString::from(installed.folder_of(tool.program()));
         for folder in [thrum.parent().expect("a folder"), Path::new("/usr/local/bin:/usr/bin:/bin")]
         {
             path.push(":");
@@ -119,7 +119,15 @@ impl Desk {
     /// # Panics
     /// When it can't be started.
     pub fn opens(&self, prompt: &str) -> Screen {
-        Screen::open(self.started_with(&self.tool.words_in_terminal(prompt)))
+        self.opens_with(&[], prompt)
+    }
+
+    /// The same with these words before the prompt.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn opens_with(&self, words: &[&str], prompt: &str) -> Screen {
+        Screen::open(self.started_with(&self.tool.words_in_terminal(words, prompt)))
     }
 
     fn started_with(&self, words: &[String]) -> Command {

@@ -1,6 +1,6 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::Tool;
 use crate::harness::{can_isolate, inside_sealed, run_sealed, skip, test_of};
@@ -13,16 +13,15 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// Installs what is missing.
+    /// Installs what is missing of these.
     ///
     /// # Errors
     /// Why they can't be had here, for [`skip`].
-    pub fn find(tools: &[Tool]) -> Result<Self, String> {
+    fn find(names: &[&str]) -> Result<Self, String> {
         can_isolate()?;
         let install = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/install");
         let output = Command::new(&install)
-            .args(tools.iter().map(|tool| tool.program()))
-            .stderr(Stdio::piped())
+            .args(names)
             .output()
             .map_err(|error| format!("{}: {error}", install.display()))?;
         let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -36,9 +35,9 @@ impl Installed {
         Self { folder: folder.as_ref().into() }
     }
 
-    /// The folder with the program of this tool alone.
-    pub fn folder_of(&self, tool: Tool) -> PathBuf {
-        self.folder.join(tool.program())
+    /// The folder with this program alone, whose name it has.
+    pub fn folder_of(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 }
 
@@ -51,16 +50,26 @@ impl Installed {
 /// When the body does, with everything that it printed.
 #[track_caller]
 pub fn sealed_with<F: FnOnce(&Installed)>(tools: &[Tool], body: F) {
+    sealed_with_programs(&programs_of(tools), body);
+}
+
+/// The same with what `tests/tools/install` knows by these names.
+///
+/// # Panics
+/// When the body does.
+#[track_caller]
+pub fn sealed_with_programs<F: FnOnce(&Installed)>(names: &[&str], body: F) {
     if let Some(folder) = inside_sealed() {
         return body(&Installed::of(folder));
     }
-    match Installed::find(tools) {
+    match Installed::find(names) {
         Ok(installed) => run_sealed(&test_of::<F>(), installed.folder.as_os_str()),
         Err(reason) => skip(&reason),
     }
 }
 
-/// The same with a real tailnet. The tools stay outside of its nodes: they talk to the daemons there over their sockets.
+/// The same with tools and a real tailnet. The tools stay outside of its nodes: they talk to the daemons there over
+/// their sockets.
 ///
 /// # Panics
 /// When the body does.
@@ -71,8 +80,12 @@ pub fn sealed_on_tailnet<F: FnOnce(&Installed, &Programs)>(tools: &[Tool], body:
         hide_resolv_conf();
         return body(&Installed::of(folder), programs);
     }
-    match found.and_then(|_| Installed::find(tools)) {
+    match found.and_then(|_| Installed::find(&programs_of(tools))) {
         Ok(installed) => run_sealed(&test_of::<F>(), installed.folder.as_os_str()),
         Err(reason) => skip(&reason),
     }
+}
+
+fn programs_of(tools: &[Tool]) -> Vec<&'static str> {
+    tools.iter().map(|tool| tool.program()).collect()
 }

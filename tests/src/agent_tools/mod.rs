@@ -17,7 +17,7 @@ mod tool;
 pub use asked::Asked;
 pub use desk::{Desk, Running};
 pub use dialect::Shown;
-pub use installed::{Installed, sealed_on_tailnet, sealed_with};
+pub use installed::{Installed, sealed_on_tailnet, sealed_with, sealed_with_programs};
 pub use limit::TOOL_LIMIT;
 pub use model::FakeModel;
 pub use screen::Screen;

@@ -1,5 +1,6 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -7,10 +8,14 @@ use std::time::Duration;
 use expectrl::Session;
 use expectrl::session::OsSession;
 
+use super::limit::TOOL_LIMIT;
+use crate::harness::{eventually, holds};
+
 /// A terminal that nobody looks at, for tools that run in nothing else: what they draw is taken, and what they
 /// ask a terminal is answered. Dropping it hangs up.
 pub struct Screen {
     drawn: Arc<Mutex<String>>,
+    keys: Sender<String>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -31,8 +36,26 @@ impl Screen {
         session.get_process_mut().set_window_size(COLUMNS, ROWS).expect("a size");
         let (drawn, stop) = (Arc::<Mutex<String>>::default(), Arc::<AtomicBool>::default());
         let (kept, stopped) = (Arc::clone(&drawn), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || watch(session, &kept, &stopped));
-        Self { drawn, stop, thread: Some(thread) }
+        let (keys, pressed) = channel();
+        let thread = std::thread::spawn(move || watch(session, &pressed, &kept, &stopped));
+        Self { drawn, keys, stop, thread: Some(thread) }
+    }
+
+    /// Types a line: Enter is pressed once the line is drawn, because a tool takes both at once for pasted
+    /// text.
+    ///
+    /// # Panics
+    /// When it isn't drawn.
+    #[track_caller]
+    pub fn types(&mut self, line: &str) {
+        let before = self.drawn().len();
+        let _ended = self.keys.send(line.to_owned());
+        eventually(TOOL_LIMIT, || {
+            let drawn = self.drawn();
+            let is_drawn = drawn.get(before..).is_some_and(|new| new.contains(line));
+            holds(is_drawn, || format!("{line:?} is not drawn"))
+        });
+        let _ended = self.keys.send("\r".to_owned());
     }
 
     /// What was drawn so far, without colours and places.
@@ -56,11 +79,19 @@ impl Drop for Screen {
     }
 }
 
-fn watch(mut session: OsSession, drawn: &Mutex<String>, stop: &AtomicBool) {
+fn watch(
+    mut session: OsSession,
+    pressed: &Receiver<String>,
+    drawn: &Mutex<String>,
+    stop: &AtomicBool,
+) {
     use expectrl::Expect as _;
     let mut block = [0; 1 << 16];
     let mut answered = 0;
     while !stop.load(Ordering::Relaxed) {
+        for keys in pressed.try_iter() {
+            let _gone = session.send(keys);
+        }
         match session.try_read(&mut block) {
             Ok(0) => return,
             Ok(count) => {

@@ -69,16 +69,16 @@ impl Tool {
         words.iter().map(|&word| word.to_owned()).collect()
     }
 
-    /// The words that open it in a terminal with a first prompt.
-    pub(super) fn words_in_terminal(self, prompt: &str) -> Vec<String> {
+    /// The words that open it in a terminal with a first prompt, and with more words.
+    pub(super) fn words_in_terminal(self, more: &[&str], prompt: &str) -> Vec<String> {
         let words: &[&str] = match self {
-            Self::ClaudeCode => &["--model", "fake-model", "--permission-mode", "default", prompt],
-            Self::Codex => &["--dangerously-bypass-hook-trust", prompt],
-            Self::Gemini => &["-i", prompt, "-m", "gemini-2.5-flash", "--approval-mode", "yolo"],
-            Self::Copilot => &["-i", prompt, "--allow-all-tools"],
-            Self::Opencode => &["--prompt", prompt],
+            Self::ClaudeCode => &["--model", "fake-model"],
+            Self::Codex => &["--dangerously-bypass-hook-trust"],
+            Self::Gemini => &["-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-i"],
+            Self::Copilot => &["--allow-all-tools", "-i"],
+            Self::Opencode => &["--prompt"],
         };
-        words.iter().map(|&word| word.to_owned()).collect()
+        more.iter().chain(words).chain([&prompt]).map(|&word| word.to_owned()).collect()
     }
 
     /// What sends it to this model, and to nobody else.
@@ -89,6 +89,8 @@ impl Tool {
                 ("ANTHROPIC_BASE_URL", own(model)),
                 ("ANTHROPIC_API_KEY", own(KEY)),
                 ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", own("1")),
+                // Root may do without permission prompts only in a sandbox, which a sealed test is.
+                ("IS_SANDBOX", own("1")),
             ],
             Self::Codex => vec![("FAKE_KEY", own(KEY))],
             Self::Gemini => vec![
@@ -125,7 +127,9 @@ impl Tool {
                     "projects": {folder: {"hasTrustDialogAccepted": true}},
                 });
                 put(home, ".claude.json", &settings.to_string());
-                let approved = json!({"enabledMcpjsonServers": ["thrum"]});
+                let approved = json!({
+                    "enabledMcpjsonServers": ["thrum"], "skipDangerousModePermissionPrompt": true,
+                });
                 put(home, ".claude/settings.json", &approved.to_string());
             }
             Self::Codex => put(home, ".codex/config.toml", &codex(model, &folder)),

@@ -13,6 +13,7 @@
     reason = "this is test code: a failure is a panic that says what happened"
 )]
 
+mod clients;
 mod session;
 mod shown;
 mod undo;

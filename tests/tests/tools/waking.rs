@@ -54,9 +54,12 @@ fn is_woken_and_answers(
     idle.model().asked().says("Hello.");
     eventually(TOOL_LIMIT, || {
         let team = asking.thrum(&["team", "-v"]).exits(0).stdout;
-        let line = team.lines().find(|line| line.contains(&sleeper));
-        let known = line.is_some_and(|line| line.contains("idle"));
-        holds(known, || format!("laptop doesn't know that {sleeper} is idle: {team}"))
+        let line = team.lines().find(|line| line.starts_with(&sleeper));
+        let is_idle = line.is_some_and(|line| line.contains("idle"));
+        let is_woken = team.contains(&format!("{sleeper} on office-server: messages wake it"));
+        holds(is_idle && is_woken, || {
+            format!("laptop doesn't know that {sleeper} is woken when idle: {team}")
+        })
     });
 
     // Another one asks it, and is told what happens with that.
@@ -64,6 +67,7 @@ fn is_woken_and_answers(
     let question = json!({"to": sleeper, "text": "Is the lexer fast enough?"});
     asking.model().asked().calls("send_message", question);
     let (thinking, sent) = (asking.model().asked(), Instant::now());
+    thinking.text_with(": it is woken.");
 
     // It is woken: the prompt is ours alone, the message is data beside it.
     let woken = idle.model().asked();
@@ -89,7 +93,7 @@ fn is_woken_and_answers(
 
     // Both senders know all of it, on both machines.
     let question = newest_of(&asking, &asker);
-    assert!(question.contains("(by wake)") || question.contains("(woken)"), "{question}");
+    assert!(question.contains("(woken)"), "{question}");
     assert!(!question.trim_end().ends_with('-'), "it is answered: {question}");
     eventually(TOOL_LIMIT, || {
         let answer = newest_of(&idle, &sleeper);
@@ -97,6 +101,49 @@ fn is_woken_and_answers(
     });
     idle.model().is_not_asked();
     drop(screen);
+}
+
+#[test]
+fn a_cleared_claude_code_without_permission_prompts_is_woken() {
+    sealed_with(&[Tool::ClaudeCode], |installed| {
+        let daemon = Daemon::start("laptop");
+        let desk = Desk::new(installed, Tool::ClaudeCode, &daemon);
+        desk.sets_up(&["--wake"]);
+        // In this mode it holds what comes from a process that it did not start.
+        let mut screen = desk.opens_with(&["--dangerously-skip-permissions"], "say hello");
+        desk.model().asked().says("Hello.");
+        let before = eventually(TOOL_LIMIT, || session_of(&desk));
+        screen.types("/clear");
+        eventually(TOOL_LIMIT, || {
+            holds(session_of(&desk)? != before, || "it is not cleared".to_owned())
+        });
+        desk.thrum(&["send", "--as", "reviewer", &desk.agent(), "The parser is yours."]).exits(0);
+        let woken = desk.model().asked();
+        woken.lacks("say hello");
+        quoted(&woken, "The parser is yours.", Tool::ClaudeCode.role_at_prompt());
+        // The server is still the one of the session before, and has nothing to tell twice.
+        woken.calls("check_messages", json!({}));
+        let checked = desk.model().asked();
+        checked.text_with("The parser is yours.");
+        checked.says("Good.");
+        let sent = desk.thrum(&["sent", "--as", "reviewer"]).exits(0).stdout;
+        assert!(sent.contains("(woken)"), "{sent}");
+    });
+}
+
+/// The session that Claude Code says it has.
+///
+/// # Errors
+/// When it says none.
+fn session_of(desk: &Desk) -> Result<String, String> {
+    let folder = desk.home().join(".claude/sessions");
+    let files = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
+    let mut ids = files.flatten().filter_map(|file| {
+        let text = std::fs::read(file.path()).ok()?;
+        let told: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        told["sessionId"].as_str().map(str::to_owned)
+    });
+    ids.next().ok_or_else(|| "no session yet".to_owned())
 }
 
 /// The line of `thrum sent` on the newest message of an agent.
