@@ -180,6 +180,39 @@ fn undo_leaves_what_somebody_changed_since_and_works_without_the_record() {
 }
 
 #[test]
+fn a_file_that_cant_be_undone_is_named_and_its_way_back_is_kept() {
+    let person = Person::new();
+    let (settings, record) =
+        (person.app(".claude/settings.json"), person.home.join(".config/thrum/setup.json"));
+    put(&settings, "{\r\n\t\"theme\": \"dark\" }");
+    let before = person.all();
+    person.thrum(&["init", "claude-code", "--yes"]).exits(0);
+    let whole = read(&settings);
+    fs::write(&settings, &whole[..whole.len() - 1]).unwrap();
+    for _ in 0..2 {
+        let error = person.thrum(&["init", "claude-code", "--undo", "--yes"]).exits(1).stderr;
+        assert!(error.contains(".claude/settings.json: it is not JSON"), "{error}");
+        assert!(record.exists() && !person.app(".mcp.json").exists());
+    }
+    fs::write(&settings, whole).unwrap();
+    person.thrum(&["init", "claude-code", "--undo", "--yes"]).exits(0);
+    assert!(!record.exists());
+    fs::remove_dir_all(person.home.join(".config")).unwrap();
+    assert_eq!(person.all(), before);
+}
+
+#[test]
+fn several_thrums_at_once_set_up_all_of_their_tools() {
+    let person = Person::new();
+    let started = TOOLS.map(|tool| person.command(&["init", tool, "--yes"]).spawn().unwrap());
+    for mut child in started {
+        assert!(child.wait().unwrap().success());
+    }
+    let record = read(&person.home.join(".config/thrum/setup.json"));
+    assert!(TOOLS.iter().all(|tool| record.contains(&format!("\"tool\": {tool:?}"))), "{record}");
+}
+
+#[test]
 fn who_the_agent_is_and_whether_it_is_woken_is_said_once_and_kept() {
     let person = Person::new();
     assert_eq!(person.identity("codex"), (String::new(), false));
@@ -287,7 +320,8 @@ fn one_file_that_cant_be_changed_and_none_is() {
     fs::set_permissions(person.app(".claude"), fs::Permissions::from_mode(0o755)).unwrap();
     assert!(!servers.exists() && read(&settings) == "{}");
 
-    // The person's own record can't be written: the files of the tool go back.
+    // The person's own record can't be written: nothing else is.
+    fs::remove_dir_all(person.home.join(".config/thrum")).unwrap();
     put(&person.home.join(".config/thrum"), "a file");
     person.thrum(&["init", "claude-code", "--yes"]).exits(1);
     assert!(!servers.exists() && read(&settings) == "{}");

@@ -64,6 +64,10 @@ async fn set_up(
     args: &InitArgs,
     context: &mut Context<'_>,
 ) -> Result<(), Error> {
+    let mut lock = None;
+    if args.confirm.yes && !args.confirm.dry_run {
+        lock = Some(setup::lock().await?);
+    }
     let mut record = Record::read()?;
     let plan = Plan::of(tool, scope, homes, &record)?;
     let old = record.of(tool, scope.folder()).cloned();
@@ -118,8 +122,14 @@ async fn set_up(
     }
     setup.folders.extend(setup::missing_folders(&changes));
     record.put(setup.clone());
-    changes.push(record.change()?);
+    // First: what was there before can't be found out again from files that were changed.
+    changes.insert(0, record.change()?);
+    if lock.is_none() {
+        // What was read before the questions is compared once more with what is there.
+        lock = Some(setup::lock().await?);
+    }
     setup::apply(&changes)?;
+    drop(lock);
     for line in hints(tool, scope, args, context)? {
         context.printer.note(&line);
     }

@@ -1,10 +1,12 @@
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::peers::confirm;
 use crate::cli::InitArgs;
 use crate::context::Context;
 use crate::error::Error;
-use crate::render::setup::undo_lines;
+use crate::render::setup::{shown, undo_lines};
 use crate::setup::{self, FileUndo, Homes, How, Record, Scope, Tool, Undo};
 
 /// `thrum init TOOL --undo`
@@ -15,13 +17,17 @@ pub async fn run(
     args: &InitArgs,
     context: &mut Context<'_>,
 ) -> Result<(), Error> {
+    let mut lock = None;
+    if args.confirm.yes && !args.confirm.dry_run {
+        lock = Some(setup::lock().await?);
+    }
     let mut record = Record::read()?;
     let undo = Undo::of(tool, scope, homes, &record)?;
     let mut changes = undo.changes();
     let document =
         json!({ "tool": tool, "files": undo.files.iter().map(file).collect::<Vec<_>>() });
-    let is_left = undo.files.iter().any(|it| matches!(it.how, How::Stays(_)));
-    if changes.is_empty() && !undo.is_recorded && !is_left {
+    let left = undo.left();
+    if changes.is_empty() && !undo.is_recorded && left.is_empty() {
         let text = format!("{} is not set up here: there is nothing to undo.", tool.title());
         return context.printer.done(&json!({ "undone": document }), &text);
     }
@@ -39,11 +45,20 @@ pub async fn run(
         confirm("Take it back? [y/N] ", context.printer).await?;
     }
     if undo.is_recorded {
-        record.remove(tool, scope.folder());
+        undo.forget(tool, scope, &mut record);
+        // Last: until then it has the way back.
         changes.push(record.change()?);
+    }
+    if lock.is_none() {
+        // What was read before the question is compared once more with what is there.
+        lock = Some(setup::lock().await?);
     }
     setup::apply(&changes)?;
     setup::remove_empty(&undo.folders);
+    drop(lock);
+    if !left.is_empty() {
+        return Err(still_there(tool, &left, scope, homes, args));
+    }
     if undo.is_recorded && undo.files.is_empty() {
         context.printer.note(
             "Its files were here before you set it up, and stay. To take thrum out of them, for everybody who shares \
@@ -52,6 +67,26 @@ pub async fn run(
     }
     let text = format!("Done. {} is no longer set up here.", tool.title());
     context.printer.done(&json!({ "undone": document }), &text)
+}
+
+/// What tells that something of thrum is left, and in which files.
+fn still_there(
+    tool: Tool,
+    left: &[(&Path, &str)],
+    scope: &Scope,
+    homes: &Homes,
+    args: &InitArgs,
+) -> Error {
+    let files = left.iter().map(|(path, why)| format!("{}: {why}", shown(path, scope, homes)));
+    let user = if args.user { " --user" } else { "" };
+    Error::failed(
+        format!(
+            "{} is not taken back: thrum is still in {}",
+            tool.title(),
+            files.collect::<Vec<_>>().join("; ")
+        ),
+        format!("put that right, then again: thrum init {tool}{user} --undo"),
+    )
 }
 
 fn file(file: &FileUndo) -> Value {

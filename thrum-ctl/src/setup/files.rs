@@ -94,20 +94,44 @@ pub fn check(changes: &[Change]) -> Result<(), Error> {
 /// Makes all changes. If one fails, those before it are taken back.
 ///
 /// # Errors
-/// When a file can't be written, or is not as it was read.
+/// When a file can't be written, or is not as it was read; and when what was written can't be taken back then.
 pub fn apply(changes: &[Change]) -> Result<(), Error> {
-    let mut made = Vec::new();
-    for (done, change) in changes.iter().enumerate() {
-        if let Err(error) = make(change, &mut made) {
-            // What was there before goes back as well as it can; the first error is the one to tell.
-            for change in changes[..done].iter().rev() {
-                drop(put(&change.from.path, change.from.text.as_deref(), change.mode));
+    let (mut made, mut done) = (Vec::new(), Vec::new());
+    for change in changes {
+        let mode = fs::metadata(&change.from.path).ok().map(|it| it.mode() & 0o7777);
+        let Err(error) = make(change, &mut made) else {
+            done.push((change, mode));
+            continue;
+        };
+        let mut left = Vec::new();
+        for (at, (change, mode)) in done.iter().enumerate().rev() {
+            // The first one tells the way back of the others, so it stays while one of them does.
+            if at > 0 || left.is_empty() {
+                left.extend(take_back(change, *mode).err());
             }
-            made.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
-            return Err(error);
         }
+        remove_empty(&made);
+        return Err(match left.is_empty() {
+            true => error,
+            false => Error::failed(
+                format!("{error}; and not everything could be taken back: {}", left.join("; ")),
+                "look at these files; what thrum knows of them is kept: the same command with --undo",
+            ),
+        });
     }
     Ok(())
+}
+
+/// Takes a change back, if the file still is as it was left. What somebody wrote since is theirs.
+fn take_back(change: &Change, mode: Option<u32>) -> Result<(), String> {
+    let path = &change.from.path;
+    let why = |error: &dyn std::fmt::Display| format!("{} ({error})", path.display());
+    let now = read(path).map_err(|error| why(&error))?;
+    if now.text != change.to {
+        return Err(why(&"somebody has changed it meanwhile"));
+    }
+    let before = change.from.text.as_deref();
+    put(path, change.to.as_deref(), before, mode).map_err(|error| why(&error))
 }
 
 /// The folders that will be made for these changes, outermost first.
@@ -130,14 +154,18 @@ pub fn remove_empty(folders: &[PathBuf]) {
 
 fn make(change: &Change, made: &mut Vec<PathBuf>) -> Result<(), Error> {
     let path = &change.from.path;
-    if read(path)?.text != change.from.text {
-        return Err(Error::failed(
+    let raced = || {
+        Error::failed(
             format!(
                 "{} was changed by somebody else meanwhile; nothing was changed",
                 path.display()
             ),
             "try again",
-        ));
+        )
+    };
+    // Before folders are made for it; the comparison that counts is the one right before the change.
+    if read(path)?.text != change.from.text {
+        return Err(raced());
     }
     let missing = path.ancestors().skip(1).take_while(|it| fs::symlink_metadata(it).is_err());
     let missing: Vec<_> = missing.map(Path::to_owned).collect();
@@ -145,12 +173,21 @@ fn make(change: &Change, made: &mut Vec<PathBuf>) -> Result<(), Error> {
         fs::create_dir(&folder).map_err(|error| cant("make", &folder, error))?;
         made.push(folder);
     }
-    put(path, change.to.as_deref(), change.mode).map_err(|error| cant("write", path, error))
+    let (from, to) = (change.from.text.as_deref(), change.to.as_deref());
+    put(path, from, to, change.mode).map_err(|error| match error.kind() {
+        io::ErrorKind::ResourceBusy => raced(),
+        _ => cant("write", path, error),
+    })
 }
 
-/// Puts a text into a file as a whole, or removes it. Its mode and its owner stay.
-fn put(path: &Path, text: Option<&str>, mode: Option<u32>) -> io::Result<()> {
+/// Puts a text into a file as a whole, or removes it. Its mode and its owner stay. If it is not as it was, it stays.
+fn put(path: &Path, from: Option<&str>, text: Option<&str>, mode: Option<u32>) -> io::Result<()> {
+    let compare = || match read(path) {
+        Ok(now) if now.text.as_deref() == from => Ok(()),
+        _ => Err(io::Error::new(io::ErrorKind::ResourceBusy, "somebody has changed it meanwhile")),
+    };
     let Some(text) = text else {
+        compare()?;
         return match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -171,6 +208,7 @@ fn put(path: &Path, text: Option<&str>, mode: Option<u32>) -> io::Result<()> {
         file.as_file().set_permissions(Permissions::from_mode(mode))?;
     }
     file.as_file().sync_all()?;
+    compare()?;
     file.persist(path)?;
     Ok(())
 }
@@ -264,6 +302,63 @@ mod tests {
         apply(&[change(&at("deep/er/new"), None)]).unwrap();
         remove_empty(&made);
         assert!(!at("deep").exists());
+    }
+
+    #[test]
+    fn what_somebody_writes_in_between_stays_and_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        fs::write(&path, "old").unwrap();
+        let change = change(&path, Some("new"));
+        // After it was read, and before it is replaced or removed.
+        fs::write(&path, "somebody's").unwrap();
+        for to in [Some("new"), None] {
+            let error = put(&path, Some("old"), to, None).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+            assert_eq!(fs::read_to_string(&path).unwrap(), "somebody's");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // After it was replaced, and before it is taken back.
+        let error = take_back(&change, None).unwrap_err();
+        assert!(error.contains("settings.json") && error.contains("meanwhile"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "somebody's");
+        fs::write(&path, "new").unwrap();
+        take_back(&change, None).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    }
+
+    #[test]
+    fn the_way_back_of_what_cant_be_taken_back_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("raced"), "old").unwrap();
+        let too_large = "x".repeat(17 << 20);
+        let changes = [
+            change(&at("record"), Some("way back")),
+            change(&at("stuck"), Some(&too_large)),
+            change(&at("fine"), Some("new")),
+            change(&at("raced"), Some("new")),
+        ];
+        fs::write(at("raced"), "somebody's").unwrap();
+        let error = apply(&changes).unwrap_err().to_string();
+        assert!(error.contains("raced") && error.contains("stuck"), "{error}");
+        assert!(at("record").exists() && at("stuck").exists() && !at("fine").exists());
+    }
+
+    #[test]
+    fn what_was_removed_goes_back_with_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("mine"), "old").unwrap();
+        fs::set_permissions(at("mine"), Permissions::from_mode(0o600)).unwrap();
+        fs::write(at("raced"), "old").unwrap();
+        let changes = [change(&at("mine"), None), change(&at("raced"), Some("new"))];
+        fs::write(at("raced"), "somebody's").unwrap();
+        apply(&changes).unwrap_err();
+        assert_eq!(
+            (fs::read_to_string(at("mine")).unwrap().as_str(), mode(&at("mine"))),
+            ("old", 0o600)
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::edit::{Added, Known, Outcome, apply};
 use super::files::{self, Change, Snapshot};
 use super::patch::{Patch, digest};
 use super::place::{Homes, Scope};
-use super::record::{FileRecord, Record};
+use super::record::{FileRecord, Record, Way};
 use super::tool::Tool;
 use crate::error::Error;
 
@@ -59,12 +59,13 @@ impl Plan {
                 (false, old) => {
                     let known = known(&parts, &added, old);
                     let before = before(&file.content, &from, &known, old)?;
-                    Some(FileRecord {
-                        path: file.path.clone(),
-                        after: digest(&added.text),
-                        before: before.map(|before| Patch::back(&added.text, &before)),
-                        known,
-                    })
+                    let way = |text: &str| Way {
+                        after: digest(text),
+                        before: before.as_ref().map(|before| Patch::back(text, before)),
+                    };
+                    let Way { after, before } = way(&added.text);
+                    let earlier = from.text.as_deref().map(way);
+                    Some(FileRecord { path: file.path.clone(), after, before, earlier, known })
                 }
             };
             let parts = parts.into_iter().map(|(_, part)| part).zip(added.outcomes).collect();
@@ -120,8 +121,8 @@ fn before(
     old: Option<&FileRecord>,
 ) -> Result<Option<String>, Error> {
     let (Some(now), Some(old)) = (&from.text, old) else { return Ok(from.text.clone()) };
-    if digest(now) == old.after {
-        return Ok(old.before.as_ref().map(|patch| patch.apply(now)));
+    if let Some(before) = old.back(now) {
+        return Ok(before);
     }
     let removed = apply::remove(content, now, Some(known)).map_err(|why| {
         Error::failed(

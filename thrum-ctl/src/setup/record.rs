@@ -4,10 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::edit::Known;
 use super::files::{self, Change, Snapshot};
-use super::patch::Patch;
+use super::lock::Lock;
+use super::patch::{Patch, digest};
 use super::tool::Tool;
 use crate::error::Error;
 
@@ -15,13 +17,20 @@ use crate::error::Error;
 const VERSION: u32 = 1;
 
 /// Everything that a person has set up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
-    version: u32,
     setups: Vec<Setup>,
+    /// Entries that this thrum can't read, such as those of a tool that a newer one knows. They are kept.
+    unread: Vec<Value>,
     /// The text that it was read from: another thrum may have written a newer one since.
-    #[serde(skip)]
     source: Option<String>,
+}
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    version: u32,
+    setups: Vec<Value>,
 }
 
 /// A tool that was set up.
@@ -59,14 +68,33 @@ pub struct FileRecord {
     /// The way back to the text before. None if there was no file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Patch>,
+    /// The same for the text that it had when this was recorded. The record is written first: if thrum ends between the
+    /// two, the file still has that text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Way>,
     /// What helps to take ours out of it if somebody has changed it since.
     #[serde(flatten)]
     pub known: Known,
 }
 
-impl Default for Record {
-    fn default() -> Self {
-        Self { version: VERSION, setups: Vec::new(), source: None }
+/// A way back that counts if a file has this text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// The digest of the text.
+    pub after: String,
+    /// The way to the text before. None if there was no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Patch>,
+}
+
+impl FileRecord {
+    /// The text to which the file goes back byte for byte, if it has a text that is known; None in it: no file.
+    pub fn back(&self, now: &str) -> Option<Option<String>> {
+        let digest = digest(now);
+        let earlier = self.earlier.as_ref().map(|it| (&it.after, &it.before));
+        let mut ways = std::iter::once((&self.after, &self.before)).chain(earlier);
+        let (_, before) = ways.find(|(after, _)| **after == digest)?;
+        Some(before.as_ref().map(|patch| patch.apply(now)))
     }
 }
 
@@ -91,11 +119,19 @@ impl Record {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(cant(error.to_string())),
         };
-        let record: Self = serde_json::from_str(&text).map_err(|error| cant(error.to_string()))?;
-        match record.version {
-            VERSION => Ok(Self { source: Some(text), ..record }),
-            other => Err(cant(format!("it has version {other}, and this thrum knows {VERSION}"))),
+        let form: Form = serde_json::from_str(&text).map_err(|error| cant(error.to_string()))?;
+        if form.version != VERSION {
+            let version = form.version;
+            return Err(cant(format!("it has version {version}, and this thrum knows {VERSION}")));
         }
+        let mut record = Self { source: Some(text), ..Self::default() };
+        for entry in form.setups {
+            match Setup::deserialize(&entry) {
+                Ok(setup) => record.setups.push(setup),
+                Err(_) => record.unread.push(entry),
+            }
+        }
+        Ok(record)
     }
 
     /// What was set up for a folder: for itself, or else for the closest one around it, or else for the person.
@@ -127,19 +163,38 @@ impl Record {
     /// # Errors
     /// When the present record can't be read, and when the person has no home.
     pub fn change(&self) -> Result<Change, Error> {
-        let path = file().ok_or_else(|| {
-            Error::failed("this user has no home directory", "set HOME, then try again")
-        })?;
-        self.change_of(&path)
+        self.change_of(&named_file()?)
     }
 
     fn change_of(&self, path: &Path) -> Result<Change, Error> {
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|error| Error::io("can't write the record of thrum init", error.into()))?;
-        let to = (!self.setups.is_empty()).then(|| format!("{text}\n"));
+        let text = self.text();
+        let text =
+            text.map_err(|error| Error::io("can't write the record of thrum init", error.into()))?;
+        let is_empty = self.setups.is_empty() && self.unread.is_empty();
+        let to = (!is_empty).then(|| format!("{text}\n"));
         let from = Snapshot { text: self.source.clone(), ..files::read(path)? };
         Ok(Change { from, to, mode: Some(0o600) })
     }
+
+    fn text(&self) -> Result<String, serde_json::Error> {
+        let mut setups =
+            self.setups.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+        setups.extend(self.unread.iter().cloned());
+        serde_json::to_string_pretty(&Form { version: VERSION, setups })
+    }
+}
+
+/// Keeps a second thrum from changing the record and files, until it is dropped.
+///
+/// # Errors
+/// When another thrum does so for long, and when the person has no home.
+pub async fn lock() -> Result<Lock, Error> {
+    Lock::take(&named_file()?.with_extension("lock")).await
+}
+
+fn named_file() -> Result<PathBuf, Error> {
+    file()
+        .ok_or_else(|| Error::failed("this user has no home directory", "set HOME, then try again"))
 }
 
 /// The file of the record; None if this user has no home directory. It is beside thrumd's own file of settings.
@@ -203,6 +258,23 @@ mod tests {
         let record = Record::read_from(&path).unwrap();
         assert_eq!(record.setups.len(), 3);
         assert!(record.of(Tool::Codex, Some(Path::new("/c"))).is_some());
+    }
+
+    #[test]
+    fn entries_that_this_thrum_cant_read_are_skipped_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("setup.json");
+        let newer = serde_json::json!({"tool": "aider", "folder": "/a", "moods": ["new"]});
+        let own = serde_json::to_value(setup(Some(Path::new("/a")), "mine")).unwrap();
+        let odd = serde_json::json!(["no", "object"]);
+        let text = serde_json::json!({"version": 1, "setups": [newer, own, odd]}).to_string();
+        std::fs::write(&path, text).unwrap();
+        let mut record = Record::read_from(&path).unwrap();
+        assert!(record.of(Tool::Codex, Some(Path::new("/a"))).is_some());
+        record.remove(Tool::Codex, Some(Path::new("/a")));
+        files::apply(&[record.change_of(&path).unwrap()]).unwrap();
+        let kept: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(kept["setups"], serde_json::json!([newer, odd]));
     }
 
     #[test]

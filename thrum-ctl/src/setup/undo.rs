@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::content::ToolFile;
 use super::edit::apply;
 use super::files::{self, Change, Snapshot};
-use super::patch::digest;
 use super::place::{Homes, Scope};
 use super::record::{FileRecord, Record};
 use super::tool::Tool;
@@ -72,6 +71,27 @@ impl Undo {
         Ok(Self { files: undone, folders, is_recorded: setup.is_some() })
     }
 
+    /// The files in which something of thrum stays, and why.
+    pub fn left(&self) -> Vec<(&Path, &str)> {
+        let left = self.files.iter().filter_map(|file| match &file.how {
+            How::Stays(why) => Some((file.path.as_path(), why.as_str())),
+            _ => None,
+        });
+        left.collect()
+    }
+
+    /// Takes what is undone out of the record. Of files that stay, the way back is kept for the next time.
+    pub fn forget(&self, tool: Tool, scope: &Scope, record: &mut Record) {
+        let left = self.left();
+        let setup = record.of(tool, scope.folder()).cloned();
+        record.remove(tool, scope.folder());
+        let Some(mut setup) = setup.filter(|_| !left.is_empty()) else { return };
+        setup.files.retain(|file| left.iter().any(|(path, _)| *path == file.path));
+        // Nobody wakes sessions for what a person wanted to be gone.
+        setup.wake = false;
+        record.put(setup);
+    }
+
     /// The changes of the files.
     pub fn changes(&self) -> Vec<Change> {
         self.files.iter().filter_map(|file| file.change.clone()).collect()
@@ -95,13 +115,17 @@ fn undo(
 
 fn decide(from: &Snapshot, file: Option<&ToolFile>, record: Option<&FileRecord>) -> (How, String) {
     let Some(now) = &from.text else { return (How::Clean, String::new()) };
-    if let Some(record) = record.filter(|it| it.after == digest(now)) {
-        return match &record.before {
-            Some(patch) => (How::Restored, patch.apply(now)),
-            None => (How::Removed, String::new()),
-        };
+    match record.and_then(|it| it.back(now)) {
+        // It was recorded, and never written.
+        Some(Some(before)) if before == *now => return (How::Clean, String::new()),
+        Some(Some(before)) => return (How::Restored, before),
+        Some(None) => return (How::Removed, String::new()),
+        None => {}
     }
     let Some(file) = file else {
+        if !now.contains("thrum") {
+            return (How::Clean, String::new());
+        }
         return (
             How::Stays("it was changed since, and thrum no longer writes there".to_owned()),
             String::new(),

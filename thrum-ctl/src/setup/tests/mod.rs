@@ -1,12 +1,13 @@
 //! Setting up and taking back, for every tool.
 
+mod undo;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::check::{FileState, check_with};
-use super::edit::Outcome;
-use super::files::{apply, check as check_writable, missing_folders, remove_empty};
+use super::files::{Change, apply, check as check_writable, missing_folders, remove_empty};
 use super::place::{Homes, Scope};
 use super::plan::Plan;
 use super::record::{Record, Setup};
@@ -39,13 +40,18 @@ impl World {
     }
 
     fn set_up(&mut self, tool: Tool, scope: &Scope) {
+        let changes = self.recorded(tool, scope);
+        apply(&changes).unwrap();
+    }
+
+    /// As it is if thrum ends between the record and the files.
+    fn recorded(&mut self, tool: Tool, scope: &Scope) -> Vec<Change> {
         let plan = self.plan(tool, scope);
         let changes = plan.changes();
         check_writable(&changes).unwrap();
         let old = self.record.of(tool, scope.folder()).map(|it| it.folders.clone());
         let mut folders = old.unwrap_or_default();
         folders.extend(missing_folders(&changes));
-        apply(&changes).unwrap();
         self.record.put(Setup {
             tool,
             folder: scope.folder().map(Path::to_owned),
@@ -55,13 +61,14 @@ impl World {
             files: plan.files.into_iter().filter_map(|it| it.record).collect(),
             folders,
         });
+        changes
     }
 
     fn undo(&mut self, tool: Tool, scope: &Scope) -> Vec<How> {
         let undo = Undo::of(tool, scope, &self.homes, &self.record).unwrap();
         apply(&undo.changes()).unwrap();
         remove_empty(&undo.folders);
-        self.record.remove(tool, scope.folder());
+        undo.forget(tool, scope, &mut self.record);
         undo.files.into_iter().map(|it| it.how).collect()
     }
 
@@ -201,73 +208,6 @@ fn without_a_record_what_is_ours_is_found_all_the_same() {
 }
 
 #[test]
-fn a_link_is_not_left_without_its_file() {
-    let mut world = World::new();
-    let [scope, _] = world.scopes();
-    let (real, link) = (world.root.join("shared.json"), world.root.join("app/.mcp.json"));
-    world.set_up(Tool::ClaudeCode, &scope);
-    fs::rename(&link, &real).unwrap();
-    std::os::unix::fs::symlink(&real, &link).unwrap();
-    world.record = Record::default();
-    assert_eq!(world.undo(Tool::ClaudeCode, &scope)[0], How::TakenOut(1));
-    assert_eq!(read(&link), "{}\n");
-}
-
-#[test]
-fn what_was_there_before_is_not_ours_to_undo() {
-    let mut world = World::new();
-    let [scope, _] = world.scopes();
-    world.set_up(Tool::Gemini, &scope);
-    let settings = world.root.join("app/.gemini/settings.json");
-    // Somebody else has shared the files, with one hook less.
-    let shared = read(&settings);
-    world.record = Record::default();
-    world.set_up(Tool::Gemini, &scope);
-    assert_eq!(world.undo(Tool::Gemini, &scope), []);
-    assert_eq!(read(&settings), shared);
-
-    let less = shared.replace("thrum hook gemini stop", "make check");
-    fs::write(&settings, &less).unwrap();
-    world.set_up(Tool::Gemini, &scope);
-    assert!(read(&settings).contains("thrum hook gemini stop"));
-    fs::write(&settings, read(&settings).replace("5000", "5001")).unwrap();
-    assert_eq!(world.undo(Tool::Gemini, &scope), [How::TakenOut(1)]);
-    assert_eq!(read(&settings), less.replace("5000", "5001"));
-}
-
-#[test]
-fn a_newer_thrum_goes_back_to_what_was_before_the_older_one() {
-    let mut world = World::new();
-    let [scope, _] = world.scopes();
-    let config = world.root.join("app/.codex/config.toml");
-    fs::create_dir_all(config.parent().unwrap()).unwrap();
-    fs::write(&config, somebodys(&config)).unwrap();
-    world.set_up(Tool::Codex, &scope);
-    // What an older one wrote, as its record says.
-    let now = read(&config);
-    let older = now.replace("1800", "60").replace("startup_timeout_sec = 10\r\n", "");
-    fs::write(&config, &older).unwrap();
-    let mut setup = world.record.of(Tool::Codex, scope.folder()).unwrap().clone();
-    setup.files[0].after = super::patch::digest(&older);
-    setup.files[0].before = Some(super::patch::Patch::back(&older, somebodys(&config)));
-    world.record.put(setup);
-
-    let plan = world.plan(Tool::Codex, &scope);
-    assert!(plan.replaces() && matches!(plan.files[0].parts[0].1, Outcome::Replaced(_)));
-    world.set_up(Tool::Codex, &scope);
-    assert!(world.plan(Tool::Codex, &scope).changes().is_empty());
-    assert_eq!(world.undo(Tool::Codex, &scope)[0], How::Restored);
-    assert_eq!(read(&config), somebodys(&config));
-
-    // The older one's entries were changed since: they are no part of what was before.
-    world.set_up(Tool::Codex, &scope);
-    fs::write(&config, format!("# new\n{}", read(&config).replace("1800", "60"))).unwrap();
-    world.set_up(Tool::Codex, &scope);
-    world.undo(Tool::Codex, &scope);
-    assert_eq!(read(&config).trim_end(), format!("# new\n{}", somebodys(&config)));
-}
-
-#[test]
 fn what_any_file_of_a_tool_has_does_not_make_it_set_up() {
     let mut world = World::new();
     let [scope, _] = world.scopes();
@@ -285,23 +225,6 @@ fn what_any_file_of_a_tool_has_does_not_make_it_set_up() {
     fs::write(&settings, format!("// mine\n{}", read(&settings))).unwrap();
     assert_eq!(world.undo(Tool::Gemini, &scope), [How::TakenOut(6)]);
     assert_eq!(read(&settings), "// mine\n{}\n");
-}
-
-#[test]
-fn a_plugin_that_somebody_changed_stays_and_one_that_is_not_ours_is_put_back() {
-    let mut world = World::new();
-    let [scope, _] = world.scopes();
-    let plugin = world.root.join("app/.opencode/plugin/thrum.ts");
-    world.set_up(Tool::Opencode, &scope);
-    fs::write(&plugin, read(&plugin) + "// mine\n").unwrap();
-    assert!(matches!(world.undo(Tool::Opencode, &scope)[1], How::Stays(_)));
-    assert!(read(&plugin).ends_with("// mine\n"));
-
-    fs::write(&plugin, "export const Mine = 1\n").unwrap();
-    world.set_up(Tool::Opencode, &scope);
-    assert_eq!(world.undo(Tool::Opencode, &scope)[1], How::Restored);
-    assert_eq!(read(&plugin), "export const Mine = 1\n");
-    assert_eq!(world.undo(Tool::Opencode, &scope)[1], How::Clean);
 }
 
 #[test]
