@@ -71,6 +71,9 @@ impl Book {
         let turn = self.turn(key, &id, now);
         turn.take_part(hook.at);
         (turn.hooked_at, turn.woken_at) = (Some(now.at), None);
+        if matches!(hook.point, HookPoint::Prompt | HookPoint::Step) {
+            turn.answered_at = None;
+        }
         if hook.point == HookPoint::Prompt && hook.work {
             turn.stops = 0;
         }
@@ -85,9 +88,14 @@ impl Book {
         MayShow { id, after }
     }
 
-    /// A stop has answered messages, so that the turn goes on, or none. `at`: the end of the log before it looked.
+    /// A stop has answered messages, so that the turn goes on, or none. If the hook that answered runs twice, the other run
+    /// changes nothing. `at`: the end of the log before it looked.
     pub fn stopped(&mut self, key: &AgentKey, id: &str, answered: bool, at: Sequence, now: Now) {
-        self.turn(key, id, now).has_stopped(answered, at);
+        let turn = self.turn(key, id, now);
+        if !answered && turn.stops_twice(now.at) {
+            return;
+        }
+        turn.has_stopped(answered, at, now.at);
         let state = if answered { SessionState::Working } else { SessionState::Idle };
         let asks = self.live(key, id).is_some_and(|it| it.told.state == SessionState::NeedsYou);
         // A question stays when the turn has ended.

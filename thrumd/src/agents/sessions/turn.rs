@@ -3,6 +3,7 @@
 //! It is in memory only: after a restart of thrumd, a session is not shown what another one of its agent was shown before.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use thrum_api::Sequence;
 use thrum_api::local::STOPS_MAX;
@@ -10,6 +11,8 @@ use tokio::time::Instant;
 
 /// Messages at most that a session is still to be shown although its agent has read them.
 const PENDING_MAX: usize = 256;
+/// A tool that is set up for the folder and for the user runs each hook twice, the second one so soon after the first.
+const TWICE: Duration = Duration::from_secs(2);
 
 /// Where a session is in its turns.
 #[derive(Debug, Default)]
@@ -30,6 +33,8 @@ pub struct Turn {
     pub woken: BTreeSet<Sequence>,
     /// How many stops in a row answered messages.
     pub stops: u32,
+    /// When a stop answered messages last, until a prompt or a step.
+    pub answered_at: Option<Instant>,
     /// When its last hook ran.
     pub hooked_at: Option<Instant>,
     /// Messages that its agent has read in another session.
@@ -49,11 +54,17 @@ impl Turn {
         self.stops < STOPS_MAX
     }
 
+    /// Whether this is the same stop as one that has just answered messages: the turn goes on.
+    pub fn stops_twice(&self, now: Instant) -> bool {
+        self.answered_at.is_some_and(|at| now.duration_since(at) < TWICE)
+    }
+
     /// A stop has answered messages or not. What it held back is for a prompt or a step. `at`: the end of the log before it
     /// looked.
-    pub fn has_stopped(&mut self, answered: bool, at: Sequence) {
+    pub fn has_stopped(&mut self, answered: bool, at: Sequence, now: Instant) {
         self.stopped = self.stopped.max(at);
         self.stops = if answered { self.stops + 1 } else { 0 };
+        self.answered_at = answered.then_some(now);
     }
 
     /// Another session of the agent was shown this one. With too many, the oldest is not shown any more.

@@ -114,6 +114,7 @@ async fn nobody_is_woken_who_gets_the_message_anyway_and_one_of_several_is() {
     assert!(tool.sleeps("one").await, "another session works");
     let stop = tool.answer(of_other(HookPoint::Stop)).await;
     tool.mark("two", &stop.messages).await;
+    tool.answer(of_other(HookPoint::Step)).await;
     tool.answer(of_other(HookPoint::Stop)).await;
     assert!(tool.sleeps("one").await, "it was read");
     tool.say("b").await;

@@ -20,8 +20,13 @@ impl Desk {
         let keeper = needs.then(|| process(pid));
         self.book.hook(&key("coder"), id, &hook, keeper, self.now);
         if point == HookPoint::Stop {
-            self.book.stopped(&key("coder"), id, false, Sequence(1), self.now);
+            self.stopped(id, false, 1);
         }
+    }
+
+    /// A stop has answered or not, with the log at this end.
+    fn stopped(&mut self, id: &str, answered: bool, at: u64) {
+        self.book.stopped(&key("coder"), id, answered, Sequence(at), self.now);
     }
 
     fn may_wake(&mut self, id: &str) -> MayWake {
@@ -134,6 +139,25 @@ fn a_question_ends_with_a_prompt_or_work_and_not_with_the_turn() {
         let told = desk.book.shown(None).agents.remove(&key("coder")).unwrap().sessions.remove(0);
         assert_eq!(told.question.is_none(), ends, "{point:?} {work}");
     }
+}
+
+#[test]
+fn a_stop_whose_hook_runs_twice_goes_on_and_a_later_one_ends() {
+    let mut desk = Desk::new();
+    let shown = |desk: &Desk| states(&desk.book.shown(None).agents[&key("coder")].sessions);
+    desk.hook("s", HookPoint::Prompt, 7);
+    desk.stopped("s", true, 1);
+    desk.hook("s", HookPoint::Stop, 7);
+    let turn = &desk.book.agents[&key("coder")].sessions["s"].turn;
+    assert_eq!((shown(&desk), turn.stops), (vec!["s working".to_owned()], 1));
+    // The model has answered without a step.
+    desk.pass(2 * SECOND);
+    desk.hook("s", HookPoint::Stop, 7);
+    assert_eq!(shown(&desk), ["s idle"]);
+    desk.stopped("s", true, 1);
+    desk.hook("s", HookPoint::Step, 7);
+    desk.hook("s", HookPoint::Stop, 7);
+    assert_eq!(shown(&desk), ["s idle"]);
 }
 
 #[test]
