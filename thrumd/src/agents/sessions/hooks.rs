@@ -85,6 +85,10 @@ impl Book {
         if hook.work {
             self.entry(key).brake.release();
         }
+        if hook.point == HookPoint::Interrupt {
+            // A person wants it to be idle.
+            self.wakes_for_newer(key, hook.at);
+        }
         MayShow { id, after }
     }
 
@@ -95,7 +99,11 @@ impl Book {
         if !answered && turn.stops_twice(now.at) {
             return;
         }
+        let is_held = !turn.may_go_on();
         turn.has_stopped(answered, at, now.at);
+        if is_held {
+            self.wakes_for_newer(key, at);
+        }
         let state = if answered { SessionState::Working } else { SessionState::Idle };
         let asks = self.live(key, id).is_some_and(|it| it.told.state == SessionState::NeedsYou);
         // A question stays when the turn has ended.

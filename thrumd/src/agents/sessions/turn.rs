@@ -31,7 +31,7 @@ pub struct Turn {
     pub woken_at: Option<Instant>,
     /// Messages that it was woken for.
     pub woken: BTreeSet<Sequence>,
-    /// How many stops in a row answered messages.
+    /// How many stops answered messages since a person wrote a prompt.
     pub stops: u32,
     /// When a stop answered messages last, until a prompt or a step.
     pub answered_at: Option<Instant>,
@@ -63,7 +63,8 @@ impl Turn {
     /// looked.
     pub fn has_stopped(&mut self, answered: bool, at: Sequence, now: Instant) {
         self.stopped = self.stopped.max(at);
-        self.stops = if answered { self.stops + 1 } else { 0 };
+        // A stop without messages is no new row: else the cap would be a pause only.
+        self.stops += u32::from(answered);
         self.answered_at = answered.then_some(now);
     }
 

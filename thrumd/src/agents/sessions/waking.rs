@@ -150,6 +150,12 @@ impl Book {
         woken
     }
 
+    /// Nobody of an agent is woken for what is there already. `at`: the end of the log.
+    pub(super) fn wakes_for_newer(&mut self, key: &AgentKey, at: Sequence) {
+        let entry = self.entry(key);
+        entry.woken_up_to = entry.woken_up_to.max(at);
+    }
+
     /// Whether a session was woken for this message, and it is unread.
     pub fn was_woken_for(&self, key: &AgentKey, named: &str, sequence: Sequence) -> bool {
         let entry = self.agents.get(key);

@@ -194,12 +194,8 @@ async fn a_stop_answers_what_is_new_three_times_in_a_row_at_most() {
     assert_eq!(tool.shown("one", HookPoint::Stop).await, NOTHING);
     assert_eq!(tool.states().await, ["one Idle"]);
     tool.say("e").await;
-    assert_eq!(tool.shown("one", HookPoint::Stop).await, ["e"], "a new row");
-    assert_eq!(tool.shown("one", HookPoint::Step).await, ["d"]);
-    for text in ["f", "g"] {
-        tool.say(text).await;
-        tool.shown("one", HookPoint::Stop).await;
-    }
+    assert_eq!(tool.shown("one", HookPoint::Stop).await, NOTHING, "that is no new row");
+    assert_eq!(tool.shown("one", HookPoint::Step).await, ["d", "e"]);
     let typed = SessionHookParams { work: true, ..tool.params("one", HookPoint::Prompt) };
     tool.answer(typed).await;
     tool.say("h").await;
@@ -260,10 +256,10 @@ async fn a_session_that_nothing_keeps_is_shown_messages_all_the_same() {
         tool.say(&number.to_string()).await;
         let stop = tool.answer(without(HookPoint::Stop)).await;
         tool.mark("one", &stop.messages).await;
-        assert_eq!(stop.messages.len(), usize::from(number != 3), "{number}");
+        assert_eq!(stop.messages.len(), usize::from(number < 3), "{number}");
     }
     let prompt = tool.answer(without(HookPoint::Prompt)).await;
-    assert_eq!(texts(&prompt.messages), ["3"]);
+    assert_eq!(texts(&prompt.messages), ["3", "4"]);
     // Nor does a process that is none matter.
     let wrong = SessionHookParams { pid: Some(1), ..tool.params("two", HookPoint::Prompt) };
     tool.answer(wrong).await;

@@ -161,6 +161,26 @@ fn a_stop_whose_hook_runs_twice_goes_on_and_a_later_one_ends() {
 }
 
 #[test]
+fn one_that_a_person_interrupts_and_one_that_has_gone_on_too_often_only_for_what_is_newer() {
+    let mut desk = Desk::new();
+    desk.hook("s", HookPoint::Prompt, 7);
+    let change = Change::default();
+    let hook = Hook { point: HookPoint::Interrupt, change: &change, work: false, at: Sequence(5) };
+    desk.book.hook(&key("coder"), "s", &hook, None, desk.now);
+    assert!(!desk.wakes("s", 5) && desk.wakes("s", 6));
+    desk.hook("s", HookPoint::Prompt, 7);
+    for _ in 0..3 {
+        desk.stopped("s", true, 7);
+        desk.hook("s", HookPoint::Step, 7);
+    }
+    desk.stopped("s", false, 9);
+    assert!(!desk.wakes("s", 9) && desk.wakes("s", 10));
+    desk.hook_with("s", HookPoint::Prompt, 7, true);
+    desk.stopped("s", false, 11);
+    assert!(desk.wakes("s", 11), "it came while the hook ran");
+}
+
+#[test]
 fn sessions_that_nothing_keeps_and_pending_messages_are_so_many_and_no_more() {
     let mut desk = Desk::new();
     let change = Change::default();
