@@ -69,14 +69,14 @@ impl Entry {
     }
 
     fn shown_of(&self, live: &Live) -> SessionInfo {
-        with_reach(live.shown(), self.wake_off)
+        shown_of(live, self.wake_off)
     }
 
     /// Whether others know it all. What is again as it was written keeps its time.
     pub fn is_known(&mut self) -> bool {
         let wake_off = self.wake_off;
         for live in self.sessions.values_mut() {
-            let shown = with_reach(live.shown(), wake_off);
+            let shown = shown_of(live, wake_off);
             let written = self.written.iter().find(|written| written.id == shown.id);
             if let Some(written) = written.filter(|written| same_but_since(written, &shown)) {
                 live.adopt_since(written.since);
@@ -120,9 +120,10 @@ impl Entry {
     }
 }
 
-/// While sessions are not woken, hooks alone show them messages.
-fn with_reach(mut session: SessionInfo, wake_off: bool) -> SessionInfo {
-    if wake_off && session.reach == Some(Reach::Wake) {
+/// While a session is not woken, hooks alone show it messages.
+fn shown_of(live: &Live, wake_off: bool) -> SessionInfo {
+    let mut session = live.shown();
+    if (wake_off || live.turn.unnamed) && session.reach == Some(Reach::Wake) {
         session.reach = Some(Reach::Hooks);
     }
     session

@@ -33,7 +33,7 @@ impl Book {
         reach: Option<Reach>,
         (at, now): (Sequence, Now),
     ) -> Option<SessionInfo> {
-        self.name_unnamed(key, named, pid);
+        self.name_unnamed(key, named, pid, now);
         let by_id = named.map(|named| self.id_of(key, named)).filter(|id| self.is_whole(key, id));
         let id = by_id.or_else(|| {
             let sessions = &self.agents.get(key)?.sessions;
@@ -48,7 +48,13 @@ impl Book {
     }
 
     /// A program that has learnt the id of the tool gives it to the session of the process that has none.
-    fn name_unnamed(&mut self, key: &AgentKey, named: Option<&str>, pid: Option<u32>) {
+    fn name_unnamed(
+        &mut self,
+        key: &AgentKey,
+        named: Option<&str>,
+        pid: Option<u32>,
+        now: Now,
+    ) {
         let (Some(named), Some(pid)) = (named, pid) else { return };
         // An id that means a live session is that one's.
         if self.is_whole(key, self.id_of(key, named)) {
@@ -56,6 +62,7 @@ impl Book {
         }
         if let Some(unnamed) = self.unnamed(key, pid) {
             self.rename(key, &unnamed, named);
+            self.changed(key, Soon::AtOnce, now);
         }
     }
 

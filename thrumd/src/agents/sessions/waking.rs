@@ -230,7 +230,9 @@ impl Entry {
         }
         let somebody_waits = self.sessions.values().any(|live| !live.waits.is_empty());
         let is_idle = matches!(session.told.state, SessionState::Idle | SessionState::Working);
-        let from = from.filter(|_| is_idle && !somebody_waits && !self.wake_off);
+        // Its tool knows no session of such an id.
+        let is_named = !session.turn.unnamed;
+        let from = from.filter(|_| is_idle && is_named && !somebody_waits && !self.wake_off);
         Some(MayWake { id: id.to_owned(), after, from, only_old })
     }
 }

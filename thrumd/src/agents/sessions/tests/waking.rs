@@ -181,6 +181,24 @@ fn one_that_a_person_interrupts_and_one_that_has_gone_on_too_often_only_for_what
 }
 
 #[test]
+fn one_without_an_id_of_its_tool_not_until_it_has_one() {
+    let mut desk = Desk::new();
+    let wake = Change { reach: Some(Reach::Wake), ..says(SessionState::Idle) };
+    desk.start("coder", "s", &wake);
+    desk.book.is_unnamed(&key("coder"), "s");
+    let reach = |desk: &Desk| desk.book.reach(&key("coder")).flatten();
+    assert_eq!((desk.seconds("s"), reach(&desk)), (None, Some(Reach::Hooks)));
+    desk.hook("other", HookPoint::Stop, 8);
+    assert_eq!(desk.seconds("other"), Some(0));
+    desk.hook("other", HookPoint::SessionEnd, 8);
+    let at = (Sequence(1), desk.now);
+    desk.book.join(&key("coder"), Some("of the tool"), Some(7), None, at).unwrap();
+    assert_eq!((desk.may_wake("s").id.as_str(), desk.seconds("s")), ("of the tool", Some(0)));
+    let told = desk.due().remove(0).sessions;
+    assert_eq!((told[0].id.as_str(), told[0].reach), ("of the tool", Some(Reach::Wake)));
+}
+
+#[test]
 fn sessions_that_nothing_keeps_and_pending_messages_are_so_many_and_no_more() {
     let mut desk = Desk::new();
     let change = Change::default();
