@@ -88,6 +88,7 @@ impl Agents {
         let most = most(params.limit);
         let end = Instant::now() + Duration::from_millis(params.timeout_ms).min(WAIT_MAX);
         let waiter = self.inner.signals.waiters.register(&key.agent, Some(&key.project));
+        self.inner.sessions.change(|book, _| book.has_woken_up(&key, &params.session));
         let mut waits = None;
         loop {
             let named = &params.session;

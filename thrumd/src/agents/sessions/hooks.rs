@@ -68,9 +68,10 @@ impl Book {
             self.hook_keeps(key, &id, hook, keeper, now);
         }
         self.apply_hook(key, &id, hook, now);
+        self.has_woken_up(key, &id);
         let turn = self.turn(key, &id, now);
         turn.take_part(hook.at);
-        (turn.hooked_at, turn.woken_at) = (Some(now.at), None);
+        turn.hooked_at = Some(now.at);
         if matches!(hook.point, HookPoint::Prompt | HookPoint::Step) {
             turn.answered_at = None;
         }

@@ -27,7 +27,7 @@ pub struct Turn {
     pub unnamed: bool,
     /// The connections of programs that wake it.
     pub wakers: BTreeSet<u64>,
-    /// When it was woken last, until its hook runs.
+    /// When it was woken last, until its hook runs or it asks for messages.
     pub woken_at: Option<Instant>,
     /// Messages that it was woken for.
     pub woken: BTreeSet<Sequence>,

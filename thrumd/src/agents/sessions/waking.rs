@@ -19,6 +19,8 @@ use super::wake_off::WakeOff;
 const STALE: Duration = Duration::from_secs(60);
 /// How long a session that was woken may take until its hook runs: meanwhile nobody of its agent is woken.
 const WAKES_UP: Duration = Duration::from_secs(30);
+/// How long a session that was woken and hasn't woken up is not woken again: a question of its tool may be open.
+const NOT_AGAIN: Duration = Duration::from_secs(600);
 /// Messages at most that a session was woken for and that its agent has not read.
 const WOKEN_MAX: usize = 256;
 /// Notices at most that an agent was not told yet.
@@ -156,6 +158,16 @@ impl Book {
         entry.woken_up_to = entry.woken_up_to.max(at);
     }
 
+    /// A session does something: if it was woken, it has woken up.
+    pub fn has_woken_up(&mut self, key: &AgentKey, named: &str) {
+        let id = self.id_of(key, named).to_owned();
+        let Some(entry) = self.agents.get_mut(key) else { return };
+        let live = entry.sessions.get_mut(&id);
+        if live.is_some_and(|live| live.turn.woken_at.take().is_some()) {
+            entry.version += 1;
+        }
+    }
+
     /// Whether a session was woken for this message, and it is unread.
     pub fn was_woken_for(&self, key: &AgentKey, named: &str, sequence: Sequence) -> bool {
         let entry = self.agents.get(key);
@@ -219,7 +231,7 @@ impl Entry {
         let mut not_before = |at: Instant| from = from.map(|from| from.max(at));
         for live in self.sessions.values() {
             if let Some(woken) = live.turn.woken_at {
-                not_before(woken + WAKES_UP);
+                not_before(woken + if live.told.id == id { NOT_AGAIN } else { WAKES_UP });
             }
             // The others get it at their next step.
             let at_work = live.is_at_work() || live.told.id == id;

@@ -102,12 +102,12 @@ fn nobody_while_another_one_works_or_waits_or_wakes_up() {
     assert_eq!((desk.seconds("s"), desk.seconds("t")), (None, None));
     desk.wait_ends("coder", &id);
     assert!(desk.wakes("t", 2));
-    assert_eq!((desk.seconds("s"), desk.seconds("t")), (Some(30), Some(30)));
+    assert_eq!((desk.seconds("s"), desk.seconds("t")), (Some(30), Some(600)));
     desk.pass(30 * SECOND);
     assert!(!desk.wakes("s", 2), "one of the agent was woken for it");
     assert!(desk.wakes("s", 3));
     desk.hook("s", HookPoint::Stop, 7);
-    assert_eq!(desk.seconds("t"), Some(0), "it has woken up");
+    assert_eq!((desk.seconds("s"), desk.seconds("t")), (Some(0), Some(570)), "it has woken up");
 }
 
 #[test]
@@ -196,6 +196,23 @@ fn one_without_an_id_of_its_tool_not_until_it_has_one() {
     assert_eq!((desk.may_wake("s").id.as_str(), desk.seconds("s")), ("of the tool", Some(0)));
     let told = desk.due().remove(0).sessions;
     assert_eq!((told[0].id.as_str(), told[0].reach), ("of the tool", Some(Reach::Wake)));
+}
+
+#[test]
+fn one_that_does_not_react_not_again_for_a_while() {
+    let mut desk = Desk::new();
+    desk.hook("s", HookPoint::Stop, 7);
+    assert!(desk.wakes("s", 2));
+    desk.pass(599 * SECOND);
+    assert!(!desk.wakes("s", 3));
+    let version = desk.book.version(&key("coder"));
+    desk.pass(SECOND);
+    assert!(desk.wakes("s", 3) && !desk.wakes("s", 4));
+    desk.book.has_woken_up(&key("coder"), "s");
+    assert_ne!(desk.book.version(&key("coder")), version, "who waits to wake it looks again");
+    assert!(desk.wakes("s", 4));
+    desk.hook("s", HookPoint::Stop, 7);
+    assert!(desk.wakes("s", 5));
 }
 
 #[test]
