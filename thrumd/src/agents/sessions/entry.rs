@@ -33,8 +33,9 @@ pub struct Entry {
     pub aliases: BTreeMap<String, String>,
     /// Up to where one of its sessions was woken for the messages to it.
     pub woken_up_to: Sequence,
-    /// The oldest message that might wake one, and since when.
-    pub oldest_waits: Option<(Sequence, Instant)>,
+    /// The oldest messages that might wake one, and since when. Each process may have another one: its sessions began at
+    /// another time.
+    pub oldest_wait: BTreeMap<Sequence, Instant>,
     /// Its sessions are not woken.
     pub wake_off: bool,
     /// Messages with other agents.

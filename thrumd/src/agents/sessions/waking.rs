@@ -12,6 +12,7 @@ use super::book::{Book, Now, Soon};
 use super::brake::Other;
 use super::entry::Entry;
 use super::error::SessionError;
+use super::limits::SESSIONS_OF_AGENT_MAX;
 use super::live::{AgentKey, Live};
 use super::wake_off::WakeOff;
 
@@ -113,11 +114,12 @@ impl Book {
         now: Now,
     ) -> Option<Instant> {
         let entry = self.entry(key);
-        let since = match entry.oldest_waits {
-            Some((of, since)) if of == oldest => since,
-            _ => now.at,
-        };
-        entry.oldest_waits = Some((oldest, since));
+        let woken_up_to = entry.woken_up_to;
+        entry.oldest_wait.retain(|of, _| *of > woken_up_to);
+        let since = *entry.oldest_wait.entry(oldest).or_insert(now.at);
+        if entry.oldest_wait.len() > SESSIONS_OF_AGENT_MAX {
+            entry.oldest_wait.pop_first();
+        }
         may.from.map(|from| if may.only_old { from.max(since + STALE) } else { from })
     }
 

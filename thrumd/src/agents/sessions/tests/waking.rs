@@ -83,7 +83,13 @@ fn one_that_shows_work_only_for_what_is_unread_for_a_while() {
     assert_eq!(seconds(&mut desk, 2), Some(60));
     desk.pass(20 * SECOND);
     assert_eq!(seconds(&mut desk, 2), Some(40));
-    assert_eq!(seconds(&mut desk, 3), Some(60), "the one before was read");
+    assert_eq!(seconds(&mut desk, 3), Some(60), "that of a process that began later");
+    desk.pass(20 * SECOND);
+    assert_eq!((seconds(&mut desk, 2), seconds(&mut desk, 3)), (Some(20), Some(40)));
+    for oldest in 4..200 {
+        seconds(&mut desk, oldest);
+    }
+    assert_eq!(desk.book.agents[&key("coder")].oldest_wait.len(), 64);
     desk.hook("s", HookPoint::Stop, 7);
     assert_eq!(seconds(&mut desk, 3), Some(0));
     desk.update("coder", &asks("yes?")).unwrap();
