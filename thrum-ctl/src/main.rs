@@ -24,6 +24,7 @@ mod log_file;
 mod manager;
 mod mcp;
 mod message_ids;
+mod outer_agent;
 mod printer;
 mod process;
 mod project;

@@ -3,12 +3,14 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 
+use crate::outer_agent;
 use crate::setup::Identity;
 
 /// The variable that names it, at the start of a session.
 const NAMED_BY: &str = "CLAUDE_ENV_FILE";
 
-/// Tells the shell of a session who it is, so that `thrum` knows there.
+/// Tells the shell of a session who it is, so that `thrum` knows there; and only `thrum`, not the hooks of another tool that is
+/// started there.
 ///
 /// # Errors
 /// When there is such a file and it can't be written.
@@ -25,6 +27,7 @@ fn lines(identity: &Identity, session: &str) -> String {
         ("THRUM_AGENT", identity.agent.as_str()),
         ("THRUM_PROJECT", &identity.project),
         ("THRUM_SESSION", session),
+        (outer_agent::VARIABLE, &identity.agent),
     ];
     // Others write to it, too, perhaps without a line end.
     let line = |(name, value)| format!("export {name}={}\n", quoted(value));

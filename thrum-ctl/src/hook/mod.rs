@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 
 use crate::cli::Global;
+use crate::outer_agent;
 
 pub use run::run;
 
@@ -43,12 +44,12 @@ pub fn asked(arguments: &[OsString]) -> Option<Asked> {
 
 fn read(arguments: &[OsString], is_tried: impl Fn() -> bool) -> Option<Asked> {
     let variable = |name| std::env::var(name).ok();
-    let mut global = Global {
+    let mut global = outer_agent::left_out(Global {
         agent: variable("THRUM_AGENT"),
         project: variable("THRUM_PROJECT"),
         socket: std::env::var_os("THRUM_SOCKET"),
         ..Global::default()
-    };
+    });
     let mut named = Vec::new();
     let mut words = arguments.iter().skip(1);
     while let Some(word) = words.next() {

@@ -11,7 +11,7 @@ use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::printer::{OutputOptions, Printer};
 use crate::setup::{Identity, Tool, identity};
-use crate::{project, tool_process};
+use crate::{outer_agent, project, tool_process};
 
 /// In the environment of Claude Code's MCP servers: the session, until `/clear`.
 const CLAUDE_SESSION: &str = "CLAUDE_CODE_SESSION_ID";
@@ -50,7 +50,8 @@ pub struct Asker {
 impl Asker {
     /// With the tool that the command line names.
     pub fn new(named: Option<Tool>, context: &Context<'_>) -> Self {
-        Self { named, choices: context.choices(), endpoints: context.endpoints() }
+        let choices = outer_agent::left_out(context.choices());
+        Self { named, choices, endpoints: context.endpoints() }
     }
 
     /// Where the daemon may be.

@@ -27,7 +27,7 @@ const HOOKS: [(HookPoint, &str, usize); 6] = [
 ];
 
 /// What Codex passes on to the server of what is set where it was started. It passes nothing by itself.
-const VARIABLES: &str = r#"["THRUM_AGENT", "THRUM_PROJECT", "THRUM_STATE_DIR", "THRUM_SOCKET", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CODEX_HOME"]"#;
+const VARIABLES: &str = r#"["THRUM_AGENT", "THRUM_PROJECT", "THRUM_SHELL_AGENT", "THRUM_STATE_DIR", "THRUM_SOCKET", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CODEX_HOME"]"#;
 
 /// Its files.
 pub fn files(scope: &Scope, homes: &Homes) -> Vec<ToolFile> {

@@ -48,13 +48,7 @@ impl Book {
     }
 
     /// A program that has learnt the id of the tool gives it to the session of the process that has none.
-    fn name_unnamed(
-        &mut self,
-        key: &AgentKey,
-        named: Option<&str>,
-        pid: Option<u32>,
-        now: Now,
-    ) {
+    fn name_unnamed(&mut self, key: &AgentKey, named: Option<&str>, pid: Option<u32>, now: Now) {
         let (Some(named), Some(pid)) = (named, pid) else { return };
         // An id that means a live session is that one's.
         if self.is_whole(key, self.id_of(key, named)) {
