@@ -151,7 +151,7 @@ pub enum Command {
         thrum socket list"
     )]
     Socket(SocketCommand),
-    /// Give an agent's tool the tools of messages, over MCP; the tool starts it
+    /// Serve messages to an agent's tool over MCP; the tool starts it
     #[command(before_help = "Examples:\n  \
         claude mcp add thrum -- thrum mcp        Claude Code, for you and this project\n  \
         thrum mcp --tool codex                   what the settings of a tool name")]

@@ -22,7 +22,7 @@ use crate::interrupt::or_interrupted;
 use crate::message_ids::{find_sent, new_id};
 use crate::printer::while_read;
 use crate::render::message::{INDENT, line};
-use crate::render::told;
+use crate::render::send_result;
 use crate::terminal::read_message;
 
 /// How long a person at a terminal waits to be told whether the message has reached its machines.
@@ -105,7 +105,7 @@ async fn tell(
             recipients = status.recipients;
         }
     }
-    let mut notes = told::notes(params, result, &recipients, own, clock::now());
+    let mut notes = send_result::notes(params, result, &recipients, own, clock::now());
     if context.printer.out_is_terminal() {
         notes.push(format!("How far it gets: thrum sent {}", message_id(result.event_id)));
     }

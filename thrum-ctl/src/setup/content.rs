@@ -67,9 +67,9 @@ pub enum Part {
     Server,
     /// A hook, at this point.
     Hook(HookPoint),
-    /// Leave to use the server's tools without a question for each.
+    /// Permission to use the server's tools without a question for each.
     Permission,
-    /// Leave to run `thrum` outside of the tool's sandbox.
+    /// Permission to run `thrum` outside of the tool's sandbox.
     OutsideSandbox,
     /// The plugin that does for OpenCode what hooks do for others.
     Plugin,

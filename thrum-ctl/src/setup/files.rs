@@ -9,7 +9,7 @@ use rustix::fs::{Access, access};
 
 use crate::error::Error;
 
-/// A larger file is none of settings.
+/// Larger files are refused.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// A file as it was read.

@@ -14,7 +14,7 @@ use crate::mcp::answer::{Done, Failure};
 use crate::mcp::arguments::Arguments;
 use crate::mcp::caller::{Caller, in_time};
 use crate::message_ids::{find, find_sent, new_id};
-use crate::render::told;
+use crate::render::send_result;
 
 /// How long to wait until the message has reached its machines, if they can be reached.
 const THERE_WAIT_MS: u64 = 500;
@@ -114,7 +114,7 @@ async fn sent(client: &mut Client, params: &MessageSendParams) -> Result<Done, F
             recipients = status.recipients;
         }
     }
-    let lines = told::notes(params, &result, &recipients, own, clock::now());
+    let lines = send_result::notes(params, &result, &recipients, own, clock::now());
     let mut done = Done::new();
     done.insert("id".to_owned(), message_id(result.event_id).into());
     done.insert("told".to_owned(), fitting(lines).into());

@@ -1,4 +1,4 @@
-//! What is told at once of a message that was sent.
+//! What `thrum send` says at once of its message.
 
 use thrum_api::local::{MessageSendParams, MessageSendResult, RecipientStatus};
 use thrum_api::{DaemonId, Timestamp};
