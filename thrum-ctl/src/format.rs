@@ -6,6 +6,8 @@ use thrum_api::duration::{DURATION_MAX_DAYS, ParseDurationError, parse_duration,
 use thrum_api::local::{PeerState, StatusResult};
 use thrum_api::{EventId, Timestamp};
 
+use crate::terminal::sanitize;
+
 /// Parses a duration of the command line; `0` needs no unit.
 ///
 /// # Errors
@@ -127,6 +129,17 @@ pub fn since(then: Timestamp, now: Timestamp) -> String {
     match age(then, now) {
         day if day == "yesterday" => day,
         age => format!("{age} ago"),
+    }
+}
+
+/// A word for a shell, as a person copies it.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    let text = sanitize(text);
+    if text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

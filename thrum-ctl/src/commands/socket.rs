@@ -9,6 +9,7 @@ use thrum_api::method::Empty;
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::format::shell_word;
 use crate::render::table::Table;
 use crate::terminal::sanitize;
 
@@ -44,8 +45,9 @@ fn how_to_use(socket: &NarrowSocket) -> Vec<String> {
     let mut variables = vec![("THRUM_SOCKET", format!("/run/thrum/{name}"))];
     variables.push(("THRUM_PROJECT", socket.project.clone()));
     variables.extend(socket.agent.iter().map(|agent| ("THRUM_AGENT", agent.clone())));
-    let variables = variables.iter().map(|(name, value)| format!(" -e {name}={}", quoted(value)));
-    let (folder, variables) = (quoted(&folder), variables.collect::<String>());
+    let variables =
+        variables.iter().map(|(name, value)| format!(" -e {name}={}", shell_word(value)));
+    let (folder, variables) = (shell_word(&folder), variables.collect::<String>());
     let mut lines = vec![
         format!("Whoever can open it reads and writes messages of {project} {who}."),
         // The file of a socket is another one after a restart; its folder stays.
@@ -55,17 +57,6 @@ fn how_to_use(socket: &NarrowSocket) -> Vec<String> {
         lines.push(format!("It can't be used now: {}", sanitize(problem)));
     }
     lines
-}
-
-/// A word for a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
-    let text = sanitize(text);
-    if text.chars().all(plain) {
-        text.into_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
 }
 
 /// `thrum socket list`

@@ -34,13 +34,12 @@ fn lines(result: &WakeSwitchResult, project: Option<&str>) -> Vec<String> {
         ];
     }
     let off = |project: &str| {
-        format!(
-            "Waking is off in {}: messages wait for the next prompt. On again: thrum wake on",
-            sanitize(project)
-        )
+        format!("Waking is off in {}: messages wait for the next prompt.", sanitize(project))
     };
     match project {
-        Some(project) if result.projects_off.iter().any(|it| it == project) => vec![off(project)],
+        Some(project) if result.projects_off.iter().any(|it| it == project) => {
+            vec![format!("{} On again: thrum wake on", off(project))]
+        }
         Some(project) => vec![format!(
             "Waking is on in {}, for sessions that were set up with thrum init --wake.",
             sanitize(project)
@@ -48,7 +47,12 @@ fn lines(result: &WakeSwitchResult, project: Option<&str>) -> Vec<String> {
         None if result.projects_off.is_empty() => {
             vec!["Waking is on, for sessions that were set up with thrum init --wake.".to_owned()]
         }
-        None => result.projects_off.iter().map(|project| off(project)).collect(),
+        None => {
+            // The switch of all projects leaves those of single ones as they are.
+            let lines = result.projects_off.iter().map(|project| off(project));
+            let again = "On again, for each of them: thrum wake on --project NAME".to_owned();
+            lines.chain([again]).collect()
+        }
     }
 }
 

@@ -33,8 +33,8 @@ pub struct Daemon {
     pub agents: Option<Result<AgentListResult, Error>>,
     /// The newest event.
     pub newest: Result<EventListResult, Error>,
-    /// Where sessions are not woken, if it is told.
-    pub waking: Option<WakeSwitchResult>,
+    /// Where sessions are not woken. A narrow socket does not tell.
+    pub waking: Result<WakeSwitchResult, Error>,
 }
 
 impl Daemon {
@@ -58,7 +58,7 @@ impl Daemon {
             peers: call::<PeerList>(&mut client, &Empty {}).await,
             agents,
             newest: call::<EventList>(&mut client, &one).await,
-            waking: call::<WakeSwitch>(&mut client, &WakeSwitchParams::default()).await.ok(),
+            waking: call::<WakeSwitch>(&mut client, &WakeSwitchParams::default()).await,
         })
     }
 }

@@ -1,17 +1,21 @@
 //! The tools of agents: whether they are set up here, whether their hooks run, and whether idle sessions are woken.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thrum_api::Timestamp;
+use thrum_api::local::WakeSwitchResult;
 
 use super::context::CheckContext;
 use super::finding::{Finding, Findings, Section};
 use super::tool_state::ToolState;
 use crate::clock;
-use crate::format::{counted, since};
+use crate::error::Error;
+use crate::format::{counted, shell_word, since};
 use crate::hook::notes::SESSION_START;
-use crate::setup::{FileState, Tool};
+use crate::setup::{FileState, SetupCheck, Tool};
 use crate::terminal::sanitize;
+
+const WAKING: &str = "tool_waking";
 
 /// Checks each tool that is here or set up.
 pub fn check(context: &CheckContext) -> Vec<Finding> {
@@ -19,7 +23,7 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
     let now = clock::now();
     for state in &context.tools {
         let is_set_up = match &state.is_set_up {
-            Ok(is_set_up) => *is_set_up || state.noted.is_some() || !state.files.is_empty(),
+            Ok(is_set_up) => *is_set_up || state.noted.is_some() || !state.setups.is_empty(),
             Err(error) => {
                 let id = id("tool_setup", state.tool);
                 let text = format!("can't tell whether {} is set up: {error}", state.tool.title());
@@ -28,7 +32,7 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
             }
         };
         if is_set_up {
-            if !state.files.is_empty() {
+            if !state.setups.is_empty() {
                 found.add(files(&found, state));
             }
             found.add(hooks(&found, state, now));
@@ -51,7 +55,8 @@ fn id(check: &str, tool: Tool) -> String {
 fn files(found: &Findings, state: &ToolState) -> Finding {
     let (id, title) = (id("tool_files", state.tool), state.tool.title());
     let name = |path: &PathBuf| sanitize(&path.display().to_string()).into_owned();
-    let wrong = state.files.iter().filter_map(|(path, state)| {
+    let all = || state.setups.iter().flat_map(|setup| &setup.files);
+    let wrong = all().filter_map(|(path, state)| {
         Some(match state {
             FileState::AsWritten => return None,
             FileState::Changed => {
@@ -64,7 +69,7 @@ fn files(found: &Findings, state: &ToolState) -> Finding {
         })
     });
     let wrong: Vec<_> = wrong.collect();
-    let of = state.files.len();
+    let of = all().count();
     if wrong.is_empty() {
         let text =
             format!("the files of {title} are as thrum init writes them ({})", counted(of, "file"));
@@ -73,13 +78,35 @@ fn files(found: &Findings, state: &ToolState) -> Finding {
     let text =
         format!("the files of {title} are not as thrum init writes them: {}", wrong.join("; "));
     let fact = format!("{} of {of} differ", wrong.len());
-    found.warn(&id, text).next(format!("thrum init {} --dry-run", state.tool)).fact(fact)
+    let finding = found.warn(&id, text).fact(fact);
+    match state.setups.iter().find(|setup| !setup.is_whole()) {
+        Some(setup) => finding.next(show_changes(setup, &state.folder)),
+        None => finding,
+    }
+}
+
+/// The command that shows what differs: that of the set-up that differs, in its own folder.
+fn show_changes(setup: &SetupCheck, here: &Path) -> String {
+    let tool = setup.tool;
+    match setup.scope.folder() {
+        None => format!("thrum init {tool} --user --dry-run"),
+        Some(folder) if folder == here => format!("thrum init {tool} --dry-run"),
+        Some(folder) => {
+            let folder = shell_word(&folder.display().to_string());
+            format!("cd {folder} && thrum init {tool} --dry-run")
+        }
+    }
 }
 
 /// Whether the hooks ran in the last session.
 fn hooks(found: &Findings, state: &ToolState, now: Timestamp) -> Finding {
     let (id, title) = (id("tool_hooks", state.tool), state.tool.title());
     let ran = state.noted.as_ref().map(|noted| &noted.ran).filter(|ran| !ran.is_empty());
+    if let (Some(_), Some(changed)) = (ran, state.unreviewed) {
+        let changed = since(changed, now);
+        let text = format!("the hooks of {title} were changed {changed}, and have not run since");
+        return found.warn(&id, text).next(confirm(state.tool)).fact("not since a change");
+    }
     if let Some(ran) = ran {
         let start = ran.get(SESSION_START).copied();
         // Those of sessions before say nothing of the last one.
@@ -87,7 +114,7 @@ fn hooks(found: &Findings, state: &ToolState, now: Timestamp) -> Finding {
         let points: Vec<_> = points.map(|(point, _)| sanitize(point).into_owned()).collect();
         let last = ran.values().max().map_or_else(String::new, |at| since(*at, now));
         let text = format!("the hooks of {title} ran here, last {last} ({})", points.join(", "));
-        return found.ok(&id, text).fact(format!("{} points", points.len()));
+        return found.ok(&id, text).fact(counted(points.len(), "point"));
     }
     if let Some(at) = state.ran_elsewhere {
         let at = since(at, now);
@@ -95,12 +122,17 @@ fn hooks(found: &Findings, state: &ToolState, now: Timestamp) -> Finding {
             format!("the hooks of {title} have not run in this folder yet, and elsewhere {at}");
         return found.ok(&id, text).fact("elsewhere");
     }
-    let next = match state.tool {
+    let next = confirm(state.tool);
+    found.warn(&id, format!("the hooks of {title} have not run yet")).next(next).fact("never")
+}
+
+/// What a person does so that the hooks run.
+const fn confirm(tool: Tool) -> &'static str {
+    match tool {
         Tool::Codex => "start codex here, and review the hooks when it asks",
         Tool::ClaudeCode => "start claude here, and trust the folder when it asks",
         _ => "start a session here; confirm the hooks if the tool asks",
-    };
-    found.warn(&id, format!("the hooks of {title} have not run yet")).next(next).fact("never")
+    }
 }
 
 /// The last error, unless a session has begun since.
@@ -117,34 +149,55 @@ fn last_error(found: &Findings, state: &ToolState, now: Timestamp) -> Option<Fin
         since(failure.at, now),
         sanitize(&failure.error)
     );
-    let next = format!("see it: THRUM_HOOK_DEBUG=1 thrum hook {} prompt <INPUT.json", state.tool);
+    let file =
+        state.notes_file.as_ref().map(|file| sanitize(&file.display().to_string()).into_owned());
+    let file = file.map_or_else(String::new, |file| format!("see it in {file}; "));
+    let next = format!("{file}the next session that begins here ends this warning");
     Some(found.warn(&id("tool_error", state.tool), text).next(next).fact("an error"))
 }
 
 /// Whether idle sessions are woken here.
 fn waking(found: &Findings, context: &CheckContext) -> Finding {
-    let id = "tool_waking";
+    let Ok(daemon) = &context.daemon else {
+        return found.because(WAKING, super::service::unasked(context), "not checked");
+    };
     let asked: Vec<_> =
         context.tools.iter().filter(|it| it.wake).map(|it| it.tool.title()).collect();
-    let Ok(daemon) = &context.daemon else {
-        return found.because(id, super::service::unasked(context), "not checked");
+    let project = context.project.as_ref().ok().map(|project| project.name.as_str());
+    switch(found, &daemon.waking, project, &asked)
+}
+
+/// What the switch says of this project; `asked`: the tools whose sessions are to be woken.
+fn switch(
+    found: &Findings,
+    waking: &Result<WakeSwitchResult, Error>,
+    project: Option<&str>,
+    asked: &[&str],
+) -> Finding {
+    let is_off = |waking: &WakeSwitchResult| {
+        project.is_some_and(|name| waking.projects_off.iter().any(|it| it == name))
     };
-    let off = daemon.waking.as_ref().is_some_and(|waking| {
-        let project = context.project.as_ref().ok().map(|project| &project.name);
-        waking.all_off || project.is_some_and(|name| waking.projects_off.contains(name))
-    });
-    if off {
+    let again = match waking {
+        Ok(waking) if waking.all_off => Some("thrum wake on --all-projects"),
+        Ok(waking) if is_off(waking) => Some("thrum wake on"),
+        _ => None,
+    };
+    if let Some(again) = again {
         let text = "waking is switched off: messages wait for the next prompt";
-        return found.ok(id, text).next("thrum wake on").fact("off");
+        return found.ok(WAKING, text).next(again).fact("off");
     }
     if asked.is_empty() {
         return found
-            .ok(id, "no idle session is woken here: nobody asked for it")
+            .ok(WAKING, "no idle session is woken here: nobody asked for it")
             .fact("not asked");
+    }
+    if let Err(error) = waking {
+        let text = format!("not checked: thrumd does not say whether waking is off ({error})");
+        return found.skipped(WAKING, text).fact("not checked");
     }
     let text =
         format!("messages wake idle sessions of {}; to stop it: thrum wake off", asked.join(", "));
-    found.ok(id, text).fact(format!("on for {}", asked.len()))
+    found.ok(WAKING, text).fact(format!("on for {}", asked.len()))
 }
 
 #[cfg(test)]
@@ -152,6 +205,7 @@ mod tests {
     use super::super::tests::nowhere;
     use super::*;
     use crate::hook::notes::{Entry, Failure};
+    use crate::setup::Scope;
 
     fn ago(seconds: i64) -> Timestamp {
         Timestamp::from_millis(clock::now().as_millis() - seconds * 1000)
@@ -163,10 +217,18 @@ mod tests {
             is_here: true,
             is_set_up: Ok(is_set_up),
             wake: false,
-            files: Vec::new(),
+            setups: Vec::new(),
+            folder: "/secret-name/app".into(),
+            unreviewed: None,
             noted: None,
+            notes_file: Some("/secret-name/hooks.json".into()),
             ran_elsewhere: None,
         }
+    }
+
+    fn setup(scope: Scope, files: &[(&str, FileState)]) -> SetupCheck {
+        let files = files.iter().map(|(path, state)| (path.into(), state.clone())).collect();
+        SetupCheck { tool: Tool::Copilot, scope, is_recorded: true, files }
     }
 
     fn noted(tool: Tool, ran: &[(&str, i64)], error_ago: Option<i64>) -> Entry {
@@ -186,23 +248,31 @@ mod tests {
         let mut ran = state(Tool::ClaudeCode, true);
         let points = [("session-start", 300), ("prompt", 240), ("stop", 9000)];
         ran.noted = Some(noted(Tool::ClaudeCode, &points, Some(9000)));
-        ran.files = vec![("/secret-name/.mcp.json".into(), FileState::AsWritten)];
+        let here = || Scope::Folder("/secret-name/app".into());
+        ran.setups = vec![setup(here(), &[("/secret-name/.mcp.json", FileState::AsWritten)])];
         let mut failed = state(Tool::Gemini, false);
         failed.noted = Some(noted(Tool::Gemini, &[("session-start", 300)], Some(180)));
         let unknown =
             ToolState { is_set_up: Err("damaged".to_owned()), ..state(Tool::Cursor, false) };
-        elsewhere.files = vec![
-            ("/secret-name/a".into(), FileState::Changed),
-            ("/secret-name/b".into(), FileState::Missing),
-            ("/secret-name/c".into(), FileState::Unreadable("no JSON\u{1b}".to_owned())),
-            ("/secret-name/d".into(), FileState::AsWritten),
+        let unreadable = FileState::Unreadable("no JSON\u{1b}".to_owned());
+        elsewhere.setups = vec![
+            setup(here(), &[("/secret-name/a", FileState::AsWritten)]),
+            setup(
+                Scope::Person,
+                &[("/secret-name/b", FileState::Changed), ("/secret-name/c", FileState::Missing)],
+            ),
+            setup(Scope::Folder("/".into()), &[("/secret-name/d", unreadable)]),
         ];
+        let mut changed = state(Tool::Codex, true);
+        changed.noted = Some(noted(Tool::Codex, &[("session-start", 300)], None));
+        changed.unreviewed = Some(ago(60));
         let absent = ToolState { is_here: false, ..state(Tool::Cursor, false) };
         let folder = tempfile::tempdir().unwrap();
         let mut context = nowhere(folder.path());
         context.tools = vec![
             ran,
             state(Tool::Codex, true),
+            changed,
             failed,
             elsewhere,
             state(Tool::Opencode, false),
@@ -218,6 +288,41 @@ mod tests {
             format!("{} {:?}: {} [{next}] [{:?}]", check.id, check.state, check.message, found.fact)
         });
         insta::assert_snapshot!("tools", lines.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn what_differs_is_shown_by_the_command_of_its_own_set_up() {
+        let here = Path::new("/srv/app");
+        let shown = |scope| show_changes(&setup(scope, &[]), here);
+        let cases = [
+            shown(Scope::Folder(here.to_owned())),
+            shown(Scope::Person),
+            shown(Scope::Folder("/srv/my app".into())),
+        ];
+        insta::assert_snapshot!("show_changes", cases.join("\n"));
+    }
+
+    #[test]
+    fn waking_that_is_off_is_told_with_the_command_that_switches_it_on() {
+        let found = Findings::of(Section::Agents);
+        let is = |all_off, off: &[&str]| {
+            let projects_off = off.iter().map(|&it| it.to_owned()).collect();
+            Ok(WakeSwitchResult { all_off, projects_off })
+        };
+        let refused = || Err(Error::failed("it is refused here", "ask outside"));
+        let told = |waking, asked: &[&str]| {
+            let check = switch(&found, &waking, Some("app"), asked).check;
+            format!("{:?}: {} [{}]", check.state, check.message, check.next.unwrap_or_default())
+        };
+        let cases = [
+            told(is(true, &["app"]), &["Codex"]),
+            told(is(false, &["app"]), &["Codex"]),
+            told(is(false, &["other"]), &["Codex", "OpenCode"]),
+            told(is(false, &[]), &[]),
+            told(refused(), &["Codex"]),
+            told(refused(), &[]),
+        ];
+        insta::assert_snapshot!("waking", cases.join("\n"));
     }
 
     #[test]

@@ -196,7 +196,7 @@ fn create_private(folder: &Path) -> io::Result<()> {
 }
 
 /// The file; None if this user has no home directory.
-fn file() -> Option<PathBuf> {
+pub fn file() -> Option<PathBuf> {
     let dirs = directories::ProjectDirs::from("", "", "thrum")?;
     Some(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).join("hooks.json"))
 }
