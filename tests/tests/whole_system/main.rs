@@ -39,6 +39,7 @@ mod mcp;
 mod mcp_waiting;
 mod mcp_waking;
 mod narrow_sockets;
+mod opencode_plugin;
 mod outer_agents;
 mod overwritten;
 mod own_tailscaled;
