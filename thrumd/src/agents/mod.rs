@@ -150,8 +150,7 @@ impl Agents {
         let files = store.files.clone();
         let sessions = Sessions::starting();
         sessions.change_quietly(|book, now| book.set_wake_off(wake_off, now));
-        let at = log.head().position.sequence;
-        let dead = sessions.restore(store.kept_sessions()?, at);
+        let dead = sessions.restore(store.kept_sessions()?);
         let threads = Threads::start(store)?;
         let (sender, progress) = watch::channel(Progress::default());
         let signals = Arc::new(FollowerSignals::default());

@@ -17,7 +17,7 @@ use super::error::SessionError;
 use super::limits::{
     AGENT_MAX_BYTES, EVENT_INTERVAL, SESSIONS_MAX, SESSIONS_OF_AGENT_MAX, WAIT_LINGER,
 };
-use super::live::{AgentKey, Keeper, KeptProcess, Live};
+use super::live::{AgentKey, Keeper, KeptInfo, Live};
 use super::wake_off::WakeOff;
 
 /// The moment of an input.
@@ -47,7 +47,7 @@ pub struct Due {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToKeep {
     pub key: AgentKey,
-    pub sessions: Vec<(SessionInfo, KeptProcess)>,
+    pub sessions: Vec<KeptInfo>,
 }
 
 /// What the agents of this machine do.
@@ -228,10 +228,10 @@ impl Book {
         let unsaved = std::mem::take(&mut self.unsaved);
         let of = |key: AgentKey| {
             let sessions = self.agents.get(&key).into_iter().flat_map(|entry| {
-                entry
-                    .sessions
-                    .values()
-                    .filter_map(|live| Some((live.told.clone(), live.keeper.process.clone()?)))
+                entry.sessions.values().filter_map(|live| {
+                    let (told, unnamed) = (live.told.clone(), live.turn.unnamed);
+                    Some(KeptInfo { told, process: live.keeper.process.clone()?, unnamed })
+                })
             });
             ToKeep { sessions: sessions.collect(), key }
         };

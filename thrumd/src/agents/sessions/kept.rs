@@ -1,10 +1,13 @@
 //! The stored sessions: those that processes keep, so that a restart of the daemon can watch these again.
 
+use std::borrow::Cow;
+
 use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
 use thrum_api::event::SessionInfo;
 
 use super::book::ToKeep;
-use super::live::{AgentKey, KeptProcess};
+use super::live::{AgentKey, KeptInfo, KeptProcess};
 
 const SELECT: &str = "SELECT project, agent, pid, identity, info FROM live_sessions";
 const DELETE: &str = "DELETE FROM live_sessions WHERE project = ?1 AND agent = ?2";
@@ -15,8 +18,16 @@ const INSERT: &str = "INSERT OR REPLACE INTO live_sessions
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptSession {
     pub key: AgentKey,
-    pub told: SessionInfo,
-    pub process: KeptProcess,
+    pub info: KeptInfo,
+}
+
+/// What the column `info` holds.
+#[derive(Serialize, Deserialize)]
+struct Column<'a> {
+    #[serde(flatten)]
+    told: Cow<'a, SessionInfo>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unnamed: bool,
 }
 
 /// All stored sessions. Those that can't be read are left out: their agents go on as new.
@@ -30,8 +41,8 @@ pub fn all(connection: &Connection) -> rusqlite::Result<Vec<KeptSession>> {
 pub fn save(connection: &Connection, agents: &[ToKeep]) -> rusqlite::Result<()> {
     for ToKeep { key, sessions } in agents {
         connection.prepare_cached(DELETE)?.execute([&key.project, &key.agent])?;
-        for (told, process) in sessions {
-            insert(connection, key, told, process)?;
+        for info in sessions {
+            insert(connection, key, info)?;
         }
     }
     Ok(())
@@ -39,17 +50,13 @@ pub fn save(connection: &Connection, agents: &[ToKeep]) -> rusqlite::Result<()> 
 
 /// Stores one, in place of one with its id.
 pub fn put(connection: &Connection, kept: &KeptSession) -> rusqlite::Result<()> {
-    insert(connection, &kept.key, &kept.told, &kept.process)
+    insert(connection, &kept.key, &kept.info)
 }
 
-fn insert(
-    connection: &Connection,
-    key: &AgentKey,
-    told: &SessionInfo,
-    process: &KeptProcess,
-) -> rusqlite::Result<()> {
-    let Ok(info) = serde_json::to_string(told) else { return Ok(()) };
-    let KeptProcess { pid, identity } = process;
+fn insert(connection: &Connection, key: &AgentKey, kept: &KeptInfo) -> rusqlite::Result<()> {
+    let KeptInfo { told, process: KeptProcess { pid, identity }, unnamed } = kept;
+    let column = Column { told: Cow::Borrowed(told), unnamed: *unnamed };
+    let Ok(info) = serde_json::to_string(&column) else { return Ok(()) };
     connection.prepare_cached(INSERT)?.execute(params![
         key.project,
         key.agent,
@@ -64,6 +71,9 @@ fn insert(
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<KeptSession>> {
     let key = AgentKey { project: row.get(0)?, agent: row.get(1)? };
     let process = KeptProcess { pid: row.get(2)?, identity: row.get(3)? };
-    let told = serde_json::from_str(&row.get::<_, String>(4)?).ok();
-    Ok(told.map(|told| KeptSession { key, told, process }))
+    let column = serde_json::from_str(&row.get::<_, String>(4)?).ok();
+    Ok(column.map(|Column { told, unnamed }| {
+        let info = KeptInfo { told: told.into_owned(), process, unnamed };
+        KeptSession { key, info }
+    }))
 }

@@ -24,6 +24,15 @@ pub struct KeptProcess {
     pub identity: Option<String>,
 }
 
+/// A session that a process keeps, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptInfo {
+    pub told: SessionInfo,
+    pub process: KeptProcess,
+    /// It has no id of its tool yet.
+    pub unnamed: bool,
+}
+
 /// A watch that tells when what keeps a session has ended. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Watch {
@@ -70,6 +79,8 @@ pub struct Live {
     pub in_grace: bool,
     /// Before a restart a caller waited for it, and is given some time to come back.
     pub wait_in_grace: bool,
+    /// Before a restart a program woke it, and is given some time to come back.
+    pub waker_in_grace: bool,
     /// Where it is in its turns.
     pub turn: Turn,
 }
@@ -86,6 +97,7 @@ impl Live {
             only_waits: false,
             in_grace: false,
             wait_in_grace: false,
+            waker_in_grace: false,
             turn: Turn::default(),
         }
     }

@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use thrum_api::event::{SessionInfo, SessionState};
+use thrum_api::event::{Reach, SessionInfo, SessionState};
 use thrum_api::{Sequence, Timestamp};
 use tokio::time::Instant;
 
 use super::book::{Book, Now, Soon};
 use super::limits::{EVENT_INTERVAL, GRACE};
-use super::live::{AgentKey, Keeper, Live};
+use super::live::{AgentKey, Keeper, KeptInfo, Live};
 
 /// What the last event of an agent says.
 #[derive(Debug, Clone)]
@@ -20,6 +20,18 @@ pub struct Told {
     pub key: AgentKey,
     pub at: Timestamp,
     pub sessions: Vec<SessionInfo>,
+}
+
+impl Live {
+    /// One that was live before the restart. What its agent has not read may not have been shown to it either.
+    fn returning(told: SessionInfo, keeper: Keeper) -> Self {
+        let (takes_part, waker_in_grace) = (told.reach.is_some(), told.reach == Some(Reach::Wake));
+        let mut live = Self { waker_in_grace, ..Self::new(told, keeper) };
+        if takes_part {
+            live.turn.take_part(Sequence::default());
+        }
+        live
+    }
 }
 
 impl Book {
@@ -31,14 +43,11 @@ impl Book {
     }
 
     /// A session that a process keeps is live still.
-    /// `at`: the end of the log. What came before is for its next prompt.
-    pub fn restore(&mut self, key: &AgentKey, told: SessionInfo, keeper: Keeper, at: Sequence) {
+    pub fn restore(&mut self, key: &AgentKey, kept: KeptInfo, keeper: Keeper) {
+        let KeptInfo { told, unnamed, .. } = kept;
         let id = told.id.clone();
-        let takes_part = told.reach.is_some();
-        let mut live = Live::new(told, keeper);
-        if takes_part {
-            live.turn.take_part(at);
-        }
+        let mut live = Live::returning(told, keeper);
+        live.turn.unnamed = unnamed;
         let is_new = self.entry(key).sessions.insert(id, live).is_none();
         self.count += usize::from(is_new);
     }
@@ -66,7 +75,7 @@ impl Book {
                         live.waits_since = session.since;
                     }
                 } else if comes_back && !dead.contains(&(key.clone(), session.id.clone())) {
-                    let live = Live::new(session.clone(), Keeper::default());
+                    let live = Live::returning(session.clone(), Keeper::default());
                     let live = Live { in_grace: true, ..live };
                     entry.sessions.insert(session.id.clone(), live);
                     returning += 1;
@@ -76,7 +85,7 @@ impl Book {
             self.count += returning;
         }
         self.ready = true;
-        let in_grace = |live: &Live| live.in_grace || live.wait_in_grace;
+        let in_grace = |live: &Live| live.in_grace || live.wait_in_grace || live.waker_in_grace;
         if !self.agents.values().any(|entry| entry.sessions.values().any(in_grace)) {
             self.grace_until = None;
         }
@@ -93,13 +102,20 @@ impl Book {
         for (key, entry) in &mut self.agents {
             let gone = entry.sessions.values().filter(|live| live.in_grace);
             let gone: Vec<String> = gone.map(|live| live.told.id.clone()).collect();
-            let mut waits_no_more = false;
+            let mut has_changed = false;
             for live in entry.sessions.values_mut().filter(|live| live.wait_in_grace) {
                 (live.wait_in_grace, live.waits_last) = (false, false);
                 live.told.since = now.wall;
-                waits_no_more = true;
+                has_changed = true;
             }
-            if waits_no_more || !gone.is_empty() {
+            for live in entry.sessions.values_mut().filter(|live| live.waker_in_grace) {
+                live.waker_in_grace = false;
+                if live.turn.wakers.is_empty() && live.told.reach == Some(Reach::Wake) {
+                    live.told.reach = Some(Reach::Hooks);
+                    has_changed = true;
+                }
+            }
+            if has_changed || !gone.is_empty() {
                 changed.push((key.clone(), gone));
             }
         }

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use thrum_api::Sequence;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -133,11 +132,10 @@ impl Sessions {
     }
 
     /// Watches the stored sessions whose process still runs. Answers the others.
-    /// `at`: the end of the log.
-    pub fn restore(&self, stored: Vec<KeptSession>, at: Sequence) -> BTreeSet<(AgentKey, String)> {
+    pub fn restore(&self, stored: Vec<KeptSession>) -> BTreeSet<(AgentKey, String)> {
         let mut dead = BTreeSet::new();
-        for KeptSession { key, told, process: before } in stored {
-            let id = told.id.clone();
+        for KeptSession { key, info } in stored {
+            let (id, before) = (info.told.id.clone(), &info.process);
             let process = Process::watch(before.pid).ok().filter(|process| {
                 let now = process.identity();
                 // Without an identity it may be another process that got the id.
@@ -148,7 +146,7 @@ impl Sessions {
                 Some(process) => {
                     let mut keeping = self.keeping(Some(process), None);
                     let keeper = keeping.take_keeper();
-                    self.change_quietly(|book, _| book.restore(&key, told, keeper, at));
+                    self.change_quietly(|book, _| book.restore(&key, info, keeper));
                     self.watch(key, id, keeping);
                 }
                 None => {

@@ -310,7 +310,7 @@ async fn new_views_in_place_of_damaged_ones_know_which_sessions_are_live() {
     within(async {
         let is_kept = async || {
             let kept = home.agents.call(|store| store.kept_sessions()).await.unwrap();
-            kept.iter().any(|kept| kept.told.id == "s")
+            kept.iter().any(|kept| kept.info.told.id == "s")
         };
         while signals.unusable.load(Ordering::SeqCst) || !is_kept().await {
             tokio::task::yield_now().await;

@@ -245,7 +245,7 @@ async fn messages_of_an_agent_that_is_not_woken_are_not_counted() {
 }
 
 #[tokio::test]
-async fn after_a_restart_nobody_is_woken_again_and_new_messages_wake() {
+async fn after_a_restart_a_session_is_woken_for_what_it_was_not_shown_before() {
     let tool = Tool::new();
     tool.is_woken("one").await;
     tool.say("a").await;
@@ -254,9 +254,8 @@ async fn after_a_restart_nobody_is_woken_again_and_new_messages_wake() {
     let Tool { home, directory, process, on } = tool;
     home.close().await;
     let tool = Tool { home: Home::open(directory.path()), directory, process, on };
-    assert!(tool.sleeps("one").await);
-    tool.say("b").await;
     assert_eq!(tool.wakes("one", LIMIT).await, woken("one", 1));
+    tool.say("b").await;
     assert_eq!(tool.answer(params).await.messages.len(), 2);
     tool.home.close().await;
 }

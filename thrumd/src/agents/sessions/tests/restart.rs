@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::super::live::KeptInfo;
 use super::super::restart::Told;
 use super::*;
 use SessionState::{Idle, Waiting, Working};
+use thrum_api::Sequence;
+use thrum_api::event::Reach;
 
 /// A book of a daemon that starts, after this one was killed.
 fn restarted(desk: &mut Desk, dead: &[&str]) -> Desk {
@@ -19,7 +22,8 @@ fn restarted(desk: &mut Desk, dead: &[&str]) -> Desk {
             if dead.contains(&live.told.id.as_str()) {
                 gone.insert((key.clone(), live.told.id));
             } else {
-                book.restore(&key, live.told, super::process(process.pid), thrum_api::Sequence(0));
+                let (keeper, unnamed) = (super::process(process.pid), live.turn.unnamed);
+                book.restore(&key, KeptInfo { told: live.told, process, unnamed }, keeper);
             }
         }
     }
@@ -131,4 +135,41 @@ fn a_clock_that_was_set_holds_nothing_up() {
     assert_eq!(desk.due().len(), 1);
     desk.pass(5 * SECOND);
     assert_eq!(desk.due().len(), 1);
+}
+
+#[test]
+fn one_that_a_program_woke_is_shown_so_until_it_does_not_come_back() {
+    for comes_back in [true, false] {
+        let mut desk = Desk::new();
+        desk.start("coder", "s", &Change { reach: Some(Reach::Wake), ..says(Idle) });
+        desk.book.take_part(&key("coder"), "s", Sequence(9));
+        desk.due();
+        let mut again = restarted(&mut desk, &[]);
+        let may = again.book.may_wake(&key("coder"), "s", (Sequence(9), again.now)).unwrap();
+        assert_eq!(may.after, Sequence(0), "unread is unread");
+        again.pass(9 * SECOND);
+        if comes_back {
+            again.book.wakes(&key("coder"), "s", 5);
+        }
+        assert_eq!(again.due(), []);
+        again.pass(SECOND);
+        let told: Vec<_> = again.due().into_iter().map(|due| due.sessions[0].reach).collect();
+        assert_eq!(told, if comes_back { vec![] } else { vec![Some(Reach::Hooks)] });
+        assert!(again.is_quiet());
+    }
+}
+
+#[test]
+fn one_without_an_id_of_its_tool_gets_it_after_the_restart() {
+    let mut desk = Desk::new();
+    desk.start("coder", "s", &says(Idle));
+    desk.start("coder", "t", &says(Idle));
+    desk.book.is_unnamed(&key("coder"), "s");
+    let kept = desk.book.take_unsaved().remove(0).sessions;
+    assert_eq!(kept.iter().map(|it| it.unnamed).collect::<Vec<_>>(), [true, false]);
+    let mut again = restarted(&mut desk, &[]);
+    let at = (Sequence(1), again.now);
+    let joined = again.book.join(&key("coder"), Some("of the tool"), Some(7), None, at).unwrap();
+    assert_eq!((joined.id.as_str(), again.book.count), ("of the tool", 2));
+    assert_eq!(again.book.id_of(&key("coder"), "s"), "of the tool");
 }

@@ -195,7 +195,7 @@ fn what_is_stored_is_what_processes_keep() {
     desk.start("coder", "s", &Change::default());
     desk.book.start(&key("coder"), "c".to_owned(), &says(Idle), connection(1), desk.now).unwrap();
     let unsaved = desk.book.take_unsaved();
-    let ids: Vec<_> = unsaved[0].sessions.iter().map(|(told, _)| told.id.as_str()).collect();
+    let ids: Vec<_> = unsaved[0].sessions.iter().map(|it| it.told.id.as_str()).collect();
     assert_eq!((unsaved.len(), ids), (1, vec!["s"]));
     assert_eq!(desk.book.take_unsaved(), []);
     desk.book.not_saved(unsaved.clone());
