@@ -1,6 +1,5 @@
 //! Waking idle sessions: `session.wake` waits until a session is to be woken. Each wake is in the log of thrumd.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use thrum_api::local::{
@@ -19,7 +18,7 @@ use super::sessions::brake::Other;
 use super::sessions::calls::key;
 use super::sessions::live::AgentKey;
 use super::sessions::texts::Texts;
-use super::sessions::waking::Candidate;
+use super::sessions::waking::{Candidate, MayWake};
 use super::sessions::{LocalConnection, WakeOff};
 use super::store::Store;
 use super::unshown::UnshownQuery;
@@ -67,7 +66,7 @@ impl Agents {
             // When it is, if nothing changes; None: not then.
             let mut next = None;
             if may.from.is_some() {
-                let candidates = self.news(&key, may.after, connection).await?;
+                let candidates = self.news(&key, &may, connection).await?;
                 if let Some(oldest) = candidates.first().map(|it| it.sequence) {
                     let ready = |book: &mut Book, now| book.ready_at(&key, &may, oldest, now);
                     next = sessions.change_quietly(ready);
@@ -79,7 +78,8 @@ impl Agents {
                     if !woken.is_empty() {
                         return Ok(SessionWakeResult { wake: Some(wake(&key, &may.id, &woken)) });
                     }
-                    next = None;
+                    // Others may be behind those whose senders have a brake.
+                    continue;
                 }
             }
             if Instant::now() >= end {
@@ -99,30 +99,41 @@ impl Agents {
         self.inner.sessions.change(|book, now| book.set_wake_off(off, now));
     }
 
-    /// Unread messages after a position that nobody else is being shown.
+    /// Unread messages that a session might be woken for and that nobody else is being shown: some of the oldest.
     async fn news(
         &self,
         key: &AgentKey,
-        after: Sequence,
+        may: &MayWake,
         connection: &LocalConnection,
     ) -> Result<Vec<Candidate>, AgentsError> {
         let held =
             self.inner.claims.of_others_in(&key.project, &Reader::agent(&key.agent), connection);
-        let query = Arc::new(UnshownQuery {
-            agent: key.agent.clone(),
-            project: key.project.clone(),
-            limit: COUNTED_MAX,
-            after: Some(after),
-            pending: Default::default(),
-            held,
-            held_pending: Default::default(),
-        });
+        let first_held = held.first().copied();
+        let mut after = may.after;
         loop {
-            let (log, look) = (self.inner.log.reader(), Arc::clone(&query));
-            let answer = self.read(move |store| store.candidates(&log, &look)).await?;
-            if let Some(candidates) = self.whole(answer).await? {
+            let query = UnshownQuery {
+                agent: key.agent.clone(),
+                project: key.project.clone(),
+                limit: COUNTED_MAX,
+                after: Some(after),
+                pending: Default::default(),
+                held: held.clone(),
+                held_pending: Default::default(),
+            };
+            let log = self.inner.log.reader();
+            let answer = self.read(move |store| store.candidates(&log, &query)).await?;
+            let Some(Page { candidates, last }) = self.whole(answer).await? else { continue };
+            let Some(last) = last.filter(|_| candidates.is_empty()) else {
                 return Ok(candidates);
-            }
+            };
+            // They are not looked at again. What is held may be given back.
+            let is_free = first_held.is_none_or(|held| held > last);
+            self.inner.sessions.change_quietly(|book, _| {
+                if is_free {
+                    book.pass_over(key, &may.id, last);
+                }
+            });
+            after = last;
         }
     }
 
@@ -221,13 +232,21 @@ fn end_of_id(id: &str) -> String {
     id.get(id.len().saturating_sub(ID_END_CHARS)..).unwrap_or(id).to_owned()
 }
 
+/// Some of the oldest unread messages.
+struct Page {
+    /// Those that somebody might be woken for.
+    candidates: Vec<Candidate>,
+    /// Up to where they are. None: there are none.
+    last: Option<Sequence>,
+}
+
 impl Store {
-    /// Unread messages that somebody might be woken for.
+    /// Unread messages, and who might be woken for them.
     fn candidates(
         &self,
         log: &LogReader,
         query: &UnshownQuery,
-    ) -> Result<Answer<Vec<Candidate>>, AgentsError> {
+    ) -> Result<Answer<Page>, AgentsError> {
         let entries = self.unread_entries_after(query)?;
         let mut shown = Shown::new(query.limit);
         shown.add(log, &entries)?;
@@ -235,6 +254,7 @@ impl Store {
             !(origin == self.daemon && names::agent(from).as_ref() == Ok(&query.agent))
         };
         Ok(shown.answer(|messages| {
+            let last = messages.last().map(|message| message.sequence);
             let others = messages.into_iter().filter(|it| is_other(&it.from, it.origin_daemon));
             let by_people = others.filter(|message| !message.automatic);
             let candidate = |message: thrum_api::local::Message| Candidate {
@@ -244,7 +264,7 @@ impl Store {
                 origin: message.origin_daemon,
                 urgent: message.urgent,
             };
-            by_people.map(candidate).collect()
+            Page { candidates: by_people.map(candidate).collect(), last }
         }))
     }
 }

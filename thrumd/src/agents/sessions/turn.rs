@@ -19,7 +19,7 @@ const TWICE: Duration = Duration::from_secs(2);
 pub struct Turn {
     /// Its tool has hooks, or asks for messages: it is shown each message.
     pub takes_part: bool,
-    /// The end of the log when it began to take part.
+    /// What wakes it comes after this position: the end of the log when it began to take part, or later.
     pub began: Sequence,
     /// The end of the log at its last stop, or when it began.
     pub stopped: Sequence,

@@ -105,6 +105,13 @@ impl Book {
         }
     }
 
+    /// Nothing that is unread up to here wakes a session.
+    pub fn pass_over(&mut self, key: &AgentKey, id: &str, up_to: Sequence) {
+        if let Some(live) = self.live(key, id) {
+            live.turn.began = live.turn.began.max(up_to);
+        }
+    }
+
     /// From when on a session that may be woken is, for messages of which this one is the oldest.
     pub fn ready_at(
         &mut self,

@@ -8,7 +8,7 @@ use thrum_api::local::{
     HookPoint, SessionHookParams, SessionStartParams, SessionWakeParams, SessionWakeResult,
 };
 
-use super::super::{Agents, AgentsParts, WakeOff};
+use super::super::{Agents, AgentsParts, LocalConnection, WakeOff};
 use super::home::{Home, LIMIT, within};
 use super::sessions::Sleeper;
 use super::turns::{NOTHING, Tool};
@@ -149,6 +149,25 @@ async fn what_daemons_write_and_what_an_agent_says_to_itself_wakes_nobody() {
     assert_eq!(tool.wakes("one", LIMIT).await, woken("one", 1), "one of that name elsewhere");
     let prompt = tool.look("one", HookPoint::Prompt, &tool.on).await;
     assert_eq!(prompt.iter().map(|it| it.automatic).collect::<Vec<_>>(), [true, false, false]);
+    tool.home.close().await;
+}
+
+#[tokio::test]
+async fn many_messages_that_wake_nobody_do_not_hide_one_that_does() {
+    let tool = Tool::new();
+    tool.is_woken("one").await;
+    let body =
+        serde_json::json!({ "from": "planner", "to": ["coder"], "text": "x", "automatic": true });
+    let written = |number| event(number, there(), Some(PROJECT), "message.sent", &body);
+    tool.home.apply((1..=250).map(written).collect()).await;
+    assert!(tool.sleeps("one").await);
+    // The next ones are looked at, too, although a caller is being shown some of those before.
+    let other = LocalConnection::new();
+    assert_eq!(tool.look("one", HookPoint::Step, &other).await.len(), 3);
+    tool.shown("one", HookPoint::Interrupt).await;
+    tool.home.apply((251..=400).map(written).collect()).await;
+    tool.say("a").await;
+    assert_eq!(tool.wakes("one", LIMIT).await, woken("one", 1));
     tool.home.close().await;
 }
 
