@@ -1,6 +1,6 @@
 //! The sessions of one agent, and what others were told of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use thrum_api::event::{Reach, SessionInfo};
 use thrum_api::{Sequence, Timestamp};
@@ -44,8 +44,19 @@ pub struct Entry {
     pub notices: Vec<String>,
     /// Grows with each change.
     pub version: u64,
-    /// Sessions that their tool has ended, the newest last: the process, and all ids.
-    pub ended: VecDeque<(u32, Vec<String>)>,
+    /// Sessions that their tool has ended, the newest last.
+    pub ended: VecDeque<Ended>,
+}
+
+/// A session that its tool has ended: the process may begin another one, which goes on as this one.
+#[derive(Debug)]
+pub struct Ended {
+    pub pid: u32,
+    /// All ids that it had.
+    pub names: Vec<String>,
+    pub reach: Option<Reach>,
+    /// The connections of programs that woke it.
+    pub wakers: BTreeSet<u64>,
 }
 
 impl Entry {

@@ -174,7 +174,7 @@ impl Book {
             }
         }
         self.forget_stranger(key, id);
-        self.follow_ended(key, pid, id);
+        self.follow_ended(key, pid, id, now);
     }
 
     /// What a hook says of a live session.

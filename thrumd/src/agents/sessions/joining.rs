@@ -6,6 +6,7 @@ use thrum_api::event::{Reach, SessionInfo};
 
 use super::book::{Book, Now, Soon};
 use super::change::Change;
+use super::entry::Ended;
 use super::live::{AgentKey, Keeper, Live};
 
 /// Sessions of an agent at most that have ended and whose process may begin another one.
@@ -83,6 +84,9 @@ impl Book {
     /// The connection of a program that woke a session has ended. With the last one, hooks alone show it messages.
     pub fn wakes_no_more(&mut self, key: &AgentKey, named: &str, connection: u64, now: Now) {
         let id = self.id_of(key, named).to_owned();
+        for ended in self.agents.get_mut(key).into_iter().flat_map(|entry| &mut entry.ended) {
+            ended.wakers.remove(&connection);
+        }
         let Some(live) = self.live(key, &id) else { return };
         live.turn.wakers.remove(&connection);
         if live.turn.wakers.is_empty() && live.told.reach == Some(Reach::Wake) {
@@ -132,27 +136,36 @@ impl Book {
     /// A tool has ended a session: its process may begin another one, which goes on as this one for who has joined it.
     pub(super) fn note_ended(&mut self, key: &AgentKey, id: &str) {
         let Some(entry) = self.agents.get_mut(key) else { return };
-        let process = entry.sessions.get(id).and_then(|live| live.keeper.process.as_ref());
-        let Some(pid) = process.map(|process| process.pid) else { return };
+        let Some(live) = entry.sessions.get(id) else { return };
+        let Some(pid) = live.keeper.process.as_ref().map(|process| process.pid) else { return };
+        let (reach, wakers) = (live.told.reach, live.turn.wakers.clone());
         let aliases =
             entry.aliases.iter().filter(|(_, to)| *to == id).map(|(from, _)| from.clone());
         let names = aliases.chain([id.to_owned()]).collect();
-        entry.ended.push_back((pid, names));
+        entry.ended.push_back(Ended { pid, names, reach, wakers });
         if entry.ended.len() > ENDED_MAX {
             entry.ended.pop_front();
         }
     }
 
-    /// The sessions that this process has ended mean this one now.
-    pub(super) fn follow_ended(&mut self, key: &AgentKey, pid: Option<u32>, id: &str) {
+    /// The sessions that this process has ended mean this one now. Who woke them wakes it.
+    pub(super) fn follow_ended(&mut self, key: &AgentKey, pid: Option<u32>, id: &str, now: Now) {
         let (Some(entry), Some(pid)) = (self.agents.get_mut(key), pid) else { return };
-        entry.ended.retain(|(of, names)| {
-            let follows = *of == pid;
+        let Some(live) = entry.sessions.get_mut(id) else { return };
+        let mut is_woken = false;
+        entry.ended.retain(|ended| {
+            let follows = ended.pid == pid;
             if follows {
-                let names = names.iter().filter(|name| *name != id);
+                let names = ended.names.iter().filter(|name| *name != id);
                 entry.aliases.extend(names.map(|name| (name.clone(), id.to_owned())));
+                live.turn.wakers.extend(&ended.wakers);
+                is_woken |= ended.reach == Some(Reach::Wake) && !ended.wakers.is_empty();
             }
             !follows
         });
+        if is_woken {
+            let change = Change { reach: Some(Reach::Wake), ..Change::default() };
+            self.tell(key, id, &change, now);
+        }
     }
 }

@@ -85,10 +85,7 @@ impl Book {
         let live = entry.and_then(|entry| entry.sessions.get(id)).filter(|live| live.is_whole());
         let ended = || {
             let ended = entry?.ended.iter().rev();
-            ended
-                .filter(|(_, names)| names.iter().any(|it| it == named))
-                .map(|(pid, _)| *pid)
-                .next()
+            ended.filter(|it| it.names.iter().any(|it| it == named)).map(|it| it.pid).next()
         };
         let pid = match live {
             Some(live) => live.keeper.process.as_ref().map(|process| process.pid),

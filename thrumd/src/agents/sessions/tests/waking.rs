@@ -131,6 +131,32 @@ fn a_tool_that_ends_a_session_to_begin_another_one_wakes_the_new_one() {
 }
 
 #[test]
+fn a_program_that_woke_a_session_wakes_the_one_that_follows_it() {
+    for closes in [false, true] {
+        let mut desk = Desk::new();
+        let hook = |desk: &mut Desk, id: &str, point| {
+            let change = Change::default();
+            let hook = Hook { point, change: &change, work: false, at: Sequence(1) };
+            let keeper = desk.book.hook_needs_process(&key("coder"), id, 7).then(|| process(7));
+            desk.book.hook(&key("coder"), id, &hook, keeper, desk.now);
+        };
+        hook(&mut desk, "before", HookPoint::SessionStart);
+        let at = (Sequence(1), desk.now);
+        desk.book.join(&key("coder"), Some("before"), None, Some(Reach::Wake), at).unwrap();
+        desk.book.wakes(&key("coder"), "before", 5);
+        hook(&mut desk, "before", HookPoint::SessionEnd);
+        if closes {
+            desk.book.wakes_no_more(&key("coder"), "before", 5, desk.now);
+        }
+        hook(&mut desk, "after", HookPoint::SessionStart);
+        let reach = |desk: &Desk| desk.book.reach(&key("coder")).flatten();
+        assert_eq!(reach(&desk), Some(if closes { Reach::Hooks } else { Reach::Wake }));
+        desk.book.wakes_no_more(&key("coder"), "before", 5, desk.now);
+        assert_eq!(reach(&desk), Some(Reach::Hooks));
+    }
+}
+
+#[test]
 fn a_question_ends_with_a_prompt_or_work_and_not_with_the_turn() {
     for (point, work, ends) in [
         (HookPoint::Step, false, false),
