@@ -6,8 +6,6 @@ use thrum_api::duration::{DURATION_MAX_DAYS, ParseDurationError, parse_duration,
 use thrum_api::local::{PeerState, StatusResult};
 use thrum_api::{EventId, Timestamp};
 
-use crate::terminal::sanitize;
-
 /// Parses a duration of the command line; `0` needs no unit.
 ///
 /// # Errors
@@ -132,12 +130,11 @@ pub fn since(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A word for a shell, as a person copies it.
+/// A word for a shell, as a person copies it. What others wrote is made visible before.
 pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
-    let text = sanitize(text);
     if text.chars().all(plain) {
-        text.into_owned()
+        text.to_owned()
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
     }

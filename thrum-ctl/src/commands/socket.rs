@@ -45,9 +45,10 @@ fn how_to_use(socket: &NarrowSocket) -> Vec<String> {
     let mut variables = vec![("THRUM_SOCKET", format!("/run/thrum/{name}"))];
     variables.push(("THRUM_PROJECT", socket.project.clone()));
     variables.extend(socket.agent.iter().map(|agent| ("THRUM_AGENT", agent.clone())));
-    let variables =
-        variables.iter().map(|(name, value)| format!(" -e {name}={}", shell_word(value)));
-    let (folder, variables) = (shell_word(&folder), variables.collect::<String>());
+    let variables = variables
+        .iter()
+        .map(|(name, value)| format!(" -e {name}={}", shell_word(&sanitize(value))));
+    let (folder, variables) = (shell_word(&sanitize(&folder)), variables.collect::<String>());
     let mut lines = vec![
         format!("Whoever can open it reads and writes messages of {project} {who}."),
         // The file of a socket is another one after a restart; its folder stays.

@@ -92,7 +92,7 @@ fn show_changes(setup: &SetupCheck, here: &Path) -> String {
         None => format!("thrum init {tool} --user --dry-run"),
         Some(folder) if folder == here => format!("thrum init {tool} --dry-run"),
         Some(folder) => {
-            let folder = shell_word(&folder.display().to_string());
+            let folder = shell_word(&sanitize(&folder.display().to_string()));
             format!("cd {folder} && thrum init {tool} --dry-run")
         }
     }
