@@ -18,7 +18,7 @@ pub struct InitArgs {
     /// Take it back: what thrum wrote, and nothing else
     #[arg(long, conflicts_with = "list")]
     pub undo: bool,
-    /// Show which tools are here, which are set up, and what each needs from you
+    /// Show which tools are here, which are set up, and what each asks you to confirm
     #[arg(long, conflicts_with_all = ["tool", "yes", "dry_run"])]
     pub list: bool,
     /// Whether to ask.
