@@ -4,6 +4,7 @@
 // good part of what a short command costs.
 #![warn(clippy::large_futures)]
 
+mod by_agent;
 mod candidates;
 mod cli;
 mod client;

@@ -32,6 +32,28 @@ pub fn find(tool: Tool) -> Option<u32> {
     choose(named, std::os::unix::process::parent_id(), &processes())
 }
 
+/// The names of the programs above this one, closest first. An interpreter counts with the script that it runs, too.
+pub fn programs_above() -> Vec<String> {
+    let look = processes();
+    let mut names = Vec::new();
+    let mut pid = std::os::unix::process::parent_id();
+    for _ in 0..STEPS_MAX {
+        let Some(process) = look(pid) else { break };
+        names.push(base_name(&process.name).to_owned());
+        names.extend(first_words(pid));
+        pid = process.parent;
+    }
+    names
+}
+
+/// What the first two words of a process's command line name: an interpreter and its script.
+fn first_words(pid: u32) -> Vec<String> {
+    // Only Linux has it. On others the names of processes and the variables of the tools have to do.
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = line.split(|byte| *byte == 0).take(2).map(String::from_utf8_lossy);
+    words.map(|word| base_name(&word).to_owned()).filter(|word| !word.is_empty()).collect()
+}
+
 /// The process that is named, if it is one above; else the lowest one above that is no shell.
 fn choose(named: Option<u32>, parent: u32, look: &dyn Fn(u32) -> Option<Process>) -> Option<u32> {
     let mut lowest = None;
@@ -50,9 +72,12 @@ fn choose(named: Option<u32>, parent: u32, look: &dyn Fn(u32) -> Option<Process>
 }
 
 fn is_between(name: &str) -> bool {
-    // macOS tells the path, and a login shell has a dash before its name.
-    let name = name.rsplit('/').next().unwrap_or(name).trim_start_matches('-');
-    BETWEEN.contains(&name)
+    BETWEEN.contains(&base_name(name))
+}
+
+/// macOS tells the path, and a login shell has a dash before its name.
+fn base_name(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name).trim_start_matches('-')
 }
 
 /// How to look at a process.

@@ -235,6 +235,41 @@ fn who_the_agent_is_and_whether_it_is_woken_is_said_once_and_kept() {
 }
 
 #[test]
+fn an_agent_cant_allow_waking_by_itself() {
+    let person = Person::new();
+    let before = person.all();
+    // A shell of a tool, known by what the tool sets, or by its program.
+    let shell = person.home.join("codex");
+    let refused = |mut command: Command| {
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.code() == Some(1) && told.contains("for a person to allow"),
+            "{told}"
+        );
+        assert!(told.contains("a terminal of your own"), "{told}");
+    };
+    for words in [&["init", "codex", "--wake", "--yes"][..], &["wake", "on"]] {
+        let mut command = person.command(words);
+        command.env("CLAUDECODE", "1");
+        refused(command);
+
+        fs::copy("/bin/sh", &shell).unwrap();
+        let thrum = person.command(words);
+        let mut command = Command::new(&shell);
+        command.args(["-c", "\"$@\"; exit $?", "sh"]).arg(thrum.get_program()).args(words);
+        command.env_clear().envs(thrum.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(person.app(""));
+        refused(command);
+        fs::remove_file(&shell).unwrap();
+    }
+    assert_eq!(person.all(), before);
+    let mut command = person.command(&["init", "codex", "--yes"]);
+    assert!(command.env("CLAUDECODE", "1").status().unwrap().success());
+    assert!(!person.identity("codex").1);
+}
+
+#[test]
 fn on_a_terminal_the_person_is_asked_and_no_means_nothing_is_written() {
     let person = Person::new();
     let before = person.all();

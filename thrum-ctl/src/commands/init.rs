@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::peers::confirm;
 use super::{init_list, init_undo};
+use crate::by_agent;
 use crate::cli::InitArgs;
 use crate::context::{Context, folder_project};
 use crate::error::Error;
@@ -13,8 +14,6 @@ use crate::setup::{
     self, AGENTS_LINES, Homes, Outcome, Part, Plan, Record, Scope, Setup, Tool, default_name,
 };
 use crate::terminal::{is_interactive, read_line};
-
-const WAKE_QUESTION: &str = "Wake idle sessions here when a message comes? Messages of other machines then start turns by themselves. [y/N] ";
 
 /// `thrum init`
 pub async fn run(args: &InitArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -29,6 +28,9 @@ pub async fn run(args: &InitArgs, context: &mut Context<'_>) -> Result<(), Error
             format!("an idle session of {} can't be woken", tool.title()),
             "leave --wake out: it sees messages at its next step or prompt",
         ));
+    }
+    if args.wake && !args.confirm.dry_run {
+        by_agent::refuse_waking()?;
     }
     set_up(tool, &scope, &homes, args, context).await
 }
@@ -117,7 +119,7 @@ async fn set_up(
             confirm("Write this? [y/N] ", context.printer).await?;
         }
         if tool.can_be_woken() && !setup.wake && old.is_none() {
-            setup.wake = asked_to_wake(context).await?;
+            setup.wake = asked_to_wake(scope, context).await?;
         }
     }
     setup.folders.extend(setup::missing_folders(&changes));
@@ -168,12 +170,16 @@ fn dry_run(
     context.printer.line("Nothing was changed.")
 }
 
-/// Asks whether idle sessions are woken. Without a terminal they are not.
-async fn asked_to_wake(context: &mut Context<'_>) -> Result<bool, Error> {
-    if !is_interactive() || context.printer.json() {
+/// Asks whether idle sessions are woken. Without a terminal they are not, nor if an agent would answer.
+async fn asked_to_wake(scope: &Scope, context: &mut Context<'_>) -> Result<bool, Error> {
+    if !is_interactive() || context.printer.json() || by_agent::sign().is_some() {
         return Ok(false);
     }
-    context.printer.ask(WAKE_QUESTION);
+    let place = if scope.folder().is_some() { "here" } else { "everywhere" };
+    context.printer.ask(&format!(
+        "Wake idle sessions {place} when a message comes? Messages of other machines then start turns by themselves. \
+         [y/N] "
+    ));
     let answer = read_line().await?.unwrap_or_default();
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

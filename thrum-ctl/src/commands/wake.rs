@@ -2,6 +2,7 @@
 
 use thrum_api::local::{WakeSwitch, WakeSwitchParams, WakeSwitchResult};
 
+use crate::by_agent;
 use crate::cli::WakeCommand;
 use crate::context::Context;
 use crate::error::Error;
@@ -14,6 +15,9 @@ pub async fn run(command: &WakeCommand, context: &mut Context<'_>) -> Result<(),
         WakeCommand::Off(args) => (Some(true), args),
         WakeCommand::Status(args) => (None, args),
     };
+    if off == Some(false) {
+        by_agent::refuse_waking()?;
+    }
     let project = if args.all_projects { None } else { Some(context.project()?) };
     let params = WakeSwitchParams { project: project.clone(), off };
     let result = context.daemon().await?.call_again::<WakeSwitch>(&params).await?;
