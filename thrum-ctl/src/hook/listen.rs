@@ -19,6 +19,7 @@ use super::input::Input;
 use super::notes;
 use super::point::Point;
 use crate::client::Client;
+use crate::clock;
 use crate::context::Context;
 use crate::endpoint::Endpoints;
 use crate::error::Error;
@@ -184,7 +185,8 @@ async fn tell_reach(client: &mut Client, identity: &Identity, session: &str) -> 
 }
 
 fn print(identity: &Identity, wake: &Wake) -> io::Result<()> {
-    let line = Line { session: &wake.session, text: wake_text::text(&identity.agent, wake) };
+    let text = wake_text::text(&identity.agent, wake, clock::now());
+    let line = Line { session: &wake.session, text };
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &line)?;
     out.write_all(b"\n")?;

@@ -3,6 +3,7 @@
 use thrum_api::local::Wake;
 
 use super::{claude, codex};
+use crate::clock;
 use crate::mcp::who::Who;
 use crate::setup::Tool;
 use crate::wake_text;
@@ -37,7 +38,7 @@ impl Waker {
     /// # Errors
     /// Why it could not be woken. Whether it woke, the daemon hears from its hooks.
     pub async fn wake(&self, agent: &str, wake: &Wake) -> Result<(), String> {
-        let text = wake_text::text(agent, wake);
+        let text = wake_text::text(agent, wake, clock::now());
         match self {
             Self::Claude(inbox) => inbox.write(&text).await,
             Self::Codex(queue) => queue.add(&wake.session, &text).await,
