@@ -183,7 +183,8 @@ fn switch(
         _ => None,
     };
     if let Some(again) = again {
-        let text = "waking is switched off: messages wait for the next prompt";
+        let text =
+            format!("waking is off: messages wait for the next prompt; to switch it on: {again}");
         return found.ok(WAKING, text).next(again).fact("off");
     }
     if asked.is_empty() {
