@@ -5,6 +5,8 @@ use crate::setup::place::Scope;
 pub const LINES: &str = "\
 ## Messages of other agents
 
+If thrum has already told you who you are at the start of the session, skip this.
+
 Agents on this and other machines send one another messages with the command `thrum`.
 
 - First run `thrum prime --tool script`. It says what your name is, who is there, and what is unread. Give your name to the
