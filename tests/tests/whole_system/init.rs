@@ -202,6 +202,95 @@ fn a_file_that_cant_be_undone_is_named_and_its_way_back_is_kept() {
 }
 
 #[test]
+fn a_link_out_of_the_folder_is_shown_and_followed_only_if_a_person_says_so() {
+    let person = Person::new();
+    let (bashrc, dotfiles) = (person.home.join(".bashrc"), person.home.join("dotfiles"));
+    fs::write(&bashrc, "alias x=y\n").unwrap();
+    fs::create_dir(&dotfiles).unwrap();
+    fs::create_dir(person.home.join(".config")).unwrap();
+    std::os::unix::fs::symlink(&bashrc, person.app("AGENTS.md")).unwrap();
+    std::os::unix::fs::symlink(&dotfiles, person.app(".gemini")).unwrap();
+    let before = person.all();
+    for (tool, name, real) in [
+        ("script", "AGENTS.md", bashrc.clone()),
+        ("gemini", ".gemini/settings.json", dotfiles.join("settings.json")),
+    ] {
+        let shown = format!("{name} -> {}", real.display());
+        let would = person.thrum(&["init", tool, "--dry-run"]).exits(0).stdout;
+        assert!(would.contains(&shown), "{would}");
+        let refused = person.thrum(&["init", tool, "--yes"]).exits(1).stderr;
+        assert!(refused.contains("a link out of this folder"), "{refused}");
+        let would = person.thrum(&["init", tool, "--dry-run", "--json"]).exits(0).json();
+        assert_eq!(would["would"]["files"][0]["leads_to"], real.to_str().unwrap(), "{would}");
+    }
+    assert_eq!(person.all(), before);
+    let mut terminal = person.terminal(&["init", "script"]);
+    terminal.shows(r"AGENTS\.md -> .*/\.bashrc");
+    terminal.shows(r"Write this\? \[y/N\]");
+    terminal.types("y");
+    assert_eq!(terminal.ends().0, 0);
+    assert!(read(&bashrc).contains("thrum"));
+    let undone = person.thrum(&["init", "script", "--undo", "--yes"]).exits(0).stderr;
+    assert!(undone.contains("AGENTS.md -> "), "{undone}");
+    assert_eq!(read(&bashrc), "alias x=y\n");
+}
+
+#[test]
+fn what_is_set_up_elsewhere_is_named() {
+    let person = Person::new();
+    fs::create_dir_all(person.app("src/deep")).unwrap();
+    let undo_in = |folder: &str| {
+        let mut command = person.command(&["init", "codex", "--undo", "--yes"]);
+        let output = command.current_dir(person.home.join(folder)).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    person.thrum(&["init", "codex", "--yes"]).exits(0);
+    let (code, told) = undo_in("app/src/deep");
+    assert!(
+        code == Some(1) && told.contains(&format!("but for {}", person.home.join("app").display())),
+        "{told}"
+    );
+
+    // In the folder and for all: the hooks of both run.
+    let user = person.thrum(&["init", "codex", "--user", "--yes"]).exits(0).stderr;
+    assert!(user.contains("may run twice") && user.contains("/app"), "{user}");
+    person.thrum(&["init", "codex", "--undo", "--yes"]).exits(0);
+    let (code, told) = undo_in("app");
+    assert!(code == Some(1) && told.contains("--user --undo"), "{told}");
+    let folder = person.thrum(&["init", "codex", "--dry-run"]).exits(0).stdout;
+    assert!(folder.contains("may run twice") && folder.contains("--user --undo"), "{folder}");
+    let other = person.thrum(&["init", "gemini", "--yes"]).exits(0).stderr;
+    assert!(!other.contains("twice"), "{other}");
+}
+
+#[test]
+fn a_list_and_a_dry_run_tell_the_same_in_each_scope_and_state() {
+    let person = Person::new();
+    let trust = |tool: &str| {
+        let list = person.thrum(&["init", "--list", "--json"]).exits(0).json();
+        let tools = list["tools"].as_array().unwrap();
+        tools.iter().find(|it| it["tool"] == tool).unwrap()["needs_trust"].clone()
+    };
+    person.thrum(&["init", "codex", "--user", "--yes"]).exits(0);
+    person.thrum(&["init", "gemini", "--user", "--yes"]).exits(0);
+    assert_eq!(
+        (trust("codex"), trust("gemini")),
+        ("review the hooks".into(), serde_json::Value::Null)
+    );
+    person.thrum(&["init", "claude-code", "--yes"]).exits(0);
+    assert_eq!(trust("claude-code"), "trust the folder, allow the server");
+
+    let would = person.thrum(&["init", "claude-code", "--dry-run", "--json"]).exits(0).json();
+    assert_eq!(would["would"]["changed"], false, "{would}");
+    let mut terminal = person.terminal(&["init", "claude-code", "--user"]);
+    terminal.shows(r"Write this\? \[y/N\]");
+    terminal.types("y");
+    terminal.shows(r"Wake idle sessions everywhere when a message comes\?");
+    terminal.types("");
+    assert_eq!(terminal.ends().0, 0);
+}
+
+#[test]
 fn several_thrums_at_once_set_up_all_of_their_tools() {
     let person = Person::new();
     let started = TOOLS.map(|tool| person.command(&["init", tool, "--yes"]).spawn().unwrap());

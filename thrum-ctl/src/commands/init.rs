@@ -13,7 +13,7 @@ use crate::render::setup::{plan_diff, plan_lines, words};
 use crate::setup::{
     self, AGENTS_LINES, Homes, Outcome, Part, Plan, Record, Scope, Setup, Tool, default_name,
 };
-use crate::terminal::{is_interactive, read_line};
+use crate::terminal::{is_interactive, read_line, sanitize};
 
 /// `thrum init`
 pub async fn run(args: &InitArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -98,17 +98,32 @@ async fn set_up(
     let mut changes = plan.changes();
     let agent = agent(&setup)?;
     if changes.is_empty() && old.as_ref() == Some(&setup) {
+        if args.confirm.dry_run && context.printer.json() {
+            let would = document(&plan, &setup, &agent, false);
+            return context.printer.object(&json!({ "would": would }));
+        }
         let text = format!("{} is already set up. {}", tool.title(), undo_hint(tool, args));
         return context
             .printer
             .done(&json!({ "set_up": document(&plan, &setup, &agent, false) }), &text);
     }
     setup::check_writable(&changes)?;
-    let lines = plan_lines(&plan, homes);
+    let mut lines = plan_lines(&plan, homes);
+    lines.extend(twice(tool, scope, &record, homes));
     if args.confirm.dry_run {
         return dry_run(&plan, &setup, &agent, &lines, homes, context);
     }
     lines.iter().for_each(|line| context.printer.note(line));
+    if let Some((path, real)) = plan.outside().filter(|_| args.confirm.yes) {
+        return Err(Error::failed(
+            format!(
+                "{} is a link out of this folder, to {}; nothing was changed",
+                path.display(),
+                real.display()
+            ),
+            "look at that file; without --yes, thrum asks whether it may be changed",
+        ));
+    }
     if plan.replaces() {
         plan_diff(&plan, homes, |it| matches!(it, Outcome::Replaced(_)))
             .iter()
@@ -184,6 +199,27 @@ async fn asked_to_wake(scope: &Scope, context: &mut Context<'_>) -> Result<bool,
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
+/// What tells that the tool is set up in another way, too: it runs the hooks of both.
+fn twice(tool: Tool, scope: &Scope, record: &Record, homes: &Homes) -> Option<String> {
+    let others = setup::others(tool, scope, record, homes);
+    let folders: Vec<_> =
+        others.iter().filter_map(Scope::folder).map(Path::to_string_lossy).collect();
+    match (others.is_empty(), scope) {
+        (true, _) => None,
+        (false, Scope::Folder(_)) => Some(format!(
+            "{} is set up for you in every folder, too: here its hooks may run twice. \
+             To take that back: thrum init {tool} --user --undo",
+            tool.title()
+        )),
+        (false, Scope::Person) => Some(format!(
+            "{} is set up by itself in {}, too: there its hooks may run twice. \
+             To take that back, in the folder: thrum init {tool} --undo",
+            tool.title(),
+            sanitize(&folders.join(", "))
+        )),
+    }
+}
+
 /// What a person has to do or to know.
 fn hints(
     tool: Tool,
@@ -246,6 +282,7 @@ fn document(plan: &Plan, setup: &Setup, agent: &Option<String>, changed: bool) -
         };
         json!({
             "path": file.path,
+            "leads_to": file.leads_to,
             "state": state,
             "added": of(|it| *it == Outcome::New),
             "replaced": of(|it| matches!(it, Outcome::Replaced(_))),

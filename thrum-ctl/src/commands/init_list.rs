@@ -21,13 +21,17 @@ pub fn run(context: &mut Context<'_>) -> Result<(), Error> {
             true => Some(setup::identity(tool, &folder, context)?),
             false => None,
         };
+        let mut trust: Vec<&str> =
+            of_tool.iter().filter_map(|it| tool.needs_trust(&it.scope)).collect();
+        trust.dedup();
+        let trust = (!trust.is_empty()).then(|| trust.join("; "));
         let states: Vec<String> = of_tool.iter().map(|it| state(it)).collect();
         table.row(vec![
             tool.name().to_owned(),
             installed(tool, found).to_owned(),
             if is_set_up { states.join("; ") } else { "no".to_owned() },
             who.as_ref().map_or_else(|| "-".to_owned(), |who| who.agent.clone()),
-            if is_set_up { tool.needs_trust() } else { "-" }.to_owned(),
+            trust.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
         tools.push(json!({
             "tool": tool,
@@ -35,7 +39,7 @@ pub fn run(context: &mut Context<'_>) -> Result<(), Error> {
             "set_up": of_tool.iter().map(|it| document(it)).collect::<Vec<_>>(),
             "agent": who.as_ref().map(|who| &who.agent),
             "wake": who.as_ref().is_some_and(|who| who.wake),
-            "needs_trust": (tool.needs_trust() != "-").then(|| tool.needs_trust()),
+            "needs_trust": trust,
         }));
     }
     if context.printer.json() {

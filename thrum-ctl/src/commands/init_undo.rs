@@ -28,6 +28,9 @@ pub async fn run(
         json!({ "tool": tool, "files": undo.files.iter().map(file).collect::<Vec<_>>() });
     let left = undo.left();
     if changes.is_empty() && !undo.is_recorded && left.is_empty() {
+        if let Some(around) = scope.folder().and_then(|folder| record.closest(tool, folder)) {
+            return Err(elsewhere(tool, around.folder.as_deref()));
+        }
         let text = format!("{} is not set up here: there is nothing to undo.", tool.title());
         return context.printer.done(&json!({ "undone": document }), &text);
     }
@@ -67,6 +70,21 @@ pub async fn run(
     }
     let text = format!("Done. {} is no longer set up here.", tool.title());
     context.printer.done(&json!({ "undone": document }), &text)
+}
+
+/// What tells where a tool is set up that isn't here.
+fn elsewhere(tool: Tool, folder: Option<&Path>) -> Error {
+    let title = tool.title();
+    match folder {
+        Some(folder) => Error::failed(
+            format!("{title} is not set up for this folder, but for {}", folder.display()),
+            format!("go to that folder, then: thrum init {tool} --undo"),
+        ),
+        None => Error::failed(
+            format!("{title} is not set up for this folder, but for you in every folder"),
+            format!("thrum init {tool} --user --undo"),
+        ),
+    }
 }
 
 /// What tells that something of thrum is left, and in which files.

@@ -28,7 +28,7 @@ pub fn plan_lines(plan: &Plan, homes: &Homes) -> Vec<String> {
                 format!("+ {}; ~ {}, which has other values", new.join(", "), replaced.join(", "))
             }
         };
-        (shown(&file.path, &plan.scope, homes), what)
+        (linked(&file.path, file.leads_to.as_deref(), &plan.scope, homes), what)
     });
     columns(&named.collect::<Vec<_>>())
 }
@@ -46,7 +46,7 @@ pub fn undo_lines(files: &[FileUndo], scope: &Scope, homes: &Homes) -> Vec<Strin
             How::Clean => "has nothing of thrum in it".to_owned(),
             How::Stays(why) => format!("stays: {why}"),
         };
-        (shown(&file.path, scope, homes), what)
+        (linked(&file.path, file.leads_to.as_deref(), scope, homes), what)
     });
     columns(&named.collect::<Vec<_>>())
 }
@@ -93,6 +93,15 @@ pub fn shown(path: &Path, scope: &Scope, homes: &Homes) -> String {
         Err(_) => path.display().to_string(),
     };
     sanitize(&text).into_owned()
+}
+
+/// A path, and where a link on the way leads to: that is what changes.
+fn linked(path: &Path, leads_to: Option<&Path>, scope: &Scope, homes: &Homes) -> String {
+    let shown = shown(path, scope, homes);
+    match leads_to {
+        None => shown,
+        Some(real) => format!("{shown} -> {}", sanitize(&real.to_string_lossy())),
+    }
 }
 
 /// What entries are for.

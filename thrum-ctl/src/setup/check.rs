@@ -69,6 +69,20 @@ pub fn check_with(folder: &Path, record: &Record, homes: &Homes) -> Vec<SetupChe
     found
 }
 
+/// For what else a tool with hooks is set up that counts where it is set up for this: for the person, or for folders.
+pub fn others(tool: Tool, scope: &Scope, record: &Record, homes: &Homes) -> Vec<Scope> {
+    let others = match scope {
+        _ if tool == Tool::Script => Vec::new(),
+        Scope::Folder(_) => vec![Scope::Person],
+        Scope::Person => record.folders(tool).map(|it| Scope::Folder(it.to_owned())).collect(),
+    };
+    let is_there = |scope: &Scope| {
+        let check = check_scope(tool, scope.clone(), record, homes);
+        check.is_some_and(|it| it.files.iter().any(|(_, state)| *state != FileState::Missing))
+    };
+    others.into_iter().filter(is_there).collect()
+}
+
 fn check_scope(tool: Tool, scope: Scope, record: &Record, homes: &Homes) -> Option<SetupCheck> {
     let is_recorded = record.of(tool, scope.folder()).is_some();
     let files = tool.files(&scope, homes).into_iter().map(|file| {

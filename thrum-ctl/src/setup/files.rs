@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
+use super::leftovers;
 use crate::error::Error;
 
 /// Larger files are refused.
@@ -194,12 +195,14 @@ fn put(path: &Path, from: Option<&str>, text: Option<&str>, mode: Option<u32>) -
         };
     };
     let folder = path.parent().unwrap_or_else(|| Path::new("/"));
+    leftovers::remove(folder);
     let before = fs::metadata(path).ok();
     let new_mode = before.as_ref().map(|it| it.mode() & 0o7777).or(mode);
     let permissions = Permissions::from_mode(new_mode.unwrap_or(0o666));
     // The system takes off what the person doesn't want others to do, as for every new file.
     let mut builder = tempfile::Builder::new();
-    let mut file = builder.prefix(".thrum-").permissions(permissions).tempfile_in(folder)?;
+    let mut file =
+        builder.prefix(leftovers::PREFIX).permissions(permissions).tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     if let Some(before) = &before {
         keep_owner(file.as_file(), before);

@@ -5,6 +5,7 @@ mod content;
 mod edit;
 mod files;
 mod identity;
+mod leftovers;
 mod lock;
 mod patch;
 mod place;
@@ -16,7 +17,7 @@ mod tool;
 mod tools;
 mod undo;
 
-pub use check::{FileState, SetupCheck, check, check_with};
+pub use check::{FileState, SetupCheck, check, check_with, others};
 pub use content::{Part, point_title};
 pub use edit::Outcome;
 pub use files::{apply, check as check_writable, missing_folders, remove_empty};

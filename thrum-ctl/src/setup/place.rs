@@ -21,6 +21,15 @@ impl Scope {
             Self::Person => None,
         }
     }
+
+    /// Where a link on the way to a file of a tool leads to. A person's home may itself be one: that tells nothing.
+    pub fn leads_to(&self, path: &Path) -> Option<PathBuf> {
+        let is_link = || std::fs::symlink_metadata(path).is_ok_and(|it| it.is_symlink());
+        match self {
+            Self::Person if !is_link() => None,
+            _ => leads_to(path),
+        }
+    }
 }
 
 /// The folders in which the tools keep the files of a person.
@@ -71,6 +80,16 @@ impl Homes {
             opencode: home.join(".config/opencode"),
         }
     }
+}
+
+/// Where a file is when the links on the way to it are followed, if that is another place. It need not be there yet.
+fn leads_to(path: &Path) -> Option<PathBuf> {
+    let found =
+        path.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
+    let (above, real) = found?;
+    let rest = path.strip_prefix(above).ok().filter(|rest| !rest.as_os_str().is_empty());
+    let real = rest.map_or_else(|| real.clone(), |rest| real.join(rest));
+    (real != path).then_some(real)
 }
 
 /// The first of these files that is there, or else the first one.

@@ -1,6 +1,6 @@
 //! What setting a tool up changes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::content::{Content, Part};
 use super::edit::{Added, Known, Outcome, apply};
@@ -25,6 +25,8 @@ pub struct Plan {
 pub struct FilePlan {
     /// The file, as it is named.
     pub path: PathBuf,
+    /// Where a link on the way leads to, if there is one.
+    pub leads_to: Option<PathBuf>,
     /// As it is.
     pub from: Snapshot,
     /// As it will be.
@@ -57,7 +59,7 @@ impl Plan {
             let record = match (added.text == now, old) {
                 (true, old) => old.cloned(),
                 (false, old) => {
-                    let known = known(&parts, &added, old);
+                    let known = known(&parts, &added, from.text.is_some(), old);
                     let before = before(&file.content, &from, &known, old)?;
                     let way = |text: &str| Way {
                         after: digest(text),
@@ -69,7 +71,15 @@ impl Plan {
                 }
             };
             let parts = parts.into_iter().map(|(_, part)| part).zip(added.outcomes).collect();
-            planned.push(FilePlan { path: file.path, from, to: added.text, parts, record });
+            let leads_to = scope.leads_to(&file.path);
+            planned.push(FilePlan {
+                path: file.path,
+                leads_to,
+                from,
+                to: added.text,
+                parts,
+                record,
+            });
         }
         Ok(Self { tool, scope: scope.clone(), files: planned })
     }
@@ -80,6 +90,16 @@ impl Plan {
         changed
             .map(|file| Change { from: file.from.clone(), to: Some(file.to.clone()), mode: None })
             .collect()
+    }
+
+    /// A file that would change outside of the folder, since a link leads there, and where it is.
+    pub fn outside(&self) -> Option<(&Path, &Path)> {
+        let folder = self.scope.folder()?;
+        let mut changed = self.files.iter().filter(|file| file.is_changed());
+        changed.find_map(|file| {
+            let real = file.leads_to.as_deref().filter(|real| !real.starts_with(folder))?;
+            Some((file.path.as_path(), real))
+        })
     }
 
     /// Whether entries under our name have other values, which are replaced.
@@ -97,7 +117,12 @@ impl FilePlan {
 }
 
 /// What will help to take our entries out again.
-fn known(parts: &[(String, Part)], added: &Added, old: Option<&FileRecord>) -> Known {
+fn known(
+    parts: &[(String, Part)],
+    added: &Added,
+    was_there: bool,
+    old: Option<&FileRecord>,
+) -> Known {
     let mut known = old.map(|it| it.known.clone()).unwrap_or_default();
     for ((id, _), outcome) in parts.iter().zip(&added.outcomes) {
         match outcome {
@@ -109,6 +134,10 @@ fn known(parts: &[(String, Part)], added: &Added, old: Option<&FileRecord>) -> K
             _ => {}
         }
     }
+    // Without it, somebody's file was one of the tool, too. In a file of ours, what others add needs it.
+    let outcomes = parts.iter().zip(&added.outcomes).filter(|_| was_there);
+    let needed = outcomes.filter(|((_, part), it)| *part == Part::Form && **it == Outcome::New);
+    known.made.extend(needed.map(|((id, _), _)| id.clone()));
     known.made.extend(added.made.iter().cloned());
     known
 }

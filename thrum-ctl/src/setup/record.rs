@@ -147,6 +147,11 @@ impl Record {
         self.setups.iter().find(|it| it.tool == tool && it.folder.as_deref() == folder)
     }
 
+    /// The folders for which a tool was set up.
+    pub fn folders(&self, tool: Tool) -> impl Iterator<Item = &Path> {
+        self.setups.iter().filter(move |it| it.tool == tool).filter_map(|it| it.folder.as_deref())
+    }
+
     /// Puts a set-up in the place of that for the same tool and folder.
     pub fn put(&mut self, setup: Setup) {
         self.remove(setup.tool, setup.folder.as_deref());

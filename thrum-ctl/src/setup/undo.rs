@@ -24,6 +24,8 @@ pub struct Undo {
 pub struct FileUndo {
     /// The file, as it is named.
     pub path: PathBuf,
+    /// Where a link on the way leads to, if there is one.
+    pub leads_to: Option<PathBuf>,
     /// How.
     pub how: How,
     /// What is written; None if it stays.
@@ -58,12 +60,12 @@ impl Undo {
             Some(setup) => {
                 for record in &setup.files {
                     let file = known.iter().find(|it| it.path == record.path);
-                    undone.push(undo(&record.path, file, Some(record))?);
+                    undone.push(undo(&record.path, scope, file, Some(record))?);
                 }
             }
             None => {
                 for file in &known {
-                    undone.push(undo(&file.path, Some(file), None)?);
+                    undone.push(undo(&file.path, scope, Some(file), None)?);
                 }
             }
         }
@@ -100,6 +102,7 @@ impl Undo {
 
 fn undo(
     path: &Path,
+    scope: &Scope,
     file: Option<&ToolFile>,
     record: Option<&FileRecord>,
 ) -> Result<FileUndo, Error> {
@@ -110,7 +113,7 @@ fn undo(
         How::Removed => Some(Change { from, to: None, mode: None }),
         How::Clean | How::Stays(_) => None,
     };
-    Ok(FileUndo { path: path.to_owned(), how, change })
+    Ok(FileUndo { path: path.to_owned(), leads_to: scope.leads_to(path), how, change })
 }
 
 fn decide(from: &Snapshot, file: Option<&ToolFile>, record: Option<&FileRecord>) -> (How, String) {

@@ -145,10 +145,15 @@ pub fn remove(text: &str, entries: &[Entry], known: Option<&Known>) -> Result<Re
     let root = parsed(body)?;
     let mut removed = Removed::default();
     if let Some(object) = root.object_value() {
+        let mut had_ours = Vec::new();
         for entry in entries {
-            removed.count += remove_entry(&object, entry, known);
+            let count = remove_entry(&object, entry, known);
+            removed.count += count;
+            if count > 0 || known.is_some() {
+                had_ours.push(entry);
+            }
         }
-        for entry in entries {
+        for entry in had_ours {
             for depth in (1..=entry.path.len()).rev() {
                 prune(&object, &entry.path[..depth], known);
             }
@@ -197,11 +202,18 @@ fn remove_entry(root: &CstObject, entry: &Entry, known: Option<&Known>) -> usize
             let found = array.elements().into_iter().find(|it| read(it) == word);
             found.map(CstNode::remove).map_or(0, |()| 1)
         }
+        // It is no entry by which anybody counts.
+        (Kind::Needed, _) if known.is_some_and(|it| it.made.contains(&id)) => {
+            if member.to_serde_value() == Some(plain(&entry.value)) {
+                member.remove();
+            }
+            0
+        }
         _ => 0,
     }
 }
 
-/// Removes an object or array that is empty and that we made, as far as is known.
+/// Removes an object or array that is empty and that we made. Without knowledge, one that had something of ours in it.
 fn prune(root: &CstObject, path: &[&str], known: Option<&Known>) {
     let Some((name, parents)) = path.split_last() else { return };
     let parent = parents.iter().try_fold(root.clone(), |object, name| object.object_value(name));

@@ -160,3 +160,45 @@ fn a_link_is_not_left_without_its_file() {
     assert_eq!(world.undo(Tool::ClaudeCode, &scope)[0], How::TakenOut(1));
     assert_eq!(read(&link), "{}\n");
 }
+
+#[test]
+fn the_version_that_a_file_needs_goes_if_somebodys_file_had_none() {
+    let mut world = World::new();
+    let [scope, _] = world.scopes();
+    let hooks = world.root.join("app/.cursor/hooks.json");
+    let somebodys = "{\n  \"hooks\": {\"stop\": [{\"command\": \"make check\"}]}\n}\n";
+    fs::create_dir_all(hooks.parent().unwrap()).unwrap();
+    fs::write(&hooks, somebodys).unwrap();
+    world.set_up(Tool::Cursor, &scope);
+    fs::write(&hooks, format!("{}\n", read(&hooks))).unwrap();
+    assert_eq!(world.undo(Tool::Cursor, &scope), [How::Removed, How::TakenOut(5)]);
+    let left: serde_json::Value = serde_json::from_str(&read(&hooks)).unwrap();
+    assert_eq!(left, serde_json::from_str::<serde_json::Value>(somebodys).unwrap());
+
+    // In a file that thrum made, what somebody has added needs it.
+    fs::remove_file(&hooks).unwrap();
+    world.set_up(Tool::Cursor, &scope);
+    let more = read(&hooks).replacen("\"hooks\": {", "\"hooks\": {\n\"afterFileEdit\": [],", 1);
+    fs::write(&hooks, more).unwrap();
+    assert_eq!(world.undo(Tool::Cursor, &scope)[1], How::TakenOut(5));
+    assert!(read(&hooks).contains("\"version\": 1"), "{}", read(&hooks));
+}
+
+#[test]
+fn without_a_record_only_what_had_something_of_ours_is_pruned() {
+    let mut world = World::new();
+    let [scope, _] = world.scopes();
+    let settings = world.root.join("app/.claude/settings.json");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    let hook = r#"{"hooks": [{"command": "thrum", "args": ["hook", "claude-code", "stop"]}]}"#;
+    let text = format!(
+        r#"{{"permissions": {{"allow": []}}, "hooks": {{"PreToolUse": [], "Stop": [{hook}]}}}}"#
+    );
+    fs::write(&settings, text).unwrap();
+    assert_eq!(world.undo(Tool::ClaudeCode, &scope)[1], How::TakenOut(1));
+    let left: serde_json::Value = serde_json::from_str(&read(&settings)).unwrap();
+    assert_eq!(
+        left,
+        serde_json::json!({"permissions": {"allow": []}, "hooks": {"PreToolUse": []}})
+    );
+}

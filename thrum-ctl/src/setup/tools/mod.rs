@@ -47,13 +47,14 @@ impl Tool {
     }
 
     /// What a person has to confirm in the tool itself, in short.
-    pub const fn needs_trust(self) -> &'static str {
-        match self {
-            Self::ClaudeCode => "trust the folder, allow the server",
-            Self::Codex => "trust the folder, review the hooks",
-            Self::Gemini | Self::Copilot => "trust the folder",
-            Self::Cursor => "allow the server",
-            Self::Opencode | Self::Script => "-",
+    pub const fn needs_trust(self, scope: &Scope) -> Option<&'static str> {
+        match (self, scope) {
+            (Self::ClaudeCode, Scope::Folder(_)) => Some("trust the folder, allow the server"),
+            (Self::Codex, Scope::Folder(_)) => Some("trust the folder, review the hooks"),
+            (Self::Codex, Scope::Person) => Some("review the hooks"),
+            (Self::Gemini | Self::Copilot, Scope::Folder(_)) => Some("trust the folder"),
+            (Self::Cursor, _) => Some("allow the server"),
+            _ => None,
         }
     }
 
