@@ -3,14 +3,15 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+
+use crate::clock::now;
 
 /// What the names of the files begin with from which others are made.
 pub const PREFIX: &str = ".thrum-";
 /// How many letters and digits follow.
 const RANDOM: usize = 6;
 /// A file that is younger may be one that another thrum is writing.
-const AGE: Duration = Duration::from_secs(3600);
+const AGE_MILLIS: i64 = 3_600_000;
 
 /// Removes what was left in a folder.
 pub fn remove(folder: &Path) {
@@ -29,22 +30,21 @@ pub fn remove(folder: &Path) {
 }
 
 fn is_left(metadata: &fs::Metadata) -> bool {
-    let age = metadata.modified().ok().and_then(|it| SystemTime::now().duration_since(it).ok());
-    metadata.is_file()
-        && metadata.uid() == rustix::process::geteuid().as_raw()
-        && age.is_some_and(|age| age > AGE)
+    let age = now().as_millis().saturating_sub(metadata.mtime().saturating_mul(1000));
+    metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw() && age > AGE_MILLIS
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 
     #[test]
     fn only_old_files_of_ours_are_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let old = SystemTime::now() - AGE * 2;
+        let old = UNIX_EPOCH + Duration::from_secs(86_400);
         for name in
             [".thrum-a1B2c3", ".thrum-young1", ".thrum-notes", ".thrum-a1B2.3", "thrum-a1B2c3"]
         {
