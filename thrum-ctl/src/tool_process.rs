@@ -32,18 +32,14 @@ pub fn find(tool: Tool) -> Option<u32> {
     choose(named, std::os::unix::process::parent_id(), &processes())
 }
 
-/// The names of the programs above this one, closest first. An interpreter counts with the script that it runs, too.
-pub fn programs_above() -> Vec<String> {
+/// The names of the program that runs this one, however many shells are between. An interpreter has that of its script, too.
+pub fn program_above() -> Vec<String> {
     let look = processes();
-    let mut names = Vec::new();
-    let mut pid = std::os::unix::process::parent_id();
-    for _ in 0..STEPS_MAX {
-        let Some(process) = look(pid) else { break };
-        names.push(base_name(&process.name).to_owned());
-        names.extend(first_words(pid));
-        pid = process.parent;
-    }
-    names
+    let Some(pid) = choose(None, std::os::unix::process::parent_id(), &look) else {
+        return Vec::new();
+    };
+    let name = look(pid).map(|process| base_name(&process.name).to_owned());
+    name.into_iter().chain(first_words(pid)).collect()
 }
 
 /// What the first two words of a process's command line name: an interpreter and its script.

@@ -148,7 +148,10 @@ fn an_agent_cant_allow_waking_by_itself() {
         fs::copy("/bin/sh", &shell).unwrap();
         let thrum = person.command(words);
         let mut command = Command::new(&shell);
-        command.args(["-c", "\"$@\"; exit $?", "sh"]).arg(thrum.get_program()).args(words);
+        command
+            .args(["-c", "sh -c '\"$@\"; exit $?' sh \"$@\"; exit $?", "sh"])
+            .arg(thrum.get_program())
+            .args(words);
         command.env_clear().envs(thrum.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.current_dir(person.app(""));
         refused(command);
