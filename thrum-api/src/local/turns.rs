@@ -13,6 +13,9 @@ pub const STOPS_MAX: u32 = 3;
 /// After so many messages between two agents within [`BRAKE_SECONDS`], without a prompt of a person or work between, neither
 /// is woken for the other.
 pub const BRAKE_MESSAGES: usize = 20;
+/// After so many messages between an agent and all agents of another daemon within [`BRAKE_SECONDS`], without a prompt of a
+/// person between, the agent is not woken for any of them.
+pub const BRAKE_DAEMON_MESSAGES: usize = 60;
 /// See [`BRAKE_MESSAGES`]. In seconds.
 pub const BRAKE_SECONDS: u64 = 300;
 
@@ -60,7 +63,7 @@ pub struct SessionHookParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// Whether a person wrote the prompt, or the step was work: a tool other than those of messages was used. That ends a row of
-    /// stops (a prompt only) and a row of messages between two agents.
+    /// messages between two agents; a prompt also ends a row of stops, and one of messages with another daemon.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub work: bool,
     /// Maximum number of messages (default 3, at most 100).

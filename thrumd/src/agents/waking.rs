@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use thrum_api::local::{
-    BRAKE_MESSAGES, BRAKE_SECONDS, SessionWakeParams, SessionWakeResult, Wake, WakeSender,
+    BRAKE_DAEMON_MESSAGES, BRAKE_MESSAGES, BRAKE_SECONDS, SessionWakeParams, SessionWakeResult,
+    Wake, WakeSender,
 };
 use thrum_api::{Address, DaemonId, Sequence, names};
 use tokio::time::Instant;
@@ -14,7 +15,7 @@ use super::error::AgentsError;
 use super::inbox::{Answer, Shown};
 use super::send::OutgoingMessage;
 use super::sessions::book::Book;
-use super::sessions::brake::Other;
+use super::sessions::brake::{Braked, Other};
 use super::sessions::calls::key;
 use super::sessions::live::AgentKey;
 use super::sessions::texts::Texts;
@@ -140,25 +141,34 @@ impl Agents {
     /// Counts messages between an agent and others, as the brake does. Whoever is no longer woken for another one is told,
     /// and so is that one.
     pub(super) fn count_messages(&self, key: &AgentKey, others: Vec<Other>) {
-        let is_self =
-            |other: &Other| other.agent == key.agent && other.daemon == self.inner.log.daemon();
+        let here = self.inner.log.daemon();
+        let is_self = |other: &Other| other.agent == key.agent && other.daemon == here;
         for other in others.into_iter().filter(|other| !is_self(other)) {
-            let braked = self
-                .inner
-                .sessions
-                .change_quietly(|book, now| book.count_message(key, &other, now));
-            if braked {
-                self.tell_of_brake(key, other);
+            let with = (&other, other.daemon != here);
+            let count = |book: &mut Book, now| book.count_message(key, with, now);
+            if let Some(braked) = self.inner.sessions.change_quietly(count) {
+                self.tell_of_brake(key, other, braked);
             }
         }
     }
 
-    fn tell_of_brake(&self, key: &AgentKey, other: Other) {
+    fn tell_of_brake(&self, key: &AgentKey, other: Other, braked: Braked) {
         let Other { agent: name, daemon } = &other;
         let minutes = BRAKE_SECONDS / 60;
-        let row = format!(
-            "{BRAKE_MESSAGES} messages within {minutes} minutes, without a prompt of a person or other work between"
-        );
+        let (row, ends) = match braked {
+            Braked::Agent => (
+                format!(
+                    "{BRAKE_MESSAGES} messages within {minutes} minutes, without a prompt of a person or other work between"
+                ),
+                "when it works on something else",
+            ),
+            Braked::Daemon => (
+                format!(
+                    "{BRAKE_DAEMON_MESSAGES} messages with agents of that machine within {minutes} minutes, without a prompt of a person between"
+                ),
+                "when a person writes a prompt there",
+            ),
+        };
         let machine = match *daemon == self.inner.log.daemon() {
             true => String::new(),
             false => {
@@ -166,9 +176,10 @@ impl Agents {
                 format!(" on {told}")
             }
         };
+        let whose = if braked == Braked::Daemon { "agents" } else { name };
         let notice = format!(
-            "Messages of {name}{machine} no longer wake you: {row}. They are shown with your next prompt or step. \
-             It has been told so."
+            "Messages of {whose}{machine} no longer wake you: {row}. They are shown with your next prompt or step. \
+             {name} has been told so."
         );
         tracing::info!(
             agent = key.agent,
@@ -179,7 +190,7 @@ impl Agents {
         self.inner.sessions.change_quietly(|book, _| book.notify(key, notice));
         let text = format!(
             "Written by thrum: your messages no longer wake {}. There were {row}. It sees them at its next prompt or \
-             step. This ends when it works on something else, or {minutes} minutes after the last message.",
+             step. This ends {ends}, or {minutes} minutes after the last message.",
             key.agent
         );
         let (agents, key) = (self.clone(), key.clone());

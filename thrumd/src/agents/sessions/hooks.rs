@@ -83,8 +83,10 @@ impl Book {
             HookPoint::Stop => Some(turn.stopped).filter(|_| turn.may_go_on()),
             HookPoint::SessionStart | HookPoint::Interrupt | HookPoint::SessionEnd => None,
         };
-        if hook.work {
-            self.entry(key).brake.release();
+        match hook.point {
+            HookPoint::Prompt if hook.work => self.entry(key).brake.release(),
+            _ if hook.work => self.entry(key).brake.has_worked(),
+            _ => {}
         }
         if hook.point == HookPoint::Interrupt {
             // A person wants it to be idle.

@@ -9,7 +9,7 @@ use thrum_api::{DaemonId, EventId, Sequence};
 use tokio::time::Instant;
 
 use super::book::{Book, Now, Soon};
-use super::brake::Other;
+use super::brake::{Braked, Other};
 use super::entry::Entry;
 use super::error::SessionError;
 use super::limits::SESSIONS_OF_AGENT_MAX;
@@ -181,11 +181,16 @@ impl Book {
         live.is_some_and(|live| live.turn.woken.contains(&sequence))
     }
 
-    /// Counts a message between an agent that is woken and another one. Answers whether it is no longer woken for that one
-    /// from now on: then both are to be told.
-    pub fn count_message(&mut self, key: &AgentKey, other: &Other, now: Now) -> bool {
-        let Some(entry) = self.agents.get_mut(key) else { return false };
-        entry.is_woken() && entry.brake.count(other, now.at)
+    /// Counts a message between an agent that is woken and another one. Answers for whom it is no longer woken from now on:
+    /// then both are to be told.
+    pub fn count_message(
+        &mut self,
+        key: &AgentKey,
+        (other, is_remote): (&Other, bool),
+        now: Now,
+    ) -> Option<Braked> {
+        let entry = self.agents.get_mut(key).filter(|entry| entry.is_woken())?;
+        entry.brake.count(other, is_remote, now.at)
     }
 
     /// Says something to the next session of an agent that asks.
