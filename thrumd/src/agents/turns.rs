@@ -52,7 +52,8 @@ impl Agents {
         let key = key(&params.agent, &params.project)?;
         let change = Change::of_hook(&params)?;
         let at = self.inner.log.head().position.sequence;
-        let hook = Hook { point: params.point, change: &change, work: params.work, at };
+        let (point, work, room) = (params.point, params.work, connection.room());
+        let hook = Hook { point, change: &change, work, at, room };
         let may_show = self.hook_in_book(&key, &params, &hook);
         if params.point == HookPoint::SessionEnd {
             return Ok(SessionMessagesResult::default());

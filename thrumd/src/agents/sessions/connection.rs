@@ -27,7 +27,7 @@ impl LocalConnection {
         Self { room: Some(room), ..self }
     }
 
-    pub(super) const fn room(&self) -> Option<&SessionRoom> {
+    pub(in crate::agents) const fn room(&self) -> Option<&SessionRoom> {
         self.room.as_ref()
     }
 

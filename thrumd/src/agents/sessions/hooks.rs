@@ -9,6 +9,7 @@ use thrum_api::local::HookPoint;
 use super::book::{Book, Now, Soon};
 use super::change::Change;
 use super::live::{AgentKey, Keeper, same_but_since};
+use super::room::SessionRoom;
 use super::turn::Turn;
 
 /// Sessions of an agent at most that are not live and whose stops are counted, such as those of a container.
@@ -23,6 +24,8 @@ pub struct Hook<'a> {
     pub work: bool,
     /// The end of the log.
     pub at: Sequence,
+    /// Of the narrow socket that it came over.
+    pub room: Option<&'a SessionRoom>,
 }
 
 /// What a session may be shown.
@@ -58,14 +61,19 @@ impl Book {
     ) -> MayShow {
         let id = self.id_of(key, named).to_owned();
         if hook.point == HookPoint::SessionEnd {
+            if self.loses_its_id(key, &id, now) {
+                return MayShow { id, after: None };
+            }
             self.note_ended(key, &id);
             // One that isn't live has ended already.
             drop(self.end(key, Some(&id), now));
             self.forget_stranger(key, &id);
             return MayShow { id, after: None };
         }
-        if let Some(keeper) = keeper {
-            self.hook_keeps(key, &id, hook, keeper, now);
+        match keeper {
+            Some(keeper) => self.hook_keeps(key, &id, hook, keeper, now),
+            None if self.gets_its_id(key, &id, hook.room, now) => self.forget_stranger(key, &id),
+            None => {}
         }
         self.apply_hook(key, &id, hook, now);
         self.has_woken_up(key, &id);

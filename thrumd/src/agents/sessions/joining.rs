@@ -2,12 +2,13 @@
 //! starts one that they give their id.
 
 use thrum_api::Sequence;
-use thrum_api::event::{Reach, SessionInfo};
+use thrum_api::event::{Reach, SessionInfo, SessionState};
 
 use super::book::{Book, Now, Soon};
 use super::change::Change;
 use super::entry::Ended;
 use super::live::{AgentKey, Keeper, Live};
+use super::room::SessionRoom;
 
 /// Sessions of an agent at most that have ended and whose process may begin another one.
 const ENDED_MAX: usize = 8;
@@ -16,6 +17,12 @@ impl Live {
     /// Whether something but a wait keeps it.
     pub(super) const fn is_whole(&self) -> bool {
         !self.only_waits && !self.in_grace
+    }
+
+    /// Whether a connection keeps it, and no process.
+    fn is_of_connection(&self) -> bool {
+        let Keeper { process, connection, .. } = &self.keeper;
+        self.is_whole() && connection.is_some() && process.is_none()
     }
 
     pub(super) fn is_of(&self, pid: u32) -> bool {
@@ -122,6 +129,50 @@ impl Book {
         entry.aliases.values_mut().filter(|id| *id == from).for_each(|id| *id = to.to_owned());
         entry.aliases.insert(from.to_owned(), to.to_owned());
         self.unsaved.insert(key.clone());
+    }
+
+    /// A tool ends a session that a connection alone keeps, as in a container: its program goes on, and so does the session,
+    /// without an id, until a hook names the next one. Answers whether it is such a one.
+    pub(super) fn loses_its_id(&mut self, key: &AgentKey, id: &str, now: Now) -> bool {
+        let live = self.live(key, id).filter(|live| live.is_of_connection());
+        let Some(live) = live else { return false };
+        live.turn.unnamed = true;
+        let state = Some(SessionState::Idle);
+        self.tell(key, id, &Change { state, ..Change::default() }, now);
+        self.changed(key, Soon::AtOnce, now);
+        true
+    }
+
+    /// A hook without a process gives its id to the only session of the same socket that a connection keeps and that has
+    /// none. Answers whether it has.
+    pub(super) fn gets_its_id(
+        &mut self,
+        key: &AgentKey,
+        id: &str,
+        room: Option<&SessionRoom>,
+        now: Now,
+    ) -> bool {
+        let is_whole = self.is_whole(key, id);
+        let Some(entry) = self.agents.get_mut(key) else { return false };
+        let is_unnamed = |live: &Live| {
+            let is_of_socket = SessionRoom::is_same(live.keeper.room.as_ref(), room);
+            live.turn.unnamed && live.is_of_connection() && is_of_socket
+        };
+        let mut unnamed = entry.sessions.iter_mut().filter(|(_, live)| is_unnamed(live));
+        let from = match (unnamed.next(), unnamed.next()) {
+            // The tool goes on with it.
+            (Some((from, live)), None) if from == id => {
+                live.turn.unnamed = false;
+                None
+            }
+            (Some((from, _)), None) if !is_whole => Some(from.clone()),
+            _ => return false,
+        };
+        if let Some(from) = from {
+            self.rename(key, &from, id);
+        }
+        self.changed(key, Soon::AtOnce, now);
+        true
     }
 
     /// From now on only this keeps a session.

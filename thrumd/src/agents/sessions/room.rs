@@ -25,6 +25,14 @@ impl SessionRoom {
         Self(Arc::new(Semaphore::new(SESSIONS_OF_NARROW_MAX)))
     }
 
+    /// Whether both are that of the same socket, or neither is of a narrow one.
+    pub(super) fn is_same(one: Option<&Self>, other: Option<&Self>) -> bool {
+        match (one, other) {
+            (Some(one), Some(other)) => Arc::ptr_eq(&one.0, &other.0),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+
     /// A place: that which the session has, if it is one of this room.
     pub(super) fn place(&self, has: Option<&Place>) -> Result<Place, SessionError> {
         if let Some(place) = has.filter(|place| Arc::ptr_eq(&place.room.0, &self.0)) {

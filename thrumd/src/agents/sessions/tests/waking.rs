@@ -5,6 +5,7 @@ use thrum_api::event::Reach;
 use thrum_api::local::HookPoint;
 
 use super::super::hooks::Hook;
+use super::super::room::SessionRoom;
 use super::super::waking::{Candidate, MayWake};
 use super::*;
 
@@ -15,7 +16,7 @@ impl Desk {
 
     fn hook_with(&mut self, id: &str, point: HookPoint, pid: u32, work: bool) {
         let change = Change { reach: Some(Reach::Wake), ..Change::default() };
-        let hook = Hook { point, change: &change, work, at: Sequence(1) };
+        let hook = Hook { point, change: &change, work, at: Sequence(1), room: None };
         let needs = self.book.hook_needs_process(&key("coder"), id, pid);
         let keeper = needs.then(|| process(pid));
         self.book.hook(&key("coder"), id, &hook, keeper, self.now);
@@ -136,7 +137,7 @@ fn a_program_that_woke_a_session_wakes_the_one_that_follows_it() {
         let mut desk = Desk::new();
         let hook = |desk: &mut Desk, id: &str, point| {
             let change = Change::default();
-            let hook = Hook { point, change: &change, work: false, at: Sequence(1) };
+            let hook = Hook { point, change: &change, work: false, at: Sequence(1), room: None };
             let keeper = desk.book.hook_needs_process(&key("coder"), id, 7).then(|| process(7));
             desk.book.hook(&key("coder"), id, &hook, keeper, desk.now);
         };
@@ -154,6 +155,48 @@ fn a_program_that_woke_a_session_wakes_the_one_that_follows_it() {
         desk.book.wakes_no_more(&key("coder"), "before", 5, desk.now);
         assert_eq!(reach(&desk), Some(Reach::Hooks));
     }
+}
+
+#[test]
+fn one_that_a_connection_of_a_container_keeps_gets_the_id_of_each_session_of_the_tool() {
+    let rooms = [(); 2].map(|()| SessionRoom::of_narrow_socket());
+    let mut desk = Desk::new();
+    let hook = |desk: &mut Desk, id: &str, point, room| {
+        let change = Change::default();
+        let hook = Hook { point, change: &change, work: false, at: Sequence(1), room: Some(room) };
+        desk.book.hook(&key("coder"), id, &hook, None, desk.now);
+        states(&desk.book.shown(None).agents[&key("coder")].sessions)
+    };
+    let [room, other] = &rooms;
+    let keeper = Keeper { room: Some(room.clone()), ..connection(1) };
+    desk.book
+        .start(&key("coder"), "mcp".to_owned(), &says(SessionState::Idle), keeper, desk.now)
+        .unwrap();
+    desk.book.is_unnamed(&key("coder"), "mcp");
+    assert_eq!(hook(&mut desk, "a", HookPoint::Prompt, other), ["mcp idle"]);
+    assert_eq!(hook(&mut desk, "a", HookPoint::Prompt, room), ["a working"]);
+    assert_eq!(hook(&mut desk, "a", HookPoint::SessionEnd, room), ["a idle"]);
+    assert_eq!(desk.seconds("mcp"), None);
+    assert_eq!(hook(&mut desk, "a", HookPoint::Prompt, room), ["a working"]);
+    hook(&mut desk, "a", HookPoint::SessionEnd, room);
+    assert_eq!(hook(&mut desk, "b", HookPoint::SessionStart, room), ["b idle"]);
+    assert_eq!((desk.may_wake("mcp").id.as_str(), desk.seconds("mcp")), ("b", Some(0)));
+    assert_eq!(
+        hook(&mut desk, "c", HookPoint::Prompt, room),
+        ["b idle"],
+        "that is another session"
+    );
+    hook(&mut desk, "b", HookPoint::SessionEnd, room);
+    let keeper = Keeper { room: Some(room.clone()), ..connection(2) };
+    desk.book
+        .start(&key("coder"), "two".to_owned(), &says(SessionState::Idle), keeper, desk.now)
+        .unwrap();
+    desk.book.is_unnamed(&key("coder"), "two");
+    assert_eq!(
+        hook(&mut desk, "d", HookPoint::Prompt, room),
+        ["b idle", "two idle"],
+        "which is unclear"
+    );
 }
 
 #[test]
@@ -197,7 +240,13 @@ fn one_that_a_person_interrupts_and_one_that_has_gone_on_too_often_only_for_what
     let mut desk = Desk::new();
     desk.hook("s", HookPoint::Prompt, 7);
     let change = Change::default();
-    let hook = Hook { point: HookPoint::Interrupt, change: &change, work: false, at: Sequence(5) };
+    let hook = Hook {
+        point: HookPoint::Interrupt,
+        change: &change,
+        work: false,
+        at: Sequence(5),
+        room: None,
+    };
     desk.book.hook(&key("coder"), "s", &hook, None, desk.now);
     assert!(!desk.wakes("s", 5) && desk.wakes("s", 6));
     desk.hook("s", HookPoint::Prompt, 7);
@@ -252,7 +301,13 @@ fn sessions_that_nothing_keeps_and_pending_messages_are_so_many_and_no_more() {
     let mut desk = Desk::new();
     let change = Change::default();
     for number in 0..100 {
-        let hook = Hook { point: HookPoint::Step, change: &change, work: false, at: Sequence(1) };
+        let hook = Hook {
+            point: HookPoint::Step,
+            change: &change,
+            work: false,
+            at: Sequence(1),
+            room: None,
+        };
         desk.book.hook(&key("coder"), &number.to_string(), &hook, None, desk.now);
         desk.pass(SECOND);
     }
