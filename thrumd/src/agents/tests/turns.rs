@@ -5,7 +5,7 @@ use std::time::Duration;
 use thrum_api::event::{Reach, SessionState};
 use thrum_api::local::{
     AgentListParams, HookPoint, MarkReadParams, Message, SessionHookParams, SessionMessagesParams,
-    SessionMessagesResult,
+    SessionMessagesResult, SessionStartParams,
 };
 
 use super::super::LocalConnection;
@@ -320,6 +320,26 @@ async fn who_asks_for_messages_waits_and_gets_what_another_session_was_shown() {
     };
     let (waited, ()) = tokio::join!(within(waits), marks);
     assert_eq!(texts(&waited.unwrap().messages), ["b"]);
+    tool.home.close().await;
+}
+
+#[tokio::test]
+async fn a_session_without_an_id_of_its_tool_gets_it_after_a_restart_of_the_daemon() {
+    let tool = Tool::new();
+    let params = SessionStartParams {
+        agent: "coder".to_owned(),
+        project: PROJECT.to_owned(),
+        pid: tool.process.pid(),
+        connection: true,
+        join: true,
+        ..SessionStartParams::default()
+    };
+    within(tool.home.agents.session_start(params, &tool.on)).await.unwrap();
+    let Tool { home, directory, process, on } = tool;
+    home.close().await;
+    let tool = Tool { home: Home::open(directory.path()), directory, process, on };
+    tool.answer(tool.params("one", HookPoint::Prompt)).await;
+    assert_eq!(tool.states().await, ["one Working"]);
     tool.home.close().await;
 }
 

@@ -152,6 +152,8 @@ fn a_program_that_woke_a_session_wakes_the_one_that_follows_it() {
         hook(&mut desk, "after", HookPoint::SessionStart);
         let reach = |desk: &Desk| desk.book.reach(&key("coder")).flatten();
         assert_eq!(reach(&desk), Some(if closes { Reach::Hooks } else { Reach::Wake }));
+        let wakers = desk.book.agents[&key("coder")].sessions["after"].turn.wakers.len();
+        assert_eq!(wakers, usize::from(!closes));
         desk.book.wakes_no_more(&key("coder"), "before", 5, desk.now);
         assert_eq!(reach(&desk), Some(Reach::Hooks));
     }
