@@ -84,7 +84,9 @@ fn a_plugin_is_told_which_session_to_wake_and_the_sender_that_it_was() {
     assert_eq!(line["session"], "s1", "{line}");
     let text = line["text"].as_str().unwrap();
     assert!(
-        text.starts_with("[thrum] 1 new message for test-opencode: from planner on laptop."),
+        text.starts_with(
+            "[thrum] 1 new message for test-opencode: from \"planner\" on \"laptop\"."
+        ),
         "{text}"
     );
     assert!(!text.contains("wake up"), "{text}");
