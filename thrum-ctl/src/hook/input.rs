@@ -137,7 +137,8 @@ impl Input {
                 _ => false,
             },
             is_subagent: text(fields.agent_id).is_some() || text(fields.parent_id).is_some(),
-            is_complete: text(fields.status).is_none_or(|status| status == "completed"),
+            is_complete: point != Point::Stop
+                || text(fields.status).is_none_or(|status| status == "completed"),
             ended: fields.ended.is_some_and(|ended| ended.get() == "true"),
             session,
             event,
@@ -206,11 +207,48 @@ impl Call {
     /// Whether it did anything but talk to other agents.
     fn is_work(&self) -> bool {
         let is_own = OWN_TOOLS.iter().any(|own| self.name.starts_with(own));
-        let talks = self.command.as_deref().is_some_and(|command| {
-            command.trim_start().strip_prefix("thrum").is_some_and(|rest| rest.starts_with(' '))
-        });
+        let talks = self.command.as_deref().is_some_and(|it| program(it) == "thrum");
         !is_own && !talks && !NO_WORK.contains(&self.name.as_str())
     }
+}
+
+/// The name of the program that a command line of a shell runs, after the folder to run it in, and variables.
+fn program(command: &str) -> &str {
+    let mut rest = command.trim_start();
+    while let Some(folder) = rest.strip_prefix("cd ") {
+        let Some((_, next)) = folder.split_once("&&").or_else(|| folder.split_once(';')) else {
+            break;
+        };
+        rest = next.trim_start();
+    }
+    loop {
+        let (word, next) = first_word(rest);
+        let is_variable = word.split_once('=').is_some_and(|(name, _)| {
+            !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
+        });
+        if !is_variable {
+            return word.rsplit('/').next().unwrap_or(word);
+        }
+        rest = next;
+    }
+}
+
+/// The first word of a command line, with its quotes, and what comes after it.
+fn first_word(line: &str) -> (&str, &str) {
+    let mut quote = None;
+    let is_end = |c: char| match quote {
+        Some(open) => {
+            quote = quote.filter(|_| c != open);
+            false
+        }
+        None if c == '\'' || c == '"' => {
+            quote = Some(c);
+            false
+        }
+        None => c.is_whitespace() || matches!(c, ';' | '&' | '|'),
+    };
+    let (word, rest) = line.split_at(line.find(is_end).unwrap_or(line.len()));
+    (word, rest.trim_start())
 }
 
 /// The command in the input of a shell: a text, or words whose last one may be a script.

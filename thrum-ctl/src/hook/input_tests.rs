@@ -130,6 +130,19 @@ fn work_is_what_a_person_wrote_and_what_tools_did_but_messages() {
     assert!(!ran(json!(" thrum send a b")) && !ran(json!(["thrum", "send"])));
     assert!(!ran(json!(["bash", "-lc", "thrum reply 7 x"])));
     assert!(ran(json!("thrummer")) && ran(json!("make")) && ran(json!(["bash", "-lc", "make"])));
+    for talk in [
+        "cd repo && thrum reply 7 x",
+        "cd /a; cd b && THRUM_AGENT=x thrum reply 7 x",
+        "THRUM_AGENT='a b' X=\"c d\" /usr/bin/thrum reply 7 x",
+        "thrum",
+    ] {
+        assert!(!ran(json!(talk)), "{talk}");
+    }
+    for other in
+        ["cd thrum", "cd a && make", "X=thrum make", "X='a thrum ", "a=b", "", "'thrum reply' x"]
+    {
+        assert!(ran(json!(other)), "{other}");
+    }
     let batch = |names: &[&str]| {
         let calls: Vec<_> = names.iter().map(|name| json!({ "tool_name": name })).collect();
         work(&json!({ "tool_calls": calls }), Point::Step)
@@ -145,7 +158,11 @@ fn subagents_and_turns_that_were_broken_off_are_told() {
     assert!(read(json!({"session_id": "s", "parent_id": "a"})).is_subagent);
     assert!(!read(json!({"session_id": "s", "agent_id": null})).is_subagent);
     assert!(read(json!({"session_id": "s", "status": "completed"})).is_complete);
-    assert!(!read(json!({"session_id": "s", "status": "aborted"})).is_complete);
+    let aborted = json!({"session_id": "s", "status": "aborted"});
+    assert!(!read(aborted.clone()).is_complete);
+    for point in [Point::SessionStart, Point::Prompt, Point::Step, Point::SessionEnd] {
+        assert!(read_at(&aborted, Tool::Cursor, point).is_complete, "a word for something else");
+    }
 }
 
 #[test]
