@@ -1,8 +1,9 @@
 //! A hook from its input to its answer.
 
 use std::io::{self, Write as _};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thrum_api::ErrorCode;
 use thrum_api::event::Route;
@@ -34,8 +35,32 @@ const INPUT_TIMEOUT: Duration = Duration::from_secs(2);
 const CALL_TIMEOUT: Duration = Duration::from_millis(1500);
 /// The same at the end of a session, where Claude Code gives all hooks together not much more.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long all of it may take: less than tools give a hook before they say that it hangs, also where they give least.
+const WHOLE: Duration = Duration::from_secs(4);
+const WHOLE_AT_END: Duration = Duration::from_millis(2500);
+/// Most characters that are noted of a name that nobody knows.
+const NAME_MAX_CHARS: usize = 40;
 /// If this variable is set, errors are printed.
 const DEBUG: &str = "THRUM_HOOK_DEBUG";
+
+/// When a hook has to be at its end.
+#[derive(Clone, Copy)]
+struct Deadline(Instant);
+
+impl Deadline {
+    fn of(point: Point) -> Self {
+        let whole = match point {
+            Point::Interrupt | Point::SessionEnd => WHOLE_AT_END,
+            _ => WHOLE,
+        };
+        Self(Instant::now() + whole)
+    }
+
+    /// How long a part of the hook may take that may take so long at most.
+    fn left(self, most: Duration) -> Duration {
+        most.min(self.0.saturating_duration_since(Instant::now()))
+    }
+}
 
 /// A session at a point.
 struct Hook {
@@ -46,16 +71,32 @@ struct Hook {
     folder: PathBuf,
 }
 
-/// Carries out a hook. It has no result: nobody is there whom a failure could be told.
+/// Carries out a hook. It has no result: nobody is there whom a failure could be told. Even a fault in it is silent: a tool
+/// may take one for an order to stop.
 pub fn run(asked: Asked) {
+    guarded(is_debugged(), || carry_out(asked));
+}
+
+fn guarded(is_debugged: bool, hook: impl FnOnce()) {
+    if !is_debugged {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    drop(std::panic::catch_unwind(AssertUnwindSafe(hook)));
+}
+
+fn carry_out(asked: Asked) {
     let mut printer = Printer::new(asked.global.output());
     let Asked { tool, point, global } = asked;
-    let Ok(tool) = tool.parse::<Tool>() else {
-        return debug(&mut printer, "this thrum does not know the tool");
-    };
     // Where the agent is known; better is known once the input was read.
     let mut folder = std::env::current_dir().unwrap_or_default();
-    let what = format!("{} {point}", super::COMMAND);
+    let Ok(tool) = tool.parse::<Tool>() else {
+        let error = "this thrum does not know the tool";
+        let named: String = tool.chars().take(NAME_MAX_CHARS).collect();
+        notes::failed(Tool::Script, &folder, &format!("{} {named}", super::COMMAND), error);
+        return debug(&mut printer, error);
+    };
+    let named: String = point.chars().take(NAME_MAX_CHARS).collect();
+    let what = format!("{} {named}", super::COMMAND);
     let attempt = match point.parse::<Point>() {
         Ok(Point::Listen) => listen::run(tool, &Context::new(global, &mut printer)),
         Ok(point) => at_point(tool, point, &Context::new(global, &mut printer), &mut folder),
@@ -72,9 +113,13 @@ pub fn run(asked: Asked) {
 }
 
 fn debug(printer: &mut Printer, error: &str) {
-    if std::env::var_os(DEBUG).is_some_and(|value| !value.is_empty()) {
+    if is_debugged() {
         printer.note(error);
     }
+}
+
+fn is_debugged() -> bool {
+    std::env::var_os(DEBUG).is_some_and(|value| !value.is_empty())
 }
 
 fn at_point(
@@ -83,7 +128,8 @@ fn at_point(
     context: &Context<'_>,
     folder: &mut PathBuf,
 ) -> Result<(), Failure> {
-    let bytes = stdin::input(io::stdin(), INPUT_TIMEOUT)
+    let deadline = Deadline::of(point);
+    let bytes = stdin::input(io::stdin(), deadline.left(INPUT_TIMEOUT))
         .map_err(|error| Failure::Error(format!("can't read the input: {error}")))?;
     let mut input =
         Input::read(&bytes, tool, point).map_err(|error| Failure::Error(error.to_string()))?;
@@ -103,8 +149,7 @@ fn at_point(
         env_file::tell_shell(&hook.identity, &hook.input.session)
             .map_err(|error| Failure::Error(format!("can't tell the shell who it is: {error}")))?;
     }
-    let limit = if point == Point::SessionEnd { END_TIMEOUT } else { CALL_TIMEOUT };
-    runtime()?.block_on(hook.carry_out(hook_point, &context.endpoints(), limit))?;
+    runtime()?.block_on(hook.carry_out(hook_point, &context.endpoints(), deadline))?;
     notes::ran(hook.input.tool, &hook.folder, point.name());
     Ok(())
 }
@@ -125,11 +170,15 @@ impl Hook {
         &self,
         point: HookPoint,
         endpoints: &Endpoints,
-        limit: Duration,
+        deadline: Deadline,
     ) -> Result<(), Failure> {
-        let too_slow = |_| Failure::Error(format!("thrumd did not answer within {limit:?}"));
+        let most = if self.point == Point::SessionEnd { END_TIMEOUT } else { CALL_TIMEOUT };
+        let too_slow =
+            |limit: Duration| Failure::Error(format!("thrumd did not answer within {limit:.1?}"));
+        let limit = deadline.left(most);
         let asked = Box::pin(self.ask(point, endpoints));
-        let (mut client, text, messages) = timeout(limit, asked).await.map_err(too_slow)??;
+        let (mut client, text, messages) =
+            timeout(limit, asked).await.map_err(|_| too_slow(limit))??;
         let event = self.input.event.as_deref();
         let answer = text.and_then(|text| answer(self.input.tool, self.point, event, &text));
         let Some(answer) = answer else { return Ok(()) };
@@ -138,7 +187,7 @@ impl Hook {
         if messages.is_empty() {
             return Ok(());
         }
-        if !is_read(io::stdout()).await {
+        if !timeout(deadline.left(WHOLE), is_read(io::stdout())).await.unwrap_or(false) {
             return Err(Failure::Error("the tool has not read the answer".to_owned()));
         }
         let marks = MarkReadParams {
@@ -149,7 +198,8 @@ impl Hook {
         };
         // On the same connection: for others the messages are still on their way.
         let marking = Box::pin(client.call::<MessageMarkRead>(&marks));
-        timeout(limit, marking).await.map_err(too_slow)??;
+        let limit = deadline.left(most);
+        timeout(limit, marking).await.map_err(|_| too_slow(limit))??;
         Ok(())
     }
 
@@ -216,4 +266,35 @@ fn print(answer: &str) -> io::Result<()> {
     out.write_all(answer.as_bytes())?;
     out.write_all(b"\n")?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_in_a_hook_ends_it_and_nothing_else() {
+        // The other tests of this process go on to tell of their own faults.
+        guarded(true, || panic!("seen in the output of this test"));
+    }
+
+    #[test]
+    fn all_of_a_hook_ends_before_its_tool_gives_it_up() {
+        for (point, given) in [
+            (Point::SessionStart, 5),
+            (Point::Prompt, 5),
+            (Point::Step, 5),
+            (Point::Stop, 5),
+            // Of Codex.
+            (Point::Interrupt, 3),
+            (Point::SessionEnd, 3),
+        ] {
+            let deadline = Deadline::of(point);
+            let all = deadline.left(Duration::MAX);
+            assert!(all < Duration::from_secs(given), "{}: {all:?}", point.name());
+            assert!(all > INPUT_TIMEOUT, "time for thrumd after an input that never ends");
+            assert!(deadline.left(CALL_TIMEOUT) <= CALL_TIMEOUT);
+        }
+        assert_eq!(Deadline(Instant::now()).left(CALL_TIMEOUT), Duration::ZERO);
+    }
 }
