@@ -271,8 +271,11 @@ fn a_client_that_floods_gets_every_answer() {
         .collect();
     for id in ids {
         let answer = mcp.answer(id);
-        assert!(answer["result"].is_object() && answer["result"]["isError"] != true, "{answer}");
+        let is_done = answer["result"].is_object() && answer["result"]["isError"] != true;
+        let is_refused = answer["error"]["message"].to_string().contains("too many requests");
+        assert!(is_done || is_refused, "{answer}");
     }
+    mcp.call("list_agents", json!({}));
     let files = tests::harness::process::open_files(mcp.pid());
     assert!(files < 40, "{files} open files");
 }

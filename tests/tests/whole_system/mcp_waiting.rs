@@ -197,3 +197,36 @@ fn waits_have_a_limit_of_their_own_and_leave_room_for_other_calls() {
         holds(files < 16, || format!("{files} open files"))
     });
 }
+
+#[test]
+fn the_end_of_a_client_that_floods_is_seen_though_thrumd_hangs() {
+    let mut daemon = Daemon::start("laptop");
+    daemon.stop();
+    std::fs::remove_file(daemon.socket()).ok();
+    let _held = std::os::unix::net::UnixListener::bind(daemon.socket()).unwrap();
+    let mut mcp = coder(&daemon, "2025-11-25");
+    for _ in 0..600 {
+        mcp.begin("list_agents", json!({}));
+    }
+    mcp.close();
+    assert_eq!(mcp.ended().code(), Some(0));
+}
+
+#[test]
+fn what_did_not_fit_is_in_the_next_answer() {
+    let daemon = Daemon::start("laptop");
+    let text = |n: usize| format!("{n}{}", "x".repeat(2500));
+    (0..40).for_each(|n| send(&daemon, &text(n)));
+    let mut mcp = coder(&daemon, "2025-11-25");
+    let mut read = 0;
+    while read < 40 {
+        let checked = mcp.call("check_messages", json!({}));
+        let shown = checked["messages"].as_array().unwrap();
+        assert!(!shown.is_empty(), "after {read}: {checked}");
+        for message in shown {
+            assert_eq!(message["text"], text(read), "in their order");
+            read += 1;
+        }
+    }
+    assert_eq!(mcp.call("check_messages", json!({}))["messages"], json!([]));
+}

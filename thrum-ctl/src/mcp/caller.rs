@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::answer::Failure;
 use super::presence::Presence;
+use super::rest::Rest;
 use super::who::Who;
 use crate::client::Client;
 use crate::endpoint::Endpoints;
@@ -22,6 +23,8 @@ pub struct Caller {
     pub who: Who,
     /// Its session.
     pub presence: Presence,
+    /// What did not fit into its last answer.
+    pub rest: Rest,
     endpoints: Endpoints,
 }
 
@@ -29,7 +32,7 @@ impl Caller {
     /// Begins its session, which others hear is reached like this.
     pub fn begin(who: Who, endpoints: Endpoints, reach: Option<Reach>) -> Self {
         let presence = Presence::begin(who.clone(), endpoints.clone(), reach);
-        Self { who, presence, endpoints }
+        Self { who, presence, rest: Rest::default(), endpoints }
     }
 
     /// A connection of its own. A client makes one call after the other, and messages are handed out to a connection.

@@ -9,6 +9,7 @@ mod calls;
 mod in_flight;
 mod message;
 mod presence;
+mod rest;
 mod server;
 mod stdio;
 mod tools;

@@ -1,25 +1,31 @@
 //! The pipe: what goes over it is rmcp's work; what has to happen before and after is done here.
 
 use std::io;
+use std::sync::Arc;
 
-use rmcp::RoleServer;
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta as _, JsonRpcMessage,
-    ProtocolVersion, ServerJsonRpcMessage,
+    ProtocolVersion, RequestId, ServerJsonRpcMessage,
 };
 use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::{ErrorData, RoleServer};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::in_flight::InFlight;
 use super::stdio::{Reader, Writer};
 
+/// Most refusals that are being written.
+const REFUSALS_MAX: usize = 1024;
+
 /// A transport over stdin and stdout.
 pub struct Wire {
     inner: AsyncRwTransport<RoleServer, Reader, Writer>,
     in_flight: InFlight,
     marking: TaskTracker,
+    refusals: Arc<Semaphore>,
     ended: CancellationToken,
     is_open: bool,
 }
@@ -33,7 +39,8 @@ impl Wire {
         ended: CancellationToken,
     ) -> Self {
         let inner = AsyncRwTransport::new_server(reader, writer);
-        Self { inner, in_flight, marking, ended, is_open: false }
+        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+        Self { inner, in_flight, marking, refusals, ended, is_open: false }
     }
 
     /// Whether rmcp is to see a message. Before the session is open, it takes anything but a request for a broken client, and
@@ -44,6 +51,20 @@ impl Wire {
             return true;
         }
         self.is_open
+    }
+
+    /// Answers that there are too many requests, without waiting for the client. One that doesn't read gets no more answers.
+    fn refuse(&mut self, id: RequestId) {
+        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
+        let error = ErrorData::internal_error(
+            "too many requests are not answered yet: wait for some of them",
+            None,
+        );
+        let sent = self.inner.send(JsonRpcMessage::error(error, Some(id)));
+        drop(tokio::spawn(async move {
+            drop(sent.await);
+            drop(permit);
+        }));
     }
 }
 
@@ -89,7 +110,6 @@ impl Transport<RoleServer> for Wire {
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
-            self.in_flight.room().await;
             let Some(message) = self.inner.receive().await else {
                 self.ended.cancel();
                 return None;
@@ -98,6 +118,10 @@ impl Transport<RoleServer> for Wire {
                 continue;
             }
             match &message {
+                JsonRpcMessage::Request(request) if self.in_flight.is_full() => {
+                    self.refuse(request.id.clone());
+                    continue;
+                }
                 JsonRpcMessage::Request(request) => self.in_flight.begin(&request.id),
                 JsonRpcMessage::Notification(notification) => {
                     if let ClientNotification::CancelledNotification(cancelled) =

@@ -52,12 +52,12 @@ pub async fn check(
         return Ok((read_on(caller, &cursor).await?, None));
     }
     let session = in_time(caller.session(named)).await?;
-    let mut client = in_time(caller.connect()).await?;
+    let mut client = connect(caller).await?;
     let params = params(caller, session, Duration::ZERO, limit.clamp(1, LIMIT_MAX));
     // A daemon that ended meanwhile has given them to nobody.
     let result = in_time(client.call_again::<SessionMessages>(&params)).await?;
     let empty = result.messages.is_empty();
-    let (mut done, mark) = shown(result, client, params);
+    let (mut done, mark) = shown(caller, result, client, params);
     if empty {
         done.insert(
             "next".to_owned(),
@@ -93,7 +93,7 @@ pub async fn wait(
     let begin = Instant::now();
     let session = in_time(caller.session(named.clone())).await?;
     let mut params = params(caller, session, Duration::ZERO, LIMIT_DEFAULT);
-    let mut client = Some(in_time(caller.connect()).await?);
+    let mut client = Some(connect(caller).await?);
     let mut pause = PAUSE_FIRST;
     let mut away: Option<Error> = None;
     loop {
@@ -108,7 +108,7 @@ pub async fn wait(
                     Some(client) => client,
                     None => in_time(caller.connect()).await?,
                 };
-                return Ok(shown(result, client, params));
+                return Ok(shown(caller, result, client, params));
             }
             Ok(Ok(_)) => {
                 (away, pause) = (None, PAUSE_FIRST);
@@ -138,6 +138,14 @@ pub fn limit(arguments: &mut Arguments) -> Result<Duration, Failure> {
     Ok(seconds.unwrap_or(WAIT_DEFAULT).clamp(Duration::from_secs(1), WAIT_MAX))
 }
 
+/// The connection that has what the last answer left out, or a new one.
+async fn connect(caller: &Caller) -> Result<Client, Failure> {
+    match caller.rest.take().await {
+        Some(client) => Ok(client),
+        None => in_time(caller.connect()).await,
+    }
+}
+
 async fn ask(
     caller: &Caller,
     client: &mut Option<Client>,
@@ -165,8 +173,9 @@ fn params(
     }
 }
 
-/// The messages that fit, and their mark. The others go back when this connection ends.
+/// The messages that fit, and their mark. The others go back when this connection ends, unless the next call goes on with it.
 fn shown(
+    caller: &Caller,
     result: SessionMessagesResult,
     client: Client,
     params: SessionMessagesParams,
@@ -174,6 +183,7 @@ fn shown(
     let SessionMessagesResult { messages, left, notices } = result;
     let page = page(&messages, clock::now());
     let (shown, rest) = messages.split_at(page.shown.len().min(messages.len()));
+    let back = (!rest.is_empty()).then(|| caller.rest.left_out());
     let left = left.saturating_add(u64::try_from(rest.len()).unwrap_or(u64::MAX));
     let refs: Vec<_> = shown.iter().map(MessageRef::from).collect();
     let mut done = done(page);
@@ -187,7 +197,7 @@ fn shown(
         done.insert("notices".to_owned(), notices.into());
     }
     let SessionMessagesParams { agent, session, .. } = params;
-    let mark = Mark { client, agent, session, messages: refs };
+    let mark = Mark { client, agent, session, messages: refs, back };
     (done, Some(mark).filter(|mark| !mark.messages.is_empty()))
 }
 
