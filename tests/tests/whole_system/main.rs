@@ -36,6 +36,7 @@ mod kept_connections;
 mod keys;
 mod log_floods;
 mod mcp;
+mod mcp_sessions;
 mod mcp_waiting;
 mod mcp_waking;
 mod narrow_sockets;
@@ -53,6 +54,7 @@ mod projects;
 mod proofs;
 mod protocol;
 mod reading;
+mod refused;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod secrets;

@@ -71,7 +71,10 @@ fn an_idle_claude_code_is_woken_by_its_own_socket_with_a_text_of_ours() {
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0], json!({"type": "auth", "token": "secret-of-the-session"}));
     let text = lines[1]["message"]["content"].as_str().unwrap();
-    assert!(text.starts_with("[thrum] 1 new message for coder: from planner on laptop"), "{text}");
+    assert!(
+        text.starts_with("[thrum] 1 new message for coder: from \"planner\" on \"laptop\""),
+        "{text}"
+    );
     assert!(!text.contains(TEXT), "what others wrote starts no turn as if the user had: {text}");
     assert_eq!((lines.len(), &lines[1]["type"]), (2, &json!("user")));
     assert_eq!(mcp.call("check_messages", json!({}))["messages"][0]["text"], TEXT);
@@ -88,13 +91,25 @@ fn a_socket_that_is_gone_is_noted_and_nothing_else_breaks() {
     let daemon = Daemon::start("laptop");
     let client = set_up(&daemon, "claude-code", true)
         .env("CLAUDE_CODE_MESSAGING_SOCKET", daemon.folder().join("gone.sock").display())
-        .env("CLAUDE_CODE_MESSAGING_TOKEN", "secret-of-the-session");
+        .env("CLAUDE_CODE_MESSAGING_TOKEN", "secret-of-the-session")
+        .env("CLAUDE_CODE_SESSION_ID", "c1");
     let mut mcp = Mcp::greeted(&client, &["--tool", "claude-code"], "claude-code", "2025-11-25");
     until_reached(&daemon, Reach::Wake);
     send(&daemon);
     let error = eventually(SHORT, || noted(client.folder()));
     assert!(error.contains("gone.sock") && !error.contains("secret"), "{error}");
+    // Senders are told so.
+    until_reached(&daemon, Reach::Hooks);
     assert_eq!(mcp.call("check_messages", json!({}))["messages"][0]["text"], TEXT);
+    // It is back, and the session has had a turn.
+    let inbox = UnixListener::bind(daemon.folder().join("gone.sock")).unwrap();
+    let input = json!({"session_id": "c1", "cwd": "/"});
+    for point in ["prompt", "stop"] {
+        super::hooks::hook(&client, "claude-code", point, &input.to_string());
+    }
+    send(&daemon);
+    inbox.accept().unwrap();
+    until_reached(&daemon, Reach::Wake);
 }
 
 #[test]
@@ -120,7 +135,8 @@ fn an_idle_codex_is_woken_by_its_own_program() {
     let said = eventually(SHORT, || {
         fs::read_to_string(folder.join("codex.done")).map_err(|error| error.to_string())
     });
-    let begin = "queue\n--thread=thread-1\n--message=[thrum] 1 new message for coder: from planner";
+    let begin =
+        "queue\n--thread=thread-1\n--message=[thrum] 1 new message for coder: from \"planner\"";
     assert!(said.starts_with(begin) && !said.contains(TEXT), "{said}");
 }
 

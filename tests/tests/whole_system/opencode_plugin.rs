@@ -105,7 +105,7 @@ fn a_listener_that_dies_is_started_again() {
     let told = run("const timeout = globalThis.setTimeout
         globalThis.setTimeout = (what, ms) => timeout(what, ms > 5000 ? ms / 500 : ms)
         await say('session.created', { info: { id: 's' } })
-        while (lines('listened').length < 3) await new Promise((done) => timeout(done, 20))
+        for (let n = 0; n < 1000 && lines('listened').length < 3; n++) await new Promise((done) => timeout(done, 20))
         console.log(JSON.stringify(lines('listened').length >= 3))");
     let Some(told) = told else { return };
     assert_eq!(told, true);

@@ -3,6 +3,7 @@
 mod backup;
 mod connect;
 pub mod http;
+pub mod refusals;
 mod requests;
 mod responsiveness;
 mod sandbox;

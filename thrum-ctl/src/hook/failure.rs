@@ -10,6 +10,12 @@ pub(super) enum Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
         match error {
             Error::NotRunning { .. } | Error::Died { .. } | Error::NotListening { .. } => {
                 Self::Away

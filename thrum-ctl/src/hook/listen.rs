@@ -18,7 +18,7 @@ use super::failure::{Failure, runtime};
 use super::input::Input;
 use super::notes;
 use super::point::Point;
-use crate::client::Client;
+use crate::client::{Client, refusals};
 use crate::clock;
 use crate::context::Context;
 use crate::endpoint::Endpoints;
@@ -97,6 +97,7 @@ async fn listen(
     failed: impl Fn(&str),
 ) {
     let mut pause = PAUSE_MIN;
+    let mut noted = String::new();
     loop {
         let newest = sessions.borrow_and_update().last().cloned();
         let Some(session) = newest else {
@@ -105,7 +106,8 @@ async fn listen(
                 Err(_) => return,
             }
         };
-        let wakes = Box::pin(wakes(identity, endpoints, &session, &mut pause));
+        let mut client = None;
+        let wakes = Box::pin(wakes(identity, endpoints, &session, &mut pause, &mut client));
         let ended = async {
             // Another session that begins changes nothing: the daemon answers for it, too.
             sessions.wait_for(|known| !known.contains(&session)).await.map(drop)
@@ -121,11 +123,21 @@ async fn listen(
                 Err(_) => return,
             },
         };
-        if let Failure::Error(error) = error {
-            failed(&error);
+        let told = refusals::told(&error);
+        // Once, as long as it goes on; a daemon that is away is no error.
+        if matches!(Failure::from(&error), Failure::Error(_)) && told != noted {
+            failed(&told);
+            noted = told;
         }
+        let client = client.filter(|_| refusals::is_lasting(&error));
+        let again = async {
+            match client {
+                Some(client) => refusals::pause(client.ended()).await,
+                None => sleep(pause).await,
+            }
+        };
         tokio::select! {
-            () = sleep(pause) => {}
+            () = again => {}
             // A session that has begun may be known.
             changed = sessions.changed() => if changed.is_err() { return },
         }
@@ -138,7 +150,7 @@ enum End {
     /// Nobody reads the lines.
     Unread,
     /// No answer came.
-    Error(Failure),
+    Error(Error),
 }
 
 async fn wakes(
@@ -146,10 +158,11 @@ async fn wakes(
     endpoints: &Endpoints,
     session: &str,
     pause: &mut Duration,
+    client: &mut Option<Client>,
 ) -> End {
     let result = async {
-        let mut client = Client::find_at_once(endpoints).await?;
-        tell_reach(&mut client, identity, session).await?;
+        let client = client.insert(Client::find_at_once(endpoints).await?);
+        tell_reach(client, identity, session).await?;
         loop {
             let params = SessionWakeParams {
                 agent: identity.agent.clone(),
@@ -170,7 +183,7 @@ async fn wakes(
         }
     };
     let result: Result<End, Error> = result.await;
-    result.unwrap_or_else(|error| End::Error(error.into()))
+    result.unwrap_or_else(End::Error)
 }
 
 async fn tell_reach(client: &mut Client, identity: &Identity, session: &str) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::who::Who;
-use crate::client::Client;
+use crate::client::{Client, refusals};
 use crate::endpoint::Endpoints;
 use crate::error::Error;
 
@@ -40,7 +40,8 @@ impl Presence {
     pub fn begin(who: Who, endpoints: Endpoints, reach: Option<Reach>) -> Self {
         let (asks, asked) = mpsc::channel(QUEUE_MAX);
         let named = who.session.clone();
-        let kept = Kept { who, endpoints, reach, named, client: None, joined: None };
+        let link = Link::default();
+        let kept = Kept { who, endpoints, reach, named, link };
         drop(tokio::spawn(kept.run(asked)));
         Self { asks }
     }
@@ -65,9 +66,26 @@ struct Kept {
     reach: Option<Reach>,
     /// The id that the tool gave the session last.
     named: Option<String>,
+    link: Link,
+}
+
+/// A connection, and what is known of the session on it.
+#[derive(Default)]
+struct Link {
     client: Option<Client>,
     /// The session that was joined on this connection.
     joined: Option<String>,
+    /// The daemon knows no process of this number: the tool runs in a container.
+    without_pid: bool,
+    /// The daemon refuses the session.
+    is_refused: bool,
+}
+
+impl Link {
+    /// The session to name where the tool has named none. Of several in a process, the daemon knows which one is meant.
+    fn named_by_daemon(&self, who: &Who) -> Option<String> {
+        self.joined.clone().filter(|_| self.without_pid || who.pid.is_none())
+    }
 }
 
 impl Kept {
@@ -76,10 +94,11 @@ impl Kept {
         // What goes wrong here is told to the first call that asks.
         drop(self.join(false).await);
         loop {
-            let ended = self.client.as_ref().map(Client::ended);
-            let is_up = ended.is_some();
+            let ended = self.link.client.as_ref().map(Client::ended);
+            let (is_up, is_refused) = (ended.is_some(), self.link.is_refused);
             let again = async {
                 match ended {
+                    Some(ended) if is_refused => refusals::pause(ended).await,
                     Some(ended) => ended.await,
                     None => sleep(pause).await,
                 }
@@ -95,14 +114,14 @@ impl Kept {
                     drop(answer.send(joined));
                 }
                 () = again => {
-                    self.client = None;
+                    self.link = Link::default();
                     if is_up {
                         sleep(PAUSE_FIRST).await;
                     }
                     drop(self.join(false).await);
                 }
             }
-            pause = match self.client {
+            pause = match self.link.client {
                 Some(_) => PAUSE_FIRST,
                 None => (pause * 2).min(PAUSE_MAX),
             };
@@ -114,37 +133,40 @@ impl Kept {
         let joined = timeout(LIMIT, self.try_join(why)).await.unwrap_or_else(|_| {
             Err(Error::TimedOut { message: "thrumd doesn't answer".to_owned() })
         });
-        if joined.is_err() {
-            self.client = None;
+        self.link.is_refused = joined.as_ref().err().is_some_and(refusals::is_lasting);
+        if joined.is_err() && !self.link.is_refused {
+            self.link = Link::default();
         }
         joined
     }
 
     async fn try_join(&mut self, why: bool) -> Result<String, Error> {
-        if self.client.is_none() {
-            self.joined = None;
-            self.client = Some(match why {
+        if self.link.client.is_none() {
+            let client = match why {
                 true => Client::find(&self.endpoints).await?,
                 false => Client::find_at_once(&self.endpoints).await?,
-            });
+            };
+            self.link = Link { client: Some(client), ..Link::default() };
         }
         // The daemon watches each connection that says it: once is enough.
-        let reach = self.reach.filter(|_| self.joined.is_none());
+        let reach = self.reach.filter(|_| self.link.joined.is_none());
         let id = self.start(reach).await?;
-        if self.joined.as_ref() != Some(&id) {
+        if self.link.joined.as_ref() != Some(&id) {
             if reach.is_none() && self.reach.is_some() {
                 self.start(self.reach).await?;
             }
-            self.joined = Some(id.clone());
+            self.link.joined = Some(id.clone());
         }
         Ok(id)
     }
 
     async fn start(&mut self, reach: Option<Reach>) -> Result<String, Error> {
-        // One that the tool has given no id is known by the one that the daemon gave it; a process may not be enough.
-        let named = self.named.clone().or_else(|| self.joined.clone());
+        let named = self.named.clone().or_else(|| self.link.named_by_daemon(&self.who));
         let mut params = start_params(&self.who, named, reach);
-        let client = match &mut self.client {
+        if self.link.without_pid {
+            params.pid = None;
+        }
+        let client = match &mut self.link.client {
             Some(client) => client,
             none => none.insert(Client::find_at_once(&self.endpoints).await?),
         };
@@ -153,7 +175,7 @@ impl Kept {
             Err(Error::Refused(error))
                 if error.code == ErrorCode::NOT_PERMITTED && params.pid.is_some() =>
             {
-                params.pid = None;
+                (params.pid, self.link.without_pid) = (None, true);
                 client.call::<SessionStart>(&params).await?
             }
             answer => answer?,
