@@ -64,8 +64,9 @@ fn garbage_is_answered_with_nothing_and_noted() {
         let ran = client.run_with(words, &input).exits(0);
         assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""), "{words:?}");
     }
-    let noted = notes(&client).to_string();
-    assert!(noted.contains("hook newtool") && noted.contains("know the tool"), "{noted}");
+    hook(&client, "newtool", "stop", &input);
+    let doctor = client.run(&["doctor"]).stdout;
+    assert!(doctor.contains("hook newtool") && doctor.contains("know the tool"), "{doctor}");
     let debugged = client
         .clone()
         .env("THRUM_HOOK_DEBUG", "1")

@@ -40,7 +40,9 @@ pub fn look(folder: &Path, context: &Context<'_>) -> Vec<ToolState> {
     // What can't be read is told of by identity.
     let checked = setup::check(folder).unwrap_or_default();
     let canonical = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    let tools = Tool::ALL.into_iter().filter(|tool| *tool != Tool::Script);
+    // What is noted of tools that this thrum doesn't know, too.
+    let is_noted = |tool| tool != Tool::Script || notes.of(tool, folder).is_some();
+    let tools = Tool::ALL.into_iter().filter(|tool| is_noted(*tool));
     let state = |tool: Tool| {
         let known = identity(tool, folder, context);
         let setups: Vec<_> = checked.iter().filter(|it| it.tool == tool).cloned().collect();

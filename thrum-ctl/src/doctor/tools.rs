@@ -22,6 +22,10 @@ pub fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Agents);
     let now = clock::now();
     for state in &context.tools {
+        if state.tool == Tool::Script {
+            found.all.extend(unknown(&found, state, now));
+            continue;
+        }
         let is_set_up = match &state.is_set_up {
             Ok(is_set_up) => *is_set_up || state.noted.is_some() || !state.setups.is_empty(),
             Err(error) => {
@@ -154,6 +158,19 @@ fn last_error(found: &Findings, state: &ToolState, now: Timestamp) -> Option<Fin
     let file = file.map_or_else(String::new, |file| format!("see it in {file}; "));
     let next = format!("{file}the next session that begins here ends this warning");
     Some(found.warn(&id("tool_error", state.tool), text).next(next).fact("an error"))
+}
+
+/// A tool that this version doesn't know ran a hook lately.
+fn unknown(found: &Findings, state: &ToolState, now: Timestamp) -> Option<Finding> {
+    const LATELY_MILLIS: u64 = 86_400_000;
+    let failure = state.noted.as_ref()?.error.as_ref()?;
+    if now.millis_since(failure.at) > LATELY_MILLIS {
+        return None;
+    }
+    let (what, error) = (sanitize(&failure.what), sanitize(&failure.error));
+    let text = format!("`thrum {what}` failed {}: {error}", since(failure.at, now));
+    let next = "update thrum, or take the hook out of the tool's settings";
+    Some(found.warn("tool_unknown", text).next(next).fact("an error"))
 }
 
 /// Whether idle sessions are woken here.
