@@ -3,7 +3,7 @@ use std::sync::mpsc::Sender;
 
 use serde_json::Value;
 
-use super::dialect::{Reply, Shown};
+use super::dialect::{LOOK_UP, Reply, Shown};
 
 /// A question to the model, which waits for the test's answer. One that is dropped is answered with a last
 /// sentence.
@@ -54,16 +54,17 @@ impl Asked {
         assert!(found.is_empty(), "{words:?} was shown: {found:#?}");
     }
 
-    /// Answers with a call of the tool whose name ends like this.
+    /// Answers with a call of the tool whose name ends like this. Claude Code may know only the names of tools, if their server
+    /// was slower than the first prompt: then the model looks it up before.
     ///
     /// # Panics
     /// When no such tool was offered.
     #[track_caller]
     pub fn calls(self, tool: &str, args: Value) {
-        let offered = self.tools.iter().find(|name| name.ends_with(tool));
-        let Some(name) = offered else { panic!("{tool} was not offered: {:?}", self.tools) };
+        let offered = self.tools.iter().any(|name| name.ends_with(tool) || name == LOOK_UP);
+        assert!(offered, "{tool} was not offered: {:?}", self.tools);
         // The tool may have been interrupted meanwhile.
-        let _gone = self.reply.send(Reply::Call { name: name.clone(), args });
+        let _gone = self.reply.send(Reply::Call { name: tool.to_owned(), args });
     }
 
     /// Answers with a last sentence.

@@ -2,7 +2,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -18,8 +18,17 @@ use crate::harness::http;
 pub struct FakeModel {
     address: SocketAddr,
     asked: Receiver<Asked>,
-    last: Arc<Mutex<Vec<Shown>>>,
+    open: Arc<Open>,
     stop: Arc<AtomicBool>,
+}
+
+/// What goes on between two questions.
+#[derive(Debug, Default)]
+struct Open {
+    /// What was shown last.
+    shown: Mutex<Vec<Shown>>,
+    /// What is answered next, whatever is asked.
+    after: Mutex<Option<Reply>>,
 }
 
 impl FakeModel {
@@ -31,8 +40,8 @@ impl FakeModel {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (questions, asked) = sync_channel(64);
-        let (last, stop) = (Arc::<Mutex<Vec<Shown>>>::default(), Arc::<AtomicBool>::default());
-        let (kept, stopped) = (Arc::clone(&last), Arc::clone(&stop));
+        let (open, stop) = (Arc::<Open>::default(), Arc::<AtomicBool>::default());
+        let (kept, stopped) = (Arc::clone(&open), Arc::clone(&stop));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if stopped.load(Ordering::Relaxed) {
@@ -45,7 +54,7 @@ impl FakeModel {
                 });
             }
         });
-        Self { address, asked, last, stop }
+        Self { address, asked, open, stop }
     }
 
     /// Where it listens.
@@ -62,13 +71,18 @@ impl FakeModel {
         self.asked.recv_timeout(TOOL_LIMIT).unwrap_or_else(|_| panic!("the model was not asked"))
     }
 
+    /// A question that waits, if there is one.
+    pub fn question(&self) -> Option<Asked> {
+        self.asked.try_recv().ok()
+    }
+
     /// Checks that no question waits.
     ///
     /// # Panics
     /// When one does.
     #[track_caller]
     pub fn is_not_asked(&self) {
-        if let Ok(asked) = self.asked.try_recv() {
+        if let Some(asked) = self.question() {
             panic!("the model was asked:\n{}", asked.summary());
         }
     }
@@ -76,10 +90,13 @@ impl FakeModel {
 
 impl Drop for FakeModel {
     fn drop(&mut self) {
-        if std::thread::panicking()
-            && let Ok(last) = self.last.lock()
-        {
-            eprintln!("--- what the model at {} was shown last\n{}---", self.url(), summary(&last));
+        if std::thread::panicking() {
+            let shown = self.open.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            eprintln!(
+                "--- what the model at {} was shown last\n{}---",
+                self.url(),
+                summary(&shown)
+            );
         }
         self.stop.store(true, Ordering::Relaxed);
         // Wakes the accepting thread.
@@ -87,11 +104,7 @@ impl Drop for FakeModel {
     }
 }
 
-fn serve(
-    mut stream: TcpStream,
-    questions: &SyncSender<Asked>,
-    last: &Mutex<Vec<Shown>>,
-) -> io::Result<()> {
+fn serve(mut stream: TcpStream, questions: &SyncSender<Asked>, open: &Open) -> io::Result<()> {
     loop {
         let (head, rest) = http::read_head(&mut stream)?;
         let mut lines = head.split("\r\n");
@@ -108,7 +121,7 @@ fn serve(
         let mut reader = rest.as_slice().chain(&mut stream);
         let body = http::read_sized(&mut reader, &headers)?;
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let (kind, text) = answer(path, &body, questions, last);
+        let (kind, text) = answer(path, &body, questions, open);
         write_answer(&mut stream, kind, &text)?;
     }
 }
@@ -117,23 +130,27 @@ fn answer(
     path: &str,
     body: &Value,
     questions: &SyncSender<Asked>,
-    last: &Mutex<Vec<Shown>>,
+    open: &Open,
 ) -> (&'static str, String) {
     let Some(dialect) = Dialect::of(path) else {
         let counts = json!({"input_tokens": 100, "totalTokens": 100});
         return ("application/json", counts.to_string());
     };
     let (tools, shown) = (dialect.tools(body), dialect.shown(body));
-    let reply = if tools.is_empty() || dialect.wants_json(body) {
-        Reply::aside()
-    } else {
-        if let Ok(mut last) = last.lock() {
-            last.clone_from(&shown);
-        }
+    if tools.is_empty() || dialect.wants_json(body) {
+        return dialect.answer(path, body, &Reply::aside());
+    }
+    let mut after = open.after.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if after.is_none() {
+        open.shown.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&shown);
         let (reply, answer) = channel();
-        let _test_is_over = questions.send(Asked { shown, tools, reply });
-        answer.recv().unwrap_or_else(|_| Reply::Say("Done.".to_owned()))
-    };
+        let offered = tools.clone();
+        let _test_is_over = questions.send(Asked { shown, tools: offered, reply });
+        after = answer.recv().ok();
+    }
+    let reply = after.unwrap_or_else(|| Reply::Say("Done.".to_owned()));
+    let (reply, after) = reply.in_full(&tools);
+    *open.after.lock().unwrap_or_else(PoisonError::into_inner) = after;
     dialect.answer(path, body, &reply)
 }
 

@@ -14,6 +14,7 @@
 )]
 
 mod clients;
+mod endless;
 mod session;
 mod shown;
 mod undo;

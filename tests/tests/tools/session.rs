@@ -53,7 +53,8 @@ fn a_session(installed: &Installed, tool: Tool) {
     quoted(&asked, "The parser is yours.", tool.role_at_prompt());
     is_listed(&desk, "working");
 
-    // It writes, over MCP.
+    // It writes, over MCP: the tools are there without being looked up.
+    assert!(asked.tools().iter().any(|name| name.ends_with("send_message")), "{asked:?}");
     asked.calls("send_message", json!({"to": "reviewer", "text": "And the lexer?"}));
     let asked = model.asked();
     let sent = asked.shown().iter().rfind(|shown| shown.role == "tool").expect("a result");

@@ -9,8 +9,18 @@ use tests::agent_tools::{Asked, Shown};
 /// When it is otherwise.
 #[track_caller]
 pub fn quoted<'a>(asked: &'a Asked, message: &str, role: &str) -> (&'a Shown, String) {
-    let shown = asked.text_with(message);
+    let (shown, id) = quoted_to(asked, message);
     assert_eq!(shown.role, role, "{shown:?}");
+    (shown, id)
+}
+
+/// The same under any role.
+///
+/// # Panics
+/// When it is otherwise.
+#[track_caller]
+pub fn quoted_to<'a>(asked: &'a Asked, message: &str) -> (&'a Shown, String) {
+    let shown = asked.text_with(message);
     let fenced = format!("\n```\n{message}\n```\n");
     let text = &shown.text;
     assert!(text.contains(&fenced), "no fence around it: {text}");

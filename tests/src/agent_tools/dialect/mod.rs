@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 
-pub(super) use said::Reply;
 pub use said::Shown;
 use said::items;
+pub(super) use said::{LOOK_UP, Reply};
 
 /// A way of asking a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,7 +29,21 @@ pub(in crate::agent_tools) enum Reply {
     Say(String),
 }
 
+/// The tool by which Claude Code offers those of which it told only the names.
+pub(in crate::agent_tools) const LOOK_UP: &str = "ToolSearch";
+
 impl Reply {
+    /// With the full name of the tool, and what is to be answered after it: the call itself, if the tool has
+    /// to be looked up first.
+    pub(in crate::agent_tools) fn in_full(self, offered: &[String]) -> (Self, Option<Self>) {
+        let Self::Call { name, args } = &self else { return (self, None) };
+        if let Some(full) = offered.iter().find(|offered| offered.ends_with(name)) {
+            return (Self::Call { name: full.clone(), args: args.clone() }, None);
+        }
+        let query = json!({"query": format!("select:mcp__thrum__{name}"), "max_results": 1});
+        (Self::Call { name: LOOK_UP.to_owned(), args: query }, Some(self))
+    }
+
     /// The answer to what is no part of the conversation, in a form that all who ask so can read.
     pub(in crate::agent_tools) fn aside() -> Self {
         let json = json!({"reasoning": "x", "next_speaker": "user", "model_choice": "flash"});
