@@ -74,7 +74,11 @@ impl Book {
                         (live.wait_in_grace, live.waits_last) = (true, true);
                         live.waits_since = session.since;
                     }
-                } else if comes_back && !dead.contains(&(key.clone(), session.id.clone())) {
+                } else if comes_back
+                    && !dead.contains(&(key.clone(), session.id.clone()))
+                    // It has got another id already.
+                    && !entry.aliases.contains_key(&session.id)
+                {
                     let live = Live::returning(session.clone(), Keeper::default());
                     let live = Live { in_grace: true, ..live };
                     entry.sessions.insert(session.id.clone(), live);
