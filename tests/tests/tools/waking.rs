@@ -74,7 +74,8 @@ fn is_woken_and_answers(
     println!("{} asked its model {:.1?} after the message was sent", sleeper, sent.elapsed());
     let prompt = woken.text_with(&format!("new message for {sleeper}"));
     assert_eq!(prompt.role, "user", "{prompt:?}");
-    assert!(prompt.text.contains(&format!("from {asker} on laptop")), "{prompt:?}");
+    let from = format!("from \"{asker}\" on \"laptop\".");
+    assert!(prompt.text.contains(&from), "{prompt:?}");
     assert!(!prompt.text.contains("lexer fast"), "{prompt:?}");
     let (_, id) = quoted(&woken, "Is the lexer fast enough?", sleeps.role_at_prompt());
     woken.calls("reply_message", json!({"id": id, "text": "Yes: 3 ms."}));
