@@ -44,6 +44,18 @@ fn until_reached(daemon: &Daemon, reach: Reach) {
     });
 }
 
+/// What the next one writes to a session's socket.
+#[track_caller]
+fn written_to(inbox: &UnixListener) -> String {
+    inbox.set_nonblocking(true).unwrap();
+    let mut stream = eventually(LONG, || inbox.accept().map_err(|error| error.to_string())).0;
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let mut lines = String::new();
+    stream.read_to_string(&mut lines).unwrap();
+    lines
+}
+
 /// What doctor would tell of waking.
 fn noted(home: &Path) -> Result<String, String> {
     let path = home.join(".local/state/thrum/hooks.json");
@@ -66,8 +78,7 @@ fn an_idle_claude_code_is_woken_by_its_own_socket_with_a_text_of_ours() {
     let mut mcp = Mcp::greeted(&client, &[], "claude-code", "2025-11-25");
     until_reached(&daemon, Reach::Wake);
     send(&daemon);
-    let mut lines = String::new();
-    listener.accept().unwrap().0.read_to_string(&mut lines).unwrap();
+    let lines = written_to(&listener);
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0], json!({"type": "auth", "token": "secret-of-the-session"}));
     let text = lines[1]["message"]["content"].as_str().unwrap();
@@ -108,7 +119,8 @@ fn a_socket_that_is_gone_is_noted_and_nothing_else_breaks() {
         super::hooks::hook(&client, "claude-code", point, &input.to_string());
     }
     send(&daemon);
-    inbox.accept().unwrap();
+    // A session that leaves before it has read all is one that can't be woken.
+    assert!(written_to(&inbox).contains("[thrum] "));
     until_reached(&daemon, Reach::Wake);
 }
 

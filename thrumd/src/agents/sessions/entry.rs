@@ -52,6 +52,8 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Ended {
     pub pid: u32,
+    /// The end of the log then: what comes later is for the session that follows.
+    pub at: Sequence,
     /// All ids that it had.
     pub names: Vec<String>,
     pub reach: Option<Reach>,
@@ -135,7 +137,7 @@ impl Entry {
 /// While a session is not woken, hooks alone show it messages.
 fn shown_of(live: &Live, wake_off: bool) -> SessionInfo {
     let mut session = live.shown();
-    if (wake_off || live.turn.unnamed) && session.reach == Some(Reach::Wake) {
+    if (wake_off || !live.turn.can_be_woken()) && session.reach == Some(Reach::Wake) {
         session.reach = Some(Reach::Hooks);
     }
     session

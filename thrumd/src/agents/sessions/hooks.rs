@@ -64,7 +64,7 @@ impl Book {
             if self.loses_its_id(key, &id, now) {
                 return MayShow { id, after: None };
             }
-            self.note_ended(key, &id);
+            self.note_ended(key, &id, hook.at);
             // One that isn't live has ended already.
             drop(self.end(key, Some(&id), now));
             self.forget_stranger(key, &id);
@@ -81,7 +81,7 @@ impl Book {
         turn.take_part(hook.at);
         turn.hooked_at = Some(now.at);
         if matches!(hook.point, HookPoint::Prompt | HookPoint::Step) {
-            turn.answered_at = None;
+            (turn.answered_at, turn.interrupted) = (None, false);
         }
         if hook.point == HookPoint::Prompt && hook.work {
             turn.stops = 0;
@@ -98,8 +98,11 @@ impl Book {
         }
         if hook.point == HookPoint::Interrupt {
             // A person wants it to be idle.
+            self.turn(key, &id, now).interrupted = true;
             self.wakes_for_newer(key, hook.at);
         }
+        // It may be woken from now on, or no longer.
+        self.changed(key, Soon::AtOnce, now);
         MayShow { id, after }
     }
 

@@ -185,7 +185,7 @@ impl Book {
     }
 
     /// A tool has ended a session: its process may begin another one, which goes on as this one for who has joined it.
-    pub(super) fn note_ended(&mut self, key: &AgentKey, id: &str) {
+    pub(super) fn note_ended(&mut self, key: &AgentKey, id: &str, at: Sequence) {
         let Some(entry) = self.agents.get_mut(key) else { return };
         let Some(live) = entry.sessions.get(id) else { return };
         let Some(pid) = live.keeper.process.as_ref().map(|process| process.pid) else { return };
@@ -193,13 +193,13 @@ impl Book {
         let aliases =
             entry.aliases.iter().filter(|(_, to)| *to == id).map(|(from, _)| from.clone());
         let names = aliases.chain([id.to_owned()]).collect();
-        entry.ended.push_back(Ended { pid, names, reach, wakers });
+        entry.ended.push_back(Ended { pid, at, names, reach, wakers });
         if entry.ended.len() > ENDED_MAX {
             entry.ended.pop_front();
         }
     }
 
-    /// The sessions that this process has ended mean this one now. Who woke them wakes it.
+    /// The sessions that this process has ended mean this one now. Who woke them wakes it, also for what came between.
     pub(super) fn follow_ended(&mut self, key: &AgentKey, pid: Option<u32>, id: &str, now: Now) {
         let (Some(entry), Some(pid)) = (self.agents.get_mut(key), pid) else { return };
         let Some(live) = entry.sessions.get_mut(id) else { return };
@@ -210,6 +210,7 @@ impl Book {
                 let names = ended.names.iter().filter(|name| *name != id);
                 entry.aliases.extend(names.map(|name| (name.clone(), id.to_owned())));
                 live.turn.wakers.extend(&ended.wakers);
+                live.turn.take_part(ended.at);
                 is_woken |= ended.reach == Some(Reach::Wake) && !ended.wakers.is_empty();
             }
             !follows

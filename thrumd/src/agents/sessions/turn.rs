@@ -25,6 +25,8 @@ pub struct Turn {
     pub stopped: Sequence,
     /// A program of its tool has joined without an id: a hook of the same process gives it one.
     pub unnamed: bool,
+    /// A person interrupted it, and no turn has begun since: only a prompt starts one.
+    pub interrupted: bool,
     /// The connections of programs that wake it.
     pub wakers: BTreeSet<u64>,
     /// When it was woken last, until its hook runs or it asks for messages.
@@ -42,6 +44,12 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// Whether a message may start a turn. The tool must know the session, and take a prompt: Codex keeps what it gets
+    /// after an interrupt until the next one of a person.
+    pub const fn can_be_woken(&self) -> bool {
+        !self.unnamed && !self.interrupted
+    }
+
     /// It takes part from now on, if it didn't. `at`: the end of the log.
     pub fn take_part(&mut self, at: Sequence) {
         if !self.takes_part {

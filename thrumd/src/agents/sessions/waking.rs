@@ -253,9 +253,9 @@ impl Entry {
         }
         let somebody_waits = self.sessions.values().any(|live| !live.waits.is_empty());
         let is_idle = matches!(session.told.state, SessionState::Idle | SessionState::Working);
-        // Its tool knows no session of such an id.
-        let is_named = !session.turn.unnamed;
-        let from = from.filter(|_| is_idle && is_named && !somebody_waits && !self.wake_off);
+        let from = from.filter(|_| {
+            is_idle && session.turn.can_be_woken() && !somebody_waits && !self.wake_off
+        });
         Some(MayWake { id: id.to_owned(), after, from, only_old })
     }
 }

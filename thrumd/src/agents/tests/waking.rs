@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use thrum_api::event::{EventRef, Reach, Route};
+use thrum_api::event::{EventRef, Reach, Route, SessionState};
 use thrum_api::local::{
-    HookPoint, SessionHookParams, SessionStartParams, SessionWakeParams, SessionWakeResult,
+    HookPoint, SessionHookParams, SessionStartParams, SessionUpdateParams, SessionWakeParams,
+    SessionWakeResult,
 };
 
 use super::super::{Agents, AgentsParts, LocalConnection, WakeOff};
@@ -80,6 +81,17 @@ async fn an_idle_session_is_woken_once_for_what_came_since_it_began() {
     assert_eq!(ended.left, 0);
     let gone = within(tool.wake("never", LIMIT)).await.unwrap_err();
     assert_eq!(gone.to_rpc().code, thrum_api::ErrorCode::NOT_FOUND);
+    tool.home.close().await;
+}
+
+#[tokio::test]
+async fn what_comes_while_a_tool_begins_its_session_anew_wakes_that_one() {
+    let tool = Tool::new();
+    tool.is_woken("before").await;
+    tool.answer(tool.params("before", HookPoint::SessionEnd)).await;
+    tool.say("between").await;
+    tool.shown("after", HookPoint::SessionStart).await;
+    assert_eq!(tool.wakes("before", LIMIT).await, woken("after", 1));
     tool.home.close().await;
 }
 
@@ -164,7 +176,13 @@ async fn many_messages_that_wake_nobody_do_not_hide_one_that_does() {
     // The next ones are looked at, too, although a caller is being shown some of those before.
     let other = LocalConnection::new();
     assert_eq!(tool.look("one", HookPoint::Step, &other).await.len(), 3);
-    tool.shown("one", HookPoint::Interrupt).await;
+    let idle = SessionUpdateParams {
+        agent: "coder".to_owned(),
+        project: PROJECT.to_owned(),
+        state: Some(SessionState::Idle),
+        ..SessionUpdateParams::default()
+    };
+    tool.home.agents.session_update(&idle).unwrap();
     tool.home.apply((251..=400).map(written).collect()).await;
     tool.say("a").await;
     assert_eq!(tool.wakes("one", LIMIT).await, woken("one", 1));

@@ -250,6 +250,9 @@ fn one_that_a_person_interrupts_and_one_that_has_gone_on_too_often_only_for_what
         room: None,
     };
     desk.book.hook(&key("coder"), "s", &hook, None, desk.now);
+    assert!(!desk.wakes("s", 6), "a person stopped it");
+    desk.hook("s", HookPoint::Prompt, 7);
+    desk.stopped("s", false, 7);
     assert!(!desk.wakes("s", 5) && desk.wakes("s", 6));
     desk.hook("s", HookPoint::Prompt, 7);
     for _ in 0..3 {
