@@ -6,8 +6,13 @@ use crate::setup::Tool;
 /// Arguments of `thrum init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The tool
-    #[arg(value_name = "TOOL", value_enum, required_unless_present = "list")]
+    /// The tool: claude-code, codex, gemini, copilot, opencode, cursor, or script for one without hooks
+    #[arg(
+        value_name = "TOOL",
+        value_enum,
+        hide_possible_values = true,
+        required_unless_present = "list"
+    )]
     pub tool: Option<Tool>,
     /// Wake idle sessions when a message comes, without asking: messages then start turns by themselves
     #[arg(long, conflicts_with_all = ["undo", "list"])]

@@ -24,7 +24,6 @@ use crate::context::Context;
 use crate::endpoint::Endpoints;
 use crate::error::Error;
 use crate::setup::{Identity, Tool, identity};
-use crate::tool_process;
 use crate::wake_text;
 
 /// How long one call waits. thrumd allows up to an hour.
@@ -212,7 +211,7 @@ async fn gone(tool: Tool) {
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
     use tokio::io::unix::AsyncFd;
 
-    let pid = tool_process::find(tool).unwrap_or_else(std::os::unix::process::parent_id);
+    let pid = crate::tool_process::find(tool).unwrap_or_else(std::os::unix::process::parent_id);
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok());
     #[expect(deprecated, reason = "its successor is unsafe; an OwnedFd keeps what that demands")]
