@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thrum_api::Timestamp;
+use thrum_api::local::HookPoint;
 
 use crate::clock::now;
-use crate::setup::Tool;
+use crate::setup::{Tool, point_name};
 
 /// The form of the file. One of another form is begun anew.
 const VERSION: u32 = 1;
@@ -145,7 +146,7 @@ impl Notes {
 }
 
 /// The point at which a session begins.
-pub const SESSION_START: &str = "session-start";
+pub const SESSION_START: &str = point_name(HookPoint::SessionStart);
 
 impl Entry {
     /// When anything of it was noted last.

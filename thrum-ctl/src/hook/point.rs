@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use thrum_api::local::HookPoint;
 
-use super::notes;
+use crate::setup::point_name;
 
 /// A point of a session, as it is written into the files of tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +36,9 @@ impl Point {
 
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::SessionStart => notes::SESSION_START,
-            Self::Prompt => "prompt",
-            Self::Step => "step",
-            Self::Stop => "stop",
-            Self::Interrupt => "interrupt",
-            Self::SessionEnd => "session-end",
-            Self::Listen => "listen",
+        match self.hook_point() {
+            Some(point) => point_name(point),
+            None => "listen",
         }
     }
 

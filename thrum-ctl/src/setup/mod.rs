@@ -18,7 +18,7 @@ mod tools;
 mod undo;
 
 pub use check::{FileState, SetupCheck, check, check_with, others};
-pub use content::{Part, point_title};
+pub use content::{Part, point_name, point_title};
 pub use edit::Outcome;
 pub use files::{apply, check as check_writable, missing_folders, remove_empty};
 pub use identity::{Identity, default_name, identity};
