@@ -236,8 +236,7 @@ impl SimLog {
         let limit = Some(1000);
         let mut after = Sequence::ZERO;
         loop {
-            let params =
-                EventListParams { after, limit, newest: false, event_type: None, project: None };
+            let params = EventListParams { after, limit, ..EventListParams::default() };
             let page = self.store().list(&params).unwrap();
             let Some(last) = page.events.last() else { return };
             after = last.sequence;

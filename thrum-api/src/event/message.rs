@@ -121,6 +121,8 @@ pub enum Route {
     Mcp,
     /// It started a turn of an idle session.
     Wake,
+    /// A person marked it as read on the page of `thrum ui`.
+    Page,
     /// One that this version doesn't know.
     #[serde(other)]
     Other,

@@ -35,6 +35,9 @@ pub struct EventListParams {
     /// The position of this log after which to return events.
     #[serde(default)]
     pub after: Sequence,
+    /// With `newest`: only events before this position of the log, for the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Sequence>,
     /// Maximum number of events (default 100, at most 1000).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,

@@ -1,7 +1,8 @@
 //! The local interface: the methods for `thrum` and other programs on this machine, over a Unix socket.
 //!
 //! `POST /rpc` takes one JSON-RPC request; `GET /events?after=N` streams events as server-sent
-//! events; `GET /backup` returns a backup as one file; `GET /metrics` is for Prometheus.
+//! events; `GET /changes` streams what has changed; `GET /backup` returns a backup as one file; `GET /metrics` is for
+//! Prometheus.
 
 mod agents;
 mod backup;
@@ -11,6 +12,7 @@ mod delivery;
 mod events;
 mod groups;
 mod messages;
+mod overview;
 mod peers;
 mod problem;
 mod quarantine;
@@ -26,6 +28,7 @@ pub use delivery::*;
 pub use events::*;
 pub use groups::*;
 pub use messages::*;
+pub use overview::*;
 pub use peers::*;
 pub use problem::{token_refusal, unsigned};
 pub use quarantine::*;
@@ -73,6 +76,12 @@ surface! {
     MessageDelete = "message.delete": MessageDeleteParams => Empty;
     /// Looks for words in the messages that are here.
     MessageSearch = "message.search": MessageSearchParams => MessageSearchResult;
+    /// Returns the messages of a project or of all, the newest first, and how far each got.
+    MessageList = "message.list": MessageListParams => MessageListResult;
+    /// Tells how far messages got, and whether they were read: for those that were listed before.
+    MessageDeliveries = "message.deliveries": MessageDeliveriesParams => MessageDeliveriesResult;
+    /// Returns the conversations of a project or of all, that with the newest message first.
+    ConversationList = "conversation.list": ConversationListParams => ConversationListResult;
     /// Returns the agents seen on this machine or a peer, and what they do.
     AgentList = "agent.list": AgentListParams => AgentListResult;
     /// Makes an agent of this machine known, and says what it is for.

@@ -29,6 +29,7 @@ pub const fn route(route: Route) -> Option<&'static str> {
         Route::Hook => Some("by hook"),
         Route::Mcp => Some("by MCP"),
         Route::Wake => Some("woken"),
+        Route::Page => Some("on the page"),
         Route::Other => None,
     }
 }

@@ -4,13 +4,13 @@ use std::future::Future;
 
 use thrum_api::envelope::{self, Request};
 use thrum_api::local::{
-    AgentList, AgentRegister, AgentRemove, AppendResult, EventAppend, EventList, GroupChange,
-    GroupList, Health, MessageDelete, MessageFind, MessageInbox, MessageMarkRead, MessageSearch,
-    MessageSend, MessageSent, MessageShow, MessageStatus, MessageThread, MessageWait, PeerAdd,
-    PeerCancel, PeerCheck, PeerFind, PeerJoin, PeerList, PeerPath, PeerPolicy, PeerRemove,
-    PeerResolve, PeerSync, PeerWait, QuarantineClear, QuarantineList, SessionEnd, SessionHook,
-    SessionMessages, SessionStart, SessionUpdate, SessionWake, Shutdown, SocketAdd, SocketList,
-    SocketRemove, Status, WakeSwitch,
+    AgentList, AgentRegister, AgentRemove, AppendResult, ConversationList, EventAppend, EventList,
+    GroupChange, GroupList, Health, MessageDelete, MessageDeliveries, MessageFind, MessageInbox,
+    MessageList, MessageMarkRead, MessageSearch, MessageSend, MessageSent, MessageShow,
+    MessageStatus, MessageThread, MessageWait, PeerAdd, PeerCancel, PeerCheck, PeerFind, PeerJoin,
+    PeerList, PeerPath, PeerPolicy, PeerRemove, PeerResolve, PeerSync, PeerWait, QuarantineClear,
+    QuarantineList, SessionEnd, SessionHook, SessionMessages, SessionStart, SessionUpdate,
+    SessionWake, Shutdown, SocketAdd, SocketList, SocketRemove, Status, WakeSwitch,
 };
 use thrum_api::{Empty, ErrorCode, Method, RpcError};
 use tokio_util::sync::CancellationToken;
@@ -88,6 +88,9 @@ methods! { context, params, connection, disconnected;
     MessageStatus => until_abandoned(context, disconnected, delivery::status(context, params));
     MessageSent => delivery::sent(context, params);
     MessageDelete => conversation::delete(context, params);
+    MessageList => async { let _ = params; Err(errors::not_yet()) };
+    MessageDeliveries => async { let _ = params; Err(errors::not_yet()) };
+    ConversationList => async { let _ = params; Err(errors::not_yet()) };
     MessageSearch => search::search(context, params);
     AgentList => agents::list(context, params);
     AgentRegister => agents::register(context, params);

@@ -42,6 +42,7 @@ pub(super) const fn route_name(route: Route) -> &'static str {
         Route::Hook => "hook",
         Route::Mcp => "mcp",
         Route::Wake => "wake",
+        Route::Page => "page",
         Route::Other => "other",
     }
 }
@@ -54,6 +55,7 @@ pub(super) fn route_named(name: &str) -> Route {
         "hook" => Route::Hook,
         "mcp" => Route::Mcp,
         "wake" => Route::Wake,
+        "page" => Route::Page,
         _ => Route::Other,
     }
 }

@@ -132,6 +132,7 @@ async fn a_filtered_list_has_exactly_the_events_of_its_names_page_by_page_and_ba
                 after: Sequence(after),
                 limit: Some(limit),
                 newest,
+                before: None,
                 event_type: event_type.clone(),
                 project: project.clone(),
             };

@@ -120,13 +120,7 @@ impl Daemon {
         let mut events = Vec::new();
         let mut after = thrum_api::Sequence::ZERO;
         loop {
-            let params = EventListParams {
-                after,
-                limit: Some(1000),
-                newest: false,
-                event_type: None,
-                project: None,
-            };
+            let params = EventListParams { after, limit: Some(1000), ..EventListParams::default() };
             let page = self.log.list(params).await.unwrap();
             let Some(last) = page.events.last() else { break };
             after = last.sequence;
