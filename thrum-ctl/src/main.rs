@@ -34,6 +34,7 @@ mod setup;
 mod since;
 mod terminal;
 mod tool_process;
+mod ui;
 mod wake_text;
 
 use std::process::ExitCode;

@@ -11,6 +11,7 @@ use super::messages::{EventsArgs, InboxArgs, ReplyArgs, SendArgs, WaitArgs};
 use super::peers::PeerCommand;
 use super::quarantine::QuarantineArgs;
 use super::team::{AgentCommand, GroupCommand, SessionCommand, SocketCommand, TeamArgs};
+use super::ui::UiArgs;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -94,6 +95,12 @@ pub enum Command {
         thrum team --watch           the same, redrawn when something changes\n  \
         thrum team --all-projects")]
     Team(TeamArgs),
+    /// Show machines, agents and messages on a live page in your browser
+    #[command(before_help = "Examples:\n  \
+        thrum ui                         open the page; Ctrl-C ends it\n  \
+        thrum ui --as alice              send and read as alice\n  \
+        thrum ui --no-open --port 4173   print the address, for a browser of your choice")]
+    Ui(UiArgs),
     /// Show who you are: agent, project, machine, session
     #[command(before_help = "Examples:\n  thrum whoami --as planner")]
     Whoami,

@@ -14,6 +14,7 @@ mod peers;
 mod quarantine;
 mod team;
 pub mod topics;
+mod ui;
 mod usage;
 
 use std::ffi::OsString;
@@ -38,6 +39,7 @@ pub use team::{
     AgentCommand, GroupCommand, MembersArgs, RegisterArgs, SessionCommand, SessionEndArgs,
     SessionStartArgs, SessionUpdateArgs, SocketCommand, TeamArgs,
 };
+pub use ui::UiArgs;
 pub use usage::message_and_hint;
 
 const NAME: &str = "thrum";

@@ -2,6 +2,7 @@
 
 mod backup;
 mod connect;
+mod forward;
 pub mod http;
 pub mod refusals;
 mod requests;
@@ -25,7 +26,7 @@ use crate::printer::{Notice, ViewsProgress};
 pub use backup::Received;
 use requests::Requests;
 use responsiveness::ResponsivenessWatch;
-pub use stream::Events;
+pub use stream::{Changes, Events};
 
 /// How long to send a request again that was not answered: for as long as a service manager may take to
 /// start the daemon again.

@@ -75,8 +75,13 @@ impl Requests {
         let (response, connection) = self.send(request, body, M::NAME).await?;
         let status = response.status();
         let body = read_body(response, M::NAME).await?;
-        self.idle = Some(connection);
+        self.keep(connection);
         envelope::answer(&body).map_err(|source| no_result(M::NAME, status, source))
+    }
+
+    /// Keeps a connection for the next request: the body of its last answer was read.
+    pub(super) fn keep(&mut self, connection: Connection) {
+        self.idle = Some(connection);
     }
 
     /// Sends a request, and sends it again if the daemon ended without reading it. Answers with the connection, which

@@ -1,26 +1,37 @@
-//! The stream of events: server-sent events of `GET /events`.
+//! Streams of server-sent events: `GET /events` and `GET /changes`.
+
+use std::marker::PhantomData;
 
 use hyper::body::Incoming;
 use hyper::header::ACCEPT;
 use hyper::{Request, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
 use thrum_api::envelope::{self, AnswerError};
 use thrum_api::limits::LOCAL_STREAM_EVENT_MAX_BYTES;
-use thrum_api::local::EventListParams;
+use thrum_api::local::{Change, EventListParams};
 use thrum_api::{Empty, SequencedEvent};
 
 use super::requests::{broken, no_result, read_body};
 use super::{Client, http, watched};
 use crate::error::Error;
 
-const STREAM: &str = "GET /events";
+const EVENTS: &str = "GET /events";
+const CHANGES: &str = "GET /changes";
 const LIMIT: usize = LOCAL_STREAM_EVENT_MAX_BYTES;
 
-/// A stream of events.
-pub struct Events {
+/// A stream of what thrumd sends one after the other.
+pub struct Stream<T> {
+    name: &'static str,
     body: Incoming,
     lines: Lines,
+    item: PhantomData<fn() -> T>,
 }
+
+/// The events of the log.
+pub type Events = Stream<SequencedEvent>;
+/// What has changed.
+pub type Changes = Stream<Change>;
 
 impl Client {
     /// Streams the events that `params` select, and then every new one.
@@ -35,40 +46,53 @@ impl Client {
                 query.push_str(&format!("&{key}={value}"));
             }
         }
+        self.stream(EVENTS, query).await
+    }
+
+    /// Streams what changes. The first says that everything has.
+    ///
+    /// # Errors
+    /// When the connection breaks or thrumd refuses.
+    pub async fn changes(&mut self) -> Result<Changes, Error> {
+        self.stream(CHANGES, "/changes".to_owned()).await
+    }
+
+    async fn stream<T>(&mut self, name: &'static str, path: String) -> Result<Stream<T>, Error> {
         let socket = self.path().to_owned();
-        let request = Request::get(query).header(ACCEPT, "text/event-stream");
-        let sending = Box::pin(self.requests.send(request, "", STREAM));
+        let request = Request::get(path).header(ACCEPT, "text/event-stream");
+        let sending = Box::pin(self.requests.send(request, "", name));
         let (response, _) = watched(self.watch.as_ref(), &socket, sending).await?;
         let status = response.status();
         if !status.is_success() {
-            let body = read_body(response, STREAM).await?;
+            let body = read_body(response, name).await?;
             let source = envelope::answer::<Empty>(&body).err().unwrap_or(AnswerError::Empty);
-            return Err(no_result(STREAM, status, source));
+            return Err(no_result(name, status, source));
         }
-        Ok(Events { body: response.into_body(), lines: Lines::default() })
+        let (body, lines) = (response.into_body(), Lines::default());
+        Ok(Stream { name, body, lines, item: PhantomData })
     }
 }
 
-impl Events {
-    /// The next event, or none when thrumd ended the stream.
+impl<T: DeserializeOwned> Stream<T> {
+    /// The next item, or none when thrumd ended the stream. Nothing is lost if the future is dropped.
     ///
     /// # Errors
-    /// When the connection breaks or the data is not an event.
-    pub async fn next(&mut self) -> Result<Option<SequencedEvent>, Error> {
+    /// When the connection breaks or the data is not an item.
+    pub async fn next(&mut self) -> Result<Option<T>, Error> {
         loop {
             if let Some(data) = self.lines.next_data() {
                 return serde_json::from_str(&data).map(Some).map_err(|error| {
-                    no_result(STREAM, StatusCode::OK, AnswerError::Malformed(error))
+                    no_result(self.name, StatusCode::OK, AnswerError::Malformed(error))
                 });
             }
             if self.lines.pending_bytes() > LIMIT {
                 let source = AnswerError::TooLarge { limit: LIMIT };
-                return Err(no_result(STREAM, StatusCode::OK, source));
+                return Err(no_result(self.name, StatusCode::OK, source));
             }
             match http::chunk(&mut self.body).await {
                 Ok(Some(bytes)) => self.lines.push(&bytes),
                 Ok(None) => return Ok(None),
-                Err(error) => return Err(broken(STREAM, error)),
+                Err(error) => return Err(broken(self.name, error)),
             }
         }
     }

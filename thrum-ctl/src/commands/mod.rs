@@ -56,6 +56,7 @@ use crate::error::Error;
 use crate::interrupt::or_interrupted;
 use crate::mcp;
 use crate::printer::while_read;
+use crate::ui;
 
 /// Runs a command and returns the exit code of the process.
 ///
@@ -80,6 +81,7 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
         Some(Command::Sent(args)) => sent::run(&args, context).await?,
         Some(Command::Search(args)) => search::run(&args, context).await?,
         Some(Command::Team(args)) => team::run(&args, context).await?,
+        Some(Command::Ui(args)) => return Box::pin(ui::run(&args, context)).await,
         Some(Command::Init(args)) => or_interrupted(init::run(&args, context)).await?,
         Some(Command::Whoami) => whoami::run(context).await?,
         Some(Command::Agent(command)) => match command {

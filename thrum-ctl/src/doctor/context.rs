@@ -52,6 +52,11 @@ impl CheckContext {
         self.daemon.as_ref().ok().and_then(|daemon| daemon.status.as_ref().ok())
     }
 
+    /// Why the daemon's status is not known, if it was asked for.
+    pub fn status_error(&self) -> Option<&Error> {
+        self.daemon.as_ref().ok().and_then(|daemon| daemon.status.as_ref().err())
+    }
+
     /// Whether thrumd was reached over a narrow socket, which answers nothing about the service.
     pub fn is_narrow(&self) -> bool {
         let status = self.daemon.as_ref().ok().map(|daemon| &daemon.status);

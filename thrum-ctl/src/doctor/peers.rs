@@ -23,8 +23,8 @@ const SYNC: &str = "peer_sync";
 /// limits each to 10 s.
 const CHECK_LIMIT: Duration = Duration::from_secs(45);
 
-/// Checks the paired machines and the pairing session.
-pub async fn check(context: &CheckContext) -> Vec<Finding> {
+/// Checks the pairing session and whether machines are paired.
+pub fn check(context: &CheckContext) -> Vec<Finding> {
     let mut found = Findings::of(Section::Peers);
     let Ok(daemon) = &context.daemon else {
         found.add(found.because("pairing", service::unasked(context), "not checked"));
@@ -43,10 +43,30 @@ pub async fn check(context: &CheckContext) -> Vec<Finding> {
         return found.all;
     }
     found.add(found.ok("peers", format!("{number} paired with this one")).fact(number));
+    found.all
+}
+
+/// Checks each paired machine.
+pub async fn check_each(context: &CheckContext) -> Vec<Finding> {
+    let peers = context.status().map(|status| status.peers.as_slice()).unwrap_or_default();
+    check_these(context, peers).await
+}
+
+/// Checks the paired machine with this name or daemon id; None if there is none.
+pub async fn check_one(context: &CheckContext, named: &str) -> Option<Vec<Finding>> {
+    let peers = &context.status()?.peers;
+    let is_meant = |peer: &&PeerStatus| peer.daemon_id.to_string() == named;
+    let peer = peers.iter().find(is_meant).or_else(|| peers.iter().find(|it| it.name == named))?;
+    Some(check_these(context, std::slice::from_ref(peer)).await)
+}
+
+async fn check_these(context: &CheckContext, peers: &[PeerStatus]) -> Vec<Finding> {
+    let mut found = Findings::of(Section::Peers);
+    let Ok(daemon) = &context.daemon else { return found.all };
     // All at once, so that a slow one does not delay the others.
     let check = |peer: &PeerStatus| check_peer(daemon.socket.clone(), peer.daemon_id.to_string());
-    let checks: Vec<_> = status.peers.iter().map(|peer| tokio::spawn(check(peer))).collect();
-    for (peer, check) in status.peers.iter().zip(checks) {
+    let checks: Vec<_> = peers.iter().map(|peer| tokio::spawn(check(peer))).collect();
+    for (peer, check) in peers.iter().zip(checks) {
         let failed = |error: JoinError| Err(Error::io("the check ended early", error.into()));
         let result = check.await.unwrap_or_else(failed);
         for mut finding in of_peer(context, &found, peer, result) {
