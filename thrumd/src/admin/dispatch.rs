@@ -16,8 +16,8 @@ use thrum_api::{Empty, ErrorCode, Method, RpcError};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AdminContext, agents, connectivity, conversation, delivery, errors, groups, messages, peers,
-    policy, quarantine, search, sessions, sockets, status, turns,
+    AdminContext, agents, connectivity, conversation, delivery, errors, groups, messages, overview,
+    peers, policy, quarantine, search, sessions, sockets, status, turns,
 };
 use crate::agents::LocalConnection;
 use crate::large;
@@ -88,8 +88,8 @@ methods! { context, params, connection, disconnected;
     MessageStatus => until_abandoned(context, disconnected, delivery::status(context, params));
     MessageSent => delivery::sent(context, params);
     MessageDelete => conversation::delete(context, params);
-    MessageList => async { let _ = params; Err(errors::not_yet()) };
-    MessageDeliveries => async { let _ = params; Err(errors::not_yet()) };
+    MessageList => overview::messages(context, params);
+    MessageDeliveries => overview::deliveries(context, params);
     ConversationList => async { let _ = params; Err(errors::not_yet()) };
     MessageSearch => search::search(context, params);
     AgentList => agents::list(context, params);

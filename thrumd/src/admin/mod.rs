@@ -22,6 +22,7 @@ mod narrow_answers;
 mod narrow_folder;
 mod narrow_sockets;
 mod network;
+mod overview;
 mod peers;
 mod policy;
 mod problems;

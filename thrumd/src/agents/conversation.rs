@@ -166,7 +166,7 @@ impl Store {
     }
 
     /// Whether the agent has still to read this message. It has not if the message is not for it.
-    fn is_unread(&self, agent: &str, message: &Message) -> rusqlite::Result<bool> {
+    pub(super) fn is_unread(&self, agent: &str, message: &Message) -> rusqlite::Result<bool> {
         let project = message.project.as_deref().unwrap_or_default();
         let Some(project) = find_project(&self.connection, project)? else { return Ok(false) };
         let Some(inbox) = find_inbox(&self.connection, project, agent)? else { return Ok(false) };
@@ -235,7 +235,7 @@ impl Store {
     }
 
     /// How many answers of a conversation are after a position.
-    fn answers_after(&self, root: EventRef, after: i64) -> Result<u64, AgentsError> {
+    pub(super) fn answers_after(&self, root: EventRef, after: i64) -> Result<u64, AgentsError> {
         let (id, origin) = (root.event_id.ulid().to_bytes(), root.origin_daemon.to_bytes());
         self.connection
             .prepare_cached(LEFT)

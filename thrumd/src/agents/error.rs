@@ -116,6 +116,12 @@ pub enum AgentsError {
     /// No message of this machine has this id.
     #[error("no message that was sent on this machine has the id {event_id}")]
     NotSentHere { event_id: EventId },
+    /// A page before one position and after another.
+    #[error("a page is asked for before one position and after another")]
+    BeforeAndAfter,
+    /// More messages than one call may name.
+    #[error("{count} messages at once; at most {max} are allowed")]
+    TooManyMessages { count: usize, max: u32 },
     /// The id of a session is too long.
     #[error("the id of the session has more than {NAME_MAX_CHARS} characters")]
     Session,
@@ -223,6 +229,8 @@ impl AgentsError {
             }
             Self::GroupInGroup { .. } => error.hint("name agents, without an @ before them"),
             Self::TooManyMembers { .. } => error.hint("change the group in several steps"),
+            Self::BeforeAndAfter => error.hint("set `before` or `after`"),
+            Self::TooManyMessages { .. } => error.hint("ask for them in several calls"),
             Self::Overruled { machine, .. } => error.hint(format!(
                 "the clock of {machine} is ahead: set it right and change the group there, or try again after that time"
             )),
@@ -255,6 +263,8 @@ impl AgentsError {
             | Self::About(_)
             | Self::GroupInGroup { .. }
             | Self::TooManyMembers { .. }
+            | Self::TooManyMessages { .. }
+            | Self::BeforeAndAfter
             | Self::AddedAndRemoved { .. }
             | Self::Session
             | Self::OtherProject { .. }

@@ -19,7 +19,7 @@ use crate::log::LogReader;
 use crate::log::column::uint;
 
 /// Bytes of text and recipients in one response at most. Further messages come with the next one.
-const INBOX_MAX_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const INBOX_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Inboxes of an agent, `?1`. With where the oldest unread messages of each are, those that name it and those to all,
 /// and its newest read one: most inboxes need not be looked into then.

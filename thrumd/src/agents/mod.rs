@@ -3,6 +3,7 @@
 //! `views.db` can be deleted at any time; it is rebuilt from the log. Only the read marks are stored
 //! nowhere else: a rebuild keeps them, and without the file every message is unread again.
 
+mod bitmaps;
 mod broadcasts;
 mod claims;
 mod conversation;
@@ -21,6 +22,7 @@ mod machines;
 mod marks;
 mod matching;
 mod message;
+mod message_list;
 mod naming;
 mod presence;
 mod reach;

@@ -15,7 +15,7 @@ use crate::report::Chain;
 
 /// Version of the derived tables, raised with every change of `schema.sql`. Tables of another version
 /// are not migrated but rebuilt from the log.
-const SCHEMA_VERSION: i64 = 9;
+const SCHEMA_VERSION: i64 = 10;
 const DERIVED: &str = include_str!("schema.sql");
 const DERIVED_TABLES: &[&str] = &[
     "cursor",
@@ -30,6 +30,7 @@ const DERIVED_TABLES: &[&str] = &[
     "sent",
     "replies",
     "threads",
+    "message_bitmaps",
     "deleted",
     "groups",
     "group_members",

@@ -108,6 +108,14 @@ CREATE TABLE threads (
     PRIMARY KEY (event_id, origin, sequence)
 ) STRICT, WITHOUT ROWID;
 
+-- Where messages are, 64 positions of the log in a row, one bit each: those of each project, and with 0 those of all.
+CREATE TABLE message_bitmaps (
+    project INTEGER NOT NULL,
+    block INTEGER NOT NULL,      -- the position of the first bit, divided by 64
+    bits INTEGER NOT NULL,
+    PRIMARY KEY (project, block)
+) STRICT, WITHOUT ROWID;
+
 -- Messages that their sender has deleted, here or not.
 CREATE TABLE deleted (
     event_id BLOB NOT NULL,

@@ -1,6 +1,6 @@
 //! What the tables and the log know of one message: who has read it, who has answered it, where it is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use super::super::error::{AgentsError, log_unread, views};
 use super::super::marks::route_named;
 use super::super::store::Store;
 use super::recipients::{Recipient, Roll};
-use crate::log::column::{daemon_id, int, uint};
+use crate::log::column::{daemon_id, uint};
 use crate::log::{LogReader, StoredEvent};
 
 const READ_HERE: &str =
@@ -25,6 +25,11 @@ const ANY_ANSWER: &str = "SELECT 1 FROM replies WHERE event_id = ?1 AND origin =
 const ANSWER: &str = "SELECT sequence FROM replies
      WHERE event_id = ?1 AND origin = ?2 AND sender = ?3 AND daemon = ?4
      ORDER BY sequence LIMIT 1";
+/// Whoever answers, each as often as it has answered.
+const ANSWERERS: &str =
+    "SELECT sender, daemon FROM replies WHERE event_id = ?1 AND origin = ?2 LIMIT ?3";
+/// Answers that are looked at to know all who answer. Of more than these, each recipient is looked up.
+const ANSWERERS_MAX: usize = 1000;
 const RECEIVED: &str =
     "SELECT up_to FROM received WHERE teller = ?1 AND origin = ?2 AND epoch = ?3";
 const DELETED: &str = "SELECT 1 FROM deleted WHERE event_id = ?1 AND origin = ?2 AND sender = ?3";
@@ -32,7 +37,7 @@ const DELETED: &str = "SELECT 1 FROM deleted WHERE event_id = ?1 AND origin = ?2
 /// As in `inbox`: none may scan rows whose number grows with the log.
 #[cfg(test)]
 pub(super) const QUERIES: &[&str] =
-    &[READ_HERE, READ_ELSEWHERE, ANY_ANSWER, ANSWER, RECEIVED, DELETED];
+    &[READ_HERE, READ_ELSEWHERE, ANY_ANSWER, ANSWER, ANSWERERS, RECEIVED, DELETED];
 
 /// A message as it stands in the log.
 #[derive(Deserialize)]
@@ -44,6 +49,23 @@ pub(super) struct ParsedMessage {
     pub(super) hlc: Hlc,
     pub(super) timestamp: Timestamp,
     pub(super) body: MessageSent,
+}
+
+/// A message in the log, and where.
+pub(in super::super) struct FoundMessage {
+    pub(in super::super) sequence: Sequence,
+    pub(super) project: String,
+    pub(super) message: ParsedMessage,
+    /// It was sent on this machine.
+    pub(super) is_ours: bool,
+}
+
+impl FoundMessage {
+    /// Without its text, which may be long and says nothing of its delivery.
+    pub(in super::super) fn without_text(mut self) -> Self {
+        self.message.body.text = String::new();
+        self
+    }
 }
 
 /// How a message was read.
@@ -91,12 +113,12 @@ impl Facts {
 }
 
 impl Store {
-    /// A message that was sent on this machine, with its project.
-    pub(super) fn sent_here(
+    /// The message of this event; None if it is none.
+    pub(in super::super) fn found_message(
         &self,
         sequence: Sequence,
         event: &StoredEvent<'_>,
-    ) -> Option<(Sequence, String, ParsedMessage)> {
+    ) -> Option<FoundMessage> {
         if event.event_type != MESSAGE_SENT.as_bytes() {
             return None;
         }
@@ -104,7 +126,7 @@ impl Store {
         message.body.from = names::agent(&message.body.from).ok()?;
         let is_ours = event.is_own || message.origin_daemon == self.daemon;
         let project = project_name(event.project).ok()?;
-        is_ours.then_some((sequence, project, message))
+        Some(FoundMessage { sequence, project, message, is_ours })
     }
 
     pub(super) fn facts(
@@ -131,6 +153,23 @@ impl Store {
     fn has_answers(&self, message: &ParsedMessage) -> rusqlite::Result<bool> {
         let (id, origin) = (message.event_id.ulid().to_bytes(), message.origin_daemon.to_bytes());
         self.connection.prepare_cached(ANY_ANSWER)?.exists(params![id, origin])
+    }
+
+    /// Who has answered, by inbox and daemon; None if there are too many answers for that.
+    pub(super) fn answerers(
+        &self,
+        message: &ParsedMessage,
+    ) -> rusqlite::Result<Option<HashSet<(i64, DaemonId)>>> {
+        let (id, origin) = (message.event_id.ulid().to_bytes(), message.origin_daemon.to_bytes());
+        let most = i64::try_from(ANSWERERS_MAX).unwrap_or(i64::MAX);
+        let mut query = self.connection.prepare_cached(ANSWERERS)?;
+        let mut rows = query.query(params![id, origin, most + 1])?;
+        let (mut answerers, mut answers) = (HashSet::new(), 0);
+        while let Some(row) = rows.next()? {
+            answerers.insert((row.get(0)?, daemon_id(row.get(1)?)));
+            answers += 1;
+        }
+        Ok((answers <= ANSWERERS_MAX).then_some(answerers))
     }
 
     /// The position of a recipient's first answer.
@@ -184,14 +223,19 @@ impl Store {
         teller: DaemonId,
         message: &ParsedMessage,
     ) -> rusqlite::Result<bool> {
+        Ok(self.told_up_to(teller, message)? >= Some(message.origin_sequence))
+    }
+
+    /// Up to where a daemon has told that it holds the events of the message's origin.
+    pub(super) fn told_up_to(
+        &self,
+        teller: DaemonId,
+        message: &ParsedMessage,
+    ) -> rusqlite::Result<Option<OriginSequence>> {
         let origin = message.origin_daemon.to_bytes();
         let key = params![teller.to_bytes(), origin, message.origin_epoch.ulid().to_bytes()];
-        let up_to: Option<i64> = self
-            .connection
-            .prepare_cached(RECEIVED)?
-            .query_row(key, |row| row.get(0))
-            .optional()?;
-        Ok(up_to.is_some_and(|up_to| up_to >= int(message.origin_sequence.0)))
+        let up_to = self.connection.prepare_cached(RECEIVED)?.query_row(key, |row| row.get(0));
+        Ok(up_to.optional()?.map(|up_to: i64| OriginSequence(uint(up_to))))
     }
 
     pub(super) fn was_deleted(

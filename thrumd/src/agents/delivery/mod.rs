@@ -3,6 +3,7 @@
 mod facts;
 mod judge;
 mod recipients;
+mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +11,11 @@ use thrum_api::event::EventRef;
 use thrum_api::local::{DeliveryState, MessageStatusResult, RecipientStatus};
 use thrum_api::{Address, DaemonId, Sequence};
 
+pub(super) use self::facts::FoundMessage;
 use self::facts::{Facts, ParsedMessage};
 use self::judge::Judge;
 use self::recipients::{Addressed, Recipient, Roll, Written};
+pub(super) use self::summary::Summarizer;
 use super::error::{AgentsError, log_unread, views};
 use super::reach::Machines;
 use super::store::Store;
@@ -126,14 +129,15 @@ impl Store {
         let doing = views("look how far messages got");
         let mut messages = Vec::new();
         log.each_at(sequences.iter().copied(), |sequence, event| {
-            messages.extend(event.and_then(|event| self.sent_here(sequence, event)));
+            let found = event.and_then(|event| self.found_message(sequence, event));
+            messages.extend(found.filter(|message| message.is_ours));
             true
         })
         .map_err(log_unread)?;
         // Nearly always they are of one project.
         let mut rolls: BTreeMap<String, Roll<'_>> = BTreeMap::new();
         let mut deliveries = Vec::new();
-        for (sequence, project, message) in messages {
+        for FoundMessage { sequence, project, message, .. } in messages {
             if !rolls.contains_key(&project) {
                 let roll = Roll::new((&self.connection, self.daemon), machines, &project)
                     .map_err(&doing)?;

@@ -113,11 +113,10 @@ impl<'a> Roll<'a> {
     ) -> rusqlite::Result<BTreeSet<Recipient>> {
         let mut recipients = BTreeSet::new();
         if message.all {
-            for known in self.everyone()? {
-                if !is_sender(&known.recipient, message) && self.got(known, true, message)? {
-                    recipients.insert(known.recipient.clone());
-                }
-            }
+            self.each_of_all(message, false, &mut |recipient| {
+                recipients.insert(recipient.clone());
+                Ok(())
+            })?;
         }
         // A message of another program may name one many times.
         for address in message.to.iter().collect::<BTreeSet<_>>() {
@@ -133,6 +132,26 @@ impl<'a> Roll<'a> {
             }
         }
         Ok(recipients)
+    }
+
+    /// Calls `take` for everyone whom a message is for that is to all alone, once each, in any order. `only_here`: for agents of
+    /// this daemon alone. Nothing is made of their names.
+    pub(super) fn each_of_all(
+        &self,
+        message: &Addressed<'_>,
+        only_here: bool,
+        take: &mut dyn FnMut(&Recipient) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        for known in self.everyone()? {
+            let is_asked = !only_here || known.recipient.daemon == Some(self.daemon);
+            if is_asked
+                && !is_sender(&known.recipient, message)
+                && self.got(known, true, message)?
+            {
+                take(&known.recipient)?;
+            }
+        }
+        Ok(())
     }
 
     /// How many agents a message to all is for that is about to be written. Nothing is made of their names.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use thrum_api::event::MessageDeleted;
 use thrum_api::{DaemonId, EventId, names};
 
+use super::super::bitmaps;
 use super::super::broadcasts;
 use super::super::directory::{find_inbox, find_project, project_name};
 use super::super::error::{AgentsError, log_unread, views};
@@ -108,6 +109,7 @@ impl Page<'_> {
             return Ok(());
         }
         let sequence = int(event.sequence.0);
+        bitmaps::remove(self.connection, project, sequence)?;
         if let Some(parent) = body.reply_to {
             self.connection
                 .prepare_cached(

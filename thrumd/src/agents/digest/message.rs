@@ -108,6 +108,7 @@ impl Page<'_> {
         if self.is_deleted(event, origin, sender)? {
             return Ok(());
         }
+        self.messages.add(project, sequence);
         self.add_members(&named, project, is_ours.then_some(sender), &mut recipients)?;
         self.note_conversation(event, &message, sender)?;
         let read = self.read_by(event, origin, project)?;

@@ -26,6 +26,7 @@ pub(super) use self::deletions::QUERIES as DELETION_QUERIES;
 #[cfg(test)]
 pub(super) use self::groups::QUERIES as GROUP_QUERIES;
 
+use super::bitmaps::NewMessages;
 use super::directory::Directory;
 use super::error::{AgentsError, log_unread, views};
 use super::failure::Failure;
@@ -74,6 +75,8 @@ impl Store {
             return Err(doing(error));
         }
         cursor.position = last.unwrap_or(head);
+        // First, so that one that came in this page can be removed.
+        page.messages.write(&transaction).map_err(&doing)?;
         page.remove_deleted(log)?;
         let digested = page.write(cursor).map_err(&doing)?;
         cursor.put(&transaction).map_err(&doing)?;
@@ -117,6 +120,7 @@ struct Page<'a> {
     directory: Directory<'a>,
     insert: CachedStatement<'a>,
     sent: CachedStatement<'a>,
+    messages: NewMessages,
     /// The event with the largest id that anybody has read: others need not be looked for.
     last_read: Option<Id>,
     /// Unread messages to add, by inbox.
@@ -153,6 +157,7 @@ impl<'a> Page<'a> {
             directory: Directory::new(connection),
             insert,
             sent,
+            messages: NewMessages::default(),
             last_read,
             unread: HashMap::new(),
             seen: HashMap::new(),

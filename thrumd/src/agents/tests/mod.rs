@@ -11,6 +11,7 @@ mod groups;
 mod healing;
 mod home;
 mod joined;
+mod listed;
 mod marks;
 mod origins;
 mod presence;

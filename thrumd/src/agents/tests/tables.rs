@@ -8,7 +8,7 @@ use thrum_api::limits::RECIPIENTS_MAX;
 use thrum_api::{EventId, SequencedEvent};
 
 use super::super::{
-    broadcasts, conversation, delivery, digest, directory, filter, finding, groups, inbox,
+    bitmaps, broadcasts, conversation, delivery, digest, directory, filter, finding, groups, inbox,
     presence, reading, recipients, seen,
 };
 use super::*;
@@ -171,6 +171,7 @@ fn no_query_of_a_reader_reads_more_when_the_log_is_longer() {
     let views = Views::new();
     let queries = [
         inbox::QUERIES,
+        bitmaps::QUERIES,
         broadcasts::QUERIES,
         reading::QUERIES,
         seen::QUERIES,
