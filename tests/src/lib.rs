@@ -1,7 +1,8 @@
 //! What the tests of the whole system stand on.
 //!
 //! [`harness`] starts real daemons and clients and talks to them. [`tailnet`] puts a real tailnet under
-//! them, offline. [`agent_tools`] runs real tools of agents, with a model that the test plays.
+//! them, offline. [`agent_tools`] runs real tools of agents, with a model that the test plays, [`browser`] a real
+//! browser.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +16,8 @@
 #[cfg(target_os = "linux")]
 pub mod agent_tools;
 pub mod bench;
+#[cfg(target_os = "linux")]
+pub mod browser;
 pub mod harness;
 #[cfg(target_os = "linux")]
 pub mod tailnet;
