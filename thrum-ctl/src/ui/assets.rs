@@ -20,9 +20,27 @@ macro_rules! assets {
 
 /// Each file below `/assets/`: name, type, content.
 const ASSETS: &[(&str, &str, &str)] = assets! {
+    "api.js": SCRIPT,
     "app.js": SCRIPT,
-    "style.css": STYLE,
+    "composer.js": SCRIPT,
+    "conversation.js": SCRIPT,
+    "conversations.js": SCRIPT,
+    "details.js": SCRIPT,
+    "dom.js": SCRIPT,
+    "favicon-badge.svg": PICTURE,
     "favicon.svg": PICTURE,
+    "feed.js": SCRIPT,
+    "keys.js": SCRIPT,
+    "live.js": SCRIPT,
+    "message.js": SCRIPT,
+    "model.js": SCRIPT,
+    "panels.js": SCRIPT,
+    "rows.js": SCRIPT,
+    "sidebar.js": SCRIPT,
+    "source.js": SCRIPT,
+    "style.css": STYLE,
+    "visible.js": SCRIPT,
+    "words.js": SCRIPT,
 };
 
 /// The shell.

@@ -1,19 +1,306 @@
-// Exchanges the token, then shows the changes as they come.
-const token = new URLSearchParams(location.hash.slice(1)).get("t");
-history.replaceState(null, "", "/");
-const log = document.getElementById("log");
-const post = (path, body, bearer) => fetch(path, {
-  method: "POST",
-  headers: { "Content-Type": "application/json", ...(bearer && { Authorization: `Bearer ${bearer}` }) },
-  body: JSON.stringify(body),
-});
-if (token) {
-  const session = await (await post("/session", { token })).json();
-  if (session.bearer) sessionStorage.setItem("bearer", session.bearer);
+/** The page: begins the session, follows the changes, and shows what has changed. */
+import { begin, Ended, onEnd, rpc } from './api.js';
+import * as composer from './composer.js';
+import * as conversations from './conversations.js';
+import { openConversation } from './conversation.js';
+import * as details from './details.js';
+import { $, announce, refreshAges, set, text } from './dom.js';
+import * as feed from './feed.js';
+import * as keys from './keys.js';
+import { follow } from './live.js';
+import { indexing, isNeedy, machines, model, needs, ref, title } from './model.js';
+import { openAgent, openDelivery, openMachine, openSearch } from './panels.js';
+import * as sidebar from './sidebar.js';
+import { count, when } from './words.js';
+import { visible } from './visible.js';
+
+const VIEW = 'thrum-view';
+const AGE_MS = 20_000;
+/** Paths are not told: after that long they are asked for again, when something else about machines has changed. */
+const PATH_MS = 60_000;
+const RETRY_MS = 2000;
+const HIDDEN_MS = 1000;
+
+let away = null;
+let pending = null;
+/** What has changed while nobody looked. */
+let missed = null;
+let isRunning = false;
+let pathsAt = 0;
+
+// -- What has changed is fetched, one round at a time: more changes in between make one more round.
+
+const ALL = { status: true, agents: true, deliveries: true, messages: true };
+
+const both = (one, other) => ({ ...one, ...Object.fromEntries(Object.entries(other).filter(([, value]) => value)) });
+
+function want(what) {
+  pending = both(pending, what);
+  round();
 }
-const bearer = sessionStorage.getItem("bearer");
-const stream = await fetch("/changes", { headers: { Authorization: `Bearer ${bearer}` } });
-const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader();
-for (let part = await reader.read(); !part.done; part = await reader.read()) {
-  log.textContent += part.value;
+
+async function round() {
+  if (isRunning) return;
+  isRunning = true;
+  while (pending && !away) {
+    const now = pending;
+    pending = null;
+    try {
+      if (document.hidden) {
+        missed = both(missed, now);
+        await badge();
+        await new Promise((wake) => setTimeout(wake, HIDDEN_MS));
+      } else await fetchChanged(now);
+    } catch (error) {
+      if (error instanceof Ended) break;
+      pending = both(now, pending ?? {});
+      await new Promise((wake) => setTimeout(wake, RETRY_MS));
+    }
+  }
+  isRunning = false;
 }
+
+/** What the badge counts: all that a page needs that nobody looks at. */
+async function badge() {
+  const inbox = { agent: model.me, unread_only: true, limit: 1 };
+  const [{ agents }, unread] = await Promise.all([rpc('agent.list'), model.me ? rpc('message.inbox', inbox) : null]);
+  model.agents = agents;
+  if (unread) model.unread = unread.unread + (unread.unread_elsewhere ?? 0);
+  header();
+}
+
+async function fetchChanged(now) {
+  const before = new Set(model.agents.filter(isNeedy).map((it) => it.name));
+  const status = now.status && rpc('status').then((it) => { model.status = it; });
+  await Promise.all([status, (now.agents || now.deliveries) && badge(), now.agents && groups()]);
+  sidebar.render();
+  composer.refresh();
+  header();
+  let came = [];
+  if (now.messages) [came] = await Promise.all([feed.catchUp(now.change), conversations.refresh()]);
+  if (now.deliveries) await feed.refreshDeliveries();
+  await details.changed(now);
+  // They may be of a project that was not known.
+  if (came.length > 0) sidebar.render();
+  say(came, before);
+  if (now.status) paths();
+}
+
+async function groups() {
+  const project = model.project ?? model.home;
+  model.groups = project ? (await rpc('group.list', { project })).groups : [];
+}
+
+/** Asks for the ways to the machines, one after the other; nothing waits for that. */
+async function paths() {
+  if (Date.now() - pathsAt < PATH_MS || model.status.tailnet.kind === 'loopback') return;
+  pathsAt = Date.now();
+  for (const peer of model.status.peers.filter((it) => ['in_sync', 'catching_up'].includes(it.state))) {
+    try {
+      const { path } = await rpc('peer.path', { peer: peer.daemon_id });
+      if (path) model.paths.set(peer.daemon_id, path);
+      else model.paths.delete(peer.daemon_id);
+    } catch {
+      return;
+    }
+  }
+  sidebar.render();
+}
+
+/** Tells screen readers what came, in one sentence. */
+function say(came, needyBefore) {
+  const others = came.filter((message) => message.from !== model.me);
+  const needy = model.agents.filter(isNeedy).filter((it) => !needyBefore.has(it.name));
+  const parts = [];
+  if (needy.length > 0) parts.push(needy.length === 1 ? `${visible(needy[0].name)} needs you` : `${needy.length} more agents need you`);
+  if (others.length > 0) parts.push(others.length === 1 ? `new message from ${visible(others[0].from)}` : `${count(others.length)} new messages`);
+  if (parts.length > 0) announce(`${parts.join(', ')}.`);
+}
+
+// -- Header, banner, title, favicon.
+
+function header() {
+  const { status } = model;
+  text($('machine-name'), status ? visible(status.name) : '');
+  text($('summary-machines'), machines(status));
+  text($('summary-needs'), needs(model.agents));
+  const waiting = model.agents.filter(isNeedy).length + model.unread;
+  set($('summary-needs'), { 'data-tone': model.agents.some(isNeedy) ? 'bad' : 'none' });
+  document.title = title(waiting, status && visible(status.name));
+  set($('favicon'), { href: waiting > 0 ? '/assets/favicon-badge.svg' : '/assets/favicon.svg' });
+  set($('mark-all-read'), { hidden: model.unread === 0 });
+  text($('mark-all-read'), `Mark ${count(model.unread)} read`);
+  set($('live'), { 'data-live': away ? 'no' : 'yes' });
+  text($('live'), away ? 'not live' : 'live');
+  const behind = indexing(status);
+  const why = away
+    ? `Not live since ${when(away.since, Date.now())}: ${[away.why, away.hint].filter(Boolean).map(visible).join('; ')}`
+    : behind ? `Messages can be read when all events are indexed: ${count(behind.read)} of ${count(behind.head)} so far.` : '';
+  set($('banner'), { hidden: why === '' });
+  text($('banner'), why);
+}
+
+function changed(line) {
+  if (line.away) {
+    if (away?.since !== line.away.since || away.why !== line.away.why) {
+      away = line.away;
+      header();
+    }
+    return;
+  }
+  const { change } = line;
+  const wasAway = away !== null;
+  away = null;
+  if (wasAway) header();
+  want({ status: change.status, agents: change.agents, deliveries: change.deliveries, messages: true, change });
+}
+
+// -- What a person does.
+
+function act(message, action) {
+  if (action === 'delivery') openDelivery(message);
+  else if (action === 'mark-read') markRead([message]).catch(() => {});
+  else openConversation(message, { reply: action === 'reply', act }).catch(failed);
+}
+
+const failed = (error) => {
+  if (error instanceof Ended) return;
+  details.open('error', 'It can’t be shown', [[error.message, error.hint].filter(Boolean).map(visible).join('; ')]);
+};
+
+async function markRead(messages) {
+  await rpc('message.mark_read', { agent: model.me, messages: messages.map(ref), route: 'page' });
+  want({ deliveries: true });
+}
+
+async function markAllRead() {
+  for (let rest = Infinity; rest > 0;) {
+    const { messages } = await rpc('message.inbox', { agent: model.me, unread_only: true, limit: 1000 });
+    if (messages.length === 0 || messages.length >= rest) return;
+    rest = messages.length === 1000 ? Infinity : messages.length;
+    await markRead(messages);
+  }
+}
+
+function showProject(name) {
+  model.project = name;
+  remember();
+  sidebar.render();
+  composer.refresh();
+  groups().then(composer.refresh).catch(() => {});
+  feed.restart().catch(() => {});
+  conversations.restart().catch(() => {});
+}
+
+function showTab(name) {
+  for (const tab of ['messages', 'conversations']) {
+    set($(`tab-${tab}`), { 'aria-selected': String(tab === name), tabindex: tab === name ? '0' : '-1' });
+    set($(`panel-${tab}`), { hidden: tab !== name });
+  }
+  set($('system-events-label'), { hidden: name !== 'messages' });
+  if (name === 'conversations') conversations.restart().catch(() => {});
+  else feed.show();
+}
+
+const remember = () => sessionStorage.setItem(VIEW, JSON.stringify({ project: model.project, events: model.events }));
+function recall() {
+  try {
+    const { project = model.home, events = false } = JSON.parse(sessionStorage.getItem(VIEW)) ?? {};
+    Object.assign(model, { project: project ?? null, events });
+  } catch {
+    model.project = model.home ?? null;
+  }
+}
+
+function gate(reason) {
+  details.close();
+  set($('app'), { hidden: true });
+  set($('gate'), { hidden: false, 'data-reason': reason });
+  for (const node of $('gate').querySelectorAll('[data-for]')) set(node, { hidden: node.dataset.for !== reason });
+  document.title = 'thrum';
+  set($('favicon'), { href: '/assets/favicon.svg' });
+  $('gate').querySelector('h1').focus();
+}
+
+function wire() {
+  feed.start(act);
+  conversations.start((message) => act(message, 'conversation'));
+  sidebar.start({ machine: openMachine, agent: openAgent, project: showProject });
+  composer.start();
+  details.start();
+  $('search-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const words = $('search').value.trim();
+    if (words) openSearch(words, (message) => act(message, 'conversation')).catch(failed);
+  });
+  for (const tab of ['messages', 'conversations']) {
+    $(`tab-${tab}`).addEventListener('click', () => showTab(tab));
+    $(`tab-${tab}`).addEventListener('keydown', (event) => {
+      if (!['ArrowLeft', 'ArrowRight'].includes(event.key)) return;
+      const other = tab === 'messages' ? 'conversations' : 'messages';
+      showTab(other);
+      $(`tab-${other}`).focus();
+    });
+  }
+  $('system-events').checked = model.events;
+  $('system-events').addEventListener('change', ({ target }) => {
+    model.events = target.checked;
+    remember();
+    feed.restart().catch(() => {});
+  });
+  $('mark-all-read').addEventListener('click', () => markAllRead().catch(failed));
+  $('overview').addEventListener('click', () => {
+    const isOpen = $('overview').getAttribute('aria-expanded') === 'true';
+    set($('overview'), { 'aria-expanded': String(!isOpen) });
+    set($('sidebar'), { 'data-open': String(!isOpen) });
+  });
+  const help = () => $('help').showModal();
+  $('help-open').addEventListener('click', help);
+  $('help-close').addEventListener('click', () => $('help').close());
+  const onRow = (action) => () => {
+    const message = feed.current();
+    if (message) act(message, action);
+  };
+  keys.start({
+    '/': () => $('search').focus(), '?': help, j: () => feed.move(1), k: () => feed.move(-1), Enter: onRow('conversation'),
+    r: model.me ? onRow('reply') : () => {}, d: onRow('delivery'), m: model.me ? onRow('mark-read') : () => {},
+    c: () => (model.me ? $('to').focus() : undefined), g: () => $('agents').querySelector('button')?.focus(),
+  }, (event) => {
+    if (details.kind()) {
+      event.preventDefault();
+      details.close();
+    } else if (event.target.matches('input,textarea')) event.target.blur();
+  });
+  setInterval(() => {
+    if (document.hidden) return;
+    refreshAges();
+    feed.show();
+    if (model.status) sidebar.render();
+  }, AGE_MS);
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) return;
+    refreshAges();
+    if (missed) want(missed);
+    missed = null;
+  });
+}
+
+async function run() {
+  onEnd(() => gate('ended'));
+  // The address of another `thrum ui` at the same port.
+  addEventListener('hashchange', () => location.hash.startsWith('#t=') && location.reload());
+  const { session, reason } = await begin();
+  if (!session) return gate(reason);
+  Object.assign(model, { me: session.me ?? null, home: session.project ?? null });
+  recall();
+  text($('me'), model.me ? `as ${visible(model.me)}` : 'for reading only');
+  set($('app'), { hidden: false });
+  wire();
+  header();
+  composer.refresh();
+  sidebar.render();
+  want(ALL);
+  follow(changed);
+}
+
+run();

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as rows from '../../thrum-ctl/src/ui/page/rows.js';
+
+const run = (first, last) => Array.from({ length: last - first + 1 }, (_, at) => ({ sequence: first + at }));
+const ends = ({ rows: all }) => [all[0].sequence, all.at(-1).sequence, all.length];
+const view = (first, last, of = {}) => ({ ...rows.empty(), rows: run(first, last), before: first, after: last, epoch: 'e', ...of });
+
+test('runs are merged in order, each row once, and the later answer counts', () => {
+  const merged = rows.merge([{ sequence: 1 }, { sequence: 3, text: 'old' }], [{ sequence: 2 }, { sequence: 3, text: 'new' }]);
+  assert.deepEqual(merged, [{ sequence: 1 }, { sequence: 2 }, { sequence: 3, text: 'new' }]);
+});
+
+test('the window stays bounded, and a page that was dropped comes again without a gap', () => {
+  let it = rows.older(view(701, 1000), run(641, 700), 641);
+  assert.deepEqual([...ends(it), it.before, it.after, it.atEnd], [641, 940, rows.WINDOW, 641, 940, false]);
+  it = rows.newer(it, run(941, 1000), { after: 1000, atEnd: true });
+  assert.deepEqual([...ends(it), it.before, it.after, it.atEnd], [701, 1000, rows.WINDOW, 701, 1000, true]);
+});
+
+test('the first page is the first only until rows before it were dropped', () => {
+  let it = rows.older(view(11, 20), run(1, 10), null);
+  assert.equal(it.before, null);
+  it = rows.newer(it, run(21, 400), { after: 400, atEnd: true });
+  assert.equal(it.before, it.rows[0].sequence);
+});
+
+test('what arrives while a person reads older rows does not push those out', () => {
+  const reading = view(1, 290);
+  const fits = rows.arrived(reading, run(291, 295), 296);
+  assert.deepEqual([...ends(fits), fits.after, fits.atEnd], [1, 295, 295, 296, true]);
+  const full = rows.arrived(fits, run(297, 320), 320);
+  assert.deepEqual([...ends(full), full.after, full.atEnd], [1, 295, 295, 296, false], 'they come with the next page');
+});
+
+test('deliveries get to their messages, and deleted ones go', () => {
+  const message = (id) => ({ event_id: id, origin_daemon: 'd', read: false, delivery: { total: 1, there: 0 } });
+  const asked = ['a', 'b'].map((id) => ({ event_id: id, origin_daemon: 'd' }));
+  const before = { ...rows.empty(), rows: [{ sequence: 1, message: message('a') }, { sequence: 2, message: message('b') }, { sequence: 3, message: message('c') }, { sequence: 4, event: {} }] };
+  const news = [{ message: asked[0], delivery: { total: 1, there: 1 }, read: true, replies: 2 }];
+  const after = rows.delivered(before, asked, news).rows;
+  assert.deepEqual(after.map((row) => row.sequence), [1, 3, 4]);
+  assert.deepEqual([after[0].message.delivery.there, after[0].message.read, after[0].message.replies], [1, true, 2]);
+  assert.equal(after[1], before.rows[2], 'what was not asked for is left alone');
+});
+
+test('a message of which all is known is not asked for again', () => {
+  const of = (read, total, answered) => rows.isFinal({ read, delivery: { total, answered } });
+  assert.deepEqual([of(true, 2, 2), of(true, 2, 1), of(false, 1, 1), of(true, 0, 0)], [true, false, false, false]);
+});

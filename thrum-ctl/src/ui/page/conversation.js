@@ -1,0 +1,114 @@
+/** A conversation in the panel, with a box for an answer. */
+import { rpc } from './api.js';
+import { sending } from './composer.js';
+import * as details from './details.js';
+import { $, el, foreign, keyed, set, text } from './dom.js';
+import { expand, messageElement, showMessage } from './message.js';
+import { asMe, model, ref } from './model.js';
+import { count } from './words.js';
+import { beginning, visible } from './visible.js';
+
+const PAGE = 100;
+/** Most messages of a conversation that are in the page. */
+const MAX = 400;
+
+/**
+ * Opens the conversation of a message.
+ * @param {{reply?: boolean, act: (message: object, action: string) => void}} how
+ */
+export async function openConversation(of, { reply = false, act }) {
+  let messages = [], left = 0, hasEarlier = false, target = of, isTarget = false;
+  const list = el('div.thread');
+  const button = (label, click) => el('button.more', { type: 'button', hidden: true, on: { click } }, label);
+  const earlier = button('From the first message', () => load(0).catch(() => {}));
+  const later = button('', () => load(messages.at(-1).sequence).catch(() => {}));
+  const form = model.me && replyForm();
+  const content = [earlier, list, later, form].filter(Boolean);
+  details.open('conversation', 'Conversation', content, (change) => refresh(change));
+  list.addEventListener('click', ({ target: clicked }) => {
+    const node = clicked.closest('article');
+    const message = messages.find((it) => it.sequence === Number(node?.dataset.sequence));
+    const at = clicked.closest('button');
+    if (!message || !at) return;
+    if (at.dataset.action === 'show-all') expand(node, message, 'conversation');
+    else if (at.dataset.action === 'reply') answer(message);
+    else act(message, at.dataset.action ?? 'delivery');
+  });
+
+  const isOpen = () => list.isConnected;
+
+  async function load(after) {
+    const page = await rpc('message.thread', { ...asMe(), message: ref(of), after: after || undefined, limit: PAGE });
+    if (!isOpen()) return;
+    const known = after > 0 && messages.at(-1)?.sequence === after ? messages : [];
+    messages = [...known, ...page.messages];
+    left = page.left;
+    hasEarlier = (after > 0 && known.length === 0) || (hasEarlier && after > 0);
+    if (messages.length > MAX) [messages, hasEarlier] = [messages.slice(-MAX), true];
+    await deliveries();
+  }
+
+  async function deliveries() {
+    const asked = messages.slice(-200);
+    if (asked.length > 0) {
+      const { deliveries: all } = await rpc('message.deliveries', { ...asMe(), messages: asked.map(ref) });
+      const found = new Map(all.map((it) => [`${it.message.event_id} ${it.message.origin_daemon}`, it]));
+      for (const message of asked) {
+        const it = found.get(`${message.event_id} ${message.origin_daemon}`);
+        if (it) Object.assign(message, { delivery: it.delivery, read: it.read });
+      }
+    }
+    if (isOpen()) show();
+  }
+
+  function show() {
+    const body = $('details-body');
+    const isAtEnd = body.scrollHeight - body.clientHeight - body.scrollTop < 60;
+    const hadNone = list.childElementCount === 0;
+    keyed(list, messages, (it) => it.sequence, (it) => messageElement(it, 'conversation'), showMessage);
+    for (const node of list.children) set(node, { 'aria-current': Number(node.dataset.sequence) === of.sequence && 'true' });
+    set(earlier, { hidden: !hasEarlier });
+    set(later, { hidden: left === 0 });
+    text(later, `Show later messages (${count(left)})`);
+    text($('details-title'), messages.length > 1 || left ? `Conversation of ${count(messages.length + left)}${hasEarlier ? ' more' : ''} messages` : 'Message');
+    if (hadNone) list.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' });
+    else if (isAtEnd) body.scrollTop = body.scrollHeight;
+    if (!isTarget && model.me) answer(of, false);
+  }
+
+  async function refresh({ deliveries: isDelivered, messages: isNew }) {
+    const last = messages.at(-1);
+    if (isNew && left === 0 && last) await load(last.sequence);
+    else if (isDelivered) await deliveries();
+  }
+
+  function answer(message, isFocused = true) {
+    [target, isTarget] = [message, true];
+    const { text: start } = beginning(message.text.trim(), 60, 1);
+    const isOwn = message.from === model.me && message.origin_daemon === model.status?.daemon_id;
+    form.querySelector('.target').replaceChildren(isOwn ? 'Goes on after your message' : 'Answers ', isOwn ? '' : foreign(visible(message.from)), ': ', foreign(visible(start)));
+    if (isFocused) form.querySelector('textarea').focus();
+  }
+
+  function replyForm() {
+    const node = el('form', { id: 'reply', 'aria-label': 'Answer' },
+      el('p.target', { id: 'reply-target' }),
+      el('label.spoken', { for: 'reply-text' }, 'Your answer'),
+      el('textarea', { id: 'reply-text', rows: 2, placeholder: 'Write an answer', 'aria-describedby': 'reply-target', dir: 'auto' }),
+      el('div.send-row', {}, el('span.send-note', { role: 'status' }), el('button.primary', { id: 'reply-send', type: 'submit' }, 'Send')),
+      el('div.send-error', { role: 'alert', hidden: true }));
+    sending(node, () => {
+      if (!node.querySelector('textarea').value.trim()) throw new Error('Write a text first.');
+      // One's own message is answered for those that it was for.
+      const isOwn = target.from === model.me && target.origin_daemon === model.status?.daemon_id;
+      const to = isOwn ? { to: target.to ?? [], all: target.all ?? false } : { to: [] };
+      return { ...to, reply_to: ref(target), project: target.project ?? model.project ?? model.home };
+    }, { sent: () => load(messages.at(-1)?.sequence ?? 0).catch(() => {}) });
+    return node;
+  }
+
+  await load(0);
+  // It may be in a later part of a long conversation.
+  if (left > 0 && !messages.some((it) => it.sequence === of.sequence)) await load(of.sequence - 1);
+  if (reply && form) form.querySelector('textarea').focus();
+}

@@ -1,0 +1,58 @@
+/** The panel at the side: beside the page where there is room, else over it. */
+import { $, set, text } from './dom.js';
+
+const panel = $('details');
+const isNarrow = matchMedia('(max-width: 1099px)');
+let opener = null, refresh = null;
+
+/** Whether it is open, and what it shows. */
+export const kind = () => (panel.open ? panel.dataset.kind : null);
+
+function place() {
+  if (isNarrow.matches) panel.showModal();
+  else panel.show();
+}
+
+/**
+ * Opens the panel, or shows something else in it.
+ * @param {string} of what it shows, for styles
+ * @param {string} title
+ * @param {(change: object) => void} [onChange] told of changes while this is shown
+ */
+export function open(of, title, content, onChange = null) {
+  if (!panel.open) {
+    opener = document.activeElement;
+    place();
+  }
+  refresh = onChange;
+  set(panel, { 'data-kind': of });
+  text($('details-title'), title);
+  $('details-body').replaceChildren(...content);
+  $('details-body').scrollTop = 0;
+  $('details-title').focus({ preventScroll: true });
+}
+
+export function close() {
+  if (panel.open) panel.close();
+}
+
+/** Tells what is shown of a change. */
+export const changed = (change) => (panel.open ? refresh?.(change) : undefined);
+
+export function start() {
+  $('details-close').addEventListener('click', close);
+  panel.addEventListener('close', () => {
+    refresh = null;
+    $('details-body').replaceChildren();
+    const to = opener?.isConnected && opener !== document.body ? opener : $('feed').querySelector('[tabindex="0"]');
+    to?.focus({ preventScroll: true });
+  });
+  isNarrow.addEventListener('change', () => {
+    if (!panel.open) return;
+    const focused = document.activeElement;
+    // Not `close`: that is for a person, and empties it.
+    panel.removeAttribute('open');
+    place();
+    focused?.focus({ preventScroll: true });
+  });
+}

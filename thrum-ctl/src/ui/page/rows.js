@@ -1,0 +1,64 @@
+/**
+ * The window of the feed: a bounded run of rows of the log, without gaps inside. Pure functions.
+ *
+ * @typedef {{sequence: number, message?: object, event?: object}} Row
+ * @typedef {object} View
+ * @property {Row[]} rows Sorted by their positions in the log.
+ * @property {number|null} before The position before which the page before begins; null: there is none.
+ * @property {number} after The position after which the next page begins, or what is new.
+ * @property {boolean} atEnd Whether nothing is known to be after the last row.
+ * @property {string|null} epoch The epoch of the log.
+ */
+
+/** Most rows that are in the page at a time. */
+export const WINDOW = 300;
+
+/** @returns {View} */
+export const empty = () => ({ rows: [], before: null, after: 0, atEnd: true, epoch: null });
+
+/** Two runs of rows as one. Of a row that is in both, that of `more` counts. */
+export function merge(rows, more) {
+  if (more.length === 0) return rows;
+  const all = new Map(rows.map((row) => [row.sequence, row]));
+  for (const row of more) all.set(row.sequence, row);
+  return [...all.values()].sort((one, other) => one.sequence - other.sequence);
+}
+
+/** Puts the page before the window. What no longer fits at the end comes again with a later page. */
+export function older(view, found, before) {
+  const all = merge(found, view.rows);
+  if (all.length <= WINDOW) return { ...view, rows: all, before };
+  const rows = all.slice(0, WINDOW);
+  return { ...view, rows, before, after: rows.at(-1).sequence, atEnd: false };
+}
+
+/** Puts the page after the window, or what is new while a person looks at the end. */
+export function newer(view, found, { after, atEnd }) {
+  const all = merge(view.rows, found);
+  const rows = all.slice(-WINDOW);
+  return { ...view, rows, after, atEnd, before: all.length > WINDOW ? rows[0].sequence : view.before };
+}
+
+/** Puts what is new while a person reads older rows. Without room it waits, so that nothing they read goes. */
+export function arrived(view, found, after) {
+  const all = merge(view.rows, found);
+  return all.length > WINDOW ? { ...view, atEnd: false } : { ...view, rows: all, after };
+}
+
+/** Puts new deliveries to their messages, and takes out those of `asked` that were deleted. */
+export function delivered(view, asked, deliveries) {
+  const key = (it) => `${it.event_id} ${it.origin_daemon}`;
+  const found = new Map(deliveries.map((it) => [key(it.message), it]));
+  const gone = new Set(asked.map(key).filter((it) => !found.has(it)));
+  const rows = [];
+  for (const row of view.rows) {
+    const of = row.message && key(row.message);
+    if (of && gone.has(of)) continue;
+    const news = of && found.get(of);
+    rows.push(news ? { ...row, message: { ...row.message, delivery: news.delivery, read: news.read, replies: news.replies } } : row);
+  }
+  return { ...view, rows };
+}
+
+/** Whether nothing more will be told of how far a message got. */
+export const isFinal = ({ delivery, read }) => read && delivery.total > 0 && delivery.answered === delivery.total;
