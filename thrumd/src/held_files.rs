@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::message_id;
 use parking_lot::Mutex;
 use thrum_api::Timestamp;
 
@@ -256,6 +257,7 @@ impl State {
             None => {
                 if self.found.take().is_some() {
                     tracing::info!(
+                        journal.message_id = message_id::FILES_BACK,
                         "the files in {} are those that thrumd uses again",
                         directory.display()
                     );
@@ -266,7 +268,11 @@ impl State {
                 let since = match self.found.take() {
                     Some((since, before)) if before == changed => since,
                     before => {
-                        tracing::warn!("nothing is written: {changed}; {}", changed.next());
+                        tracing::warn!(
+                            journal.message_id = message_id::FILES_CHANGED,
+                            "nothing is written: {changed}; {}",
+                            changed.next()
+                        );
                         before.map_or_else(crate::clock::now, |(since, _)| since)
                     }
                 };

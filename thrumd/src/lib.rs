@@ -16,6 +16,7 @@ pub mod keys;
 pub(crate) mod large;
 pub mod log;
 pub(crate) mod log_rate_limit;
+pub(crate) mod message_id;
 pub mod peer;
 pub(crate) mod policy;
 pub mod proof;

@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt as _;
 use super::connections::Caller;
 use super::{AdminContext, errors};
 use crate::backup::{self, Backup, BackupError, Sources};
+use crate::message_id;
 use crate::report::Chain;
 
 /// Bytes that are read from the file at once.
@@ -42,7 +43,11 @@ pub(super) async fn make(context: &AdminContext, caller: Caller) -> Result<Backu
         registry: &context.registry,
     };
     backup::create(sources).await.map_err(|error| {
-        tracing::warn!("no backup was made: {}", Chain(&error));
+        tracing::warn!(
+            journal.message_id = message_id::BACKUP_FAILED,
+            "no backup was made: {}",
+            Chain(&error)
+        );
         let next = error.next();
         let answer = match error {
             BackupError::Log(error) => errors::log(error),

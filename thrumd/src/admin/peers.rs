@@ -82,8 +82,9 @@ pub async fn remove(
         return network.sync().remove(&peer.daemon_id.to_string()).await;
     }
     context.registry.remove(peer.daemon_id).await.map_err(errors::registry)?;
-    context.log.forget_peer(peer.daemon_id).await.map_err(errors::log)?;
     let name = context.name_of(&peer);
+    peer.log_removed(&name);
+    context.log.forget_peer(peer.daemon_id).await.map_err(errors::log)?;
     Ok(PeerRemoveResult { daemon_id: peer.daemon_id, name, told: false })
 }
 

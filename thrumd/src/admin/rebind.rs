@@ -7,6 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::socket::{LocalSocket, SocketError, SocketPlace};
 use crate::file_watch::FileWatch;
+use crate::message_id;
 use crate::report::Chain;
 
 /// How long to leave the folder alone after a change, so that `rm -r` of all of it comes to its end.
@@ -75,6 +76,7 @@ fn tell(place: &SocketPlace, inherited: bool, why: &str) {
         false => "thrum daemon restart",
     };
     tracing::error!(
+        journal.message_id = message_id::SOCKET_LOST,
         "programs can't find thrumd: the socket {} was removed or replaced, and can't be bound anew: {why}; \
          when that is mended: `{next}`",
         place.path.display()

@@ -17,6 +17,7 @@ use super::threads::{Reader, Worker};
 use super::waiters::{News, Waiters};
 use crate::backoff::ExponentialBackoff;
 use crate::log::{Log, LogHead};
+use crate::message_id;
 use crate::report::Chain;
 
 /// A burst is over when the log has not grown for this long. Digesting during a burst would compete
@@ -135,7 +136,11 @@ impl Follower {
                 Err(error) => {
                     // It is unknown what was done: read the stored cursor again.
                     cursor = None;
-                    warn!("the views can't follow the log: {}", Chain(&error));
+                    warn!(
+                        journal.message_id = message_id::VIEWS_FAIL,
+                        "the views can't follow the log: {}",
+                        Chain(&error)
+                    );
                     if error.is_damage() && !replaced {
                         // Only once without a request: a disk that damages each new file would be
                         // filled with files that were moved aside.

@@ -8,6 +8,8 @@ use super::transaction::WriteTransaction;
 use super::types::WriteFailure;
 use super::writer::Priority;
 use super::{Log, LogError};
+use crate::message_id;
+use crate::report::Chain;
 use crate::storage::DiskSpace;
 
 /// The action of an empty transaction, which proves only that the writer answers and gets its lock.
@@ -69,15 +71,34 @@ impl Log {
 
     /// Remembers whether writes fail, for `status`.
     pub(super) fn note<T>(&self, action: &'static str, outcome: &Result<T, LogError>) {
-        let mut failure = self.inner.failure.lock();
         match outcome {
-            Ok(_) if action != PULSE => *failure = None,
+            Ok(_) if action != PULSE => {
+                let failed = self.inner.failure.lock().take();
+                if failed.is_some() {
+                    tracing::info!(
+                        journal.message_id = message_id::WRITES_WORK,
+                        "events can be written to {} again",
+                        self.inner.path.display()
+                    );
+                }
+            }
             Ok(_) => {}
             Err(error) => {
                 let Some(fault) = error.fault() else { return };
-                let since = failure.take().map_or_else(crate::clock::now, |before| before.since);
                 let (message, next) = (error.to_string(), error.next());
+                let mut failure = self.inner.failure.lock();
+                let before = failure.take();
+                let begins = before.is_none();
+                let since = before.map_or_else(crate::clock::now, |before| before.since);
                 *failure = Some(WriteFailure { since, message, fault, next });
+                drop(failure);
+                if begins {
+                    tracing::error!(
+                        journal.message_id = message_id::WRITES_FAIL,
+                        "events can't be written: {}",
+                        Chain(error)
+                    );
+                }
             }
         }
     }

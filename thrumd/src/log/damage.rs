@@ -12,6 +12,7 @@ use super::quarantine::{self, QuarantineEntry};
 use super::served::RowCheck;
 use super::state::{Meta, OWN_SOURCE};
 use super::transaction::WriteTransaction;
+use crate::message_id;
 use crate::proof::{chain_next, chain_start};
 
 /// Completes "can't ..." in errors.
@@ -145,7 +146,7 @@ fn mend_hash(write: &WriteTransaction<'_>, sequence: Sequence) -> rusqlite::Resu
             .is_some_and(|(chain, after)| hash::next(right, chain) == after),
     };
     if is_agreed {
-        tracing::warn!(%sequence, "the hash of an event had changed on the disk, and was put right");
+        tracing::warn!(journal.message_id = message_id::DAMAGED, %sequence, "the hash of an event had changed on the disk, and was put right");
         write.conn.execute(
             "UPDATE events SET hash = ?2 WHERE sequence = ?1",
             params![int(sequence.0), column::hash_int(right)],

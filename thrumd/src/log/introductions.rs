@@ -6,6 +6,7 @@ use thrum_api::local::unsigned;
 use thrum_api::{DaemonId, Timestamp};
 
 use super::column::{self, int, uint};
+use crate::message_id;
 
 /// New origins from a peer at once. The log of an honest one may hold years of machines that were used once.
 pub(super) const AT_ONCE: u64 = 10_000;
@@ -95,7 +96,7 @@ impl Introductions {
     /// Events of the batch were not taken, because no signature of their origins proves them.
     pub(super) fn refuse(&mut self, peer: DaemonId) {
         if self.refused.is_none() {
-            tracing::warn!(about = %peer, "{}: they are not taken", unsigned(peer));
+            tracing::warn!(about = %peer, journal.message_id = message_id::UNSIGNED, "{}: they are not taken", unsigned(peer));
             self.refused = Some(self.now);
             self.changed = true;
         }

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use thrum_api::{DaemonId, EventId, Sequence, Timestamp};
 
 use super::column::{self, Id, int, uint};
+use crate::message_id;
 
 /// What the quarantine keeps of all that peers send. Later entries are counted and dropped.
 const ALL_PEERS: Usage = Usage { rows: 1000, bytes: 8 * 1024 * 1024 };
@@ -141,7 +142,9 @@ fn insert(
     let is_new = inserted > 0;
     if is_new {
         tracing::warn!(
-            about = %entry.peer, peer = %entry.peer, sequence = %entry.sequence, event_id = ?entry.event_id,
+            about = %entry.peer, journal.message_id = message_id::QUARANTINED,
+            journal.event_id = entry.event_id.map(tracing::field::display),
+            peer = %entry.peer, sequence = %entry.sequence, event_id = ?entry.event_id,
             "an event was moved to quarantine: {}", entry.reason
         );
     }

@@ -17,6 +17,7 @@ use super::transaction::WriteTransaction;
 use super::types::{News, NewsRequest, Waits};
 use super::writer::Priority;
 use super::{Inner, Log, LogError};
+use crate::message_id;
 use crate::report::Chain;
 
 impl Log {
@@ -116,7 +117,7 @@ impl Log {
             let work =
                 move |write: &mut WriteTransaction<'_>| Ok(damage::quarantine(write, sequence)?);
             if let Err(error) = self.write(Priority::Peer, damage::ACTION, 0, work).await {
-                tracing::error!(%sequence, error = %Chain(&error), "a damaged event stays in the log");
+                tracing::error!(journal.message_id = message_id::DAMAGED, %sequence, error = %Chain(&error), "a damaged event stays in the log");
             }
         }
     }

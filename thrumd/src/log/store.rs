@@ -32,6 +32,7 @@ use super::types::{
 use super::wal;
 use crate::held_files::HeldFiles;
 use crate::keys::SecretKey;
+use crate::message_id;
 use crate::report::Chain;
 
 /// The log without threads: each call is done, and committed, when it returns. [`super::Log`] runs it
@@ -284,7 +285,7 @@ impl LogStore {
         for sequence in found.damaged {
             let work = |write: &mut WriteTransaction<'_>| Ok(damage::quarantine(write, sequence)?);
             if let Err(error) = self.write(damage::ACTION, work) {
-                tracing::error!(%sequence, error = %Chain(&error), "a damaged event stays in the log");
+                tracing::error!(journal.message_id = message_id::DAMAGED, %sequence, error = %Chain(&error), "a damaged event stays in the log");
             }
         }
         Ok(found.answer)

@@ -14,6 +14,7 @@ use super::lookup::{self, raw};
 use super::origins::OriginRow;
 use super::quarantine::QuarantineEntry;
 use super::state::State;
+use crate::message_id;
 use crate::proof::{chain_next, chain_start};
 
 /// How many events at one position of an origin are kept. A log that was restored, or copied, makes two or three.
@@ -105,6 +106,12 @@ impl WriteTransaction<'_> {
         let (event_type, project) = (&header.event_type, header.project.as_deref());
         self.state.block.add(self.conn, row.last, event_type, project)?;
         let was_whole = row.head == row.top;
+        if forked && !row.forked {
+            tracing::warn!(
+                about = %source.unwrap_or(origin.daemon), journal.message_id = message_id::FORKED, journal.event_id = %header.event_id,
+                "the log of {} has two histories: it was restored or copied, and both are kept", origin.daemon
+            );
+        }
         row.forked |= forked;
         row.top = row.top.max(position);
         if self.has_gaps(row.id)? && origin.daemon != self.state.meta.daemon {
@@ -338,7 +345,7 @@ impl WriteTransaction<'_> {
         meta.epoch = self.environment.epoch();
         meta.own_sequence = 0;
         meta.own_chain = chain_start(&meta.own_origin());
-        tracing::warn!(%was, now = %meta.epoch, "a new epoch of this log begins");
+        tracing::warn!(journal.message_id = message_id::NEW_EPOCH, %was, now = %meta.epoch, "a new epoch of this log begins");
         self.state.epoch_is_new = true;
     }
 
@@ -365,6 +372,7 @@ impl WriteTransaction<'_> {
         let is_news = self.state.meta.cloned_at.is_none_or(|at| now.millis_since(at) > 3_600_000);
         if is_news {
             tracing::warn!(
+                journal.message_id = message_id::KEY_COPIED,
                 "another machine writes with the key of this daemon: its state directory was copied"
             );
             self.state.meta_mut().cloned_at = Some(now);

@@ -14,6 +14,7 @@ use super::session::{self, Session};
 use super::succession::tailnet_down;
 use super::wrong_codes::WrongCodes;
 use super::{Peer, Registry};
+use crate::message_id;
 use crate::report::Chain;
 use crate::tailnet::{Caller, TailnetError};
 use crate::{clock, ids};
@@ -83,14 +84,17 @@ impl ActiveSession {
 fn log_end(news: &PairingUpdate) {
     match news {
         PairingUpdate::Paired { daemon_id, name, address, .. } => {
-            tracing::info!(about = %daemon_id, "[pairing] Paired with {name} ({daemon_id}) at {address}");
+            tracing::info!(about = %daemon_id, journal.message_id = message_id::PAIRED, journal.peer = name, "[pairing] Paired with {name} ({daemon_id}) at {address}");
         }
         PairingUpdate::Locked { caller } => {
-            tracing::warn!("[pairing] Session locked: too many wrong codes, last from {caller}");
+            tracing::warn!(
+                journal.message_id = message_id::PAIRING_LOCKED,
+                "[pairing] Session locked: too many wrong codes, last from {caller}"
+            );
         }
         PairingUpdate::IdTaken { caller, daemon_id, name } => {
             tracing::warn!(
-                about = %daemon_id,
+                about = %daemon_id, journal.message_id = message_id::DAEMON_ID_TAKEN, journal.peer = name,
                 "[pairing] {caller} gave the right code with the daemon id of {name} ({daemon_id}), which is \
                  another machine of the tailnet: refused, and the session ended"
             );

@@ -7,7 +7,7 @@ use thrum_api::{DaemonId, ErrorCode, RpcError, Timestamp, Token, names};
 
 use crate::report::Chain;
 use crate::tailnet::Caller;
-use crate::{clock, ids};
+use crate::{clock, ids, message_id};
 
 /// A paired machine.
 #[derive(Debug, Clone)]
@@ -38,6 +38,15 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Logs that a local program removed it. `name` is what it is called here.
+    pub fn log_removed(&self, name: &str) {
+        let id = self.daemon_id;
+        tracing::info!(
+            about = %id, journal.message_id = message_id::REMOVED, journal.peer = name,
+            "[pairing] {name} ({id}) was removed by a local program"
+        );
+    }
+
     /// The peer that the caller of `pair.request` becomes: with a new token, at the address where
     /// it was observed, with the port that it declares, bound to its node.
     ///

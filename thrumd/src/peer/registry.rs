@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::peers_file::PeersFile;
 use super::{PairingPolicy, Peer};
 use crate::held_files::HeldFiles;
+use crate::message_id;
 use crate::report::Chain;
 use crate::statefile::{StateFile, StateFileError};
 use crate::tailnet::Caller;
@@ -285,7 +286,7 @@ impl Registry {
         // Logged less and less often: the holder of a stolen token could fill the log.
         if count.is_power_of_two() {
             tracing::warn!(
-                about = %id, peer = %id, caller = %caller.describe(), refusals = *count,
+                about = %id, journal.message_id = message_id::TOKEN_ELSEWHERE, peer = %id, caller = %caller.describe(), refusals = *count,
                 "the token of a peer came from another node and was refused; \
                  if that machine is not yours, pair again to replace the token"
             );

@@ -6,6 +6,7 @@ use thrum_api::{DaemonId, ErrorCode, RpcError, Token};
 
 use super::peers_file::PeersFile;
 use super::{Peer, PendingPairing, Registry, RegistryError};
+use crate::message_id;
 use crate::report::Chain;
 use crate::tailnet::{Caller, Tailnet, TailnetError};
 
@@ -59,7 +60,7 @@ impl Registry {
         let replaced = self.change(change).await?;
         for old in replaced.iter().flatten() {
             tracing::info!(
-                about = %id,
+                about = %id, journal.message_id = message_id::REMOVED, journal.daemon_id = %old,
                 "[pairing] {id} takes the place of {old}: the same machine, set up anew; \
                  {old} is no longer a peer"
             );

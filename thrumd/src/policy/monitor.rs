@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::grants::{GrantStatus, Policy};
 use crate::clock::sleep_until;
+use crate::message_id;
 use crate::peer::Peer;
 use crate::report::Chain;
 use crate::sync::Sync;
@@ -172,7 +173,7 @@ impl Policy {
         }
         match sync.withdraw(id).await {
             Ok(_) => {
-                tracing::warn!(about = %id, "[pairing] {name} ({id}) is no longer a peer: {why}")
+                tracing::warn!(about = %id, journal.message_id = message_id::REMOVED, journal.peer = name, "[pairing] {name} ({id}) is no longer a peer: {why}")
             }
             Err(error) => {
                 tracing::error!(about = %id, "[pairing] can't remove {name} ({id}): {error}");

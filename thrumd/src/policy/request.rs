@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::grants::{GrantStatus, Policy};
 use crate::clock;
+use crate::message_id;
 use crate::peer::{Peer, Replaces, tailnet_down};
 use crate::report::Chain;
 use crate::tailnet::{Caller, Node};
@@ -111,7 +112,7 @@ impl Policy {
         self.shared.pending.lock().remove(token);
         if stored.is_some() {
             self.shared.granted_at.lock().insert(id, Instant::now());
-            tracing::info!(about = %id, "[pairing] Paired with {who} ({id}) at {address} by policy");
+            tracing::info!(about = %id, journal.message_id = message_id::PAIRED, journal.peer = who, "[pairing] Paired with {who} ({id}) at {address} by policy");
         } else {
             tracing::info!(about = %id, "[pairing] {who} ({id}) may no longer use the token that it asked for");
         }

@@ -17,6 +17,7 @@ use super::methods::Handler;
 use super::state::{AcceptPermit, ServerState};
 use crate::backoff::Failures;
 use crate::clock::sleep_until;
+use crate::message_id;
 use crate::tailnet::Presence;
 
 type Accepted = io::Result<(TcpStream, SocketAddr)>;
@@ -114,7 +115,10 @@ impl Listeners {
             };
             match opened.await {
                 Ok((address, listener)) => {
-                    tracing::info!("listening for peers on {address}");
+                    tracing::info!(
+                        journal.message_id = message_id::LISTENING,
+                        "listening for peers on {address}"
+                    );
                     self.port = address.port();
                     self.open.push((address, listener));
                 }
@@ -161,7 +165,10 @@ fn reason(address: SocketAddr, error: &io::Error) -> String {
 fn report(problem: &watch::Sender<Option<String>>, now: Option<String>) {
     let new = problem.send_if_modified(|old| std::mem::replace(old, now.clone()) != now);
     if let (true, Some(why)) = (new, &now) {
-        tracing::error!("peers can't reach this machine: {why}; trying again");
+        tracing::error!(
+            journal.message_id = message_id::NOT_LISTENING,
+            "peers can't reach this machine: {why}; trying again"
+        );
     }
 }
 

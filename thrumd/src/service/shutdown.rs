@@ -6,7 +6,7 @@ use std::future::Future;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::readiness;
+use super::{logging, readiness};
 use crate::admin::AdminContext;
 use crate::backup;
 use crate::clock;
@@ -22,6 +22,7 @@ const PANIC_EXIT_CODE: i32 = 70;
 /// Ends new requests, then peers, then the views, and the log last: it writes what was queued. A
 /// private tailscaled ends beside the last two, which don't need it.
 pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
+    logging::end();
     readiness::stopping();
     context.agents.freeze_sessions();
     // Each deadline counts from the start: a step that is early leaves its time to the next.
@@ -112,6 +113,7 @@ async fn step(what: &str, until: Instant, work: impl Future<Output = ()>) {
 /// it. Otherwise a daemon with a dead part would look healthy.
 pub fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
+        logging::end();
         tracing::error!("internal error, thrumd ends: {panic}");
         #[expect(clippy::exit, reason = "a daemon with a dead part must not go on")]
         std::process::exit(PANIC_EXIT_CODE);

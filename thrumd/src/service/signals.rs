@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{Reload, ServiceError};
+use super::{Reload, ServiceError, logging};
 
 /// Installs the signal handlers. The first SIGTERM or SIGINT stops the daemon in order; the second
 /// ends it at once. SIGHUP reads the settings again; on a terminal it means that the terminal is gone
@@ -39,6 +39,7 @@ pub fn listen(stop: CancellationToken, mut reload: Reload) -> Result<(), Service
                 #[expect(clippy::exit, reason = "a second signal ends thrumd at once")]
                 std::process::exit(1);
             }
+            logging::end();
             tracing::info!("{name}: stopping");
             first = false;
             stop.cancel();

@@ -11,12 +11,11 @@ use thrum_api::{DaemonId, Token};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::hub::{
-    Action, Failure, Hub, Input, LinkSnapshot, MonotonicTime, PullReason, PullResult, Timing,
-};
+use super::hub::{Action, Hub, Input, LinkSnapshot, MonotonicTime, PullReason, PullResult, Timing};
 use super::pairings::KnownTokens;
 use super::shared::{Message, Shared, Snapshots, chain};
 use super::sleep::{self, Sleep};
+use super::state_line::state_line;
 use super::{notify, progress, pull};
 use crate::clock;
 use crate::log_rate_limit::LogRateLimiter;
@@ -273,50 +272,25 @@ impl Driver {
         if old == Some(snapshot.state) {
             return;
         }
-        let line = self.state_line(id, old, snapshot.state, snapshot.last_failure);
+        let name = || self.name(id);
+        let line = state_line(id, &name, old, snapshot.state, snapshot.last_failure.as_ref());
         // A line that is left out comes with a later input, if the state is still another one then.
         if line.is_some() && !self.state_lines.allows(id) {
             return;
         }
         self.logged.insert(id, snapshot.state);
-        match (snapshot.state, line) {
-            (_, None) => {}
-            (PeerState::RemovedUs, Some(line)) => tracing::warn!(about = %id, "{line}"),
-            (_, Some(line)) => tracing::info!(about = %id, "{line}"),
+        let Some((message_id, line)) = line else { return };
+        let name = self.name(id);
+        if snapshot.state == PeerState::RemovedUs {
+            tracing::warn!(about = %id, journal.message_id = message_id, journal.peer = name, "{line}");
+        } else {
+            tracing::info!(about = %id, journal.message_id = message_id, journal.peer = name, "{line}");
         }
     }
 
-    /// What the log says of a peer whose state was `old`. None in most cases, so the name, which depends on those of
-    /// all peers, is made only for a line.
-    fn state_line(
-        &self,
-        id: DaemonId,
-        old: Option<PeerState>,
-        state: PeerState,
-        failure: Option<Failure>,
-    ) -> Option<String> {
-        let name = || {
-            let peer = self.shared.registry.get(id);
-            peer.map_or_else(|| id.to_string(), |peer| self.shared.name_of(&peer))
-        };
-        match state {
-            PeerState::BackingOff | PeerState::NeverReached if let Some(failure) = &failure => {
-                let why = &failure.text;
-                Some(format!("sync: can't sync with {} ({id}), trying again: {why}", name()))
-            }
-            PeerState::RemovedUs => Some(format!(
-                "sync: {} ({id}) has removed this machine; pair again to sync",
-                name()
-            )),
-            PeerState::LogChanged => Some(format!(
-                "sync: the log of {} ({id}) was replaced; reading it from its start",
-                name()
-            )),
-            _ if matches!(old, Some(PeerState::BackingOff | PeerState::RemovedUs)) => {
-                Some(format!("sync: {} ({id}) answers again", name()))
-            }
-            _ => None,
-        }
+    fn name(&self, id: DaemonId) -> String {
+        let peer = self.shared.registry.get(id);
+        peer.map_or_else(|| id.to_string(), |peer| self.shared.name_of(&peer))
     }
 
     fn act(&self, action: Action) {

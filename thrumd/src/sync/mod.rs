@@ -18,6 +18,7 @@ mod pull;
 mod serve;
 mod shared;
 mod sleep;
+mod state_line;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,7 @@ use super::pairings::Pairings;
 use super::progress::PeerProgress;
 use super::protocol::Rereads;
 use crate::log::{Applied, Log};
+use crate::message_id;
 use crate::peer::{Peer, Registry, RegistryError};
 use crate::tailnet::Tailnet;
 
@@ -167,10 +168,10 @@ impl Shared {
     pub(super) fn log_synced(&self, method: &str, peer: DaemonId, total: &Applied) {
         let Applied { applied, skipped, refused, .. } = total;
         if applied + refused > 0 {
-            tracing::info!(about = %peer, "{method}: synced from {peer} — applied={applied} skipped={skipped}");
+            tracing::info!(about = %peer, journal.method = method, "{method}: synced from {peer} — applied={applied} skipped={skipped}");
         }
         if *refused > 0 {
-            tracing::warn!(about = %peer, "{method}: {}: {refused}, which were not taken", unsigned(peer));
+            tracing::warn!(about = %peer, journal.message_id = message_id::UNSIGNED, journal.method = method, "{method}: {}: {refused}, which were not taken", unsigned(peer));
         }
     }
 

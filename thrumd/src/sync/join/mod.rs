@@ -17,6 +17,7 @@ use super::client::{Answer, Bounds, Callee, ClientError};
 use super::protocol::removal_notice;
 use super::shared::{Message, Shared, chain};
 use crate::clock;
+use crate::message_id;
 use crate::peer::{PairingProof, Peer, RegistryError, may_be_ours, pair_request};
 use crate::tailnet::{Presence, Target};
 
@@ -218,7 +219,7 @@ async fn store_and_confirm(
             };
             shared.traffic(id, |traffic| traffic.version = Some(info.result.version));
             let name = shared.name_of(&peer);
-            tracing::info!(about = %id, "[pairing] Paired with {name} ({id}) at {address}");
+            tracing::info!(about = %id, journal.message_id = message_id::PAIRED, journal.peer = name, "[pairing] Paired with {name} ({id}) at {address}");
             let address = address.to_string();
             Ok(PeerJoinResult { daemon_id: id, name, address, renewed, replaced })
         }
@@ -268,6 +269,9 @@ pub(super) async fn remove(
     let id = peer.daemon_id;
     // Removed before the peer is notified, so that a request that it makes meanwhile is refused.
     shared.registry.remove(id).await.map_err(|error| state_file(&error))?;
+    if why.is_none() {
+        peer.log_removed(&shared.name_of(&peer));
+    }
     let notified =
         matches!(timeout(REMOVAL_NOTICE, notify_removed(shared, &peer, why)).await, Ok(Ok(_)));
     shared.client.keep_connections(|peer| *peer != id);

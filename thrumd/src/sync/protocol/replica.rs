@@ -84,7 +84,7 @@ pub(super) fn unproved(events: usize) -> Failure {
 
 /// The answer to a peer's request when our log fails. The peer learns that it failed, not why.
 pub(super) fn log_failed(method: &str, peer: DaemonId, error: &LogError) -> RpcError {
-    tracing::warn!(about = %peer, "{method} of {peer}: {}", Chain(error));
+    tracing::warn!(about = %peer, journal.method = method, "{method} of {peer}: {}", Chain(error));
     let message = "the log of this daemon can't be used at the moment";
     RpcError::new(thrum_api::ErrorCode::INTERNAL, message)
 }
