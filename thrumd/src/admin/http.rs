@@ -14,6 +14,7 @@ use thrum_api::{ErrorCode, RpcError, envelope};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
+use super::changes::ChangeStream;
 use super::connections::{Caller, ConnectionLimit};
 use super::events::Follower;
 use super::{AdminContext, LocalSocket, backup, connections, dispatch, metrics, query};
@@ -25,6 +26,7 @@ pub async fn serve(context: Arc<AdminContext>, socket: LocalSocket) {
     let router = Router::new()
         .route("/rpc", post(rpc))
         .route("/events", get(follow))
+        .route("/changes", get(follow_changes))
         .route("/backup", get(back_up))
         .route("/metrics", get(prometheus))
         .with_state(context.clone());
@@ -114,12 +116,20 @@ async fn follow(State(context): State<Arc<AdminContext>>, RawQuery(query): RawQu
             Follower::new(context, params).map_err(|error| (StatusCode::CONFLICT, error))
         });
     match follower {
-        Ok(follower) => {
-            let kind = [(header::CONTENT_TYPE, "text/event-stream")];
-            (kind, Body::from_stream(follower.into_stream())).into_response()
-        }
+        Ok(follower) => event_stream(Body::from_stream(follower.into_stream())),
         Err((status, error)) => failed(status, &error),
     }
+}
+
+async fn follow_changes(State(context): State<Arc<AdminContext>>) -> Response {
+    match ChangeStream::new(context) {
+        Ok(changes) => event_stream(Body::from_stream(changes.into_stream())),
+        Err(error) => failed(StatusCode::SERVICE_UNAVAILABLE, &error),
+    }
+}
+
+fn event_stream(body: Body) -> Response {
+    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 
 async fn back_up(

@@ -3,6 +3,7 @@
 mod addresses;
 mod agents;
 mod backup;
+mod changes;
 mod connections;
 mod connectivity;
 mod context;
@@ -22,6 +23,7 @@ mod narrow_answers;
 mod narrow_folder;
 mod narrow_sockets;
 mod network;
+mod network_changes;
 mod overview;
 mod peers;
 mod policy;

@@ -14,6 +14,7 @@ use super::error::{AgentsError, log_unread};
 use super::machines::Machines;
 use super::store::{Cursor, Store};
 use super::threads::{Reader, Worker};
+use super::touched::{ChangeCounts, ChangeReaders, Touched};
 use super::waiters::{News, Waiters};
 use crate::backoff::ExponentialBackoff;
 use crate::log::{Log, LogHead};
@@ -38,6 +39,8 @@ pub(super) struct Progress {
     failures: u64,
     /// Why the last attempt failed; None if it didn't.
     failure: Option<Arc<AgentsError>>,
+    /// What was changed by that.
+    pub(super) changes: ChangeCounts,
 }
 
 impl Progress {
@@ -51,9 +54,13 @@ impl Progress {
         self.digested
     }
 
+    /// How often an attempt has failed.
+    pub(super) const fn failures(&self) -> u64 {
+        self.failures
+    }
+
     /// Whether the last attempt failed.
-    #[cfg(test)]
-    pub(super) fn has_failed(&self) -> bool {
+    pub(super) const fn has_failed(&self) -> bool {
         self.failure.is_some()
     }
 }
@@ -65,6 +72,10 @@ pub(super) struct FollowerSignals {
     pub(super) requested: Notify,
     /// Readers that wait for news: while there are any, new events are digested at once.
     pub(super) waiters: Waiters,
+    /// Likewise, those who follow what changes.
+    pub(super) change_readers: ChangeReaders,
+    /// Counts the calls that have marked messages read here.
+    pub(super) marks: watch::Sender<u64>,
     /// Other daemons may have to be told how far their messages got.
     pub(super) receipts: Notify,
     /// The file is damaged, or its path names another one: the next attempt opens it anew first.
@@ -78,6 +89,11 @@ pub(super) struct FollowerSignals {
 impl FollowerSignals {
     fn is_unusable(&self) -> bool {
         self.unusable.load(Ordering::SeqCst)
+    }
+
+    /// Whether a reader waits for news.
+    fn is_awaited(&self) -> bool {
+        !self.waiters.is_empty() || !self.change_readers.is_empty()
     }
 }
 
@@ -153,7 +169,7 @@ impl Follower {
                 }
             }
             // A request starts another attempt at once; readers that only wait need a retry.
-            let retries = failures > 0 && !self.signals.waiters.is_empty();
+            let retries = failures > 0 && self.signals.is_awaited();
             tokio::select! {
                 changed = heads.changed() => match changed {
                     Ok(()) => self.wait_for_burst_end(&heads).await,
@@ -168,7 +184,7 @@ impl Follower {
     /// Returns when the log has been quiet for a moment, or a reader needs its events.
     pub(super) async fn wait_for_burst_end(&self, heads: &watch::Receiver<LogHead>) {
         let begun = Instant::now();
-        while self.signals.waiters.is_empty() && begun.elapsed() < BURST_MAX {
+        while !self.signals.is_awaited() && begun.elapsed() < BURST_MAX {
             let before = *heads.borrow();
             tokio::select! {
                 () = sleep(QUIET) => {}
@@ -209,6 +225,7 @@ impl Follower {
                 self.signals.machines.replace(self.worker.call(|store| store.machines()).await?);
                 // After a failed commit, or in another file, there may be what nobody was told of.
                 self.signals.waiters.wake_all();
+                self.progress.send_modify(|now| now.changes.add_replaced());
                 at
             }
         };
@@ -218,7 +235,7 @@ impl Follower {
             self.worker.call(move |store| store.move_cursor(at)).await?;
         }
         *cursor = Some(at);
-        self.reached(at.position.sequence);
+        self.reached(at.position.sequence, Touched::default());
         while at.position.sequence < head.position.sequence {
             let log = self.log.reader();
             let end = head.position;
@@ -232,7 +249,7 @@ impl Follower {
             at = digested.cursor;
             *cursor = Some(at);
             self.signals.machines.add(digested.machines);
-            self.reached(at.position.sequence);
+            self.reached(at.position.sequence, digested.touched);
             if digested.owes {
                 self.signals.receipts.notify_one();
             }
@@ -281,10 +298,12 @@ impl Follower {
         Ok(known && self.log.holds(position).await.map_err(log_unread)?)
     }
 
-    fn reached(&self, sequence: Sequence) {
+    /// Whoever is told of a new position is told of what was changed, too.
+    fn reached(&self, sequence: Sequence, touched: Touched) {
         self.progress.send_if_modified(|now| {
-            let before = now.digested.replace(sequence);
-            before != now.digested
+            let before = (now.digested.replace(sequence), now.changes);
+            now.changes.add(touched);
+            before != (now.digested, now.changes)
         });
     }
 }

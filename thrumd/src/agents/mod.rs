@@ -5,6 +5,7 @@
 
 mod bitmaps;
 mod broadcasts;
+mod changes;
 mod claims;
 mod conversation;
 mod delivery;
@@ -41,6 +42,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod touched;
 mod turns;
 mod unshown;
 mod waiters;
@@ -59,6 +61,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use self::changes::{ViewChange, ViewChanges};
 use self::claims::Claims;
 pub use self::delivery::Delivery;
 pub use self::error::AgentsError;

@@ -93,6 +93,9 @@ impl Agents {
             Ok((marked, meant, senders))
         };
         let (marked, meant, senders) = self.call(mark).await?;
+        if !marked.new.is_empty() {
+            self.inner.signals.marks.send_modify(|count| *count = count.wrapping_add(1));
+        }
         if let Some(session) = session {
             self.was_shown(&agent, &session, &marked, &meant);
         }

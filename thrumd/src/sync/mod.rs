@@ -218,6 +218,11 @@ impl Sync {
         self.shared.progress.borrow().clone()
     }
 
+    /// How far each peer has come in this log, as it changes.
+    pub fn progress_changes(&self) -> watch::Receiver<BTreeMap<DaemonId, PeerProgress>> {
+        self.shared.progress.subscribe()
+    }
+
     /// Waits until each of these peers has this log on its disk up to a position, or can't be reached. One that was sent
     /// it and has not said so is asked. Dropping the future stops waiting.
     pub async fn reached(&self, peers: &BTreeSet<DaemonId>, position: Sequence) {

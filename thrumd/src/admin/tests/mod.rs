@@ -2,6 +2,7 @@
 
 mod addresses;
 mod api;
+mod changes;
 mod client;
 mod events;
 mod narrow;

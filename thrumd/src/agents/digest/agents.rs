@@ -42,6 +42,7 @@ impl Page<'_> {
         }
         if let (Some(about), Some(seen)) = (about, self.seen.get_mut(&(inbox, origin_daemon))) {
             seen.about = Some(about);
+            self.touched.agents = true;
         }
         Ok(())
     }
@@ -73,8 +74,9 @@ impl Page<'_> {
         event: &StoredEvent<'_>,
     ) -> rusqlite::Result<()> {
         let seen = self.seen((inbox, origin), event)?;
+        let begins = seen.removed || (event.is_own && !seen.here);
         // Messages to all from before are not for it.
-        if seen.removed || (event.is_own && !seen.here) {
+        if begins {
             seen.first = int(event.sequence.0);
         }
         (seen.at, seen.removed) = (seen.at.max(event.timestamp), false);
@@ -87,6 +89,7 @@ impl Page<'_> {
                 self.arrivals.agent_changed(inbox);
             }
         }
+        self.touched.agents |= begins;
         Ok(())
     }
 
@@ -109,6 +112,7 @@ impl Page<'_> {
                         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
                     })
                     .optional()?;
+                self.touched.agents |= known.is_none();
                 let new = (int(event.sequence.0), false, false);
                 let (first, here, removed) = known.unwrap_or(new);
                 Ok(seen.insert(Seen { first, at: event.timestamp, here, about: None, removed }))
@@ -128,6 +132,7 @@ impl Page<'_> {
             .execute(params![daemon.to_bytes(), name])?;
         if changed > 0 {
             self.machines.push((daemon, name));
+            self.touched.agents = true;
         }
         Ok(())
     }

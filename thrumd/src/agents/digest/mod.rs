@@ -31,6 +31,7 @@ use super::directory::Directory;
 use super::error::{AgentsError, log_unread, views};
 use super::failure::Failure;
 use super::store::{Cursor, Store};
+use super::touched::Touched;
 use super::waiters::News;
 use crate::log::column::{Id, int};
 use crate::log::{LogReader, StoredEvent};
@@ -49,6 +50,8 @@ pub(super) struct Digested {
     pub(super) damaged: Vec<Sequence>,
     /// How daemons call themselves, as far as that is new.
     pub(super) machines: Vec<(DaemonId, String)>,
+    /// What may be shown otherwise now.
+    pub(super) touched: Touched,
 }
 
 impl Store {
@@ -140,6 +143,7 @@ struct Page<'a> {
     /// Messages of other daemons for agents of this machine.
     arrivals: Arrivals,
     damaged: Vec<Sequence>,
+    touched: Touched,
 }
 
 impl<'a> Page<'a> {
@@ -168,10 +172,16 @@ impl<'a> Page<'a> {
             told: HashSet::new(),
             arrivals: Arrivals::default(),
             damaged: Vec::new(),
+            touched: Touched::default(),
         })
     }
 
     fn digest(&mut self, event: &StoredEvent<'_>) -> rusqlite::Result<()> {
+        match str::from_utf8(event.event_type) {
+            Ok(MESSAGE_SENT | MESSAGE_DELETED | MESSAGE_RECEIPTS) => self.touched.deliveries = true,
+            Ok(AGENT_REMOVED | AGENT_SESSIONS | GROUP_CHANGED) => self.touched.agents = true,
+            _ => {}
+        }
         let outcome = match str::from_utf8(event.event_type) {
             Ok(MESSAGE_SENT) => self.message(event),
             Ok(AGENT_JOINED) => self.joined(event),
@@ -231,7 +241,8 @@ impl<'a> Page<'a> {
         for project in self.told {
             news.add_project(&name.query_row([project], |row| row.get::<_, String>(0))?);
         }
-        Ok(Digested { cursor, news, owes, damaged: self.damaged, machines: self.machines })
+        let (damaged, machines, touched) = (self.damaged, self.machines, self.touched);
+        Ok(Digested { cursor, news, owes, damaged, machines, touched })
     }
 }
 

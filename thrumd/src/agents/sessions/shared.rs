@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,8 @@ struct Shared {
     changed: Notify,
     /// What an agent's sessions do may have changed.
     moved: Notify,
+    /// Counts these changes, for those who show all agents.
+    changes: watch::Sender<u64>,
     /// Something was stored and told.
     settled: Notify,
     last_watch: AtomicU64,
@@ -50,6 +52,7 @@ impl Sessions {
             book: Mutex::new(Book::starting(Instant::now())),
             changed: Notify::new(),
             moved: Notify::new(),
+            changes: watch::Sender::new(0),
             settled: Notify::new(),
             last_watch: AtomicU64::new(0),
         }))
@@ -65,7 +68,13 @@ impl Sessions {
         let done = self.change_quietly(change);
         self.0.changed.notify_one();
         self.0.moved.notify_waiters();
+        self.0.changes.send_modify(|count| *count = count.wrapping_add(1));
         done
+    }
+
+    /// Counts the changes of all agents.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
     }
 
     /// Changes the book, for the writer itself.
