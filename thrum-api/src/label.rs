@@ -1,5 +1,7 @@
 //! How machines are shown to people, and what a person can type for one.
 
+use std::collections::HashMap;
+
 use crate::ids::DaemonId;
 
 /// Whether a machine's name can be shown and typed as it is: ASCII letters and digits, `-`, `_`, `.`, and single
@@ -32,9 +34,29 @@ pub fn label<N: AsRef<str>>(
         alone &= !its_name.as_ref().eq_ignore_ascii_case(name);
         short_is_unique &= short_id(other) != short;
     }
+    compose(name, id, alone, short_is_unique)
+}
+
+/// The labels of all of these machines, as [`label`] gives each of them among the others. What that costs for each does
+/// not grow with the others.
+pub fn labels<N: AsRef<str>>(machines: &[(DaemonId, N)]) -> Vec<String> {
+    let (mut names, mut shorts) = (HashMap::<_, u32>::new(), HashMap::<_, u32>::new());
+    for (id, name) in machines {
+        *names.entry(name.as_ref().to_ascii_lowercase()).or_default() += 1;
+        *shorts.entry(short_id(*id)).or_default() += 1;
+    }
+    let one = |(id, name): &(DaemonId, N)| {
+        let name = name.as_ref();
+        let alone = is_plain(name) && names.get(&name.to_ascii_lowercase()) == Some(&1);
+        compose(name, *id, alone, shorts.get(&short_id(*id)) == Some(&1))
+    };
+    machines.iter().map(one).collect()
+}
+
+fn compose(name: &str, id: DaemonId, alone: bool, short_is_unique: bool) -> String {
     match (alone, short_is_unique) {
         (true, _) => name.to_owned(),
-        (false, true) => format!("{name} ({short})"),
+        (false, true) => format!("{name} ({})", short_id(id)),
         (false, false) => format!("{name} ({id})"),
     }
 }
@@ -79,5 +101,29 @@ mod tests {
         }
         assert_eq!(to_type("laptop", ours), "laptop");
         assert_eq!(to_type("My Mac", ours), ours.to_string());
+    }
+
+    #[test]
+    fn the_labels_of_all_are_those_of_each_among_the_others() {
+        let ids = [
+            "d_01KABCDEFGHJKMNPQRSTVWXY000000000000000000000000007G",
+            "d_01KZBCDEFGHJKMNPQRSTVWXY000000000000000000000000007G",
+            "d_01KABCDEFGHJKMNPQRSTVWXY000000000000000000000000008G",
+            "d_01KABCDEFGHJKMNPQRSTVWXY000000000000000000000000009G",
+        ]
+        .map(id);
+        for names in [
+            ["laptop", "server", "vm", "nas"],
+            ["laptop", "Laptop", "vm", "nas"],
+            ["l\u{430}ptop", "laptop", "laptop", " "],
+            ["vm", "vm", "vm", "vm"],
+        ] {
+            let machines: Vec<_> = ids.into_iter().zip(names).collect();
+            let each = machines.iter().map(|(id, name)| {
+                let others = machines.iter().filter(|(other, _)| other != id).copied();
+                label(name, *id, others)
+            });
+            assert_eq!(labels(&machines), each.collect::<Vec<_>>());
+        }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod large;
 pub mod log;
 pub(crate) mod log_rate_limit;
 pub(crate) mod message_id;
+pub(crate) mod metrics;
 pub mod peer;
 pub(crate) mod policy;
 pub mod proof;

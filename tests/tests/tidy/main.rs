@@ -94,7 +94,7 @@ fn is_comment(line: &str) -> bool {
 fn modules_use_only_those_below_them() {
     let modules = [
         "service", "admin", "rpc", "policy", "sync", "backup", "agents", "peer", "tailnet",
-        "config", "log",
+        "config", "log", "metrics",
     ];
     for (layer, module) in modules.iter().enumerate() {
         for path in sources_below(&format!("thrumd/src/{module}")).iter().filter(|p| !is_test(p)) {

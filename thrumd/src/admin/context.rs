@@ -1,9 +1,11 @@
 //! The state that every local request uses.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thrum_api::local::Problem;
 use thrum_api::{DaemonId, RpcError, label};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,6 +17,7 @@ use super::wake_switch::WakeSwitch;
 use crate::agents::{Agents, Search};
 use crate::config::Config;
 use crate::log::Log;
+use crate::metrics::LocalMetrics;
 use crate::peer::{Identity, Pairing, Peer, Registry, RegistryError};
 
 /// The parts of the daemon that the local API works with.
@@ -50,6 +53,10 @@ pub struct AdminContext {
     pub network: Network,
     /// Problems that were found at start.
     pub found: Vec<Problem>,
+    /// Counts requests of local programs.
+    pub metrics: Arc<LocalMetrics>,
+    /// Why nothing is served at `metrics_listen`, while it isn't.
+    pub metrics_problem: watch::Sender<Option<Problem>>,
     /// Requests of local programs. They run to their end here, even if their caller disconnects.
     pub handlers: TaskTracker,
     /// Cancelled when the daemon stops.
@@ -85,6 +92,14 @@ impl AdminContext {
                 let own = (self.daemon, &*self.name);
                 self.registry.label(peer, own, |peer| peer.name.clone())
             }
+        }
+    }
+
+    /// The labels of all peers.
+    pub(super) fn names(&self) -> BTreeMap<DaemonId, String> {
+        match self.network.available() {
+            Some(network) => network.sync().names(),
+            None => self.registry.labels((self.daemon, &*self.name), |peer| peer.name.clone()),
         }
     }
 

@@ -13,6 +13,7 @@ use thrum_api::local::{
     SessionWake, Shutdown, SocketAdd, SocketList, SocketRemove, Status, WakeSwitch,
 };
 use thrum_api::{Empty, ErrorCode, Method, RpcError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,6 +22,7 @@ use super::{
 };
 use crate::agents::LocalConnection;
 use crate::large;
+use crate::metrics::LocalSurface;
 
 /// Answers one request. `disconnected` is cancelled when the caller has disconnected: waits end
 /// then, anything else runs to its end. `connection`: that of the caller, for what lasts as long as it.
@@ -28,15 +30,23 @@ use crate::large;
 /// None for a notification, which has no answer.
 pub async fn answer(
     context: &AdminContext,
+    surface: LocalSurface,
     body: &[u8],
     connection: &LocalConnection,
     disconnected: &CancellationToken,
 ) -> Option<Vec<u8>> {
+    let (requests, received) = (context.metrics.of(surface), Instant::now());
     let request = match large::request(body) {
         Ok(request) => request,
-        Err(error) => return Some(envelope::response::<()>(None, Err(&error))),
+        Err(error) => {
+            requests.answered("", Some(error.code), received.elapsed());
+            return Some(envelope::response::<()>(None, Err(&error)));
+        }
     };
-    let bytes = match dispatch(context, &request, connection, disconnected).await {
+    let outcome = dispatch(context, &request, connection, disconnected).await;
+    let error = outcome.as_ref().err().map(|error| error.code);
+    requests.answered(&request.method, error, received.elapsed());
+    let bytes = match outcome {
         Ok(bytes) => bytes,
         Err(error) => envelope::response::<()>(request.id.as_ref(), Err(&error)),
     };

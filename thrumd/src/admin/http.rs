@@ -19,6 +19,7 @@ use super::connections::{Caller, ConnectionLimit};
 use super::events::Follower;
 use super::{AdminContext, LocalSocket, backup, connections, dispatch, metrics, query};
 use crate::agents::LocalConnection;
+use crate::metrics::LocalSurface;
 
 /// Serves the socket until the daemon stops, and then the requests under way. The socket file is gone
 /// when it returns.
@@ -28,7 +29,7 @@ pub async fn serve(context: Arc<AdminContext>, socket: LocalSocket) {
         .route("/events", get(follow))
         .route("/changes", get(follow_changes))
         .route("/backup", get(back_up))
-        .route("/metrics", get(prometheus))
+        .route("/metrics", get(metrics::answer))
         .with_state(context.clone());
     let stop = &context.stop;
     connections::serve(socket, router, stop, stop, ConnectionLimit::NONE).await;
@@ -43,7 +44,7 @@ pub(super) async fn rpc(
     body: Body,
 ) -> Response {
     match read(&headers, body, LOCAL_BODY_MAX_BYTES).await {
-        Ok(body) => answered(run(context, body, connection, ()).await),
+        Ok(body) => answered(run(context, LocalSurface::Main, body, connection, ()).await),
         Err(refused) => refused,
     }
 }
@@ -80,6 +81,7 @@ pub(super) fn too_large(max_bytes: usize) -> Response {
 /// Answers a request in a task of its own, which holds `held` until then.
 pub(super) async fn run(
     context: Arc<AdminContext>,
+    surface: LocalSurface,
     body: Bytes,
     connection: LocalConnection,
     held: impl Send + 'static,
@@ -90,7 +92,7 @@ pub(super) async fn run(
     let handlers = context.handlers.clone();
     let task = handlers.spawn(async move {
         let _held = held;
-        dispatch::answer(&context, &body, &connection, &disconnected).await
+        dispatch::answer(&context, surface, &body, &connection, &disconnected).await
     });
     let outcome = task.await;
     drop(guard);
@@ -138,13 +140,6 @@ async fn back_up(
 ) -> Response {
     match backup::make(&context, caller).await {
         Ok(backup) => backup::response(backup),
-        Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error),
-    }
-}
-
-async fn prometheus(State(context): State<Arc<AdminContext>>) -> Response {
-    match metrics::text(&context).await {
-        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error),
     }
 }

@@ -48,6 +48,7 @@ pub use context::AdminContext;
 pub use http::serve;
 pub use inherited::InheritedSocket;
 pub use machines::machines_now;
+pub use metrics::serve as serve_metrics;
 pub use narrow::serve as serve_narrow;
 pub use narrow_sockets::NarrowSockets;
 pub use network::{Network, NetworkParts, PeerNetwork};

@@ -15,6 +15,7 @@ use thrum_api::local::{
 };
 use thrum_api::{Epoch, ErrorCode, Method as _, RpcError, Sequence};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
@@ -24,6 +25,7 @@ use super::{AdminContext, LocalSocket, errors, http, narrow_answers};
 use crate::agents::{LocalConnection, SessionRoom};
 use crate::large;
 use crate::log::LogReader;
+use crate::metrics::LocalSurface;
 use axum::Extension;
 
 /// Bytes of a request: a message fits, a thousand events don't.
@@ -124,11 +126,13 @@ async fn answer(narrow: &Narrow, body: &Bytes, connection: LocalConnection) -> R
         Ok(request) => request,
         Err(error) => return http::failed(StatusCode::OK, &error),
     };
+    let (requests, received) = (narrow.context.metrics.of(LocalSurface::Narrow), Instant::now());
     let refused = |error: RpcError| {
         request.id.as_ref().map(|id| envelope::response::<()>(Some(id), Err(&error)))
     };
     if request.method == Health::NAME {
         let health = health(&narrow.context);
+        requests.answered(Health::NAME, None, received.elapsed());
         return http::answered(Ok(request
             .id
             .as_ref()
@@ -136,10 +140,14 @@ async fn answer(narrow: &Narrow, body: &Bytes, connection: LocalConnection) -> R
     }
     let admitted = match admit(narrow, &request).await {
         Ok(admitted) => admitted,
-        Err(error) => return http::answered(Ok(refused(error))),
+        Err(error) => {
+            requests.answered(&request.method, Some(error.code), received.elapsed());
+            return http::answered(Ok(refused(error)));
+        }
     };
     let after = after(&request);
-    let outcome = http::run(narrow.context.clone(), admitted.into(), connection, permit).await;
+    let (context, surface) = (narrow.context.clone(), LocalSurface::Narrow);
+    let outcome = http::run(context, surface, admitted.into(), connection, permit).await;
     http::answered(match outcome {
         Ok(Some(answer)) => Ok(match within(narrow, &request.method, after, answer).await {
             Ok(answer) => Some(answer),

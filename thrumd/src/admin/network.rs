@@ -1,6 +1,7 @@
 //! The connection to peers: the listener and sync, off until a person turns them on.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::metrics::PeerApiMetrics;
 use crate::rpc;
 use crate::sync::Sync;
 use crate::tailnet::{Presence, Tailnet};
@@ -99,6 +101,11 @@ impl PeerNetwork {
     /// The running sync.
     pub fn sync(&self) -> &Sync {
         &self.parts.api.sync
+    }
+
+    /// The instruments of the peer API.
+    pub fn api_metrics(&self) -> &Arc<PeerApiMetrics> {
+        &self.parts.api.metrics
     }
 
     pub fn tailnet(&self) -> &Tailnet {

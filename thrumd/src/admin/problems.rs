@@ -6,28 +6,30 @@ use thrum_api::{DaemonId, RpcError, Timestamp};
 use super::{AdminContext, Network};
 use crate::clock;
 use crate::config::SyncMode;
-use crate::log::LogStats;
+use crate::log::{LogStats, WriteFailure};
 use crate::peer::identity;
 use crate::storage::StorageFault;
 
 /// How long status tells of another machine with our key after its last new event.
 const CLONE_SHOWN_MILLIS: u64 = 24 * 3_600_000;
 
-/// Every problem there is now.
-pub async fn problems(
+/// Every problem there is now. /// `failure`: why the log can't be written, if it can't.
+pub fn problems(
     context: &AdminContext,
     peers: &[PeerStatus],
     stats: &Result<LogStats, RpcError>,
+    failure: Option<WriteFailure>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some((since, changed)) = context.log.files().changed() {
         let message = format!("nothing is written: {changed}");
         problems.push(Problem::new("state_files", message, Some(since), Some(&changed.next())));
     } else {
-        problems.extend(log_problems(context, stats).await);
+        problems.extend(log_problems(context, stats, failure));
     }
 
     problems.extend(context.found.iter().cloned());
+    problems.extend(context.metrics_problem.borrow().clone());
     match obstacle(context, peers) {
         Some(problem) => problems.push(problem),
         None if context.foreign => {}
@@ -64,14 +66,18 @@ pub async fn problems(
 }
 
 /// The problems of reading and writing the log.
-async fn log_problems(context: &AdminContext, stats: &Result<LogStats, RpcError>) -> Vec<Problem> {
+fn log_problems(
+    context: &AdminContext,
+    stats: &Result<LogStats, RpcError>,
+    failure: Option<WriteFailure>,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Err(error) = stats {
         let message = format!("the log can't be read: {}", error.message);
         let next = error.member("hint").and_then(|hint| hint.as_str());
         problems.push(Problem::new("log", message, None, next.or(Some("thrum daemon logs"))));
     }
-    if let Some(failure) = context.log.write_failure().await {
+    if let Some(failure) = failure {
         let message = format!("events can't be written: {}", failure.message);
         let (id, next) = (failure.fault.check(), failure.next.as_deref());
         problems.push(Problem::new(id, message, Some(failure.since), next));

@@ -7,7 +7,7 @@ use thrum_api::local::{
     HealthResult, HealthState, LogStatus, PeerState, PeerStatus, PeerSummary, StatusResult,
     SyncStatus, TailnetKind, TailnetStatus, TailscaleSync, ViewsStatus,
 };
-use thrum_api::{DaemonId, RpcError, Sequence, Timestamp};
+use thrum_api::{DaemonId, RpcError, Timestamp};
 
 use super::problems::problems;
 use super::{AdminContext, Network, errors};
@@ -20,7 +20,8 @@ use crate::tailnet::Presence;
 pub async fn health(context: &AdminContext) -> Result<HealthResult, RpcError> {
     let peers = peers(context).await;
     let stats = context.log.stats().await.map_err(errors::log);
-    let troubled = !problems(context, &peers, &stats).await.is_empty();
+    let failure = context.log.write_failure().await;
+    let troubled = !problems(context, &peers, &stats, failure).is_empty();
     let head = context.log.head();
     let now = clock::now();
     let in_short = peers.iter().map(|peer| PeerSummary {
@@ -53,7 +54,7 @@ pub async fn status(context: &AdminContext) -> Result<StatusResult, RpcError> {
     let peers = peers(context).await;
     // A failure becomes a problem in the list; it doesn't hide the rest.
     let stats = context.log.stats().await.map_err(errors::log);
-    let problems = problems(context, &peers, &stats).await;
+    let problems = problems(context, &peers, &stats, context.log.write_failure().await);
     let stats = stats.unwrap_or_default();
     let head = context.log.head();
     Ok(StatusResult {
@@ -83,20 +84,21 @@ pub async fn peers(context: &AdminContext) -> Vec<PeerStatus> {
     if let Some(network) = context.network.enabled() {
         return network.sync().status().await;
     }
+    let last_syncs = context.log.last_syncs().await.unwrap_or_default();
+    let mut names = context.names();
     let mut peers = Vec::new();
     for peer in context.registry.all() {
-        let checkpoint = context.log.checkpoint(peer.daemon_id).await.ok();
+        let last = last_syncs.get(&peer.daemon_id).copied().unwrap_or_default();
         peers.push(PeerStatus {
             daemon_id: peer.daemon_id,
-            name: context.name_of(&peer),
+            name: names.remove(&peer.daemon_id).unwrap_or_else(|| context.name_of(&peer)),
             address: peer.address,
             state: PeerState::Off,
             since: started_at(context),
-            last_sync: checkpoint.and_then(|checkpoint| checkpoint.last_sync),
+            last_sync: last.at,
             we_lack: None,
             they_lack: None,
-            checkpoint: checkpoint
-                .map_or(Sequence::ZERO, |checkpoint| checkpoint.position.sequence),
+            checkpoint: last.checkpoint,
             round_trip_us: None,
             next_try_at: None,
             failures: 0,

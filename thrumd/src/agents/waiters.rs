@@ -68,6 +68,11 @@ impl Waiters {
         self.registry.lock().waiters.is_empty()
     }
 
+    /// How many wait.
+    pub(super) fn count(&self) -> u64 {
+        u64::try_from(self.registry.lock().waiters.len()).unwrap_or(u64::MAX)
+    }
+
     /// The agents for which somebody waits in all projects.
     pub(super) fn in_all_projects(&self) -> BTreeSet<String> {
         let registry = self.registry.lock();

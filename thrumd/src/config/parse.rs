@@ -1,5 +1,6 @@
 //! Parses the text of single settings.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -40,6 +41,21 @@ pub(super) fn port(text: &str, tailnet: TailnetKind) -> Result<u16, String> {
         Ok(port) => Ok(port),
         Err(_) => Err("a port is a number from 1 to 65535".to_owned()),
     }
+}
+
+/// Reads where metrics are served. Only `public` allows an address that other machines can reach.
+pub(super) fn metrics_listen(text: &str, public: bool) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "must be an IP address and a port, such as 127.0.0.1:9101".to_owned())?;
+    if !address.ip().is_loopback() && !public {
+        return Err(
+            "other machines can reach that address; listen on 127.0.0.1, or allow it with \
+             metrics_listen_public = true"
+                .to_owned(),
+        );
+    }
+    Ok(address)
 }
 
 pub(super) fn path(text: &str) -> Result<PathBuf, String> {

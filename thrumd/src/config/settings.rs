@@ -38,6 +38,10 @@ pub enum Key {
     MachineIdFile,
     /// `log_path`
     LogPath,
+    /// `metrics_listen`
+    MetricsListen,
+    /// `metrics_listen_public`
+    MetricsListenPublic,
 }
 
 /// The default of a setting.
@@ -267,5 +271,27 @@ pub const SETTINGS: &[Setting] = &[
         fallback: Fallback::Unset("unknown"),
         sample: "\"/var/log/thrumd.log\"",
         doc: "The file that stderr is written to. thrumd only reports it to `thrum daemon logs`.",
+    },
+    Setting {
+        key: Key::MetricsListen,
+        name: "metrics_listen",
+        flag: Some("metrics-listen"),
+        env: "THRUM_METRICS_LISTEN",
+        value: "ADDRESS",
+        fallback: Fallback::Unset("off"),
+        sample: "\"127.0.0.1:9101\"",
+        doc: "Where Prometheus can scrape `/metrics`: address and port, on this machine only. Everyone \
+              there can read it. See docs/monitoring.md.",
+    },
+    Setting {
+        key: Key::MetricsListenPublic,
+        name: "metrics_listen_public",
+        flag: Some("metrics-listen-public"),
+        env: "THRUM_METRICS_LISTEN_PUBLIC",
+        value: "BOOL",
+        fallback: Fallback::Value("false"),
+        sample: "true",
+        doc: "Allows an address in `metrics_listen` that other machines can reach. Whoever can reach it \
+              reads names and states of peers.",
     },
 ];

@@ -1,5 +1,6 @@
 //! The parsed settings: types that can't hold an invalid value.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -86,6 +87,9 @@ pub struct Config {
     pub machine_id_file: PathBuf,
     /// The file that stderr is written to, if known (`THRUM_LOG_PATH`); only reported in `health`.
     pub log_path: Option<PathBuf>,
+    /// Where `/metrics` can be scraped (`THRUM_METRICS_LISTEN`); of other machines only if `THRUM_METRICS_LISTEN_PUBLIC`
+    /// allows that.
+    pub metrics_listen: Option<SocketAddr>,
     /// The socket of the machine's tailscaled (`THRUM_TS_SOCKET`); None is the system's usual one.
     pub tailscale_socket: Option<PathBuf>,
     /// The key with which a private tailscaled joins the tailnet (`THRUM_TS_AUTH_KEY`).

@@ -2,7 +2,9 @@
 
 use super::error::{ConfigError, Origin};
 use super::layers::{Layers, Value};
-use super::parse::{boolean, duration, filter, kind, pairing_timeout, path, port, socket, url};
+use super::parse::{
+    boolean, duration, filter, kind, metrics_listen, pairing_timeout, path, port, socket, url,
+};
 use super::settings::{Key, setting};
 use super::types::{Cadence, CadenceError, Config, SyncMode};
 
@@ -29,6 +31,7 @@ impl Config {
             Some(false) => SyncMode::Forbidden,
         };
         let tailnet = required(layers, Key::Tailnet, kind)?;
+        let public = required(layers, Key::MetricsListenPublic, boolean)?;
         Ok(Self {
             sync,
             hostname: required(layers, Key::Hostname, |text| {
@@ -43,6 +46,9 @@ impl Config {
             log: required(layers, Key::Log, filter)?,
             machine_id_file: required(layers, Key::MachineIdFile, path)?,
             log_path: optional(layers, Key::LogPath, path)?,
+            metrics_listen: optional(layers, Key::MetricsListen, |text| {
+                metrics_listen(text, public)
+            })?,
             tailscale_socket: optional(layers, Key::TailscaleSocket, path)?,
             auth_key: optional(layers, Key::AuthKey, |text| {
                 text.parse().map_err(|e: thrum_api::secret::ParseSecretError| e.to_string())

@@ -27,6 +27,7 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
             sequence: event.sequence,
             event_id: None,
             reason: &run.reason,
+            kind: run.kind,
             bytes: event.event.get().as_bytes(),
         })?;
     }
@@ -56,6 +57,7 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
         match write.store(&event)? {
             Stored::New { forked } => {
                 applied.applied += 1;
+                write.state.observed.arrived.push(header.timestamp);
                 observe(write, header.hlc);
                 if is_unknown_own(write, header, forked)? {
                     applied.new_epoch |= write.rolled_back();

@@ -71,6 +71,12 @@ impl Log {
 
     /// Remembers whether writes fail, for `status`.
     pub(super) fn note<T>(&self, action: &'static str, outcome: &Result<T, LogError>) {
+        if let Err(error) = outcome
+            && ![PULSE, TOUCH].contains(&action)
+            && let Some(reason) = error.failure_reason()
+        {
+            self.inner.metrics.write_failures.inc(reason);
+        }
         match outcome {
             Ok(_) if action != PULSE => {
                 let failed = self.inner.failure.lock().take();

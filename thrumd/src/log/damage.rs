@@ -13,6 +13,7 @@ use super::served::RowCheck;
 use super::state::{Meta, OWN_SOURCE};
 use super::transaction::WriteTransaction;
 use crate::message_id;
+use crate::metrics::QuarantineReason;
 use crate::proof::{chain_next, chain_start};
 
 /// Completes "can't ..." in errors.
@@ -77,9 +78,12 @@ pub(super) fn quarantine(
                 "its bytes in the database are not those any more that its origin has written"
             }
         },
+        kind: QuarantineReason::Damaged,
         bytes: &body,
     };
-    quarantine::keep_row(write.conn, write.now, &entry)?;
+    if quarantine::keep_row(write.conn, write.now, &entry)? {
+        write.state.observed.quarantined.push(entry.kind);
+    }
     // What is appended next goes on from the hash of the log, not from one that may have changed with the row.
     let Meta { head, hash: hash_of_log, .. } = write.state.meta;
     let hash_after = if head.sequence == sequence { column::hash_int(hash_of_log) } else { hash };

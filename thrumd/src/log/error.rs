@@ -7,6 +7,7 @@ use thrum_api::limits::{APPEND_MAX_EVENTS, EVENT_MAX_BYTES};
 use thrum_api::names::NameError;
 
 use crate::held_files::ChangedFile;
+use crate::metrics::WriteFailureReason;
 use crate::storage::{SqliteError, StorageFault};
 
 /// An error of the log.
@@ -179,6 +180,24 @@ impl LogError {
             Self::File { source, .. } => Some(StorageFault::of_io(source)),
             _ => None,
         }
+    }
+
+    /// What a failed write is counted as; None if it was not the storage that failed.
+    pub(super) fn failure_reason(&self) -> Option<WriteFailureReason> {
+        Some(match self {
+            Self::FilesChanged(_) => WriteFailureReason::FilesChanged,
+            Self::Died { .. } => WriteFailureReason::Other,
+            _ => match self.fault()? {
+                StorageFault::Full => WriteFailureReason::Full,
+                StorageFault::ReadOnly => WriteFailureReason::ReadOnly,
+                StorageFault::Denied => WriteFailureReason::Denied,
+                StorageFault::Locked => WriteFailureReason::Locked,
+                StorageFault::OpenFiles => WriteFailureReason::OpenFiles,
+                StorageFault::Damaged => WriteFailureReason::Damaged,
+                StorageFault::Disk => WriteFailureReason::Disk,
+                StorageFault::Other => WriteFailureReason::Other,
+            },
+        })
     }
 
     /// What a person can do about it, if known.

@@ -10,6 +10,7 @@ use thrum_api::{EventHeader, Origin, Sequence, SequencedEvent};
 
 use super::portable;
 use crate::keys::{SignedMessage, bad_signatures};
+use crate::metrics::QuarantineReason;
 use crate::proof::{chain_next, chain_start, point_message};
 use crate::report::brief;
 
@@ -42,8 +43,15 @@ pub(super) struct Refused {
     /// One of its events, if it has one.
     pub(super) event: Option<SequencedEvent>,
     pub(super) reason: String,
+    pub(super) kind: QuarantineReason,
     /// How many events it has.
     pub(super) events: usize,
+}
+
+impl Refused {
+    fn invalid(event: Option<SequencedEvent>, reason: String, events: usize) -> Self {
+        Self { event, reason, kind: QuarantineReason::Invalid, events }
+    }
 }
 
 impl IncomingPage {
@@ -112,7 +120,7 @@ impl ParsedRun {
         if bytes > RUN_MAX_BYTES {
             // Whoever relays it could not put what proves it into an answer.
             let reason = format!("its run has {bytes} bytes of events; at most {RUN_MAX_BYTES}");
-            return Err(Refused { event: events.into_iter().next(), reason, events: count });
+            return Err(Refused::invalid(events.into_iter().next(), reason, count));
         }
         let mut chain = previous;
         let mut origin = None;
@@ -138,7 +146,7 @@ impl ParsedRun {
             });
             let header = match header {
                 Ok(header) => header,
-                Err(reason) => return Err(Refused { event: Some(event), reason, events: count }),
+                Err(reason) => return Err(Refused::invalid(Some(event), reason, count)),
             };
             origin.get_or_insert(header.origin());
             let SequencedEvent { sequence, event: bytes } = event;
@@ -151,7 +159,7 @@ impl ParsedRun {
                 last.point = Some(signature);
                 Ok(Self { origin, events: parsed, signature })
             }
-            _ => Err(Refused { event: None, reason: "a run without events".to_owned(), events: 1 }),
+            _ => Err(Refused::invalid(None, "a run without events".to_owned(), 1)),
         }
     }
 
@@ -169,6 +177,7 @@ impl ParsedRun {
         Refused {
             event: event.map(|it| SequencedEvent { sequence: it.sequence, event: it.bytes }),
             reason: format!("no signature of {} proves it", self.origin.daemon),
+            kind: QuarantineReason::NotProved,
             events,
         }
     }

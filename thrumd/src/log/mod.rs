@@ -17,6 +17,7 @@ mod damage;
 mod direct;
 mod environment;
 mod error;
+mod figures;
 mod group;
 mod hash;
 mod heads;
@@ -27,6 +28,7 @@ mod list;
 mod lock;
 mod lookup;
 mod news;
+mod observed;
 mod origins;
 mod page;
 mod portable;
@@ -51,9 +53,10 @@ mod writer;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use thrum_api::local::{Appended, EventListParams, EventListResult, QuarantineListResult};
@@ -73,13 +76,15 @@ pub(crate) use schema::{DATABASE, SCHEMA_VERSION};
 pub(crate) use seal::seal;
 pub use store::LogStore;
 pub use types::{
-    Applied, Batch, Checkpoint, LogHead, News, NewsRequest, PageAnswer, PageRequest, Urgency, Waits,
+    Applied, Batch, Checkpoint, LastSync, LogHead, News, NewsRequest, PageAnswer, PageRequest,
+    Urgency, Waits,
 };
 pub(crate) use types::{LogStats, WriteFailure};
 
 use crate::database_files;
 use crate::held_files::HeldFiles;
 use crate::keys::SecretKey;
+use crate::metrics::{LogMetrics, WriteFailureReason};
 
 use batcher::Batcher;
 use readers::{Lane, Readers};
@@ -112,6 +117,9 @@ struct Inner {
     copying: Arc<AtomicUsize>,
     /// Why writes fail, until one succeeds.
     failure: Mutex<Option<WriteFailure>>,
+    /// Whether they still fail is being found out.
+    probing: AtomicBool,
+    metrics: Arc<LogMetrics>,
     /// None after `close` has joined it.
     writer: Mutex<Option<JoinHandle<Result<bool, LogError>>>>,
 }
@@ -154,7 +162,7 @@ impl Log {
             path: path.clone(),
             source,
         })?;
-        let recent = store.recent();
+        let (recent, metrics) = (store.recent(), store.metrics());
         let (writer, Watched { head, damaged_rows }) = Writer::new(store, files.clone());
         let (jobs, queue) = mpsc::channel(writer::QUEUE);
         let lock = Arc::new(lock);
@@ -187,6 +195,8 @@ impl Log {
             damaged_rows,
             copying: Arc::default(),
             failure: Mutex::default(),
+            probing: AtomicBool::new(false),
+            metrics,
             writer: Mutex::new(Some(thread)),
         });
         Ok((Self { inner }, expected && !is_there))
@@ -240,7 +250,10 @@ impl Log {
         }
         let bytes = drafts.iter().map(|draft| draft.body.get().len()).sum();
         let work = move |write: &mut WriteTransaction<'_>| append::append(write, &drafts);
-        self.write(Priority::Local, "write events", bytes, work).await
+        let asked = Instant::now();
+        let written = self.write(Priority::Local, "write events", bytes, work).await?;
+        self.inner.metrics.append.observe(asked.elapsed());
+        Ok(written)
     }
 
     /// Stores a peer's events and moves its checkpoint, in one transaction. What is not an event,
@@ -259,6 +272,7 @@ impl Log {
     fn check_space(&self, bytes: usize) -> Result<(), LogError> {
         if let Some(space) = self.space().filter(|space| bytes > 0 && space.is_in_reserve()) {
             let warning = space.warning(self.directory()).unwrap_or_default();
+            self.inner.metrics.write_failures.inc(WriteFailureReason::Reserve);
             return Err(LogError::Reserve { path: self.inner.path.clone(), warning });
         }
         Ok(())
@@ -344,13 +358,6 @@ impl Log {
     pub async fn holds(&self, position: LogPosition) -> Result<bool, LogError> {
         let read = move |conn: &_| lookup::holds(conn, &state::Meta::expect(conn)?, position);
         self.read(Lane::Views, "look for an event", read).await
-    }
-
-    /// Figures for `status`.
-    pub async fn stats(&self) -> Result<LogStats, LogError> {
-        let path = self.inner.path.clone();
-        let read = move |conn: &_| list::stats(conn, &path);
-        self.read(Lane::Questions, "read the figures of the log", read).await
     }
 
     /// Writes what is queued, checkpoints the WAL and ends the writer thread. Answers whether the WAL was left, because

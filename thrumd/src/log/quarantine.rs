@@ -8,6 +8,7 @@ use thrum_api::{DaemonId, EventId, Sequence, Timestamp};
 
 use super::column::{self, Id, int, uint};
 use crate::message_id;
+use crate::metrics::QuarantineReason;
 
 /// What the quarantine keeps of all that peers send. Later entries are counted and dropped.
 const ALL_PEERS: Usage = Usage { rows: 1000, bytes: 8 * 1024 * 1024 };
@@ -22,6 +23,7 @@ pub(super) struct QuarantineEntry<'a> {
     pub(super) sequence: Sequence,
     pub(super) event_id: Option<EventId>,
     pub(super) reason: &'a str,
+    pub(super) kind: QuarantineReason,
     pub(super) bytes: &'a [u8],
 }
 
@@ -85,34 +87,35 @@ impl Quarantine {
         self.all.reaches(ALL_PEERS) || self.peers.get(&peer).is_some_and(|it| it.reaches(ONE_PEER))
     }
 
-    /// Keeps what a peer sent and can't be stored. The same entry is kept once.
+    /// Keeps what a peer sent and can't be stored. The same entry is kept once: answers whether it is new.
     pub(super) fn keep(
         &mut self,
         conn: &Connection,
         now: Timestamp,
         entry: &QuarantineEntry<'_>,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<bool> {
         if self.is_full(entry.peer) {
             // Only debug: the caller logs how many there were.
             tracing::debug!(peer = %entry.peer, sequence = %entry.sequence, "the quarantine is full");
-            return Ok(());
+            return Ok(false);
         }
         let kept = entry.bytes.get(..KEPT_BYTES).unwrap_or(entry.bytes);
         let hash = Sha256::new().chain_update(entry.bytes.len().to_le_bytes()).chain_update(kept);
-        if insert(conn, now, entry, kept, Some(hash.finalize().as_slice()))? {
+        let is_new = insert(conn, now, entry, kept, Some(hash.finalize().as_slice()))?;
+        if is_new {
             self.count(entry.peer, 1, kept.len() as u64);
         }
-        Ok(())
+        Ok(is_new)
     }
 }
 
-/// Keeps all of a damaged row of our own log. It may be the only copy, so there is no limit.
+/// Keeps all of a damaged row of our own log. It may be the only copy, so there is no limit. Answers whether it is new.
 pub(super) fn keep_row(
     conn: &Connection,
     now: Timestamp,
     entry: &QuarantineEntry<'_>,
-) -> rusqlite::Result<()> {
-    insert(conn, now, entry, entry.bytes, None).map(drop)
+) -> rusqlite::Result<bool> {
+    insert(conn, now, entry, entry.bytes, None)
 }
 
 /// Answers whether it is new.

@@ -13,6 +13,7 @@ use super::column::{self, int, uint};
 use super::environment::Environment;
 use super::group::Group;
 use super::hash;
+use super::observed::Observed;
 use super::origins::{self, OriginRow};
 use super::quarantine::Quarantine;
 use super::types::LogHead;
@@ -142,6 +143,8 @@ pub(super) struct State {
     pub(super) group: Group,
     /// For those who are told of what is new.
     pub(super) changes: Changes,
+    /// For those who measure what was committed.
+    pub(super) observed: Observed,
     meta_changed: bool,
     changed_origins: BTreeSet<Origin>,
     changed_sources: BTreeSet<DaemonId>,
@@ -207,6 +210,7 @@ impl State {
             block: WrittenBlock::default(),
             group: Group::default(),
             changes: Changes::default(),
+            observed: Observed::default(),
             meta_changed,
             changed_origins: BTreeSet::new(),
             changed_sources: BTreeSet::new(),

@@ -33,6 +33,7 @@ use super::wal;
 use crate::held_files::HeldFiles;
 use crate::keys::SecretKey;
 use crate::message_id;
+use crate::metrics::LogMetrics;
 use crate::report::Chain;
 
 /// The log without threads: each call is done, and committed, when it returns. [`super::Log`] runs it
@@ -50,6 +51,7 @@ pub struct LogStore {
     head: LogHead,
     damaged_rows: u64,
     recent: Arc<Mutex<Recent>>,
+    metrics: Arc<LogMetrics>,
 }
 
 impl LogStore {
@@ -122,9 +124,19 @@ impl LogStore {
         let (path, head) = (path.to_owned(), state.meta.log_head());
         let damaged_rows = state.damaged_rows;
         let recent = Arc::new(Mutex::new(Recent::new(&state, Arc::clone(&key))));
-        let stale = false;
-        let mut store =
-            Self { conn, path, key, daemon, environment, state, stale, head, damaged_rows, recent };
+        let mut store = Self {
+            conn,
+            path,
+            key,
+            daemon,
+            environment,
+            state,
+            stale: false,
+            head,
+            damaged_rows,
+            recent,
+            metrics: Arc::default(),
+        };
         store.transaction(|_| Ok(())).map_err(failed)?;
         Ok(store)
     }
@@ -167,6 +179,11 @@ impl LogStore {
     /// The newest events.
     pub(super) fn recent(&self) -> Arc<Mutex<Recent>> {
         Arc::clone(&self.recent)
+    }
+
+    /// The instruments of the log.
+    pub(super) fn metrics(&self) -> Arc<LogMetrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// The end of the log.
@@ -312,6 +329,7 @@ impl LogStore {
                 self.head = self.state.meta.log_head();
                 self.damaged_rows = self.state.damaged_rows;
                 self.recent.lock().update(&mut self.state);
+                self.state.observed.count(&self.metrics, self.environment.now());
             }
             Err(_) => self.stale = true,
         }

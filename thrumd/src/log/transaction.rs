@@ -381,6 +381,9 @@ impl WriteTransaction<'_> {
 
     /// Keeps what a peer sent and can't be stored, for a person to inspect.
     pub(super) fn quarantine(&mut self, entry: &QuarantineEntry<'_>) -> rusqlite::Result<()> {
-        self.state.quarantine.keep(self.conn, self.now, entry)
+        if self.state.quarantine.keep(self.conn, self.now, entry)? {
+            self.state.observed.quarantined.push(entry.kind);
+        }
+        Ok(())
     }
 }

@@ -124,6 +124,17 @@ pub struct Checkpoint {
     pub(super) damaged_rows: u64,
 }
 
+/// What `status` shows of a checkpoint.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LastSync {
+    /// The position in the peer's log.
+    pub checkpoint: Sequence,
+    /// When something last came from that peer.
+    pub at: Option<Timestamp>,
+    /// The peer held our log up to here then.
+    pub held: Sequence,
+}
+
 /// Which news of our log a peer may lack.
 #[derive(Debug, Clone, Copy)]
 pub struct NewsRequest {

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use rusqlite::Error::SqliteFailure;
@@ -15,6 +17,7 @@ use super::transaction::WriteTransaction;
 use super::types::LogHead;
 use super::wal::Wal;
 use crate::held_files::{ChangedFile, FileChange, HeldFiles};
+use crate::metrics::LogMetrics;
 use crate::report::Chain;
 
 /// Jobs in the writer's queue at most; callers wait until it has space.
@@ -129,6 +132,7 @@ pub(super) struct Writer {
     wal: Wal,
     head: watch::Sender<LogHead>,
     damaged_rows: watch::Sender<u64>,
+    metrics: Arc<LogMetrics>,
 }
 
 /// What others watch of the log, as of the last commit.
@@ -144,7 +148,8 @@ impl Writer {
         let (damaged_rows, damage_watcher) = watch::channel(store.damaged_rows());
         let wal = Wal::of(store.path());
         let watched = Watched { head: head_watcher, damaged_rows: damage_watcher };
-        (Self { store, files, wal, head, damaged_rows }, watched)
+        let metrics = store.metrics();
+        (Self { store, files, wal, head, damaged_rows, metrics }, watched)
     }
 
     /// Runs jobs until it gets `Close` or every sender is dropped. Then closes the database; answers as
@@ -211,6 +216,7 @@ impl Writer {
         if let Err(changed) = self.files.check_again() {
             return self.refuse(group, &changed);
         }
+        let begun = Instant::now();
         let done = self.store.transaction(|write| {
             for task in &mut group {
                 task.run(write)?;
@@ -220,6 +226,7 @@ impl Writer {
         });
         match done {
             Ok(()) => {
+                let took = begun.elapsed();
                 self.wal.written();
                 let (now, damaged_rows) = (self.store.head(), self.store.damaged_rows());
                 self.damaged_rows.send_if_modified(|known| {
@@ -231,6 +238,9 @@ impl Writer {
                     grown = std::mem::replace(head, now) != now;
                     false
                 });
+                if grown {
+                    self.metrics.commit.observe(took);
+                }
                 for task in group {
                     task.answer(None, self.store.path());
                 }

@@ -1,5 +1,7 @@
 //! Lookup of a peer by a typed name or id.
 
+use std::collections::BTreeMap;
+
 use thrum_api::{DaemonId, label, names, similar_names};
 
 use super::{Peer, Registry, RegistryError};
@@ -78,6 +80,21 @@ impl Registry {
             let others = others.map(|other| (other.daemon_id, shown(other)));
             label::label(&shown(peer), peer.daemon_id, others.chain([own]))
         })
+    }
+
+    /// The labels of all peers, as [`Self::label`].
+    pub fn labels(
+        &self,
+        own: (DaemonId, &str),
+        shown: impl Fn(&Peer) -> String,
+    ) -> BTreeMap<DaemonId, String> {
+        let mut machines: Vec<_> = self.read(|contents| {
+            let peers = contents.peers.values().map(|entry| &entry.peer);
+            peers.map(|peer| (peer.daemon_id, shown(peer))).collect()
+        });
+        machines.push((own.0, own.1.to_owned()));
+        let labels = label::labels(&machines);
+        machines.into_iter().map(|(id, _)| id).zip(labels).collect()
     }
 }
 

@@ -16,6 +16,7 @@ use super::methods::Handler;
 use super::request;
 use super::slots::ConnectionSlot;
 use super::state::{AcceptPermit, ConnectionContext, ServerState};
+use crate::metrics::Refusal;
 use crate::report::Chain;
 use crate::tailnet::{Caller, tcp};
 
@@ -57,6 +58,7 @@ async fn identify<H: Handler>(
         Ok(Err(error)) => Chain(&error).to_string(),
         Err(_) => "the tailnet did not say in time who it is".to_owned(),
     };
+    server.metrics.refusals.inc(Refusal::NotIdentified);
     if server.refusal_logs.allows(remote.ip()) {
         tracing::warn!(about = %remote.ip(), "connection from {remote} refused: {why}");
     }

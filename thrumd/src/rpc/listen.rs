@@ -18,6 +18,7 @@ use super::state::{AcceptPermit, ServerState};
 use crate::backoff::Failures;
 use crate::clock::sleep_until;
 use crate::message_id;
+use crate::metrics::PeerApiMetrics;
 use crate::tailnet::Presence;
 
 type Accepted = io::Result<(TcpStream, SocketAddr)>;
@@ -34,12 +35,14 @@ pub(super) struct ListenerConfig {
     pub(super) problem: watch::Sender<Option<String>>,
     /// Ends the listeners.
     pub(super) stop: CancellationToken,
+    /// Counts what is served and refused.
+    pub(super) metrics: Arc<PeerApiMetrics>,
 }
 
 /// Serves until `stop` is cancelled.
 pub(super) async fn run<H: Handler>(handler: H, limits: Limits, config: ListenerConfig) {
-    let ListenerConfig { mut presence, port, bound, problem, stop } = config;
-    let server = ServerState::new(handler, limits);
+    let ListenerConfig { mut presence, port, bound, problem, stop, metrics } = config;
+    let server = ServerState::new(handler, limits, metrics);
     let mut listeners = Listeners { port, open: Vec::new() };
     let mut failures = Failures::default();
     'serving: loop {

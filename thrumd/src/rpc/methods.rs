@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::large;
 use crate::log::Log;
+use crate::metrics::PeerApiMetrics;
 use crate::peer::{Pairing, PairingProof, Peer, RefusedToken, Registry, is_ours};
 use crate::policy::Policy;
 use crate::report::brief;
@@ -37,6 +38,8 @@ pub struct PeerApi {
     pub tailnet: Tailnet,
     /// Why peers can't reach us although the tailnet is up (the port is taken); None while they can.
     pub problem: watch::Sender<Option<String>>,
+    /// Counts what is served and refused.
+    pub metrics: std::sync::Arc<PeerApiMetrics>,
 }
 
 /// The interface of the transport: [`PeerApi`], or a fake in tests.

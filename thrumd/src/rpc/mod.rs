@@ -10,6 +10,7 @@ mod in_flight;
 mod limits;
 mod listen;
 mod methods;
+mod refusal;
 mod request;
 mod slots;
 mod state;
@@ -36,6 +37,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let (presence, problem) = (api.tailnet.presence(), api.problem.clone());
-    let config = ListenerConfig { presence, port, bound, problem, stop };
+    let metrics = api.metrics.clone();
+    let config = ListenerConfig { presence, port, bound, problem, stop, metrics };
     listen::run(api, Limits::within(descriptors::limit()), config).await;
 }

@@ -21,8 +21,10 @@ use tokio::time::{Instant, timeout_at};
 use super::idle_timer::WritingGuard;
 use super::in_flight::InFlightPermit;
 use super::methods::{Handler, is_open, not_authenticated};
+use super::refusal;
 use super::state::ConnectionContext;
 use crate::large;
+use crate::metrics::Refusal;
 
 const PATH: &str = "/rpc";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -35,6 +37,8 @@ struct Reply {
     unread: bool,
     // The request counts as one of its peer's until the answer is written.
     permit: Option<InFlightPermit>,
+    // What it is counted as, if the caller was refused.
+    refusal: Option<Refusal>,
 }
 
 /// The bytes of an answer, with what lasts until they are written, when hyper drops them: the permit, so that a peer
@@ -54,7 +58,8 @@ impl AsRef<[u8]> for AnswerBytes {
 impl Reply {
     fn error(id: Option<&RequestId>, error: &RpcError) -> Self {
         let body = envelope::response::<()>(id, Err(error));
-        Self { status: status_of(error.code), body, unread: false, permit: None }
+        let refusal = refusal::of(error);
+        Self { status: status_of(error.code), body, unread: false, permit: None, refusal }
     }
 
     fn early(status: Option<StatusCode>, error: RpcError) -> Self {
@@ -86,6 +91,9 @@ pub(super) async fn respond<H: Handler>(
     let busy = context.idle.request();
     let (head, body) = request.into_parts();
     let reply = handle(context, &head, body).await.unwrap_or_else(|refused| refused);
+    if let Some(refusal) = reply.refusal {
+        context.server.metrics.refusals.inc(refusal);
+    }
     let (status, unread) = (reply.status, reply.unread);
     let mut response = Response::new(Full::new(reply.into_bytes(busy.answered())));
     *response.status_mut() = status;
@@ -154,6 +162,7 @@ async fn work_on<H: Handler>(
     permit: Option<InFlightPermit>,
     bytes: &[u8],
 ) -> Reply {
+    let received = Instant::now();
     let request = match large::request(bytes) {
         Ok(request) => request,
         Err(error) => return Reply::error(None, &error),
@@ -162,12 +171,17 @@ async fn work_on<H: Handler>(
     let (peer, permit) = match peer {
         None if !is_open(&request.method) => match context.authenticate_params(&request).await {
             Ok((peer, permit)) => (Some(peer), Some(permit)),
-            Err(error) => return Reply::error(id, &error),
+            Err((error, refusal)) => {
+                count(context, &request, Some(&error), received);
+                return Reply { refusal, ..Reply::error(id, &error) };
+            }
         },
         known => (known, permit),
     };
-    let reply = match context.server.handler.answer(&context.caller, peer, &request).await {
-        Ok(body) => Reply { status: StatusCode::OK, body, unread: false, permit },
+    let answer = context.server.handler.answer(&context.caller, peer, &request).await;
+    count(context, &request, answer.as_ref().err(), received);
+    let reply = match answer {
+        Ok(body) => Reply { status: StatusCode::OK, body, unread: false, permit, refusal: None },
         Err(error) => {
             tracing::debug!(
                 caller = %context.caller.describe(), method = %request.method.escape_debug(),
@@ -181,6 +195,17 @@ async fn work_on<H: Handler>(
         (None, StatusCode::OK) => Reply { status: StatusCode::NO_CONTENT, body: vec![], ..reply },
         _ => reply,
     }
+}
+
+/// Counts an answered request.
+fn count<H: Handler>(
+    context: &ConnectionContext<H>,
+    request: &Request<'_>,
+    error: Option<&RpcError>,
+    received: Instant,
+) {
+    let code = error.map(|error| error.code);
+    context.server.metrics.requests.answered(&request.method, code, received.elapsed());
 }
 
 impl<H: Handler> ConnectionContext<H> {
@@ -202,10 +227,11 @@ impl<H: Handler> ConnectionContext<H> {
         Ok(peer)
     }
 
+    /// The peer with the token in the params; else the error to answer, and what that is counted as.
     async fn authenticate_params(
         &self,
         request: &Request<'_>,
-    ) -> Result<(DaemonId, InFlightPermit), RpcError> {
+    ) -> Result<(DaemonId, InFlightPermit), (RpcError, Option<Refusal>)> {
         #[derive(serde::Deserialize)]
         struct Token<'a> {
             #[serde(borrow)]
@@ -214,13 +240,18 @@ impl<H: Handler> ConnectionContext<H> {
         let params = request.params.map(|params| serde_json::from_str::<Token>(params.get()));
         let Some(Ok(Token { token })) = params else {
             // A machine that joins asks this first.
-            if request.method != SyncPeerInfo::NAME {
+            let refusal = (request.method != SyncPeerInfo::NAME).then_some(Refusal::NoToken);
+            if refusal.is_some() {
                 self.log_refusal("no token");
             }
-            return Err(self.server.handler.refuse(&request.method, &self.caller).await);
+            return Err((self.server.handler.refuse(&request.method, &self.caller).await, refusal));
         };
-        let peer = self.authenticate(&token).await?;
-        Ok((peer, self.permit(peer)?))
+        let refused = |error: RpcError| {
+            let refusal = refusal::of(&error);
+            (error, refusal)
+        };
+        let peer = self.authenticate(&token).await.map_err(refused)?;
+        Ok((peer, self.permit(peer).map_err(refused)?))
     }
 
     fn permit(&self, peer: DaemonId) -> Result<InFlightPermit, RpcError> {

@@ -12,6 +12,7 @@ use super::in_flight::InFlightRequests;
 use super::limits::Limits;
 use super::slots::{ConnectionSlot, ConnectionSlots};
 use crate::log_rate_limit::LogRateLimiter;
+use crate::metrics::PeerApiMetrics;
 use crate::tailnet::Caller;
 
 /// The state that all connections share.
@@ -23,6 +24,7 @@ pub(super) struct ServerState<H> {
     pub(super) slots: Arc<ConnectionSlots>,
     pub(super) in_flight: Arc<InFlightRequests>,
     pub(super) refusal_logs: LogRateLimiter<IpAddr>,
+    pub(super) metrics: Arc<PeerApiMetrics>,
     pub(super) stopping: CancellationToken,
     accept_permits: Arc<Semaphore>,
 }
@@ -40,7 +42,7 @@ pub(super) struct ConnectionContext<H> {
 }
 
 impl<H> ServerState<H> {
-    pub(super) fn new(handler: H, limits: Limits) -> Arc<Self> {
+    pub(super) fn new(handler: H, limits: Limits, metrics: Arc<PeerApiMetrics>) -> Arc<Self> {
         Arc::new(Self {
             handler,
             limits,
@@ -48,6 +50,7 @@ impl<H> ServerState<H> {
             slots: ConnectionSlots::new(limits),
             in_flight: Arc::default(),
             refusal_logs: LogRateLimiter::new(1),
+            metrics,
             stopping: CancellationToken::new(),
             accept_permits: Arc::new(Semaphore::new(limits.connections + limits.closing)),
         })

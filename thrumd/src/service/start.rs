@@ -122,6 +122,7 @@ impl Daemon {
                     sync,
                     tailnet,
                     problem: watch::Sender::new(None),
+                    metrics: Arc::default(),
                 };
                 Network::new(NetworkParts { api, port: config.port, listening_port })
             }
@@ -151,6 +152,8 @@ impl Daemon {
             registry,
             pairing,
             network,
+            metrics: Arc::default(),
+            metrics_problem: watch::Sender::new(None),
             handlers: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
@@ -172,6 +175,7 @@ impl Daemon {
     pub async fn run(self) {
         let Self { context, socket } = self;
         let (narrow, all) = (context.clone(), context.clone());
+        tokio::spawn(admin::serve_metrics(context.clone()));
         let serving = tokio::spawn(async move {
             tokio::join!(admin::serve_narrow(narrow), admin::serve(all, socket));
         });

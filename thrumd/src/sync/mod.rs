@@ -34,6 +34,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock;
+use crate::metrics::{SyncMetrics, SyncRequest};
 use crate::peer::{Peer, RegistryError};
 use crate::stop_limits::PEER_REQUESTS;
 use client::Client;
@@ -42,6 +44,7 @@ use hub::{Input, Timing};
 use pairings::Pairings;
 pub(crate) use progress::PeerProgress;
 use shared::{Message, Shared};
+pub(crate) use status::PeerFigures;
 
 /// Capacity of the driver's queue. The driver handles each input in microseconds.
 const QUEUE: usize = 1024;
@@ -52,7 +55,7 @@ pub(crate) struct Sync {
     shared: Arc<Shared>,
 }
 
-/// Counters since start, for `status` and metrics.
+/// Counters since start, for `status`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SyncCounters {
     /// `sync.pull` requests sent.
@@ -106,7 +109,7 @@ impl Sync {
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            counters: Default::default(),
+            metrics: Arc::default(),
             traffic: Default::default(),
             bulk: Semaphore::new(pull::BULK_PAGES),
             pairings: Pairings::new(registry.clone()),
@@ -147,6 +150,7 @@ impl Sync {
 
     /// Ends the back-off of a peer that made an authenticated request.
     pub async fn heard_from(&self, peer: DaemonId) {
+        self.shared.traffic(peer, |traffic| traffic.last_contact = Some(clock::now()));
         self.shared.post(Message::Input(Input::RequestReceived(peer))).await;
     }
 
@@ -185,6 +189,11 @@ impl Sync {
         self.shared.name_of(peer)
     }
 
+    /// The labels of all peers.
+    pub fn names(&self) -> BTreeMap<DaemonId, String> {
+        self.shared.names()
+    }
+
     /// Finds a peer by its name in the tailnet, the name that it reports, or its daemon id.
     ///
     /// # Errors
@@ -201,6 +210,11 @@ impl Sync {
     /// The status of each peer, by name.
     pub async fn status(&self) -> Vec<PeerStatus> {
         status::status(&self.shared).await
+    }
+
+    /// As [`Self::status`], with what `/metrics` tells beyond that.
+    pub async fn figures(&self) -> Vec<(PeerStatus, PeerFigures)> {
+        status::figures(&self.shared).await
     }
 
     /// Since when each peer that can't be reached now could not be.
@@ -231,7 +245,18 @@ impl Sync {
 
     /// Counters since start.
     pub fn counters(&self) -> SyncCounters {
-        self.shared.counters.read()
+        let metrics = &self.shared.metrics;
+        SyncCounters {
+            pulls_sent: metrics.requests.get(SyncRequest::Pull),
+            notifies_sent: metrics.requests.get(SyncRequest::Notify),
+            events_received: metrics.events_received.get(),
+            events_duplicate: metrics.events_duplicate.get(),
+        }
+    }
+
+    /// The instruments of sync.
+    pub fn metrics(&self) -> &Arc<SyncMetrics> {
+        &self.shared.metrics
     }
 
     /// Drains before exit: waits until every reachable peer has confirmed this log, 2 s at most. Peers must

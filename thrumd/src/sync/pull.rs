@@ -2,20 +2,20 @@
 
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use thrum_api::peer::SyncPull;
 use thrum_api::{DaemonId, ErrorCode, LogPosition, Sequence};
 use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::client::{Bounds, Callee, ClientError};
 use super::hub::{Failure, PullReason, PullResult};
 use super::protocol::{PageHeader, Pull, Step, request, split};
 use super::shared::Shared;
 use crate::log::{Applied, Batch, IncomingPage, LogError};
+use crate::metrics::{SyncErrorKind, SyncRequest};
 use crate::peer::Peer;
 
 type Pending<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
@@ -55,6 +55,17 @@ async fn wait<T>(work: &mut Pending<'_, T>) -> T {
 
 /// Pulls everything that the peer has and we lack.
 pub(super) async fn pull(shared: &Shared, id: DaemonId, reason: PullReason) -> PullResult {
+    let begun = Instant::now();
+    let result = pull_all(shared, id, reason).await;
+    match &result {
+        PullResult::Done { .. } => shared.metrics.pull.observe(begun.elapsed()),
+        PullResult::OtherLog => shared.metrics.pull_errors.inc(SyncErrorKind::OtherLog),
+        PullResult::Failed(failure) => shared.metrics.pull_errors.inc(failure.kind.into()),
+    }
+    result
+}
+
+async fn pull_all(shared: &Shared, id: DaemonId, reason: PullReason) -> PullResult {
     let Some(peer) = shared.registry.get(id) else {
         return PullResult::Failed(Failure::no_peer());
     };
@@ -150,7 +161,7 @@ async fn fetch<'a>(
         _ => PullResult::Failed(error.failure()),
     };
     let addresses = shared.locate(peer).await.map_err(failed)?;
-    shared.counters.pulls_sent.fetch_add(1, Ordering::Relaxed);
+    shared.metrics.requests.inc(SyncRequest::Pull);
     let answer = shared
         .client
         .call::<SyncPull>(Callee::Peer(peer), &addresses, &params, Bounds::PULL)

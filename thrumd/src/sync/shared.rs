@@ -3,27 +3,27 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use thrum_api::local::{PeerState, unsigned};
 use thrum_api::peer::{PeerInfo, PeerInfoParams, SyncPeerInfo};
-use thrum_api::{DaemonId, names};
+use thrum_api::{DaemonId, Timestamp, names};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::SyncCounters;
 use super::client::{Answer, Bounds, Callee, Client, ClientError};
 use super::hub::{Input, LinkSnapshot, MonotonicTime};
 use super::page_size::PageSize;
 use super::pairings::Pairings;
 use super::progress::PeerProgress;
 use super::protocol::Rereads;
+use crate::clock;
 use crate::log::{Applied, Log};
 use crate::message_id;
+use crate::metrics::SyncMetrics;
 use crate::peer::{Peer, Registry, RegistryError};
 use crate::tailnet::Tailnet;
 
@@ -55,6 +55,8 @@ pub(super) struct Snapshots {
 pub(super) struct Traffic {
     pub(super) events_received: u64,
     pub(super) round_trip: Option<Duration>,
+    /// When it last answered or called.
+    pub(super) last_contact: Option<Timestamp>,
     pub(super) version: Option<String>,
     /// The page size for pulls from it.
     pub(super) page: PageSize,
@@ -73,25 +75,6 @@ impl Traffic {
     /// as it likes; in a pause after those that were not signed they cost nothing. What is left out is pulled.
     pub(super) fn leaves_events(&self, now: Instant) -> bool {
         self.sent_unsigned.is_some_and(|at| now < at + UNSIGNED_PAUSE)
-    }
-}
-
-#[derive(Default)]
-pub(super) struct Counters {
-    pub(super) pulls_sent: AtomicU64,
-    pub(super) notifies_sent: AtomicU64,
-    pub(super) events_received: AtomicU64,
-    pub(super) events_duplicate: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn read(&self) -> SyncCounters {
-        SyncCounters {
-            pulls_sent: self.pulls_sent.load(Ordering::Relaxed),
-            notifies_sent: self.notifies_sent.load(Ordering::Relaxed),
-            events_received: self.events_received.load(Ordering::Relaxed),
-            events_duplicate: self.events_duplicate.load(Ordering::Relaxed),
-        }
     }
 }
 
@@ -117,7 +100,7 @@ pub(super) struct Shared {
     /// Cancelled when running tasks must end.
     pub(super) abort: CancellationToken,
     pub(super) tasks: TaskTracker,
-    pub(super) counters: Counters,
+    pub(super) metrics: Arc<SyncMetrics>,
     pub(super) traffic: Mutex<BTreeMap<DaemonId, Traffic>>,
     /// Permits for bulk pages.
     pub(super) bulk: Semaphore,
@@ -159,8 +142,9 @@ impl Shared {
     pub(super) fn count(&self, peer: DaemonId, applied: &Applied) {
         let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let received = number(applied.applied + applied.skipped + applied.refused);
-        self.counters.events_received.fetch_add(received, Ordering::Relaxed);
-        self.counters.events_duplicate.fetch_add(number(applied.skipped), Ordering::Relaxed);
+        self.metrics.events_received.inc_by(received);
+        self.metrics.events_duplicate.inc_by(number(applied.skipped));
+        self.metrics.rollbacks.inc_by(u64::from(applied.new_epoch));
         self.traffic(peer, |traffic| traffic.events_received += received);
     }
 
@@ -179,6 +163,7 @@ impl Shared {
     pub(super) async fn answered<R>(&self, peer: &Peer, all: &[SocketAddr], answer: &Answer<R>) {
         self.traffic(peer.daemon_id, |traffic| {
             traffic.round_trip = Some(answer.round_trip);
+            traffic.last_contact = Some(clock::now());
             traffic.refusal = None;
         });
         self.follow_address(peer, all, answer.address).await;
@@ -236,6 +221,13 @@ impl Shared {
     /// not plain or not unique.
     pub(super) fn name_of(&self, peer: &Peer) -> String {
         self.registry.label(peer, (self.log.daemon(), &self.name), |peer| {
+            self.tailnet.display_name(peer.node.as_deref(), &peer.name)
+        })
+    }
+
+    /// The labels of all peers.
+    pub(super) fn names(&self) -> BTreeMap<DaemonId, String> {
+        self.registry.labels((self.log.daemon(), &self.name), |peer| {
             self.tailnet.display_name(peer.node.as_deref(), &peer.name)
         })
     }

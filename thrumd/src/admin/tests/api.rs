@@ -134,9 +134,14 @@ async fn metrics_are_what_prometheus_reads() {
     assert!(page.lines().any(|line| line == "thrumd_peers{state=\"in_sync\"} 0"), "{page}");
     for line in page.lines().filter(|line| !line.starts_with("# ")) {
         let (name, value) = line.rsplit_once(' ').unwrap();
-        let family = name.split('{').next().unwrap();
+        let name = name.split('{').next().unwrap();
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| {
+            let family = name.strip_suffix(end)?;
+            page.contains(&format!("# TYPE {family} histogram\n")).then_some(family)
+        });
+        let family = family.unwrap_or(name);
         assert!(page.contains(&format!("# TYPE {family} ")), "{line}");
-        value.parse::<u64>().unwrap();
+        value.parse::<f64>().unwrap();
     }
     daemon.stopped().await;
 }

@@ -164,6 +164,7 @@ pub(super) fn start(limits: Limits, port: u16) -> Harness {
         bound: bound_sender,
         problem: problem_sender,
         stop: stop.clone(),
+        metrics: Arc::default(),
     };
     let task = tokio::spawn(listen::run(SharedHandler(Arc::clone(&handler)), limits, config));
     let address = "127.0.0.1:0".parse().unwrap();

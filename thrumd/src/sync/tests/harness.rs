@@ -82,6 +82,7 @@ async fn start(
         sync: sync.clone(),
         tailnet,
         problem: watch::Sender::new(None),
+        metrics: Arc::default(),
     };
     let stop = CancellationToken::new();
     let (bound, mut addresses) = watch::channel(Vec::new());
