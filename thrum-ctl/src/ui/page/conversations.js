@@ -52,7 +52,7 @@ function create({ first, last, thread }) {
   return el('li', { 'data-thread': thread.event_id },
     el('button.conversation', { type: 'button' },
       el('span.who', {}, foreign(visible(message.from), '.from'), el('span.arrow', { 'aria-hidden': 'true' }, '→'), spoken(' to '), foreign(recipients(message), '.to')),
-      el('span.first', { dir: 'auto' }), el('span.last', {}, foreign('', '.from'), ': ', foreign('', '.said')),
+      el('span.first', { dir: 'auto' }), el('span.last', {}, foreign('', '.from'), el('span', {}, ':\u00a0'), foreign('', '.said')),
       el('span.meta')));
 }
 

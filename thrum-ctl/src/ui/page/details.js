@@ -42,6 +42,8 @@ export const changed = (change) => (panel.open ? refresh?.(change) : undefined);
 export function start() {
   $('details-close').addEventListener('click', close);
   panel.addEventListener('close', () => {
+    // It was put at another place, below.
+    if (panel.open) return;
     refresh = null;
     $('details-body').replaceChildren();
     const to = opener?.isConnected && opener !== document.body ? opener : $('feed').querySelector('[tabindex="0"]');
@@ -50,8 +52,7 @@ export function start() {
   isNarrow.addEventListener('change', () => {
     if (!panel.open) return;
     const focused = document.activeElement;
-    // Not `close`: that is for a person, and empties it.
-    panel.removeAttribute('open');
+    panel.close();
     place();
     focused?.focus({ preventScroll: true });
   });
