@@ -8,9 +8,9 @@ const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const recipient = (of) => ({ agent: 'reviewer', machine: 'office-server', state: 'there', daemon_id: 'd_01K0000', ...of });
 
 test('ages are short, and the day before has a name', () => {
-  const cases = [[5000, '5 s'], [4 * MINUTE, '4 min'], [23 * HOUR, '23 h'], [DAY, 'yesterday'], [2 * DAY, '2 d'], [-5000, '0 s']];
+  const cases = [[5000, '<1 min'], [4 * MINUTE, '4 min'], [23 * HOUR, '23 h'], [DAY, 'yesterday'], [2 * DAY, '2 d'], [-5000, '<1 min']];
   for (const [ms, text] of cases) assert.equal(words.age(at(ms), NOW), text);
-  assert.deepEqual([words.ago(at(5000), NOW), words.ago(at(DAY), NOW)], ['5 s ago', 'yesterday']);
+  assert.deepEqual([words.ago(at(4 * MINUTE), NOW), words.ago(at(DAY), NOW)], ['4 min ago', 'yesterday']);
   assert.deepEqual([words.count(0), words.count(999), words.count(48_201), words.count(1_000_000)], ['0', '999', '48,201', '1,000,000']);
   assert.equal(words.shortId('d_01KABCDEFGHJKMNPQRSTVWXY000000000000000000000000007G'), 'd_01K..7G');
 });
@@ -51,6 +51,10 @@ test('a delivery is told in a few words', () => {
   const away = { ...recipient({ state: 'stored' }), obstacle: 'behind', behind: 31 };
   assert.deepEqual(of({ least: recipient({ state: 'stored' }) }), ['stored', 'on its way to office-server', 'wait']);
   assert.deepEqual(of({ least: away }), ['stored', 'office-server is 31 behind', 'warn']);
+  const unreachable = { ...away, obstacle: 'unreachable', since: at(MINUTE) };
+  assert.deepEqual(of({ least: unreachable }), ['stored', 'office-server is 31 behind', 'warn']);
+  assert.deepEqual(of({ least: { ...unreachable, behind: 0 } }), ['stored', 'office-server is unreachable', 'warn']);
+  assert.deepEqual(of({ least: { agent: 'new\u200bone', state: 'stored', obstacle: 'unknown_name' } }), ['stored', 'new\\u{200b}one was not seen yet', 'warn']);
   assert.deepEqual(of({ there: 1, least: recipient({ obstacle: 'not_shown', live: 'idle' }) }), ['there', 'there, unread', 'wait']);
   assert.deepEqual(of({ there: 1, least: recipient({ obstacle: 'no_session' }) }), ['there', 'there, no session', 'wait']);
   assert.deepEqual(of({ there: 1, read: 1, least: recipient({ state: 'read', read_at: at(0) }) }), ['read', `read ${words.clock(at(0))}`, 'ok']);

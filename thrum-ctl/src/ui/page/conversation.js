@@ -103,7 +103,12 @@ export async function openConversation(of, { reply = false, act }) {
       const isOwn = target.from === model.me && target.origin_daemon === model.status?.daemon_id;
       const to = isOwn ? { to: target.to ?? [], all: target.all ?? false } : { to: [] };
       return { ...to, reply_to: ref(target), project: target.project ?? model.project ?? model.home };
-    }, { sent: () => load(messages.at(-1)?.sequence ?? 0).catch(() => {}) });
+    }, { sent: () => {
+      // Who answers has read it.
+      const answered = messages.find((it) => it.sequence === target.sequence);
+      if (answered && !answered.read) act(answered, 'mark-read');
+      load(messages.at(-1)?.sequence ?? 0).catch(() => {});
+    } });
     return node;
   }
 

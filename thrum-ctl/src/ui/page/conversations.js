@@ -10,15 +10,20 @@ const PAGE = 40;
 /** Most conversations in the page: then the next page takes the place of the ones before. */
 const MAX = 240;
 const list = $('conversations');
-let shown = [], next, isTop = true, turn = 0;
+let shown = [], next, isTop = true, turn = 0, fault = null;
 const key = (it) => `${it.thread.event_id} ${it.thread.origin_daemon}`;
 const isVisible = () => list.offsetParent !== null;
 
 async function fetchPage(before, take) {
   const of = ++turn;
-  const answer = await rpc('conversation.list', { ...asMe(), ...inProject(), limit: PAGE, before });
-  if (of !== turn) return;
-  take(answer);
+  try {
+    const answer = await rpc('conversation.list', { ...asMe(), ...inProject(), limit: PAGE, before });
+    if (of !== turn) return;
+    take(answer);
+    fault = null;
+  } catch (error) {
+    if (of === turn) fault = error;
+  }
   show();
 }
 
@@ -85,7 +90,8 @@ function show() {
   keyed(list, shown, key, create, update);
   set($('more-conversations'), { hidden: next === undefined });
   set($('newest-conversations'), { hidden: isTop });
-  set($('conversations-empty'), { hidden: shown.length > 0 || next !== undefined });
+  set($('conversations-empty'), { hidden: !fault && (shown.length > 0 || next !== undefined) });
+  text($('conversations-empty'), fault ? visible(fault.message) : 'No conversations yet.');
 }
 
 /** @param {(message: object) => void} open */

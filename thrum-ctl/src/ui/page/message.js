@@ -9,8 +9,11 @@ const CUT = { feed: [700, 8], conversation: [8000, 60] };
 const TO_MAX = 3;
 const expanded = new Set();
 
-/** The name of a recipient; one's own is told by brackets, which no name can have. */
-const named = (name) => visible(name) + (name === model.me ? ' (you)' : '');
+/** A name; one's own is told by brackets, which no name can have. */
+const named = (name) => {
+  const isOwn = model.me && (name === model.me || name === `${model.me}@${model.status?.name}`);
+  return isOwn ? `${visible(model.me)} (you)` : visible(name);
+};
 
 export function recipients(message) {
   if (message.all) return 'everyone';

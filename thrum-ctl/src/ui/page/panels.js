@@ -2,7 +2,7 @@
 import { doctor, rpc } from './api.js';
 import { writeTo } from './composer.js';
 import * as details from './details.js';
-import { command, el, foreign, set, since, text } from './dom.js';
+import { command, el, foreign, set, since, spoken, text } from './dom.js';
 import { recipients } from './message.js';
 import { deciding, inProject, model, ref } from './model.js';
 import { agentState, clock, count, day, machineOf, peerState, peerWhy, progress, shortId, when } from './words.js';
@@ -143,7 +143,7 @@ export async function openSearch(words, open) {
 function row({ message, snippet }, open) {
   const now = Date.now();
   return el('li', { 'data-hit': message.event_id }, el('button', { type: 'button', on: { click: () => open(message) } },
-    el('span.who', {}, foreign(visible(message.from), '.from'), ' → ', foreign(recipients(message), '.to')),
+    el('span.who', {}, foreign(visible(message.from), '.from'), el('span.arrow', { 'aria-hidden': 'true' }, '→'), spoken(' to '), foreign(recipients(message), '.to')),
     el('time', { datetime: message.timestamp }, `${day(message.timestamp, now)} ${clock(message.timestamp)}`),
     el('span.text', { dir: 'auto' }, ...marked(snippet))));
 }

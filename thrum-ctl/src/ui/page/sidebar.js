@@ -46,7 +46,9 @@ function machines() {
 }
 
 function agents() {
-  const all = sorted(model.agents.filter((agent) => !model.project || agent.project === model.project));
+  // The person is here, and not in the list; a tool that works under their name is.
+  const isPerson = (it) => it.name === model.me && it.daemon_id === model.status?.daemon_id && !it.sessions?.length;
+  const all = sorted(model.agents.filter((it) => !isPerson(it) && (!model.project || it.project === model.project)));
   const shown = isAll ? all : all.slice(0, AGENTS_MAX);
   keyed($('agents'), shown, (it) => `${it.name}\n${it.daemon_id}\n${it.project}`,
     (it) => el('li', { 'data-agent': it.name, 'data-on': it.daemon_id, 'data-project': it.project },

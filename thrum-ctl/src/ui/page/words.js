@@ -10,7 +10,8 @@ export const counted = (number, thing) => `${count(number)} ${thing}${number ===
 /** An age without a word after it: `4 min`, `yesterday`. */
 export function age(then, now) {
   const ms = Math.max(0, now - Date.parse(then));
-  if (ms < MINUTE) return `${Math.floor(ms / 1000)} s`;
+  // Ages are shown anew only now and then.
+  if (ms < MINUTE) return '<1 min';
   if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min`;
   if (ms < DAY) return `${Math.floor(ms / HOUR)} h`;
   return ms < 2 * DAY ? 'yesterday' : `${Math.floor(ms / DAY)} d`;
@@ -97,6 +98,20 @@ export function obstacle(recipient, now) {
   }
 }
 
+/** The same in so few words that it fits beside a message; undefined for what is only not done yet. */
+function hindrance(recipient) {
+  const machine = machineOf(recipient);
+  switch (recipient.obstacle) {
+    case 'unknown_name': return `${visible(recipient.agent)} was not seen yet`;
+    case 'unreachable':
+    case 'behind':
+      if (recipient.behind > 0) return `${machine} is ${count(recipient.behind)} behind`;
+      return recipient.obstacle === 'unreachable' ? `${machine} is unreachable` : undefined;
+    case 'relayed': return `${machine} has not confirmed it`;
+    default: return undefined;
+  }
+}
+
 function notShown({ live, reach }) {
   switch (live) {
     case 'waiting': return 'a session is waiting for it';
@@ -151,16 +166,14 @@ export function delivery(summary, now, sent) {
     return { state: 'read', text: of(read, 'read') + at, tone: 'ok' };
   }
   const state = there === total ? 'there' : 'stored';
-  const why = least && obstacle(least, now);
-  // That an agent has a session, and sees it soon, is told in the details.
-  const told = why && !['not_shown', undefined].includes(least.obstacle) ? why : undefined;
+  const why = least && hindrance(least);
   const tone = isWrong(least) ? 'warn' : 'wait';
   if (total === 1) {
     if (state === 'there') return { state, text: least?.obstacle === 'no_session' ? 'there, no session' : 'there, unread', tone };
-    return { state, text: told ?? `on its way${least ? ` to ${machineOf(least)}` : ''}`, tone };
+    return { state, text: why ?? `on its way${least ? ` to ${machineOf(least)}` : ''}`, tone };
   }
   if (state === 'there') return { state, text: read ? `there, read ${read}/${total}` : 'there, unread', tone };
-  return { state, text: `there ${there}/${total}${told ? `: ${told}` : ''}`, tone };
+  return { state, text: `there ${there}/${total}${why ? `: ${why}` : ''}`, tone };
 }
 
 /** A system event as a sentence. `machine` is the name of its origin. */
