@@ -63,7 +63,10 @@ async function round() {
 /** What the badge counts: all that a page needs that nobody looks at. */
 async function badge() {
   const inbox = { agent: model.me, unread_only: true, limit: 1 };
-  const [{ agents }, unread] = await Promise.all([rpc('agent.list'), model.me ? rpc('message.inbox', inbox) : null]);
+  const [{ agents }, unread, status] = await Promise.all([
+    rpc('agent.list'), model.me ? rpc('message.inbox', inbox) : null, model.status ?? rpc('status'),
+  ]);
+  model.status ??= status;
   model.agents = agents;
   if (unread) model.unread = unread.unread + (unread.unread_elsewhere ?? 0);
   header();
@@ -159,7 +162,7 @@ function changed(line) {
 
 function act(message, action) {
   if (action === 'delivery') openDelivery(message);
-  else if (action === 'mark-read') markRead([message]).catch(() => {});
+  else if (action === 'mark-read') markRead([message]).catch(failed);
   else openConversation(message, { reply: action === 'reply', act }).catch(failed);
 }
 
@@ -213,10 +216,14 @@ function recall() {
 }
 
 function gate(reason) {
-  details.close();
   set($('app'), { hidden: true });
   set($('gate'), { hidden: false, 'data-reason': reason });
   for (const node of $('gate').querySelectorAll('[data-for]')) set(node, { hidden: node.dataset.for !== reason });
+  // What was not sent yet is not lost.
+  const unsent = ['text', 'reply-text'].map((id) => $(id)?.value).filter(Boolean).join('\n\n');
+  set($('unsent'), { hidden: unsent === '' });
+  text($('unsent-text'), unsent);
+  details.close();
   document.title = 'thrum';
   set($('favicon'), { href: '/assets/favicon.svg' });
   $('gate').querySelector('h1').focus();
