@@ -35,7 +35,7 @@ pub struct EventListParams {
     /// The position of this log after which to return events.
     #[serde(default)]
     pub after: Sequence,
-    /// With `newest`: only events before this position of the log, for the page before.
+    /// Only events before this position of the log, for the page before. Only with `newest`, and not in `GET /events`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Sequence>,
     /// Maximum number of events (default 100, at most 1000).

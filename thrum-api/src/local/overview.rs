@@ -51,7 +51,7 @@ pub struct ListedMessage {
     pub message: Message,
     /// How far it got, as far as this machine knows.
     pub delivery: DeliverySummary,
-    /// How many answers its conversation has here; only of the first message of one.
+    /// How many answers its conversation has here, 0 included; absent of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replies: Option<u64>,
 }
@@ -102,7 +102,7 @@ pub struct MessageDelivery {
     pub delivery: DeliverySummary,
     /// Whether who asks has read it.
     pub read: bool,
-    /// How many answers its conversation has here; only of the first message of one.
+    /// How many answers its conversation has here, 0 included; absent of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replies: Option<u64>,
 }
@@ -149,10 +149,11 @@ pub struct Conversation {
     pub replies: u64,
 }
 
-/// The query of `GET /changes`, an endless stream of server-sent events. Each is a [`Change`].
+/// What has changed: an event of `GET /changes`, an endless stream of server-sent events.
 ///
 /// The first one says that everything has changed. Then one comes when something has changed since the one before, at most 20
-/// in a second: whoever reads slowly misses no change, and gets fewer of them.
+/// in a second: whoever reads slowly misses no change, and gets fewer of them. While somebody reads the stream, the views
+/// follow the log at once. It ends when the daemon stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// The epoch of the log.
@@ -161,10 +162,12 @@ pub struct Change {
     pub read_seq: Sequence,
     /// The end of the log: `event.list` has events up to it.
     pub head_seq: Sequence,
-    /// What `status` tells of peers and of the tailnet may have changed.
+    /// What `status` tells of peers, of the tailnet and of the views may have changed. Counters, times and problems of the disk
+    /// change without this.
     pub status: bool,
-    /// What `agent.list` and `group.list` tell may have changed.
+    /// What `agent.list` and `group.list` tell may have changed. That an agent was seen again alone doesn't count.
     pub agents: bool,
-    /// What `message.deliveries` and `message.inbox` tell may have changed, also of old messages.
+    /// What `message.deliveries` and `message.inbox` tell may have changed, also of old messages. So it is with each new
+    /// message, and whenever `agents` is true.
     pub deliveries: bool,
 }

@@ -100,7 +100,7 @@ methods! { context, params, connection, disconnected;
     MessageDelete => conversation::delete(context, params);
     MessageList => overview::messages(context, params);
     MessageDeliveries => overview::deliveries(context, params);
-    ConversationList => async { let _ = params; Err(errors::not_yet()) };
+    ConversationList => overview::conversations(context, params);
     MessageSearch => search::search(context, params);
     AgentList => agents::list(context, params);
     AgentRegister => agents::register(context, params);

@@ -78,8 +78,3 @@ fn log_cause(code: ErrorCode, error: &dyn Error) {
         tracing::warn!("a local request failed: {}", Chain(error));
     }
 }
-
-/// A method that is in the contract and not carried out yet.
-pub fn not_yet() -> RpcError {
-    RpcError::new(ErrorCode::METHOD_NOT_FOUND, "this method is not carried out yet")
-}

@@ -2,8 +2,8 @@
 
 use thrum_api::RpcError;
 use thrum_api::local::{
-    DeliverySummary, ListedMessage, MessageDeliveriesParams, MessageDeliveriesResult,
-    MessageListParams, MessageListResult,
+    ConversationListParams, ConversationListResult, DeliverySummary, ListedMessage,
+    MessageDeliveriesParams, MessageDeliveriesResult, MessageListParams, MessageListResult,
 };
 
 use super::addresses::name_machines;
@@ -29,6 +29,21 @@ pub async fn deliveries(
     let mut result = context.agents.message_deliveries(params).await.map_err(errors::agents)?;
     for it in &mut result.deliveries {
         name_in_summary(context, &mut it.delivery);
+    }
+    Ok(result)
+}
+
+/// `conversation.list`
+pub async fn conversations(
+    context: &AdminContext,
+    params: ConversationListParams,
+) -> Result<ConversationListResult, RpcError> {
+    let mut result = context.agents.conversation_list(params).await.map_err(errors::agents)?;
+    for conversation in &mut result.conversations {
+        if let Some(first) = &mut conversation.first {
+            name_machines(context, first);
+        }
+        name_in_listed(context, &mut conversation.last);
     }
     Ok(result)
 }

@@ -25,7 +25,8 @@ pub(super) const PAGE_ROWS: usize = 500;
 /// The answers of a conversation (`?1` and `?2`: its first message) after a position.
 pub(super) const CONVERSATION_FROM: &str = "SELECT sequence FROM threads
      WHERE event_id = ?1 AND origin = ?2 AND sequence > ?3 ORDER BY sequence LIMIT ?4";
-const CONVERSATION_NEWEST: &str = "SELECT sequence FROM threads
+/// The newest answers of a conversation.
+pub(super) const CONVERSATION_NEWEST: &str = "SELECT sequence FROM threads
      WHERE event_id = ?1 AND origin = ?2 ORDER BY sequence DESC LIMIT ?3";
 const DELIVERED: &str = "SELECT 1 FROM deliveries WHERE inbox = ?1 AND read = ?2 AND sequence = ?3";
 

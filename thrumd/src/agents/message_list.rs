@@ -24,7 +24,7 @@ const LIST_DEFAULT: u32 = 50;
 /// Messages in an answer at most.
 const LIST_MAX: u32 = 200;
 /// Positions that one call looks at to find messages that can still be read.
-pub(super) const EXAMINED_MAX: usize = 10_000;
+const EXAMINED_MAX: usize = 10_000;
 
 /// Which messages are asked for. Project None means all projects.
 pub(super) struct ListQuery {
@@ -53,21 +53,29 @@ pub(super) struct Listed<T> {
 /// A message of the log, as it is shown and as its delivery is judged.
 pub(super) struct Found {
     pub(super) shown: Message,
-    sent: FoundMessage,
+    pub(super) sent: FoundMessage,
 }
 
 /// Messages as they are collected for an answer.
 #[derive(Default)]
-struct Page {
+pub(super) struct Page {
     /// Their texts are shown, and have to fit into it.
     has_texts: bool,
-    messages: Vec<Found>,
+    pub(super) messages: Vec<Found>,
+    count: usize,
     bytes: usize,
     /// The last position that was read.
     last: i64,
     /// The next message has no place.
-    is_full: bool,
-    damaged: Vec<Sequence>,
+    pub(super) is_full: bool,
+    pub(super) damaged: Vec<Sequence>,
+}
+
+impl Page {
+    /// An empty one.
+    pub(super) fn with_texts() -> Self {
+        Self { has_texts: true, ..Self::default() }
+    }
 }
 
 impl Agents {
@@ -141,7 +149,7 @@ impl Store {
         // Empty views of an empty log have none.
         let known = self.cursor()?;
         let known = known.unwrap_or(Cursor { epoch: head.epoch, position: LogPosition::START });
-        let (mut page, mut next) = (Page { has_texts: true, ..Page::default() }, None);
+        let (mut page, mut next) = (Page::with_texts(), None);
         if let Some(project) = self.list_of(query.project.as_deref()).map_err(&doing)? {
             let (mut from, mut examined) = (query.from, 0);
             loop {
@@ -227,7 +235,7 @@ impl Store {
     }
 
     /// Reads messages from the log while they have a place.
-    fn read_page(
+    pub(super) fn read_page(
         &self,
         log: &LogReader,
         places: &[i64],
@@ -244,11 +252,12 @@ impl Store {
                         shown.text = String::new();
                     }
                     page.bytes += shown.text.len();
-                    let fits = page.messages.is_empty() || page.bytes <= INBOX_MAX_BYTES;
-                    if page.messages.len() >= limit || !fits {
+                    let fits = page.count == 0 || page.bytes <= INBOX_MAX_BYTES;
+                    if page.count >= limit || !fits {
                         page.is_full = true;
                         return false;
                     }
+                    page.count += 1;
                     page.messages.push(Found { shown, sent });
                 }
                 None if event.is_some_and(|event| event.is_damaged()) => {
@@ -263,20 +272,32 @@ impl Store {
     }
 
     /// A message, with how far it got and whether the agent has read it.
-    fn with_delivery(
+    pub(super) fn with_delivery(
         &self,
         summarizer: &mut Summarizer<'_>,
         agent: Option<&str>,
         found: Found,
     ) -> Result<ListedMessage, AgentsError> {
         let Found { shown: mut message, sent } = found;
-        if let Some(agent) = agent {
-            let unread = self.is_unread(agent, &message).map_err(views("look into an inbox"))?;
-            message.read = !unread;
-        }
+        self.note_read(agent, &mut message)?;
         let is_first = message.thread.or(message.reply_to).is_none();
         let replies = is_first.then(|| self.answers_after(message.event(), 0)).transpose()?;
         Ok(ListedMessage { delivery: summarizer.summary(&sent)?, message, replies })
+    }
+}
+
+impl Store {
+    /// Notes whether an agent has read a message.
+    pub(super) fn note_read(
+        &self,
+        agent: Option<&str>,
+        message: &mut Message,
+    ) -> Result<(), AgentsError> {
+        if let Some(agent) = agent {
+            let unread = self.is_unread(agent, message).map_err(views("look into an inbox"))?;
+            message.read = !unread;
+        }
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ mod broadcasts;
 mod changes;
 mod claims;
 mod conversation;
+mod conversation_list;
 mod delivery;
 mod digest;
 mod directory;

@@ -13,6 +13,9 @@ use crate::storage::{SqliteError, StorageFault};
 /// An error of the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
+    /// A list of the first events before a position.
+    #[error("`before` is for the newest events: set `newest`, too")]
+    BeforeWithoutNewest,
     /// Another process has locked the state directory.
     #[error(
         "{} is in use by another thrumd ({}); stop that one or give this one another state directory",
@@ -155,9 +158,11 @@ impl LogError {
     /// The kind of this error.
     pub const fn kind(&self) -> LogErrorKind {
         match self {
-            Self::TooMany { .. } | Self::Name(_) | Self::NotPortable(_) | Self::IdTaken { .. } => {
-                LogErrorKind::Invalid
-            }
+            Self::TooMany { .. }
+            | Self::Name(_)
+            | Self::NotPortable(_)
+            | Self::IdTaken { .. }
+            | Self::BeforeWithoutNewest => LogErrorKind::Invalid,
             Self::TooLarge { .. } => LogErrorKind::TooLarge,
             Self::InUse { .. }
             | Self::File { .. }

@@ -38,7 +38,12 @@ pub(super) fn list(
     let (event_type, project) = (params.event_type.as_deref(), params.project.as_deref());
     let names = event_type.map(|name| (Field::Type, name)).into_iter();
     let names = names.chain(project.map(|name| (Field::Project, name)));
-    let after_that = params.after.0.saturating_add(1)..=meta.head.sequence.0;
+    // Up to the end, or to before a position.
+    let end = match params.before {
+        Some(before) => meta.head.sequence.min(Sequence(before.0.saturating_sub(1))),
+        None => meta.head.sequence,
+    };
+    let after_that = params.after.0.saturating_add(1)..=end.0;
     let mut ranges = Ranges::new(conn, names, after_that, params.newest);
     let mut budget = ScanBudget::new();
     'log: while let Some(range) = ranges.next()? {
@@ -61,7 +66,7 @@ pub(super) fn list(
         }
     }
     if !more_available {
-        next = meta.head.sequence.max(params.after);
+        next = end.max(params.after);
     }
     if params.newest {
         collector.events.reverse();

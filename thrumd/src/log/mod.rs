@@ -349,7 +349,13 @@ impl Log {
 
     /// Events after a position, for local readers: at most 4 MiB. At most 20,000 rows are read, so it
     /// may be empty although there are more; for the newest ones, all rows are.
+    ///
+    /// # Errors
+    /// When events before a position are asked for that are not to be the newest, and when the log can't be read.
     pub async fn list(&self, params: EventListParams) -> Result<EventListResult, LogError> {
+        if params.before.is_some() && !params.newest {
+            return Err(LogError::BeforeWithoutNewest);
+        }
         let read = move |conn: &_| list::list(conn, &params);
         self.scan(Lane::Lists, "list events", read).await
     }

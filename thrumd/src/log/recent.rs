@@ -125,6 +125,9 @@ impl Recent {
 
     /// As [`super::Log::list`], of events up to the end of the log; None if the database has to be asked.
     pub(super) fn list(&self, params: &EventListParams) -> Option<EventListResult> {
+        if params.before.is_some() {
+            return None;
+        }
         let after = LogPosition { sequence: params.after, ..LogPosition::START };
         let (_, events) = self.after(after)?;
         let is_of = |name: &Option<String>, of: &str| name.as_deref().is_none_or(|name| name == of);

@@ -3,6 +3,7 @@ mod behind;
 mod broadcasts;
 mod claims;
 mod converging;
+mod conversation_list;
 mod conversations;
 mod delivered;
 mod filtered;

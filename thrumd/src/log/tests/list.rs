@@ -109,6 +109,38 @@ async fn mixed(world: &World) -> Vec<(Option<String>, Option<String>)> {
     names
 }
 
+/// All events, page by page from the end of the log; in the order of the log.
+async fn pages_before(world: &World, mut params: EventListParams) -> Vec<u64> {
+    let mut found = Vec::new();
+    loop {
+        let (mut page, next, more) = list(world, params.clone()).await;
+        let end = params.before.map_or(1000, |before| before.0 - 1);
+        assert_eq!((next, more), (end, false));
+        let Some(first) = page.first().copied() else { return found };
+        params.before = Some(Sequence(first));
+        page.append(&mut found);
+        found = page;
+    }
+}
+
+#[tokio::test]
+async fn before_is_refused_without_newest() {
+    let world = World::new();
+    world.say_many(3).await;
+    let before = |newest, before| EventListParams {
+        newest,
+        before: Some(Sequence(before)),
+        ..EventListParams::default()
+    };
+    assert_eq!(list(&world, before(true, 3)).await, (vec![1, 2], 2, false));
+    assert_eq!(list(&world, before(true, 0)).await, (vec![], 0, false));
+    assert_eq!(list(&world, before(true, u64::MAX)).await, (vec![1, 2, 3], 3, false));
+    let refused = world.log.list(before(false, 3)).await.unwrap_err();
+    assert_eq!(refused.kind(), LogErrorKind::Invalid);
+    assert!(refused.to_string().contains("`newest`"), "{refused}");
+    assert!(world.log.list_newest(&before(true, 3)).is_none(), "the database is asked");
+}
+
 #[tokio::test]
 async fn a_filtered_list_has_exactly_the_events_of_its_names_page_by_page_and_backwards() {
     let mut world = World::new();
@@ -155,6 +187,8 @@ async fn a_filtered_list_has_exactly_the_events_of_its_names_page_by_page_and_ba
                     let first = later.len().saturating_sub(limit as usize);
                     assert_eq!(newest, (later[first..].to_vec(), 1000, false), "after {after}");
                 }
+                let backwards = pages_before(&world, params(0, limit, true)).await;
+                assert_eq!(backwards, expected, "{event_type:?} {project:?} {limit}");
             }
         }
     }
