@@ -22,6 +22,9 @@ const RETRY_MS = 2000;
 const HIDDEN_MS = 1000;
 
 let away = null;
+/** The end of the log as it was told last. */
+let head = 0;
+let isGuess = false;
 let pending = null;
 /** What has changed while nobody looked. */
 let missed = null;
@@ -85,8 +88,16 @@ async function fetchChanged(now) {
   await details.changed(now);
   // They may be of a project that was not known.
   if (came.length > 0) sidebar.render();
+  if (isGuess) guessed();
   say(came, before);
   if (now.status) paths();
+}
+
+/** The project of the folder in which `thrum ui` was started is shown first, unless there is nothing of it. */
+function guessed() {
+  isGuess = false;
+  const isKnown = model.agents.some((it) => it.project === model.project) || feed.hasRows();
+  if (model.project && !isKnown) showProject(null);
 }
 
 async function groups() {
@@ -155,7 +166,10 @@ function changed(line) {
   const wasAway = away !== null;
   away = null;
   if (wasAway) header();
-  want({ status: change.status, agents: change.agents, deliveries: change.deliveries, messages: true, change });
+  // What a machine lacks that is away grows with the log, and nobody tells of that.
+  const grows = change.head_seq !== head && model.status?.peers.some((it) => it.state !== 'in_sync');
+  head = change.head_seq;
+  want({ status: change.status || grows, agents: change.agents, deliveries: change.deliveries, messages: true, change });
 }
 
 // -- What a person does.
@@ -207,12 +221,10 @@ function showTab(name) {
 
 const remember = () => sessionStorage.setItem(VIEW, JSON.stringify({ project: model.project, events: model.events }));
 function recall() {
-  try {
-    const { project = model.home, events = false } = JSON.parse(sessionStorage.getItem(VIEW)) ?? {};
-    Object.assign(model, { project: project ?? null, events });
-  } catch {
-    model.project = model.home ?? null;
-  }
+  const kept = sessionStorage.getItem(VIEW);
+  isGuess = kept === null;
+  const { project, events } = kept ? JSON.parse(kept) : { project: model.home, events: false };
+  Object.assign(model, { project, events });
 }
 
 function gate(reason) {

@@ -132,6 +132,7 @@ export async function refreshDeliveries() {
 }
 
 const rowOf = (node) => view.rows.find((row) => row.sequence === Number(node?.dataset.sequence));
+export const hasRows = () => view.rows.length > 0;
 /** The message of the row with the focus. */
 export const current = () => rowOf(document.activeElement?.closest('#feed > article'))?.message;
 

@@ -9,11 +9,12 @@ const CUT = { feed: [700, 8], conversation: [8000, 60] };
 const TO_MAX = 3;
 const expanded = new Set();
 
-/** A name; one's own is told by brackets, which no name can have. */
-const named = (name) => {
-  const isOwn = model.me && (name === model.me || name === `${model.me}@${model.status?.name}`);
-  return isOwn ? `${visible(model.me)} (you)` : visible(name);
-};
+/** A name without this machine. One's own is told by brackets, which no name can have. */
+function named(name) {
+  const here = `@${model.status?.name}`;
+  const short = name.endsWith(here) ? name.slice(0, -here.length) : name;
+  return visible(short) + (short === model.me ? ' (you)' : '');
+}
 
 export function recipients(message) {
   if (message.all) return 'everyone';
@@ -89,9 +90,15 @@ export function showMessage(node, message) {
   const state = node.querySelector('.state');
   set(state, { hidden: !message.delivery });
   if (!message.delivery) return;
-  const { state: name, text: words, tone } = delivery(message.delivery, Date.now(), message.timestamp);
+  const { state: name, text: words, tone } = delivery(asSeen(message.delivery), Date.now(), message.timestamp);
   set(state, { 'data-delivery': name, 'data-tone': tone, title: 'How far it got, for each recipient' });
   text(state, words);
+}
+
+/** A person who reads here needs no session. */
+function asSeen(summary) {
+  const { least } = summary;
+  return least?.agent === model.me && least.obstacle === 'no_session' ? { ...summary, least: { ...least, obstacle: 'not_shown' } } : summary;
 }
 
 /** Whether a click was meant for the row and not for something in it, or to select text. */

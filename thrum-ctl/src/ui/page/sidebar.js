@@ -78,7 +78,7 @@ function agents() {
 }
 
 function projectFilter() {
-  const all = ['', ...projects(model.agents, model.seen, model.home, model.project)];
+  const all = ['', ...projects(model.agents, model.seen, model.project)];
   keyed($('projects'), all, (it) => it,
     (it) => el('button.chip', { type: 'button', 'data-project': it }, it === '' ? 'all' : foreign(visible(it))),
     (node, it) => set(node, { 'aria-pressed': String((model.project ?? '') === it) }));
