@@ -206,7 +206,7 @@ function showProject(name) {
   composer.refresh();
   groups().then(composer.refresh).catch(() => {});
   feed.restart().catch(() => {});
-  conversations.restart().catch(() => {});
+  conversations.restart();
 }
 
 function showTab(name) {
@@ -215,7 +215,7 @@ function showTab(name) {
     set($(`panel-${tab}`), { hidden: tab !== name });
   }
   set($('system-events-label'), { hidden: name !== 'messages' });
-  if (name === 'conversations') conversations.restart().catch(() => {});
+  if (name === 'conversations') conversations.restart();
   else feed.show();
 }
 

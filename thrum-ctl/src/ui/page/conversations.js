@@ -46,11 +46,18 @@ export async function refresh() {
   });
 }
 
-const more = () => fetchPage(next, (answer) => {
-  next = answer.next;
-  shown = [...shown, ...answer.conversations];
+/** A page may have none that is new, although there are more: few long conversations take many messages to look through. */
+async function more() {
+  for (const had = shown.length; next !== undefined && !fault && shown.length === had;) {
+    await fetchPage(next, (answer) => {
+      next = answer.next;
+      const known = new Set(shown.map(key));
+      shown = [...shown, ...answer.conversations.filter((it) => !known.has(key(it)))];
+    });
+  }
   if (shown.length > MAX) [shown, isTop] = [shown.slice(-MAX), false];
-});
+  show();
+}
 
 function create({ first, last, thread }) {
   const message = first ?? last;
@@ -101,6 +108,6 @@ export function start(open) {
     const of = shown.find((it) => it.thread.event_id === node?.dataset.thread);
     if (of) open(of.last);
   });
-  $('more-conversations').addEventListener('click', () => more().catch(() => {}));
-  $('newest-conversations').addEventListener('click', () => restart().catch(() => {}));
+  $('more-conversations').addEventListener('click', more);
+  $('newest-conversations').addEventListener('click', restart);
 }
