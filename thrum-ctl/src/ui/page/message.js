@@ -9,18 +9,19 @@ const CUT = { feed: [700, 8], conversation: [8000, 60] };
 const TO_MAX = 3;
 const expanded = new Set();
 
-/** A name without this machine. One's own is told by brackets, which no name can have. */
-function named(name) {
-  const here = `@${model.status?.name}`;
-  const short = name.endsWith(here) ? name.slice(0, -here.length) : name;
-  return visible(short) + (short === model.me ? ' (you)' : '');
+/** A name without this machine, or the one of the sender. One's own is told by brackets, which no name can have. */
+export function named(name, machine) {
+  const here = [model.status?.name, machine].map((it) => `@${it}`).find((it) => name.endsWith(it)) ?? '';
+  const short = name.slice(0, name.length - here.length);
+  const isOwn = short === model.me && (here === '' || here === `@${model.status?.name}`);
+  return visible(short) + (isOwn ? ' (you)' : '');
 }
 
 export function recipients(message) {
   if (message.all) return 'everyone';
   const to = message.to ?? [];
   const rest = to.length - TO_MAX;
-  return to.slice(0, TO_MAX).map(named).join(', ') + (rest > 0 ? ` and ${count(rest)} more` : '');
+  return to.slice(0, TO_MAX).map((name) => named(name, message.machine)).join(', ') + (rest > 0 ? ` and ${count(rest)} more` : '');
 }
 
 const button = (action, label, attributes = {}) => el('button.action', { type: 'button', 'data-action': action, ...attributes }, label);
@@ -95,8 +96,8 @@ export function showMessage(node, message) {
   text(state, words);
 }
 
-/** A person who reads here needs no session. */
-function asSeen(summary) {
+/** How far it got, for a person who reads here and needs no session. */
+export function asSeen(summary) {
   const { least } = summary;
   return least?.agent === model.me && least.obstacle === 'no_session' ? { ...summary, least: { ...least, obstacle: 'not_shown' } } : summary;
 }
