@@ -8,6 +8,7 @@ use super::hooks::{HookArgs, PrimeArgs, WakeCommand};
 use super::init::InitArgs;
 use super::mcp::McpArgs;
 use super::messages::{EventsArgs, InboxArgs, ReplyArgs, SendArgs, WaitArgs};
+use super::metrics::MetricsArgs;
 use super::peers::PeerCommand;
 use super::quarantine::QuarantineArgs;
 use super::team::{AgentCommand, GroupCommand, SessionCommand, SocketCommand, TeamArgs};
@@ -175,6 +176,11 @@ pub enum Command {
         thrum quarantine             what came from where, and why it is no event\n  \
         thrum quarantine --clear     ends the warning in status and doctor")]
     Quarantine(QuarantineArgs),
+    /// Print the metrics of thrumd, or write them to a file for node_exporter
+    #[command(before_help = "Examples:\n  \
+        thrum metrics                the text that Prometheus scrapes\n  \
+        thrum metrics -q --textfile /var/lib/prometheus/node-exporter/thrum.prom")]
+    Metrics(MetricsArgs),
     /// Write a backup of everything that this machine's thrumd keeps; it may run
     #[command(before_help = "Examples:\n  \
         thrum backup thrum.backup            the log, the identity and its key, the peers and their tokens\n  \

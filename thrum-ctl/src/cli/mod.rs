@@ -10,6 +10,7 @@ mod hooks;
 mod init;
 mod mcp;
 mod messages;
+mod metrics;
 mod peers;
 mod quarantine;
 mod team;
@@ -33,6 +34,7 @@ pub use generate::{GenerateCommand, Shell};
 pub use hooks::{PrimeArgs, WakeCommand};
 pub use init::InitArgs;
 pub use messages::{EventsArgs, InboxArgs, ReplyArgs, SendArgs, WaitArgs, WritingArgs};
+pub use metrics::MetricsArgs;
 pub use peers::{JoinArgs, PeerCommand, PeerStatusArgs, PolicyArgs, RemoveArgs, Switch, SyncArgs};
 pub use quarantine::QuarantineArgs;
 pub use team::{

@@ -4,6 +4,7 @@ mod backup;
 mod connect;
 mod forward;
 pub mod http;
+mod metrics;
 pub mod refusals;
 mod requests;
 mod responsiveness;

@@ -16,6 +16,7 @@ mod init_list;
 mod init_undo;
 mod install;
 mod logs;
+mod metrics;
 mod pair;
 mod peers;
 mod policy;
@@ -112,6 +113,7 @@ pub async fn run(command: Option<Command>, context: &mut Context<'_>) -> Result<
             or_interrupted(while_read(events::run(&args, context))).await?
         }
         Some(Command::Quarantine(args)) => or_interrupted(quarantine::run(&args, context)).await?,
+        Some(Command::Metrics(args)) => or_interrupted(metrics::run(&args, context)).await?,
         Some(Command::Backup(args)) => or_interrupted(backup::run(&args, context)).await?,
         Some(Command::Restore(args)) => or_interrupted(restore::run(&args, context)).await?,
         Some(Command::Demo(args)) => return demo::run(&args, context).await,

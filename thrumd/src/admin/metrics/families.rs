@@ -69,9 +69,9 @@ impl Snapshot {
         let version = env!("CARGO_PKG_VERSION");
         page.gauges(
             "thrumd_build_info",
-            "The version of the program.",
-            ["version"],
-            [([version], 1_u64)],
+            "The version of the program, and the id of this daemon.",
+            ["version", "daemon_id"],
+            [([version, self.daemon.as_str()], 1_u64)],
         )?;
         let none = PROBLEMS.iter().filter(|id| !self.problems.contains_key(**id));
         let none = none.map(|id| ([*id], 0));

@@ -18,6 +18,8 @@ use crate::tailnet::Presence;
 
 /// Figures of all parts.
 pub(super) struct Snapshot {
+    /// The id of this daemon, as text.
+    pub(super) daemon: String,
     pub(super) started: Timestamp,
     pub(super) head: Sequence,
     /// None while the views are being opened.
@@ -77,6 +79,7 @@ impl Snapshot {
         let network = context.network.available();
         let on = context.network.enabled();
         Self {
+            daemon: context.daemon.to_string(),
             started: status::started_at(context),
             head,
             views_read: context.agents.digested_up_to(),
