@@ -28,6 +28,8 @@ mod slots;
 mod start;
 #[cfg(target_os = "linux")]
 mod tailnet;
+#[cfg(target_os = "linux")]
+mod ui;
 mod views;
 mod waiters;
 #[cfg(target_os = "linux")]
@@ -42,12 +44,23 @@ pub struct Group {
     pub name: &'static str,
     /// Measures them.
     pub measure: fn(Size) -> Vec<Figure>,
-    /// Needs a tailnet, and so root and namespaces of its own. Only measured when it is asked for.
-    pub sealed: bool,
+    /// What not every machine can have. A group that needs something is only measured when it is asked for.
+    pub needs: Needs,
+}
+
+/// What a group needs besides the programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// No more.
+    Nothing,
+    /// A tailnet, and so root and namespaces of its own.
+    Tailnet,
+    /// A browser, in namespaces of its own as well.
+    Browser,
 }
 
 const fn group(name: &'static str, measure: fn(Size) -> Vec<Figure>) -> Group {
-    Group { name, measure, sealed: false }
+    Group { name, measure, needs: Needs::Nothing }
 }
 
 /// All of them, in the order in which they run.
@@ -72,5 +85,7 @@ pub const GROUPS: &[Group] = &[
     group("idle", idle::measure),
     group("hub", hub::measure),
     #[cfg(target_os = "linux")]
-    Group { name: "tailnet", measure: tailnet::measure, sealed: true },
+    Group { name: "tailnet", measure: tailnet::measure, needs: Needs::Tailnet },
+    #[cfg(target_os = "linux")]
+    Group { name: "ui", measure: ui::measure, needs: Needs::Browser },
 ];

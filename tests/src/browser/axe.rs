@@ -23,9 +23,7 @@ impl Browser {
     pub fn barriers(&self) -> Vec<String> {
         let axe = std::fs::read_to_string(&self.axe).expect("axe-core");
         self.script(&axe, vec![]);
-        let found = self
-            .run(self.client().execute_async(RUN, vec![]))
-            .unwrap_or_else(|error| panic!("axe-core: {error}"));
+        let found = self.script_until_done(RUN, vec![]);
         let found = found.as_array().expect("a list of rules");
         found
             .iter()

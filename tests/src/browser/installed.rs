@@ -1,9 +1,10 @@
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use super::{Browser, BrowserSetup};
-use crate::harness::{can_isolate, inside_sealed, run_sealed, skip, test_of};
+use crate::harness::{
+    can_isolate, inside_sealed, run_again_sealed as run_again, run_sealed, skip, test_of,
+};
 
 /// A browser that can be started, and what the tests put into its pages.
 #[derive(Debug, Clone)]
@@ -26,21 +27,16 @@ impl InstalledBrowser {
         if !output.status.success() || axe.is_empty() {
             return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
         }
-        Ok(Self::with_axe(&axe))
+        Ok(Self::with_axe(axe))
     }
 
-    fn with_axe(path: impl AsRef<OsStr>) -> Self {
-        Self { axe: path.as_ref().into() }
+    fn with_axe(path: impl Into<PathBuf>) -> Self {
+        Self { axe: path.into() }
     }
 
-    /// What [`run_sealed`] needs to know of it.
-    pub fn as_given(&self) -> &OsStr {
-        self.axe.as_os_str()
-    }
-
-    /// What was given as [`Self::as_given`].
-    pub fn given(given: &OsStr) -> Self {
-        Self::with_axe(given)
+    /// The one that was found before, in sealed namespaces; None outside of them.
+    pub fn inside() -> Option<Self> {
+        inside_sealed().map(Self::with_axe)
     }
 
     /// A browser of its own, with an empty profile.
@@ -66,11 +62,27 @@ impl InstalledBrowser {
 /// When the body does, with everything that it printed.
 #[track_caller]
 pub fn sealed_in_browser<F: FnOnce(&InstalledBrowser)>(body: F) {
-    if let Some(given) = inside_sealed() {
-        return body(&InstalledBrowser::given(&given));
+    if let Some(installed) = InstalledBrowser::inside() {
+        return body(&installed);
     }
     match InstalledBrowser::find() {
-        Ok(installed) => run_sealed(&test_of::<F>(), installed.as_given()),
+        Ok(installed) => run_sealed(&test_of::<F>(), installed.axe.as_os_str()),
         Err(reason) => skip(&reason),
     }
+}
+
+/// Runs this whole program again in such namespaces, with the arguments that it has, and gives its status. None inside of
+/// them.
+///
+/// # Errors
+/// Why there can't be a browser here.
+///
+/// # Panics
+/// When it doesn't end.
+pub fn run_again_sealed() -> Result<Option<ExitStatus>, String> {
+    if inside_sealed().is_some() {
+        return Ok(None);
+    }
+    let installed = InstalledBrowser::find()?;
+    run_again(installed.axe.as_os_str()).map(Some)
 }

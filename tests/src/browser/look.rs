@@ -103,8 +103,7 @@ impl Browser {
         self.run(self.client().title()).expect("a title")
     }
 
-    /// Clicks the first element of this selector, as a person does: it must be there to be clicked, and in front. Waits
-    /// until it is.
+    /// Clicks the first element of this selector that is shown, as a person does: it must be in front. Waits until it is.
     ///
     /// # Panics
     /// When it can't be clicked within the limit.
@@ -124,7 +123,7 @@ impl Browser {
     pub fn click_with(&self, selector: &str, text: &str) {
         const BODY: &str = "
             const found = [...document.querySelectorAll(arguments[0])]
-              .find((it) => it.textContent.includes(arguments[1]));
+              .find((it) => it.checkVisibility() && it.textContent.includes(arguments[1]));
             found?.scrollIntoView({ block: 'nearest' });
             found?.setAttribute('data-test-clicked', '');
             return Boolean(found);";
@@ -173,8 +172,10 @@ impl Browser {
         self.types(key.presses());
     }
 
+    /// The first element of this selector that is shown.
     fn find(&self, selector: &str) -> Result<Element, String> {
-        let found = self.run(self.client().find(Locator::Css(selector)));
-        found.map_err(|_| format!("there is no {selector}"))
+        let found = self.run(self.client().find_all(Locator::Css(selector)))?;
+        let shown = found.into_iter().find(|it| self.run(it.is_displayed()) == Ok(true));
+        shown.ok_or_else(|| format!("there is no {selector} that is shown"))
     }
 }

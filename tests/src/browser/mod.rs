@@ -14,7 +14,7 @@ mod session;
 mod site;
 mod ui;
 
-pub use installed::{InstalledBrowser, sealed_in_browser};
+pub use installed::{InstalledBrowser, run_again_sealed, sealed_in_browser};
 pub use keys::Key;
 pub use session::{Browser, BrowserSetup};
 pub use site::{Site, Visit};

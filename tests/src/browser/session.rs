@@ -73,6 +73,7 @@ impl BrowserSetup {
         browser.watch();
         // Its own page for a new tab has asked for much.
         browser.open("about:blank");
+        browser.resize(1280, 800);
         if self.watches_requests {
             browser.requested();
         }
@@ -183,11 +184,20 @@ impl Browser {
     /// When there can't be another.
     #[track_caller]
     pub fn new_tab(&self) -> String {
-        let left = self.run(self.client().window()).expect("a tab");
+        let left = self.tab();
         let tab = self.run(self.client().new_window(true)).expect("another tab");
         self.run(self.client().switch_to_window(tab.handle)).expect("the other tab");
         self.watch();
-        left.into()
+        left
+    }
+
+    /// The name of the present tab.
+    ///
+    /// # Panics
+    /// When it was closed.
+    #[track_caller]
+    pub fn tab(&self) -> String {
+        self.run(self.client().window()).expect("a tab").into()
     }
 
     /// The names of all tabs.
@@ -222,6 +232,16 @@ impl Browser {
     #[track_caller]
     pub fn script(&self, body: &str, arguments: Vec<Value>) -> Value {
         self.try_script(body, arguments).unwrap_or_else(|error| panic!("{body}: {error}"))
+    }
+
+    /// Runs a script whose last argument is a function that takes its result.
+    ///
+    /// # Panics
+    /// When that is not called within half a minute.
+    #[track_caller]
+    pub fn script_until_done(&self, body: &str, arguments: Vec<Value>) -> Value {
+        self.run(self.client().execute_async(body, arguments))
+            .unwrap_or_else(|error| panic!("{error} in {body}"))
     }
 
     /// What the page did that it should not: forbidden by its policy, thrown and caught by nobody, or complained about

@@ -1,16 +1,23 @@
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use crate::harness::http;
 
-/// A site on another port of loopback, as any program of the machine can have one. It shows its one page at each path,
-/// and notes who came.
+/// A site on another port of loopback, as any program of the machine can have one. It shows its page at each path for which
+/// it has nothing else, and notes who came.
 #[derive(Debug)]
 pub struct Site {
     port: u16,
     visits: Arc<Mutex<Vec<Visit>>>,
-    page: Arc<Mutex<String>>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    page: String,
+    /// Type and text, by path.
+    files: BTreeMap<String, (String, String)>,
 }
 
 /// A request that came to a [`Site`].
@@ -28,31 +35,31 @@ impl Site {
     /// # Panics
     /// When no port can be had.
     pub fn with_page(html: &str) -> Self {
+        Self::with_files(html, BTreeMap::new())
+    }
+
+    /// A site with this HTML, and with these types and texts at other paths.
+    ///
+    /// # Panics
+    /// When no port can be had.
+    pub fn with_files(html: &str, files: BTreeMap<String, (String, String)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let visits = Arc::new(Mutex::new(Vec::new()));
-        let page = Arc::new(Mutex::new(html.to_owned()));
-        let (noted, shown) = (visits.clone(), page.clone());
+        let shown = Arc::new(Shown { page: html.to_owned(), files });
+        let noted = visits.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (noted, shown) = (noted.clone(), shown.clone());
                 std::thread::spawn(move || answer(stream, &noted, &shown));
             }
         });
-        Self { port, visits, page }
+        Self { port, visits }
     }
 
     /// Its address, with this name for loopback.
     pub fn at(&self, host: &str) -> String {
         format!("http://{host}:{}/", self.port)
-    }
-
-    /// Shows another page from now on.
-    ///
-    /// # Panics
-    /// When one who answers has panicked.
-    pub fn shows(&self, html: &str) {
-        html.clone_into(&mut self.page.lock().unwrap());
     }
 
     /// Who came.
@@ -64,15 +71,19 @@ impl Site {
     }
 }
 
-fn answer(mut stream: TcpStream, noted: &Mutex<Vec<Visit>>, shown: &Mutex<String>) {
+fn answer(mut stream: TcpStream, noted: &Mutex<Vec<Visit>>, shown: &Shown) {
     let Ok((head, _)) = http::read_head(&mut stream) else { return };
     let line = head.lines().next().unwrap_or_default().to_owned();
-    noted.lock().unwrap().push(Visit { line, head });
-    let page = shown.lock().unwrap().clone();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\n\
-         access-control-allow-origin: *\r\nconnection: close\r\n\r\n",
-        page.len()
+    let path = line.split(' ').nth(1).unwrap_or_default();
+    let (kind, text) = match shown.files.get(path) {
+        Some((kind, text)) => (kind.as_str(), text),
+        None => ("text/html; charset=utf-8", &shown.page),
+    };
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
+         access-control-allow-origin: *\r\nconnection: close\r\n\r\n{text}",
+        text.len()
     );
-    let _gone = stream.write_all((head + &page).as_bytes());
+    noted.lock().unwrap().push(Visit { line, head });
+    let _gone = stream.write_all(answer.as_bytes());
 }

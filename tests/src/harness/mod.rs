@@ -56,7 +56,7 @@ pub use ports::Port;
 pub use programs::program;
 pub use retry::{connect_unix, read_some, uninterrupted};
 pub use rpc::{CallError, PeerCaller};
-pub use sealed::{inside_sealed, run_sealed, test_of, this_program_sealed};
+pub use sealed::{inside_sealed, run_again_sealed, run_sealed, test_of, this_program_sealed};
 pub use setup::Setup;
 pub use skip::skip;
 pub use status::in_sync;

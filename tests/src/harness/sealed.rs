@@ -1,12 +1,14 @@
 use std::ffi::{OsStr, OsString};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::output_within;
+use super::{ended_within, output_within};
 
 const INSIDE: &str = "THRUM_TEST_SEALED";
 /// For one test. The longest take a minute.
 const LIMIT: Duration = Duration::from_secs(600);
+/// For a whole program: the benchmarks in full take some minutes.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(1800);
 
 /// What [`run_sealed`] was given, in sealed namespaces whose loopback is made ready; None outside of
 /// them.
@@ -61,6 +63,22 @@ pub fn this_program_sealed(given: &OsStr) -> Command {
         .env(INSIDE, given)
         .stdin(Stdio::null());
     command
+}
+
+/// Runs this whole program again in such namespaces, with the arguments that it has, and gives its status.
+///
+/// # Errors
+/// When it can't be started.
+///
+/// # Panics
+/// When it doesn't end.
+pub fn run_again_sealed(given: &OsStr) -> Result<ExitStatus, String> {
+    let mut child = this_program_sealed(given)
+        .args(std::env::args_os().skip(1))
+        .spawn()
+        .map_err(|error| format!("unshare: {error}"))?;
+    let status = ended_within(PROGRAM_LIMIT, &mut child);
+    Ok(status.unwrap_or_else(|| panic!("it still ran after {PROGRAM_LIMIT:?} and was killed")))
 }
 
 /// The path of the test function inside which the closure `F` was written, without the crate.

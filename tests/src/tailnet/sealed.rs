@@ -1,12 +1,8 @@
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use super::Programs;
 use super::programs::run;
-use crate::harness::{ended_within, inside_sealed, run_sealed, skip, test_of, this_program_sealed};
-
-/// For a whole program: the benchmarks in full take some minutes.
-const LONG_LIMIT: Duration = Duration::from_secs(1800);
+use crate::harness::{inside_sealed, run_again_sealed as run_again, run_sealed, skip, test_of};
 
 /// Runs the body of a test in namespaces of its own: no network but what it makes, and every
 /// process that it starts ends with it. The test program runs itself again for that.
@@ -40,13 +36,7 @@ pub fn run_again_sealed() -> Result<Option<ExitStatus>, String> {
         return Ok(None);
     }
     let programs = Programs::find()?;
-    let mut command = this_program_sealed(programs.folder().as_os_str());
-    let mut child = command
-        .args(std::env::args_os().skip(1))
-        .spawn()
-        .map_err(|error| format!("unshare: {error}"))?;
-    let status = ended_within(LONG_LIMIT, &mut child);
-    Ok(Some(status.unwrap_or_else(|| panic!("it still ran after {LONG_LIMIT:?} and was killed"))))
+    run_again(programs.folder().as_os_str()).map(Some)
 }
 
 /// The programs, in sealed namespaces that are made ready; None outside of them.

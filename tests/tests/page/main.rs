@@ -11,6 +11,13 @@
     reason = "this is test code: a failure is a panic that says what happened"
 )]
 
+mod access;
+mod barriers;
+mod hostile;
+mod large;
+mod live;
+mod reading;
+mod scene;
 mod watching;
 
 /// A file that is no module is a test that never runs.
