@@ -85,7 +85,10 @@ pub fn read_response(stream: &mut impl Read) -> io::Result<Response> {
 }
 
 /// Reads up to the empty line: the head, and what came after it already.
-pub(crate) fn read_head(stream: &mut impl Read) -> io::Result<(String, Vec<u8>)> {
+///
+/// # Errors
+/// When the stream fails or ends before.
+pub fn read_head(stream: &mut impl Read) -> io::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let mut block = [0; 4096];
     loop {

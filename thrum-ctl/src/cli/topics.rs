@@ -50,6 +50,7 @@ Variables that thrum reads. An option overrides its variable.
   THRUM_HOOK_DEBUG   print what goes wrong in `thrum hook`, which is silent otherwise
   THRUM_PAGER        the program that shows output that is longer than the screen; empty for none
   PAGER              the same, if THRUM_PAGER is not set [default: less]
+  BROWSER            the browser that `thrum ui` opens, several with colons between them [default: xdg-open]
   NO_COLOR           no colour (--color)
 
 thrumd has its own variables: thrumd --print-config shows them, their values and where each came from.

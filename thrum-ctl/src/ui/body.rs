@@ -10,18 +10,20 @@ use tokio::time::timeout;
 
 use super::refusal::Refusal;
 
-/// The most bytes of a request: a message of the maximum size fits.
-const BODY_MAX_BYTES: usize = 1024 * 1024;
+/// The most bytes of a request to thrumd: a message of the maximum size fits.
+pub const REQUEST_MAX_BYTES: usize = 1024 * 1024;
+/// The most bytes of every other request.
+pub const SHORT_MAX_BYTES: usize = 4 * 1024;
 /// How long the body of a request may take.
 const BODY_LIMIT: Duration = Duration::from_secs(30);
 
-const _: () = assert!(BODY_MAX_BYTES > 6 * thrum_api::limits::MESSAGE_TEXT_MAX_BYTES);
+const _: () = assert!(REQUEST_MAX_BYTES > 6 * thrum_api::limits::MESSAGE_TEXT_MAX_BYTES);
 
 /// The body of a request.
 ///
 /// # Errors
 /// When it is too large or too slow, breaks off, or is said to be something else than JSON.
-pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+pub async fn read(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes, Refusal> {
     let given = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
     // Forms of other pages can't send this type.
     if !given.is_some_and(is_json) {
@@ -30,12 +32,13 @@ pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
             .hint("send it with Content-Type: application/json"));
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if length.and_then(|text| text.parse().ok()).is_some_and(|it: u64| it > BODY_MAX_BYTES as u64) {
-        return Err(too_large());
+    // One that says so itself is not read at all.
+    if length.and_then(|text| text.parse().ok()).is_some_and(|length: usize| length > max_bytes) {
+        return Err(too_large(max_bytes));
     }
-    match timeout(BODY_LIMIT, Limited::new(body, BODY_MAX_BYTES).collect()).await {
+    match timeout(BODY_LIMIT, Limited::new(body, max_bytes).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(max_bytes)),
         Ok(Err(_)) => {
             Err(Refusal::new(StatusCode::BAD_REQUEST, "broken_off", "the request broke off"))
         }
@@ -46,8 +49,8 @@ pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
     }
 }
 
-fn too_large() -> Refusal {
-    let message = format!("the request has more than {BODY_MAX_BYTES} bytes");
+fn too_large(max_bytes: usize) -> Refusal {
+    let message = format!("the request has more than {max_bytes} bytes");
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
 }
 

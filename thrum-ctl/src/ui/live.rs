@@ -33,6 +33,21 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 enum Line {
     Change(Change),
     Away(Away),
+    /// An empty line: the stream still works.
+    #[serde(skip)]
+    Alive,
+}
+
+impl Line {
+    fn bytes(&self) -> Bytes {
+        let mut text = match self {
+            Self::Alive => Vec::new(),
+            // They are written always: an empty line in their place would do no harm.
+            line => serde_json::to_vec(line).unwrap_or_default(),
+        };
+        text.push(b'\n');
+        text.into()
+    }
 }
 
 /// That thrumd can't be reached.
@@ -82,7 +97,7 @@ impl Feed {
             let line = match &mut self.state {
                 State::Connecting => self.connect().await,
                 State::Connected(changes) => match timeout(SIGN_OF_LIFE, changes.next()).await {
-                    Err(_) => return Bytes::from_static(b"\n"),
+                    Err(_) => Some(Line::Alive),
                     Ok(Ok(Some(change))) => Some(Line::Change(change)),
                     Ok(Ok(None)) => Some(self.leave(&ended(), FIRST_RETRY)),
                     Ok(Err(error)) => Some(self.leave(&error, FIRST_RETRY)),
@@ -93,34 +108,31 @@ impl Feed {
                     self.connect().await
                 }
             };
-            let text = line.and_then(|line| serde_json::to_vec(&line).ok());
-            if let Some(mut text) = text {
-                text.push(b'\n');
-                return text.into();
+            if let Some(line) = line {
+                return line.bytes();
             }
         }
     }
 
-    /// Tries to connect, and answers the line that says why that failed if that is news.
+    /// Tries to connect. If that fails, answers why if it is news, and else that the stream still works.
     async fn connect(&mut self) -> Option<Line> {
-        let begun = matches!(self.state, State::Connecting);
-        match Box::pin(changes(&self.endpoints, begun)).await {
+        let is_first = matches!(self.state, State::Connecting);
+        let error = match Box::pin(changes(&self.endpoints, is_first)).await {
             Ok(changes) => {
                 self.state = State::Connected(changes);
-                None
+                return None;
             }
-            Err(error) => match &mut self.state {
-                State::Away { told, retry, .. } if *told == error.word() => {
-                    *retry = (*retry * 2).min(LAST_RETRY);
-                    None
-                }
-                State::Away { retry, .. } => {
-                    let retry = (*retry * 2).min(LAST_RETRY);
-                    Some(self.leave(&error, retry))
-                }
-                _ => Some(self.leave(&error, FIRST_RETRY)),
-            },
+            Err(error) => error,
+        };
+        let State::Away { told, retry, .. } = &mut self.state else {
+            return Some(self.leave(&error, FIRST_RETRY));
+        };
+        let next = (*retry * 2).min(LAST_RETRY);
+        if *told == error.word() {
+            *retry = next;
+            return Some(Line::Alive);
         }
+        Some(self.leave(&error, next))
     }
 
     fn leave(&mut self, error: &Error, retry: Duration) -> Line {

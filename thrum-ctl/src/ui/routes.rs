@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::access::{Access, Exchange};
+use super::body::{REQUEST_MAX_BYTES, SHORT_MAX_BYTES};
 use super::idle::OpenPages;
 use super::live::Feed;
 use super::machine::Machine;
@@ -125,7 +126,7 @@ async fn exchange(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let bytes = body::read(&headers, body).await?;
+    let bytes = body::read(&headers, body, SHORT_MAX_BYTES).await?;
     let Token { token } = body::parse(&bytes)?;
     match ui.access.exchange(&token).await {
         Exchange::Accepted => Ok(ui.session(Some(ui.access.bearer().expose()))),
@@ -154,7 +155,7 @@ async fn rpc(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let bytes = body::read(&headers, body).await?;
+    let bytes = body::read(&headers, body, REQUEST_MAX_BYTES).await?;
     let (status, answer) = match forward::admit(&bytes, ui.me.as_deref()) {
         Ok(admitted) => ui.upstream.forward(admitted).await?,
         Err(refused) => (StatusCode::OK, refused),
@@ -183,7 +184,7 @@ async fn doctor(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let bytes = body::read(&headers, body).await?;
+    let bytes = body::read(&headers, body, SHORT_MAX_BYTES).await?;
     let Examined { peer } = body::parse(&bytes)?;
     let findings = ui.upstream.slow(ui.machine.examine(ui.upstream.endpoints(), peer)).await??;
     Ok(json::response(StatusCode::OK, &findings))

@@ -18,7 +18,7 @@ use crate::error::Error;
 /// How many connections are served at a time. Others wait in the system's queue.
 const CONNECTIONS_MAX: usize = 128;
 /// How long the head of a request may take; also how long a connection is kept without one.
-const HEAD_LIMIT: Duration = Duration::from_secs(15);
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// How much of a request or an answer is held for a connection that is slow.
 const BUFFER_MAX_BYTES: usize = 16 * 1024;
 /// How long to wait after the system refused to accept, usually because file descriptors ran out.
