@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tests::browser::{Browser, InstalledBrowser, Key, Ui, sealed_in_browser};
-use tests::harness::{Client, Daemon, SHORT, Setup, eventually, in_sync, pair};
+use tests::harness::{Client, Daemon, SHORT, Setup, eventually, holds, in_sync, pair};
 use thrum_api::limits::MESSAGE_TEXT_MAX_BYTES;
 use thrum_api::local::{AppendParams, EventAppend};
 
@@ -40,9 +40,14 @@ fn holds_still(browser: &Browser, when: &str) {
 /// What sticks out of the window, unless something around it cuts it off.
 const OUTSIDE: &str = "
 const isOut = (it) => it.getBoundingClientRect().right > innerWidth + 1;
+// What is placed absolutely is cut by what it is placed in alone.
 const isCut = (it) => {
+  let isAbsolute = getComputedStyle(it).position === 'absolute';
   for (let at = it.parentElement; at; at = at.parentElement) {
-    if (getComputedStyle(at).overflowX !== 'visible' && !isOut(at)) return true;
+    const { overflowX, position } = getComputedStyle(at);
+    if (isAbsolute && position === 'static') continue;
+    if (overflowX !== 'visible' && !isOut(at)) return true;
+    isAbsolute = position === 'absolute';
   }
   return false;
 };
@@ -54,8 +59,11 @@ return [document.scrollingElement.scrollWidth - innerWidth, outside.slice(0, 3).
 fn is_as_wide_as_its_window(browser: &Browser, when: &str) {
     for width in WIDTHS {
         browser.resize(width, 800);
-        let wide = browser.script(OUTSIDE, vec![]);
-        assert_eq!(wide, json!([0, []]), "{when}: at {width} px it is wider than its window");
+        // A panel may still be moving to its place.
+        eventually(SHORT, || {
+            let wide = browser.try_script(OUTSIDE, vec![])?;
+            holds(wide == json!([0, []]), || format!("{when}, at {width} px, too wide: {wide}"))
+        });
     }
     browser.resize(1280, 800);
 }
@@ -212,7 +220,7 @@ fn markup_in_each_name_is_shown_as_text() {
         holds_still(&browser, "at a machine");
         browser.click("#details-close");
         browser.click(&format!("{} [data-delivery]", row(&message)));
-        browser.until("document.querySelectorAll('#details [data-recipient]').length === 2");
+        browser.until("document.querySelectorAll('#details [data-recipient]').length >= 2");
         holds_still(&browser, "at a delivery");
         browser.click("#details-close");
         browser.click("#system-events");
