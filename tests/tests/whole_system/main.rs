@@ -39,6 +39,8 @@ mod mcp;
 mod mcp_sessions;
 mod mcp_waiting;
 mod mcp_waking;
+mod metrics;
+mod metrics_listen;
 mod narrow_sockets;
 mod opencode_plugin;
 mod outer_agents;
