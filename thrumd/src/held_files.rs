@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::message_id;
 use parking_lot::Mutex;
 use thrum_api::Timestamp;
+use tokio::sync::watch;
 
 pub use change::{ChangedFile, FileChange};
 pub use contents::FileContents;
@@ -40,6 +41,8 @@ struct State {
     writing: bool,
     /// What was found last, and since when it is so.
     found: Option<(Timestamp, ChangedFile)>,
+    /// Counts how often that begins and ends.
+    notices: watch::Sender<u64>,
 }
 
 impl HeldFiles {
@@ -214,6 +217,11 @@ impl HeldFiles {
         Ok(done)
     }
 
+    /// Counts how often it begins and ends that a file is another one.
+    pub fn notices(&self) -> watch::Receiver<u64> {
+        self.state.lock().notices.subscribe()
+    }
+
     /// Holds nothing more: the daemon ends.
     pub fn release(&self) {
         *self.state.lock() = State::default();
@@ -241,6 +249,10 @@ impl State {
         self.files.push(file);
     }
 
+    fn notice(&self) {
+        self.notices.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
     /// Looks for a change; logs once when it begins and once when it ends.
     fn check(&mut self, directory: &Path) -> Result<(), ChangedFile> {
         let writing = self.writing;
@@ -256,6 +268,7 @@ impl State {
         match changed {
             None => {
                 if self.found.take().is_some() {
+                    self.notice();
                     tracing::info!(
                         journal.message_id = message_id::FILES_BACK,
                         "the files in {} are those that thrumd uses again",
@@ -268,6 +281,7 @@ impl State {
                 let since = match self.found.take() {
                     Some((since, before)) if before == changed => since,
                     before => {
+                        self.notice();
                         tracing::warn!(
                             journal.message_id = message_id::FILES_CHANGED,
                             "nothing is written: {changed}; {}",

@@ -44,11 +44,18 @@ pub(super) struct Events {
 impl Events {
     /// Everything that comes after this position.
     pub(super) fn after(daemon: &Daemon, position: Sequence) -> Self {
+        Self::of(daemon, &format!("/events?after={position}"))
+    }
+
+    /// The stream of what changes.
+    pub(super) fn changes(daemon: &Daemon) -> Self {
+        Self::of(daemon, "/changes")
+    }
+
+    fn of(daemon: &Daemon, path: &str) -> Self {
         let mut stream = connect_unix(&daemon.socket()).expect("the daemon's socket");
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        stream
-            .write_all(&http::request("GET", &format!("/events?after={position}"), &[], b""))
-            .unwrap();
+        stream.write_all(&http::request("GET", path, &[], b"")).unwrap();
         Self { lines: BufReader::new(stream) }
     }
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::bootstrap::{fill, setup};
+use super::connection::Events;
 use super::figure::{Figure, Target};
 use super::sample::{mebibytes, tell};
 use super::size::Size;
@@ -18,14 +19,19 @@ pub(super) fn measure(size: Size) -> Vec<Figure> {
     fill(idle, 100);
     fill(one, 100);
     converge(LONG, &[idle, one, two]);
+    // One of them is shown by somebody.
+    let mut shown = Events::changes(one);
+    shown.next();
     tell("idle: letting three daemons come to rest");
     std::thread::sleep(SETTLE);
-    let before = process::Effort::of(idle.pid());
+    let before = [idle, one].map(|daemon| process::Effort::of(daemon.pid()));
     tell(&format!("idle: watching for {} s", minute.as_secs()));
     std::thread::sleep(minute);
-    let after = process::Effort::of(idle.pid());
-    let wakes = after.wakes_since(&before);
-    let processor = after.processor.saturating_sub(before.processor);
+    let after = [idle, one].map(|daemon| process::Effort::of(daemon.pid()));
+    let wakes = after[0].wakes_since(&before[0]);
+    let processor = after[0].processor.saturating_sub(before[0].processor);
+    let wakes_shown = after[1].wakes_since(&before[1]);
+    drop(shown);
     vec![
         Figure::new(
             "idle_memory",
@@ -40,6 +46,13 @@ pub(super) fn measure(size: Size) -> Vec<Figure> {
             (wakes as f64, ""),
             Target::AtMost(0.0),
             format!("{} us of processor time in {} s", processor.as_micros(), minute.as_secs()),
+        ),
+        Figure::new(
+            "idle_wakes_shown",
+            "wake-ups of all threads in an idle minute with a reader of GET /changes",
+            (wakes_shown as f64, ""),
+            Target::AtMost(0.0),
+            format!("in {} s, with a peer", minute.as_secs()),
         ),
     ]
 }

@@ -18,6 +18,7 @@ mod lists;
 mod logs;
 mod mcp;
 mod origins;
+mod overview;
 mod presence;
 mod proofs;
 mod receipts;
@@ -77,6 +78,7 @@ pub const GROUPS: &[Group] = &[
     group("waiters", waiters::measure),
     group("views", views::measure),
     group("search", search::measure),
+    group("overview", overview::measure),
     group("agents", agents::measure),
     group("receipts", receipts::measure),
     group("presence", presence::measure),

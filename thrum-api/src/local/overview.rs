@@ -162,8 +162,8 @@ pub struct Change {
     pub read_seq: Sequence,
     /// The end of the log: `event.list` has events up to it.
     pub head_seq: Sequence,
-    /// What `status` tells of peers, of the tailnet and of the views may have changed. Counters, times and problems of the disk
-    /// change without this.
+    /// What `status` tells of peers, of the tailnet, of files that were replaced, of failing writes and of the views may have
+    /// changed. Without this change counters, times, the space on the disk, what peers sent and was not taken, and refused tokens.
     pub status: bool,
     /// What `agent.list` and `group.list` tell may have changed. That an agent was seen again alone doesn't count.
     pub agents: bool,

@@ -26,9 +26,9 @@ pub struct ChangeStream {
     context: Arc<AdminContext>,
     head: watch::Receiver<LogHead>,
     views: ViewChanges,
-    /// Counts the changes of the paired machines.
-    peers: watch::Receiver<u64>,
-    known_peers: u64,
+    /// Count the changes of the paired machines, and of problems.
+    peers: Counter,
+    problems: [Counter; 3],
     network: Option<NetworkChanges>,
     /// The epoch of the log that was told. None: nothing was.
     told: Option<Epoch>,
@@ -42,13 +42,13 @@ impl ChangeStream {
     /// # Errors
     /// When the daemon stops.
     pub fn new(context: Arc<AdminContext>) -> Result<Self, RpcError> {
-        let peers = context.registry.watch();
-        let known_peers = *peers.borrow();
+        let (log, files) = (&context.log, context.log.files());
+        let problems = [log.failure_notices(), log.damaged_rows(), files.notices()];
         Ok(Self {
             head: context.log.watch(),
             views: context.agents.changes().map_err(errors::agents)?,
-            peers,
-            known_peers,
+            peers: Counter::new(context.registry.watch()),
+            problems: problems.map(Counter::new),
             network: context.network.available().map(NetworkChanges::new),
             told: None,
             earliest: Instant::now(),
@@ -90,7 +90,7 @@ impl ChangeStream {
     /// Returns when something may have changed.
     async fn changed(&mut self) {
         let Some(epoch) = self.told else { return };
-        let known = self.known_peers;
+        let [writes, rows, files] = &mut self.problems;
         let network = async {
             match &mut self.network {
                 Some(network) => network.changed().await,
@@ -100,7 +100,10 @@ impl ChangeStream {
         tokio::select! {
             () = self.views.changed() => {}
             () = network => {}
-            Ok(_) = self.peers.wait_for(|count| *count != known) => {}
+            () = self.peers.changed() => {}
+            () = writes.changed() => {}
+            () = rows.changed() => {}
+            () = files.changed() => {}
             Ok(_) = self.head.wait_for(|head| head.epoch != epoch) => {}
         }
     }
@@ -108,23 +111,51 @@ impl ChangeStream {
     /// What has changed since the last time; None if nothing has.
     fn take(&mut self) -> Option<Change> {
         let head = *self.head.borrow();
-        let peers = *self.peers.borrow();
+        let peers = self.peers.take();
         let ViewChange { read_seq, has_moved, agents, deliveries, follows, replaced } =
             self.views.take();
         let mut flags = self.network.as_mut().map(NetworkChanges::take).unwrap_or_default();
         flags.agents |= agents;
         // The sessions of a recipient say why it has not read a message yet.
         flags.deliveries |= deliveries | agents;
-        flags.status |= follows;
+        let problems = self.problems.each_mut().map(Counter::take);
+        flags.status |= follows || problems.contains(&true);
         // Names of machines stand in everything.
-        if replaced || peers != self.known_peers || self.told != Some(head.epoch) {
+        if replaced || peers || self.told != Some(head.epoch) {
             flags = Flags::ALL;
         }
-        self.known_peers = peers;
         self.told = Some(head.epoch);
         let Flags { status, agents, deliveries } = flags;
         let head_seq = head.position.sequence;
         let change = Change { epoch: head.epoch, read_seq, head_seq, status, agents, deliveries };
         (has_moved || flags != Flags::default()).then_some(change)
+    }
+}
+
+/// Counts the changes of something.
+struct Counter {
+    now: watch::Receiver<u64>,
+    told: u64,
+}
+
+impl Counter {
+    fn new(now: watch::Receiver<u64>) -> Self {
+        let told = *now.borrow();
+        Self { now, told }
+    }
+
+    /// Returns when there was a change since the last [`Self::take`].
+    async fn changed(&mut self) {
+        let told = self.told;
+        if self.now.wait_for(|count| *count != told).await.is_err() {
+            // The daemon stops.
+            pending().await
+        }
+    }
+
+    /// Whether there was one.
+    fn take(&mut self) -> bool {
+        let now = *self.now.borrow();
+        std::mem::replace(&mut self.told, now) != now
     }
 }

@@ -4,6 +4,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
 use super::transaction::WriteTransaction;
 use super::types::WriteFailure;
 use super::writer::Priority;
@@ -18,6 +21,14 @@ const PULSE: &str = "begin a transaction";
 const TOUCH: &str = "write to the log";
 /// How long `status` waits for the answer to whether the log can be written. SQLite waits 2 s for a lock.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why writes fail, until one succeeds.
+#[derive(Default)]
+pub(super) struct Failures {
+    last: Mutex<Option<WriteFailure>>,
+    /// Counts how often that begins and ends.
+    notices: watch::Sender<u64>,
+}
 
 impl Log {
     /// The state directory.
@@ -55,7 +66,7 @@ impl Log {
     /// transaction would not notice a full disk.
     pub async fn write_failure(&self) -> Option<WriteFailure> {
         let probe = async {
-            if self.inner.failure.lock().is_none() {
+            if self.inner.failure.last.lock().is_none() {
                 return self.pulse().await;
             }
             let touch = |write: &mut WriteTransaction<'_>| {
@@ -66,7 +77,21 @@ impl Log {
         };
         // What failed is in `failure`. A disk that hangs must not make `status` hang.
         let _in_time = tokio::time::timeout(PROBE_LIMIT, probe).await;
-        self.inner.failure.lock().clone()
+        self.failure()
+    }
+
+    /// Why the last write failed; None if it didn't.
+    pub(super) fn failure(&self) -> Option<WriteFailure> {
+        self.inner.failure.last.lock().clone()
+    }
+
+    /// Counts how often it begins and ends that writes fail.
+    pub fn failure_notices(&self) -> watch::Receiver<u64> {
+        self.inner.failure.notices.subscribe()
+    }
+
+    fn notice(&self) {
+        self.inner.failure.notices.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Remembers whether writes fail, for `status`.
@@ -79,8 +104,9 @@ impl Log {
         }
         match outcome {
             Ok(_) if action != PULSE => {
-                let failed = self.inner.failure.lock().take();
+                let failed = self.inner.failure.last.lock().take();
                 if failed.is_some() {
+                    self.notice();
                     tracing::info!(
                         journal.message_id = message_id::WRITES_WORK,
                         "events can be written to {} again",
@@ -92,13 +118,14 @@ impl Log {
             Err(error) => {
                 let Some(fault) = error.fault() else { return };
                 let (message, next) = (error.to_string(), error.next());
-                let mut failure = self.inner.failure.lock();
+                let mut failure = self.inner.failure.last.lock();
                 let before = failure.take();
                 let begins = before.is_none();
                 let since = before.map_or_else(crate::clock::now, |before| before.since);
                 *failure = Some(WriteFailure { since, message, fault, next });
                 drop(failure);
                 if begins {
+                    self.notice();
                     tracing::error!(
                         journal.message_id = message_id::WRITES_FAIL,
                         "events can't be written: {}",

@@ -92,7 +92,7 @@ impl Log {
     /// Why writes to the log failed last, without waiting for the writer as [`Self::write_failure`] does. A small write
     /// is tried meanwhile, so that the next call knows whether they still fail.
     pub fn known_write_failure(&self) -> Option<WriteFailure> {
-        let failure = self.inner.failure.lock().clone();
+        let failure = self.failure();
         if failure.is_some() && !self.inner.probing.swap(true, Ordering::Relaxed) {
             let log = self.clone();
             tokio::spawn(async move {

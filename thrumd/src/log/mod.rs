@@ -86,6 +86,7 @@ use crate::held_files::HeldFiles;
 use crate::keys::SecretKey;
 use crate::metrics::{LogMetrics, WriteFailureReason};
 
+use availability::Failures;
 use batcher::Batcher;
 use readers::{Lane, Readers};
 use recent::Recent;
@@ -116,7 +117,7 @@ struct Inner {
     /// Copies that the writer makes of a log whose file is gone, which may take long.
     copying: Arc<AtomicUsize>,
     /// Why writes fail, until one succeeds.
-    failure: Mutex<Option<WriteFailure>>,
+    failure: Failures,
     /// Whether they still fail is being found out.
     probing: AtomicBool,
     metrics: Arc<LogMetrics>,
@@ -194,7 +195,7 @@ impl Log {
             news: Batcher::default(),
             damaged_rows,
             copying: Arc::default(),
-            failure: Mutex::default(),
+            failure: Failures::default(),
             probing: AtomicBool::new(false),
             metrics,
             writer: Mutex::new(Some(thread)),

@@ -158,6 +158,19 @@ async fn views_that_are_made_anew_change_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_beginning_and_the_end_of_a_problem_are_told() {
+    let (daemon, mut reader) = with_agents().await;
+    let (log, away) = (daemon.dir.path().join("state/log.db"), daemon.dir.path().join("log.db"));
+    std::fs::rename(&log, &away).unwrap();
+    daemon.context.log.files().check().unwrap_err();
+    assert_eq!(flags(&reader.next().await.unwrap()), [true, false, false]);
+    std::fs::rename(&away, &log).unwrap();
+    daemon.context.log.files().check().unwrap();
+    assert_eq!(flags(&reader.next().await.unwrap()), [true, false, false]);
+    daemon.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_is_slow_gets_one_change_that_says_everything() {
     let (daemon, _reader) = with_agents().await;
     let mut slow = Box::pin(ChangeStream::new(daemon.context.clone()).unwrap());
