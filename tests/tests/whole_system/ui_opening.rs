@@ -1,21 +1,22 @@
 //! How the page of `thrum ui` gets onto the screen, without anybody else seeing its token.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::Receiver;
 
 use rustix::process::Signal;
 use serde_json::json;
 use tests::harness::{
-    Client, Daemon, SHORT, allow, ended_within, eventually, holds, http, process,
+    Client, Daemon, LONG, SHORT, allow, ended_within, eventually, holds, http, process,
 };
 
 /// A `thrum ui` that may open a browser, with what it prints.
 struct Opening {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    stdout: Receiver<String>,
 }
 
 impl Opening {
@@ -23,24 +24,24 @@ impl Opening {
     fn start(client: &Client, words: &[&str]) -> Self {
         let mut command = client.command(&[&["ui", "--as", "alice"], words].concat());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (send, stdout) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).try_for_each(|line| send.send(line))
+        });
         Self { child, stdout }
     }
 
     #[track_caller]
     fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+        self.stdout.recv_timeout(LONG).expect("a line")
     }
 
     #[track_caller]
     fn end(&mut self, signal: Signal) -> String {
         process::signal(self.child.id(), signal);
         ended_within(SHORT, &mut self.child).expect("it has ended");
-        let mut rest = String::new();
-        self.stdout.read_to_string(&mut rest).unwrap();
-        rest
+        self.stdout.iter().collect::<Vec<_>>().join("\n")
     }
 }
 
