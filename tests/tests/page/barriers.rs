@@ -7,7 +7,12 @@ use crate::scene::{agent, is_fine, opens, row, sends, ui, works};
 
 #[track_caller]
 fn has_none(browser: &Browser, when: &str) {
-    assert_eq!(browser.barriers(), Vec::<String>::new(), "{when}");
+    let mut barriers = browser.barriers();
+    // Where the person's own colours are in force, axe-core reads those of the page.
+    if when.contains("forced") {
+        barriers.retain(|it| !it.contains("color-contrast"));
+    }
+    assert_eq!(barriers, Vec::<String>::new(), "{when}");
 }
 
 #[test]
@@ -37,7 +42,9 @@ fn axe_finds_nothing_in_any_view_look_or_width() {
         sends(&planner, "coder", "are you there?");
         browser.shows(&format!("{machine} .state"), "behind");
 
-        for (scheme, forced) in [("light", "none"), ("dark", "none"), ("dark", "active")] {
+        for (look, scheme, forced) in
+            [("light", "light", "none"), ("dark", "dark", "none"), ("forced", "dark", "active")]
+        {
             browser.prefers(&[
                 ("prefers-color-scheme", scheme),
                 ("forced-colors", forced),
@@ -45,8 +52,7 @@ fn axe_finds_nothing_in_any_view_look_or_width() {
             ]);
             for width in [1280, 360] {
                 browser.resize(width, 800);
-                let at =
-                    |view: &str| format!("{view}, {scheme}, forced colours {forced}, {width} px");
+                let at = |view: &str| format!("{view}, {look}, {width} px");
                 has_none(&browser, &at("the feed"));
                 browser.click(&format!("{} [data-action=conversation]", row(&first)));
                 browser.shows("#details article", "mine");
@@ -61,7 +67,7 @@ fn axe_finds_nothing_in_any_view_look_or_width() {
                 browser.shows("#details [data-hit]", "the parser");
                 has_none(&browser, &at("what was found"));
                 browser.click("#details-close");
-                browser.types("?");
+                browser.click("#help-open");
                 browser.until("document.querySelector('#help').open");
                 has_none(&browser, &at("help"));
                 browser.presses(Key::Escape);
@@ -79,7 +85,7 @@ fn axe_finds_nothing_in_any_view_look_or_width() {
             browser.resize(1280, 800);
             browser.click(&format!("{machine} button"));
             browser.until("document.querySelector('#details [data-finding]') !== null");
-            has_none(&browser, "a machine");
+            has_none(&browser, &format!("a machine, {look}"));
             browser.click("#details-close");
         }
         is_fine(&browser);
