@@ -17,6 +17,7 @@ mod latency;
 mod lists;
 mod logs;
 mod mcp;
+mod metrics;
 mod origins;
 mod overview;
 mod presence;
@@ -86,6 +87,7 @@ pub const GROUPS: &[Group] = &[
     group("proofs", proofs::measure),
     group("idle", idle::measure),
     group("hub", hub::measure),
+    group("metrics", metrics::measure),
     #[cfg(target_os = "linux")]
     Group { name: "tailnet", measure: tailnet::measure, needs: Needs::Tailnet },
     #[cfg(target_os = "linux")]
