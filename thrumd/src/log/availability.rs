@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::transaction::WriteTransaction;
@@ -21,14 +20,6 @@ const PULSE: &str = "begin a transaction";
 const TOUCH: &str = "write to the log";
 /// How long `status` waits for the answer to whether the log can be written. SQLite waits 2 s for a lock.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
-
-/// Why writes fail, until one succeeds.
-#[derive(Default)]
-pub(super) struct Failures {
-    last: Mutex<Option<WriteFailure>>,
-    /// Counts how often that begins and ends.
-    notices: watch::Sender<u64>,
-}
 
 impl Log {
     /// The state directory.

@@ -59,7 +59,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use thrum_api::local::{Appended, EventListParams, EventListResult, QuarantineListResult};
+use thrum_api::local::{Appended, EventListParams, EventListResult};
 use thrum_api::{DaemonId, Draft, Head, LogPosition, Sequence};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -75,6 +75,7 @@ pub(crate) use lock::Lock;
 pub(crate) use schema::{DATABASE, SCHEMA_VERSION};
 pub(crate) use seal::seal;
 pub use store::LogStore;
+use types::Failures;
 pub use types::{
     Applied, Batch, Checkpoint, LastSync, LogHead, News, NewsRequest, PageAnswer, PageRequest,
     Urgency, Waits,
@@ -86,7 +87,6 @@ use crate::held_files::HeldFiles;
 use crate::keys::SecretKey;
 use crate::metrics::{LogMetrics, WriteFailureReason};
 
-use availability::Failures;
 use batcher::Batcher;
 use readers::{Lane, Readers};
 use recent::Recent;
@@ -335,17 +335,6 @@ impl Log {
             Ok(apply::forget_former_peer(write, peer, now)?)
         };
         self.write(Priority::Peer, "forget a peer", 0, work).await
-    }
-
-    /// What is in quarantine and was not cleared.
-    pub async fn quarantined(&self) -> Result<QuarantineListResult, LogError> {
-        self.read(Lane::Questions, "read the quarantine", review::list).await
-    }
-
-    /// Drops what is in quarantine up to this entry. Answers how many there were.
-    pub async fn clear_quarantine(&self, through: u64) -> Result<u64, LogError> {
-        let work = move |write: &mut WriteTransaction<'_>| Ok(review::clear(write, through)?);
-        self.write(Priority::Local, "clear the quarantine", 0, work).await
     }
 
     /// Events after a position, for local readers: at most 4 MiB. At most 20,000 rows are read, so it

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use thrum_api::Sequence;
-use thrum_api::local::{EventListParams, EventListResult};
+use thrum_api::local::{EventListParams, EventListResult, QuarantineListResult};
 
 use super::column::int;
 use super::damage;
@@ -12,6 +12,7 @@ use super::direct::LogReader;
 use super::lookup::ReadResult;
 use super::news;
 use super::readers::Lane;
+use super::review;
 use super::runs::Signer;
 use super::transaction::WriteTransaction;
 use super::types::{News, NewsRequest, Waits};
@@ -108,6 +109,17 @@ impl Log {
             Ok(without)
         };
         self.write(Priority::Local, "look for lost messages", 0, work).await
+    }
+
+    /// What is in quarantine and was not cleared.
+    pub async fn quarantined(&self) -> Result<QuarantineListResult, LogError> {
+        self.read(Lane::Questions, "read the quarantine", review::list).await
+    }
+
+    /// Drops what is in quarantine up to this entry. Answers how many there were.
+    pub async fn clear_quarantine(&self, through: u64) -> Result<u64, LogError> {
+        let work = move |write: &mut WriteTransaction<'_>| Ok(review::clear(write, through)?);
+        self.write(Priority::Local, "clear the quarantine", 0, work).await
     }
 
     /// Moves rows that were found damaged to quarantine.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use thrum_api::peer::Run;
 use thrum_api::{DaemonId, Epoch, Head, LogPosition, Sequence, Timestamp};
+use tokio::sync::watch;
 
 use super::incoming::IncomingPage;
 use crate::storage::StorageFault;
@@ -214,4 +216,12 @@ pub(crate) struct WriteFailure {
     pub fault: StorageFault,
     /// What a person can do.
     pub next: Option<String>,
+}
+
+/// Why writes fail, until one succeeds.
+#[derive(Default)]
+pub(super) struct Failures {
+    pub(super) last: Mutex<Option<WriteFailure>>,
+    /// Counts how often that begins and ends.
+    pub(super) notices: watch::Sender<u64>,
 }
