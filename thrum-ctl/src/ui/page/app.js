@@ -18,12 +18,16 @@ const VIEW = 'thrum-view';
 const AGE_MS = 20_000;
 /** Paths are not told: after that long they are asked for again, when something else about machines has changed. */
 const PATH_MS = 60_000;
-const RETRY_MS = 2000;
+const RETRY_MS = 1000;
+const RETRY_MAX_MS = 30_000;
 const HIDDEN_MS = 1000;
 
 let away = null;
 /** The end of the log as it was told last. */
 let head = 0;
+/** Why what has changed could not be fetched. */
+let fault = null;
+/** Whether nobody chose the project that is shown. */
 let isGuess = false;
 let pending = null;
 /** What has changed while nobody looked. */
@@ -45,7 +49,7 @@ function want(what) {
 async function round() {
   if (isRunning) return;
   isRunning = true;
-  while (pending && !away) {
+  for (let retry = RETRY_MS; pending && !away;) {
     const now = pending;
     pending = null;
     try {
@@ -54,10 +58,18 @@ async function round() {
         await badge();
         await new Promise((wake) => setTimeout(wake, HIDDEN_MS));
       } else await fetchChanged(now);
+      retry = RETRY_MS;
+      if (fault) {
+        fault = null;
+        header();
+      }
     } catch (error) {
       if (error instanceof Ended) break;
+      fault = error;
       pending = both(now, pending ?? {});
-      await new Promise((wake) => setTimeout(wake, RETRY_MS));
+      header();
+      await new Promise((wake) => setTimeout(wake, retry));
+      retry = Math.min(2 * retry, RETRY_MAX_MS);
     }
   }
   isRunning = false;
@@ -85,7 +97,8 @@ async function fetchChanged(now) {
   let came = [];
   if (now.messages) [came] = await Promise.all([feed.catchUp(now.change), conversations.refresh()]);
   if (now.deliveries) await feed.refreshDeliveries();
-  await details.changed(now);
+  // What it shows may have been deleted.
+  await details.changed(now).catch(() => {});
   // They may be of a project that was not known.
   if (came.length > 0) sidebar.render();
   if (isGuess) guessed();
@@ -149,7 +162,8 @@ function header() {
   const behind = indexing(status);
   const why = away
     ? `Not live since ${when(away.since, Date.now())}: ${[away.why, away.hint].filter(Boolean).map(visible).join('; ')}`
-    : behind ? `Messages can be read when all events are indexed: ${count(behind.read)} of ${count(behind.head)} so far.` : '';
+    : behind ? `Messages can be read when all events are indexed: ${count(behind.read)} of ${count(behind.head)} so far.`
+      : fault ? `This may be old: ${[fault.message, fault.hint].filter(Boolean).map(visible).join('; ')}` : '';
   set($('banner'), { hidden: why === '' });
   text($('banner'), why);
 }

@@ -65,7 +65,7 @@ export async function openConversation(of, { reply = false, act }) {
     const body = $('details-body');
     const isAtEnd = body.scrollHeight - body.clientHeight - body.scrollTop < 60;
     const hadNone = list.childElementCount === 0;
-    keyed(list, messages, (it) => it.sequence, (it) => messageElement(it, 'conversation'), showMessage);
+    keyed(list, messages, (it) => `${it.event_id} ${it.origin_daemon}`, (it) => messageElement(it, 'conversation'), showMessage);
     for (const node of list.children) set(node, { 'aria-current': Number(node.dataset.sequence) === of.sequence && 'true' });
     set(earlier, { hidden: !hasEarlier });
     set(later, { hidden: left === 0 });

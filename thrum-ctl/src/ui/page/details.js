@@ -37,7 +37,9 @@ export function close() {
 }
 
 /** Tells what is shown of a change. */
-export const changed = (change) => (panel.open ? refresh?.(change) : undefined);
+export async function changed(change) {
+  if (panel.open) await refresh?.(change);
+}
 
 export function start() {
   $('details-close').addEventListener('click', close);
@@ -46,7 +48,9 @@ export function start() {
     if (panel.open) return;
     refresh = null;
     $('details-body').replaceChildren();
-    const to = opener?.isConnected && opener !== document.body ? opener : $('feed').querySelector('[tabindex="0"]');
+    // From a search on to the messages, where letters are keys: / leads back to the search.
+    const isBack = opener?.isConnected && opener !== document.body && !opener.matches('input');
+    const to = isBack ? opener : $('feed').querySelector('[tabindex="0"]');
     to?.focus({ preventScroll: true });
   });
   isNarrow.addEventListener('change', () => {

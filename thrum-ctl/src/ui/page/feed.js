@@ -160,6 +160,12 @@ function update(node, row, before) {
   if (row.message) showMessage(node, row.message);
 }
 
+/** What a row is of: another log has other events at the same positions. */
+const keyOf = ({ message, event }) => {
+  const { event_id: id, origin_daemon: origin } = message ?? event;
+  return `${id} ${origin}`;
+};
+
 /** The first row that can be seen. */
 function firstShown() {
   const { top } = feed.getBoundingClientRect();
@@ -180,7 +186,7 @@ function restore({ toEnd, anchor, top }) {
 export function show({ toEnd = isFollowing() } = {}) {
   for (const { message } of view.rows) if (message?.project) model.seen.add(message.project);
   const { anchor, top } = toEnd ? {} : look();
-  keyed(feed, view.rows, (row) => row.sequence, create, update);
+  keyed(feed, view.rows, keyOf, create, update);
   if (!feed.querySelector('article[tabindex="0"]')) feed.lastElementChild?.setAttribute('tabindex', '0');
   restore({ toEnd, anchor, top });
   if (isFollowing()) waiting = 0;

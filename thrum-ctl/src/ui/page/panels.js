@@ -9,7 +9,8 @@ import { agentState, clock, count, day, machineOf, peerState, peerWhy, progress,
 import { beginning, readable, visible } from './visible.js';
 
 const paragraph = (...children) => el('p', {}, ...children);
-const failed = (error) => el('p.error', { role: 'alert' }, [error.message, error.hint].filter(Boolean).map(visible).join('; '));
+const reason = (error) => [error.message, error.hint].filter(Boolean).map(visible).join('; ');
+const failed = (error) => el('p.error', { role: 'alert' }, reason(error));
 
 /** Names and values; what has no value is left out. */
 const facts = (...pairs) =>
@@ -43,7 +44,7 @@ export function openDelivery(message) {
       show(all, status.deleted ? 'Its sender has deleted it.' : total === 0 ? 'It is stored here, and nobody is known yet whom it is for.' : sums + some);
     } catch (error) {
       const { least, here_only: isHere } = message.delivery ?? {};
-      if (!isHere) return void details.open('delivery', 'How far it got', [head, quote, failed(error)]);
+      if (!isHere) return void text(note, reason(error));
       const where = machineOf({ machine: message.machine, daemon_id: message.origin_daemon });
       show(least ? [least] : [], `It was sent on ${where}: that machine is told how far it got everywhere. Here is what is known of this machine.`);
     }
