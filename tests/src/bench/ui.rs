@@ -55,7 +55,7 @@ fn opened(installed: &InstalledBrowser, ui: &Ui) -> Browser {
     browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": WATCH }));
     browser.open(ui.address());
     browser
-        .until("document.querySelector('#live')?.dataset.live === 'yes' && window.__rows?.first");
+        .until("document.querySelector('#live')?.dataset.live === 'yes' && window.__rows?.first > 0");
     browser
 }
 
@@ -85,7 +85,7 @@ fn first_paint(installed: &InstalledBrowser, daemon: &Daemon, size: Size) -> Fig
     for _ in 0..rounds {
         browser.reload();
         ours.push(painted(&browser));
-        browser.until("window.__rows?.first");
+        browser.until("window.__rows?.first > 0");
         let first = browser.script("return window.__rows.first;", vec![]);
         rows.push(milliseconds(&first).expect("a time"));
         other.open(&bare.at("127.0.0.1"));
@@ -236,7 +236,7 @@ fn large(installed: &InstalledBrowser, size: Size) -> Figure {
     let mut sample = Sample::default();
     for _ in 0..rounds {
         browser.reload();
-        browser.until("window.__rows?.first");
+        browser.until("window.__rows?.first > 0");
         let first = browser.script("return window.__rows.first;", vec![]);
         sample.push(milliseconds(&first).expect("a time"));
     }
