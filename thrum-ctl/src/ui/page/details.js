@@ -33,7 +33,20 @@ export function open(of, title, content, onChange = null) {
 }
 
 export function close() {
-  if (panel.open) panel.close();
+  if (!panel.open) return;
+  panel.close();
+  leave();
+}
+
+/** Empties the panel, and gives the focus back at once: a key may follow. */
+function leave() {
+  if (!opener) return;
+  // From a search on to the messages, where letters are keys: / leads back to the search.
+  const isBack = opener.isConnected && opener !== document.body && !opener.matches('input');
+  const to = isBack ? opener : $('feed').querySelector('[tabindex="0"]');
+  [opener, refresh] = [null, null];
+  $('details-body').replaceChildren();
+  to?.focus({ preventScroll: true });
 }
 
 /** Tells what is shown of a change. */
@@ -43,16 +56,8 @@ export async function changed(change) {
 
 export function start() {
   $('details-close').addEventListener('click', close);
-  panel.addEventListener('close', () => {
-    // It was put at another place, below.
-    if (panel.open) return;
-    refresh = null;
-    $('details-body').replaceChildren();
-    // From a search on to the messages, where letters are keys: / leads back to the search.
-    const isBack = opener?.isConnected && opener !== document.body && !opener.matches('input');
-    const to = isBack ? opener : $('feed').querySelector('[tabindex="0"]');
-    to?.focus({ preventScroll: true });
-  });
+  // Esc closes it without us where it lies over the page. When it was put at another place, it is open again.
+  panel.addEventListener('close', () => panel.open || leave());
   isNarrow.addEventListener('change', () => {
     if (!panel.open) return;
     const focused = document.activeElement;
