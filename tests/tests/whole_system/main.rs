@@ -10,6 +10,7 @@
 
 mod backup;
 mod bad_runs;
+mod changes;
 mod client;
 mod client_reads;
 mod client_words;

@@ -25,8 +25,8 @@ const LIST_DEFAULT: u32 = 20;
 const LIST_MAX: u32 = 100;
 /// Messages that one call looks at to find conversations.
 const EXAMINED_MAX: usize = 4000;
-/// Messages that are looked at together.
-const CHUNK: usize = 200;
+/// Messages that are looked at together at most.
+const CHUNK_MAX: usize = 500;
 /// Of a conversation, answers that are looked at to find the newest one of the list.
 const ANSWERS_MAX: i64 = 1000;
 
@@ -98,8 +98,10 @@ impl Store {
         };
         let (mut from, mut examined) = (query.from, 0);
         let (mut seen, mut candidates) = (BTreeSet::new(), Vec::new());
+        // Most conversations are short: as many messages as there may be conversations, and then more.
+        let mut chunk = query.limit + 1;
         'walk: loop {
-            let places = self.places(list, from, CHUNK).map_err(&doing)?;
+            let places = self.places(list, from, chunk).map_err(&doing)?;
             for message in examine(log, &places, &mut damaged)? {
                 if !seen.insert(message.root) {
                     continue;
@@ -112,12 +114,13 @@ impl Store {
                 candidates.push(candidate);
             }
             examined += places.len();
-            let Some(last) = places.last().filter(|_| places.len() == CHUNK) else { break };
+            let Some(last) = places.last().filter(|_| places.len() == chunk) else { break };
             if examined >= EXAMINED_MAX {
                 result.next = Some(Sequence(uint(*last)));
                 break;
             }
             from = Place::Before(*last);
+            chunk = (2 * chunk).min(CHUNK_MAX);
         }
         let mut page = Page::with_texts();
         let mut summarizer = Summarizer::new(self, log, machines, head.position.sequence);

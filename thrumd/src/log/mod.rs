@@ -92,6 +92,7 @@ use readers::{Lane, Readers};
 use recent::Recent;
 use runs::Signer;
 use transaction::WriteTransaction;
+use types::Failures;
 use writer::{ClosureTask, Job, Priority, Watched, Writer};
 
 /// The log. Clones share it. Every call that can fail does so when the disk fails or the log is closed;

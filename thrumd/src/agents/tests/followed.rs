@@ -207,6 +207,10 @@ async fn a_burst_is_over_at_once_for_readers_that_wait_or_ask() {
     assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), Some(()), "a reader waits");
     drop(waiting);
     assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), None, "it waits no more");
+    signals.change_readers.add();
+    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), Some(()), "one is shown it");
+    signals.change_readers.remove();
+    assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), None, "and is no more");
     signals.requested.notify_one();
     assert_eq!(follower.wait_for_burst_end(&heads).now_or_never(), Some(()), "a reader asks");
     drop(follower);

@@ -1,0 +1,172 @@
+//! Who follows `GET /changes` at two paired daemons is told what to ask anew.
+
+use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
+use std::os::unix::net::UnixStream;
+
+use tests::harness::{Daemon, LONG, connect_unix, converge, http, paired_daemons};
+use thrum_api::Sequence;
+use thrum_api::event::{EventRef, Route};
+use thrum_api::local::{
+    AgentList, AgentListParams, AgentRegister, AgentRegisterParams, AgentState, Change,
+    MarkReadParams, MessageDeliveries, MessageDeliveriesParams, MessageDelivery, MessageList,
+    MessageListParams, MessageListResult, MessageMarkRead, MessageSend, MessageSendParams,
+    SessionStart, SessionStartParams,
+};
+
+const PROJECT: &str = "github.com/acme/app";
+
+/// A reader of the stream.
+struct Reader {
+    lines: BufReader<UnixStream>,
+}
+
+impl Reader {
+    fn of(daemon: &Daemon) -> Self {
+        let mut stream = connect_unix(&daemon.socket()).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.write_all(&http::request("GET", "/changes", &[], b"")).unwrap();
+        let mut reader = Self { lines: BufReader::new(stream) };
+        let first = reader.next().unwrap();
+        assert!(first.status && first.agents && first.deliveries, "{first:?}");
+        reader
+    }
+
+    /// The next change; None at the end.
+    fn next(&mut self) -> Option<Change> {
+        loop {
+            let mut line = String::new();
+            match self.lines.read_line(&mut line) {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("nothing in time: {error}"),
+            }
+            if let Some(json) = line.strip_prefix("data: ") {
+                return Some(serde_json::from_str(json).unwrap());
+            }
+        }
+    }
+
+    /// Asks again whenever a change says so, until the answer is right. `concerns`: whether a change does.
+    fn until<T>(
+        &mut self,
+        concerns: impl Fn(&Change) -> bool,
+        mut ask: impl FnMut() -> Result<T, String>,
+    ) -> T {
+        let mut last = match ask() {
+            Ok(done) => return done,
+            Err(why) => why,
+        };
+        loop {
+            let change = self.next().unwrap_or_else(|| panic!("the stream has ended: {last}"));
+            if concerns(&change) {
+                match ask() {
+                    Ok(done) => return done,
+                    Err(why) => last = why,
+                }
+            }
+        }
+    }
+}
+
+fn register(daemon: &Daemon, agent: &str) {
+    let (agent, project) = (agent.to_owned(), PROJECT.to_owned());
+    daemon.ask::<AgentRegister>(AgentRegisterParams { agent, project, about: None });
+}
+
+fn send(daemon: &Daemon, from: &str, to: &str, text: &str) -> EventRef {
+    let sent = daemon.ask::<MessageSend>(MessageSendParams {
+        from: from.to_owned(),
+        to: vec![to.to_owned()],
+        text: text.to_owned(),
+        project: PROJECT.to_owned(),
+        ..MessageSendParams::default()
+    });
+    EventRef { event_id: sent.event_id, origin_daemon: daemon.id() }
+}
+
+fn new_messages(daemon: &Daemon, after: Sequence) -> MessageListResult {
+    let params = MessageListParams { after: Some(after), ..MessageListParams::default() };
+    daemon.ask::<MessageList>(params)
+}
+
+/// How far a message got.
+fn delivery(daemon: &Daemon, message: EventRef) -> MessageDelivery {
+    let params = MessageDeliveriesParams { agent: None, messages: vec![message] };
+    daemon.ask::<MessageDeliveries>(params).deliveries.pop().expect("it is here")
+}
+
+fn is(done: bool, what: &impl std::fmt::Debug) -> Result<(), String> {
+    if done { Ok(()) } else { Err(format!("{what:?}")) }
+}
+
+#[test]
+fn what_happens_on_one_machine_is_told_on_the_other() {
+    let (laptop, mut server) = paired_daemons();
+    let laptop = &laptop;
+    register(laptop, "planner");
+    register(&server, "coder");
+    converge(LONG, &[laptop, &server]);
+    let (mut at_laptop, mut at_server) = (Reader::of(laptop), Reader::of(&server));
+    let before = new_messages(&server, Sequence::ZERO);
+
+    let message = send(laptop, "planner", "coder", "the parser is yours");
+    let moved = |after: Sequence| move |change: &Change| change.read_seq > after;
+    let new = at_server.until(moved(before.read_seq), || {
+        let new = new_messages(&server, before.read_seq);
+        is(new.messages.len() == 1, &new).map(|()| new)
+    });
+    let listed = &new.messages[0];
+    assert!(listed.message.event() == message && listed.delivery.here_only, "{listed:?}");
+    assert_eq!((listed.delivery.total, listed.delivery.there, listed.delivery.read), (1, 1, 0));
+    assert_eq!(new.epoch, before.epoch);
+
+    let of_deliveries = |change: &Change| change.deliveries;
+    at_laptop.until(of_deliveries, || {
+        let now = delivery(laptop, message).delivery;
+        is((now.total, now.there, now.read) == (1, 1, 0), &now)
+    });
+    server.ask::<MessageMarkRead>(MarkReadParams {
+        agent: "coder".to_owned(),
+        messages: vec![(&listed.message).into()],
+        route: Some(Route::Page),
+        session: None,
+    });
+    at_server.until(of_deliveries, || {
+        let now = delivery(&server, message).delivery;
+        is(now.read == 1, &now)
+    });
+    at_laptop.until(of_deliveries, || {
+        let now = delivery(laptop, message).delivery;
+        let route = now.least.as_ref().and_then(|least| least.route);
+        is((now.read, route) == (1, Some(Route::Page)), &now)
+    });
+
+    server.ask::<SessionStart>(SessionStartParams {
+        agent: "coder".to_owned(),
+        project: PROJECT.to_owned(),
+        session: Some("s1".to_owned()),
+        pid: Some(std::process::id()),
+        ..SessionStartParams::default()
+    });
+    let state = |daemon: &Daemon, wanted: AgentState| {
+        let agents = daemon.ask::<AgentList>(AgentListParams::default()).agents;
+        let coder = agents.into_iter().find(|agent| agent.name == "coder");
+        is(coder.as_ref().is_some_and(|coder| coder.state == wanted), &coder)
+    };
+    let of_agents = |change: &Change| change.agents;
+    at_server.until(of_agents, || state(&server, AgentState::Working));
+    at_laptop.until(of_agents, || state(laptop, AgentState::Working));
+
+    // The other machine is gone: the peer and its agents are shown otherwise, and its own reader is told by the end.
+    server.stop();
+    assert!(std::iter::from_fn(|| at_server.next()).count() < 1000, "it ends");
+    at_laptop.until(of_agents, || state(laptop, AgentState::Unreachable));
+    at_laptop.until(
+        |change| change.status,
+        || {
+            let peers = laptop.status().peers;
+            is(peers[0].failures > 0, &peers)
+        },
+    );
+}
