@@ -41,6 +41,7 @@ fn all_pages(
             Some(next) => before = int(next.0),
             None => return all,
         }
+        assert!(all.len() <= 1000, "pages without an end");
     }
 }
 

@@ -63,6 +63,7 @@ fn all_pages(views: &Views, project: Option<&str>, mut from: Place, limit: usize
             Some(next) => from = from.moved_to(int(next.0)),
             None => return all,
         }
+        assert!(all.len() <= 1000, "pages without an end: {all:?}");
     }
 }
 

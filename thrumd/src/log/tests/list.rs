@@ -119,6 +119,7 @@ async fn pages_before(world: &World, mut params: EventListParams) -> Vec<u64> {
         let Some(first) = page.first().copied() else { return found };
         params.before = Some(Sequence(first));
         page.append(&mut found);
+        assert!(page.len() <= 1000, "pages without an end");
         found = page;
     }
 }
