@@ -75,7 +75,6 @@ pub(crate) use lock::Lock;
 pub(crate) use schema::{DATABASE, SCHEMA_VERSION};
 pub(crate) use seal::seal;
 pub use store::LogStore;
-use types::Failures;
 pub use types::{
     Applied, Batch, Checkpoint, LastSync, LogHead, News, NewsRequest, PageAnswer, PageRequest,
     Urgency, Waits,
