@@ -107,6 +107,12 @@ fn what_arrives_is_measured_and_a_peer_that_is_away_is_told() {
     assert_eq!(here.value("thrumd_peer_lag_seconds", &peer), 0.0);
     assert_eq!(here.value("thrumd_peer_they_lack_events", &peer), 0.0);
     let started = here.value("process_start_time_seconds", &[]);
+    // Counted back from the clock it would be another millisecond now and then.
+    for _ in 0..20 {
+        let again = laptop.scrape();
+        assert_eq!(again.value("process_start_time_seconds", &[]), started);
+        assert_eq!(again.value("thrumd_start_time_seconds", &[]), started);
+    }
     let contact = here.value("thrumd_peer_last_contact_timestamp_seconds", &peer);
     let success = here.value("thrumd_peer_last_success_timestamp_seconds", &peer);
     assert!(contact >= started && success >= started, "{started} {contact} {success}");

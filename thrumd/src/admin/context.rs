@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thrum_api::local::Problem;
-use thrum_api::{DaemonId, RpcError, label};
+use thrum_api::{DaemonId, RpcError, Timestamp, label};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,9 @@ pub struct AdminContext {
     pub name: Arc<str>,
     /// When the daemon started, for the uptime.
     pub started: Instant,
+    /// The same by the wall clock as it was then, for who compares the starts of a daemon: counted back from now it would
+    /// move with each correction of the clock.
+    pub started_at: Timestamp,
     /// The state directory came from another machine, so this daemon must not sync.
     pub foreign: bool,
     /// The identity, for backups.

@@ -94,7 +94,7 @@ pub async fn peers(context: &AdminContext) -> Vec<PeerStatus> {
             name: names.remove(&peer.daemon_id).unwrap_or_else(|| context.name_of(&peer)),
             address: peer.address,
             state: PeerState::Off,
-            since: started_at(context),
+            since: context.started_at,
             last_sync: last.at,
             we_lack: None,
             they_lack: None,
@@ -122,7 +122,7 @@ pub async fn silent(context: &AdminContext) -> BTreeMap<DaemonId, Timestamp> {
     match context.network.enabled() {
         Some(network) => network.sync().silent().await,
         None => {
-            let since = started_at(context);
+            let since = context.started_at;
             context.registry.all().into_iter().map(|peer| (peer.daemon_id, since)).collect()
         }
     }
@@ -197,10 +197,4 @@ fn hostname(context: &AdminContext) -> Option<String> {
         Presence::Up { hostname, .. } => Some(hostname.clone()),
         Presence::Waiting { .. } => None,
     }
-}
-
-/// When the daemon started.
-pub fn started_at(context: &AdminContext) -> Timestamp {
-    let uptime = i64::try_from(context.uptime_ms()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(clock::now().as_millis().saturating_sub(uptime))
 }

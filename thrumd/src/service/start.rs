@@ -45,7 +45,7 @@ impl Daemon {
         config: Config,
         inherited: Option<InheritedSocket>,
     ) -> Result<Self, ServiceError> {
-        let started = Instant::now();
+        let (started, started_at) = (Instant::now(), clock::now());
         if !clock::is_usable() {
             return Err(ServiceError::Clock);
         }
@@ -144,6 +144,7 @@ impl Daemon {
             daemon,
             name,
             started,
+            started_at,
             log,
             agents,
             search,

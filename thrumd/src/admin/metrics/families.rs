@@ -88,6 +88,12 @@ impl Snapshot {
             "When thrumd started, as Unix time.",
             unix_seconds(self.started),
         )?;
+        // With node_exporter's text file, the one above is of node_exporter.
+        page.gauge(
+            "thrumd_start_time_seconds",
+            "The same under a name of its own.",
+            unix_seconds(self.started),
+        )?;
         page.counter_of_seconds(
             "process_cpu_seconds",
             "Processor time used.",

@@ -80,7 +80,7 @@ impl Snapshot {
         let on = context.network.enabled();
         Self {
             daemon: context.daemon.to_string(),
-            started: status::started_at(context),
+            started: context.started_at,
             head,
             views_read: context.agents.digested_up_to(),
             stats: stats.ok(),
