@@ -320,6 +320,7 @@ function wire() {
 
 async function run() {
   onEnd(() => gate('ended'));
+  $('gate-again').addEventListener('click', () => location.reload());
   // The address of another `thrum ui` at the same port.
   addEventListener('hashchange', () => location.hash.startsWith('#t=') && location.reload());
   const { session, reason } = await begin();
@@ -333,7 +334,7 @@ async function run() {
   composer.refresh();
   sidebar.render();
   want(ALL);
-  follow(changed);
+  follow(changed, session.id);
 }
 
 run();
