@@ -86,3 +86,11 @@ test('system events are sentences, and unknown ones show what is in them', () =>
   assert.ok(of('x.y', { a: 'x'.repeat(1000) }).length < 230);
   assert.equal(of('agent.joined', undefined), ' joined on gpu-box');
 });
+
+test('an event of an odd form is shown as it is, whoever wrote it', () => {
+  const odd = [['agent.sessions', { sessions: 'x' }], ['agent.sessions', { sessions: [null] }], ['message.receipts', { read: [null] }],
+    ['message.receipts', { read: {} }], ['message.receipts', { read: [{ event_ids: {} }] }], ['message.receipts', { there: 'x' }],
+    ['group.changed', { add: 'x' }], ['group.changed', { remove: 5 }], ['agent.joined', { agent: { toString: null } }]];
+  for (const [type, body] of odd) assert.equal(words.event({ type, body }, 'gpu-box'), `gpu-box: ${JSON.stringify(body)}`);
+  for (const body of [null, 'x', 5, [], { agent: [] }]) assert.equal(typeof words.event({ type: 'agent.joined', body }, 'gpu-box'), 'string');
+});

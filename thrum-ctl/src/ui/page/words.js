@@ -176,36 +176,48 @@ export function delivery(summary, now, sent) {
   return { state, text: `there ${there}/${total}${why ? `: ${why}` : ''}`, tone };
 }
 
-/** A system event as a sentence. `machine` is the name of its origin. */
+/** A system event as a sentence. `machine` is the name of its origin. What has another form than it should is shown as it is. */
 export function event(event, machine) {
-  const body = event.body ?? {};
+  try {
+    return sentence(event.type, event.body ?? {}, machine) ?? plain(event.body, machine);
+  } catch {
+    return plain(event.body, machine);
+  }
+}
+
+function plain(body, machine) {
+  const text = visible(JSON.stringify(body ?? {}));
+  return `${machine}: ${text.length > 200 ? `${text.slice(0, 200)}…` : text}`;
+}
+
+function sentence(type, body, machine) {
+  const list = (value = []) => {
+    if (!Array.isArray(value)) throw new TypeError('no list');
+    return value;
+  };
   const name = visible(body.agent ?? body.from ?? '');
   const short = (address) => visible(address).replace(/@(d_\w+)$/, (_, id) => `@${shortId(id)}`);
-  const names = (list) => (list ?? []).map(short).join(', ');
-  switch (event.type) {
+  const names = (all) => all.map(short).join(', ');
+  switch (type) {
     case 'agent.joined': return `${name} joined on ${machine}${body.about ? `: ${visible(body.about)}` : ''}`;
     case 'agent.removed': return `${name} was removed on ${machine}`;
     case 'agent.sessions': {
-      const sessions = body.sessions ?? [];
+      const sessions = list(body.sessions);
       if (sessions.length === 0) return `${name} on ${machine} has no session any more`;
       const states = sessions.map((it) => AGENT[it.state] ?? 'idle').join(', ');
       return `${name} on ${machine}: ${counted(sessions.length, 'session')} (${states})`;
     }
     case 'message.deleted': return `${name} deleted a message`;
     case 'message.receipts': {
-      const read = (body.read ?? []).map((it) => `${visible(it.agent)} read ${counted(it.event_ids?.length ?? 0, 'message')}`);
-      if (body.there?.length) read.push('it has what was sent to it');
+      const read = list(body.read).map((it) => `${visible(it.agent)} read ${counted(list(it.event_ids).length, 'message')}`);
+      if (list(body.there).length > 0) read.push('it has what was sent to it');
       return `${machine}: ${read.join(', ')}`;
     }
     case 'group.changed': {
-      const parts = [];
-      if (body.add?.length) parts.push(`${names(body.add)} added`);
-      if (body.remove?.length) parts.push(`${names(body.remove)} removed`);
+      const [add, remove] = [list(body.add), list(body.remove)];
+      const parts = [add.length > 0 && `${names(add)} added`, remove.length > 0 && `${names(remove)} removed`].filter(Boolean);
       return `group @${visible(body.group ?? '')}: ${parts.join(', ')}`;
     }
-    default: {
-      const text = visible(JSON.stringify(body));
-      return `${machine}: ${text.length > 200 ? `${text.slice(0, 200)}…` : text}`;
-    }
+    default: return undefined;
   }
 }
