@@ -51,4 +51,7 @@ test('a second try of the same content has the same id, other content has anothe
   assert.deepEqual([send('a'), send('a'), send('b'), send('b')], ['id 1', 'id 1', 'id 2', 'id 2']);
   draft.sent();
   assert.equal(send('b'), 'id 3', 'the same text once more is another message');
+  const again = { to: ['codr'], text: 'b' };
+  const anyway = draft.id({ ...again, anyway: true });
+  assert.equal(draft.id(again), anyway, 'after a lost answer it is sent without another click');
 });

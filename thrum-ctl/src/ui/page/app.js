@@ -2,7 +2,7 @@
 import { begin, Ended, onEnd, rpc } from './api.js';
 import * as composer from './composer.js';
 import * as conversations from './conversations.js';
-import { openConversation } from './conversation.js';
+import { openConversation, unsent } from './conversation.js';
 import * as details from './details.js';
 import { $, announce, refreshAges, set, text } from './dom.js';
 import * as feed from './feed.js';
@@ -27,6 +27,8 @@ let away = null;
 let head = 0;
 /** Why what has changed could not be fetched. */
 let fault = null;
+/** Why what the person wanted was not done. */
+let refusal = null;
 /** Whether nobody chose the project that is shown. */
 let isGuess = false;
 let pending = null;
@@ -146,6 +148,8 @@ function say(came, needyBefore) {
 
 // -- Header, banner, title, favicon.
 
+const reason = ({ message, hint }) => [message, hint].filter(Boolean).map(visible).join('; ');
+
 function header() {
   const { status } = model;
   text($('machine-name'), status ? visible(status.name) : '');
@@ -161,9 +165,9 @@ function header() {
   text($('live'), away ? 'not live' : 'live');
   const behind = indexing(status);
   const why = away
-    ? `Not live since ${when(away.since, Date.now())}: ${[away.why, away.hint].filter(Boolean).map(visible).join('; ')}`
+    ? `Not live since ${when(away.since, Date.now())}: ${reason({ message: away.why, hint: away.hint })}`
     : behind ? `Messages can be read when all events are indexed: ${count(behind.read)} of ${count(behind.head)} so far.`
-      : fault ? `This may be old: ${[fault.message, fault.hint].filter(Boolean).map(visible).join('; ')}` : '';
+      : fault ? `This may be old: ${reason(fault)}` : refusal ? reason(refusal) : '';
   set($('banner'), { hidden: why === '' });
   text($('banner'), why);
 }
@@ -189,14 +193,17 @@ function changed(line) {
 // -- What a person does.
 
 function act(message, action) {
+  failed(null);
   if (action === 'delivery') openDelivery(message);
   else if (action === 'mark-read') markRead([message]).catch(failed);
   else openConversation(message, { reply: action === 'reply', act }).catch(failed);
 }
 
+/** Tells why something was not done. What the panel shows stays there: it may have a text that was not sent. */
 const failed = (error) => {
-  if (error instanceof Ended) return;
-  details.open('error', 'It can’t be shown', [[error.message, error.hint].filter(Boolean).map(visible).join('; ')]);
+  if (error instanceof Ended || error === refusal) return;
+  refusal = error;
+  header();
 };
 
 async function markRead(messages) {
@@ -246,9 +253,9 @@ function gate(reason) {
   set($('gate'), { hidden: false, 'data-reason': reason });
   for (const node of $('gate').querySelectorAll('[data-for]')) set(node, { hidden: node.dataset.for !== reason });
   // What was not sent yet is not lost.
-  const unsent = ['text', 'reply-text'].map((id) => $(id)?.value).filter(Boolean).join('\n\n');
-  set($('unsent'), { hidden: unsent === '' });
-  text($('unsent-text'), unsent);
+  const texts = [$('text').value, ...unsent()].filter(Boolean).join('\n\n');
+  set($('unsent'), { hidden: texts === '' });
+  text($('unsent-text'), texts);
   details.close();
   document.title = 'thrum';
   set($('favicon'), { href: '/assets/favicon.svg' });
@@ -281,7 +288,10 @@ function wire() {
     remember();
     feed.restart().catch(() => {});
   });
-  $('mark-all-read').addEventListener('click', () => markAllRead().catch(failed));
+  $('mark-all-read').addEventListener('click', () => {
+    failed(null);
+    markAllRead().catch(failed);
+  });
   $('overview').addEventListener('click', () => {
     const isOpen = $('overview').getAttribute('aria-expanded') === 'true';
     set($('overview'), { 'aria-expanded': String(!isOpen) });
@@ -299,7 +309,12 @@ function wire() {
     r: model.me ? onRow('reply') : () => {}, d: onRow('delivery'), m: model.me ? onRow('mark-read') : () => {},
     c: () => (model.me ? $('to').focus() : undefined), g: () => $('agents').querySelector('button')?.focus(),
   }, (event) => {
-    if (details.kind()) {
+    if (event.target.matches('textarea') && event.target.value.trim()) {
+      // What was begun stays in sight; the next one closes.
+      event.preventDefault();
+      if (details.kind() && event.target.closest('#details')) $('details-title').focus();
+      else event.target.blur();
+    } else if (details.kind()) {
       event.preventDefault();
       details.close();
     } else if (event.target.matches('input,textarea')) event.target.blur();

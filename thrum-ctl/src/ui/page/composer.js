@@ -21,7 +21,8 @@ export function ulid(now = Date.now(), random = crypto.getRandomValues(new Uint8
 export function drafts(make = ulid) {
   let last = {};
   return {
-    id(params) {
+    id({ anyway, ...params }) {
+      // A second try need not ask for that again.
       const content = JSON.stringify(params);
       if (last.content !== content) last = { content, id: make() };
       return last.id;
@@ -38,9 +39,9 @@ export const typed = (value) => [...new Set(value.split(/[\s,]+/).filter(Boolean
  * @param {HTMLFormElement} form with a textarea, `.send-error` and `.send-note`
  * @param {(extra: object) => object} params of `message.send`; throws a sentence for the person if something lacks
  * @param {(name: string, instead: string) => void} replace puts a suggested name in place of another
+ * @param {object} draft what has the id of what was not sent yet, for a form that comes again
  */
-export function sending(form, params, { replace, sent = () => {} } = {}) {
-  const draft = drafts();
+export function sending(form, params, { replace, sent = () => {}, draft = drafts() } = {}) {
   const area = form.querySelector('textarea'), error = form.querySelector('.send-error'), note = form.querySelector('.send-note');
   let isBusy = false;
   const fail = (...children) => {

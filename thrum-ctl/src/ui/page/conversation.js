@@ -1,6 +1,6 @@
 /** A conversation in the panel, with a box for an answer. */
-import { rpc } from './api.js';
-import { sending } from './composer.js';
+import { Ended, rpc } from './api.js';
+import { drafts, sending } from './composer.js';
 import * as details from './details.js';
 import { $, el, foreign, keyed, set, text } from './dom.js';
 import { expand, messageElement, showMessage } from './message.js';
@@ -12,18 +12,30 @@ const PAGE = 100;
 /** Most messages of a conversation that are in the page. */
 const MAX = 400;
 
+/** Answers that were begun and not sent, by conversation: the panel may show something else at any time. */
+const begun = new Map();
+const threadOf = (message) => {
+  const { event_id: id, origin_daemon: origin } = message.thread ?? message;
+  return `${id} ${origin}`;
+};
+/** The texts of answers that were not sent. */
+export const unsent = () => [...begun.values()].map((it) => it.text);
+
 /**
  * Opens the conversation of a message.
  * @param {{reply?: boolean, act: (message: object, action: string) => void}} how
  */
 export async function openConversation(of, { reply = false, act }) {
+  const kept = begun.get(threadOf(of));
   let messages = [], left = 0, hasEarlier = false, target = of, isTarget = false;
+  const draft = kept?.draft ?? drafts();
   const list = el('div.thread');
   const button = (label, click) => el('button.more', { type: 'button', hidden: true, on: { click } }, label);
-  const earlier = button('From the first message', () => load(0).catch(() => {}));
-  const later = button('', () => load(messages.at(-1).sequence).catch(() => {}));
+  const earlier = button('From the first message', () => load(0).catch(fail));
+  const later = button('', () => load(messages.at(-1).sequence).catch(fail));
+  const fault = el('p.error', { role: 'alert', hidden: true });
   const form = model.me && replyForm();
-  const content = [earlier, list, later, form].filter(Boolean);
+  const content = [earlier, list, later, fault, form].filter(Boolean);
   details.open('conversation', 'Conversation', content, (change) => refresh(change));
   list.addEventListener('click', ({ target: clicked }) => {
     const node = clicked.closest('article');
@@ -36,6 +48,12 @@ export async function openConversation(of, { reply = false, act }) {
   });
 
   const isOpen = () => list.isConnected;
+
+  function fail(error) {
+    if (error instanceof Ended) return;
+    set(fault, { hidden: false });
+    text(fault, [error.message, error.hint].filter(Boolean).map(visible).join('; '));
+  }
 
   async function load(after) {
     const page = await rpc('message.thread', { ...asMe(), message: ref(of), after: after || undefined, limit: PAGE });
@@ -58,6 +76,7 @@ export async function openConversation(of, { reply = false, act }) {
         if (it) Object.assign(message, { delivery: it.delivery, read: it.read });
       }
     }
+    set(fault, { hidden: true });
     if (isOpen()) show();
   }
 
@@ -73,7 +92,7 @@ export async function openConversation(of, { reply = false, act }) {
     text($('details-title'), messages.length > 1 || left ? `Conversation of ${count(messages.length + left)}${hasEarlier ? ' more' : ''} messages` : 'Message');
     if (hadNone) list.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' });
     else if (isAtEnd) body.scrollTop = body.scrollHeight;
-    if (!isTarget && model.me) answer(of, false);
+    if (!isTarget && model.me) answer((!reply && kept?.target) || of, false);
   }
 
   async function refresh({ deliveries: isDelivered, messages: isNew }) {
@@ -84,10 +103,18 @@ export async function openConversation(of, { reply = false, act }) {
 
   function answer(message, isFocused = true) {
     [target, isTarget] = [message, true];
+    keep();
     const { text: start } = beginning(message.text.trim(), 60, 1);
     const isOwn = message.from === model.me && message.origin_daemon === model.status?.daemon_id;
     form.querySelector('.target').replaceChildren(isOwn ? 'Goes on after your message' : 'Answers ', isOwn ? '' : foreign(visible(message.from)), ': ', foreign(visible(start)));
     if (isFocused) form.querySelector('textarea').focus();
+  }
+
+  /** Keeps what was written, with what it answers. */
+  function keep() {
+    const { value } = form.querySelector('textarea');
+    if (value.trim()) begun.set(threadOf(of), { text: value, target, draft });
+    else begun.delete(threadOf(of));
   }
 
   function replyForm() {
@@ -97,13 +124,17 @@ export async function openConversation(of, { reply = false, act }) {
       el('textarea', { id: 'reply-text', rows: 2, placeholder: 'Write an answer', 'aria-describedby': 'reply-target', dir: 'auto' }),
       el('div.send-row', {}, el('span.send-note', { role: 'status' }), el('button.primary', { id: 'reply-send', type: 'submit' }, 'Send')),
       el('div.send-error', { role: 'alert', hidden: true }));
+    const area = node.querySelector('textarea');
+    area.value = kept?.text ?? '';
+    area.addEventListener('input', keep);
     sending(node, () => {
       if (!node.querySelector('textarea').value.trim()) throw new Error('Write a text first.');
       // One's own message is answered for those that it was for.
       const isOwn = target.from === model.me && target.origin_daemon === model.status?.daemon_id;
       const to = isOwn ? { to: target.to ?? [], all: target.all ?? false } : { to: [] };
       return { ...to, reply_to: ref(target), project: target.project ?? model.project ?? model.home };
-    }, { sent: () => {
+    }, { draft, sent: () => {
+      keep();
       // Who answers has read it.
       const answered = messages.find((it) => it.sequence === target.sequence);
       if (answered && !answered.read) act(answered, 'mark-read');
@@ -112,8 +143,12 @@ export async function openConversation(of, { reply = false, act }) {
     return node;
   }
 
-  await load(0);
-  // It may be in a later part of a long conversation.
-  if (left > 0 && !messages.some((it) => it.sequence === of.sequence)) await load(of.sequence - 1);
-  if (reply && form) form.querySelector('textarea').focus();
+  try {
+    await load(0);
+    // It may be in a later part of a long conversation.
+    if (left > 0 && !messages.some((it) => it.sequence === of.sequence)) await load(of.sequence - 1);
+  } catch (error) {
+    fail(error);
+  }
+  if (reply && form && isOpen()) form.querySelector('textarea').focus();
 }
