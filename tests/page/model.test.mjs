@@ -55,3 +55,11 @@ test('a second try of the same content has the same id, other content has anothe
   const anyway = draft.id({ ...again, anyway: true });
   assert.equal(draft.id(again), anyway, 'after a lost answer it is sent without another click');
 });
+
+test('one’s own messages are those from this machine: a namesake elsewhere is somebody else', () => {
+  Object.assign(model.model, { me: 'alice', status: { daemon_id: 'd_1' } });
+  const of = (from, origin_daemon) => model.isOwn({ from, origin_daemon });
+  assert.deepEqual([of('alice', 'd_1'), of('alice', 'd_2'), of('bob', 'd_1')], [true, false, false]);
+  model.model.me = null;
+  assert.equal(of(null, 'd_1'), false);
+});

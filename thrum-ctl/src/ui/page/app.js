@@ -8,7 +8,7 @@ import { $, announce, refreshAges, set, text } from './dom.js';
 import * as feed from './feed.js';
 import * as keys from './keys.js';
 import { follow } from './live.js';
-import { indexing, isNeedy, machines, model, needs, ref, title } from './model.js';
+import { indexing, isNeedy, isOwn, machines, model, needs, ref, title } from './model.js';
 import { openAgent, openDelivery, openMachine, openSearch } from './panels.js';
 import * as sidebar from './sidebar.js';
 import { count, when } from './words.js';
@@ -23,6 +23,8 @@ const RETRY_MAX_MS = 30_000;
 const HIDDEN_MS = 1000;
 
 let away = null;
+/** Whether the stream of changes has said anything yet. */
+let isFollowed = false;
 /** The end of the log as it was told last. */
 let head = 0;
 /** Why what has changed could not be fetched. */
@@ -84,14 +86,17 @@ async function badge() {
     rpc('agent.list'), model.me ? rpc('message.inbox', inbox) : null, model.status ?? rpc('status'),
   ]);
   model.status ??= status;
-  model.agents = agents;
+  [model.agents, model.isKnown] = [agents, true];
   if (unread) model.unread = unread.unread + (unread.unread_elsewhere ?? 0);
   header();
 }
 
 async function fetchChanged(now) {
   const before = new Set(model.agents.filter(isNeedy).map((it) => it.name));
-  const status = now.status && rpc('status').then((it) => { model.status = it; });
+  const status = now.status && rpc('status').then((it) => {
+    model.status = it;
+    header();
+  });
   await Promise.all([status, (now.agents || now.deliveries) && badge(), now.agents && groups()]);
   sidebar.render();
   composer.refresh();
@@ -138,7 +143,7 @@ async function paths() {
 
 /** Tells screen readers what came, in one sentence. */
 function say(came, needyBefore) {
-  const others = came.filter((message) => message.from !== model.me);
+  const others = came.filter((message) => !isOwn(message));
   const needy = model.agents.filter(isNeedy).filter((it) => !needyBefore.has(it.name));
   const parts = [];
   if (needy.length > 0) parts.push(needy.length === 1 ? `${visible(needy[0].name)} needs you` : `${needy.length} more agents need you`);
@@ -154,15 +159,17 @@ function header() {
   const { status } = model;
   text($('machine-name'), status ? visible(status.name) : '');
   text($('summary-machines'), machines(status));
-  text($('summary-needs'), needs(model.agents));
+  // Nothing is said of what is not known yet.
+  text($('summary-needs'), model.isKnown ? needs(model.agents) : '');
+  set($('summary'), { hidden: !status || !model.isKnown });
   const waiting = model.agents.filter(isNeedy).length + model.unread;
   set($('summary-needs'), { 'data-tone': model.agents.some(isNeedy) ? 'bad' : 'none' });
   document.title = title(waiting, status && visible(status.name));
   set($('favicon'), { href: waiting > 0 ? '/assets/favicon-badge.svg' : '/assets/favicon.svg' });
   set($('mark-all-read'), { hidden: model.unread === 0 });
   text($('mark-all-read'), `Mark ${count(model.unread)} read`);
-  set($('live'), { 'data-live': away ? 'no' : 'yes' });
-  text($('live'), away ? 'not live' : 'live');
+  set($('live'), { 'data-live': away || !isFollowed ? 'no' : 'yes' });
+  text($('live'), away ? 'not live' : isFollowed ? 'live' : 'connecting');
   const behind = indexing(status);
   const why = away
     ? `Not live since ${when(away.since, Date.now())}: ${reason({ message: away.why, hint: away.hint })}`
@@ -181,9 +188,9 @@ function changed(line) {
     return;
   }
   const { change } = line;
-  const wasAway = away !== null;
-  away = null;
-  if (wasAway) header();
+  const wasLive = isFollowed && away === null;
+  [isFollowed, away] = [true, null];
+  if (!wasLive) header();
   // What a machine lacks that is away grows with the log, and nobody tells of that.
   const grows = change.head_seq !== head && model.status?.peers.some((it) => it.state !== 'in_sync');
   head = change.head_seq;

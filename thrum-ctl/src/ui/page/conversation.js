@@ -4,7 +4,7 @@ import { drafts, sending } from './composer.js';
 import * as details from './details.js';
 import { $, el, foreign, keyed, set, text } from './dom.js';
 import { expand, messageElement, showMessage } from './message.js';
-import { asMe, model, ref } from './model.js';
+import { asMe, isOwn, model, ref } from './model.js';
 import { count } from './words.js';
 import { beginning, visible } from './visible.js';
 
@@ -105,8 +105,8 @@ export async function openConversation(of, { reply = false, act }) {
     [target, isTarget] = [message, true];
     keep();
     const { text: start } = beginning(message.text.trim(), 60, 1);
-    const isOwn = message.from === model.me && message.origin_daemon === model.status?.daemon_id;
-    form.querySelector('.target').replaceChildren(isOwn ? 'Goes on after your message' : 'Answers ', isOwn ? '' : foreign(visible(message.from)), ': ', foreign(visible(start)));
+    const isMine = isOwn(message);
+    form.querySelector('.target').replaceChildren(isMine ? 'Goes on after your message' : 'Answers ', isMine ? '' : foreign(visible(message.from)), ': ', foreign(visible(start)));
     if (isFocused) form.querySelector('textarea').focus();
   }
 
@@ -130,8 +130,7 @@ export async function openConversation(of, { reply = false, act }) {
     sending(node, () => {
       if (!node.querySelector('textarea').value.trim()) throw new Error('Write a text first.');
       // One's own message is answered for those that it was for.
-      const isOwn = target.from === model.me && target.origin_daemon === model.status?.daemon_id;
-      const to = isOwn ? { to: target.to ?? [], all: target.all ?? false } : { to: [] };
+      const to = isOwn(target) ? { to: target.to ?? [], all: target.all ?? false } : { to: [] };
       return { ...to, reply_to: ref(target), project: target.project ?? model.project ?? model.home };
     }, { draft, sent: () => {
       keep();

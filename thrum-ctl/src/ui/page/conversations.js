@@ -2,7 +2,7 @@
 import { rpc } from './api.js';
 import { $, el, foreign, keyed, set, since, spoken, text } from './dom.js';
 import { asMe, inProject, model } from './model.js';
-import { asSeen, named, recipients } from './message.js';
+import { asSeen, recipients, sender } from './message.js';
 import { count, delivery } from './words.js';
 import { beginning, readable, visible } from './visible.js';
 
@@ -63,7 +63,7 @@ function create({ first, last, thread }) {
   const message = first ?? last;
   return el('li', { 'data-thread': thread.event_id },
     el('button.conversation', { type: 'button' },
-      el('span.who', {}, foreign(named(message.from), '.from'), el('span.arrow', { 'aria-hidden': 'true' }, '→'), spoken(' to '), foreign(recipients(message), '.to')),
+      el('span.who', {}, foreign(sender(message), '.from'), el('span.arrow', { 'aria-hidden': 'true' }, '→'), spoken(' to '), foreign(recipients(message), '.to')),
       el('span.first', { dir: 'auto' }), el('span.last', {}, foreign('', '.from'), el('span', {}, ':\u00a0'), foreign('', '.said')),
       el('span.meta')));
 }
@@ -77,7 +77,7 @@ function update(node, { first, last, replies }) {
   text(node.querySelector('.first'), first ? line(first.text) : 'The first message is not here.');
   const isSame = first && replies === 0;
   set(node.querySelector('.last'), { hidden: isSame });
-  text(node.querySelector('.last .from'), named(last.from));
+  text(node.querySelector('.last .from'), sender(last));
   text(node.querySelector('.last .said'), line(last.text));
   const meta = node.querySelector('.meta');
   const words = delivery(asSeen(last.delivery), Date.now(), last.timestamp);

@@ -1,6 +1,6 @@
 /** A message in the page: in the feed, and in a conversation. */
 import { el, foreign, set, spoken, text } from './dom.js';
-import { model } from './model.js';
+import { isOwn, model } from './model.js';
 import { clock, count, delivery, machineOf } from './words.js';
 import { beginning, readable, visible } from './visible.js';
 
@@ -9,12 +9,15 @@ const CUT = { feed: [700, 8], conversation: [8000, 60] };
 const TO_MAX = 3;
 const expanded = new Set();
 
-/** A name without this machine, or the one of the sender. One's own is told by brackets, which no name can have. */
-export function named(name, machine) {
+/** The sender. Oneself is told by brackets, which no name can have. */
+export const sender = (message) => visible(message.from) + (isOwn(message) ? ' (you)' : '');
+
+/** The name of a recipient without this machine, or the one of the sender. */
+function named(name, machine) {
   const here = [model.status?.name, machine].map((it) => `@${it}`).find((it) => name.endsWith(it)) ?? '';
   const short = name.slice(0, name.length - here.length);
-  const isOwn = short === model.me && (here === '' || here === `@${model.status?.name}`);
-  return visible(short) + (isOwn ? ' (you)' : '');
+  const isMe = short === model.me && (here === '' || here === `@${model.status?.name}`);
+  return visible(short) + (isMe ? ' (you)' : '');
 }
 
 export function recipients(message) {
@@ -34,10 +37,10 @@ export function messageElement(message, kind) {
     'aria-labelledby': `${id}-at ${id}-who`, 'aria-describedby': `${id}-text`,
   });
   const at = el('time.at', { id: `${id}-at`, datetime: message.timestamp, title: `${new Date(message.timestamp).toLocaleString()}, by the sender's clock` }, clock(message.timestamp));
-  const isOwn = message.origin_daemon === model.status?.daemon_id;
+  const isHere = message.origin_daemon === model.status?.daemon_id;
   const who = el('span.who', { id: `${id}-who` },
-    foreign(named(message.from), '.from'), el('span.arrow', { 'aria-hidden': 'true' }, '→'), spoken(' to '), foreign(recipients(message), '.to'),
-    message.machine && !isOwn && el('span.on', {}, spoken(', from '), foreign(visible(message.machine))));
+    foreign(sender(message), '.from'), el('span.arrow', { 'aria-hidden': 'true' }, '→'), spoken(' to '), foreign(recipients(message), '.to'),
+    message.machine && !isHere && el('span.on', {}, spoken(', from '), foreign(visible(message.machine))));
   who.title = `${visible(message.from)} on ${machineOf({ machine: message.machine, daemon_id: message.origin_daemon })} to ${message.all ? 'everyone' : (message.to ?? []).map(visible).join(', ')}`;
   const body = el('div.body', {},
     el('span.marks'),

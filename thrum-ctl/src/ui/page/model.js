@@ -10,6 +10,8 @@ export const model = {
   events: false,
   status: null,
   agents: [],
+  /** Whether the agents were told: before that, none is no statement. */
+  isKnown: false,
   groups: [],
   unread: 0,
   /** Projects that were seen in messages. */
@@ -23,6 +25,9 @@ export const asMe = () => (model.me ? { agent: model.me } : {});
 export const inProject = () => (model.project ? { project: model.project } : {});
 /** Params that name a message. */
 export const ref = (message) => ({ event_id: message.event_id, origin_daemon: message.origin_daemon });
+
+/** Whether the person sent it. Somebody of the same name on another machine is somebody else. */
+export const isOwn = (message) => model.me !== null && message.from === model.me && message.origin_daemon === model.status?.daemon_id;
 
 const ORDER = ['needs_you', 'working', 'waiting', 'idle', 'unreachable', 'gone'];
 const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);

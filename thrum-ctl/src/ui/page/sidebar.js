@@ -71,7 +71,7 @@ function agents() {
       set(question, { hidden: told === '' });
       text(question, beginning(readable(told).replace(/\s+/g, ' '), 300, 1).text);
     });
-  set($('agents-empty'), { hidden: all.length > 0 });
+  set($('agents-empty'), { hidden: !model.isKnown || all.length > 0 });
   text($('agents-empty'), model.project ? `No agent was seen in ${visible(model.project)} yet.` : 'No agent was seen yet. One that sends or reads a message appears here.');
   set($('more-agents'), { hidden: shown.length === all.length });
   text($('more-agents'), `Show all ${count(all.length)}`);
