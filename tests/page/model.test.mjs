@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { drafts, names, typed, ulid } from '../../thrum-ctl/src/ui/page/composer.js';
+import { drafts, names, toType, typed, ulid } from '../../thrum-ctl/src/ui/page/composer.js';
 import * as model from '../../thrum-ctl/src/ui/page/model.js';
 
 const agent = (name, state, of = {}) => ({ name, state, machine: 'my-laptop', project: 'app', ...of });
@@ -37,6 +37,14 @@ test('recipients are separated by commas or spaces, and those on two machines ca
   assert.deepEqual(typed(' coder, tester  @reviewers,coder '), ['coder', 'tester', '@reviewers']);
   const agents = [agent('coder', 'idle'), agent('coder', 'idle', { machine: 'gpu-box' }), agent('docs', 'gone', { project: 'site' }), agent('old', 'gone', { removed: true })];
   assert.deepEqual(names(agents, [{ name: 'reviewers' }], 'app'), ['@reviewers', 'coder', 'coder@gpu-box', 'coder@my-laptop']);
+});
+
+test('a machine whose name is not one plain word is typed by its id', () => {
+  const of = (machine) => toType({ machine, daemon_id: 'd_01K' });
+  for (const machine of ['gpu-box', 'My.Mac_2']) assert.equal(of(machine), machine);
+  for (const machine of ['My Mac', 'laptop (d_01K..7G)', 'büro', 'd_01Z', 'D_x', '', 'a,b', undefined]) assert.equal(of(machine), 'd_01K');
+  const agents = ['My Mac', 'gpu-box'].map((machine, at) => agent('coder', 'idle', { machine, daemon_id: `d_0${at}` }));
+  assert.deepEqual(names(agents, [], 'app').flatMap(typed), ['coder', 'coder@d_00', 'coder@gpu-box']);
 });
 
 test('an id is a ULID of now', () => {

@@ -167,7 +167,7 @@ function header() {
   document.title = title(waiting, status && visible(status.name));
   set($('favicon'), { href: waiting > 0 ? '/assets/favicon-badge.svg' : '/assets/favicon.svg' });
   set($('mark-all-read'), { hidden: model.unread === 0 });
-  text($('mark-all-read'), `Mark ${count(model.unread)} read`);
+  text($('mark-all-read'), `Mark ${count(model.unread)} read${model.project ? ', in all projects' : ''}`);
   set($('live'), { 'data-live': away || !isFollowed ? 'no' : 'yes' });
   text($('live'), away ? 'not live' : isFollowed ? 'live' : 'connecting');
   const behind = indexing(status);
@@ -218,12 +218,16 @@ async function markRead(messages) {
   want({ deliveries: true });
 }
 
+/** Marks all of the person's messages in all projects, up to what was there at the click. */
 async function markAllRead() {
-  for (let rest = Infinity; rest > 0;) {
+  const upTo = Math.max(head, model.status?.log?.head_seq ?? 0);
+  for (let first; ;) {
     const { messages } = await rpc('message.inbox', { agent: model.me, unread_only: true, limit: 1000 });
-    if (messages.length === 0 || messages.length >= rest) return;
-    rest = messages.length === 1000 ? Infinity : messages.length;
-    await markRead(messages);
+    const found = messages.filter((it) => it.sequence <= upTo);
+    // The oldest come first: if the first one is the same, marking did nothing.
+    if (found.length === 0 || found[0].event_id === first) return;
+    first = found[0].event_id;
+    await markRead(found);
   }
 }
 

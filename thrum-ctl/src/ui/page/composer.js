@@ -103,11 +103,14 @@ export function sending(form, params, { replace, sent = () => {}, draft = drafts
   area.addEventListener('input', () => text(note, ''));
 }
 
+/** What is typed for the machine of an agent: its name if that is one plain word, else the id. As in `thrum-api/src/label.rs`. */
+export const toType = ({ machine, daemon_id: id }) => (/^(?!d_)[\w.-]+$/i.test(machine ?? '') ? machine : id);
+
 /** Names that can be written to in a project; with the machine where several have an agent of that name. */
 export function names(agents, groups, project) {
   const here = agents.filter((agent) => !agent.removed && !agent.former && (!project || agent.project === project));
   const places = new Map();
-  for (const agent of here) places.set(agent.name, (places.get(agent.name) ?? new Set()).add(agent.machine ?? agent.daemon_id));
+  for (const agent of here) places.set(agent.name, (places.get(agent.name) ?? new Set()).add(toType(agent)));
   const of = ([name, on]) => [name, ...(on.size > 1 ? [...on].map((machine) => `${name}@${machine}`) : [])];
   return [...[...places].flatMap(of), ...groups.map((group) => `@${group.name}`)].sort();
 }
@@ -138,7 +141,7 @@ function offer() {
 
 /** Begins a message to an agent. */
 export function writeTo(agent) {
-  $('to').value = agent.machine ? `${agent.name}@${agent.machine}` : agent.name;
+  $('to').value = agent.machine ? `${agent.name}@${toType(agent)}` : agent.name;
   if (agent.project) $('to-project').value = agent.project;
   $('to-all').checked = false;
   $('to').disabled = false;

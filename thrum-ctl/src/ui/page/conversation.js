@@ -5,6 +5,7 @@ import * as details from './details.js';
 import { $, el, foreign, keyed, set, text } from './dom.js';
 import { expand, messageElement, showMessage } from './message.js';
 import { asMe, isOwn, model, ref } from './model.js';
+import { ASKED_MAX, delivered } from './rows.js';
 import { count } from './words.js';
 import { beginning, visible } from './visible.js';
 
@@ -67,14 +68,12 @@ export async function openConversation(of, { reply = false, act }) {
   }
 
   async function deliveries() {
-    const asked = messages.slice(-200);
+    const asked = messages.slice(-ASKED_MAX).map(ref);
     if (asked.length > 0) {
-      const { deliveries: all } = await rpc('message.deliveries', { ...asMe(), messages: asked.map(ref) });
-      const found = new Map(all.map((it) => [`${it.message.event_id} ${it.message.origin_daemon}`, it]));
-      for (const message of asked) {
-        const it = found.get(`${message.event_id} ${message.origin_daemon}`);
-        if (it) Object.assign(message, { delivery: it.delivery, read: it.read });
-      }
+      const { deliveries: all } = await rpc('message.deliveries', { ...asMe(), messages: asked });
+      // How many answers there are stands above.
+      const told = all.map((it) => ({ ...it, replies: undefined }));
+      messages = delivered({ rows: messages.map((message) => ({ message })) }, asked, told).rows.map((row) => row.message);
     }
     set(fault, { hidden: true });
     if (isOpen()) show();

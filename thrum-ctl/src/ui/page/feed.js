@@ -122,12 +122,13 @@ export async function refreshDeliveries() {
     return box.bottom > top - NEAR && box.top < bottom + NEAR;
   };
   const near = new Set([...feed.children].filter(isNear).map((node) => Number(node.dataset.sequence)));
-  const asked = view.rows.filter((row) => row.message && near.has(row.sequence) && !rows.isFinal(row.message)).map((row) => ref(row.message));
+  // Of none is ever all known: it may get more answers, or be deleted.
+  const asked = view.rows.filter((row) => row.message && near.has(row.sequence)).map((row) => ref(row.message)).slice(0, rows.ASKED_MAX);
   if (asked.length === 0) return;
   const of = turn;
-  const { deliveries } = await rpc('message.deliveries', { ...asMe(), messages: asked.slice(0, 200) });
+  const { deliveries } = await rpc('message.deliveries', { ...asMe(), messages: asked });
   if (of !== turn) return;
-  view = rows.delivered(view, asked.slice(0, 200), deliveries);
+  view = rows.delivered(view, asked, deliveries);
   show();
 }
 

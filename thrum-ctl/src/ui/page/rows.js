@@ -12,6 +12,8 @@
 
 /** Most rows that are in the page at a time. */
 export const WINDOW = 300;
+/** Most messages of which the deliveries can be asked at once. */
+export const ASKED_MAX = 200;
 
 /** @returns {View} */
 export const empty = () => ({ rows: [], before: null, after: 0, atEnd: true, epoch: null });
@@ -59,6 +61,3 @@ export function delivered(view, asked, deliveries) {
   }
   return { ...view, rows };
 }
-
-/** Whether nothing more will be told of how far a message got. */
-export const isFinal = ({ delivery, read }) => read && delivery.total > 0 && delivery.answered === delivery.total;
