@@ -47,6 +47,13 @@ test('a machine whose name is not one plain word is typed by its id', () => {
   assert.deepEqual(names(agents, [], 'app').flatMap(typed), ['coder', 'coder@d_00', 'coder@gpu-box']);
 });
 
+test('a machine that can’t be reached has no path, whatever was measured before', () => {
+  const path = { direct: true, round_trip_us: 3000 };
+  model.model.paths.set('d_2', path);
+  const of = (state) => model.pathTo({ daemon_id: 'd_2', state });
+  assert.deepEqual(['in_sync', 'catching_up', 'backing_off', 'off'].map(of), [path, path, undefined, undefined]);
+});
+
 test('an id is a ULID of now', () => {
   assert.equal(ulid(1469918176385, new Uint8Array(16)), '01ARYZ6S410000000000000000');
   assert.match(ulid(), /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);

@@ -96,8 +96,9 @@ fn two_hundred_thousand_messages_are_paged_through_in_a_page_that_stays_small() 
         assert!(elements_late < elements * 3 / 2, "{elements} elements, then {elements_late}");
 
         // What comes meanwhile does not move what is read.
+        assert_eq!(browser.texts("#new-messages"), ["To the newest"]);
         sends(&agent(&laptop, "planner"), "reviewer", "a new one");
-        browser.until("document.querySelector('#new-messages').checkVisibility()");
+        browser.shows("#new-messages", "New messages below");
         let mut last = numbers(&browser).unwrap().1;
         for _ in 0..5 {
             last = pages(&browser, "down", last);

@@ -8,7 +8,7 @@ import { $, announce, refreshAges, set, text } from './dom.js';
 import * as feed from './feed.js';
 import * as keys from './keys.js';
 import { follow } from './live.js';
-import { indexing, isNeedy, isOwn, machines, model, needs, ref, title } from './model.js';
+import { indexing, isConnected, isNeedy, isOwn, machines, model, needs, ref, title } from './model.js';
 import { openAgent, openDelivery, openMachine, openSearch } from './panels.js';
 import * as sidebar from './sidebar.js';
 import { count, when } from './words.js';
@@ -129,14 +129,10 @@ async function groups() {
 async function paths() {
   if (Date.now() - pathsAt < PATH_MS || model.status.tailnet.kind === 'loopback') return;
   pathsAt = Date.now();
-  for (const peer of model.status.peers.filter((it) => ['in_sync', 'catching_up'].includes(it.state))) {
-    try {
-      const { path } = await rpc('peer.path', { peer: peer.daemon_id });
-      if (path) model.paths.set(peer.daemon_id, path);
-      else model.paths.delete(peer.daemon_id);
-    } catch {
-      return;
-    }
+  for (const { daemon_id: peer } of model.status.peers.filter(isConnected)) {
+    const path = await rpc('peer.path', { peer }).then((it) => it.path, () => undefined);
+    if (path) model.paths.set(peer, path);
+    else model.paths.delete(peer);
   }
   sidebar.render();
 }

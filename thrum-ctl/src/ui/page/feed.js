@@ -18,6 +18,8 @@ let line = Promise.resolve();
 let inLine = 0;
 /** How many rows came below that were not looked at. */
 let waiting = 0;
+/** Up to where it is known what came, also below a window that was cut. */
+let known = 0;
 let scrolled;
 /** What a person reads: the first row that can be seen and where, or the end. It stays there when the feed gets another size. */
 let place = { toEnd: true };
@@ -50,6 +52,7 @@ export async function restart() {
   await fetching(() => ({}), ({ found, before, after, epoch }) => {
     view = { rows: found, before, after, atEnd: true, epoch };
     waiting = 0;
+    known = after;
     show({ toEnd: true });
   });
   fill();
@@ -65,6 +68,7 @@ const loadNewer = () =>
   fetching(() => ({ after: view.after }), ({ found, after, isMore, epoch }) => {
     if (epoch !== view.epoch) return void restart().catch(() => {});
     view = rows.newer(view, found, { after, atEnd: !isMore });
+    known = Math.max(known, after);
     show();
   });
 
@@ -91,13 +95,14 @@ export async function catchUp({ epoch, read_seq: head } = {}) {
     return [];
   }
   const came = [], of = turn;
-  let isMore = head === undefined || head > view.after;
+  let isMore = head === undefined || head > Math.max(view.after, known);
   while (isMore && of === turn && view.atEnd) {
     await fetching(() => ({ after: view.after }), (answer) => {
       isMore = answer.isMore;
       if (answer.epoch !== view.epoch) return void restart().catch(() => {});
-      const [known, isAtEnd] = [new Set(view.rows.map((row) => row.sequence)), isFollowing()];
-      const fresh = answer.found.filter((row) => !known.has(row.sequence));
+      known = Math.max(known, answer.after);
+      const [shown, isAtEnd] = [new Set(view.rows.map((row) => row.sequence)), isFollowing()];
+      const fresh = answer.found.filter((row) => !shown.has(row.sequence));
       came.push(...fresh.flatMap((row) => row.message ?? []));
       // More came than the window holds, after a long sleep: the newest page is what a person wants to see.
       if (came.length > rows.WINDOW && isAtEnd) return void restart().catch(() => {});
@@ -106,9 +111,15 @@ export async function catchUp({ epoch, read_seq: head } = {}) {
       show({ toEnd: isAtEnd });
     });
   }
-  if (!view.atEnd && isMore) {
-    waiting += 1;
-    show();
+  // Below a window that was cut it is only counted.
+  while (isMore && of === turn && !view.atEnd) {
+    await fetching(() => ({ after: known }), ({ found, after, epoch: its, isMore: isThere }) => {
+      if (its !== view.epoch) return void restart().catch(() => {});
+      [known, isMore] = [after, isThere];
+      waiting += found.length;
+      came.push(...found.flatMap((row) => row.message ?? []));
+      show();
+    });
   }
   return came;
 }

@@ -23,6 +23,9 @@ export const model = {
 /** The person, for params; absent if there is none. */
 export const asMe = () => (model.me ? { agent: model.me } : {});
 export const inProject = () => (model.project ? { project: model.project } : {});
+/** The path to a machine; none if it can't be reached: what was measured before says nothing of now. */
+export const pathTo = (peer) => (isConnected(peer) ? model.paths.get(peer.daemon_id) : undefined);
+export const isConnected = (peer) => ['in_sync', 'catching_up'].includes(peer.state);
 /** Params that name a message. */
 export const ref = (message) => ({ event_id: message.event_id, origin_daemon: message.origin_daemon });
 

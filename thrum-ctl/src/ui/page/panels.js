@@ -4,7 +4,7 @@ import { writeTo } from './composer.js';
 import * as details from './details.js';
 import { command, el, foreign, set, since, spoken, text } from './dom.js';
 import { recipients } from './message.js';
-import { deciding, inProject, model, ref } from './model.js';
+import { deciding, inProject, isConnected, model, pathTo, ref } from './model.js';
 import { agentState, clock, count, day, machineOf, peerState, peerWhy, progress, shortId, when } from './words.js';
 import { beginning, readable, visible } from './visible.js';
 
@@ -14,7 +14,7 @@ const failed = (error) => el('p.error', { role: 'alert' }, reason(error));
 
 /** Names and values; what has no value is left out. */
 const facts = (...pairs) =>
-  el('dl.facts', {}, ...pairs.filter(([, value]) => value !== undefined && value !== null && value !== '').flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]));
+  el('dl.facts', {}, ...pairs.filter(([, value]) => ![undefined, null, '', false].includes(value)).flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]));
 
 /** How far a message got, for each recipient. */
 export function openDelivery(message) {
@@ -84,13 +84,13 @@ const ownFacts = (status) => facts(
   ['log', `${count(status.log.events)} events`], ['version', visible(status.version)], ['daemon', shortId(status.daemon_id)]);
 
 function peerFacts(peer) {
-  const path = model.paths.get(peer.daemon_id);
+  const path = pathTo(peer);
   const millis = (micros) => `${(micros / 1000).toFixed(micros < 10_000 ? 1 : 0)} ms`;
   return facts(
     ['state', el('span', {}, `${peerState(peer)}, since `, since(peer.since, true))],
     ['why', peerWhy(peer, Date.now())],
     ['path', path && `${path.direct ? 'direct to' : 'relayed via'} ${visible(path.via)}, ${millis(path.round_trip_us)}`],
-    ['round trip', peer.round_trip_us && millis(peer.round_trip_us)],
+    ['round trip', isConnected(peer) && peer.round_trip_us > 0 && millis(peer.round_trip_us)],
     ['it lacks', peer.they_lack === undefined ? '?' : `${count(peer.they_lack)} events of this machine`],
     ['we lack', peer.we_lack === undefined ? '?' : `${count(peer.we_lack)} of its events`],
     ['last news', peer.last_sync ? since(peer.last_sync, true) : 'never'],

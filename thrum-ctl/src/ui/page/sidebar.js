@@ -1,6 +1,6 @@
 /** The left side: problems, machines, agents and projects. */
 import { $, command, el, foreign, keyed, set, since, text } from './dom.js';
-import { deciding, isNeedy, model, projects, sorted } from './model.js';
+import { deciding, isConnected, isNeedy, model, pathTo, projects, sorted } from './model.js';
 import { agentState, count, machineOf, peerState, peerWhy } from './words.js';
 import { beginning, readable, visible } from './visible.js';
 
@@ -13,9 +13,9 @@ const millis = (micros) => `${(micros / 1000).toFixed(micros < 1000 ? 1 : 0)} ms
 
 /** The way to a machine in short. */
 function path(peer) {
-  const found = model.paths.get(peer.daemon_id);
+  const found = pathTo(peer);
   if (found) return `${found.direct ? 'direct' : 'relay'}, ${millis(found.round_trip_us)}`;
-  return peer.round_trip_us && ['in_sync', 'catching_up'].includes(peer.state) ? millis(peer.round_trip_us) : '';
+  return peer.round_trip_us && isConnected(peer) ? millis(peer.round_trip_us) : '';
 }
 
 const TONES = { in_sync: 'ok', catching_up: 'warn', log_changed: 'warn', never_reached: 'warn', backing_off: 'bad', removed_us: 'bad', this: 'none' };
