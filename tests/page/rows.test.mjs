@@ -46,3 +46,17 @@ test('deliveries get to their messages, and deleted ones go', () => {
   const all = rows.delivered({ rows: [{ message: { ...message('a'), read: true, delivery: answered, replies: 1 } }] }, asked.slice(0, 1), [{ message: asked[0], delivery: answered, read: true, replies: 2 }]);
   assert.equal(all.rows[0].message.replies, 2, 'more answers come to one that was answered by all');
 });
+
+test('conversations with a new message go up, and none is lost between what is shown and the page after', () => {
+  const of = (id, sequence) => ({ thread: { event_id: id, origin_daemon: 'd' }, last: { sequence } });
+  const shown = [of('a', 90), of('b', 80), of('c', 70), of('d', 60), of('e', 50)];
+  const ids = ({ shown: all, next }) => [all.map((it) => it.thread.event_id).join(''), next];
+  const into = (page, next, max = 9) => ids(rows.conversationsIn(shown, page, next, { after: 40, max }));
+  assert.deepEqual(into([of('d', 99), of('a', 90), of('b', 80)], 75), ['dabce', 40], 'the older ones stay');
+  assert.deepEqual(into([of('x', 99), of('a', 90)], 85, 4), ['xabc', 70], 'those that do not fit come with the next page');
+  assert.deepEqual(into([of('a', 90), of('c', 70)], 65), ['acde', 40], 'one that moved above what is shown is gone from here');
+  assert.deepEqual(into([of('a', 90)], undefined), ['a', undefined], 'those after the last page were deleted');
+  assert.deepEqual(into([of('f', 99), of('g', 98)], 30), ['fg', 30]);
+  const namesake = { ...of('a', 95), thread: { event_id: 'a', origin_daemon: 'other' } };
+  assert.deepEqual(into([namesake], 93), ['aabcde', 40]);
+});

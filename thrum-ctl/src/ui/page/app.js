@@ -4,7 +4,7 @@ import * as composer from './composer.js';
 import * as conversations from './conversations.js';
 import { openConversation, unsent } from './conversation.js';
 import * as details from './details.js';
-import { $, announce, refreshAges, set, text } from './dom.js';
+import { $, announce, refreshAges, set, show, text } from './dom.js';
 import * as feed from './feed.js';
 import * as keys from './keys.js';
 import { follow } from './live.js';
@@ -20,7 +20,8 @@ const AGE_MS = 20_000;
 const PATH_MS = 60_000;
 const RETRY_MS = 1000;
 const RETRY_MAX_MS = 30_000;
-const HIDDEN_MS = 1000;
+/** How often what nobody looks at is fetched. */
+const HIDDEN_MS = 5000;
 
 let away = null;
 /** Whether the stream of changes has said anything yet. */
@@ -37,6 +38,8 @@ let pending = null;
 /** What has changed while nobody looked. */
 let missed = null;
 let isRunning = false;
+/** Ends the wait of a round. */
+let wake = () => {};
 let pathsAt = 0;
 
 // -- What has changed is fetched, one round at a time: more changes in between make one more round.
@@ -59,8 +62,8 @@ async function round() {
     try {
       if (document.hidden) {
         missed = both(missed, now);
-        await badge();
-        await new Promise((wake) => setTimeout(wake, HIDDEN_MS));
+        await badge(now);
+        await pause(HIDDEN_MS);
       } else await fetchChanged(now);
       retry = RETRY_MS;
       if (fault) {
@@ -72,21 +75,30 @@ async function round() {
       fault = error;
       pending = both(now, pending ?? {});
       header();
-      await new Promise((wake) => setTimeout(wake, retry));
+      await pause(retry);
       retry = Math.min(2 * retry, RETRY_MAX_MS);
     }
   }
   isRunning = false;
 }
 
+/** Waits, but no longer than until somebody looks. */
+const pause = (ms) => new Promise((end) => {
+  const timer = setTimeout(end, ms);
+  wake = () => {
+    clearTimeout(timer);
+    end();
+  };
+});
+
 /** What the badge counts: all that a page needs that nobody looks at. */
-async function badge() {
+async function badge({ agents: isOther, deliveries: isMoved }) {
   const inbox = { agent: model.me, unread_only: true, limit: 1 };
-  const [{ agents }, unread, status] = await Promise.all([
-    rpc('agent.list'), model.me ? rpc('message.inbox', inbox) : null, model.status ?? rpc('status'),
+  const [listed, unread, status] = await Promise.all([
+    isOther || !model.isKnown ? rpc('agent.list') : null, model.me && (isOther || isMoved) ? rpc('message.inbox', inbox) : null, model.status ?? (document.hidden ? rpc('status') : null),
   ]);
-  model.status ??= status;
-  [model.agents, model.isKnown] = [agents, true];
+  if (status) model.status ??= status;
+  if (listed) [model.agents, model.isKnown] = [listed.agents, true];
   if (unread) model.unread = unread.unread + (unread.unread_elsewhere ?? 0);
   header();
 }
@@ -97,15 +109,16 @@ async function fetchChanged(now) {
     model.status = it;
     header();
   });
-  await Promise.all([status, (now.agents || now.deliveries) && badge(), now.agents && groups()]);
+  await Promise.all([status, badge(now), now.agents && groups()]);
   sidebar.render();
   composer.refresh();
   header();
   let came = [];
-  if (now.messages) [came] = await Promise.all([feed.catchUp(now.change), conversations.refresh()]);
+  // With each new message deliveries change, too.
+  if (now.messages) [came] = await Promise.all([feed.catchUp(now.change), now.deliveries && conversations.refresh()]);
   if (now.deliveries) await feed.refreshDeliveries();
   // What it shows may have been deleted.
-  await details.changed(now).catch(() => {});
+  await details.changed({ ...now, messages: came.length > 0 || now.deliveries }).catch(() => {});
   // They may be of a project that was not known.
   if (came.length > 0) sidebar.render();
   if (isGuess) guessed();
@@ -162,7 +175,7 @@ function header() {
   set($('summary-needs'), { 'data-tone': model.agents.some(isNeedy) ? 'bad' : 'none' });
   document.title = title(waiting, status && visible(status.name));
   set($('favicon'), { href: waiting > 0 ? '/assets/favicon-badge.svg' : '/assets/favicon.svg' });
-  set($('mark-all-read'), { hidden: model.unread === 0 });
+  show($('mark-all-read'), model.unread > 0, () => $('feed').querySelector('[tabindex="0"]') ?? $('main'));
   text($('mark-all-read'), `Mark ${count(model.unread)} read${model.project ? ', in all projects' : ''}`);
   set($('live'), { 'data-live': away || !isFollowed ? 'no' : 'yes' });
   text($('live'), away ? 'not live' : isFollowed ? 'live' : 'connecting');
@@ -244,7 +257,10 @@ function showTab(name) {
   }
   set($('system-events-label'), { hidden: name !== 'messages' });
   if (name === 'conversations') conversations.restart();
-  else feed.show();
+  else {
+    feed.show();
+    feed.refreshDeliveries().catch(() => {});
+  }
 }
 
 const remember = () => sessionStorage.setItem(VIEW, JSON.stringify({ project: model.project, events: model.events }));
@@ -337,6 +353,7 @@ function wire() {
     refreshAges();
     if (missed) want(missed);
     missed = null;
+    wake();
   });
 }
 

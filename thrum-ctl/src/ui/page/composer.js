@@ -45,6 +45,7 @@ export function sending(form, params, { replace, sent = () => {}, draft = drafts
   const area = form.querySelector('textarea'), error = form.querySelector('.send-error'), note = form.querySelector('.send-note');
   let isBusy = false;
   const fail = (...children) => {
+    if (error.contains(document.activeElement)) area.focus();
     error.replaceChildren(...children);
     set(error, { hidden: children.length === 0 });
   };

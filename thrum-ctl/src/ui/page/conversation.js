@@ -2,7 +2,7 @@
 import { Ended, rpc } from './api.js';
 import { drafts, sending } from './composer.js';
 import * as details from './details.js';
-import { $, el, foreign, keyed, set, text } from './dom.js';
+import { $, el, focusable, foreign, keyed, set, show, text } from './dom.js';
 import { expand, messageElement, showMessage } from './message.js';
 import { asMe, isOwn, model, ref } from './model.js';
 import { ASKED_MAX, delivered } from './rows.js';
@@ -76,17 +76,17 @@ export async function openConversation(of, { reply = false, act }) {
       messages = delivered({ rows: messages.map((message) => ({ message })) }, asked, told).rows.map((row) => row.message);
     }
     set(fault, { hidden: true });
-    if (isOpen()) show();
+    if (isOpen()) showAll();
   }
 
-  function show() {
+  function showAll() {
     const body = $('details-body');
     const isAtEnd = body.scrollHeight - body.clientHeight - body.scrollTop < 60;
     const hadNone = list.childElementCount === 0;
     keyed(list, messages, (it) => `${it.event_id} ${it.origin_daemon}`, (it) => messageElement(it, 'conversation'), showMessage);
     for (const node of list.children) set(node, { 'aria-current': Number(node.dataset.sequence) === of.sequence && 'true' });
-    set(earlier, { hidden: !hasEarlier });
-    set(later, { hidden: left === 0 });
+    show(earlier, hasEarlier, () => focusable(list.firstElementChild ?? list));
+    show(later, left > 0, () => focusable(list.lastElementChild ?? list));
     text(later, `Show later messages (${count(left)})`);
     text($('details-title'), messages.length > 1 || left ? `Conversation of ${count(messages.length + left)}${hasEarlier ? ' more' : ''} messages` : 'Message');
     if (hadNone) list.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' });

@@ -1,23 +1,26 @@
 /** The conversations, that with the newest message first. */
 import { rpc } from './api.js';
-import { $, el, foreign, keyed, set, since, spoken, text } from './dom.js';
+import { $, el, focusable, foreign, keyed, set, since, spoken, text } from './dom.js';
 import { asMe, inProject, model } from './model.js';
 import { asSeen, recipients, sender } from './message.js';
+import { conversationsIn } from './rows.js';
 import { count, delivery } from './words.js';
 import { beginning, readable, visible } from './visible.js';
 
 const PAGE = 40;
+/** What thrumd gives at most. */
+const PAGE_MAX = 100;
 /** Most conversations in the page: then the next page takes the place of the ones before. */
 const MAX = 240;
 const list = $('conversations');
-let shown = [], next, isTop = true, turn = 0, fault = null;
+let shown = [], next, isTop = true, turn = 0, fault = null, isLoading = false;
 const key = (it) => `${it.thread.event_id} ${it.thread.origin_daemon}`;
 const isVisible = () => list.offsetParent !== null;
 
-async function fetchPage(before, take) {
+async function fetchPage(before, take, limit = PAGE) {
   const of = ++turn;
   try {
-    const answer = await rpc('conversation.list', { ...asMe(), ...inProject(), limit: PAGE, before });
+    const answer = await rpc('conversation.list', { ...asMe(), ...inProject(), limit, before });
     if (of !== turn) return;
     take(answer);
     fault = null;
@@ -37,17 +40,20 @@ export function restart() {
 
 /** Takes in what has changed: a conversation with a new message comes first. */
 export async function refresh() {
-  if (!isVisible() || !isTop) return;
-  await fetchPage(undefined, ({ conversations, next: after }) => {
-    const fresh = new Set(conversations.map(key));
-    const rest = after === undefined ? [] : shown.filter((it) => !fresh.has(key(it)) && it.last.sequence < after);
-    if (rest.length === 0) next = after;
-    shown = [...conversations, ...rest].slice(0, MAX);
-  });
+  if (!isVisible()) return;
+  if (shown.length === 0) return void await restart();
+  // Further below, what is shown is asked for from its first one on.
+  const before = isTop ? undefined : shown[0].last.sequence + 1;
+  await fetchPage(before, ({ conversations, next: page }) => {
+    ({ shown, next } = conversationsIn(shown, conversations, page, { after: next, max: MAX }));
+  }, Math.min(Math.max(shown.length, PAGE), PAGE_MAX));
 }
 
 /** A page may have none that is new, although there are more: few long conversations take many messages to look through. */
 async function more() {
+  if (isLoading) return;
+  [isLoading, fault] = [true, null];
+  const button = $('more-conversations'), last = shown.at(-1);
   for (const had = shown.length; next !== undefined && !fault && shown.length === had;) {
     await fetchPage(next, (answer) => {
       next = answer.next;
@@ -56,12 +62,16 @@ async function more() {
     });
   }
   if (shown.length > MAX) [shown, isTop] = [shown.slice(-MAX), false];
+  isLoading = false;
+  const isFocused = document.activeElement === button;
   show();
+  // The button goes with the last page.
+  if (isFocused && button.hidden) list.children[shown.indexOf(last) + 1]?.querySelector('button').focus();
 }
 
 function create({ first, last, thread }) {
   const message = first ?? last;
-  return el('li', { 'data-thread': thread.event_id },
+  return el('li', { 'data-thread': thread.event_id, 'data-origin': thread.origin_daemon },
     el('button.conversation', { type: 'button' },
       el('span.who', {}, foreign(sender(message), '.from'), el('span.arrow', { 'aria-hidden': 'true' }, '→'), spoken(' to '), foreign(recipients(message), '.to')),
       el('span.first', { dir: 'auto' }), el('span.last', {}, foreign('', '.from'), el('span', {}, ':\u00a0'), foreign('', '.said')),
@@ -105,9 +115,12 @@ function show() {
 export function start(open) {
   list.addEventListener('click', ({ target }) => {
     const node = target.closest('li');
-    const of = shown.find((it) => it.thread.event_id === node?.dataset.thread);
+    const of = shown.find(({ thread }) => thread.event_id === node?.dataset.thread && thread.origin_daemon === node.dataset.origin);
     if (of) open(of.last);
   });
   $('more-conversations').addEventListener('click', more);
-  $('newest-conversations').addEventListener('click', restart);
+  $('newest-conversations').addEventListener('click', async () => {
+    await restart();
+    focusable(list)?.focus();
+  });
 }

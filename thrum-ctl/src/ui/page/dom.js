@@ -26,6 +26,13 @@ export function set(node, { on = {}, ...attributes }) {
   return node;
 }
 
+/** Shows or hides a node. If it has the focus and goes, `next` gets it. */
+export function show(node, isShown, next) {
+  const isLeft = !isShown && node.contains(document.activeElement);
+  set(node, { hidden: !isShown });
+  if (isLeft) next()?.focus({ preventScroll: true });
+}
+
 /** Sets a text if it is another one: screen readers and selections notice every change. */
 export function text(node, value) {
   if (node.textContent !== value) node.textContent = value;
@@ -82,7 +89,8 @@ export function keyed(list, items, key, create, update) {
     else ((next?.isConnected && focusable(next)) || focusable(list) || list).focus({ preventScroll: true });
   }
 }
-const focusable = (node) => (node.matches('[tabindex],button') ? node : node.querySelector('[tabindex],button'));
+/** What in a node, or the node itself, can have the focus. */
+export const focusable = (node) => (node.matches('[tabindex],button') ? node : node.querySelector('[tabindex],button'));
 
 /** Says a sentence to screen readers. */
 export function announce(sentence) {

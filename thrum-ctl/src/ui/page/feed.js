@@ -1,6 +1,6 @@
 /** The feed: the messages of a project or of all, and system events if they are asked for. */
 import { rpc } from './api.js';
-import { $, el, foreign, keyed, set, text } from './dom.js';
+import { $, el, foreign, keyed, set, show as hideOrShow, text } from './dom.js';
 import { expand, isForRow, messageElement, showMessage } from './message.js';
 import { asMe, model, ref } from './model.js';
 import * as rows from './rows.js';
@@ -203,7 +203,7 @@ export function show({ toEnd = isFollowing() } = {}) {
   restore({ toEnd, anchor, top });
   if (isFollowing()) waiting = 0;
   set($('feed-empty'), { hidden: view.epoch === null || view.rows.length > 0 });
-  set($('new-messages'), { hidden: view.atEnd ? waiting === 0 : false });
+  hideOrShow($('new-messages'), !view.atEnd || waiting > 0, () => feed.lastElementChild);
   text($('new-messages'), view.atEnd ? `${waiting} new below` : waiting ? 'New messages below' : 'To the newest');
 }
 

@@ -1,5 +1,5 @@
 /** A message in the page: in the feed, and in a conversation. */
-import { el, foreign, set, spoken, text } from './dom.js';
+import { el, foreign, set, show, spoken, text } from './dom.js';
 import { isOwn, model } from './model.js';
 import { clock, count, delivery, machineOf } from './words.js';
 import { beginning, readable, visible } from './visible.js';
@@ -87,7 +87,7 @@ export function showMessage(node, message) {
     list.replaceChildren(...wanted.map((mark) => el(`span.mark.${mark}`, {}, mark)), ...(isTold ? [foreign(visible(message.project), '.project')] : []));
   }
   const read = node.querySelector('[data-action=mark-read]');
-  if (read) set(read, { hidden: !isUnread });
+  if (read) show(read, isUnread, () => (node.matches('[tabindex]') ? node : node.querySelector('.state:not([hidden])')));
   const replies = node.querySelector('.replies');
   set(replies, { hidden: !message.replies });
   if (message.replies) text(replies, message.replies === 1 ? '1 answer' : `${count(message.replies)} answers`);

@@ -2,7 +2,7 @@
 import { doctor, rpc } from './api.js';
 import { writeTo } from './composer.js';
 import * as details from './details.js';
-import { command, el, foreign, set, since, spoken, text } from './dom.js';
+import { command, el, foreign, set, show, since, spoken, text } from './dom.js';
 import { recipients } from './message.js';
 import { deciding, inProject, isConnected, model, pathTo, ref } from './model.js';
 import { agentState, clock, count, day, machineOf, peerState, peerWhy, progress, shortId, when } from './words.js';
@@ -99,23 +99,26 @@ function peerFacts(peer) {
 
 /** An agent: its question, what it is for, and its sessions. */
 export function openAgent({ name, daemon_id: daemon, project }) {
-  const content = el('div');
+  const known = el('div'), sessions = el('div');
+  let agent;
+  const write = model.me && el('button.small', { type: 'button', 'data-action': 'write', on: { click: () => { details.close(); writeTo(agent); } } }, 'Write a message');
   const show = () => {
-    const agent = model.agents.find((it) => it.name === name && it.daemon_id === daemon && it.project === project);
-    if (!agent) return void content.replaceChildren(paragraph('It is no longer in the list.'));
+    agent = model.agents.find((it) => it.name === name && it.daemon_id === daemon && it.project === project);
+    if (write) set(write, { hidden: !agent });
+    sessions.replaceChildren();
+    if (!agent) return void known.replaceChildren(paragraph('It is no longer in the list.'));
     const question = agent.state === 'needs_you' && deciding(agent)?.question;
-    const sessions = (agent.sessions ?? []).map((session) => el('li', {},
+    const rows = (agent.sessions ?? []).map((session) => el('li', {},
       facts(['state', agentState(session)], ['since', since(session.since, true)], ['task', session.task && visible(session.task)], ['folder', session.folder && visible(session.folder)],
         ['branch', session.branch && visible(session.branch)], ['tool', session.tool && visible(session.tool)])));
-    content.replaceChildren(...[
+    known.replaceChildren(...[
       question && el('blockquote.question', { dir: 'auto' }, readable(question)),
       facts(['state', el('span', {}, `${agentState(agent)}, since `, since(agent.since, true))], ['for', agent.about && visible(agent.about)], ['machine', machineOf(agent)], ['project', agent.project && visible(agent.project)]),
-      model.me && el('button.small', { type: 'button', 'data-action': 'write', on: { click: () => { details.close(); writeTo(agent); } } }, 'Write a message'),
-      sessions.length > 0 && el('h3', {}, sessions.length === 1 ? 'Its session' : 'Its sessions'), sessions.length > 0 && el('ul.sessions', {}, ...sessions),
     ].filter(Boolean));
+    if (rows.length > 0) sessions.replaceChildren(el('h3', {}, rows.length === 1 ? 'Its session' : 'Its sessions'), el('ul.sessions', {}, ...rows));
   };
   show();
-  details.open('agent', visible(name), [content], ({ agents }) => agents && show());
+  details.open('agent', visible(name), [known, write, sessions].filter(Boolean), ({ agents }) => agents && show());
 }
 
 /** Searches for words, with more on demand. */
@@ -123,20 +126,28 @@ export async function openSearch(words, open) {
   const list = el('ul.hits'), note = el('p.note', { role: 'status' }, 'Searching…');
   const more = el('button.more', { id: 'more-hits', type: 'button', hidden: true, on: { click: () => load() } }, 'Show more');
   details.open('search', `Found: ${visible(words)}`, [note, list, more]);
-  let before, number = 0;
+  let before, number = 0, isLoading = false;
   async function load() {
+    // It keeps the focus, so it is not disabled.
+    if (isLoading) return;
+    isLoading = true;
+    set(more, { 'aria-disabled': 'true' });
     let answer;
     try {
       answer = await rpc('message.search', { words, ...inProject(), before, limit: 30 });
     } catch (error) {
       return void note.replaceChildren(failed(error));
+    } finally {
+      isLoading = false;
+      set(more, { 'aria-disabled': false });
     }
     const { hits, next_before: next } = answer;
     [before, number] = [next, number + hits.length];
-    list.append(...hits.map((hit) => row(hit, open)));
+    const found = hits.map((hit) => row(hit, open));
+    list.append(...found);
     const where = model.project ? ` in ${visible(model.project)}` : '';
     text(note, number === 0 ? `No message${where} has these words.` : `${number === 1 ? '1 message' : `${count(number)} messages`}${where}${next === undefined ? '' : ', and more'}, the newest first.`);
-    set(more, { hidden: next === undefined });
+    show(more, next !== undefined, () => (found[0] ?? list.lastElementChild)?.querySelector('button'));
   }
   await load();
 }
