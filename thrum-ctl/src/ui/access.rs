@@ -4,6 +4,7 @@
 //! page and sent in a header. A cookie would be sent to every other port of this machine, where other programs listen.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
@@ -18,11 +19,11 @@ use crate::error::Error;
 
 const TOKEN_BYTES: usize = 16;
 const BEARER_BYTES: usize = 32;
-/// How long the next attempt waits after a wrong one; twice as long after each further one.
+/// How long the answer to a wrong token takes after another wrong one; twice as long after each further one.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
-/// The longest of these times: a person who comes after somebody who guesses waits no longer.
+/// The longest of these times.
 const LAST_DELAY: Duration = Duration::from_secs(2);
-/// How many attempts wait in line. Further ones are refused.
+/// How many wrong tokens wait for their answers. Further ones are refused at once.
 const LINE_MAX: usize = 8;
 
 /// A random value that nothing prints.
@@ -57,15 +58,18 @@ impl fmt::Debug for Secret {
 pub struct Access {
     token: Secret,
     bearer: Secret,
+    /// Of wrong tokens.
     attempts: Mutex<Attempts>,
     line: Semaphore,
+    /// Whether the token was exchanged: of two at once, one gets in.
+    taken: AtomicBool,
     used: CancellationToken,
 }
 
 #[derive(Debug)]
 struct Attempts {
     wrong: u32,
-    /// When the next one is looked at.
+    /// When the next one is answered.
     next: Instant,
 }
 
@@ -76,7 +80,7 @@ pub enum Exchange {
     Accepted,
     /// It is wrong, or was used before.
     Wrong,
-    /// Too many attempts wait already.
+    /// It is wrong, too, and too many of them wait already.
     Busy,
 }
 
@@ -91,6 +95,7 @@ impl Access {
             bearer: Secret::random::<BEARER_BYTES>()?,
             attempts: Mutex::new(Attempts { wrong: 0, next: Instant::now() }),
             line: Semaphore::new(LINE_MAX),
+            taken: AtomicBool::new(false),
             used: CancellationToken::new(),
         })
     }
@@ -105,16 +110,17 @@ impl Access {
         &self.bearer
     }
 
-    /// Exchanges the token. Attempts are looked at one after the other, and after a wrong one the next waits: also if its
-    /// caller doesn't.
+    /// Exchanges the token. The right one gets in at once: whoever can connect can fill the line of the wrong ones, and must
+    /// not keep the person out with it. Wrong ones are answered one after the other, ever more slowly, so that guesses cost
+    /// little here; that none is right is up to the length of the token.
     pub async fn exchange(&self, given: &str) -> Exchange {
-        let Ok(_place) = self.line.try_acquire() else { return Exchange::Busy };
-        let mut attempts = self.attempts.lock().await;
-        sleep_until(attempts.next).await;
-        if self.token.matches(given) && !self.used.is_cancelled() {
+        if self.token.matches(given) && !self.taken.swap(true, Ordering::AcqRel) {
             self.used.cancel();
             return Exchange::Accepted;
         }
+        let Ok(_permit) = self.line.try_acquire() else { return Exchange::Busy };
+        let mut attempts = self.attempts.lock().await;
+        sleep_until(attempts.next).await;
         let delay = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(attempts.wrong));
         attempts.wrong = attempts.wrong.saturating_add(1);
         attempts.next = Instant::now() + delay.min(LAST_DELAY);
@@ -153,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn wrong_tokens_are_looked_at_ever_more_rarely_also_if_their_callers_leave() {
+    async fn wrong_tokens_are_answered_ever_more_slowly_also_if_their_callers_leave() {
         let access = Access::new().unwrap();
         let begin = Instant::now();
         for _ in 0..8 {
@@ -167,18 +173,35 @@ mod tests {
                 tokio::time::timeout(Duration::from_millis(10), access.exchange("wrong")).await;
             assert!(left.is_err() || begin.elapsed() >= LAST_DELAY, "{:?}", begin.elapsed());
         }
-        let token = access.token().expose().to_owned();
-        assert_eq!(access.exchange(&token).await, Exchange::Accepted);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn few_attempts_wait_in_line() {
+    async fn who_fills_the_line_with_wrong_tokens_keeps_nobody_out() {
         let access = Access::new().unwrap();
         // After it, each of them waits.
         assert_eq!(access.exchange("wrong").await, Exchange::Wrong);
+        let begin = Instant::now();
         let attempts: Vec<_> = (0..LINE_MAX + 3).map(|_| access.exchange("wrong")).collect();
-        let mut all = futures_util::future::join_all(attempts).await;
+        let person = async {
+            // The others are in line by now.
+            tokio::task::yield_now().await;
+            assert_eq!(access.exchange("wrong").await, Exchange::Busy);
+            let token = access.token().expose().to_owned();
+            assert_eq!(access.exchange(&token).await, Exchange::Accepted);
+            assert!(begin.elapsed().is_zero(), "{:?}", begin.elapsed());
+            // A second time it is one of the wrong ones.
+            assert_eq!(access.exchange(&token).await, Exchange::Busy);
+        };
+        let (mut all, ()) = tokio::join!(futures_util::future::join_all(attempts), person);
         let busy = all.extract_if(.., |it| *it == Exchange::Busy).count();
         assert_eq!((busy, all.len()), (3, LINE_MAX));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_who_have_the_token_one_gets_in() {
+        let access = Access::new().unwrap();
+        let token = access.token().expose();
+        let (one, other) = tokio::join!(access.exchange(token), access.exchange(token));
+        assert_eq!((one, other), (Exchange::Accepted, Exchange::Wrong));
     }
 }
