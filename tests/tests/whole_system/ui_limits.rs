@@ -82,6 +82,32 @@ fn many_slow_callers_keep_nobody_out_for_long() {
 }
 
 #[test]
+fn without_the_bearer_a_connection_has_one_answer() {
+    let daemon = Daemon::start("laptop");
+    let ui = Ui::start(&Client::new(&daemon), &[]);
+    // What is answered before the end of the connection, of three requests that came at once.
+    let statuses = |path: &str, header: &str| {
+        let mut stream = ui.connect();
+        let host = format!("host: 127.0.0.1:{}\r\n", ui.port);
+        let request = format!("GET {path} HTTP/1.1\r\n{host}{header}\r\n");
+        let last = format!("GET / HTTP/1.1\r\n{host}connection: close\r\n\r\n");
+        stream.write_all(format!("{request}{request}{last}").as_bytes()).unwrap();
+        let mut answers = Vec::new();
+        stream.read_to_end(&mut answers).unwrap();
+        let answers = String::from_utf8(answers).unwrap();
+        answers.split("HTTP/1.1 ").skip(1).map(|it| it[..3].to_owned()).collect::<Vec<_>>()
+    };
+    for path in ["/", "/assets/app.js"] {
+        assert_eq!(statuses(path, ""), ["200"], "{path}");
+    }
+    assert_eq!(statuses("/session", ""), ["401"]);
+    assert_eq!(statuses("/session", "authorization: Bearer x\r\n"), ["401"]);
+    let known = format!("authorization: {}\r\n", ui.authorization());
+    assert_eq!(statuses("/session", &known), ["200"; 3]);
+    assert_eq!(statuses("/none", &known), ["404"]);
+}
+
+#[test]
 fn fifty_pages_work_and_the_65th_is_refused() {
     let daemon = Daemon::start("laptop");
     let ui = Ui::start(&Client::new(&daemon), &[]);

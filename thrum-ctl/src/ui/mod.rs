@@ -21,6 +21,7 @@ mod refusal;
 mod routes;
 mod server;
 mod upstream;
+mod write_limit;
 
 use std::process::ExitCode;
 use std::sync::Arc;

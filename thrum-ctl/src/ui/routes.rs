@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -75,8 +75,20 @@ pub fn router(ui: Arc<Ui>) -> Router {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
         })
         .layer(from_fn_with_state(ui.clone(), check_origin))
+        .layer(from_fn_with_state(ui.clone(), end_connection))
         .layer(map_response(headers::add))
         .with_state(ui)
+}
+
+/// Ends a connection after the answer to somebody without the bearer, and after a refusal: connections are few, and everybody
+/// on this machine can make them.
+async fn end_connection(State(ui): State<Arc<Ui>>, request: Request, next: Next) -> Response {
+    let known = ui.access.admits(request.headers());
+    let mut response = next.run(request).await;
+    if !known || response.status().is_client_error() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 async fn check_origin(State(ui): State<Arc<Ui>>, request: Request, next: Next) -> Response {

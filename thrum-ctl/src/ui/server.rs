@@ -1,4 +1,7 @@
 //! The connections of browsers.
+//!
+//! Everybody on this machine can connect, and no connection of somebody without the bearer may last: each has one answer
+//! ([`super::routes`]), a limit for its request, and one for taking the answer.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -13,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::origin::Address;
+use super::write_limit::WriteLimit;
 use crate::error::Error;
 
 /// How many connections are served at a time. Others wait in the system's queue.
@@ -49,11 +53,11 @@ pub async fn listen(port: u16) -> Result<(TcpListener, Address), Error> {
 
 /// Serves connections until the future is dropped.
 pub async fn serve(listener: TcpListener, router: Router) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = tokio::task::JoinSet::new();
     loop {
         // Nobody closes it.
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -78,7 +82,7 @@ async fn serve_connection(stream: TcpStream, router: Router) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
         .max_buf_size(BUFFER_MAX_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(WriteLimit::new(stream)), service);
     // Why it ended, the browser knows.
     drop(serving.await);
 }
