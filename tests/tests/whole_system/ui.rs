@@ -17,8 +17,8 @@ fn the_page_sends_reads_and_marks_as_the_person() {
     let ui = Ui::start(&client, &["--as", "alice"]);
     let session =
         ui.ask("GET", "/session", &[("authorization", ui.authorization().as_str())], b"").json();
-    let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(session, json!({ "me": "alice", "project": "test", "version": version }));
+    let (id, version) = (&session["id"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(session, json!({ "id": id, "me": "alice", "project": "test", "version": version }));
     let sent = ui.call::<MessageSend>(
         &json!({ "to": ["coder"], "text": "is it <b>safe</b>?", "project": "test" }),
     );
@@ -186,6 +186,13 @@ fn a_second_one_is_independent() {
     let mut second = Ui::start(&client, &["--as", "bob", "--port", "0"]);
     assert_ne!(first.port, second.port);
     assert_ne!(first.authorization(), second.authorization());
+    let id = |ui: &Ui| {
+        let authorization = ui.authorization();
+        let session = ui.ask("GET", "/session", &[("authorization", &authorization)], b"").json();
+        session["id"].as_str().expect("an id").to_owned()
+    };
+    assert_eq!((id(&first), id(&first).len()), (id(&first), 32));
+    assert_ne!(id(&first), id(&second));
     let bearer = second.authorization();
     let refused = first.ask("GET", "/session", &[("authorization", &bearer)], b"");
     assert_eq!(refused.status, 401);

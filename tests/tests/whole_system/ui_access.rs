@@ -35,6 +35,7 @@ fn a_token_works_once_and_a_wrong_one_never() {
         (&accepted["me"], &accepted["project"]),
         (&json!("alice"), &json!("secret-project"))
     );
+    assert!(accepted["id"].is_string(), "{accepted}");
     let bearer = accepted["bearer"].as_str().unwrap();
     assert_eq!((bearer.len(), ui.token.len()), (64, 32));
     let again = ui.session(&ui.token);

@@ -19,6 +19,7 @@ use crate::error::Error;
 
 const TOKEN_BYTES: usize = 16;
 const BEARER_BYTES: usize = 32;
+const ID_BYTES: usize = 16;
 /// How long the answer to a wrong token takes after another wrong one; twice as long after each further one.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest of these times.
@@ -29,12 +30,16 @@ const LINE_MAX: usize = 8;
 /// A random value that nothing prints.
 pub struct Secret(SecretString);
 
+fn random<const BYTES: usize>() -> Result<String, Error> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::io("can't get random bytes", error.into()))?;
+    Ok(HEXLOWER.encode(&bytes))
+}
+
 impl Secret {
     fn random<const BYTES: usize>() -> Result<Self, Error> {
-        let mut bytes = [0; BYTES];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| Error::io("can't get random bytes", error.into()))?;
-        Ok(Self(HEXLOWER.encode(&bytes).into()))
+        Ok(Self(random::<BYTES>()?.into()))
     }
 
     /// The value, for the person's browser.
@@ -56,6 +61,7 @@ impl fmt::Debug for Secret {
 /// Who may use the page.
 #[derive(Debug)]
 pub struct Access {
+    id: String,
     token: Secret,
     bearer: Secret,
     /// Of wrong tokens.
@@ -91,6 +97,7 @@ impl Access {
     /// When the system has no random bytes.
     pub fn new() -> Result<Self, Error> {
         Ok(Self {
+            id: random::<ID_BYTES>()?,
             token: Secret::random::<TOKEN_BYTES>()?,
             bearer: Secret::random::<BEARER_BYTES>()?,
             attempts: Mutex::new(Attempts { wrong: 0, next: Instant::now() }),
@@ -98,6 +105,12 @@ impl Access {
             taken: AtomicBool::new(false),
             used: CancellationToken::new(),
         })
+    }
+
+    /// What no other `thrum ui` has, also a later one on this port: by it, tabs find those of the same one. It is no secret
+    /// that lets anybody in.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// The token, for the address of the page.

@@ -120,6 +120,7 @@ struct Token {
 struct Session<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bearer: Option<&'a str>,
+    id: &'a str,
     me: Option<&'a str>,
     project: Option<&'a str>,
     version: &'static str,
@@ -127,9 +128,9 @@ struct Session<'a> {
 
 impl Ui {
     fn session(&self, bearer: Option<&str>) -> Response {
-        let (me, project) = (self.me.as_deref(), self.project.as_deref());
+        let (id, me, project) = (self.access.id(), self.me.as_deref(), self.project.as_deref());
         let version = env!("CARGO_PKG_VERSION");
-        json::response(StatusCode::OK, &Session { bearer, me, project, version })
+        json::response(StatusCode::OK, &Session { bearer, id, me, project, version })
     }
 }
 
