@@ -185,6 +185,9 @@ fn other_hosts_and_other_pages_are_refused_also_with_the_bearer() {
         ui.ask("POST", "/rpc", &headers, body.as_bytes()).status
     };
     assert_eq!((status(&[("host", &own)]), status(&[("host", &localhost)])), (200, 200));
+    let (origin, other) = (format!("http://{localhost}"), format!("http://{own}"));
+    assert_eq!(status(&[("host", &localhost), ("origin", &origin)]), 200);
+    assert_eq!(status(&[("host", &localhost), ("origin", &other)]), 403);
     let evil = format!("evil.test:{}", ui.port);
     for host in [evil.as_str(), "127.0.0.1", "localhost", "127.0.0.1:1", "0.0.0.0", ""] {
         assert_eq!(status(&[("host", host)]), 421, "{host}");

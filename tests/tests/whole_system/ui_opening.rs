@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 
 use rustix::process::Signal;
@@ -22,7 +22,11 @@ struct Opening {
 impl Opening {
     #[track_caller]
     fn start(client: &Client, words: &[&str]) -> Self {
-        let mut command = client.command(&[&["ui", "--as", "alice"], words].concat());
+        Self::of(client.command(&[&["ui", "--as", "alice"], words].concat()))
+    }
+
+    #[track_caller]
+    fn of(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (send, stdout) = std::sync::mpsc::channel();
@@ -196,6 +200,28 @@ fn a_browser_that_fails_is_told_with_the_address() {
     let file = browser.file();
     assert_eq!(exchange(port, &token), 200);
     eventually(SHORT, || holds(!file.exists(), || "the file is still there".to_owned()));
+}
+
+#[test]
+fn a_browser_that_fails_is_told_to_programs_too() {
+    let daemon = Daemon::start("laptop");
+    let browser = Browser::new(daemon.folder(), "exit 3");
+    let client =
+        Client::new(&daemon).env("BROWSER", format!("{} --new-window", browser.program.display()));
+    let mut command = client.command(&["ui", "--as", "alice", "--json"]);
+    let (complaints, stderr) = std::io::pipe().unwrap();
+    command.stderr(stderr);
+    let mut ui = Opening::of(command);
+    let told: serde_json::Value = serde_json::from_str(&ui.line()).unwrap();
+    assert_eq!(told["opened"], true);
+    let mut line = String::new();
+    BufReader::new(complaints).read_line(&mut line).unwrap();
+    let failed = serde_json::from_str::<serde_json::Value>(&line).unwrap()["error"].clone();
+    let message = failed["message"].as_str().unwrap();
+    assert!(message.contains("could not be opened (exit status: 3)"), "{failed}");
+    let (port, token) = address(failed["hint"].as_str().unwrap());
+    assert_eq!(exchange(port, &token), 200);
+    assert_eq!(ui.end(Signal::INT), "");
 }
 
 #[test]

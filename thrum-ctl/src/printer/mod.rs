@@ -315,7 +315,8 @@ impl Printer {
         ExitCode::from(error.kind().exit_code())
     }
 
-    fn error(&mut self, error: &Error) {
+    /// Prints an error on stderr. The program may go on.
+    pub fn error(&mut self, error: &Error) {
         let kind = error.kind();
         if kind == Kind::PipeClosed || (kind == Kind::TimedOut && self.quiet) {
             return;

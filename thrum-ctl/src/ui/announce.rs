@@ -120,15 +120,15 @@ impl Announcement {
     /// When the address can't be printed.
     pub async fn follow(mut self, access: &Access, printer: &mut Printer) -> Error {
         if let Some((_, browser)) = &mut self.opening {
-            let problem = tokio::select! {
+            let why = tokio::select! {
                 () = access.used() => None,
-                problem = failure(browser) => Some(problem),
-                () = sleep(OPEN_LIMIT) => Some("The page was not opened yet.".to_owned()),
+                why = failure(browser) => Some(why),
+                () = sleep(OPEN_LIMIT) => {
+                    Some(format!("the browser has not asked for it in {} s", OPEN_LIMIT.as_secs()))
+                }
             };
-            if let Some(problem) = problem
-                && !printer.json()
-                && let Err(error) = printer
-                    .line(&format!("{problem} Its address, which works once: {}", self.address))
+            if let Some(why) = why
+                && let Err(error) = tell(&why, &self.address, printer)
             {
                 return error;
             }
@@ -143,11 +143,22 @@ impl Announcement {
     }
 }
 
+/// Tells why nobody has opened the page, and its address.
+fn tell(why: &str, address: &str, printer: &mut Printer) -> Result<(), Error> {
+    if printer.json() {
+        // On stdout is one object, which has said already that a browser opens it.
+        let hint = format!("open it yourself; its address works once: {address}");
+        printer.error(&Error::failed(format!("the page is not open: {why}"), hint));
+        return Ok(());
+    }
+    printer.line(&format!("The page is not open: {why}. Its address, which works once: {address}"))
+}
+
 /// Why the program that opens a browser has failed. Never returns if it hasn't.
 async fn failure(browser: &mut Child) -> String {
     match browser.wait().await {
         Ok(status) if status.success() => std::future::pending().await,
-        Ok(status) => format!("The browser could not be opened ({status})."),
-        Err(error) => format!("The browser could not be waited for ({error})."),
+        Ok(status) => format!("the browser could not be opened ({status})"),
+        Err(error) => format!("the browser could not be waited for ({error})"),
     }
 }

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 /// Where the person's browser is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Screen {
-    /// Here: this program with these words opens a file.
+    /// Here: this program opens a file.
     Here(Opener),
     /// On another machine, from which the person came over ssh.
     Remote {
@@ -24,8 +24,8 @@ pub enum Screen {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Opener {
     program: PathBuf,
-    /// Its words; `%s` is the file. It is the last one if none of them is.
-    words: Vec<String>,
+    /// `%s` is the file. It is the last one if none of them is.
+    args: Vec<String>,
 }
 
 /// What is known of this session.
@@ -62,7 +62,7 @@ impl Session<'_> {
     fn opener(&self, command: &str) -> Option<Opener> {
         let mut words = command.split_whitespace().map(str::to_owned);
         let program = (self.find)(&words.next()?)?;
-        Some(Opener { program, words: words.collect() })
+        Some(Opener { program, args: words.collect() })
     }
 
     /// The command that leads a port of the machine at which the person sits to the one here. The same port: the page checks
@@ -86,13 +86,13 @@ impl Opener {
     /// # Errors
     /// When it can't be started.
     pub fn open(&self, file: &Path) -> std::io::Result<Child> {
-        let placed = |word: &String| match word.as_str() {
+        let placed = |arg: &String| match arg.as_str() {
             "%s" => file.as_os_str().to_owned(),
-            word => word.into(),
+            arg => arg.into(),
         };
         let mut command = Command::new(&self.program);
-        command.args(self.words.iter().map(placed));
-        if !self.words.iter().any(|word| word == "%s") {
+        command.args(self.args.iter().map(placed));
+        if !self.args.iter().any(|arg| arg == "%s") {
             command.arg::<&OsStr>(file.as_ref());
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -114,9 +114,9 @@ mod tests {
         session.screen(4173)
     }
 
-    fn here(program: &str, words: &[&str]) -> Screen {
-        let words = words.iter().map(|&word| word.to_owned()).collect();
-        Screen::Here(Opener { program: Path::new("/bin").join(program), words })
+    fn here(program: &str, args: &[&str]) -> Screen {
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        Screen::Here(Opener { program: Path::new("/bin").join(program), args })
     }
 
     #[test]

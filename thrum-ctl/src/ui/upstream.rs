@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub struct Upstream {
     endpoints: Endpoints,
     idle: Mutex<Vec<Client>>,
-    places: Semaphore,
+    waiting: Semaphore,
     at_once: Semaphore,
     slow: Semaphore,
 }
@@ -36,7 +36,7 @@ impl Upstream {
         Self {
             endpoints,
             idle: Mutex::default(),
-            places: Semaphore::new(WAITING_MAX),
+            waiting: Semaphore::new(WAITING_MAX),
             at_once: Semaphore::new(AT_ONCE),
             slow: Semaphore::new(SLOW_AT_ONCE),
         }
@@ -52,7 +52,7 @@ impl Upstream {
     /// # Errors
     /// When too many wait, and when thrumd can't be reached or does not answer.
     pub async fn forward(&self, request: Admitted) -> Result<(StatusCode, Vec<u8>), Refusal> {
-        let room = if request.slow { &self.slow } else { &self.at_once };
+        let permits = if request.slow { &self.slow } else { &self.at_once };
         let asking = async {
             let mut client = match self.idle.lock().await.pop() {
                 Some(client) => client,
@@ -62,7 +62,7 @@ impl Upstream {
             self.idle.lock().await.push(client);
             Ok(answer)
         };
-        self.within(room, asking).await
+        self.within(permits, asking).await
     }
 
     /// Does work that asks other machines, in its turn.
@@ -75,16 +75,16 @@ impl Upstream {
 
     async fn within<T>(
         &self,
-        room: &Semaphore,
+        permits: &Semaphore,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Refusal> {
-        let Ok(_place) = self.places.try_acquire() else {
+        let Ok(_waiting) = self.waiting.try_acquire() else {
             let message = "too many requests wait for thrumd";
             return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
                 .hint("try again in a moment, or close some pages"));
         };
         // Nobody closes it.
-        let _permit = room.acquire().await;
+        let _permit = permits.acquire().await;
         match timeout(LIMIT, Box::pin(work)).await {
             Ok(answer) => answer.map_err(|error| Refusal::from(&error)),
             Err(_) => {
