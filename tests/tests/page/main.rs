@@ -18,6 +18,7 @@ mod large;
 mod live;
 mod reading;
 mod scene;
+mod unsent;
 mod watching;
 
 /// A file that is no module is a test that never runs.
