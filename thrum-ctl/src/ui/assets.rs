@@ -30,6 +30,7 @@ const ASSETS: &[(&str, &str, &str)] = assets! {
     "favicon-badge.svg": PICTURE,
     "favicon.svg": PICTURE,
     "feed.js": SCRIPT,
+    "format.js": SCRIPT,
     "keys.js": SCRIPT,
     "live.js": SCRIPT,
     "message.js": SCRIPT,
@@ -40,7 +41,6 @@ const ASSETS: &[(&str, &str, &str)] = assets! {
     "source.js": SCRIPT,
     "style.css": STYLE,
     "visible.js": SCRIPT,
-    "words.js": SCRIPT,
 };
 
 /// The shell.

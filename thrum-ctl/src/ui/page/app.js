@@ -11,7 +11,7 @@ import { follow } from './live.js';
 import { indexing, isConnected, isNeedy, isOwn, machines, model, needs, ref, title } from './model.js';
 import { openAgent, openDelivery, openMachine, openSearch } from './panels.js';
 import * as sidebar from './sidebar.js';
-import { count, when } from './words.js';
+import { count, when } from './format.js';
 import { visible } from './visible.js';
 
 const VIEW = 'thrum-view';

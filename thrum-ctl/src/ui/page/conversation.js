@@ -6,7 +6,7 @@ import { $, el, focusable, foreign, keyed, set, show, text } from './dom.js';
 import { expand, messageElement, showMessage } from './message.js';
 import { asMe, isOwn, model, ref } from './model.js';
 import { ASKED_MAX, delivered } from './rows.js';
-import { count } from './words.js';
+import { count } from './format.js';
 import { beginning, visible } from './visible.js';
 
 const PAGE = 100;

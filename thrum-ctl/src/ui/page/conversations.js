@@ -4,7 +4,7 @@ import { $, el, focusable, foreign, keyed, set, since, spoken, text } from './do
 import { asMe, inProject, model } from './model.js';
 import { asSeen, recipients, sender } from './message.js';
 import { conversationsIn } from './rows.js';
-import { count, delivery } from './words.js';
+import { count, delivery } from './format.js';
 import { beginning, readable, visible } from './visible.js';
 
 const PAGE = 40;

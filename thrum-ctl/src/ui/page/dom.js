@@ -1,5 +1,5 @@
 /** Small helpers for the DOM. Text of others gets into the page through `textContent` alone. */
-import { age, ago } from './words.js';
+import { age, ago } from './format.js';
 
 export const $ = (id) => document.getElementById(id);
 

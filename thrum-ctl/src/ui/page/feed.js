@@ -5,7 +5,7 @@ import { expand, isForRow, messageElement, showMessage } from './message.js';
 import { asMe, model, ref } from './model.js';
 import * as rows from './rows.js';
 import { page } from './source.js';
-import { clock, day, event as eventWords, shortId } from './words.js';
+import { clock, day, event as eventWords, shortId } from './format.js';
 import { visible } from './visible.js';
 
 /** How near an edge the next page is fetched, in pixels. */

@@ -1,7 +1,7 @@
 /** A message in the page: in the feed, and in a conversation. */
 import { el, foreign, set, show, spoken, text } from './dom.js';
 import { isOwn, model } from './model.js';
-import { clock, count, delivery, machineOf } from './words.js';
+import { clock, count, delivery, machineOf } from './format.js';
 import { beginning, readable, visible } from './visible.js';
 
 /** Longer texts are cut until a person asks for all. */

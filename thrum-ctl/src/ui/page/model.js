@@ -1,5 +1,5 @@
 /** What the page knows, and what is derived from it. */
-import { counted } from './words.js';
+import { counted } from './format.js';
 
 export const model = {
   /** The person; null: the page is for reading. */

@@ -5,7 +5,7 @@ import * as details from './details.js';
 import { command, el, foreign, set, show, since, spoken, text } from './dom.js';
 import { recipients } from './message.js';
 import { deciding, inProject, isConnected, model, pathTo, ref } from './model.js';
-import { agentState, clock, count, day, machineOf, peerState, peerWhy, progress, shortId, when } from './words.js';
+import { agentState, clock, count, day, machineOf, peerState, peerWhy, progress, shortId, when } from './format.js';
 import { beginning, readable, visible } from './visible.js';
 
 const paragraph = (...children) => el('p', {}, ...children);

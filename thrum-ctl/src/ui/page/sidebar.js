@@ -1,7 +1,7 @@
 /** The left side: problems, machines, agents and projects. */
 import { $, command, el, foreign, keyed, set, since, text } from './dom.js';
 import { deciding, isConnected, isNeedy, model, pathTo, projects, sorted } from './model.js';
-import { agentState, count, machineOf, peerState, peerWhy } from './words.js';
+import { agentState, count, machineOf, peerState, peerWhy } from './format.js';
 import { beginning, readable, visible } from './visible.js';
 
 /** Most agents that are listed until a person asks for all. */
