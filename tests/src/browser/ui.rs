@@ -1,5 +1,5 @@
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
@@ -14,15 +14,25 @@ pub struct Ui {
 }
 
 impl Ui {
+    /// The words with which it tells its address.
+    pub const WORDS: [&str; 2] = ["ui", "--no-open"];
+
     /// Starts it with these words after `thrum ui --no-open`, and waits for its address.
     ///
     /// # Panics
     /// When none comes.
     #[track_caller]
     pub fn start(client: &Client, words: &[&str]) -> Self {
-        let words = [&["ui", "--no-open"], words].concat();
-        let mut child = client
-            .command(&words)
+        Self::of(client.command(&[&Self::WORDS, words].concat()))
+    }
+
+    /// What this command starts, which has [`Ui::WORDS`].
+    ///
+    /// # Panics
+    /// When no address comes.
+    #[track_caller]
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

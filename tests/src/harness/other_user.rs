@@ -49,7 +49,18 @@ impl OtherUser {
 
     /// `thrum` as this user.
     pub fn thrum(&self, words: &[&str]) -> Command {
-        let mut command = self.command(self.home().join("thrum"));
+        self.at_home(self.command(self.home().join("thrum")), words)
+    }
+
+    /// `thrum` as a user whom no list of users names, with the same home.
+    pub fn nameless_thrum(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=54321", "--regid=54321", "--clear-groups"]);
+        command.arg(self.home().join("thrum"));
+        self.at_home(command, words)
+    }
+
+    fn at_home(&self, mut command: Command, words: &[&str]) -> Command {
         command
             .args(words)
             .env_clear()

@@ -1,6 +1,6 @@
 //! `thrum ui`: what its page may ask, who it speaks as, and how it ends.
 
-use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -78,12 +78,7 @@ fn a_page_of_nobody_is_for_reading_only() {
     allow(daemon.folder(), 0o755);
     allow(daemon.state(), 0o755);
     allow(&daemon.socket(), 0o666);
-    // A user without a name.
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid=54321", "--regid=54321", "--clear-groups"])
-        .arg(user.home().join("thrum"));
-    command.args(Ui::WORDS).env_clear().env("HOME", user.home()).current_dir(user.home());
+    let mut command = user.nameless_thrum(&Ui::WORDS);
     command.env("THRUM_SOCKET", daemon.socket()).env("THRUM_CONFIG", "/dev/null");
     let ui = Ui::of(command).enter();
     let authorization = ui.authorization();
@@ -154,11 +149,15 @@ fn it_ends_as_it_was_told() {
 fn it_ends_by_itself_when_no_page_is_open() {
     let daemon = Daemon::start("laptop");
     let client = Client::new(&daemon);
-    let mut ui = Ui::start(&client, &["--idle", "1s"]);
+    // Long enough to come to its page on a busy machine.
+    let mut ui = Ui::start(&client, &["--idle", "5s"]);
     let page = ui.changes();
-    // Another one, which begins and ends meanwhile, shows that the time has passed.
-    let mut unused = Ui::untouched(&client, &["--idle", "1s"]);
-    assert_eq!(unused.ended().code(), Some(0));
+    // Others, one after the other, show that the time has passed.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(6) {
+        let mut unused = Ui::untouched(&client, &["--idle", "1s"]);
+        assert_eq!(unused.ended().code(), Some(0));
+    }
     assert!(ui.call::<Status>(&json!({}))["result"].is_object(), "it goes on");
     drop(page);
     assert_eq!(ui.ended().code(), Some(0));
