@@ -214,8 +214,11 @@ fn a_browser_that_fails_is_told_to_programs_too() {
     let mut ui = Opening::of(command);
     let told: serde_json::Value = serde_json::from_str(&ui.line()).unwrap();
     assert_eq!(told["opened"], true);
-    let mut line = String::new();
-    BufReader::new(complaints).read_line(&mut line).unwrap();
+    let (told, complaint) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        BufReader::new(complaints).lines().map_while(Result::ok).try_for_each(|it| told.send(it))
+    });
+    let line = complaint.recv_timeout(LONG).expect("a line on stderr");
     let failed = serde_json::from_str::<serde_json::Value>(&line).unwrap()["error"].clone();
     let message = failed["message"].as_str().unwrap();
     assert!(message.contains("could not be opened (exit status: 3)"), "{failed}");
