@@ -42,8 +42,8 @@ pub struct ViewChanges {
 /// The state that is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
-    digested: Option<Sequence>,
-    failures: u64,
+    digested: Sequence,
+    /// Not how often: who is told of a failure asks again, and that fails again.
     has_failed: bool,
     counts: ChangeCounts,
     marks: u64,
@@ -78,8 +78,7 @@ impl State {
     ) -> Self {
         let now = progress.borrow();
         Self {
-            digested: now.digested(),
-            failures: now.failures(),
+            digested: now.digested().unwrap_or_default(),
             has_failed: now.has_failed(),
             counts: now.changes,
             marks: *marks.borrow(),
@@ -117,11 +116,11 @@ impl ViewChanges {
             now.counts.deliveries != before.counts.deliveries || now.marks != before.marks;
         let is_back = now.digested < before.digested;
         ViewChange {
-            read_seq: now.digested.unwrap_or_default(),
+            read_seq: now.digested,
             has_moved: now.digested != before.digested,
             agents: of_agents,
             deliveries: of_deliveries,
-            follows: (now.has_failed, now.failures) != (before.has_failed, before.failures),
+            follows: now.has_failed != before.has_failed,
             replaced: now.counts.replaced != before.counts.replaced || is_back,
         }
     }

@@ -54,11 +54,6 @@ impl Progress {
         self.digested
     }
 
-    /// How often an attempt has failed.
-    pub(super) const fn failures(&self) -> u64 {
-        self.failures
-    }
-
     /// Whether the last attempt failed.
     pub(super) const fn has_failed(&self) -> bool {
         self.failure.is_some()
@@ -218,6 +213,7 @@ impl Follower {
             self.signals.unusable.store(false, Ordering::SeqCst);
             self.signals.replaced.notify_one();
         }
+        let mut is_anew = false;
         let mut at = match *cursor {
             Some(at) => at,
             None => {
@@ -225,7 +221,7 @@ impl Follower {
                 self.signals.machines.replace(self.worker.call(|store| store.machines()).await?);
                 // After a failed commit, or in another file, there may be what nobody was told of.
                 self.signals.waiters.wake_all();
-                self.progress.send_modify(|now| now.changes.add_replaced());
+                is_anew = true;
                 at
             }
         };
@@ -235,7 +231,10 @@ impl Follower {
             self.worker.call(move |store| store.move_cursor(at)).await?;
         }
         *cursor = Some(at);
-        self.reached(at.position.sequence, Touched::default());
+        // Told after a success alone: who is told asks again, and that is another attempt.
+        let is_done = at.position.sequence >= head.position.sequence;
+        let replaced = is_done && std::mem::take(&mut is_anew);
+        self.reached(at.position.sequence, Touched { replaced, ..Touched::default() });
         while at.position.sequence < head.position.sequence {
             let log = self.log.reader();
             let end = head.position;
@@ -249,7 +248,8 @@ impl Follower {
             at = digested.cursor;
             *cursor = Some(at);
             self.signals.machines.add(digested.machines);
-            self.reached(at.position.sequence, digested.touched);
+            let replaced = std::mem::take(&mut is_anew);
+            self.reached(at.position.sequence, Touched { replaced, ..digested.touched });
             if digested.owes {
                 self.signals.receipts.notify_one();
             }

@@ -9,6 +9,8 @@ pub(super) struct Touched {
     pub(super) agents: bool,
     /// Messages: that there are new ones, and how far others got.
     pub(super) deliveries: bool,
+    /// The views may be others.
+    pub(super) replaced: bool,
 }
 
 /// How often something has changed. Whoever compares counts knows what is new.
@@ -24,10 +26,7 @@ impl ChangeCounts {
     pub(super) fn add(&mut self, touched: Touched) {
         self.agents += u64::from(touched.agents);
         self.deliveries += u64::from(touched.deliveries);
-    }
-
-    pub(super) fn add_replaced(&mut self) {
-        self.replaced += 1;
+        self.replaced += u64::from(touched.replaced);
     }
 }
 

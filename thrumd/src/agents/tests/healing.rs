@@ -248,6 +248,31 @@ async fn a_waiting_reader_is_woken_after_a_failed_digest() {
 }
 
 #[tokio::test]
+async fn views_that_fail_again_and_again_are_one_change() {
+    let (directory, home) = Home::new();
+    home.say("a", &["b"], "one").await;
+    home.inbox("b").await;
+    let views = rusqlite::Connection::open(directory.path().join("views.db")).unwrap();
+    views.busy_timeout(LIMIT).unwrap();
+    views.execute_batch("ALTER TABLE agents RENAME TO elsewhere").unwrap();
+    let mut changes = home.agents.changes().unwrap();
+    home.apply(vec![message_to(1, there(), "planner", &["b"])]).await;
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        // Who is told of a change asks again.
+        assert!(within(home.agents.inbox(reader("b"))).await.is_err());
+        let change = changes.take();
+        told.push(change.follows || change.replaced || change.has_moved);
+    }
+    assert_eq!(told.iter().filter(|is_told| **is_told).count(), 1, "{told:?}");
+    views.execute_batch("ALTER TABLE elsewhere RENAME TO agents").unwrap();
+    assert_eq!(home.inbox("b").await, ["one*", "number 1*"]);
+    let change = changes.take();
+    assert!(change.replaced && change.has_moved, "{change:?}");
+    home.close().await;
+}
+
+#[tokio::test]
 async fn an_undigestible_event_is_counted_and_stops_nothing() {
     let (directory, home) = Home::new();
     let body = serde_json::value::to_raw_value(&serde_json::json!({ "text": 7 })).unwrap();
