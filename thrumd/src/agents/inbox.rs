@@ -12,7 +12,7 @@ use thrum_api::local::{InboxResult, Message, WaitResult};
 use super::broadcasts;
 use super::error::{AgentsError, log_unread, views};
 use super::filter::Filter;
-use super::message::message;
+use super::message::{message, shown_bytes};
 use super::store::Store;
 use super::waiters::News;
 use crate::log::LogReader;
@@ -317,7 +317,7 @@ impl Shown {
     }
 
     pub(super) fn takes(&mut self, message: Message) -> bool {
-        let bytes = message.text.len() + message.to.iter().map(String::len).sum::<usize>();
+        let bytes = shown_bytes(&message);
         let fits = bytes <= self.bytes && self.room > 0;
         if fits {
             self.room -= 1;

@@ -38,6 +38,11 @@ pub(super) fn message(event: &StoredEvent<'_>, read: bool) -> Option<Message> {
     })
 }
 
+/// What a message takes of an answer: its text, and its recipients, of whom other machines may name many.
+pub(super) fn shown_bytes(message: &Message) -> usize {
+    message.text.len() + message.to.iter().map(String::len).sum::<usize>()
+}
+
 /// Each address once, in the given order.
 fn unique(addresses: &[Address]) -> Vec<String> {
     let mut known = BTreeSet::new();

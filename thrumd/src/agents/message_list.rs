@@ -12,7 +12,7 @@ use super::delivery::{FoundMessage, Summarizer};
 use super::directory::find_project;
 use super::error::{AgentsError, log_unread, views};
 use super::inbox::INBOX_MAX_BYTES;
-use super::message::message;
+use super::message::{message, shown_bytes};
 use super::reach::Machines;
 use super::store::{Cursor, Store};
 use super::{Agents, project};
@@ -59,7 +59,7 @@ pub(super) struct Found {
 /// Messages as they are collected for an answer.
 #[derive(Default)]
 pub(super) struct Page {
-    /// Their texts are shown, and have to fit into it.
+    /// Their texts and recipients are shown, and have to fit into it.
     has_texts: bool,
     pub(super) messages: Vec<Found>,
     count: usize,
@@ -249,9 +249,9 @@ impl Store {
             match shown.zip(sent.map(FoundMessage::without_text)) {
                 Some((mut shown, sent)) => {
                     if !page.has_texts {
-                        shown.text = String::new();
+                        (shown.text, shown.to) = (String::new(), Vec::new());
                     }
-                    page.bytes += shown.text.len();
+                    page.bytes += shown_bytes(&shown);
                     let fits = page.count == 0 || page.bytes <= INBOX_MAX_BYTES;
                     if page.count >= limit || !fits {
                         page.is_full = true;

@@ -179,6 +179,20 @@ fn a_page_ends_before_it_is_too_large_and_goes_on() {
 }
 
 #[test]
+fn recipients_take_room_in_a_page_as_texts_do() {
+    let mut views = Views::new();
+    let to: Vec<String> = (0..64).map(|n| format!("{n}{}", "x".repeat(120))).collect();
+    let body = json!({ "from": "a", "to": to, "text": "x".repeat(20_000) });
+    let events: Vec<_> =
+        (1..=200).map(|n| event(n, there(), Some(PROJECT), "message.sent", &body)).collect();
+    views.digest(&events, start());
+    let page = ask(&views, None, Place::Before(i64::MAX), 200);
+    let messages = page.messages.iter().map(|listed| &listed.message);
+    let bytes: usize = messages.map(|it| it.text.len() + it.to.concat().len()).sum();
+    assert!((3_000_000..=4 * 1024 * 1024).contains(&bytes), "{bytes}");
+}
+
+#[test]
 fn damaged_rows_are_left_out_and_named() {
     let mut views = Views::new();
     let events = [1, 2, 3].map(|n| message_in(n, Some(PROJECT), "a"));
