@@ -16,7 +16,7 @@ pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 /// A layer that sends log lines to journald. What it can't send goes to stderr, which is the journal, too.
 pub(super) struct Journal<W> {
     lines: LogLines,
-    /// None if the system gives no socket.
+    /// It never blocks. None if the system gives none.
     socket: Option<UnixDatagram>,
     path: PathBuf,
     stderr: W,
@@ -28,7 +28,9 @@ pub(super) struct Journal<W> {
 impl<W: Fn(&str)> Journal<W> {
     /// Sends to the socket at `path`, which needs not be there always: a new journald binds a new one.
     pub(super) fn new(path: impl Into<PathBuf>, stderr: W, is_ending: &'static AtomicBool) -> Self {
+        // A journald that takes nothing would stop every thread that has something to log.
         let socket = UnixDatagram::unbound().ok();
+        let socket = socket.filter(|socket| socket.set_nonblocking(true).is_ok());
         Self { lines: LogLines::default(), socket, path: path.into(), stderr, is_ending }
     }
 

@@ -159,6 +159,24 @@ fn what_journald_does_not_take_goes_to_stderr() {
 }
 
 #[test]
+fn a_journald_that_is_stuck_stops_nobody() {
+    let (journald, buffer) = (Journald::start(), Buffer::default());
+    let subscriber = journal(&journald.path(), &buffer, &GOES_ON);
+    let writing = std::thread::spawn(move || {
+        let log = || (0..5_000_u64).for_each(|about| tracing::debug!(about, "nobody reads"));
+        tracing::subscriber::with_default(subscriber, log);
+    });
+    let limit = std::time::Instant::now() + Duration::from_secs(30);
+    while !writing.is_finished() {
+        assert!(std::time::Instant::now() < limit, "it waits for journald");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    writing.join().unwrap();
+    let taken = std::iter::from_fn(|| journald.entry()).count();
+    assert_eq!(buffer.take().lines().count() + taken, 5_000);
+}
+
+#[test]
 fn nothing_invisible_gets_into_the_log_whoever_wrote_it() {
     let foreign = "a\u{200b}b\u{202e}c\nERROR forged\u{1b}[2J\u{2028}";
     let log = || {
