@@ -7,6 +7,7 @@ use thrum_api::{LogHash, Sequence};
 use super::column::{self, Id, int, uint};
 use super::hash;
 use super::lookup::{self, raw};
+use super::observed::Quarantined;
 use super::origins;
 use super::quarantine::{self, QuarantineEntry};
 use super::served::RowCheck;
@@ -82,7 +83,7 @@ pub(super) fn quarantine(
         bytes: &body,
     };
     if quarantine::keep_row(write.conn, write.now, &entry)? {
-        write.state.observed.quarantined.push(entry.kind);
+        write.state.observed.quarantined.push(Quarantined::of(&entry));
     }
     // What is appended next goes on from the hash of the log, not from one that may have changed with the row.
     let Meta { head, hash: hash_of_log, .. } = write.state.meta;

@@ -7,7 +7,6 @@ use sha2::{Digest as _, Sha256};
 use thrum_api::{DaemonId, EventId, Sequence, Timestamp};
 
 use super::column::{self, Id, int, uint};
-use crate::message_id;
 use crate::metrics::QuarantineReason;
 
 /// What the quarantine keeps of all that peers send. Later entries are counted and dropped.
@@ -142,14 +141,5 @@ fn insert(
             now.as_millis(),
             hash,
         ])?;
-    let is_new = inserted > 0;
-    if is_new {
-        tracing::warn!(
-            about = %entry.peer, journal.message_id = message_id::QUARANTINED,
-            journal.event_id = entry.event_id.map(tracing::field::display),
-            peer = %entry.peer, sequence = %entry.sequence, event_id = ?entry.event_id,
-            "an event was moved to quarantine: {}", entry.reason
-        );
-    }
-    Ok(is_new)
+    Ok(inserted > 0)
 }

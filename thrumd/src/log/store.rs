@@ -329,7 +329,7 @@ impl LogStore {
                 self.head = self.state.meta.log_head();
                 self.damaged_rows = self.state.damaged_rows;
                 self.recent.lock().update(&mut self.state);
-                self.state.observed.count(&self.metrics, self.environment.now());
+                self.state.observed.tell(&self.metrics, self.environment.now());
             }
             Err(_) => self.stale = true,
         }

@@ -11,6 +11,7 @@ use super::column::{self, Id, hash_int, int, uint};
 use super::environment::Environment;
 use super::hash;
 use super::lookup::{self, raw};
+use super::observed::{Fork, Quarantined};
 use super::origins::OriginRow;
 use super::quarantine::QuarantineEntry;
 use super::state::State;
@@ -107,10 +108,9 @@ impl WriteTransaction<'_> {
         self.state.block.add(self.conn, row.last, event_type, project)?;
         let was_whole = row.head == row.top;
         if forked && !row.forked {
-            tracing::warn!(
-                about = %source.unwrap_or(origin.daemon), journal.message_id = message_id::FORKED, journal.event_id = %header.event_id,
-                "the log of {} has two histories: it was restored or copied, and both are kept", origin.daemon
-            );
+            let (source, event_id) = (source.unwrap_or(origin.daemon), header.event_id);
+            let fork = Fork { origin: origin.daemon, source, event_id };
+            self.state.observed.forks.push(fork);
         }
         row.forked |= forked;
         row.top = row.top.max(position);
@@ -382,7 +382,7 @@ impl WriteTransaction<'_> {
     /// Keeps what a peer sent and can't be stored, for a person to inspect.
     pub(super) fn quarantine(&mut self, entry: &QuarantineEntry<'_>) -> rusqlite::Result<()> {
         if self.state.quarantine.keep(self.conn, self.now, entry)? {
-            self.state.observed.quarantined.push(entry.kind);
+            self.state.observed.quarantined.push(Quarantined::of(entry));
         }
         Ok(())
     }

@@ -1,11 +1,19 @@
 //! The synchronous core alone, on a database in memory.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rusqlite::Connection;
-use thrum_api::Timestamp;
+use thrum_api::{EventHeader, Timestamp};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt as _;
 use ulid::Ulid;
 
+use super::super::quarantine::QuarantineEntry;
+use super::super::transaction::{Event as NewEvent, WriteTransaction};
 use super::*;
 use crate::keys::SecretKey;
+use crate::metrics::QuarantineReason;
+use crate::proof::{chain_next, chain_start};
 
 /// Counts up: the same in each run.
 struct Counter(u128);
@@ -101,4 +109,61 @@ fn a_reader_gets_the_rest_of_a_damaged_log() {
     store.connection().pragma_update(None, "query_only", false).unwrap();
     assert_eq!(texts(&mut store).len(), 2);
     assert_eq!(store.damaged_rows(), 1);
+}
+
+/// Counts lines of the log.
+#[derive(Clone, Default)]
+struct Lines(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> Layer<S> for Lines {
+    fn on_event(
+        &self,
+        _event: &tracing::Event<'_>,
+        _context: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_is_not_committed_is_not_logged() {
+    let (mut store, lines, origin) = (store(), Lines::default(), new_origin());
+    let events = [foreign(origin, 1), foreign(origin, 1)];
+    let fork_and_quarantine = |write: &mut WriteTransaction<'_>| {
+        for bytes in &events {
+            let header: EventHeader = serde_json::from_str(bytes).unwrap();
+            let previous = chain_start(&origin);
+            let chain = chain_next(previous, bytes.as_bytes());
+            let (bytes, source) = (bytes.as_bytes(), Some(origin.daemon));
+            write.store(&NewEvent {
+                header: &header,
+                bytes,
+                previous,
+                chain,
+                point: None,
+                source,
+            })?;
+        }
+        write.quarantine(&QuarantineEntry {
+            peer: origin.daemon,
+            sequence: Sequence(1),
+            event_id: None,
+            reason: "it is a test",
+            kind: QuarantineReason::Damaged,
+            bytes: b"x",
+        })
+    };
+    let logged = || lines.0.swap(0, Ordering::Relaxed);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(lines.clone()), || {
+        let failed = store.transaction(|write| {
+            fork_and_quarantine(write)?;
+            Err::<(), _>(rusqlite::Error::InvalidQuery)
+        });
+        assert!(failed.is_err());
+        assert_eq!(logged(), 0);
+        store.transaction(fork_and_quarantine).unwrap();
+        assert_eq!(logged(), 2, "the fork, and the quarantine");
+        store.transaction(|_| Ok(())).unwrap();
+        assert_eq!(logged(), 0);
+    });
 }
