@@ -1,15 +1,20 @@
 //! Figures of the agents of this machine, for `/metrics`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rusqlite::Row;
 use thrum_api::local::AgentState;
 use thrum_api::{Sequence, Timestamp};
+use tokio::time::timeout;
 
 use super::Agents;
 use super::error::{AgentsError, views};
 use super::store::Store;
 use crate::log::column::uint;
+
+/// How long figures may wait for the queries of others.
+const UNREAD_LIMIT: Duration = Duration::from_millis(250);
 
 /// How many messages each agent of this machine has not read, with where the oldest of those that name it and of those to
 /// all are. A row for each agent of this machine, so it is no query for a reader.
@@ -31,7 +36,7 @@ pub struct AgentFigures {
     pub sessions: u64,
     /// Calls that wait for messages.
     pub waiters: u64,
-    /// What they have not read; None if the views can't be read now.
+    /// What they have not read; None if the views can't be read now, or not soon.
     pub unread: Option<Unread>,
 }
 
@@ -47,7 +52,7 @@ pub struct Unread {
 }
 
 impl Agents {
-    /// Figures of the agents of this machine, as the views are: that waits for nothing.
+    /// Figures of the agents of this machine, as the views are: that waits for nothing long.
     pub async fn figures(&self) -> AgentFigures {
         let mut figures =
             AgentFigures { waiters: self.inner.signals.waiters.count(), ..AgentFigures::default() };
@@ -56,13 +61,16 @@ impl Agents {
             *figures.by_state.entry(AgentState::of(&agent.sessions)).or_default() += 1;
             figures.sessions += u64::try_from(agent.sessions.len()).unwrap_or(u64::MAX);
         }
-        figures.unread = self.read(Store::unread_here).await.ok();
-        if let Some(unread) = &mut figures.unread
-            && let Some(oldest) = unread.oldest
-        {
+        figures.unread = timeout(UNREAD_LIMIT, self.unread()).await.ok().flatten();
+        figures
+    }
+
+    async fn unread(&self) -> Option<Unread> {
+        let mut unread = self.read(Store::unread_here).await.ok()?;
+        if let Some(oldest) = unread.oldest {
             unread.oldest_at = self.inner.log.written_at(oldest).await.ok().flatten();
         }
-        figures
+        Some(unread)
     }
 }
 

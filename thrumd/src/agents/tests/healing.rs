@@ -273,6 +273,27 @@ async fn views_that_fail_again_and_again_are_one_change() {
 }
 
 #[tokio::test]
+async fn figures_do_not_wait_for_a_long_query() {
+    let (_directory, home) = Home::new();
+    home.say("a", &["b"], "one").await;
+    home.inbox("b").await;
+    assert!(within(home.agents.figures()).await.unread.is_some());
+    let (done, until) = std::sync::mpsc::channel::<()>();
+    let query = home.agents.read(move |_| {
+        until.recv().ok();
+        Ok(())
+    });
+    let figures = async {
+        let figures = within(home.agents.figures()).await;
+        drop(done);
+        figures
+    };
+    let (_, figures) = tokio::join!(query, figures);
+    assert!(figures.unread.is_none());
+    home.close().await;
+}
+
+#[tokio::test]
 async fn an_undigestible_event_is_counted_and_stops_nothing() {
     let (directory, home) = Home::new();
     let body = serde_json::value::to_raw_value(&serde_json::json!({ "text": 7 })).unwrap();
