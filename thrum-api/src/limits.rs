@@ -53,6 +53,9 @@ pub const NAME_MAX_CHARS: usize = 128;
 pub const EVENT_TYPE_MAX_CHARS: usize = 64;
 /// Maximum recipients of a message: addresses, of which a group is one.
 pub const RECIPIENTS_MAX: usize = 64;
+
+/// Answers of a conversation that are counted in a list. So many mean that many or more.
+pub const REPLIES_MAX: u64 = 1000;
 /// Maximum bytes of the text of a message.
 pub const MESSAGE_TEXT_MAX_BYTES: usize = 128 * 1024;
 /// Maximum characters of the text that says what an agent is for.

@@ -51,7 +51,7 @@ pub struct ListedMessage {
     pub message: Message,
     /// How far it got, as far as this machine knows.
     pub delivery: DeliverySummary,
-    /// How many answers its conversation has here, 0 included; absent of an answer.
+    /// How many answers its conversation has here, 0 included; 1000 means that many or more. Absent of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replies: Option<u64>,
 }
@@ -102,7 +102,7 @@ pub struct MessageDelivery {
     pub delivery: DeliverySummary,
     /// Whether who asks has read it.
     pub read: bool,
-    /// How many answers its conversation has here, 0 included; absent of an answer.
+    /// How many answers its conversation has here, 0 included; 1000 means that many or more. Absent of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replies: Option<u64>,
 }
@@ -145,7 +145,7 @@ pub struct Conversation {
     pub first: Option<Message>,
     /// Its newest message.
     pub last: ListedMessage,
-    /// How many answers it has here.
+    /// How many answers it has here; 1000 means that many or more.
     pub replies: u64,
 }
 
@@ -162,8 +162,8 @@ pub struct Change {
     pub read_seq: Sequence,
     /// The end of the log: `event.list` has events up to it.
     pub head_seq: Sequence,
-    /// What `status` tells of peers, of the tailnet, of files that were replaced, of failing writes and of the views may have
-    /// changed. Without this change counters, times, the space on the disk, what peers sent and was not taken, and refused tokens.
+    /// What `status` tells of peers, of the tailnet, of files that were replaced, of failing writes, of `metrics_listen` and of
+    /// the views may have changed. Without this change counters, times, the space on the disk, what peers sent and was not taken, and refused tokens.
     pub status: bool,
     /// What `agent.list` and `group.list` tell may have changed. That an agent was seen again alone doesn't count.
     pub agents: bool,

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 use thrum_api::event::{EventRef, MESSAGE_SENT};
-use thrum_api::limits::MESSAGE_TEXT_MAX_BYTES;
+use thrum_api::limits::{MESSAGE_TEXT_MAX_BYTES, REPLIES_MAX};
 use thrum_api::local::{
     Message, MessageDeleteParams, MessageShowParams, MessageShowResult, MessageThreadParams,
     MessageThreadResult,
@@ -243,5 +243,20 @@ impl Store {
                 query.query_row(params![id, origin, after], |row| row.get(0).map(uint))
             })
             .map_err(views("count the messages of a conversation"))
+    }
+
+    /// How many answers a conversation has, counted up to [`REPLIES_MAX`]: a list counts those of many, and some are long.
+    pub(super) fn replies(&self, root: EventRef) -> Result<u64, AgentsError> {
+        let (id, origin) = (root.event_id.ulid().to_bytes(), root.origin_daemon.to_bytes());
+        let count = || {
+            let mut query = self.connection.prepare_cached(CONVERSATION_FROM)?;
+            let mut rows = query.query(params![id, origin, 0, int(REPLIES_MAX)])?;
+            let mut count = 0;
+            while rows.next()?.is_some() {
+                count += 1;
+            }
+            Ok(count)
+        };
+        count().map_err(views("count the messages of a conversation"))
     }
 }

@@ -144,7 +144,7 @@ impl Store {
                 self.note_read(query.agent.as_deref(), first)?;
             }
             let last = self.with_delivery(&mut summarizer, query.agent.as_deref(), found)?;
-            let replies = self.answers_after(root, 0)?;
+            let replies = self.replies(root)?;
             result.conversations.push(Conversation { thread: root, first, last, replies });
         }
         damaged.append(&mut page.damaged);
@@ -160,8 +160,11 @@ impl Store {
     ) -> Result<Option<Candidate>, AgentsError> {
         let doing = views("list conversations");
         let Examined { sequence, root, is_answer } = *message;
-        if self.newest_answer(root, list).map_err(&doing)? > Some(sequence) {
-            return Ok(None);
+        for at in self.answers_after_in(root, list, sequence).map_err(&doing)? {
+            // Nobody comes to one that the log has lost.
+            if !examine(log, &[at], &mut Vec::new())?.is_empty() {
+                return Ok(None);
+            }
         }
         if !is_answer {
             return Ok(Some(Candidate { root, last: sequence, first: Some(sequence) }));
@@ -185,18 +188,28 @@ impl Store {
         Ok(Some(Candidate { root, last: sequence, first }))
     }
 
-    /// Where the newest answer of a conversation is that is in the list. Others may have written many into other projects.
-    fn newest_answer(&self, root: EventRef, list: i64) -> rusqlite::Result<Option<i64>> {
+    /// Where the answers of a conversation after a position are that are in the list, the newest first. Others may have
+    /// written many into other projects.
+    fn answers_after_in(
+        &self,
+        root: EventRef,
+        list: i64,
+        sequence: i64,
+    ) -> rusqlite::Result<Vec<i64>> {
         let (id, origin) = (root.event_id.ulid().to_bytes(), root.origin_daemon.to_bytes());
         let mut query = self.connection.prepare_cached(CONVERSATION_NEWEST)?;
         let mut rows = query.query(params![id, origin, ANSWERS_MAX])?;
+        let mut answers = Vec::new();
         while let Some(row) = rows.next()? {
             let at = row.get(0)?;
+            if at <= sequence {
+                break;
+            }
             if list == ALL_PROJECTS || bitmaps::has(&self.connection, list, at)? {
-                return Ok(Some(at));
+                answers.push(at);
             }
         }
-        Ok(None)
+        Ok(answers)
     }
 }
 

@@ -281,7 +281,7 @@ impl Store {
         let Found { shown: mut message, sent } = found;
         self.note_read(agent, &mut message)?;
         let is_first = message.thread.or(message.reply_to).is_none();
-        let replies = is_first.then(|| self.answers_after(message.event(), 0)).transpose()?;
+        let replies = is_first.then(|| self.replies(message.event())).transpose()?;
         Ok(ListedMessage { delivery: summarizer.summary(&sent)?, message, replies })
     }
 }

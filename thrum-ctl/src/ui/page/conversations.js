@@ -4,7 +4,7 @@ import { $, el, focusable, foreign, keyed, set, since, spoken, text } from './do
 import { asMe, inProject, model } from './model.js';
 import { asSeen, recipients, sender } from './message.js';
 import { conversationsIn } from './rows.js';
-import { count, delivery } from './format.js';
+import { answers, delivery } from './format.js';
 import { beginning, readable, visible } from './visible.js';
 
 const PAGE = 40;
@@ -96,7 +96,7 @@ function update(node, { first, last, replies }) {
   meta.dataset.mark = mark;
   meta.replaceChildren(...[
     model.me && !last.read && el('span.mark.unread', {}, 'unread'),
-    replies > 0 && el('span', {}, replies === 1 ? '1 answer' : `${count(replies)} answers`),
+    replies > 0 && el('span', {}, answers(replies)),
     el('span.state', { 'data-tone': words.tone, 'data-delivery': words.state }, words.text),
     since(last.timestamp, true),
     !model.project && last.project && foreign(visible(last.project), '.project'),

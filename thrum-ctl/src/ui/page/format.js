@@ -5,6 +5,9 @@ const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 
 /** A number with thousands separators. */
 export const count = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ',');
+/** A list counts no further. */
+const REPLIES_MAX = 1000;
+export const answers = (replies) => replies === 1 ? '1 answer' : `${count(replies)}${replies === REPLIES_MAX ? '+' : ''} answers`;
 export const counted = (number, thing) => `${count(number)} ${thing}${number === 1 ? '' : 's'}`;
 
 /** An age without a word after it: `4 min`, `yesterday`. */

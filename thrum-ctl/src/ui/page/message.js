@@ -1,7 +1,7 @@
 /** A message in the page: in the feed, and in a conversation. */
 import { el, foreign, set, show, spoken, text } from './dom.js';
 import { isOwn, model } from './model.js';
-import { clock, count, delivery, machineOf } from './format.js';
+import { answers, clock, count, delivery, machineOf } from './format.js';
 import { beginning, readable, visible } from './visible.js';
 
 /** Longer texts are cut until a person asks for all. */
@@ -90,7 +90,7 @@ export function showMessage(node, message) {
   if (read) show(read, isUnread, () => (node.matches('[tabindex]') ? node : node.querySelector('.state:not([hidden])')));
   const replies = node.querySelector('.replies');
   set(replies, { hidden: !message.replies });
-  if (message.replies) text(replies, message.replies === 1 ? '1 answer' : `${count(message.replies)} answers`);
+  if (message.replies) text(replies, answers(message.replies));
   const state = node.querySelector('.state');
   set(state, { hidden: !message.delivery });
   if (!message.delivery) return;
