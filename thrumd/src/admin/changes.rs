@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
-use thrum_api::local::Change;
+use thrum_api::local::{Change, Problem};
 use thrum_api::{Epoch, RpcError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -29,6 +29,8 @@ pub struct ChangeStream {
     /// Count the changes of the paired machines, and of problems.
     peers: Counter,
     problems: [Counter; 3],
+    /// That `metrics_listen` can't be used, and whether that was told.
+    metrics: (watch::Receiver<Option<Problem>>, bool),
     network: Option<NetworkChanges>,
     /// The epoch of the log that was told. None: nothing was.
     told: Option<Epoch>,
@@ -49,6 +51,7 @@ impl ChangeStream {
             views: context.agents.changes().map_err(errors::agents)?,
             peers: Counter::new(context.registry.watch()),
             problems: problems.map(Counter::new),
+            metrics: (context.metrics_problem.subscribe(), false),
             network: context.network.available().map(NetworkChanges::new),
             told: None,
             earliest: Instant::now(),
@@ -91,6 +94,7 @@ impl ChangeStream {
     async fn changed(&mut self) {
         let Some(epoch) = self.told else { return };
         let [writes, rows, files] = &mut self.problems;
+        let (metrics, was_problem) = &mut self.metrics;
         let network = async {
             match &mut self.network {
                 Some(network) => network.changed().await,
@@ -104,6 +108,7 @@ impl ChangeStream {
             () = writes.changed() => {}
             () = rows.changed() => {}
             () = files.changed() => {}
+            Ok(_) = metrics.wait_for(|problem| problem.is_some() != *was_problem) => {}
             Ok(_) = self.head.wait_for(|head| head.epoch != epoch) => {}
         }
     }
@@ -119,7 +124,10 @@ impl ChangeStream {
         // The sessions of a recipient say why it has not read a message yet.
         flags.deliveries |= deliveries | agents;
         let problems = self.problems.each_mut().map(Counter::take);
-        flags.status |= follows || problems.contains(&true);
+        let (metrics, was_problem) = &mut self.metrics;
+        let is_problem = metrics.borrow().is_some();
+        let of_metrics = std::mem::replace(was_problem, is_problem) != is_problem;
+        flags.status |= follows || of_metrics || problems.contains(&true);
         // Names of machines stand in everything.
         if replaced || peers || self.told != Some(head.epoch) {
             flags = Flags::ALL;

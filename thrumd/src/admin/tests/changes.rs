@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use thrum_api::Sequence;
-use thrum_api::local::Change;
+use thrum_api::local::{Change, Problem};
 
 use super::super::changes::ChangeStream;
 use super::client::{LIMIT, Running};
@@ -167,6 +167,11 @@ async fn the_beginning_and_the_end_of_a_problem_are_told() {
     std::fs::rename(&away, &log).unwrap();
     daemon.context.log.files().check().unwrap();
     assert_eq!(flags(&reader.next().await.unwrap()), [true, false, false]);
+    let taken = Problem::new("metrics_listen", "the port is taken".to_owned(), None, None);
+    for problem in [Some(taken), None] {
+        daemon.context.metrics_problem.send_replace(problem);
+        assert_eq!(flags(&reader.next().await.unwrap()), [true, false, false]);
+    }
     daemon.stopped().await;
 }
 
