@@ -192,7 +192,7 @@ fn sync(context: &AdminContext, peers: &[PeerStatus]) -> SyncStatus {
     }
 }
 
-fn hostname(context: &AdminContext) -> Option<String> {
+pub(super) fn hostname(context: &AdminContext) -> Option<String> {
     match &*context.network.enabled()?.tailnet().presence().borrow() {
         Presence::Up { hostname, .. } => Some(hostname.clone()),
         Presence::Waiting { .. } => None,

@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::super::AdminContext;
+use super::super::{AdminContext, status};
 use super::answer;
 use crate::clock;
 
@@ -135,8 +135,9 @@ async fn serve_connection(context: &Arc<AdminContext>, stream: TcpStream, ip: Ip
 }
 
 async fn respond(context: &Arc<AdminContext>, request: &Request<Incoming>, ip: IpAddr) -> Response {
-    if !is_meant(request.headers(), ip) {
-        let text = "no such host here: ask for localhost or 127.0.0.1\n";
+    let name = status::hostname(context).unwrap_or_default();
+    if !is_meant(request.headers(), ip, &name) {
+        let text = "no such host here: ask for the IP address, or for localhost\n";
         return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
     }
     if request.uri().path() != "/metrics" {
@@ -155,18 +156,31 @@ async fn respond(context: &Arc<AdminContext>, request: &Request<Incoming>, ip: I
 }
 
 /// Whether the caller means this host. A page in a browser whose own name was made to lead here (DNS rebinding) has that
-/// name in `Host`. Who can reach a public address needs no such trick.
-fn is_meant(headers: &HeaderMap, listening: IpAddr) -> bool {
+/// name in `Host`. `name`: this machine's in the tailnet.
+fn is_meant(headers: &HeaderMap, listening: IpAddr, name: &str) -> bool {
     let is_ours = |host: &header::HeaderValue| {
         let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
         authority.is_some_and(|authority| {
-            let host = authority.host().trim_matches(['[', ']']);
-            let ip = host.parse::<IpAddr>().ok();
-            host.eq_ignore_ascii_case("localhost")
-                || ip.is_some_and(|ip| ip.is_loopback() || ip == listening)
+            let host = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
+            match host.parse::<IpAddr>() {
+                Ok(ip) => !listening.is_loopback() || ip.is_loopback() || ip == listening,
+                Err(_) if listening.is_loopback() => host == "localhost",
+                Err(_) => is_name_of_ours(&host, name),
+            }
         })
     };
-    !listening.is_loopback() || headers.get_all(header::HOST).iter().all(is_ours)
+    headers.get_all(header::HOST).iter().all(is_ours)
+}
+
+/// Whether nobody else can have that name lead to this machine: one without a dot is of the network here, as those of
+/// containers are, and Tailscale alone gives those that end with `ts.net`.
+fn is_name_of_ours(host: &str, name: &str) -> bool {
+    match host.split_once('.') {
+        None => !host.is_empty(),
+        Some((first, rest)) => {
+            !name.is_empty() && first.eq_ignore_ascii_case(name) && rest.ends_with(".ts.net")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +192,7 @@ mod tests {
         for host in hosts {
             headers.append(header::HOST, host.parse().unwrap());
         }
-        is_meant(&headers, listening.parse().unwrap())
+        is_meant(&headers, listening.parse().unwrap(), "Office")
     }
 
     #[test]
@@ -190,7 +204,15 @@ mod tests {
         for host in foreign {
             assert!(!meant(&[host], "127.0.0.1"), "{host}");
             assert!(!meant(&["localhost", host], "::1"), "{host}");
-            assert!(meant(&[host], "10.0.0.7"), "{host}");
+        }
+        let ours =
+            ["10.0.0.7:9101", "[fd7a::1]:9101", "192.0.2.1", "localhost:9101", "thrumd:9101"];
+        for host in ours.into_iter().chain(["office.tail1234.ts.net:9101"]) {
+            assert!(meant(&[host], "10.0.0.7") && meant(&[host], "0.0.0.0"), "{host}");
+        }
+        for host in ["evil.test:9101", "office.evil.test", "other.tail1234.ts.net", "ts.net", ""] {
+            assert!(!meant(&[host], "10.0.0.7"), "{host}");
+            assert!(!meant(&["10.0.0.7", host], "::"), "{host}");
         }
         // HTTP/1.0 has none, and browsers always send it.
         assert!(meant(&[], "127.0.0.1"));
