@@ -13,7 +13,7 @@ use crate::storage::StorageFault;
 /// How long status tells of another machine with our key after its last new event.
 const CLONE_SHOWN_MILLIS: u64 = 24 * 3_600_000;
 
-/// Every problem there is now. /// `failure`: why the log can't be written, if it can't.
+/// Every problem there is now. `failure`: why the log can't be written, if it can't.
 pub fn problems(
     context: &AdminContext,
     peers: &[PeerStatus],
