@@ -245,13 +245,23 @@ impl Driver {
             | Input::RemovedByPeer(peer) => Some(*peer),
             _ => None,
         };
+        let syncs = match &input {
+            Input::PullFinished { peer, .. } | Input::Synced { peer, .. } => Some(*peer),
+            _ => None,
+        };
+        let now = self.now();
         let concerns_all =
             matches!(input, Input::Enable(_) | Input::Peers(_) | Input::NetworkChanged);
-        for (number, action) in self.hub.handle(self.now(), input).into_iter().enumerate() {
+        for (number, action) in self.hub.handle(now, input).into_iter().enumerate() {
             if number > 0 && number % ACTIONS_AT_ONCE == 0 {
                 tokio::task::yield_now().await;
             }
             self.act(action);
+        }
+        if let Some(peer) = syncs
+            && self.hub.snapshot(peer).is_some_and(|link| link.last_sync == Some(now))
+        {
+            self.shared.traffic(peer, |traffic| traffic.last_sync = Some(clock::now()));
         }
         match about {
             Some(peer) => self.publish(peer),

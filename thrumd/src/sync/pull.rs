@@ -207,7 +207,7 @@ pub(super) async fn fetch_peer_info(shared: &Shared, id: DaemonId) {
     if let Ok(answer) = asked {
         shared.traffic(peer.daemon_id, |traffic| {
             traffic.round_trip = Some(answer.round_trip);
-            traffic.version = Some(answer.result.version);
+            traffic.told_version(answer.result.version);
         });
         shared.follow_name(&peer, &answer.result.name).await;
     }

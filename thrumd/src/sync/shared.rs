@@ -43,6 +43,9 @@ pub(super) enum Message {
     Snapshots(oneshot::Sender<Snapshots>),
 }
 
+/// Bytes of a version at most.
+const VERSION_MAX: usize = 64;
+
 /// Snapshots of the hub's links, and the time since its clock began.
 #[derive(Default)]
 pub(super) struct Snapshots {
@@ -57,6 +60,9 @@ pub(super) struct Traffic {
     pub(super) round_trip: Option<Duration>,
     /// When it last answered or called.
     pub(super) last_contact: Option<Timestamp>,
+    /// When its log was last read to its end, by the wall clock as it was then: counted back from now it would move with
+    /// each sleep of this machine.
+    pub(super) last_sync: Option<Timestamp>,
     pub(super) version: Option<String>,
     /// The page size for pulls from it.
     pub(super) page: PageSize,
@@ -75,6 +81,13 @@ impl Traffic {
     /// as it likes; in a pause after those that were not signed they cost nothing. What is left out is pulled.
     pub(super) fn leaves_events(&self, now: Instant) -> bool {
         self.sent_unsigned.is_some_and(|at| now < at + UNSIGNED_PAUSE)
+    }
+
+    /// Notes the version that it told. What is no version would be a label of the metrics all the same.
+    pub(super) fn told_version(&mut self, version: String) {
+        let is_one = (1..=VERSION_MAX).contains(&version.len())
+            && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte));
+        self.version = is_one.then_some(version);
     }
 }
 
@@ -277,4 +290,24 @@ impl Shared {
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     crate::report::Chain(error).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_version_is_kept_as_one() {
+        let kept = |version: &str| {
+            let mut traffic = Traffic { version: Some("0.1.0".to_owned()), ..Traffic::default() };
+            traffic.told_version(version.to_owned());
+            traffic.version
+        };
+        for version in ["1", "0.2.0-rc.1+g3f", &"1".repeat(VERSION_MAX)] {
+            assert_eq!(kept(version).as_deref(), Some(version));
+        }
+        for other in ["", "1 2", "1\n", "1\"", "\u{661}", &"1".repeat(VERSION_MAX + 1)] {
+            assert_eq!(kept(other), None, "{other:?}");
+        }
+    }
 }

@@ -115,7 +115,6 @@ fn one(
     clock: &ClockConverter,
 ) -> (PeerStatus, PeerFigures) {
     let traffic = shared.traffic.lock().get(&peer.daemon_id).cloned().unwrap_or_default();
-    let seen = snapshot.and_then(|snapshot| snapshot.last_sync).map(|at| clock.time(at));
     let failure = snapshot.and_then(|snapshot| snapshot.last_failure.as_ref());
     let held = Some(last.held).filter(|held| *held > Sequence::ZERO);
     let figures = PeerFigures {
@@ -129,7 +128,7 @@ fn one(
         address: peer.address,
         state: snapshot.map_or(PeerState::Off, |snapshot| snapshot.state),
         since: snapshot.map_or(clock.now, |snapshot| clock.time(snapshot.since)),
-        last_sync: last.at.max(seen),
+        last_sync: last.at.max(traffic.last_sync),
         we_lack: snapshot.and_then(|snapshot| snapshot.we_lack),
         they_lack: snapshot.and_then(|snapshot| snapshot.they_lack),
         checkpoint: last.checkpoint,

@@ -217,7 +217,7 @@ async fn store_and_confirm(
                 let message = format!("{typed} was removed from this machine while it was joined");
                 return Err(RpcError::new(ErrorCode::REFUSED, message));
             };
-            shared.traffic(id, |traffic| traffic.version = Some(info.result.version));
+            shared.traffic(id, |traffic| traffic.told_version(info.result.version));
             let name = shared.name_of(&peer);
             tracing::info!(about = %id, journal.message_id = message_id::PAIRED, journal.peer = name, "[pairing] Paired with {name} ({id}) at {address}");
             let address = address.to_string();
