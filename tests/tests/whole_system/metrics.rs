@@ -236,17 +236,20 @@ fn a_full_disk_is_counted_and_its_end_is_noticed_although_nobody_writes() {
     });
     let page = laptop.scrape();
     assert!(page.value("thrumd_log_write_failures_total", &[("reason", "full")]) >= 1.0);
+    assert_eq!(page.value("thrumd_log_write_failing", &[]), 1.0);
     assert_eq!(page.value("thrumd_problems", &[("id", "disk")]), 1.0);
     assert!(page.value("thrumd_disk_free_bytes", &[]) < 1_000_000.0);
     assert!(page.value("thrumd_disk_size_bytes", &[]) >= 8.0 * 1024.0 * 1024.0);
     let labels = [("surface", "local"), ("method", "event.append"), ("code", "storage")];
     assert!(page.value("thrumd_requests_total", &labels) >= 1.0);
+    assert!(page.value("thrumd_request_failures_total", &[labels[0], labels[2]]) >= 1.0);
     std::fs::remove_file(filler).unwrap();
     eventually(SHORT, || {
         laptop.scrape();
         let log = laptop.log_text();
         holds(log.contains("events can be written to"), || log)
     });
+    shows(&laptop, "thrumd_log_write_failing", &[], |failing| failing == 0.0);
 }
 
 #[test]

@@ -57,7 +57,10 @@ pub(super) fn apply(write: &mut WriteTransaction<'_>, batch: &Batch) -> rusqlite
         match write.store(&event)? {
             Stored::New { forked } => {
                 applied.applied += 1;
-                write.state.observed.arrived.push(header.timestamp);
+                // Own events that come back after a rollback did not take that long to arrive.
+                if origin.daemon != write.state.meta.daemon {
+                    write.state.observed.arrived.push(header.timestamp);
+                }
                 observe(write, header.hlc);
                 if is_unknown_own(write, header, forked)? {
                     applied.new_epoch |= write.rolled_back();

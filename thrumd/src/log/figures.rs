@@ -21,6 +21,7 @@ const LACKING: &str = "SELECT timestamp FROM events
      WHERE sequence > ?1 AND sequence <= ?1 + ?3
        AND source IS NOT (SELECT id FROM sources WHERE daemon_id = ?2)
      ORDER BY sequence LIMIT 1";
+const END: &str = "SELECT max(sequence) FROM events";
 const LAST_SYNCS: &str = "SELECT peer, sequence, last_sync, held FROM checkpoints";
 const WRITTEN: &str = "SELECT timestamp FROM events WHERE sequence = ?1";
 
@@ -61,18 +62,22 @@ impl Log {
     }
 
     /// When the oldest event was written, by the clock of its origin, that each of these peers lacks: the first one after
-    /// this position that did not come from it.
+    /// this position that did not come from it. None if there is none up to the end of the log. A peer is left out if so many
+    /// of its own stand there that this was not found out.
     pub async fn oldest_lacking(
         &self,
         peers: Vec<(DaemonId, Sequence)>,
-    ) -> Result<BTreeMap<DaemonId, Timestamp>, LogError> {
+    ) -> Result<BTreeMap<DaemonId, Option<Timestamp>>, LogError> {
         let read = move |conn: &Connection| {
+            let end: Option<i64> = conn.prepare_cached(END)?.query_row([], |row| row.get(0))?;
             let mut first = conn.prepare_cached(LACKING)?;
             let mut oldest = BTreeMap::new();
             for (peer, after) in &peers {
                 let of = params![int(after.0), peer.to_bytes(), OWN_EVENTS_MAX];
-                if let Some(at) = first.query_row(of, |row| row.get(0)).optional()? {
-                    oldest.insert(*peer, Timestamp::from_millis(at));
+                let found = first.query_row(of, |row| row.get(0)).optional()?;
+                let looked = int(after.0).saturating_add(OWN_EVENTS_MAX);
+                if found.is_some() || end.is_none_or(|end| end <= looked) {
+                    oldest.insert(*peer, found.map(Timestamp::from_millis));
                 }
             }
             Ok(oldest)

@@ -3,6 +3,7 @@
 mod append;
 mod changed;
 mod damage;
+mod figures;
 mod files;
 pub(crate) mod foreign;
 mod group;

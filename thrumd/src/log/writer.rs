@@ -169,9 +169,11 @@ impl Writer {
             {
                 take(job, &mut waiting, &mut jobs);
             }
+            self.metrics.writer.begin();
             self.wal.look(&self.files);
             self.commit(waiting.next_group());
             self.checkpoint();
+            self.metrics.writer.end();
             for work in std::mem::take(&mut waiting.outside) {
                 work(self.store.connection());
             }

@@ -1,5 +1,8 @@
 //! Instruments of the log.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
 use super::counters::{Counters, label};
 use super::histogram::Histogram;
 
@@ -41,6 +44,39 @@ label! {
     }
 }
 
+/// Since when a thread has been at one piece of work. Neither side takes a lock: the thread may hang for ever.
+#[derive(Debug)]
+pub struct Busy {
+    base: Instant,
+    /// Milliseconds after `base`, plus one; 0 while the thread has nothing to do.
+    since: AtomicU64,
+}
+
+impl Default for Busy {
+    fn default() -> Self {
+        Self { base: Instant::now(), since: AtomicU64::new(0) }
+    }
+}
+
+impl Busy {
+    /// The thread begins with a piece.
+    pub fn begin(&self) {
+        let after = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.since.store(after + 1, Ordering::Relaxed);
+    }
+
+    /// The piece is done.
+    pub fn end(&self) {
+        self.since.store(0, Ordering::Relaxed);
+    }
+
+    /// For how long the thread has been at its piece; None if it has none.
+    pub fn age(&self) -> Option<Duration> {
+        let after = self.since.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.base.elapsed().saturating_sub(Duration::from_millis(after)))
+    }
+}
+
 /// Instruments of the log.
 #[derive(Debug)]
 pub struct LogMetrics {
@@ -48,6 +84,8 @@ pub struct LogMetrics {
     pub append: Histogram,
     /// One transaction that adds events.
     pub commit: Histogram,
+    /// The writer, while it commits.
+    pub writer: Busy,
     /// Age of each event of another machine at its commit here.
     pub event_age: Histogram,
     /// Writes that failed.
@@ -61,6 +99,7 @@ impl Default for LogMetrics {
         Self {
             append: Histogram::new(Histogram::DISK),
             commit: Histogram::new(Histogram::DISK),
+            writer: Busy::default(),
             event_age: Histogram::new(Histogram::AGE),
             write_failures: Counters::default(),
             quarantined: Counters::default(),

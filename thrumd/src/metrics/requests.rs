@@ -122,6 +122,17 @@ impl RequestMetrics {
         })
     }
 
+    /// Outcome and number of the requests that failed by a fault of this daemon or its disk, also where there were none: of
+    /// a counter that begins with 1, `increase` does not see the first one.
+    pub(super) fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [ErrorCode::INTERNAL, ErrorCode::STORAGE].into_iter().filter_map(|code| {
+            let at = ErrorCode::ALL.iter().position(|(known, _)| *known == code)?;
+            let of = |requests: &Requests| requests.outcomes[at + 1].load(Ordering::Relaxed);
+            let word = if code == ErrorCode::STORAGE { "storage" } else { "internal_error" };
+            Some((word, self.all().map(of).sum()))
+        })
+    }
+
     /// Method and durations of the requests that there were.
     pub(super) fn durations(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
         let timed = self.all().filter_map(|of| Some((of.method, of.durations.as_ref()?)));
@@ -164,6 +175,29 @@ mod tests {
         assert_eq!(counts, expected.map(|(method, code, n)| (method, code.to_owned(), n)));
         let timed: Vec<_> = requests.durations().map(|(name, it)| (name, it.count())).collect();
         assert_eq!(timed, [("sync.pull", 2)]);
+    }
+
+    #[test]
+    fn failures_are_counted_from_0() {
+        let requests = RequestMetrics::new(thrum_api::local::ALL, &[]);
+        assert_eq!(
+            requests.failures().collect::<Vec<_>>(),
+            [("internal_error", 0), ("storage", 0)]
+        );
+        for (method, code) in [
+            ("message.send", ErrorCode::STORAGE),
+            ("health", ErrorCode::INTERNAL),
+            ("none of them", ErrorCode::STORAGE),
+            ("message.send", ErrorCode::NOT_FOUND),
+        ] {
+            requests.answered(method, Some(code), Duration::ZERO);
+        }
+        assert_eq!(
+            requests.failures().collect::<Vec<_>>(),
+            [("internal_error", 1), ("storage", 2)]
+        );
+        let words: Vec<_> = requests.counts().map(|(_, word, _)| word).collect();
+        assert!(words.iter().any(|word| word == "internal_error"), "the same words: {words:?}");
     }
 
     #[test]

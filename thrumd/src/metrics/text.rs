@@ -173,6 +173,15 @@ impl Page<'_> {
                 .iter()
                 .map(|(surface, method, code, n)| ([*surface, *method, code.as_str()], *n)),
         )?;
+        let failures = surfaces
+            .iter()
+            .flat_map(|(surface, of)| of.failures().map(move |(code, n)| ([*surface, code], n)));
+        self.counters(
+            "thrumd_request_failures",
+            "Of those, requests that failed by a fault of thrumd or its disk.",
+            ["surface", "code"],
+            failures,
+        )?;
         let timed = surfaces
             .iter()
             .flat_map(|(surface, of)| of.durations().map(move |(m, it)| ([*surface, m], it)));

@@ -135,6 +135,17 @@ impl Snapshot {
             "One transaction that adds events, with its fsync.",
             &self.log.commit,
         )?;
+        // Appends and commits are timed when they end: one that hangs is seen here alone.
+        page.gauge(
+            "thrumd_log_writer_busy_seconds",
+            "For how long the writer of the log has been at its present transaction.",
+            self.log.writer.age().unwrap_or_default().as_secs_f64(),
+        )?;
+        page.gauge(
+            "thrumd_log_write_failing",
+            "1 from a write to the log that failed until one succeeds.",
+            u64::from(self.writes_fail),
+        )?;
         page.counters(
             "thrumd_log_write_failures",
             "Writes to the log that failed.",
@@ -180,7 +191,7 @@ impl Snapshot {
         )?;
         page.histogram(
             "thrumd_event_age_seconds",
-            "Age of an event of another machine when it was committed here.",
+            "Age of an event of another machine when it was first committed here.",
             &self.log.event_age,
         )
     }
@@ -208,7 +219,7 @@ impl Snapshot {
         });
         page.counters(
             "thrumd_sync_errors",
-            "Requests to peers, and pulls, that failed.",
+            "Notifications and pulls that failed.",
             ["method", "kind"],
             errors,
         )?;
@@ -284,6 +295,18 @@ impl Snapshot {
             "thrumd_peer_lag_seconds",
             "Age of the oldest event of our log that a peer was not sent.",
             |peer| peer.lag_ms.map(|ms| number(ms) / 1000.0),
+        )?;
+        self.of_peers(
+            page,
+            "thrumd_peer_read_sequence",
+            "Sequence in the log of a peer up to which it was read.",
+            |peer| Some(number(peer.status.checkpoint.0)),
+        )?;
+        self.of_peers(
+            page,
+            "thrumd_peer_sent_sequence",
+            "Sequence in our log up to which a peer was sent it.",
+            |peer| peer.figures.sent.map(|sent| number(sent.0)),
         )?;
         self.of_peers(
             page,

@@ -27,6 +27,8 @@ pub(super) struct Snapshot {
     /// None if the log can't be read.
     pub(super) stats: Option<LogStats>,
     pub(super) system: SystemFigures,
+    /// The last write to the log failed.
+    pub(super) writes_fail: bool,
     pub(super) tailnet_up: bool,
     pub(super) sync_enabled: bool,
     pub(super) peers: Vec<Peer>,
@@ -71,7 +73,9 @@ impl Snapshot {
         let stats = stats.map_err(errors::log);
         let statuses: Vec<PeerStatus> = figures.iter().map(|(status, _)| status.clone()).collect();
         let mut by_id = BTreeMap::<String, u64>::new();
-        for problem in problems(context, &statuses, &stats, context.log.known_write_failure()) {
+        let failure = context.log.known_write_failure();
+        let writes_fail = failure.is_some();
+        for problem in problems(context, &statuses, &stats, failure) {
             *by_id.entry(problem.id).or_default() += 1;
         }
         let head = context.log.head().position.sequence;
@@ -85,6 +89,7 @@ impl Snapshot {
             views_read: context.agents.digested_up_to(),
             stats: stats.ok(),
             system: system.unwrap_or_default(),
+            writes_fail,
             tailnet_up: on
                 .is_some_and(|on| matches!(*on.tailnet().presence().borrow(), Presence::Up { .. })),
             sync_enabled: on.is_some(),
@@ -124,9 +129,13 @@ async fn peers(
         false => context.log.oldest_lacking(behind).await,
     };
     let peer = |(status, figures): (PeerStatus, PeerFigures)| {
-        let lag_ms = oldest.as_ref().ok().zip(figures.sent).map(|(oldest, _)| {
+        let lag_ms = oldest.as_ref().ok().zip(figures.sent).and_then(|(oldest, sent)| {
+            let lacks = match sent < head {
+                true => *oldest.get(&status.daemon_id)?,
+                false => None,
+            };
             // What stands behind that may be its own events alone.
-            oldest.get(&status.daemon_id).map_or(0, |at| now.millis_since(*at))
+            Some(lacks.map_or(0, |at| now.millis_since(at)))
         });
         Peer { id: status.daemon_id.to_string(), status, figures, lag_ms }
     };

@@ -270,6 +270,7 @@ async fn what_a_second_rollback_lost_is_no_sign_of_a_clone() {
     converge(&a, &b).await;
     a.reopen(|dir| copy_database(backup.path(), dir)).await;
     assert!(a.pull_from(&b).await.new_epoch);
+    assert_eq!(a.log.metrics().event_age.count(), 0, "own events that come back are not late");
     let second = a.origin();
     a.say_many(3).await;
     converge(&a, &b).await;
