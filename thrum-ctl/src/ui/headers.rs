@@ -8,7 +8,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What the page never needs of the browser. Only features that browsers know: they complain about others.
-const PERMISSIONS: &str = "accelerometer=(), autoplay=(), bluetooth=(), camera=(), clipboard-read=(), \
+const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), \
                            display-capture=(), encrypted-media=(), fullscreen=(), gamepad=(), geolocation=(), \
                            gyroscope=(), hid=(), idle-detection=(), local-fonts=(), magnetometer=(), \
                            microphone=(), midi=(), payment=(), picture-in-picture=(), \
