@@ -81,7 +81,13 @@ async fn a_code_does_not_give_a_machine_the_place_of_another_one_that_is_still_t
     assert_eq!(news["daemon_id"], before["daemon_id"]);
     // Nor does a host get it that is joined.
     let session = b.result("peer.add", json!({})).await;
-    let refused = a.call("peer.join", json!({"address": there, "code": session["code"]})).await;
+    let join = json!({"address": there, "code": session["code"]});
+    let refused = eventually("its tailscaled has told of the new node", async || {
+        let refused = a.call("peer.join", join.clone()).await;
+        let message = refused["error"]["message"].as_str().unwrap_or_default();
+        (!message.contains("is not a machine of the tailnet")).then_some(refused)
+    })
+    .await;
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(message.contains("answers with the daemon id of beta"), "{refused}");
     assert_eq!(a.peer().await.unwrap()["address"], before["address"]);
