@@ -1,3 +1,5 @@
+use fantoccini::actions::KeyAction;
+
 /// A key that writes no letter, as WebDriver names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -14,15 +16,30 @@ pub enum Key {
 }
 
 impl Key {
-    /// The characters that stand for it.
-    pub(super) fn presses(self) -> &'static str {
+    /// The presses that it stands for, in their order.
+    pub(super) fn strokes(self) -> Vec<KeyAction> {
         match self {
-            Self::Enter => "\u{e007}",
-            Self::Escape => "\u{e00c}",
-            Self::Tab => "\u{e004}",
-            // The last one lets go of what is held.
-            Self::BackTab => "\u{e008}\u{e004}\u{e000}",
-            Self::CtrlEnter => "\u{e009}\u{e007}\u{e000}",
+            Self::Enter => stroke(ENTER),
+            Self::Escape => stroke('\u{e00c}'),
+            Self::Tab => stroke(TAB),
+            Self::BackTab => held('\u{e008}', TAB),
+            Self::CtrlEnter => held('\u{e009}', ENTER),
         }
     }
+}
+
+const ENTER: char = '\u{e007}';
+const TAB: char = '\u{e004}';
+
+/// A key is pressed and let go of.
+pub(super) fn stroke(key: char) -> Vec<KeyAction> {
+    vec![KeyAction::Down { value: key }, KeyAction::Up { value: key }]
+}
+
+/// A key is pressed while another is held.
+fn held(modifier: char, key: char) -> Vec<KeyAction> {
+    let mut strokes = vec![KeyAction::Down { value: modifier }];
+    strokes.extend(stroke(key));
+    strokes.push(KeyAction::Up { value: modifier });
+    strokes
 }

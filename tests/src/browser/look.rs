@@ -1,9 +1,11 @@
 //! What a person does with a page, and what a test looks for in it.
 
 use fantoccini::Locator;
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::elements::Element;
 use serde_json::json;
 
+use super::keys::stroke;
 use super::{Browser, Key};
 use crate::harness::{SHORT, eventually, holds};
 
@@ -152,24 +154,31 @@ impl Browser {
         });
     }
 
-    /// Types into what has the focus.
+    /// Types on the keyboard, wherever the focus is.
     ///
     /// # Panics
-    /// When nothing takes keys.
+    /// When the browser takes no keys.
     #[track_caller]
     pub fn types(&self, text: &str) {
-        let element = self.run(self.client().active_element()).expect("an element with the focus");
-        self.run(element.send_keys(text))
-            .unwrap_or_else(|error| panic!("typing {text:?}: {error}"));
+        self.keyboard(text.chars().flat_map(stroke).collect());
     }
 
-    /// Presses a key on what has the focus.
+    /// Presses a key on the keyboard, wherever the focus is.
     ///
     /// # Panics
-    /// When nothing takes keys.
+    /// When the browser takes no keys.
     #[track_caller]
     pub fn presses(&self, key: Key) {
-        self.types(key.presses());
+        self.keyboard(key.strokes());
+    }
+
+    /// To the page and not to an element: what has the focus may just have been hidden, and WebDriver then types nothing.
+    #[track_caller]
+    fn keyboard(&self, strokes: Vec<KeyAction>) {
+        let keyboard = KeyActions::new("keyboard".to_owned());
+        let keyboard = strokes.into_iter().fold(keyboard, InputSource::then);
+        self.run(self.client().perform_actions(keyboard))
+            .unwrap_or_else(|error| panic!("the keyboard: {error}"));
     }
 
     /// The first element of this selector that is shown.

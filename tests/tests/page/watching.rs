@@ -51,3 +51,23 @@ fn a_page_that_does_wrong_is_noticed() {
         assert!(requested.iter().any(|url| url.contains("elsewhere.test")), "{requested:?}");
     });
 }
+
+/// Says for a moment that a control has the focus which is no longer shown, as browsers do when a dialog has just closed.
+const CLOSING: &str = "<!doctype html><html lang=en><title>Closing</title><button hidden>Close</button><p id=said></p>
+    <script>let asked = 0;
+      Object.defineProperty(document, 'activeElement',
+        { get: () => (asked++ === 0 ? document.querySelector('button') : document.body) });
+      document.addEventListener('keydown', (event) => { document.querySelector('#said').textContent += event.key; });
+    </script></html>";
+
+#[test]
+fn a_key_is_pressed_wherever_the_focus_is() {
+    sealed_in_browser(|installed| {
+        let browser = installed.start();
+        let site = Site::with_page(CLOSING);
+        browser.open(&site.at("127.0.0.1"));
+        browser.types("k");
+        browser.presses(Key::CtrlEnter);
+        browser.shows("#said", "kControlEnter");
+    });
+}
