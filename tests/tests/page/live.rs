@@ -165,6 +165,14 @@ fn a_machine_that_stops_is_behind_with_the_reason_and_comes_back() {
         browser.shows(&format!("{machine} .state"), " behind");
         browser.until(&format!("document.querySelector('{machine} .why').textContent.length > 10"));
         browser.shows("#summary", "1 behind");
+        let counts_what_it_lacks = || {
+            let lacks = laptop.status().peers[0].they_lack.expect("it was sent something");
+            browser.shows(&format!("{machine} .state"), &format!("{lacks} behind"));
+        };
+        counts_what_it_lacks();
+        // No message: only the machine's line shows them.
+        laptop.append(["a fact", "another"]);
+        counts_what_it_lacks();
         browser.shows(&format!("{} [data-delivery=stored]", row(&ids[2])), "server");
 
         server.start_again();

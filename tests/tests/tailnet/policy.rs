@@ -74,6 +74,9 @@ fn tagged_runners_pair_by_grant_and_are_peers_as_long_as_they_have_it() {
         cluster.daemon("ci-1").thrum(&["peer", "sync"]);
         eventually(SHORT, || cluster.daemon("ci-1").reports("no longer allows it"));
         assert_eq!(hub.texts(), before);
+        let of_withdrawn = [("reason", "grant_withdrawn")];
+        let counted = hub.scrape().value("thrumd_refused_total", &of_withdrawn);
+        assert!(counted >= 1.0, "{counted} are in the metrics");
 
         // The tailnet forgets a runner that ends.
         let nodes = |cluster: &Cluster| cluster.tailnet.control.ask(&["nodes", "list"]).to_string();

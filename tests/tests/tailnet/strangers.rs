@@ -38,6 +38,9 @@ fn a_stolen_token_is_refused_counted_and_not_logged() {
         });
         let caller = refused.refused_caller.unwrap_or_default();
         assert!(caller.starts_with("thief.tail.test"), "{caller}");
+        let of_stolen = [("reason", "token_elsewhere")];
+        let counted = cluster.daemon("a").scrape().value("thrumd_refused_total", &of_stolen);
+        assert!(counted > 1.0, "{counted} are in the metrics");
         let texts = cluster.daemon("a").texts();
         assert!(!texts.contains(&"forged".to_owned()), "{texts:?}");
         let texts = cluster.daemon("thief").texts();

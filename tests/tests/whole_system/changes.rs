@@ -10,7 +10,7 @@ use thrum_api::local::{
     AgentList, AgentListParams, AgentRegister, AgentRegisterParams, AgentState, Change,
     MarkReadParams, MessageDeliveries, MessageDeliveriesParams, MessageDelivery, MessageList,
     MessageListParams, MessageListResult, MessageMarkRead, MessageSend, MessageSendParams,
-    SessionStart, SessionStartParams,
+    PeerState, SessionStart, SessionStartParams,
 };
 
 const PROJECT: &str = "github.com/acme/app";
@@ -169,4 +169,36 @@ fn what_happens_on_one_machine_is_told_on_the_other() {
             is(peers[0].failures > 0, &peers)
         },
     );
+}
+
+#[test]
+fn what_a_peer_lacks_that_is_away_and_each_failed_attempt_are_told() {
+    let (laptop, mut server) = paired_daemons();
+    register(&laptop, "planner");
+    converge(LONG, &[&laptop, &server]);
+    let mut reader = Reader::of(&laptop);
+    server.stop();
+    laptop.append(["the first"]);
+    let peer = || laptop.status().peers.remove(0);
+    let of_status = |change: &Change| change.status;
+    reader.until(of_status, || {
+        let peer = peer();
+        is(peer.state == PeerState::BackingOff, &peer)
+    });
+    // Its state stays what it is, while it lacks more and more.
+    for text in ["the second", "the third"] {
+        let last = laptop.append([text])[0].sequence;
+        let change = loop {
+            let change = reader.next().expect("a change");
+            if change.read_seq >= last {
+                break change;
+            }
+        };
+        assert!(change.status && change.deliveries, "{change:?}");
+    }
+    let failures = peer().failures;
+    reader.until(of_status, || {
+        let peer = peer();
+        is(peer.failures > failures, &peer)
+    });
 }

@@ -163,11 +163,12 @@ pub struct Change {
     /// The end of the log: `event.list` has events up to it.
     pub head_seq: Sequence,
     /// What `status` tells of peers, of the tailnet, of files that were replaced, of failing writes, of `metrics_listen` and of
-    /// the views may have changed. Without this change counters, times, the space on the disk, what peers sent and was not taken, and refused tokens.
+    /// the views may have changed: so it is with each event that peers lack, and with each attempt that failed. Without this
+    /// change counters, times, the space on the disk, what peers sent and was not taken, and refused tokens.
     pub status: bool,
     /// What `agent.list` and `group.list` tell may have changed. That an agent was seen again alone doesn't count.
     pub agents: bool,
     /// What `message.deliveries` and `message.inbox` tell may have changed, also of old messages. So it is with each new
-    /// message, and whenever `agents` is true.
+    /// message, with each event while a peer is away, and whenever `agents` is true.
     pub deliveries: bool,
 }

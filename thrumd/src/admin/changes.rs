@@ -119,7 +119,7 @@ impl ChangeStream {
         let peers = self.peers.take();
         let ViewChange { read_seq, has_moved, agents, deliveries, follows, replaced } =
             self.views.take();
-        let mut flags = self.network.as_mut().map(NetworkChanges::take).unwrap_or_default();
+        let mut flags = self.network.as_mut().map(|it| it.take(has_moved)).unwrap_or_default();
         flags.agents |= agents;
         // The sessions of a recipient say why it has not read a message yet.
         flags.deliveries |= deliveries | agents;

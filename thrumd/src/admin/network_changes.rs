@@ -82,15 +82,19 @@ impl NetworkChanges {
         }
     }
 
-    /// What has changed since the last time.
-    pub fn take(&mut self) -> Flags {
+    /// What has changed since the last time. `log_grew`: whether our log has grown since then. Peers lack what is new until
+    /// they have it, and of one that is away nothing else tells that.
+    pub fn take(&mut self, log_grew: bool) -> Flags {
         let now = self.watched.state();
         let before = std::mem::replace(&mut self.told, now);
         let now = &self.told;
         // What is told of agents depends on whether something is heard of their machines.
-        let agents = now.silent() != before.silent() || now.enabled != before.enabled;
-        let deliveries = agents || now.progress != before.progress;
-        Flags { status: *now != before, agents, deliveries }
+        let silent = now.silent();
+        let agents = silent != before.silent() || now.enabled != before.enabled;
+        let lack_more = log_grew && !silent.is_empty();
+        let deliveries = agents || lack_more || now.progress != before.progress;
+        let status = *now != before || (log_grew && !now.peers.is_empty());
+        Flags { status, agents, deliveries }
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct PeerProgress {
     pub unreachable_since: Option<Timestamp>,
     /// When that began by the clock of the hub, which no correction of the time changes.
     since: Option<MonotonicTime>,
+    /// Failures in a row. With each, what is told of the trouble and of the next attempt is another.
+    failures: u32,
 }
 
 /// Notes what the hub says of a peer. `elapsed`: the time by the hub's clock. Answers whether that is new.
@@ -41,7 +43,8 @@ pub(super) fn note(
         (None, _) => None,
     };
     let (confirmed, sent) = (snapshot.confirmed, snapshot.sent);
-    let now = PeerProgress { confirmed, sent, unreachable_since, since };
+    let failures = snapshot.failures;
+    let now = PeerProgress { confirmed, sent, unreachable_since, since, failures };
     all.insert(peer, now) != Some(now)
 }
 
@@ -117,6 +120,9 @@ mod tests {
             (false, first),
             "another state, as unreachable"
         );
+        let (is_new, again) = note(&LinkSnapshot { failures: 1, ..snapshot(4, true, 80) }, 92);
+        assert!(is_new, "another attempt has failed");
+        assert_eq!(again.unreachable_since, first.unreachable_since);
         let (is_new, back) = note(&snapshot(5, false, 95), 96);
         assert_eq!((is_new, back.unreachable_since, back.confirmed), (true, None, Sequence(5)));
     }
