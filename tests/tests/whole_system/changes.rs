@@ -3,7 +3,8 @@
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::os::unix::net::UnixStream;
 
-use tests::harness::{Daemon, LONG, connect_unix, converge, http, paired_daemons};
+use rustix::process::Signal;
+use tests::harness::{Daemon, LONG, connect_unix, converge, http, paired_daemons, process};
 use thrum_api::Sequence;
 use thrum_api::event::{EventRef, Route};
 use thrum_api::local::{
@@ -201,4 +202,28 @@ fn what_a_peer_lacks_that_is_away_and_each_failed_attempt_are_told() {
         let peer = peer();
         is(peer.failures > failures, &peer)
     });
+}
+
+#[test]
+fn a_machine_that_is_away_when_the_daemon_starts_is_told_when_that_is_known() {
+    let (mut laptop, server) = paired_daemons();
+    register(&server, "coder");
+    server.ask::<SessionStart>(SessionStartParams {
+        agent: "coder".to_owned(),
+        project: PROJECT.to_owned(),
+        session: Some("s1".to_owned()),
+        pid: Some(std::process::id()),
+        ..SessionStartParams::default()
+    });
+    converge(LONG, &[&laptop, &server]);
+    let state = |daemon: &Daemon, wanted: AgentState| {
+        let agents = daemon.ask::<AgentList>(AgentListParams::default()).agents;
+        is(agents.iter().any(|it| it.name == "coder" && it.state == wanted), &agents)
+    };
+    laptop.stop();
+    // It takes connections and answers nothing: the first attempt fails late.
+    process::signal(server.pid(), Signal::STOP);
+    laptop.start_again();
+    let mut reader = Reader::of(&laptop);
+    reader.until(|change| change.agents, || state(&laptop, AgentState::Unreachable));
 }

@@ -28,7 +28,7 @@ pub struct ChangeStream {
     views: ViewChanges,
     /// Count the changes of the paired machines, and of problems.
     peers: Counter,
-    problems: [Counter; 3],
+    problems: [Counter; 4],
     /// That `metrics_listen` can't be used, and whether that was told.
     metrics: (watch::Receiver<Option<Problem>>, bool),
     network: Option<NetworkChanges>,
@@ -45,7 +45,8 @@ impl ChangeStream {
     /// When the daemon stops.
     pub fn new(context: Arc<AdminContext>) -> Result<Self, RpcError> {
         let (log, files) = (&context.log, context.log.files());
-        let problems = [log.failure_notices(), log.damaged_rows(), files.notices()];
+        let cleared = context.quarantine_cleared.subscribe();
+        let problems = [log.failure_notices(), log.damaged_rows(), files.notices(), cleared];
         Ok(Self {
             head: context.log.watch(),
             views: context.agents.changes().map_err(errors::agents)?,
@@ -93,7 +94,7 @@ impl ChangeStream {
     /// Returns when something may have changed.
     async fn changed(&mut self) {
         let Some(epoch) = self.told else { return };
-        let [writes, rows, files] = &mut self.problems;
+        let [writes, rows, files, cleared] = &mut self.problems;
         let (metrics, was_problem) = &mut self.metrics;
         let network = async {
             match &mut self.network {
@@ -108,6 +109,7 @@ impl ChangeStream {
             () = writes.changed() => {}
             () = rows.changed() => {}
             () = files.changed() => {}
+            () = cleared.changed() => {}
             Ok(_) = metrics.wait_for(|problem| problem.is_some() != *was_problem) => {}
             Ok(_) = self.head.wait_for(|head| head.epoch != epoch) => {}
         }

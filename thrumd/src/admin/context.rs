@@ -60,6 +60,8 @@ pub struct AdminContext {
     pub metrics: Arc<LocalMetrics>,
     /// Why nothing is served at `metrics_listen`, while it isn't.
     pub metrics_problem: watch::Sender<Option<Problem>>,
+    /// Counts how often the quarantine was cleared: the problem is gone then.
+    pub quarantine_cleared: watch::Sender<u64>,
     /// Requests of local programs. They run to their end here, even if their caller disconnects.
     pub handlers: TaskTracker,
     /// Cancelled when the daemon stops.

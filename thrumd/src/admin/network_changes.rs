@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use thrum_api::DaemonId;
-use thrum_api::local::PeerState;
 use tokio::sync::watch;
 
 use super::PeerNetwork;
-use crate::sync::PeerProgress;
+use crate::sync::{PeerProgress, Sync};
 use crate::tailnet::Presence;
+use crate::tailnet::tailscaled::NetMap;
 
 /// What may have changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,8 +36,18 @@ struct Watched {
     presence: watch::Receiver<Presence>,
     problem: watch::Receiver<Option<String>>,
     enabled: watch::Receiver<bool>,
-    peers: watch::Receiver<BTreeMap<DaemonId, PeerState>>,
-    progress: watch::Receiver<BTreeMap<DaemonId, PeerProgress>>,
+    peers: watch::Receiver<BTreeMap<DaemonId, PeerProgress>>,
+    names: Names,
+}
+
+/// The names of peers, which the tailnet may change.
+struct Names {
+    sync: Sync,
+    /// Of the tailnet; None with the loopback kind.
+    netmap: Option<watch::Receiver<Arc<NetMap>>>,
+    /// The network map that the names are of.
+    of: Option<Arc<NetMap>>,
+    names: Arc<BTreeMap<DaemonId, String>>,
 }
 
 /// The state that is compared.
@@ -46,19 +57,24 @@ struct State {
     presence: Presence,
     problem: Option<String>,
     enabled: bool,
-    peers: BTreeMap<DaemonId, PeerState>,
-    progress: BTreeMap<DaemonId, PeerProgress>,
+    peers: BTreeMap<DaemonId, PeerProgress>,
+    names: Arc<BTreeMap<DaemonId, String>>,
 }
 
 impl NetworkChanges {
     pub fn new(network: &PeerNetwork) -> Self {
-        let watched = Watched {
+        let mut watched = Watched {
             bound: network.bound(),
             presence: network.tailnet().presence(),
             problem: network.listener_problem(),
             enabled: network.sync().enabled(),
-            peers: network.sync().peer_states(),
-            progress: network.sync().progress_changes(),
+            peers: network.sync().progress_changes(),
+            names: Names {
+                sync: network.sync().clone(),
+                netmap: network.tailnet().netmap_updates(),
+                of: None,
+                names: Arc::default(),
+            },
         };
         Self { told: watched.state(), watched }
     }
@@ -66,14 +82,14 @@ impl NetworkChanges {
     /// Returns when something has changed since the last [`Self::take`]. Dropping the future loses nothing.
     pub async fn changed(&mut self) {
         while self.watched.state() == self.told {
-            let Watched { bound, presence, problem, enabled, peers, progress } = &mut self.watched;
+            let Watched { bound, presence, problem, enabled, peers, names } = &mut self.watched;
             let changed = tokio::select! {
                 changed = bound.changed() => changed,
                 changed = presence.changed() => changed,
                 changed = problem.changed() => changed,
                 changed = enabled.changed() => changed,
                 changed = peers.changed() => changed,
-                changed = progress.changed() => changed,
+                changed = names.changed() => changed,
             };
             if changed.is_err() {
                 // The daemon stops.
@@ -88,37 +104,59 @@ impl NetworkChanges {
         let now = self.watched.state();
         let before = std::mem::replace(&mut self.told, now);
         let now = &self.told;
+        if now.names != before.names {
+            // They stand in everything.
+            return Flags::ALL;
+        }
+        let lack_more = log_grew && !now.peers.is_empty();
+        let away = now.peers.values().any(|it| it.unreachable_since.is_some());
         // What is told of agents depends on whether something is heard of their machines.
-        let silent = now.silent();
-        let agents = silent != before.silent() || now.enabled != before.enabled;
-        let lack_more = log_grew && !silent.is_empty();
-        let deliveries = agents || lack_more || now.progress != before.progress;
-        let status = *now != before || (log_grew && !now.peers.is_empty());
-        Flags { status, agents, deliveries }
+        let agents = now.silent() != before.silent() || now.enabled != before.enabled;
+        let deliveries = agents || now.peers != before.peers || (lack_more && away);
+        Flags { status: lack_more || *now != before, agents, deliveries }
     }
 }
 
 impl Watched {
-    fn state(&self) -> State {
+    fn state(&mut self) -> State {
         State {
             bound: self.bound.borrow().clone(),
             presence: self.presence.borrow().clone(),
             problem: self.problem.borrow().clone(),
             enabled: *self.enabled.borrow(),
             peers: self.peers.borrow().clone(),
-            progress: self.progress.borrow().clone(),
+            names: self.names.now(),
         }
     }
 }
 
-impl State {
-    /// The peers of which nothing may be heard now.
-    fn silent(&self) -> BTreeSet<DaemonId> {
-        let in_contact = |state| {
-            matches!(state, PeerState::InSync | PeerState::CatchingUp | PeerState::LogChanged)
+impl Names {
+    async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        match &mut self.netmap {
+            Some(netmap) => netmap.changed().await,
+            None => pending().await,
+        }
+    }
+
+    /// Asks for all only when there is another map.
+    fn now(&mut self) -> Arc<BTreeMap<DaemonId, String>> {
+        let map = self.netmap.as_ref().map(|netmap| Arc::clone(&netmap.borrow()));
+        let is_known = match (&map, &self.of) {
+            (Some(map), Some(of)) => Arc::ptr_eq(map, of),
+            (None, _) => true,
+            (Some(_), None) => false,
         };
-        let of_state = self.peers.iter().filter(|(_, state)| !in_contact(**state));
-        let unreachable = self.progress.iter().filter(|(_, it)| it.unreachable_since.is_some());
-        of_state.map(|(peer, _)| *peer).chain(unreachable.map(|(peer, _)| *peer)).collect()
+        if !is_known {
+            self.of = map;
+            self.names = Arc::new(self.sync.names());
+        }
+        Arc::clone(&self.names)
+    }
+}
+
+impl State {
+    /// The peers of whose agents nothing is known now.
+    fn silent(&self) -> BTreeSet<DaemonId> {
+        self.peers.iter().filter(|(_, it)| it.is_silent).map(|(peer, _)| *peer).collect()
     }
 }

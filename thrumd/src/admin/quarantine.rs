@@ -20,6 +20,7 @@ pub async fn clear(
     params: QuarantineClearParams,
 ) -> Result<QuarantineClearResult, RpcError> {
     let cleared = context.log.clear_quarantine(params.through).await.map_err(errors::log)?;
+    context.quarantine_cleared.send_modify(|count| *count += 1);
     tracing::info!("a local program cleared {cleared} events from the quarantine");
     Ok(QuarantineClearResult { cleared })
 }

@@ -155,6 +155,7 @@ impl Daemon {
             network,
             metrics: Arc::default(),
             metrics_problem: watch::Sender::new(None),
+            quarantine_cleared: watch::Sender::new(0),
             handlers: TaskTracker::new(),
             stop: CancellationToken::new(),
         };

@@ -202,7 +202,7 @@ impl Driver {
         Snapshots { elapsed: self.begun.elapsed(), links }
     }
 
-    /// Publishes how far a peer has come, if that is new.
+    /// Publishes how it is with a peer, if that is new.
     fn publish(&self, peer: DaemonId) {
         let Some(snapshot) = self.hub.snapshot(peer) else { return };
         let elapsed = self.begun.elapsed();
@@ -250,8 +250,12 @@ impl Driver {
             _ => None,
         };
         let now = self.now();
-        let concerns_all =
-            matches!(input, Input::Enable(_) | Input::Peers(_) | Input::NetworkChanged);
+        let published = input.peer();
+        // That our log has grown is told to who follows it.
+        let concerns_all = matches!(
+            input,
+            Input::Enable(_) | Input::Peers(_) | Input::NetworkChanged | Input::SyncNow(None)
+        );
         for (number, action) in self.hub.handle(now, input).into_iter().enumerate() {
             if number > 0 && number % ACTIONS_AT_ONCE == 0 {
                 tokio::task::yield_now().await;
@@ -263,7 +267,7 @@ impl Driver {
         {
             self.shared.traffic(peer, |traffic| traffic.last_sync = Some(clock::now()));
         }
-        match about {
+        match published {
             Some(peer) => self.publish(peer),
             None if concerns_all => self.publish_all(),
             None => {}

@@ -232,7 +232,7 @@ impl Sync {
         self.shared.progress.borrow().clone()
     }
 
-    /// How far each peer has come in this log, as it changes.
+    /// The same as it changes, with all that is told of peers.
     pub fn progress_changes(&self) -> watch::Receiver<BTreeMap<DaemonId, PeerProgress>> {
         self.shared.progress.subscribe()
     }

@@ -1,8 +1,9 @@
-//! How far the peers have come in this log: what each has on its disk, and whether it can be reached.
+//! What is told of peers as it changes: how far each has come in this log, and how it is with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use thrum_api::local::PeerState;
 use thrum_api::{DaemonId, Sequence, Timestamp};
 
 use super::hub::{Input, LinkSnapshot, MonotonicTime};
@@ -20,8 +21,16 @@ pub(crate) struct PeerProgress {
     pub unreachable_since: Option<Timestamp>,
     /// When that began by the clock of the hub, which no correction of the time changes.
     since: Option<MonotonicTime>,
-    /// Failures in a row. With each, what is told of the trouble and of the next attempt is another.
+    /// Its state.
+    state: PeerState,
+    /// Nobody here knows what its agents do: it can't be reached.
+    pub is_silent: bool,
+    /// How many events of its log we lack.
+    we_lack: Option<u64>,
+    /// Failures in a row. With each, what is told of the trouble is another.
     failures: u32,
+    /// When the next attempt is due, while the peer is held up.
+    next_try: Option<MonotonicTime>,
 }
 
 /// Notes what the hub says of a peer. `elapsed`: the time by the hub's clock. Answers whether that is new.
@@ -42,9 +51,17 @@ pub(super) fn note(
         (Some(since), None) => Some(at(since, elapsed)),
         (None, _) => None,
     };
-    let (confirmed, sent) = (snapshot.confirmed, snapshot.sent);
-    let failures = snapshot.failures;
-    let now = PeerProgress { confirmed, sent, unreachable_since, since, failures };
+    let now = PeerProgress {
+        confirmed: snapshot.confirmed,
+        sent: snapshot.sent,
+        unreachable_since,
+        since,
+        state: snapshot.state,
+        is_silent: snapshot.is_silent(),
+        we_lack: snapshot.we_lack,
+        failures: snapshot.failures,
+        next_try: snapshot.next_try,
+    };
     all.insert(peer, now) != Some(now)
 }
 
@@ -81,10 +98,8 @@ pub(super) async fn reached(shared: &Shared, peers: &BTreeSet<DaemonId>, positio
 
 #[cfg(test)]
 mod tests {
-    use thrum_api::local::PeerState;
-
     use super::*;
-    use crate::sync::hub::DrainState;
+    use crate::sync::hub::{DrainState, Failure, FailureKind};
 
     fn snapshot(confirmed: u64, unreachable: bool, since: u64) -> LinkSnapshot {
         LinkSnapshot {
@@ -115,15 +130,28 @@ mod tests {
         let (is_new, first) = note(&snapshot(4, true, 10), 70);
         let ago = clock::now().as_millis() - first.unreachable_since.unwrap().as_millis();
         assert!(is_new && (60_000..90_000).contains(&ago), "{ago}");
-        assert_eq!(
-            note(&snapshot(4, true, 80), 90),
-            (false, first),
-            "another state, as unreachable"
-        );
-        let (is_new, again) = note(&LinkSnapshot { failures: 1, ..snapshot(4, true, 80) }, 92);
-        assert!(is_new, "another attempt has failed");
-        assert_eq!(again.unreachable_since, first.unreachable_since);
+        assert_eq!(note(&snapshot(4, true, 80), 90), (false, first), "unreachable as before");
         let (is_new, back) = note(&snapshot(5, false, 95), 96);
         assert_eq!((is_new, back.unreachable_since, back.confirmed), (true, None, Sequence(5)));
+    }
+
+    #[test]
+    fn whatever_status_tells_of_a_peer_is_news() {
+        let (mut all, peer) = (BTreeMap::new(), crate::testing::daemon());
+        let mut note = |snapshot: &LinkSnapshot| note(&mut all, peer, snapshot, Duration::ZERO);
+        let mut now = snapshot(4, true, 0);
+        assert!(note(&now) && !note(&now));
+        let failure = Failure { kind: FailureKind::Unreachable, text: "refused".to_owned() };
+        let changes: [&dyn Fn(&mut LinkSnapshot); 5] = [
+            &|it| it.state = PeerState::NeverReached,
+            &|it| (it.failures, it.last_failure) = (1, Some(failure.clone())),
+            &|it| it.next_try = Some(MonotonicTime(Duration::from_secs(9))),
+            &|it| it.we_lack = Some(3),
+            &|it| it.state = PeerState::RemovedUs,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            change(&mut now);
+            assert!(note(&now) && !note(&now), "{number}");
+        }
     }
 }

@@ -105,7 +105,7 @@ pub(super) struct Shared {
     pub(super) enabled: watch::Sender<bool>,
     /// The state of each peer that was contacted.
     pub(super) peer_states: watch::Sender<BTreeMap<DaemonId, PeerState>>,
-    /// How far each peer has come in this log.
+    /// How far each peer has come in this log, and how it is with it.
     pub(super) progress: watch::Sender<BTreeMap<DaemonId, PeerProgress>>,
     pub(super) inputs: mpsc::Sender<Message>,
     /// Cancelled when nothing new may begin.

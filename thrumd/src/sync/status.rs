@@ -91,20 +91,8 @@ pub(super) async fn silent(shared: &Arc<Shared>) -> BTreeMap<DaemonId, Timestamp
     let snapshots = shared.snapshots().await;
     let clock =
         ClockConverter { now: crate::clock::now(), elapsed: MonotonicTime(snapshots.elapsed) };
-    let since = |snapshot: &LinkSnapshot| {
-        let is_silent = match snapshot.state {
-            PeerState::InSync | PeerState::CatchingUp | PeerState::LogChanged => false,
-            // At the start nothing was tried yet; and our own log says nothing of the peer.
-            PeerState::BackingOff | PeerState::NeverReached => {
-                let failure = snapshot.last_failure.as_ref();
-                snapshot.failures > 0 && failure.is_none_or(|it| it.kind != FailureKind::Local)
-            }
-            PeerState::RemovedUs | PeerState::Off => true,
-        };
-        is_silent.then(|| clock.time(snapshot.since))
-    };
-    let of = |(peer, snapshot): (&DaemonId, &LinkSnapshot)| Some((*peer, since(snapshot)?));
-    snapshots.links.iter().filter_map(of).collect()
+    let silent = snapshots.links.iter().filter(|(_, snapshot)| snapshot.is_silent());
+    silent.map(|(peer, snapshot)| (*peer, clock.time(snapshot.since))).collect()
 }
 
 fn one(

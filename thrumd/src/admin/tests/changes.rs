@@ -167,6 +167,8 @@ async fn the_beginning_and_the_end_of_a_problem_are_told() {
     std::fs::rename(&away, &log).unwrap();
     daemon.context.log.files().check().unwrap();
     assert_eq!(flags(&reader.next().await.unwrap()), [true, false, false]);
+    daemon.result("quarantine.clear", json!({"through": 0})).await;
+    assert_eq!(flags(&reader.next().await.unwrap()), [true, false, false]);
     let taken = Problem::new("metrics_listen", "the port is taken".to_owned(), None, None);
     for problem in [Some(taken), None] {
         daemon.context.metrics_problem.send_replace(problem);

@@ -3,7 +3,7 @@
 use thrum_api::Sequence;
 use thrum_api::local::PeerState;
 
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::time::MonotonicTime;
 
 /// How far the drain has come: before exit a peer is asked until it has confirmed our whole log.
@@ -46,4 +46,19 @@ pub struct LinkSnapshot {
     pub failures: u32,
     /// The last failure.
     pub last_failure: Option<Failure>,
+}
+
+impl LinkSnapshot {
+    /// Whether nobody here knows what the peer's agents do.
+    pub fn is_silent(&self) -> bool {
+        match self.state {
+            PeerState::InSync | PeerState::CatchingUp | PeerState::LogChanged => false,
+            // At the start nothing was tried yet; and our own log says nothing of the peer.
+            PeerState::BackingOff | PeerState::NeverReached => {
+                let failure = self.last_failure.as_ref();
+                self.failures > 0 && failure.is_none_or(|it| it.kind != FailureKind::Local)
+            }
+            PeerState::RemovedUs | PeerState::Off => true,
+        }
+    }
 }

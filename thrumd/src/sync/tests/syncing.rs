@@ -10,7 +10,9 @@ use tokio::time::Instant;
 
 use super::harness::{Daemon, converge, daemon, eventually, pair};
 use crate::log::NewsRequest;
-use crate::sync::shared::UNSIGNED_PAUSE;
+use crate::sync::hub::Input;
+use crate::sync::progress;
+use crate::sync::shared::{Message, UNSIGNED_PAUSE};
 
 #[tokio::test]
 async fn both_sides_get_all_events_and_report_in_sync() {
@@ -215,4 +217,52 @@ async fn after_unsigned_events_those_of_a_peer_are_not_read_for_a_moment_and_oth
     assert_eq!(held(&c, &of_c).await, (Some(1), 1));
     moved(Instant::now().checked_sub(UNSIGNED_PAUSE).unwrap());
     assert_eq!(held(&b, &of_b).await, (Some(1), 2));
+}
+
+/// What those were told who follow the peers is what is known of them now.
+async fn all_is_published(daemon: &Daemon) {
+    let mut published = daemon.sync.progress_changes();
+    loop {
+        let mut all = published.borrow_and_update().clone();
+        let now = daemon.sync.shared.snapshots().await;
+        if published.has_changed().unwrap() {
+            continue;
+        }
+        for (peer, snapshot) in &now.links {
+            let is_news = progress::note(&mut all, *peer, snapshot, now.elapsed);
+            assert!(!is_news, "{snapshot:?} was not told");
+        }
+        return;
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_known_of_a_peer_is_published() {
+    let (a, b) = (daemon("a").await, daemon("b").await);
+    pair(&a, &b).await;
+    a.reaches(&b, PeerState::InSync).await;
+    let peer = b.id;
+    let inputs = [
+        Input::PullNeeded { peer, latest: Sequence(9), creators: vec![a.id] },
+        Input::SyncNow(None),
+        Input::SyncNow(Some(peer)),
+        Input::NodeChanged(peer),
+        Input::ConnectionClosed(peer),
+        Input::NetworkChanged,
+        Input::Synced { peer, latest: Sequence(9) },
+    ];
+    let give = async |input: &Input| {
+        a.sync.shared.post(Message::Input(input.clone())).await;
+        all_is_published(&a).await;
+    };
+    for input in &inputs {
+        give(input).await;
+    }
+    drop(b.stop().await);
+    let is_failing = async || a.sync.status().await.remove(0).failures > 0;
+    for input in &inputs {
+        a.sync.sync_now(None).await;
+        assert!(eventually(is_failing).await);
+        give(input).await;
+    }
 }
