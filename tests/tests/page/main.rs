@@ -18,6 +18,7 @@ mod large;
 mod live;
 mod reading;
 mod scene;
+mod stale;
 mod streams;
 mod unsent;
 mod watching;

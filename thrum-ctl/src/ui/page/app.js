@@ -63,7 +63,7 @@ async function round() {
       if (document.hidden) {
         missed = both(missed, now);
         await badge(now);
-        await pause(HIDDEN_MS);
+        if (document.hidden) await pause(HIDDEN_MS);
       } else await fetchChanged(now);
       retry = RETRY_MS;
       if (fault) {
@@ -351,8 +351,10 @@ function wire() {
   document.addEventListener('visibilitychange', () => {
     if (document.hidden) return;
     refreshAges();
-    if (missed) want(missed);
+    // What came since then is newer.
+    const now = missed && both(missed, pending ?? {});
     missed = null;
+    if (now) want(now);
     wake();
   });
 }

@@ -1,0 +1,95 @@
+//! What the page shows becomes what is, whatever was late or got lost on the way.
+
+use tests::browser::{Browser, Ui, sealed_in_browser};
+use tests::harness::Daemon;
+
+use crate::scene::{agent, is_fine, opens, sends, ui};
+
+/// Lets a test hold the answers to a method, have its requests fail, or change what is answered; and hide the page, which then
+/// waits until somebody looks, however slow the machine is.
+const FAULTS: &str = "
+const [send, later] = [window.fetch, window.setTimeout];
+const it = window.faults = { asked: [], held: [], holds: null, holdsAfter: {}, loses: null, changes: {} };
+window.fetch = async (path, options) => {
+  const method = path === '/rpc' ? JSON.parse(options.body).method : path;
+  it.asked.push(method);
+  const isHeld = method === it.holds;
+  it.holds = it.holdsAfter[method] ?? it.holds;
+  if (method === it.loses) throw new TypeError('Failed to fetch');
+  let answer = await send(path, options);
+  const change = it.changes[method];
+  if (change) answer = Response.json(change(await answer.json()));
+  if (isHeld && method === it.holds) await new Promise((go) => it.held.push(go));
+  return answer;
+};
+it.release = () => {
+  [it.holds, it.holdsAfter] = [null, {}];
+  for (const go of it.held.splice(0)) go();
+};
+it.hide = (isHidden) => {
+  Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+};
+window.setTimeout = (run, ms, ...more) => (ms === 5000 ? 0 : later(run, ms, ...more));
+const authorization = `Bearer ${sessionStorage.getItem('thrum-bearer')}`;
+const { id } = await (await send('/session', { headers: { authorization } })).json();
+const channel = new BroadcastChannel(`thrum-changes ${id}`);
+channel.onmessage = ({ data }) => { it.told = data.change ?? it.told; };
+channel.postMessage({ ask: true });
+it.tell = (flags) => channel.postMessage({ change: { ...it.told, ...flags } });";
+
+/// Opens the page with [`FAULTS`], and waits until it has been told of a change.
+#[track_caller]
+fn opens_with_faults(browser: &Browser, ui: &Ui) {
+    opens(browser, ui);
+    browser.script(&format!("return (async () => {{ {FAULTS} }})();"), vec![]);
+    browser.until("faults.told !== undefined");
+}
+
+#[track_caller]
+fn does(browser: &Browser, script: &str) {
+    browser.script(script, vec![]);
+}
+
+#[test]
+fn who_comes_back_sees_what_came_after_what_was_told_first() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        let (planner, alice) = (agent(&laptop, "planner"), agent(&laptop, "alice"));
+        alice.run(&["inbox"]).exits(0);
+        sends(&planner, "alice", "before");
+        let (ui, browser) = (ui(&laptop), installed.start());
+        opens_with_faults(&browser, &ui);
+        browser.shows("#feed .text", "before");
+        browser.until("document.title.includes('1')");
+        does(&browser, "faults.hide(true);");
+        let head = || laptop.status().log.head_seq;
+        let before = head();
+        alice.run(&["inbox"]).exits(0);
+        browser.until("!document.title.includes('1')");
+        assert_eq!(head(), before, "what was told of has to be as old as what the page has");
+        sends(&planner, "alice", "meanwhile");
+        browser.until(&format!("faults.told.read_seq > {before}"));
+        does(&browser, "faults.hide(false);");
+        browser.shows("#feed .text", "meanwhile");
+        is_fine(&browser);
+    });
+}
+
+#[test]
+fn who_comes_back_while_a_hidden_page_asks_waits_no_longer() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        let planner = agent(&laptop, "planner");
+        sends(&planner, "alice", "before");
+        let (ui, browser) = (ui(&laptop), installed.start());
+        opens_with_faults(&browser, &ui);
+        browser.shows("#feed .text", "before");
+        does(&browser, "faults.hide(true); faults.holds = 'message.inbox';");
+        sends(&planner, "alice", "meanwhile");
+        browser.until("faults.held.length === 1");
+        does(&browser, "faults.hide(false); faults.release();");
+        browser.shows("#feed .text", "meanwhile");
+        is_fine(&browser);
+    });
+}
