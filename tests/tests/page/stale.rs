@@ -93,3 +93,47 @@ fn who_comes_back_while_a_hidden_page_asks_waits_no_longer() {
         is_fine(&browser);
     });
 }
+
+/// Has thrumd say that 20,000 events are not indexed, and answer no more of agents after that.
+const BEHIND: &str = "faults.changes.status = (answer) => {
+  answer.result.log.head_seq = answer.result.views.read_seq + 20_000;
+  return answer;
+};
+faults.holdsAfter.status = 'agent.list';";
+
+/// Opens the page, and has it told of these changes while events are not indexed.
+#[track_caller]
+fn shows_indexing(laptop: &Daemon, browser: &Browser, ui: &Ui, flags: &str) {
+    sends(&agent(laptop, "planner"), "alice", "before");
+    opens_with_faults(browser, ui);
+    browser.shows("#feed .text", "before");
+    does(browser, &format!("{BEHIND} faults.tell({flags});"));
+    browser.shows("#banner", "Messages can be read when all events are indexed");
+}
+
+#[test]
+fn that_events_are_indexed_is_told_until_agents_can_be_read() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        let (ui, browser) = (ui(&laptop), installed.start());
+        shows_indexing(&laptop, &browser, &ui, "{ status: true, agents: true }");
+        browser.until("faults.held.length === 1");
+        // No change comes after that.
+        does(&browser, "faults.changes = {}; faults.release();");
+        browser.until("document.querySelector('#banner').hidden");
+        is_fine(&browser);
+    });
+}
+
+#[test]
+fn that_events_are_indexed_is_told_until_the_next_change() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        let (ui, browser) = (ui(&laptop), installed.start());
+        shows_indexing(&laptop, &browser, &ui, "{ status: true, agents: false }");
+        does(&browser, "faults.changes = {}; faults.release();");
+        does(&browser, "faults.tell({ status: false, agents: false });");
+        browser.until("document.querySelector('#banner').hidden");
+        is_fine(&browser);
+    });
+}

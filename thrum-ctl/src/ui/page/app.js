@@ -110,6 +110,8 @@ async function fetchChanged(now) {
     header();
   });
   await Promise.all([status, badge(now), now.agents && groups()]);
+  // Agents are told when all is indexed, and nothing may come after that.
+  if (now.agents && indexing(model.status)) want({ status: true });
   sidebar.render();
   composer.refresh();
   header();
@@ -203,7 +205,8 @@ function changed(line) {
   // What a machine lacks that is away grows with the log, and nobody tells of that.
   const grows = change.head_seq !== head && model.status?.peers.some((it) => it.state !== 'in_sync');
   head = change.head_seq;
-  want({ status: change.status || grows, agents: change.agents, deliveries: change.deliveries, messages: true, change });
+  const isOld = grows || indexing(model.status) !== null;
+  want({ status: change.status || isOld, agents: change.agents, deliveries: change.deliveries, messages: true, change });
 }
 
 // -- What a person does.
