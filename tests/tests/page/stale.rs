@@ -1,9 +1,11 @@
 //! What the page shows becomes what is, whatever was late or got lost on the way.
 
+use serde_json::json;
 use tests::browser::{Browser, Ui, sealed_in_browser};
-use tests::harness::Daemon;
+use tests::harness::{Daemon, event_of};
+use thrum_api::local::{AppendParams, EventAppend};
 
-use crate::scene::{agent, is_fine, opens, sends, ui};
+use crate::scene::{agent, is_fine, opens, row, sends, ui};
 
 /// Lets a test hold the answers to a method, have its requests fail, or change what is answered; and hide the page, which then
 /// waits until somebody looks, however slow the machine is.
@@ -49,6 +51,29 @@ fn opens_with_faults(browser: &Browser, ui: &Ui) {
 #[track_caller]
 fn does(browser: &Browser, script: &str) {
     browser.script(script, vec![]);
+}
+
+/// Writes messages to Alice that are each a conversation, and gives their ids.
+#[track_caller]
+fn fills(daemon: &Daemon, project: &str, count: usize) -> Vec<String> {
+    let draft = |number: usize| {
+        let body =
+            json!({ "from": "planner", "to": ["alice"], "text": format!("number {number}.") });
+        thrum_api::Draft {
+            event_type: "message.sent".to_owned(),
+            project: Some(project.to_owned()),
+            ..event_of(&body)
+        }
+    };
+    let events = (0..count).map(draft).collect();
+    let written = daemon.ask::<EventAppend>(AppendParams { events });
+    written.appended.iter().map(|it| it.event_id.to_string()).collect()
+}
+
+/// How many conversations are shown.
+#[track_caller]
+fn has_conversations(browser: &Browser, count: usize) {
+    browser.until(&format!("document.querySelectorAll('#conversations li').length === {count}"));
 }
 
 #[test]
@@ -134,6 +159,33 @@ fn that_events_are_indexed_is_told_until_the_next_change() {
         does(&browser, "faults.changes = {}; faults.release();");
         does(&browser, "faults.tell({ status: false, agents: false });");
         browser.until("document.querySelector('#banner').hidden");
+        is_fine(&browser);
+    });
+}
+
+#[test]
+fn more_conversations_come_and_what_is_new_meanwhile_too() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        fills(&laptop, "test", 50);
+        let (ui, browser) = (ui(&laptop), installed.start());
+        opens_with_faults(&browser, &ui);
+        browser.click("#tab-conversations");
+        has_conversations(&browser, 40);
+        does(&browser, "faults.holds = 'conversation.list';");
+        browser.click("#more-conversations");
+        browser.until("faults.held.length === 1");
+        let id = sends(&agent(&laptop, "planner"), "alice", "the newest");
+        // By then it has been asked for conversations, too, or waits for the answer.
+        browser.until(&format!("document.querySelector('{}') !== null", row(&id)));
+        let asked = "faults.asked.filter((it) => it === 'conversation.list').length";
+        let before = browser.script(&format!("return {asked};"), vec![]);
+        does(&browser, "faults.held.shift()();");
+        browser.until(&format!("{asked} > {before}"));
+        does(&browser, "faults.release();");
+        has_conversations(&browser, 51);
+        browser.shows("#conversations li:first-child", "the newest");
+        browser.shows("#conversations li:last-child", "number 0.");
         is_fine(&browser);
     });
 }

@@ -14,11 +14,20 @@ const PAGE_MAX = 100;
 const MAX = 240;
 const list = $('conversations');
 let shown = [], next, isTop = true, turn = 0, fault = null, isLoading = false;
+let queue = Promise.resolve();
 const key = (it) => `${it.thread.event_id} ${it.thread.origin_daemon}`;
 const isVisible = () => list.offsetParent !== null;
 
+/** One after the other, each from what the one before has left; none once it is begun anew. */
+function queued(run) {
+  const of = turn;
+  const done = queue.then(() => of === turn && run());
+  queue = done.catch(() => {});
+  return done;
+}
+
 async function fetchPage(before, take, limit = PAGE) {
-  const of = ++turn;
+  const of = turn;
   try {
     const answer = await rpc('conversation.list', { ...asMe(), ...inProject(), limit, before });
     if (of !== turn) return;
@@ -30,39 +39,51 @@ async function fetchPage(before, take, limit = PAGE) {
   show();
 }
 
-/** Begins anew at the newest one. */
-export function restart() {
-  if (!isVisible()) return Promise.resolve();
+function begin() {
+  turn += 1;
   return fetchPage(undefined, (answer) => {
     [shown, next, isTop] = [answer.conversations, answer.next, true];
   });
 }
 
+/** Begins anew at the newest one. What was asked for before is not waited for. */
+export function restart() {
+  if (!isVisible()) return Promise.resolve();
+  queue = begin();
+  return queue;
+}
+
 /** Takes in what has changed: a conversation with a new message comes first. */
-export async function refresh() {
+export const refresh = () => queued(async () => {
   if (!isVisible()) return;
-  if (shown.length === 0) return void await restart();
+  if (shown.length === 0) return void await begin();
   // Further below, what is shown is asked for from its first one on.
   const before = isTop ? undefined : shown[0].last.sequence + 1;
   await fetchPage(before, ({ conversations, next: page }) => {
     ({ shown, next } = conversationsIn(shown, conversations, page, { after: next, max: MAX }));
   }, Math.min(Math.max(shown.length, PAGE), PAGE_MAX));
+});
+
+async function more() {
+  if (isLoading) return;
+  isLoading = true;
+  await queued(addPage);
+  isLoading = false;
 }
 
 /** A page may have none that is new, although there are more: few long conversations take many messages to look through. */
-async function more() {
-  if (isLoading) return;
-  [isLoading, fault] = [true, null];
-  const button = $('more-conversations'), last = shown.at(-1);
-  for (const had = shown.length; next !== undefined && !fault && shown.length === had;) {
+async function addPage() {
+  fault = null;
+  const of = turn, button = $('more-conversations'), last = shown.at(-1);
+  for (const had = shown.length; of === turn && next !== undefined && !fault && shown.length === had;) {
     await fetchPage(next, (answer) => {
       next = answer.next;
       const known = new Set(shown.map(key));
       shown = [...shown, ...answer.conversations.filter((it) => !known.has(key(it)))];
     });
   }
+  if (of !== turn) return;
   if (shown.length > MAX) [shown, isTop] = [shown.slice(-MAX), false];
-  isLoading = false;
   const isFocused = document.activeElement === button;
   show();
   // The button goes with the last page.
