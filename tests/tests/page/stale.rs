@@ -119,6 +119,71 @@ fn who_comes_back_while_a_hidden_page_asks_waits_no_longer() {
     });
 }
 
+/// Two projects, and a page that shows the first of them.
+#[track_caller]
+fn shows_one_of_two(laptop: &Daemon, browser: &Browser, ui: &Ui) {
+    sends(&agent(laptop, "planner"), "coder", "in test");
+    fills(laptop, "other", 50);
+    opens_with_faults(browser, ui);
+    browser.click("#projects [data-project=test]");
+    browser.shows("#feed .text", "in test");
+}
+
+#[test]
+fn another_project_whose_messages_do_not_come_is_asked_for_again() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        let (ui, browser) = (ui(&laptop), installed.start());
+        shows_one_of_two(&laptop, &browser, &ui);
+        does(&browser, "faults.loses = 'message.list';");
+        browser.click("#projects [data-project=other]");
+        browser.shows_no("#feed .text", "in test");
+        browser.shows("#banner", "This may be old");
+        does(&browser, "faults.loses = null;");
+        browser.shows("#feed .text", "number 49.");
+        browser.until("document.querySelector('#banner').hidden");
+        assert!(!browser.texts("#feed .text").concat().contains("in test"));
+        is_fine(&browser);
+    });
+}
+
+#[test]
+fn system_events_that_do_not_come_are_asked_for_again() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        let (ui, browser) = (ui(&laptop), installed.start());
+        shows_one_of_two(&laptop, &browser, &ui);
+        does(&browser, "faults.loses = 'event.list';");
+        browser.click("#system-events");
+        browser.shows("#banner", "This may be old");
+        browser.shows("#feed .text", "in test");
+        does(&browser, "faults.loses = null;");
+        browser.shows("#feed [data-event]", "planner joined");
+        browser.until("document.querySelector('#banner').hidden");
+        is_fine(&browser);
+    });
+}
+
+#[test]
+fn conversations_of_two_projects_never_mix() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        let (ui, browser) = (ui(&laptop), installed.start());
+        shows_one_of_two(&laptop, &browser, &ui);
+        browser.click("#tab-conversations");
+        browser.shows("#conversations li", "in test");
+        does(&browser, "faults.loses = 'conversation.list';");
+        browser.click("#projects [data-project=other]");
+        browser.shows_no("#conversations li", "in test");
+        browser.shows("#banner", "This may be old");
+        does(&browser, "faults.loses = null;");
+        browser.shows("#conversations li", "number 49.");
+        has_conversations(&browser, 40);
+        assert!(!browser.texts("#conversations li").concat().contains("in test"));
+        is_fine(&browser);
+    });
+}
+
 /// Has thrumd say that 20,000 events are not indexed, and answer no more of agents after that.
 const BEHIND: &str = "faults.changes.status = (answer) => {
   answer.result.log.head_seq = answer.result.views.read_seq + 20_000;

@@ -53,6 +53,9 @@ function want(what) {
   round();
 }
 
+/** Has what the person wanted to see, and did not come, be asked for with the next round. */
+const again = () => want({ deliveries: true, messages: true });
+
 async function round() {
   if (isRunning) return;
   isRunning = true;
@@ -248,8 +251,8 @@ function showProject(name) {
   remember();
   sidebar.render();
   composer.refresh();
-  groups().then(composer.refresh).catch(() => {});
-  feed.restart().catch(() => {});
+  groups().then(composer.refresh).catch(() => want({ agents: true }));
+  feed.restart();
   conversations.restart();
 }
 
@@ -262,7 +265,7 @@ function showTab(name) {
   if (name === 'conversations') conversations.restart();
   else {
     feed.show();
-    feed.refreshDeliveries().catch(() => {});
+    feed.refreshDeliveries().catch(again);
   }
 }
 
@@ -289,8 +292,8 @@ function gate(reason) {
 }
 
 function wire() {
-  feed.start(act);
-  conversations.start((message) => act(message, 'conversation'));
+  feed.start(act, again);
+  conversations.start((message) => act(message, 'conversation'), again);
   sidebar.start({ machine: openMachine, agent: openAgent, project: showProject });
   composer.start();
   details.start();
@@ -312,7 +315,7 @@ function wire() {
   $('system-events').addEventListener('change', ({ target }) => {
     model.events = target.checked;
     remember();
-    feed.restart().catch(() => {});
+    feed.restart();
   });
   $('mark-all-read').addEventListener('click', () => {
     failed(null);

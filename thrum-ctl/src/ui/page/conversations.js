@@ -15,6 +15,10 @@ const MAX = 240;
 const list = $('conversations');
 let shown = [], next, isTop = true, turn = 0, fault = null, isLoading = false;
 let queue = Promise.resolve();
+/** Of which project they are. */
+let project;
+/** Has what did not come be asked for again. */
+let again;
 const key = (it) => `${it.thread.event_id} ${it.thread.origin_daemon}`;
 const isVisible = () => list.offsetParent !== null;
 
@@ -34,22 +38,31 @@ async function fetchPage(before, take, limit = PAGE) {
     take(answer);
     fault = null;
   } catch (error) {
-    if (of === turn) fault = error;
+    if (of !== turn) return;
+    fault = error;
+    throw error;
+  } finally {
+    show();
   }
-  show();
 }
 
+/** Nothing of another project stays meanwhile. */
 function begin() {
+  const of = model.project;
   turn += 1;
+  if (project !== of) {
+    [shown, next, isTop, fault, project] = [[], undefined, true, null, undefined];
+    show();
+  }
   return fetchPage(undefined, (answer) => {
-    [shown, next, isTop] = [answer.conversations, answer.next, true];
+    [shown, next, isTop, project] = [answer.conversations, answer.next, true, of];
   });
 }
 
 /** Begins anew at the newest one. What was asked for before is not waited for. */
 export function restart() {
   if (!isVisible()) return Promise.resolve();
-  queue = begin();
+  queue = begin().catch(again);
   return queue;
 }
 
@@ -67,7 +80,7 @@ export const refresh = () => queued(async () => {
 async function more() {
   if (isLoading) return;
   isLoading = true;
-  await queued(addPage);
+  await queued(addPage).catch(() => {});
   isLoading = false;
 }
 
@@ -75,7 +88,7 @@ async function more() {
 async function addPage() {
   fault = null;
   const of = turn, button = $('more-conversations'), last = shown.at(-1);
-  for (const had = shown.length; of === turn && next !== undefined && !fault && shown.length === had;) {
+  for (const had = shown.length; of === turn && next !== undefined && shown.length === had;) {
     await fetchPage(next, (answer) => {
       next = answer.next;
       const known = new Set(shown.map(key));
@@ -128,12 +141,16 @@ function show() {
   keyed(list, shown, key, create, update);
   set($('more-conversations'), { hidden: next === undefined });
   set($('newest-conversations'), { hidden: isTop });
-  set($('conversations-empty'), { hidden: !fault && (shown.length > 0 || next !== undefined) });
+  set($('conversations-empty'), { hidden: !fault && (project === undefined || shown.length > 0 || next !== undefined) });
   text($('conversations-empty'), fault ? visible(fault.message) : 'No conversations yet.');
 }
 
-/** @param {(message: object) => void} open */
-export function start(open) {
+/**
+ * @param {(message: object) => void} open
+ * @param {() => void} repeat has what did not come be asked for again
+ */
+export function start(open, repeat) {
+  again = repeat;
   list.addEventListener('click', ({ target }) => {
     const node = target.closest('li');
     const of = shown.find(({ thread }) => thread.event_id === node?.dataset.thread && thread.origin_daemon === node.dataset.origin);

@@ -12,6 +12,10 @@ import { visible } from './visible.js';
 const NEAR = 600;
 const feed = $('feed');
 let view = rows.empty();
+/** Of which project it is. */
+let project;
+/** Has what did not come be asked for again. */
+let again;
 /** Counts up when something else is shown: answers for what was shown before are dropped. */
 let turn = 0;
 let line = Promise.resolve();
@@ -46,9 +50,14 @@ function fetching(where, take) {
   return done;
 }
 
-/** Begins anew at the newest row. */
-export async function restart() {
+/** Begins anew at the newest row. Until that is here nothing is added to what is shown, and nothing of another project stays. */
+async function begin() {
   turn += 1;
+  if (model.project === project) view = { ...view, epoch: null };
+  else {
+    [view, project] = [rows.empty(), model.project];
+    show();
+  }
   await fetching(() => ({}), ({ found, before, after, epoch }) => {
     view = { rows: found, before, after, atEnd: true, epoch };
     waiting = 0;
@@ -58,6 +67,9 @@ export async function restart() {
   fill();
 }
 
+/** The same for whoever can't repeat it. */
+export const restart = () => begin().catch(again);
+
 const loadOlder = () =>
   fetching(() => ({ before: view.before }), ({ found, before }) => {
     view = rows.older(view, found, before);
@@ -66,7 +78,7 @@ const loadOlder = () =>
 
 const loadNewer = () =>
   fetching(() => ({ after: view.after }), ({ found, after, isMore, epoch }) => {
-    if (epoch !== view.epoch) return void restart().catch(() => {});
+    if (epoch !== view.epoch) return void restart();
     view = rows.newer(view, found, { after, atEnd: !isMore });
     known = Math.max(known, after);
     show();
@@ -75,7 +87,7 @@ const loadNewer = () =>
 /** Fetches pages until the feed is full, and the next one near an edge. */
 async function fill() {
   try {
-    while (inLine === 0 && isShown()) {
+    while (inLine === 0 && isShown() && view.epoch !== null) {
       if (view.before !== null && feed.scrollTop < NEAR) await loadOlder();
       else if (!view.atEnd && distance() < NEAR) await loadNewer();
       else return;
@@ -91,7 +103,7 @@ async function fill() {
  */
 export async function catchUp({ epoch, read_seq: head } = {}) {
   if (view.epoch === null || (epoch && epoch !== view.epoch)) {
-    await restart();
+    await begin();
     return [];
   }
   const came = [], of = turn;
@@ -99,13 +111,13 @@ export async function catchUp({ epoch, read_seq: head } = {}) {
   while (isMore && of === turn && view.atEnd) {
     await fetching(() => ({ after: view.after }), (answer) => {
       isMore = answer.isMore;
-      if (answer.epoch !== view.epoch) return void restart().catch(() => {});
+      if (answer.epoch !== view.epoch) return void restart();
       known = Math.max(known, answer.after);
       const [shown, isAtEnd] = [new Set(view.rows.map((row) => row.sequence)), isFollowing()];
       const fresh = answer.found.filter((row) => !shown.has(row.sequence));
       came.push(...fresh.flatMap((row) => row.message ?? []));
       // More came than the window holds, after a long sleep: the newest page is what a person wants to see.
-      if (came.length > rows.WINDOW && isAtEnd) return void restart().catch(() => {});
+      if (came.length > rows.WINDOW && isAtEnd) return void restart();
       view = isAtEnd ? rows.newer(view, answer.found, { after: answer.after, atEnd: true }) : rows.arrived(view, answer.found, answer.after);
       if (!isAtEnd) waiting += fresh.length;
       show({ toEnd: isAtEnd });
@@ -114,7 +126,7 @@ export async function catchUp({ epoch, read_seq: head } = {}) {
   // Below a window that was cut it is only counted.
   while (isMore && of === turn && !view.atEnd) {
     await fetching(() => ({ after: known }), ({ found, after, epoch: its, isMore: isThere }) => {
-      if (its !== view.epoch) return void restart().catch(() => {});
+      if (its !== view.epoch) return void restart();
       [known, isMore] = [after, isThere];
       waiting += found.length;
       came.push(...found.flatMap((row) => row.message ?? []));
@@ -216,8 +228,12 @@ export function move(by) {
   next?.scrollIntoView({ block: 'nearest' });
 }
 
-/** @param {(message: object, action: 'conversation'|'reply'|'delivery'|'mark-read') => void} act */
-export function start(act) {
+/**
+ * @param {(message: object, action: 'conversation'|'reply'|'delivery'|'mark-read') => void} act
+ * @param {() => void} repeat has what did not come be asked for again
+ */
+export function start(act, repeat) {
+  again = repeat;
   let frame = 0;
   feed.addEventListener('scroll', () => {
     frame ||= requestAnimationFrame(() => {
@@ -226,7 +242,7 @@ export function start(act) {
       if (waiting && isFollowing()) show();
       fill();
       clearTimeout(scrolled);
-      scrolled = setTimeout(() => refreshDeliveries().catch(() => {}), 200);
+      scrolled = setTimeout(() => refreshDeliveries().catch(again), 200);
     });
   }, { passive: true });
   feed.addEventListener('click', (event) => {
@@ -244,7 +260,7 @@ export function start(act) {
     target.closest('article')?.setAttribute('tabindex', '0');
   });
   $('new-messages').addEventListener('click', () => {
-    if (!view.atEnd) return void restart().catch(() => {});
+    if (!view.atEnd) return void restart();
     waiting = 0;
     show({ toEnd: true });
   });
