@@ -57,6 +57,8 @@ test('conversations with a new message go up, and none is lost between what is s
   assert.deepEqual(into([of('a', 90), of('c', 70)], 65), ['acde', 40], 'one that moved above what is shown is gone from here');
   assert.deepEqual(into([of('a', 90)], undefined), ['a', undefined], 'those after the last page were deleted');
   assert.deepEqual(into([of('f', 99), of('g', 98)], 30), ['fg', 30]);
+  const left = (page, next, max = 9) => rows.conversationsIn(shown, page, next, { after: 40, max }).rest;
+  assert.deepEqual([left([of('d', 99), of('a', 90)], 85), left([of('x', 99)], 95, 4), left([of('a', 90)], undefined)], [3, 3, 0]);
   const namesake = { ...of('a', 95), thread: { event_id: 'a', origin_daemon: 'other' } };
   assert.deepEqual(into([namesake], 93), ['aabcde', 40]);
 });

@@ -229,6 +229,33 @@ fn that_events_are_indexed_is_told_until_the_next_change() {
 }
 
 #[test]
+fn conversations_far_below_go_on_too() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        let alice = agent(&laptop, "alice");
+        alice.run(&["agent", "register"]).exits(0);
+        let ids = fills(&laptop, "test", 130);
+        let (ui, browser) = (ui(&laptop), installed.start());
+        opens(&browser, &ui);
+        browser.click("#tab-conversations");
+        for count in [40, 80, 120] {
+            has_conversations(&browser, count);
+            if count < 120 {
+                browser.click("#more-conversations");
+            }
+        }
+        let conversation = |at: usize| format!("#conversations [data-thread='{}']", ids[at]);
+        browser.shows(&conversation(10), "unread");
+        alice.run(&["read", &ids[10]]).exits(0);
+        browser.shows(&format!("{} [data-delivery=read]", conversation(10)), "read");
+        browser.shows_no(&conversation(10), "unread");
+        agent(&laptop, "planner").run(&["delete", &ids[11]]).exits(0);
+        browser.until(&format!("!document.querySelector(\"{}\")", conversation(11)));
+        is_fine(&browser);
+    });
+}
+
+#[test]
 fn more_conversations_come_and_what_is_new_meanwhile_too() {
     sealed_in_browser(|installed| {
         let laptop = Daemon::start("laptop");

@@ -70,11 +70,16 @@ export function restart() {
 export const refresh = () => queued(async () => {
   if (!isVisible()) return;
   if (shown.length === 0) return void await begin();
+  const of = turn, found = new Map();
   // Further below, what is shown is asked for from its first one on.
-  const before = isTop ? undefined : shown[0].last.sequence + 1;
-  await fetchPage(before, ({ conversations, next: page }) => {
-    ({ shown, next } = conversationsIn(shown, conversations, page, { after: next, max: MAX }));
-  }, Math.min(Math.max(shown.length, PAGE), PAGE_MAX));
+  let before = isTop ? undefined : shown[0].last.sequence + 1, rest = Math.max(shown.length, PAGE);
+  for (let pages = MAX / PAGE; of === turn && rest > 0 && pages > 0; pages--) {
+    await fetchPage(before, (answer) => {
+      for (const it of answer.conversations) found.set(key(it), it);
+      before = answer.next;
+      ({ shown, next, rest } = conversationsIn(shown, [...found.values()], before, { after: next, max: MAX }));
+    }, Math.min(rest, PAGE_MAX));
+  }
 });
 
 async function more() {

@@ -48,18 +48,19 @@ export function arrived(view, found, after) {
 }
 
 /**
- * Takes a page of conversations, the newest first, into those that are shown: what it has counts, and what it should have and has
- * not has moved on to a newer message, above it. Of more than fit the last ones go, and come again with the page after.
- * @param {number|undefined} next the position before which the page after this one begins; undefined: there is none
- * @returns {{shown: object[], next: number|undefined}} `next`: where the page after what is shown begins
+ * Takes pages of conversations, the newest first, into those that are shown: what they have counts, and what they should have and
+ * have not has moved on to a newer message, above them. Of more than fit the last ones go, and come again with the page after.
+ * @param {number|undefined} next the position before which the page after these begins; undefined: there is none
+ * @returns {{shown: object[], next: number|undefined, rest: number}} `next`: where the page after what is shown begins; `rest`: how
+ * many of those shown were not in these pages
  */
 export function conversationsIn(shown, page, next, { after, max }) {
   const key = ({ thread }) => `${thread.event_id} ${thread.origin_daemon}`;
   const fresh = new Set(page.map(key));
   const rest = next === undefined ? [] : shown.filter((it) => !fresh.has(key(it)) && it.last.sequence < next);
   const all = [...page, ...rest];
-  if (all.length > max) return { shown: all.slice(0, max), next: all[max - 1].last.sequence };
-  return { shown: all, next: rest.length === 0 ? next : after };
+  if (all.length > max) return { shown: all.slice(0, max), next: all[max - 1].last.sequence, rest: max - page.length };
+  return { shown: all, next: rest.length === 0 ? next : after, rest: rest.length };
 }
 
 /** Puts new deliveries to their messages, and takes out those of `asked` that were deleted. */
