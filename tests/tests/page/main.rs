@@ -16,6 +16,7 @@ mod barriers;
 mod hostile;
 mod large;
 mod live;
+mod panels;
 mod reading;
 mod scene;
 mod stale;

@@ -1,5 +1,5 @@
 /** A conversation in the panel, with a box for an answer. */
-import { Ended, rpc } from './api.js';
+import { Ended, Refused, rpc } from './api.js';
 import { drafts, sending } from './composer.js';
 import * as details from './details.js';
 import { $, el, focusable, foreign, keyed, set, show, text } from './dom.js';
@@ -15,8 +15,10 @@ const MAX = 400;
 
 /** Answers that were begun and not sent, by conversation: the panel may show something else at any time. */
 const begun = new Map();
+/** The first message of a conversation, by which it is named. */
+const rootOf = (message) => ref(message.thread ?? message);
 const threadOf = (message) => {
-  const { event_id: id, origin_daemon: origin } = message.thread ?? message;
+  const { event_id: id, origin_daemon: origin } = rootOf(message);
   return `${id} ${origin}`;
 };
 /** The texts of answers that were not sent. */
@@ -57,7 +59,8 @@ export async function openConversation(of, { reply = false, act }) {
   }
 
   async function load(after) {
-    const page = await rpc('message.thread', { ...asMe(), message: ref(of), after: after || undefined, limit: PAGE });
+    // The message that was opened may be deleted: its conversation goes on.
+    const page = await rpc('message.thread', { ...asMe(), message: rootOf(of), after: after || undefined, limit: PAGE });
     if (!isOpen()) return;
     const known = after > 0 && messages.at(-1)?.sequence === after ? messages : [];
     messages = [...known, ...page.messages];
@@ -96,8 +99,15 @@ export async function openConversation(of, { reply = false, act }) {
 
   async function refresh({ deliveries: isDelivered, messages: isNew }) {
     const last = messages.at(-1);
-    if (isNew && left === 0 && last) await load(last.sequence);
-    else if (isDelivered) await deliveries();
+    try {
+      if (isNew && left === 0 && last) await load(last.sequence);
+      else if (isDelivered) await deliveries();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      // It is no longer there: what was deleted of it goes.
+      await deliveries();
+      fail(error);
+    }
   }
 
   function answer(message, isFocused = true) {
