@@ -1,9 +1,10 @@
 //! What the panel shows stays right while it is open.
 
+use serde_json::json;
 use tests::browser::sealed_in_browser;
 use tests::harness::Daemon;
 
-use crate::scene::{agent, is_fine, opens, row, sends, ui};
+use crate::scene::{agent, is_fine, is_live, opens, row, sends, ui};
 
 #[test]
 fn a_deleted_message_goes_from_an_open_conversation_which_goes_on() {
@@ -33,6 +34,43 @@ fn a_deleted_message_goes_from_an_open_conversation_which_goes_on() {
         planner.run(&["delete", &alone]).exits(0);
         browser.shows_no("#details article", "an error");
         browser.shows("#details .error", "was deleted by its sender");
+        is_fine(&browser);
+    });
+}
+
+/// Lets one request of a method get no answer.
+const LOSE: &str = "
+const real = window.fetch;
+window.fetch = (path, options) => {
+  if (path !== '/rpc' || JSON.parse(options.body).method !== arguments[0]) return real(path, options);
+  window.fetch = real;
+  return Promise.reject(new TypeError('lost'));
+};";
+
+#[test]
+fn what_could_not_be_loaded_of_a_conversation_is_loaded_later() {
+    sealed_in_browser(|installed| {
+        let mut laptop = Daemon::start("laptop");
+        let (planner, coder) = (agent(&laptop, "planner"), agent(&laptop, "coder"));
+        let first = sends(&planner, "coder", "the parser is yours");
+        let (ui, browser) = (ui(&laptop), installed.start());
+        opens(&browser, &ui);
+        browser.shows("#feed .text", "the parser is yours");
+        laptop.stop();
+        browser.until("document.querySelector('#live').dataset.live === 'no'");
+        browser.click(&format!("{} .text", row(&first)));
+        browser.shows("#details .error", "thrumd");
+        laptop.start_again();
+        is_live(&browser);
+        browser.shows("#details article", "the parser is yours");
+        browser.until("document.querySelector('#details .error').hidden");
+        // What it could not load then is not a fault of the page.
+        browser.complaints();
+
+        browser.script(LOSE, vec![json!("message.thread")]);
+        coder.run(&["reply", &first, "mine, since today"]).exits(0);
+        browser.shows("#details article", "mine, since today");
+        browser.until("document.querySelector('#banner').hidden");
         is_fine(&browser);
     });
 }

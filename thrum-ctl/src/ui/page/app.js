@@ -122,13 +122,13 @@ async function fetchChanged(now) {
   // With each new message deliveries change, too.
   if (now.messages) [came] = await Promise.all([feed.catchUp(now.change), now.deliveries && conversations.refresh()]);
   if (now.deliveries) await feed.refreshDeliveries();
-  // What it shows may have been deleted.
-  await details.changed({ ...now, messages: came.length > 0 || now.deliveries }).catch(() => {});
   // They may be of a project that was not known.
   if (came.length > 0) sidebar.render();
   if (isGuess) guessed();
   say(came, before);
   if (now.status) paths();
+  // What it shows may have been deleted.
+  await details.changed({ ...now, messages: came.length > 0 || now.deliveries });
 }
 
 /** The project of the folder in which `thrum ui` was started is shown first, unless there is nothing of it. */

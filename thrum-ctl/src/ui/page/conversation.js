@@ -70,6 +70,12 @@ export async function openConversation(of, { reply = false, act }) {
     await deliveries();
   }
 
+  async function begin() {
+    await load(0);
+    // It may be in a later part of a long conversation.
+    if (left > 0 && !messages.some((it) => it.sequence === of.sequence)) await load(of.sequence - 1);
+  }
+
   async function deliveries() {
     const asked = messages.slice(-ASKED_MAX).map(ref);
     if (asked.length > 0) {
@@ -100,7 +106,8 @@ export async function openConversation(of, { reply = false, act }) {
   async function refresh({ deliveries: isDelivered, messages: isNew }) {
     const last = messages.at(-1);
     try {
-      if (isNew && left === 0 && last) await load(last.sequence);
+      if (!last) await begin();
+      else if (isNew && left === 0) await load(last.sequence);
       else if (isDelivered) await deliveries();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -151,12 +158,6 @@ export async function openConversation(of, { reply = false, act }) {
     return node;
   }
 
-  try {
-    await load(0);
-    // It may be in a later part of a long conversation.
-    if (left > 0 && !messages.some((it) => it.sequence === of.sequence)) await load(of.sequence - 1);
-  } catch (error) {
-    fail(error);
-  }
+  await begin().catch(fail);
   if (reply && form && isOpen()) form.querySelector('textarea').focus();
 }

@@ -17,7 +17,7 @@ function place() {
  * Opens the panel, or shows something else in it.
  * @param {string} of what it shows, for styles
  * @param {string} title
- * @param {(change: object) => void} [onChange] told of changes while this is shown
+ * @param {(change: object) => Promise<void>|void} [onChange] told of changes while this is shown; if it fails, it is told again
  */
 export function open(of, title, content, onChange = null) {
   if (!panel.open) {
