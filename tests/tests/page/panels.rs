@@ -74,3 +74,44 @@ fn what_could_not_be_loaded_of_a_conversation_is_loaded_later() {
         is_fine(&browser);
     });
 }
+
+/// Holds the answers to a method until `window.__release` is called; `window.__held` says how many.
+const HOLD: &str = "
+const real = window.fetch;
+let isHolding = true, release;
+const released = new Promise((end) => { release = end; });
+window.__held = 0;
+window.__release = () => { isHolding = false; release(); };
+window.fetch = async (path, options) => {
+  const isHeld = isHolding && path === '/rpc' && JSON.parse(options.body).method === arguments[0];
+  const response = await real(path, options);
+  if (isHeld) {
+    window.__held += 1;
+    await released;
+  }
+  return response;
+};";
+
+#[test]
+fn an_answer_that_comes_while_one_is_sent_leaves_the_conversation_whole() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        let (planner, coder) = (agent(&laptop, "planner"), agent(&laptop, "coder"));
+        let first = sends(&planner, "coder", "the parser is yours");
+        coder.run(&["reply", &first, "mine, since today"]).exits(0);
+        let (ui, browser) = (ui(&laptop), installed.start());
+        opens(&browser, &ui);
+        browser.click(&format!("{} .text", row(&first)));
+        browser.shows("#details article", "mine, since today");
+        browser.script(HOLD, vec![json!("message.thread")]);
+        coder.run(&["reply", &first, "it has two parts"]).exits(0);
+        browser.until("window.__held === 1");
+        browser.fill("#reply-text", "thank you");
+        browser.click("#reply-send");
+        browser.shows("#reply .send-note", "Sent.");
+        browser.script("window.__release();", vec![]);
+        browser.shows("#details article", "thank you");
+        browser.until("document.querySelectorAll('#details article').length === 4");
+        is_fine(&browser);
+    });
+}

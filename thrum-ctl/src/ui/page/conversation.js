@@ -31,15 +31,17 @@ export const unsent = () => [...begun.values()].map((it) => it.text);
 export async function openConversation(of, { reply = false, act }) {
   const kept = begun.get(threadOf(of));
   let messages = [], left = 0, hasEarlier = false, target = of, isTarget = false;
+  // Each goes on from what the one before has loaded.
+  const queued = details.inOrder();
   const draft = kept?.draft ?? drafts();
   const list = el('div.thread');
   const button = (label, click) => el('button.more', { type: 'button', hidden: true, on: { click } }, label);
-  const earlier = button('From the first message', () => load(0).catch(fail));
-  const later = button('', () => load(messages.at(-1).sequence).catch(fail));
+  const earlier = button('From the first message', () => queued(() => load(0)).catch(fail));
+  const later = button('', () => queued(goOn).catch(fail));
   const fault = el('p.error', { role: 'alert', hidden: true });
   const form = model.me && replyForm();
   const content = [earlier, list, later, fault, form].filter(Boolean);
-  details.open('conversation', 'Conversation', content, (change) => refresh(change));
+  details.open('conversation', 'Conversation', content, (change) => queued(() => refresh(change)));
   list.addEventListener('click', ({ target: clicked }) => {
     const node = clicked.closest('article');
     const message = messages.find((it) => it.sequence === Number(node?.dataset.sequence));
@@ -76,6 +78,8 @@ export async function openConversation(of, { reply = false, act }) {
     if (left > 0 && !messages.some((it) => it.sequence === of.sequence)) await load(of.sequence - 1);
   }
 
+  const goOn = () => load(messages.at(-1)?.sequence ?? 0);
+
   async function deliveries() {
     const asked = messages.slice(-ASKED_MAX).map(ref);
     if (asked.length > 0) {
@@ -104,10 +108,9 @@ export async function openConversation(of, { reply = false, act }) {
   }
 
   async function refresh({ deliveries: isDelivered, messages: isNew }) {
-    const last = messages.at(-1);
     try {
-      if (!last) await begin();
-      else if (isNew && left === 0) await load(last.sequence);
+      if (messages.length === 0) await begin();
+      else if (isNew && left === 0) await goOn();
       else if (isDelivered) await deliveries();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -153,11 +156,11 @@ export async function openConversation(of, { reply = false, act }) {
       // Who answers has read it.
       const answered = messages.find((it) => it.sequence === target.sequence);
       if (answered && !answered.read) act(answered, 'mark-read');
-      load(messages.at(-1)?.sequence ?? 0).catch(() => {});
+      queued(goOn).catch(() => {});
     } });
     return node;
   }
 
-  await begin().catch(fail);
+  await queued(begin).catch(fail);
   if (reply && form && isOpen()) form.querySelector('textarea').focus();
 }

@@ -54,6 +54,16 @@ export async function changed(change) {
   if (panel.open) await refresh?.(change);
 }
 
+/** Does one thing after the other. */
+export function inOrder() {
+  let line = Promise.resolve();
+  return (task) => {
+    const done = line.then(task);
+    line = done.catch(() => {});
+    return done;
+  };
+}
+
 export function start() {
   $('details-close').addEventListener('click', close);
   // Esc closes it without us where it lies over the page. When it was put at another place, it is open again.
