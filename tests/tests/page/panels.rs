@@ -2,7 +2,9 @@
 
 use serde_json::json;
 use tests::browser::sealed_in_browser;
-use tests::harness::Daemon;
+use tests::harness::{Daemon, event_of};
+use thrum_api::Draft;
+use thrum_api::local::{AppendParams, EventAppend};
 
 use crate::scene::{agent, is_fine, is_live, opens, row, sends, ui};
 
@@ -112,6 +114,51 @@ fn an_answer_that_comes_while_one_is_sent_leaves_the_conversation_whole() {
         browser.script("window.__release();", vec![]);
         browser.shows("#details article", "thank you");
         browser.until("document.querySelectorAll('#details article').length === 4");
+        is_fine(&browser);
+    });
+}
+
+/// A conversation with this many answers, and its first message.
+fn long_conversation(daemon: &Daemon, answers: usize) -> String {
+    let first = sends(&agent(daemon, "planner"), "coder", "the parser is yours");
+    let of = json!({ "event_id": first, "origin_daemon": daemon.id() });
+    let draft = |number: usize| {
+        let body = json!({
+            "from": "planner", "to": ["coder"], "text": format!("part {number}."),
+            "reply_to": of, "thread": of,
+        });
+        Draft { event_type: "message.sent".to_owned(), ..event_of(&body) }
+    };
+    let events = (1..=answers).map(draft).collect();
+    daemon.ask::<EventAppend>(AppendParams { events });
+    first
+}
+
+#[test]
+fn a_long_conversation_is_kept_right_above_and_counted_below() {
+    sealed_in_browser(|installed| {
+        let laptop = Daemon::start("laptop");
+        let planner = agent(&laptop, "planner");
+        let first = long_conversation(&laptop, 280);
+        let (ui, browser) = (ui(&laptop), installed.start());
+        opens(&browser, &ui);
+        browser.click("#tab-conversations");
+        browser.click(&format!("#conversations [data-thread='{first}'] button"));
+        browser.shows("#details article", "part 280.");
+        browser.click_with("#details .more", "From the first message");
+        browser.shows("#details .more", "Show later messages (181)");
+        browser.shows("#details-title", "Conversation of 281 messages");
+        planner.run(&["reply", &first, "part 281."]).exits(0);
+        browser.shows("#details .more", "Show later messages (182)");
+        browser.shows("#details-title", "Conversation of 282 messages");
+
+        browser.click_with("#details .more", "(182)");
+        browser.click_with("#details .more", "(82)");
+        browser.until("document.querySelectorAll('#details article').length === 282");
+        browser.shows("#details article:first-child [data-delivery]", "coder was not seen yet");
+        agent(&laptop, "coder").run(&["reply", &first, "mine, since today"]).exits(0);
+        browser.shows("#details article", "mine, since today");
+        browser.shows("#details article:first-child [data-delivery]", "answered");
         is_fine(&browser);
     });
 }

@@ -60,9 +60,11 @@ export async function openConversation(of, { reply = false, act }) {
     text(fault, [error.message, error.hint].filter(Boolean).map(visible).join('; '));
   }
 
+  /** The message that was opened may be deleted: its conversation goes on. */
+  const fetchPage = (after, limit) => rpc('message.thread', { ...asMe(), message: rootOf(of), after: after || undefined, limit });
+
   async function load(after) {
-    // The message that was opened may be deleted: its conversation goes on.
-    const page = await rpc('message.thread', { ...asMe(), message: rootOf(of), after: after || undefined, limit: PAGE });
+    const page = await fetchPage(after, PAGE);
     if (!isOpen()) return;
     const known = after > 0 && messages.at(-1)?.sequence === after ? messages : [];
     messages = [...known, ...page.messages];
@@ -80,12 +82,19 @@ export async function openConversation(of, { reply = false, act }) {
 
   const goOn = () => load(messages.at(-1)?.sequence ?? 0);
 
+  /** There is more below, of which only the number is shown. */
+  async function countLeft() {
+    const page = await fetchPage(messages.at(-1).sequence, 1);
+    left = page.messages.length + page.left;
+    await deliveries();
+  }
+
   async function deliveries() {
-    const asked = messages.slice(-ASKED_MAX).map(ref);
-    if (asked.length > 0) {
-      const { deliveries: all } = await rpc('message.deliveries', { ...asMe(), messages: asked });
+    for (let from = 0, all = messages.map(ref); from < all.length; from += ASKED_MAX) {
+      const asked = all.slice(from, from + ASKED_MAX);
+      const answer = await rpc('message.deliveries', { ...asMe(), messages: asked });
       // How many answers there are stands above.
-      const told = all.map((it) => ({ ...it, replies: undefined }));
+      const told = answer.deliveries.map((it) => ({ ...it, replies: undefined }));
       messages = delivered({ rows: messages.map((message) => ({ message })) }, asked, told).rows.map((row) => row.message);
     }
     set(fault, { hidden: true });
@@ -110,7 +119,7 @@ export async function openConversation(of, { reply = false, act }) {
   async function refresh({ deliveries: isDelivered, messages: isNew }) {
     try {
       if (messages.length === 0) await begin();
-      else if (isNew && left === 0) await goOn();
+      else if (isNew) await (left === 0 ? goOn() : countLeft());
       else if (isDelivered) await deliveries();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
