@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tests::browser::sealed_in_browser;
-use tests::harness::{Daemon, event_of};
+use tests::harness::{Daemon, SHORT, event_of, eventually, paired_daemons};
 use thrum_api::Draft;
 use thrum_api::local::{AppendParams, EventAppend};
 
@@ -159,6 +159,29 @@ fn a_long_conversation_is_kept_right_above_and_counted_below() {
         agent(&laptop, "coder").run(&["reply", &first, "mine, since today"]).exits(0);
         browser.shows("#details article", "mine, since today");
         browser.shows("#details article:first-child [data-delivery]", "answered");
+        is_fine(&browser);
+    });
+}
+
+#[test]
+fn how_far_a_message_of_another_machine_got_here_goes_on_in_the_panel() {
+    sealed_in_browser(|installed| {
+        let (laptop, server) = paired_daemons();
+        let coder = agent(&laptop, "coder");
+        coder.run(&["agent", "register"]).exits(0);
+        eventually(SHORT, || server.has_agent("coder"));
+        let planner = agent(&server, "planner");
+        let id = sends(&planner, "coder", "the parser is yours");
+        let (ui, browser) = (ui(&laptop), installed.start());
+        opens(&browser, &ui);
+        browser.click(&format!("{} [data-delivery]", row(&id)));
+        browser.shows("#details .note", "It was sent on server");
+        browser.shows("#details [data-recipient=coder][data-state=there]", "there");
+        coder.run(&["inbox"]).exits(0);
+        browser.shows("#details [data-recipient=coder][data-state=read]", "by inbox");
+        planner.run(&["delete", &id]).exits(0);
+        browser.shows("#details .note", "It was deleted");
+        assert_eq!(browser.count("#details [data-recipient]"), 0);
         is_fine(&browser);
     });
 }

@@ -1,10 +1,10 @@
 /** What the panel shows of a delivery, a machine, an agent, and of a search. */
-import { doctor, rpc } from './api.js';
+import { doctor, Refused, rpc } from './api.js';
 import { writeTo } from './composer.js';
 import * as details from './details.js';
 import { command, el, foreign, set, show, since, spoken, text } from './dom.js';
 import { recipients } from './message.js';
-import { deciding, inProject, isConnected, model, pathTo, ref } from './model.js';
+import { asMe, deciding, inProject, isConnected, model, pathTo, ref } from './model.js';
 import { agentState, clock, count, day, machineOf, peerState, peerWhy, progress, shortId, when } from './format.js';
 import { beginning, readable, visible } from './visible.js';
 
@@ -18,11 +18,11 @@ const facts = (...pairs) =>
 
 /** How far a message got, for each recipient. */
 export function openDelivery(message) {
-  const list = el('ul.recipients'), note = el('p.note');
+  const list = el('ul.recipients'), note = el('p.note'), queued = details.inOrder();
   const { text: start, cut } = beginning(readable(message.text), 200, 3);
   const quote = el('blockquote', { dir: 'auto' }, cut ? `${start}…` : start);
   const head = paragraph(foreign(visible(message.from)), ' → ', foreign(recipients(message)), `, sent ${when(message.timestamp, Date.now())}`);
-  details.open('delivery', 'How far it got', [head, quote, note, list], ({ deliveries }) => deliveries && load());
+  details.open('delivery', 'How far it got', [head, quote, note, list], ({ deliveries }) => deliveries && queued(load));
   const show = (all, words) => {
     text(note, words);
     const rows = all.map((recipient) => {
@@ -35,21 +35,33 @@ export function openDelivery(message) {
     });
     list.replaceChildren(...rows);
   };
+  async function everywhere() {
+    const status = await rpc('message.status', { message: ref(message) });
+    const { total, recipients: all } = status;
+    const some = total > all.length ? `The ${all.length} that it got to the least far, of ${count(total)}.` : '';
+    const sums = total > 1 ? `There for ${count(status.there)} of ${count(total)}, read by ${count(status.read)}, answered by ${count(status.answered)}. ` : '';
+    show(all, status.deleted ? 'Its sender has deleted it.' : total === 0 ? 'It is stored here, and nobody is known yet whom it is for.' : sums + some);
+  }
+  /** Of one that was sent on another machine, only this is known. */
+  async function here(error) {
+    if (!(error instanceof Refused)) throw error;
+    const { deliveries: [known] } = await rpc('message.deliveries', { ...asMe(), messages: [ref(message)] });
+    if (!known) return void show([], 'It was deleted, or is not here any more.');
+    const { least, here_only: isHere } = known.delivery;
+    if (!isHere) throw error;
+    const where = machineOf({ machine: message.machine, daemon_id: message.origin_daemon });
+    show(least ? [least] : [], `It was sent on ${where}: that machine is told how far it got everywhere. Here is what is known of this machine.`);
+  }
   async function load() {
     try {
-      const status = await rpc('message.status', { message: ref(message) });
-      const { total, recipients: all } = status;
-      const some = total > all.length ? `The ${all.length} that it got to the least far, of ${count(total)}.` : '';
-      const sums = total > 1 ? `There for ${count(status.there)} of ${count(total)}, read by ${count(status.read)}, answered by ${count(status.answered)}. ` : '';
-      show(all, status.deleted ? 'Its sender has deleted it.' : total === 0 ? 'It is stored here, and nobody is known yet whom it is for.' : sums + some);
+      await everywhere().catch(here);
     } catch (error) {
-      const { least, here_only: isHere } = message.delivery ?? {};
-      if (!isHere) return void text(note, reason(error));
-      const where = machineOf({ machine: message.machine, daemon_id: message.origin_daemon });
-      show(least ? [least] : [], `It was sent on ${where}: that machine is told how far it got everywhere. Here is what is known of this machine.`);
+      text(note, reason(error));
+      // Else it is asked for again.
+      if (!(error instanceof Refused)) throw error;
     }
   }
-  load();
+  queued(load).catch(() => {});
 }
 
 const STATUS = { ok: 'ok', warn: 'note', fail: 'wrong', skipped: 'skipped' };
