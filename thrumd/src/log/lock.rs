@@ -16,7 +16,7 @@ const LOCK_FILE: &str = "thrumd.lock";
 /// ends; the file stays, because removing it would race with a starting process.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
     files: HeldFiles,
 }
 
@@ -61,7 +61,7 @@ impl Lock {
         }
         let files = HeldFiles::new(directory);
         files.hold_open(path.clone(), &file).map_err(failed("look at"))?;
-        Ok(Self { _file: file, files })
+        Ok(Self { file, files })
     }
 
     /// The files of the directory that this daemon holds, the lock among them.
@@ -70,7 +70,30 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A process that was just started has the open file, too, until it executes its own program: closing ours would
+        // leave it locked so long. If it fails, closing has to do.
+        drop(self.file.unlock());
+    }
+}
+
 fn write_pid(file: &mut File) -> std::io::Result<()> {
     file.set_len(0)?;
     file.write_all(format!("{}\n", std::process::id()).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_released_lock_is_free_while_a_process_that_was_just_started_has_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = Lock::take(directory.path()).unwrap();
+        let theirs = lock.file.try_clone().unwrap();
+        drop(lock);
+        Lock::take(directory.path()).unwrap();
+        drop(theirs);
+    }
 }
