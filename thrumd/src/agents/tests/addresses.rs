@@ -130,9 +130,10 @@ async fn a_mistyped_name_is_refused_and_an_unlike_one_waits() {
     let (_directory, home) = Home::new();
     home.say("reviewer", &["reviewer"], "one").await;
     home.say("worker-1", &["reviewer"], "two").await;
-    let sent = |to: &str, anyway| {
+    let sent = async |to: &str, anyway| {
+        home.is_digested().await;
         let params = MessageSendParams { anyway, ..message_params("reviewer", &[to], "t") };
-        within(home.agents.send(params))
+        within(home.agents.send(params)).await
     };
     let error = sent("reviwer", false).await.unwrap_err().to_rpc();
     assert_eq!(error.code, ErrorCode::NOT_FOUND, "{error}");
@@ -206,6 +207,7 @@ async fn a_removed_agent_is_back_with_its_next_event() {
     within(home.agents.remove(params())).await.unwrap();
     assert_eq!((home.listed(false).await.len(), home.listed(true).await.len()), (0, 1));
     assert!(within(home.agents.remove(params())).await.is_err(), "it is removed");
+    home.is_digested().await;
     let sent = home.say("planner", &["coder"], "two").await;
     assert_eq!(sent.unknown, ["coder"]);
     assert_eq!(home.inbox("coder").await, ["one*", "two*"]);

@@ -69,13 +69,14 @@ async fn a_name_from_before_joins_once_more_at_most() {
 #[tokio::test]
 async fn who_is_unknown_is_not_said_while_the_views_are_behind() {
     let (_directory, home) = Home::new();
+    home.is_digested().await;
     assert_eq!(home.say("planner", &["coder"], "one").await.unknown, ["coder"]);
     let held = hold(&home).await;
     let many = PAGE_EVENTS as u64 + 1;
     home.apply((1..=many).map(|n| message_to(n, there(), "reviewer", &["qa"])).collect()).await;
     assert_eq!(home.say("planner", &["coder"], "two").await.unknown, Vec::<String>::new());
     drop(held);
-    within(home.agents.list(AgentListParams::default())).await.unwrap();
+    home.is_digested().await;
     assert_eq!(home.say("planner", &["coder", "reviewer"], "three").await.unknown, ["coder"]);
     home.close().await;
 }

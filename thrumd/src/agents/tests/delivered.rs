@@ -292,8 +292,7 @@ async fn whoever_sends_is_told_whom_it_reaches() {
     let (_directory, home) = Home::new();
     home.apply(vec![joined(1, there(), "coder"), joined(2, there(), "tester")]).await;
     home.say("local", &["coder"], "so that local is known").await;
-    let head = home.log.head().position.sequence;
-    home.agents.digested(head).await.unwrap();
+    home.is_digested().await;
     let sent = home.say("planner", &["coder", "local", "nobody"], "hello").await;
     let of = |it: &RecipientStatus| (it.agent.clone(), it.daemon_id, it.state, it.obstacle);
     let mut recipients: Vec<_> = sent.recipients.iter().map(of).collect();
@@ -306,8 +305,7 @@ async fn whoever_sends_is_told_whom_it_reaches() {
     let expected =
         expected.map(|(name, daemon, state, why)| (name.to_owned(), daemon, state, Some(why)));
     assert_eq!((recipients, sent.total), (expected.to_vec(), 3));
-    let head = home.log.head().position.sequence;
-    home.agents.digested(head).await.unwrap();
+    home.is_digested().await;
     let params = thrum_api::local::MessageSendParams {
         all: true,
         ..super::home::message_params("planner", &[], "to all")

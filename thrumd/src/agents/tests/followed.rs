@@ -66,6 +66,7 @@ async fn an_agent_that_was_not_seen_for_a_month_is_not_listed_and_one_that_waits
 async fn recipients_that_nobody_has_seen_are_named() {
     let (_directory, home) = Home::new();
     home.apply(vec![joined(1, there(), "remote")]).await;
+    home.is_digested().await;
     let sent = home.say("a", &["remote", "nobody", "a"], "hello").await;
     assert_eq!(sent.unknown, ["nobody"]);
     home.close().await;

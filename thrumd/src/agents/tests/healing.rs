@@ -277,7 +277,8 @@ async fn figures_do_not_wait_for_a_long_query() {
     let (_directory, home) = Home::new();
     home.say("a", &["b"], "one").await;
     home.inbox("b").await;
-    assert!(within(home.agents.figures()).await.unread.is_some());
+    // They wait for a short one, but not for a machine that is busy.
+    within(async { while home.agents.figures().await.unread.is_none() {} }).await;
     let (done, until) = std::sync::mpsc::channel::<()>();
     let query = home.agents.read(move |_| {
         until.recv().ok();

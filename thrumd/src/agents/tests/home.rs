@@ -49,6 +49,12 @@ impl Home {
         self.log.close().await.unwrap();
     }
 
+    /// Waits until the views have all of the log: a message that is sent sooner waits only a moment for them.
+    pub(super) async fn is_digested(&self) {
+        let head = self.log.head().position.sequence;
+        within(self.agents.digested(head)).await.unwrap();
+    }
+
     pub(super) async fn say(&self, from: &str, to: &[&str], text: &str) -> MessageSendResult {
         within(self.agents.send(message_params(from, to, text))).await.unwrap()
     }

@@ -330,7 +330,7 @@ async fn senders_are_told_the_best_way_to_an_agent_of_another_machine() {
         (3, vec![]),
     ] {
         home.apply(vec![told(sequence, &sessions)]).await;
-        home.agents.digested(home.log.head().position.sequence).await.unwrap();
+        home.is_digested().await;
         let sent = home.say("planner", &["coder"], "hello").await;
         let message = EventRef { event_id: sent.event_id, origin_daemon: here() };
         let status = within(home.agents.delivery(message)).await.unwrap().status;

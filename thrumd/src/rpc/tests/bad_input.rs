@@ -245,7 +245,9 @@ async fn in_pieces(harness: &Harness, headers: &str, pause: Duration, pieces: us
 #[tokio::test]
 async fn the_body_of_a_peer_may_come_slowly_but_not_pause_nor_take_forever() {
     let harness = harness(patient()).await;
-    let (pause, peer) = (patient().body - Duration::from_secs(1), bearer(harness.token()));
+    // Time for a busy machine: the clock goes on by itself as well.
+    let pause = patient().body / 2 + Duration::from_secs(1);
+    let peer = bearer(harness.token());
     assert_eq!(in_pieces(&harness, &peer, pause, 3).await, 200);
     assert_eq!(in_pieces(&harness, "", pause, 3).await, 408, "a stranger's");
     assert_eq!(in_pieces(&harness, &peer, 2 * pause, 3).await, 408, "a pause");

@@ -24,7 +24,11 @@ impl FakeChild {
         // As root the child is another user.
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let program = dir.path().join("tailscaled");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        let written = dir.path().join("written");
+        std::fs::write(&written, format!("#!/bin/sh\n{script}\n")).unwrap();
+        // By another program: what this one has open for writing may be busy for as long as another test starts a process.
+        let mut cp = std::process::Command::new("cp");
+        assert!(cp.args([&written, &program]).status().unwrap().success());
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         Self { dir }
     }
@@ -71,20 +75,25 @@ fn fake_tailscaled() -> Fake {
     fake
 }
 
-/// Opens the directory, and starts the child. A process that another test starts holds every open file of this program, so
-/// also the lock of a kind that was stopped, until it executes its own program.
-fn running(config: PrivateConfig) -> Private {
+/// Opens the directory. A process that another test starts holds every open file of this program, so also the lock of a
+/// kind that was stopped, until it executes its own program.
+fn opened(config: PrivateConfig) -> Private {
     let begin = std::time::Instant::now();
-    let kind = loop {
+    loop {
         match Private::open(config.clone()) {
             Err(TailnetError::Child(ChildError::InUse { .. }))
                 if begin.elapsed() < Duration::from_secs(10) =>
             {
                 std::thread::yield_now();
             }
-            kind => break kind.unwrap(),
+            kind => return kind.unwrap(),
         }
-    };
+    }
+}
+
+/// Opens the directory, and starts the child.
+fn running(config: PrivateConfig) -> Private {
+    let kind = opened(config);
     kind.start();
     kind
 }
@@ -205,7 +214,7 @@ async fn two_daemons_do_not_share_a_directory() {
     assert!(text.contains("another thrumd"), "{text}");
     kind.stop().await;
     drop(kind);
-    Private::open(fake_child.config()).unwrap().stop().await;
+    opened(fake_child.config()).stop().await;
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl FakeChild {
 #[tokio::test]
 async fn before_the_start_nothing_runs_and_nothing_is_written() {
     let fake_child = FakeChild::new("echo $$ >> pids; exec sleep 600");
-    let kind = Private::open(fake_child.config()).unwrap();
+    let kind = opened(fake_child.config());
     // Paused time advances only when no task can run. A supervisor that does not wait would have written
     // the key by then.
     tokio::time::pause();
@@ -43,7 +43,7 @@ async fn before_the_start_nothing_runs_and_nothing_is_written() {
     kind.stop().await;
     assert_eq!(fake_child.started().len(), 1);
     // One that was never started stops as well.
-    Private::open(fake_child.config()).unwrap().stop().await;
+    opened(fake_child.config()).stop().await;
 }
 
 #[tokio::test]
