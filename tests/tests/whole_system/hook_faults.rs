@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use tests::harness::{Client, Daemon};
 
-use super::hooks::{answer, claude_like, client, context, hook, is_shown, notes, send};
+use super::hooks::{answer, claude_like, client, context, hasty, hook, is_shown, notes, send};
 
 #[test]
 fn an_answer_that_nobody_reads_is_given_again() {
@@ -89,7 +89,7 @@ fn without_thrumd_a_hook_is_silent_at_once() {
     fs::remove_file(daemon.socket()).ok();
     let _held = std::os::unix::net::UnixListener::bind(daemon.socket()).unwrap();
     let input = claude_like("s1", json!({"cwd": "/"}));
-    assert_eq!(answer(&client, "claude-code", "prompt", &input), Value::Null);
+    assert_eq!(answer(&hasty(&daemon), "claude-code", "prompt", &input), Value::Null);
     assert!(
         notes(&client).to_string().contains("did not answer within 1.5s"),
         "{}",
@@ -100,8 +100,7 @@ fn without_thrumd_a_hook_is_silent_at_once() {
 #[test]
 fn an_input_that_never_ends_is_used_if_it_is_whole_and_left_after_two_seconds() {
     let daemon = Daemon::start("laptop");
-    let client = client(&daemon);
-    let run = |input: &str| {
+    let run = |client: Client, input: &str| {
         let mut child = client
             .command(&["hook", "codex", "session-start"])
             .stdin(Stdio::piped())
@@ -118,9 +117,9 @@ fn an_input_that_never_ends_is_used_if_it_is_whole_and_left_after_two_seconds() 
         out
     };
     let whole = claude_like("s1", json!({"cwd": "/"})).to_string();
-    assert!(run(&whole).contains("You are the agent"));
-    assert_eq!(run(&whole[..whole.len() - 1]), "");
-    assert_eq!(run(""), "");
+    assert!(run(client(&daemon), &whole).contains("You are the agent"));
+    assert_eq!(run(hasty(&daemon), &whole[..whole.len() - 1]), "");
+    assert_eq!(run(hasty(&daemon), ""), "");
 }
 
 #[test]

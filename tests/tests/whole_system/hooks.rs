@@ -94,8 +94,13 @@ const TOOLS: [Tool; 6] = [
     },
 ];
 
-/// A client as a tool runs it, with files of its own.
+/// A client as a tool runs it, with files of its own. Its hooks have time on a busy machine.
 pub fn client(daemon: &Daemon) -> Client {
+    hasty(daemon).env("THRUM_HOOK_PATIENCE_S", 20)
+}
+
+/// One whose hooks give up as soon as those of people do.
+pub fn hasty(daemon: &Daemon) -> Client {
     let state = daemon.folder().join("xdg");
     Client::new(daemon).env("XDG_STATE_HOME", state.display())
 }

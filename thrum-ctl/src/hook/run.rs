@@ -42,6 +42,9 @@ const WHOLE_AT_END: Duration = Duration::from_millis(2500);
 const NAME_MAX_CHARS: usize = 40;
 /// If this variable is set, errors are printed.
 const DEBUG: &str = "THRUM_HOOK_DEBUG";
+/// If this variable is set, each part of it and all together may take so many seconds: for tests of what hooks do, on
+/// machines that are busy.
+const PATIENCE: &str = "THRUM_HOOK_PATIENCE_S";
 
 /// When a hook has to be at its end.
 #[derive(Clone, Copy)]
@@ -53,13 +56,19 @@ impl Deadline {
             Point::Interrupt | Point::SessionEnd => WHOLE_AT_END,
             _ => WHOLE,
         };
-        Self(Instant::now() + whole)
+        Self(Instant::now() + patient(whole))
     }
 
     /// How long a part of the hook may take that may take so long at most.
     fn left(self, most: Duration) -> Duration {
         most.min(self.0.saturating_duration_since(Instant::now()))
     }
+}
+
+/// This limit, or the one that was asked for.
+fn patient(limit: Duration) -> Duration {
+    let asked = std::env::var(PATIENCE).ok().and_then(|seconds| seconds.parse().ok());
+    asked.map_or(limit, Duration::from_secs)
 }
 
 /// A session at a point.
@@ -129,7 +138,7 @@ fn at_point(
     folder: &mut PathBuf,
 ) -> Result<(), Failure> {
     let deadline = Deadline::of(point);
-    let bytes = stdin::input(io::stdin(), deadline.left(INPUT_TIMEOUT))
+    let bytes = stdin::input(io::stdin(), deadline.left(patient(INPUT_TIMEOUT)))
         .map_err(|error| Failure::Error(format!("can't read the input: {error}")))?;
     let mut input =
         Input::read(&bytes, tool, point).map_err(|error| Failure::Error(error.to_string()))?;
@@ -172,7 +181,8 @@ impl Hook {
         endpoints: &Endpoints,
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        let most = if self.point == Point::SessionEnd { END_TIMEOUT } else { CALL_TIMEOUT };
+        let most =
+            patient(if self.point == Point::SessionEnd { END_TIMEOUT } else { CALL_TIMEOUT });
         let too_slow =
             |limit: Duration| Failure::Error(format!("thrumd did not answer within {limit:.1?}"));
         let limit = deadline.left(most);
@@ -187,7 +197,7 @@ impl Hook {
         if messages.is_empty() {
             return Ok(());
         }
-        if !timeout(deadline.left(WHOLE), is_read(io::stdout())).await.unwrap_or(false) {
+        if !timeout(deadline.left(Duration::MAX), is_read(io::stdout())).await.unwrap_or(false) {
             return Err(Failure::Error("the tool has not read the answer".to_owned()));
         }
         let marks = MarkReadParams {
