@@ -52,11 +52,15 @@ impl Browser {
     }
 
     /// Makes what the page sees this wide and high, in CSS pixels.
+    ///
+    /// # Panics
+    /// When it doesn't become so.
     #[track_caller]
     pub fn resize(&self, width: u32, height: u32) {
         let size =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.devtools("Emulation.setDeviceMetricsOverride", size);
+        self.until(&format!("innerWidth === {width} && innerHeight === {height}"));
     }
 
     /// What the person prefers, such as `("prefers-color-scheme", "dark")`. Takes the place of earlier ones.

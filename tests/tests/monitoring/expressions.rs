@@ -15,7 +15,7 @@ const OF_OTHERS: &[(&str, &[&str])] = &[("up", &[]), ("node_textfile_mtime_secon
 
 #[test]
 fn every_name_in_the_rules_and_the_dashboard_is_in_a_live_page_of_metrics() {
-    let live = families(&Pair::start().metrics());
+    let live = families(&Pair::start().metrics);
     let mut wrong = Vec::new();
     for (place, expression) in of_rules().into_iter().chain(of_dashboard()) {
         for fault in faults(&expression, &live) {

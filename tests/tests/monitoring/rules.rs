@@ -29,7 +29,7 @@ fn promtool_accepts_the_rules_and_each_fires_when_it_should() {
 #[test]
 fn promtool_has_nothing_to_say_of_the_metrics() {
     let pair = Pair::start();
-    if let Some(said) = promtool(&["check", "metrics"], &pair.metrics()) {
+    if let Some(said) = promtool(&["check", "metrics"], &pair.metrics) {
         assert_eq!(said, "", "promtool's advice");
     }
 }

@@ -11,6 +11,8 @@ pub struct Pair {
     pub server: Daemon,
     /// Where each is scraped.
     pub ports: [Port; 2],
+    /// The metrics of the laptop, with all of them: those of unread messages are left out while they can't be counted fast.
+    pub metrics: String,
 }
 
 impl Pair {
@@ -29,28 +31,30 @@ impl Pair {
         eventually(SHORT, || server.has_agent("coder"));
         say(&server, &["send", "--as", "planner", "coder", "not yet"]);
         in_sync(&[&laptop, &server]);
-        let pair = Self { _laptop: laptop, server, ports };
-        eventually(SHORT, || {
-            let text = pair.metrics();
+        let metrics = eventually(SHORT, || {
+            let text = scraped(address(&ports[0]));
             let unread = "\nthrumd_unread_messages 1\n";
-            holds(text.contains(unread), || format!("the message is not there: {text}"))
+            holds(text.contains(unread), || format!("the message is not there: {text}"))?;
+            Ok(text)
         });
-        pair
+        Self { _laptop: laptop, server, ports, metrics }
     }
 
     /// The addresses that are scraped.
     pub fn addresses(&self) -> [SocketAddr; 2] {
-        [0, 1].map(|index| SocketAddr::from(([127, 0, 0, 1], self.ports[index].number())))
+        [0, 1].map(|index| address(&self.ports[index]))
     }
+}
 
-    /// The metrics of the laptop.
-    pub fn metrics(&self) -> String {
-        let [address, _] = self.addresses();
-        let host = address.to_string();
-        let request = http::request("GET", "/metrics", &[("host", &host)], b"");
-        let mut stream = TcpStream::connect(address).unwrap();
-        let response = http::exchange(&mut stream, &request).unwrap();
-        assert_eq!(response.status, 200, "{}", response.text());
-        response.text()
-    }
+fn address(port: &Port) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port.number()))
+}
+
+fn scraped(address: SocketAddr) -> String {
+    let host = address.to_string();
+    let request = http::request("GET", "/metrics", &[("host", &host)], b"");
+    let mut stream = TcpStream::connect(address).unwrap();
+    let response = http::exchange(&mut stream, &request).unwrap();
+    assert_eq!(response.status, 200, "{}", response.text());
+    response.text()
 }

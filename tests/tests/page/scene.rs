@@ -48,10 +48,11 @@ pub(crate) fn opens(browser: &Browser, ui: &Ui) {
     is_live(browser);
 }
 
-/// Waits until the page is live.
+/// Waits until the page is live, and its lists are there: nothing moves down any more when somebody clicks.
 #[track_caller]
 pub(crate) fn is_live(browser: &Browser) {
     browser.until("document.querySelector('#live')?.dataset.live === 'yes'");
+    browser.until("document.querySelector('#machines [data-state=this]') !== null");
 }
 
 /// Checks that the page did nothing that it should not.

@@ -1,9 +1,18 @@
 //! What the person has begun to write is not lost, and the focus not either.
 
-use tests::browser::{Key, sealed_in_browser};
+use tests::browser::{Browser, Key, sealed_in_browser};
 use tests::harness::Daemon;
 
 use crate::scene::{agent, is_fine, opens, row, sends, ui};
+
+/// Begins to answer a message with this text.
+#[track_caller]
+fn answers(browser: &Browser, id: &str, text: &str) {
+    browser.click(&format!("{} [data-action=reply]", row(id)));
+    browser.shows("#reply-target", text);
+    // The field gets the focus once the conversation is there.
+    browser.until("document.activeElement.id === 'reply-text'");
+}
 
 #[test]
 fn an_answer_that_was_begun_is_there_again_and_told_when_the_session_ends() {
@@ -14,8 +23,7 @@ fn an_answer_that_was_begun_is_there_again_and_told_when_the_session_ends() {
             ["the first one", "the second one"].map(|it| sends(&planner, "alice", it));
         let (mut ui, browser) = (ui(&laptop), installed.start());
         opens(&browser, &ui);
-        browser.click(&format!("{} [data-action=reply]", row(&first)));
-        browser.shows("#reply-target", "the first one");
+        answers(&browser, &first, "the first one");
         browser.types("half an ans");
         // The first one leaves the field, the second one closes.
         browser.presses(Key::Escape);
@@ -23,12 +31,10 @@ fn an_answer_that_was_begun_is_there_again_and_told_when_the_session_ends() {
         browser.presses(Key::Escape);
         browser.until("!document.querySelector('#details').open");
 
-        browser.click(&format!("{} [data-action=reply]", row(&second)));
-        browser.shows("#reply-target", "the second one");
+        answers(&browser, &second, "the second one");
         browser.until("document.querySelector('#reply-text').value === ''");
         browser.types("another");
-        browser.click(&format!("{} [data-action=reply]", row(&first)));
-        browser.shows("#reply-target", "the first one");
+        answers(&browser, &first, "the first one");
         browser.until("document.querySelector('#reply-text').value === 'half an ans'");
         browser.types("wer");
         browser.click("#reply-send");
