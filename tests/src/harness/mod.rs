@@ -55,7 +55,7 @@ pub use other_user::{OtherUser, allow};
 pub use output::{ended_within, output_within};
 pub use pairing::{pair, pair_line, pair_request, paired_daemons};
 pub use ports::Port;
-pub use programs::program;
+pub use programs::{copy_program, program, write_script};
 pub use retry::{connect_unix, read_some, uninterrupted};
 pub use rpc::{CallError, PeerCaller};
 pub use scrape::{Sample, Scrape, ask_http};

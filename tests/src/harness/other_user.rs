@@ -23,12 +23,7 @@ impl OtherUser {
         let user = Self { home };
         allow(user.home(), 0o777);
         for name in ["thrum", "thrumd"] {
-            // By another program: a file that this one had open for writing may be busy for its children.
-            let mut cp = Command::new("cp");
-            cp.args([super::program(name), user.home().join(name)]);
-            assert!(cp.status().unwrap().success());
-            // Under a umask of 077 it would be its owner's alone.
-            allow(&user.home().join(name), 0o755);
+            super::copy_program(&super::program(name), &user.home().join(name));
         }
         let tried = user.command("true").stdin(Stdio::null()).status();
         match tried {

@@ -1,4 +1,7 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::SystemTime;
 
 /// The path of `thrumd` or `thrum`, beside the running test program.
@@ -28,6 +31,30 @@ pub fn program(name: &str) -> PathBuf {
         );
     }
     found
+}
+
+/// Copies a program, or a script that stands for one, to where anybody may run it.
+///
+/// By another program: what this one had open for writing may be busy for as long as another test starts a process.
+///
+/// # Panics
+/// When that fails.
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args([from, to]).status().expect("cp");
+    assert!(copied.success(), "cp {} {}: {copied}", from.display(), to.display());
+    // Under a umask of 077 it would be its owner's alone.
+    std::fs::set_permissions(to, Permissions::from_mode(0o755)).expect("its owner");
+}
+
+/// Writes a script that is run right away.
+///
+/// # Panics
+/// When that fails.
+pub fn write_script(to: &Path, text: &str) {
+    let written = to.with_extension("written");
+    std::fs::write(&written, text).expect("a script");
+    copy_program(&written, to);
+    std::fs::remove_file(&written).expect("it was written");
 }
 
 /// A source of this program that changed after it was built, by the list that cargo left beside it.

@@ -235,12 +235,10 @@ fn a_dumb_terminal_is_not_cleared() {
 
 #[test]
 fn a_demo_that_fails_says_where_its_logs_are() {
-    use std::os::unix::fs::PermissionsExt as _;
     let daemon = Setup::new("laptop").prepare();
     let folder = daemon.folder();
     let broken = folder.join("broken-thrumd");
-    std::fs::write(&broken, "#!/bin/sh\necho kaputt >&2\nexit 1\n").unwrap();
-    std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o755)).unwrap();
+    tests::harness::write_script(&broken, "#!/bin/sh\necho kaputt >&2\nexit 1\n");
     let client =
         Client::new(&daemon).env("THRUMD_BIN", broken.display()).env("TMPDIR", folder.display());
     let error = client.run(&["demo", "--json"]).exits(1).json_error();

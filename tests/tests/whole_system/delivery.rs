@@ -83,6 +83,8 @@ fn behind_a_relay_a_message_is_stored_there_read_and_answered() {
     register(&a, "planner");
     register(&c, "coder");
     in_sync(&[&a, &b, &c]);
+    // Who sends waits only a moment for the views.
+    eventually(SHORT, || a.has_agent("coder"));
 
     let sent = send(&a, "planner", "coder", None);
     let message = of(&a, &sent);

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 use tests::harness::{
-    Client, Daemon, Ran, SHORT, Setup, converge, eventually, holds, paired_daemons, process,
+    Client, Daemon, LONG, Ran, SHORT, Setup, converge, eventually, holds, paired_daemons, process,
 };
 use thrum_api::Empty;
-use thrum_api::local::{PeerCancel, PeerCancelParams, PeerList, PeerRemove, PeerRemoveParams};
+use thrum_api::local::{
+    PeerCancel, PeerCancelParams, PeerList, PeerRemove, PeerRemoveParams, PeerWait, PeerWaitParams,
+};
 
 use crate::pairing::wrong;
 use crate::pairing_codes::guess;
@@ -135,15 +137,21 @@ fn cannot_reach_peer_leads_to_its_port() {
 fn a_rejected_code_leads_to_the_pairing_on_the_machine_that_shows_it() {
     let (laptop, server) = (Daemon::start("laptop"), Daemon::start("server"));
     let session = laptop.open_pairing();
-    assert_eq!(check(&doctor(&laptop).exits(0), "pairing")["state"], "ok");
-    let code = wrong(session.code.expose());
-    server.join(&laptop, &code).unwrap_err();
-    let one = check(&doctor(&laptop).exits(0), "pairing");
-    assert_eq!(one["state"], "warn", "{one}");
-    assert!(one["message"].as_str().unwrap().contains("wrong codes of 2 more machines"), "{one}");
-    for from in [2, 3] {
-        guess(&laptop, from, &code).unwrap_err();
-    }
+    std::thread::scope(|scope| {
+        // Somebody waits for its end, or it ends by itself after 10 s.
+        let until_the_end = PeerWaitParams { session: session.session, seen: 3 };
+        scope.spawn(|| drop(laptop.call_within::<PeerWait>(until_the_end, LONG)));
+        assert_eq!(check(&doctor(&laptop).exits(0), "pairing")["state"], "ok");
+        let code = wrong(session.code.expose());
+        server.join(&laptop, &code).unwrap_err();
+        let one = check(&doctor(&laptop).exits(0), "pairing");
+        assert_eq!(one["state"], "warn", "{one}");
+        let two_left = "wrong codes of 2 more machines";
+        assert!(one["message"].as_str().unwrap().contains(two_left), "{one}");
+        for from in [2, 3] {
+            guess(&laptop, from, &code).unwrap_err();
+        }
+    });
     let locked = check(&doctor(&laptop).exits(0), "pairing");
     assert_eq!(locked["state"], "warn", "{locked}");
     assert!(locked["message"].as_str().unwrap().contains("locked"), "{locked}");

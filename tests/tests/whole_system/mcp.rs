@@ -233,6 +233,8 @@ fn errors_tell_a_model_what_to_do_next() {
         }
     }
     client(&daemon).run(&["agent", "register", "reviewer"]).exits(0);
+    // It waits until the views know the name: who sends waits only a moment.
+    mcp.call("list_agents", json!({}));
     let similar = mcp.fails("send_message", json!({"to": "reviewr", "text": "x"}));
     assert!(similar["hint"].as_str().unwrap().contains("did you mean reviewer"), "{similar}");
     mcp.write("{\"jsonrpc\": \"2.0\", \"id\": {}, \"method\": 7}");

@@ -62,7 +62,8 @@ fn a_wait_ends_with_the_message_or_the_time() {
         assert_eq!(waited["messages"][0]["text"], "here it is", "{waited}");
         until_unread(&daemon, 0);
         let nothing = mcp.call("wait_for_message", json!({"timeout_s": 1}));
-        assert_eq!((&nothing["messages"], &nothing["waited_s"]), (&json!([]), &json!(1)));
+        assert_eq!(nothing["messages"], json!([]));
+        assert!(nothing["waited_s"].as_u64() >= Some(1), "{nothing}");
         assert!(nothing["next"].as_str().unwrap().contains("again"), "{nothing}");
     }
 }
@@ -79,7 +80,7 @@ fn a_wait_goes_on_over_a_restart_of_the_daemon() {
     send(&daemon, "after the restart");
     assert_eq!(mcp.done(id)["messages"][0]["text"], "after the restart");
     until_unread(&daemon, 0);
-    let id = mcp.begin("wait_for_message", json!({"timeout_s": 3}));
+    let id = mcp.begin("wait_for_message", json!({"timeout_s": 10}));
     until(&daemon, AgentState::Waiting);
     daemon.stop();
     let away = mcp.done(id);

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tests::harness::{Client, Daemon, LONG, Mcp, SHORT, eventually, holds};
+use tests::harness::{Client, Daemon, LONG, Mcp, SHORT, eventually, holds, write_script};
 use thrum_api::event::Reach;
 use thrum_api::local::{AgentList, AgentListParams, MessageSend, MessageSendParams};
 
@@ -130,12 +129,10 @@ fn an_idle_codex_is_woken_by_its_own_program() {
     let folder = daemon.folder().join("bin");
     fs::create_dir(&folder).unwrap();
     let program = folder.join("codex");
-    fs::write(
+    write_script(
         &program,
         "#!/bin/sh\nprintf '%s\\n' \"$@\" >\"$0.said\"\nmv \"$0.said\" \"$0.done\"\n",
-    )
-    .unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    );
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     let client = set_up(&daemon, "codex", true).env("PATH", path);
     let mut mcp = Mcp::greeted(&client, &["--tool", "codex"], "codex-mcp-client", "2025-06-18");

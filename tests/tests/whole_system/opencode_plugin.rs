@@ -1,7 +1,6 @@
 //! OpenCode's plugin, as OpenCode calls it: what a hook answers counts as read, and is shown.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 /// What a run of the plugin printed last: the calls of `thrum`, and what its script says. None without Node.
@@ -30,8 +29,7 @@ fn run(script: &str) -> Option<serde_json::Value> {
     fs::write(folder.path().join("plugin.mjs"), plugin).unwrap();
     let thrum = "#!/bin/sh\n[ \"$3\" = listen ] && { echo x >>listened; read -r line; kill -9 $$; }\n\
                  cat >/dev/null\necho \"$3\" >>ran\necho '{\"text\": \"from '$3'\"}'\n";
-    fs::write(folder.path().join("thrum"), thrum).unwrap();
-    fs::set_permissions(folder.path().join("thrum"), fs::Permissions::from_mode(0o755)).unwrap();
+    tests::harness::write_script(&folder.path().join("thrum"), thrum);
     let script = format!(
         "import {{ readFileSync }} from 'node:fs'\n\
          let refusals = 0\n\

@@ -1,19 +1,17 @@
 //! When a tailscaled of the daemon's own must not be started. A script stands for it.
 
-use std::os::unix::fs::PermissionsExt;
-
-use tests::harness::{Daemon, SHORT, Setup, can_isolate, eventually, holds, output_within, skip};
+use tests::harness::{
+    Daemon, SHORT, Setup, allow, can_isolate, eventually, holds, output_within, skip, write_script,
+};
 use thrum_api::Empty;
 use thrum_api::local::PeerAdd;
 
 /// A machine with an auth key and a tailscaled that says who started it, and does no more.
 fn keyed(name: &str, programs: &tempfile::TempDir) -> Setup {
     // As root the child is another user.
-    let open = || std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(programs.path(), open()).unwrap();
+    allow(programs.path(), 0o755);
     let program = programs.path().join("tailscaled");
-    std::fs::write(&program, "#!/bin/sh\ntouch started\nexec sleep 600\n").unwrap();
-    std::fs::set_permissions(&program, open()).unwrap();
+    write_script(&program, "#!/bin/sh\ntouch started\nexec sleep 600\n");
     // What root would close on 127.0.0.1 is not to be closed on the machine of the tests.
     let apart = ["unshare", "--net"].into_iter().filter(|_| rustix::process::geteuid().is_root());
     Setup::new(name)
@@ -58,7 +56,7 @@ fn a_tailscaled_of_its_own_gets_nothing_that_the_daemon_was_given() {
     let programs = tempfile::tempdir().unwrap();
     let setup = keyed("runner", &programs);
     let script = "#!/bin/sh\nls -l /proc/$$/fd >seen\ntouch started\nexec sleep 600\n";
-    std::fs::write(programs.path().join("tailscaled"), script).unwrap();
+    write_script(&programs.path().join("tailscaled"), script);
     let is_root = rustix::process::geteuid().is_root();
     let apart = ["unshare", "--net"].into_iter().filter(|_| is_root);
     let given = ["sh", "-c", "exec 9</dev/zero; exec \"$@\"", "sh"];

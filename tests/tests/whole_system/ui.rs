@@ -168,7 +168,8 @@ fn it_ends_by_itself_when_no_page_is_open() {
 fn a_port_that_is_taken_is_said() {
     let daemon = Daemon::start("laptop");
     let client = Client::new(&daemon);
-    let port = Port::take().number().to_string();
+    let taken = Port::take();
+    let port = taken.number().to_string();
     let ui = Ui::start(&client, &["--port", &port]);
     assert_eq!(ui.port.to_string(), port);
     let error = client.run(&["ui", "--no-open", "--port", &port, "--json"]).exits(1).json_error();

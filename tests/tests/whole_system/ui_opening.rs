@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tests::harness::{
     Client, Daemon, LONG, SHORT, allow, ended_within, eventually, holds, http, process,
+    write_script,
 };
 
 /// A `thrum ui` that may open a browser, with what it prints.
@@ -69,8 +70,7 @@ impl Browser {
             "#!/bin/sh\nprintf '%s\\n' \"$@\" >'{0}.new'\nmv '{0}.new' '{0}'\n{ends}\n",
             noted.display()
         );
-        fs::write(&program, script).unwrap();
-        allow(&program, 0o755);
+        write_script(&program, &script);
         Self { program, noted }
     }
 
@@ -133,10 +133,11 @@ fn the_browser_opens_a_file_of_the_person_that_goes_once_the_page_was_opened() {
     let text = fs::read_to_string(&file).unwrap();
     let (port, token) = address(&text);
     assert!(line.contains(&format!(":{port}/ ")), "{line}");
+    // At once: after 10 s it is told that the browser has not asked.
+    assert_eq!(exchange(port, &token), 200);
     let public = process::everything_public();
     assert!(public.contains("--new-window"), "the browser is in the list");
     assert!(!public.contains(&token), "the token is there, too");
-    assert_eq!(exchange(port, &token), 200);
     eventually(SHORT, || holds(!folder.exists(), || "the file is still there".to_owned()));
     assert_eq!(ui.end(Signal::INT), "");
 }

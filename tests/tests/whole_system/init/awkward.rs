@@ -1,7 +1,10 @@
 //! `thrum init` where something is in its way: links, crashes, others at the same time, agents.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
+
+use tests::harness::copy_program;
 
 use super::{Person, TOOLS, put, read};
 
@@ -145,7 +148,7 @@ fn an_agent_cant_allow_waking_by_itself() {
         command.env("CLAUDECODE", "1");
         refused(command);
 
-        fs::copy("/bin/sh", &shell).unwrap();
+        copy_program(Path::new("/bin/sh"), &shell);
         let thrum = person.command(words);
         let mut command = Command::new(&shell);
         command

@@ -87,7 +87,11 @@ mod tests {
     fn queue(folder: &Path, script: &str) -> Queue {
         use std::os::unix::fs::PermissionsExt as _;
         let program = folder.join("codex");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        let written = folder.join("written");
+        std::fs::write(&written, format!("#!/bin/sh\n{script}\n")).unwrap();
+        // By another program: what this one has open for writing may be busy for as long as another test starts a process.
+        let mut cp = std::process::Command::new("cp");
+        assert!(cp.args([&written, &program]).status().unwrap().success());
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         Queue { program, folder: folder.to_owned() }
     }
