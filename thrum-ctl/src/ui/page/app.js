@@ -204,12 +204,14 @@ function changed(line) {
   const { change } = line;
   const wasLive = isFollowed && away === null;
   [isFollowed, away] = [true, null];
-  if (!wasLive) header();
-  // What a machine lacks that is away grows with the log, and nobody tells of that.
-  const grows = change.head_seq !== head && model.status?.peers.some((it) => it.state !== 'in_sync');
   head = change.head_seq;
-  const isOld = grows || indexing(model.status) !== null;
-  want({ status: change.status || isOld, agents: change.agents, deliveries: change.deliveries, messages: true, change });
+  // That the views come nearer to the end of the log is not told.
+  const status = change.status || indexing(model.status) !== null;
+  want({ status, agents: change.agents, deliveries: change.deliveries, messages: true, change });
+  if (wasLive) return;
+  header();
+  // What failed meanwhile is not waited for any longer.
+  wake();
 }
 
 // -- What a person does.
