@@ -97,6 +97,23 @@ fn delivery(daemon: &Daemon, message: EventRef) -> MessageDelivery {
     daemon.ask::<MessageDeliveries>(params).deliveries.pop().expect("it is here")
 }
 
+fn start_session(daemon: &Daemon, agent: &str) {
+    daemon.ask::<SessionStart>(SessionStartParams {
+        agent: agent.to_owned(),
+        project: PROJECT.to_owned(),
+        session: Some("s1".to_owned()),
+        pid: Some(std::process::id()),
+        ..SessionStartParams::default()
+    });
+}
+
+/// Whether the coder is in this state, as a machine tells it.
+fn state(daemon: &Daemon, wanted: AgentState) -> Result<(), String> {
+    let agents = daemon.ask::<AgentList>(AgentListParams::default()).agents;
+    let coder = agents.into_iter().find(|agent| agent.name == "coder");
+    is(coder.as_ref().is_some_and(|coder| coder.state == wanted), &coder)
+}
+
 fn is(done: bool, what: &impl std::fmt::Debug) -> Result<(), String> {
     if done { Ok(()) } else { Err(format!("{what:?}")) }
 }
@@ -143,18 +160,7 @@ fn what_happens_on_one_machine_is_told_on_the_other() {
         is((now.read, route) == (1, Some(Route::Page)), &now)
     });
 
-    server.ask::<SessionStart>(SessionStartParams {
-        agent: "coder".to_owned(),
-        project: PROJECT.to_owned(),
-        session: Some("s1".to_owned()),
-        pid: Some(std::process::id()),
-        ..SessionStartParams::default()
-    });
-    let state = |daemon: &Daemon, wanted: AgentState| {
-        let agents = daemon.ask::<AgentList>(AgentListParams::default()).agents;
-        let coder = agents.into_iter().find(|agent| agent.name == "coder");
-        is(coder.as_ref().is_some_and(|coder| coder.state == wanted), &coder)
-    };
+    start_session(&server, "coder");
     let of_agents = |change: &Change| change.agents;
     at_server.until(of_agents, || state(&server, AgentState::Working));
     at_laptop.until(of_agents, || state(laptop, AgentState::Working));
@@ -208,18 +214,8 @@ fn what_a_peer_lacks_that_is_away_and_each_failed_attempt_are_told() {
 fn a_machine_that_is_away_when_the_daemon_starts_is_told_when_that_is_known() {
     let (mut laptop, server) = paired_daemons();
     register(&server, "coder");
-    server.ask::<SessionStart>(SessionStartParams {
-        agent: "coder".to_owned(),
-        project: PROJECT.to_owned(),
-        session: Some("s1".to_owned()),
-        pid: Some(std::process::id()),
-        ..SessionStartParams::default()
-    });
+    start_session(&server, "coder");
     converge(LONG, &[&laptop, &server]);
-    let state = |daemon: &Daemon, wanted: AgentState| {
-        let agents = daemon.ask::<AgentList>(AgentListParams::default()).agents;
-        is(agents.iter().any(|it| it.name == "coder" && it.state == wanted), &agents)
-    };
     laptop.stop();
     // It takes connections and answers nothing: the first attempt fails late.
     process::signal(server.pid(), Signal::STOP);
