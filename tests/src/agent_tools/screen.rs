@@ -1,21 +1,17 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use expectrl::Session;
-use expectrl::session::OsSession;
-
 use super::limit::TOOL_LIMIT;
-use crate::harness::{eventually, holds};
+use crate::harness::{Drawn, Pty, eventually, holds};
 
 /// A terminal that nobody looks at, for tools that run in nothing else: what they draw is taken, and what they
 /// ask a terminal is answered. Dropping it hangs up.
 pub struct Screen {
+    pty: Arc<Pty>,
     drawn: Arc<Mutex<String>>,
-    keys: Sender<String>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -23,6 +19,8 @@ pub struct Screen {
 /// What tools ask a terminal, and what one answers: where the cursor is, and which kind it is.
 const ANSWERS: [(&str, &str); 3] =
     [("\u{1b}[6n", "\u{1b}[1;1R"), ("\u{1b}[c", "\u{1b}[?62;22c"), ("\u{1b}[?u", "\u{1b}[?0u")];
+/// How often a screen on which nothing is drawn looks whether it is still wanted.
+const LOOK_UP: Duration = Duration::from_millis(50);
 const COLUMNS: u16 = 140;
 const ROWS: u16 = 50;
 
@@ -32,13 +30,11 @@ impl Screen {
     /// # Panics
     /// When it can't be started.
     pub fn open(command: Command) -> Self {
-        let mut session = Session::spawn(command).expect("a program in a terminal");
-        session.get_process_mut().set_window_size(COLUMNS, ROWS).expect("a size");
+        let pty = Arc::new(Pty::open(command, COLUMNS, ROWS));
         let (drawn, stop) = (Arc::<Mutex<String>>::default(), Arc::<AtomicBool>::default());
-        let (kept, stopped) = (Arc::clone(&drawn), Arc::clone(&stop));
-        let (keys, pressed) = channel();
-        let thread = std::thread::spawn(move || watch(session, &pressed, &kept, &stopped));
-        Self { drawn, keys, stop, thread: Some(thread) }
+        let watched = (Arc::clone(&pty), Arc::clone(&drawn), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || watch(&watched.0, &watched.1, &watched.2));
+        Self { pty, drawn, stop, thread: Some(thread) }
     }
 
     /// Types a line: Enter is pressed once the line is drawn, because a tool takes both at once for pasted
@@ -49,13 +45,13 @@ impl Screen {
     #[track_caller]
     pub fn types(&mut self, line: &str) {
         let before = self.drawn().len();
-        let _ended = self.keys.send(line.to_owned());
+        let _ended = self.pty.press(line);
         eventually(TOOL_LIMIT, || {
             let drawn = self.drawn();
             let is_drawn = drawn.get(before..).is_some_and(|new| new.contains(line));
             holds(is_drawn, || format!("{line:?} is not drawn"))
         });
-        let _ended = self.keys.send("\r".to_owned());
+        let _ended = self.pty.press("\r");
     }
 
     /// What was drawn so far, without colours and places.
@@ -79,41 +75,27 @@ impl Drop for Screen {
     }
 }
 
-fn watch(
-    mut session: OsSession,
-    pressed: &Receiver<String>,
-    drawn: &Mutex<String>,
-    stop: &AtomicBool,
-) {
-    use expectrl::Expect as _;
-    let mut block = [0; 1 << 16];
+fn watch(pty: &Pty, drawn: &Mutex<String>, stop: &AtomicBool) {
     let mut answered = 0;
     while !stop.load(Ordering::Relaxed) {
-        for keys in pressed.try_iter() {
-            let _gone = session.send(keys);
-        }
-        match session.try_read(&mut block) {
-            Ok(0) => return,
-            Ok(count) => {
-                let Ok(mut drawn) = drawn.lock() else { return };
-                drawn.push_str(&String::from_utf8_lossy(&block[..count]));
-                let asked: Vec<_> = ANSWERS
-                    .iter()
-                    .flat_map(|(question, answer)| {
-                        let found = drawn[answered..].match_indices(question);
-                        found.map(|(at, _)| (answered + at + question.len(), *answer))
-                    })
-                    .collect();
-                drop(drawn);
-                for (end, answer) in asked {
-                    answered = answered.max(end);
-                    let _gone = session.send(answer);
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Err(_) => return,
+        let bytes = match pty.drawn_within(LOOK_UP) {
+            Drawn::Bytes(bytes) => bytes,
+            Drawn::Nothing => continue,
+            Drawn::End => return,
+        };
+        let Ok(mut drawn) = drawn.lock() else { return };
+        drawn.push_str(&String::from_utf8_lossy(&bytes));
+        let asked: Vec<_> = ANSWERS
+            .iter()
+            .flat_map(|(question, answer)| {
+                let found = drawn[answered..].match_indices(question);
+                found.map(|(at, _)| (answered + at + question.len(), *answer))
+            })
+            .collect();
+        drop(drawn);
+        for (end, answer) in asked {
+            answered = answered.max(end);
+            let _gone = pty.press(answer);
         }
     }
 }

@@ -1,28 +1,40 @@
 use std::process::Command;
-use std::time::Duration;
+use std::time::Instant;
 
-use expectrl::process::unix::WaitStatus;
-use expectrl::session::OsSession;
-use expectrl::{ControlCode, Eof, Expect as _, Regex, Session};
+use regex::Regex;
 
-use super::{Client, Daemon, SHORT, eventually};
+use super::pty::{Drawn, Pty};
+use super::{Client, Daemon, SHORT};
+
+/// The size of a terminal unless a test says otherwise.
+const COLUMNS: u16 = 80;
+const ROWS: u16 = 24;
 
 /// A program in a terminal of its own, and a person in front of it.
 pub struct Terminal {
-    session: OsSession,
-    seen: String,
+    pty: Pty,
+    /// All that the program wrote so far.
+    written: Vec<u8>,
+    /// Up to where the person has read the text of it.
+    read: usize,
 }
 
 impl Terminal {
-    /// Starts the program.
+    /// Starts the program in a terminal of 80 columns.
     ///
     /// # Panics
     /// When it can't be started.
-    pub fn open(mut command: Command) -> Self {
+    pub fn open(command: Command) -> Self {
+        Self::sized(command, COLUMNS, ROWS)
+    }
+
+    /// Starts the program in a terminal of this size.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn sized(mut command: Command, columns: u16, rows: u16) -> Self {
         command.env("TERM", "xterm-256color");
-        let mut session = Session::spawn(command).expect("a program in a terminal");
-        session.set_expect_timeout(Some(SHORT));
-        Self { session, seen: String::new() }
+        Self { pty: Pty::open(command, columns, rows), written: Vec::new(), read: 0 }
     }
 
     /// Starts the client of this daemon, without colours.
@@ -43,22 +55,22 @@ impl Terminal {
         text[text.len() - 4..].to_owned()
     }
 
-    /// Waits until this pattern is on the screen; gives what it matched.
+    /// Waits until this pattern is on the screen, after what was waited for before; gives what it matched.
     ///
     /// # Panics
     /// When it doesn't come, with what came instead.
     #[track_caller]
     pub fn shows(&mut self, pattern: &str) -> String {
-        match self.session.expect(Regex(pattern)) {
-            Ok(found) => {
-                self.seen.push_str(&String::from_utf8_lossy(found.before()));
-                let text = String::from_utf8_lossy(found.get(0).unwrap_or_default()).into_owned();
-                self.seen.push_str(&text);
-                text
+        let wanted = Regex::new(pattern).expect("a pattern");
+        let end = Instant::now() + SHORT;
+        loop {
+            let text = self.text();
+            if let Some(found) = wanted.find_at(&text, self.read) {
+                self.read = found.end();
+                return found.as_str().to_owned();
             }
-            Err(error) => {
-                let rest = self.rest();
-                panic!("{pattern:?} is not on the screen ({error}): {}{rest}", self.seen)
+            if let Err(reason) = self.goes_on(end) {
+                panic!("{pattern:?} is not on the screen ({reason}): {text}");
             }
         }
     }
@@ -68,7 +80,7 @@ impl Terminal {
     /// # Panics
     /// When the terminal is gone.
     pub fn types(&mut self, line: &str) {
-        self.session.send_line(line).expect("a terminal");
+        self.pty.press(&format!("{line}\n")).expect("a terminal");
     }
 
     /// Presses Ctrl-C.
@@ -76,7 +88,7 @@ impl Terminal {
     /// # Panics
     /// When the terminal is gone.
     pub fn interrupts(&mut self) {
-        self.session.send(ControlCode::EndOfText).expect("a terminal");
+        self.pty.press("\u{3}").expect("a terminal");
     }
 
     /// Waits until the program has ended; gives its exit code and everything it showed.
@@ -85,27 +97,34 @@ impl Terminal {
     /// When it doesn't end or a signal ended it.
     #[track_caller]
     pub fn ends(mut self) -> (i32, String) {
-        let rest = self.session.expect(Eof);
-        match rest {
-            Ok(found) => self.seen.push_str(&String::from_utf8_lossy(found.as_bytes())),
-            Err(error) => panic!("the program still runs ({error}): {}", self.seen),
-        }
-        let process = self.session.get_process();
-        let status = eventually(SHORT, || match process.status() {
-            Ok(WaitStatus::StillAlive) => Err(format!("the program still runs: {}", self.seen)),
-            Ok(status) => Ok(status),
-            Err(error) => Err(error.to_string()),
-        });
-        match status {
-            WaitStatus::Exited(_, code) => (code, self.seen),
-            other => panic!("ended otherwise, {other:?}: {}", self.seen),
+        let end = Instant::now() + SHORT;
+        while self.goes_on(end).is_ok() {}
+        match self.pty.exit_code() {
+            Ok(code) => (code, self.text()),
+            Err(reason) => panic!("{reason}: {}", self.text()),
         }
     }
 
-    fn rest(&mut self) -> String {
-        self.session.set_expect_timeout(Some(Duration::from_millis(100)));
-        let mut bytes = vec![0; 8192];
-        let count = self.session.try_read(&mut bytes).unwrap_or(0);
-        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    /// Takes what the program writes next; the error says why nothing comes.
+    fn goes_on(&mut self, end: Instant) -> Result<(), &'static str> {
+        let left = end.saturating_duration_since(Instant::now());
+        match self.pty.drawn_within(left) {
+            Drawn::Bytes(bytes) => {
+                self.written.extend(bytes);
+                Ok(())
+            }
+            Drawn::Nothing => Err("not in time"),
+            Drawn::End => Err("the program has ended"),
+        }
+    }
+
+    /// The text so far. A character of which only the first bytes have come is left for later: its place would
+    /// move.
+    fn text(&self) -> String {
+        let whole = match std::str::from_utf8(&self.written) {
+            Err(error) if error.error_len().is_none() => &self.written[..error.valid_up_to()],
+            _ => &self.written,
+        };
+        String::from_utf8_lossy(whole).into_owned()
     }
 }

@@ -1,6 +1,6 @@
 //! Conversations as people and scripts have them: by short ids, in threads, with answers that are waited for.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 use tests::harness::{
@@ -256,21 +256,11 @@ fn who_works_on_what_is_seen_at_80_columns_and_at_20() {
     assert_eq!(team["agents"][1]["sessions"][0]["id"], session.trim());
     assert_eq!(coder.run(&["team", "-q"]).exits(0).stdout, "tester\ncoder\n");
 
-    let screen = |columns: usize| {
-        let team = coder.command(&["team"]);
-        let mut command = Command::new("sh");
-        let script = format!("stty cols {columns} rows 50; exec \"$0\" team");
-        command.args(["-c", &script]).arg(team.get_program()).current_dir(coder.folder());
-        let env = team.get_envs().filter_map(|(name, value)| Some((name, value?)));
-        command.env_clear().envs(env).env("NO_COLOR", "1");
-        let (code, shown) = Terminal::open(command).ends();
-        assert_eq!(code, 0, "{shown}");
-        shown.replace('\r', "")
-    };
     for columns in [80, 20] {
-        let shown = screen(columns);
-        let widest = shown.lines().map(|line| line.chars().count()).max().unwrap();
-        assert!(widest <= columns, "{widest} of {columns}: {shown}");
+        let command = coder.clone().env("NO_COLOR", 1).command(&["team"]);
+        let (code, shown) = Terminal::sized(command, columns, 50).ends();
+        let widest = shown.lines().map(|line| line.chars().count()).max();
+        assert!(code == 0 && widest <= Some(columns.into()), "{widest:?} of {columns}: {shown}");
         assert!(shown.contains("needs you") && shown.contains("may I push"), "{shown}");
     }
     coder.run(&["session", "end", "--id", session.trim()]).exits(0);
