@@ -5,6 +5,7 @@
 //! daemons and prints the end of their logs.
 
 mod backoff;
+mod change_reader;
 mod client;
 mod cut_disk;
 mod daemon;
@@ -40,6 +41,7 @@ mod wire;
 mod writers;
 
 pub use backoff::backs_off;
+pub use change_reader::ChangeReader;
 pub use client::{Client, Ran};
 pub use cut_disk::CutDisk;
 pub use daemon::Daemon;

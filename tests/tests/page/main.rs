@@ -13,6 +13,7 @@
 
 mod access;
 mod barriers;
+mod faults;
 mod hostile;
 mod large;
 mod live;

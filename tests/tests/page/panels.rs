@@ -6,6 +6,7 @@ use tests::harness::{Daemon, SHORT, event_of, eventually, paired_daemons};
 use thrum_api::Draft;
 use thrum_api::local::{AppendParams, EventAppend};
 
+use crate::faults::{does, gets_faults};
 use crate::scene::{agent, is_fine, is_live, opens, row, sends, ui};
 
 #[test]
@@ -40,15 +41,6 @@ fn a_deleted_message_goes_from_an_open_conversation_which_goes_on() {
     });
 }
 
-/// Lets one request of a method get no answer.
-const LOSE: &str = "
-const real = window.fetch;
-window.fetch = (path, options) => {
-  if (path !== '/rpc' || JSON.parse(options.body).method !== arguments[0]) return real(path, options);
-  window.fetch = real;
-  return Promise.reject(new TypeError('lost'));
-};";
-
 #[test]
 fn what_could_not_be_loaded_of_a_conversation_is_loaded_later() {
     sealed_in_browser(|installed| {
@@ -69,30 +61,16 @@ fn what_could_not_be_loaded_of_a_conversation_is_loaded_later() {
         // What it could not load then is not a fault of the page.
         browser.complaints();
 
-        browser.script(LOSE, vec![json!("message.thread")]);
+        gets_faults(&browser);
+        does(&browser, "faults.loses = 'message.thread';");
         coder.run(&["reply", &first, "mine, since today"]).exits(0);
+        browser.until("faults.asked.includes('message.thread')");
+        does(&browser, "faults.loses = null;");
         browser.shows("#details article", "mine, since today");
         browser.until("document.querySelector('#banner').hidden");
         is_fine(&browser);
     });
 }
-
-/// Holds the answers to a method until `window.__release` is called; `window.__held` says how many.
-const HOLD: &str = "
-const real = window.fetch;
-let isHolding = true, release;
-const released = new Promise((end) => { release = end; });
-window.__held = 0;
-window.__release = () => { isHolding = false; release(); };
-window.fetch = async (path, options) => {
-  const isHeld = isHolding && path === '/rpc' && JSON.parse(options.body).method === arguments[0];
-  const response = await real(path, options);
-  if (isHeld) {
-    window.__held += 1;
-    await released;
-  }
-  return response;
-};";
 
 #[test]
 fn an_answer_that_comes_while_one_is_sent_leaves_the_conversation_whole() {
@@ -105,13 +83,14 @@ fn an_answer_that_comes_while_one_is_sent_leaves_the_conversation_whole() {
         opens(&browser, &ui);
         browser.click(&format!("{} .text", row(&first)));
         browser.shows("#details article", "mine, since today");
-        browser.script(HOLD, vec![json!("message.thread")]);
+        gets_faults(&browser);
+        does(&browser, "faults.holds = 'message.thread';");
         coder.run(&["reply", &first, "it has two parts"]).exits(0);
-        browser.until("window.__held === 1");
+        browser.until("faults.held.length === 1");
         browser.fill("#reply-text", "thank you");
         browser.click("#reply-send");
         browser.shows("#reply .send-note", "Sent.");
-        browser.script("window.__release();", vec![]);
+        does(&browser, "faults.release();");
         browser.shows("#details article", "thank you");
         browser.until("document.querySelectorAll('#details article').length === 4");
         is_fine(&browser);

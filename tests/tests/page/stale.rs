@@ -5,53 +5,8 @@ use tests::browser::{Browser, Ui, sealed_in_browser};
 use tests::harness::{Daemon, event_of};
 use thrum_api::local::{AppendParams, EventAppend};
 
+use crate::faults::{does, opens_with_faults};
 use crate::scene::{agent, is_fine, opens, row, sends, ui};
-
-/// Lets a test hold the answers to a method, have its requests fail, or change what is answered; and hide the page, which then
-/// waits until somebody looks, however slow the machine is.
-const FAULTS: &str = "
-const [send, later] = [window.fetch, window.setTimeout];
-const it = window.faults = { asked: [], held: [], holds: null, holdsAfter: {}, loses: null, changes: {} };
-window.fetch = async (path, options) => {
-  const method = path === '/rpc' ? JSON.parse(options.body).method : path;
-  it.asked.push(method);
-  const isHeld = method === it.holds;
-  it.holds = it.holdsAfter[method] ?? it.holds;
-  if (method === it.loses) throw new TypeError('Failed to fetch');
-  let answer = await send(path, options);
-  const change = it.changes[method];
-  if (change) answer = Response.json(change(await answer.json()));
-  if (isHeld && method === it.holds) await new Promise((go) => it.held.push(go));
-  return answer;
-};
-it.release = () => {
-  [it.holds, it.holdsAfter] = [null, {}];
-  for (const go of it.held.splice(0)) go();
-};
-it.hide = (isHidden) => {
-  Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true });
-  document.dispatchEvent(new Event('visibilitychange'));
-};
-window.setTimeout = (run, ms, ...more) => (ms === 5000 ? 0 : later(run, ms, ...more));
-const authorization = `Bearer ${sessionStorage.getItem('thrum-bearer')}`;
-const { id } = await (await send('/session', { headers: { authorization } })).json();
-const channel = new BroadcastChannel(`thrum-changes ${id}`);
-channel.onmessage = ({ data }) => { it.told = data.change ?? it.told; };
-channel.postMessage({ ask: true });
-it.tell = (flags) => channel.postMessage({ change: { ...it.told, ...flags } });";
-
-/// Opens the page with [`FAULTS`], and waits until it has been told of a change.
-#[track_caller]
-fn opens_with_faults(browser: &Browser, ui: &Ui) {
-    opens(browser, ui);
-    browser.script(&format!("return (async () => {{ {FAULTS} }})();"), vec![]);
-    browser.until("faults.told !== undefined");
-}
-
-#[track_caller]
-fn does(browser: &Browser, script: &str) {
-    browser.script(script, vec![]);
-}
 
 /// Writes messages to Alice that are each a conversation, and gives their ids.
 #[track_caller]

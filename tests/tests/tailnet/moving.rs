@@ -1,7 +1,7 @@
 //! Peers are known by node: renamed and moved ones stay peers, and one that was removed from the
 //! tailnet and added again is another machine.
 
-use tests::harness::{Daemon, SHORT, eventually, holds};
+use tests::harness::{ChangeReader, Daemon, SHORT, eventually, holds};
 use tests::tailnet::{Cluster, TAILNET_LIMIT, sealed};
 use thrum_api::Empty;
 use thrum_api::local::{PeerList, PeerState};
@@ -18,11 +18,15 @@ fn names_follow_the_tailnet_and_nothing_pairs_again() {
         cluster.pair("a", "b");
         let before = (paired_at(cluster.daemon("a")), paired_at(cluster.daemon("b")));
         let id = cluster.tailnet.node("b").stable_id();
+        let mut changes = ChangeReader::of(cluster.daemon("a"));
         cluster.tailnet.control.ask(&["nodes", "rename", "-i", &id, "renamed"]);
-        eventually(TAILNET_LIMIT, || {
-            let name = cluster.look("a", "b")?.name;
-            holds(name == "renamed", || name)
-        });
+        changes.until(
+            |change| change.status && change.agents && change.deliveries,
+            || {
+                let name = cluster.look("a", "b")?.name;
+                holds(name == "renamed", || name)
+            },
+        );
         for words in [&["peer", "list"][..], &["peer", "status"], &["peer", "status", "renamed"]] {
             let shown = cluster.daemon("a").thrum(words).exits(0).stdout;
             assert!(shown.contains("renamed"), "{words:?}: {shown}");

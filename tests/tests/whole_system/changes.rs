@@ -1,10 +1,7 @@
 //! Who follows `GET /changes` at two paired daemons is told what to ask anew.
 
-use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
-use std::os::unix::net::UnixStream;
-
 use rustix::process::Signal;
-use tests::harness::{Daemon, LONG, connect_unix, converge, http, paired_daemons, process};
+use tests::harness::{ChangeReader, Daemon, LONG, converge, paired_daemons, process};
 use thrum_api::Sequence;
 use thrum_api::event::{EventRef, Route};
 use thrum_api::local::{
@@ -15,60 +12,6 @@ use thrum_api::local::{
 };
 
 const PROJECT: &str = "github.com/acme/app";
-
-/// A reader of the stream.
-struct Reader {
-    lines: BufReader<UnixStream>,
-}
-
-impl Reader {
-    fn of(daemon: &Daemon) -> Self {
-        let mut stream = connect_unix(&daemon.socket()).unwrap();
-        stream.set_read_timeout(Some(LONG)).unwrap();
-        stream.write_all(&http::request("GET", "/changes", &[], b"")).unwrap();
-        let mut reader = Self { lines: BufReader::new(stream) };
-        let first = reader.next().unwrap();
-        assert!(first.status && first.agents && first.deliveries, "{first:?}");
-        reader
-    }
-
-    /// The next change; None at the end.
-    fn next(&mut self) -> Option<Change> {
-        loop {
-            let mut line = String::new();
-            match self.lines.read_line(&mut line) {
-                Ok(0) => return None,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("nothing in time: {error}"),
-            }
-            if let Some(json) = line.strip_prefix("data: ") {
-                return Some(serde_json::from_str(json).unwrap());
-            }
-        }
-    }
-
-    /// Asks again whenever a change says so, until the answer is right. `concerns`: whether a change does.
-    fn until<T>(
-        &mut self,
-        concerns: impl Fn(&Change) -> bool,
-        mut ask: impl FnMut() -> Result<T, String>,
-    ) -> T {
-        let mut last = match ask() {
-            Ok(done) => return done,
-            Err(why) => why,
-        };
-        loop {
-            let change = self.next().unwrap_or_else(|| panic!("the stream has ended: {last}"));
-            if concerns(&change) {
-                match ask() {
-                    Ok(done) => return done,
-                    Err(why) => last = why,
-                }
-            }
-        }
-    }
-}
 
 fn register(daemon: &Daemon, agent: &str) {
     let (agent, project) = (agent.to_owned(), PROJECT.to_owned());
@@ -125,7 +68,7 @@ fn what_happens_on_one_machine_is_told_on_the_other() {
     register(laptop, "planner");
     register(&server, "coder");
     converge(LONG, &[laptop, &server]);
-    let (mut at_laptop, mut at_server) = (Reader::of(laptop), Reader::of(&server));
+    let (mut at_laptop, mut at_server) = (ChangeReader::of(laptop), ChangeReader::of(&server));
     let before = new_messages(&server, Sequence::ZERO);
 
     let message = send(laptop, "planner", "coder", "the parser is yours");
@@ -167,7 +110,7 @@ fn what_happens_on_one_machine_is_told_on_the_other() {
 
     // The other machine is gone: the peer and its agents are shown otherwise, and its own reader is told by the end.
     server.stop();
-    assert!(std::iter::from_fn(|| at_server.next()).count() < 1000, "it ends");
+    assert!(std::iter::from_fn(|| at_server.next_change()).count() < 1000, "it ends");
     at_laptop.until(of_agents, || state(laptop, AgentState::Unreachable));
     at_laptop.until(
         |change| change.status,
@@ -183,7 +126,7 @@ fn what_a_peer_lacks_that_is_away_and_each_failed_attempt_are_told() {
     let (laptop, mut server) = paired_daemons();
     register(&laptop, "planner");
     converge(LONG, &[&laptop, &server]);
-    let mut reader = Reader::of(&laptop);
+    let mut reader = ChangeReader::of(&laptop);
     server.stop();
     laptop.append(["the first"]);
     let peer = || laptop.status().peers.remove(0);
@@ -196,7 +139,7 @@ fn what_a_peer_lacks_that_is_away_and_each_failed_attempt_are_told() {
     for text in ["the second", "the third"] {
         let last = laptop.append([text])[0].sequence;
         let change = loop {
-            let change = reader.next().expect("a change");
+            let change = reader.next_change().expect("a change");
             if change.read_seq >= last {
                 break change;
             }
@@ -220,6 +163,6 @@ fn a_machine_that_is_away_when_the_daemon_starts_is_told_when_that_is_known() {
     // It takes connections and answers nothing: the first attempt fails late.
     process::signal(server.pid(), Signal::STOP);
     laptop.start_again();
-    let mut reader = Reader::of(&laptop);
+    let mut reader = ChangeReader::of(&laptop);
     reader.until(|change| change.agents, || state(&laptop, AgentState::Unreachable));
 }
