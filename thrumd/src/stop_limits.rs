@@ -14,7 +14,7 @@ pub const PEER_REQUESTS: Duration = Duration::from_millis(1000);
 pub const PEERS: Duration = Duration::from_millis(3500);
 /// The views of messages and agents.
 pub const VIEWS: Duration = Duration::from_millis(250);
-/// The log: it writes what was queued.
+/// The log, for each of three steps: a look at its files, a copy of it if they are gone, and its end, with what was queued.
 pub const LOG: Duration = Duration::from_millis(500);
 /// The same for a log whose file a person removed, and its copy before: what it holds is nowhere else. Rare, so
 /// it doesn't count among the limits of a stop; the service manager is asked for the time.

@@ -35,24 +35,28 @@ pub async fn run(context: &AdminContext, serving: JoinHandle<()>) {
         let views = async {
             tokio::join!(context.agents.close(), context.search.close());
         };
-        step("messages and agents", peers + VIEWS, views).await;
+        let mut until = peers + VIEWS;
+        step("messages and agents", until, views).await;
         // Before the lock is released.
         write_lost(context.log.files());
         // The writer alone sees whether its WAL was overwritten.
-        step("a look at the log", Instant::now() + LOG, async { drop(context.log.pulse().await) })
-            .await;
+        until += LOG;
+        step("a look at the log", until, async { drop(context.log.pulse().await) }).await;
         let limit = if context.log.files().differ() {
             readiness::keeping_log();
+            until = Instant::now();
             LOST_LOG
         } else {
             LOG
         };
         let (mut copied, mut wal_is_left) = (Ok(None), false);
-        step("the copy of a log whose file is gone", Instant::now() + limit, async {
+        until += limit;
+        step("the copy of a log whose file is gone", until, async {
             copied = backup::copy_lost_log(&context.log).await;
         })
         .await;
-        step("the log", Instant::now() + limit, async {
+        until += limit;
+        step("the log", until, async {
             match context.log.close().await {
                 Ok(is_left) => wal_is_left = is_left,
                 Err(error) => {
