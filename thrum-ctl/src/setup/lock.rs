@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The right to change the record and the files, until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -37,7 +37,7 @@ impl Lock {
         let began = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => return Ok(Self { file }),
                 Err(TryLockError::Error(error)) => return Err(cant(error)),
                 Err(TryLockError::WouldBlock) if began.elapsed() >= limit => {
                     return Err(Error::failed(
@@ -48,6 +48,14 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
             }
         }
+    }
+}
+
+impl Drop for Lock {
+    /// A process that another thread has just begun has the same open file until it runs its own program: closing ours
+    /// alone would release nothing.
+    fn drop(&mut self) {
+        let _is_over = self.file.unlock();
     }
 }
 
