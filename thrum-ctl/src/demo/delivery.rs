@@ -16,8 +16,11 @@ use super::report::Step;
 use crate::client::Client;
 use crate::error::Error;
 
-/// Limit for the sender to learn of a state. Receipts are written once a second at most.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// Limit for the sender to learn of a state. Receipts are written once a second at most, and before the message is there,
+/// all that was written before it has to be.
+const TOLD_MAX: Duration = Duration::from_secs(60);
+/// Limit for a message that is there to be read.
+const READ_MAX: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const QUESTION: &str = "is the parser yours?";
 
@@ -47,7 +50,7 @@ impl Delivery {
         let waiting = WaitParams {
             agent: agent_on(to),
             project: Some(PROJECT.to_owned()),
-            timeout_ms: u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX),
+            timeout_ms: u64::try_from(READ_MAX.as_millis()).unwrap_or(u64::MAX),
             limit: Some(1),
             ..WaitParams::default()
         };
@@ -87,7 +90,7 @@ impl Delivery {
                 self.steps.push(Step { state, took_us: took });
                 return Ok(());
             }
-            if begin.elapsed() > TIMEOUT {
+            if begin.elapsed() > TOLD_MAX {
                 return Err(failed(format!(
                     "the sender was not told that its message is {state:?}"
                 )));
