@@ -42,10 +42,15 @@ impl Programs {
             }
         }
         if run("nft", &["--version"]).is_err() || run("ip", &["-V"]).is_err() {
-            let apt =
-                |words: &[&str]| finish_within(LONG_LIMIT, Command::new("apt-get").args(words));
-            apt(&["update", "-qq"])?;
-            apt(&["install", "-y", "-qq", "--no-install-recommends", "nftables", "iproute2"])
+            let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/debian-lists");
+            finish_within(LONG_LIMIT, &mut Command::new(lists))?;
+            let mut install = Command::new("apt-get");
+            install.args(["-qq", "-o", "DPkg::Lock::Timeout=300", "install", "-y"]).args([
+                "--no-install-recommends",
+                "nftables",
+                "iproute2",
+            ]);
+            finish_within(LONG_LIMIT, &mut install)
                 .map_err(|error| format!("nftables and iproute2 can't be installed: {error}"))?;
         }
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tailnet/build");
