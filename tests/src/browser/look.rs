@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::keys::stroke;
 use super::{Browser, Key};
-use crate::harness::{SHORT, eventually, holds};
+use crate::harness::{LONG, eventually, holds};
 
 impl Browser {
     /// Waits until an expression is true in the page.
@@ -17,7 +17,7 @@ impl Browser {
     #[track_caller]
     pub fn until(&self, expression: &str) {
         let body = format!("return ({expression});");
-        eventually(SHORT, || {
+        eventually(LONG, || {
             let value = self.try_script(&body, vec![])?;
             holds(value == true, || format!("{expression} is {value}"))
         });
@@ -29,7 +29,7 @@ impl Browser {
     /// When none has within the limit, with the texts that there are.
     #[track_caller]
     pub fn shows(&self, selector: &str, text: &str) {
-        eventually(SHORT, || {
+        eventually(LONG, || {
             let texts = self.try_texts(selector)?;
             holds(texts.iter().any(|it| it.contains(text)), || {
                 format!("no {selector} with {text:?} in {texts:?}")
@@ -43,7 +43,7 @@ impl Browser {
     /// When one still has at the limit.
     #[track_caller]
     pub fn shows_no(&self, selector: &str, text: &str) {
-        eventually(SHORT, || {
+        eventually(LONG, || {
             let texts = self.try_texts(selector)?;
             holds(!texts.iter().any(|it| it.contains(text)), || {
                 format!("{selector} with {text:?} in {texts:?}")
@@ -111,7 +111,7 @@ impl Browser {
     /// When it can't be clicked within the limit.
     #[track_caller]
     pub fn click(&self, selector: &str) {
-        eventually(SHORT, || {
+        eventually(LONG, || {
             let element = self.find(selector)?;
             self.run(element.click()).map_err(|error| format!("{selector}: {error}"))
         });
@@ -129,7 +129,7 @@ impl Browser {
             found?.scrollIntoView({ block: 'nearest' });
             found?.setAttribute('data-test-clicked', '');
             return Boolean(found);";
-        eventually(SHORT, || {
+        eventually(LONG, || {
             self.try_script(
                 "document.querySelector('[data-test-clicked]')?.removeAttribute('data-test-clicked');",
                 vec![],
@@ -147,7 +147,7 @@ impl Browser {
     /// When it can't be typed into within the limit.
     #[track_caller]
     pub fn fill(&self, selector: &str, text: &str) {
-        eventually(SHORT, || {
+        eventually(LONG, || {
             let element = self.find(selector)?;
             self.run(element.clear()).map_err(|error| format!("{selector}: {error}"))?;
             self.run(element.send_keys(text)).map_err(|error| format!("{selector}: {error}"))

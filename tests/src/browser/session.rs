@@ -10,7 +10,9 @@ use tokio::runtime::{Builder, Runtime};
 use super::driver::Driver;
 
 /// For a command of the driver. Under load a browser takes long to start.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+const COMMAND_LIMIT: Duration = Duration::from_secs(90);
+/// For a script in the page.
+const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs in each document before its own scripts: notes what the policy of the page forbade, and what went wrong.
 const WATCH: &str = "
@@ -113,6 +115,7 @@ impl BrowserSetup {
             "browserName": "chrome",
             "goog:chromeOptions": { "binary": "/usr/bin/chromium", "args": arguments },
             "goog:loggingPrefs": logs,
+            "timeouts": { "script": SCRIPT_LIMIT.as_millis() },
             // A dialog is left open, and the next command says so.
             "unhandledPromptBehavior": "ignore",
         });
@@ -237,7 +240,7 @@ impl Browser {
     /// Runs a script whose last argument is a function that takes its result.
     ///
     /// # Panics
-    /// When that is not called within half a minute.
+    /// When that is not called within a minute.
     #[track_caller]
     pub fn script_until_done(&self, body: &str, arguments: Vec<Value>) -> Value {
         self.run(self.client().execute_async(body, arguments))

@@ -3,7 +3,7 @@
 use tests::browser::{Browser, Key, sealed_in_browser};
 use tests::harness::{SHORT, eventually, paired_daemons};
 
-use crate::scene::{agent, is_fine, opens, row, sends, ui, works};
+use crate::scene::{agent, is_fine, opens, opens_machine, row, sends, ui, works};
 
 #[track_caller]
 fn has_none(browser: &Browser, when: &str) {
@@ -37,10 +37,10 @@ fn axe_finds_nothing_in_any_view_look_or_width() {
         browser.open("about:blank");
         opens(&browser, &ui);
         browser.shows("#feed .text", "mine");
-        let machine = format!("#machines [data-machine={}]", server.id());
+        let machine = format!("[data-machine={}]", server.id());
         server.stop();
         sends(&planner, "coder", "are you there?");
-        browser.shows(&format!("{machine} .state"), "behind");
+        browser.shows(&format!("#machines {machine} .state"), "behind");
 
         for (look, scheme, forced) in
             [("light", "light", "none"), ("dark", "dark", "none"), ("forced", "dark", "active")]
@@ -83,8 +83,7 @@ fn axe_finds_nothing_in_any_view_look_or_width() {
                 browser.until("document.querySelector('#feed [data-event]') === null");
             }
             browser.resize(1280, 800);
-            browser.click(&format!("{machine} button"));
-            browser.until("document.querySelector('#details [data-finding]') !== null");
+            opens_machine(&browser, &machine);
             has_none(&browser, &format!("a machine, {look}"));
             browser.click("#details-close");
         }

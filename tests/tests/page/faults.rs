@@ -44,11 +44,18 @@ pub fn opens_with_faults(browser: &Browser, ui: &Ui) {
     gets_faults(browser);
 }
 
-/// Puts [`FAULTS`] under the page as it is, and waits until it has been told of a change.
+/// Puts [`FAULTS`] under the page as it is, and waits until it has been told of a change and has nothing to do any more.
 #[track_caller]
 pub fn gets_faults(browser: &Browser) {
     browser.script(&format!("return (async () => {{ {FAULTS} }})();"), vec![]);
     browser.until("faults.told !== undefined");
+    // It asks for what changed in rounds, one after the other. Of the last of these nothing is left but the status.
+    let asked = "faults.asked.filter((it) => it === 'status').length";
+    for _ in 0..2 {
+        let before = browser.script(&format!("return {asked};"), vec![]);
+        does(browser, "faults.tell({ status: true, agents: false, deliveries: false });");
+        browser.until(&format!("{asked} > {before}"));
+    }
 }
 
 #[track_caller]

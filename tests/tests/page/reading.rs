@@ -5,7 +5,7 @@ use tests::harness::{
     Client, Daemon, OtherUser, SHORT, allow, eventually, holds, in_sync, paired_daemons, skip,
 };
 
-use crate::scene::{agent, is_fine, opens, row, sends, ui, works};
+use crate::scene::{agent, is_fine, opens, opens_machine, row, sends, ui, works};
 
 #[test]
 fn what_was_read_is_marked_here_and_told_to_the_sender() {
@@ -142,16 +142,11 @@ fn a_delivery_is_shown_by_recipient_and_a_machine_by_what_doctor_says() {
         browser.presses(Key::Escape);
         browser.until("!document.querySelector('#details')?.checkVisibility()");
 
-        browser.click(&format!("#machines [data-machine={id}] button"));
-        browser.until("document.querySelector('#details').dataset.kind === 'machine'");
-        browser
-            .until("document.querySelectorAll('#details [data-finding][data-status]').length >= 2");
+        opens_machine(&browser, &format!("[data-machine={id}]"));
         browser.shows("#details [data-finding][data-status=ok]", "");
         browser.click("#details-close");
         browser.until("!document.querySelector('#details')?.checkVisibility()");
-        browser.click("#machines [data-state=this] button");
-        browser
-            .until("document.querySelectorAll('#details [data-finding][data-status]').length >= 2");
+        opens_machine(&browser, "[data-state=this]");
         is_fine(&browser);
     });
 }

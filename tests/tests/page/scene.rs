@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock};
 
 use serde_json::json;
 use tests::browser::{Browser, Ui};
-use tests::harness::{Client, Daemon, SHORT, eventually, holds};
+use tests::harness::{Client, Daemon, LONG, SHORT, eventually, holds};
 use thrum_api::local::{MessageList, MessageListParams};
 
 /// The client of an agent in the project `test`.
@@ -53,6 +53,19 @@ pub(crate) fn opens(browser: &Browser, ui: &Ui) {
 pub(crate) fn is_live(browser: &Browser) {
     browser.until("document.querySelector('#live')?.dataset.live === 'yes'");
     browser.until("document.querySelector('#machines [data-state=this]') !== null");
+}
+
+/// Opens what is known of a machine, and waits for the findings. What stands above the machines may grow at any moment,
+/// and a click then meets something else.
+#[track_caller]
+pub(crate) fn opens_machine(browser: &Browser, machine: &str) {
+    let shows = "return document.querySelector('#details[open]')?.dataset.kind ?? null;";
+    eventually(LONG, || {
+        browser.click(&format!("#machines {machine} button"));
+        let kind = browser.script(shows, vec![]);
+        holds(kind == "machine", || format!("{kind} is shown"))
+    });
+    browser.until("document.querySelectorAll('#details [data-finding][data-status]').length >= 2");
 }
 
 /// Checks that the page did nothing that it should not.
