@@ -53,6 +53,8 @@ dns: { magic_dns: true, base_domain: tail.test, override_local_dns: false, names
 unix_socket: $MACHINES/hs.sock
 unix_socket_permission: "0700"
 logtail: { enabled: false }
+# For each of its commands; 5 s by default.
+cli: { timeout: 60s }
 # The defaults batch changes for most of a second.
 tuning: { node_store_batch_timeout: 20ms, batch_change_delay: 50ms }
 EOF

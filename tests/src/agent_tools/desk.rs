@@ -150,7 +150,9 @@ impl Desk {
             .env("LANG", "C.UTF-8")
             .env("TERM", "xterm-256color")
             .env("THRUM_CONFIG", "/dev/null")
-            .env("THRUM_SOCKET", &self.socket);
+            .env("THRUM_SOCKET", &self.socket)
+            // Its hooks inherit that. Tools end them after 5 s.
+            .env("THRUM_HOOK_PATIENCE_S", "20");
         command
     }
 }

@@ -203,6 +203,8 @@ dns:
 unix_socket: {folder}/hs.sock
 unix_socket_permission: "0700"
 logtail: {{ enabled: false }}
+# For each of its commands; 5 s by default.
+cli: {{ timeout: 60s }}
 tuning: {{ node_store_batch_timeout: 20ms, batch_change_delay: 50ms }}
 "#
     )

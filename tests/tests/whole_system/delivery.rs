@@ -128,7 +128,7 @@ fn a_message_to_a_peer_is_there_when_the_peer_says_so_and_to_one_that_is_away_wh
     register(&b, "coder");
     in_sync(&[&a, &b]);
     let first = send(&a, "planner", "coder", None);
-    let waited = status(&a, of(&a, &first), Some(10_000));
+    let waited = status(&a, of(&a, &first), Some(60_000));
     assert_eq!(waited.recipients[0].state, DeliveryState::There, "{waited:?}");
     assert_eq!(written(&a, "message.receipts", b.id()), 0, "a peer needs no receipt for that");
 

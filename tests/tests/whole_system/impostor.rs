@@ -98,7 +98,8 @@ fn a_page_that_does_not_go_on_is_an_error() {
     let (_folder, client, done) = client_of(with_result(page), &[]);
     let ran = client.run(&["events", "--after", "0"]).exits(1);
     assert!(ran.stderr.contains("does not go on"), "{}", ran.stderr);
-    assert_eq!(done.requests.load(Ordering::Relaxed), 1);
+    // A client that waits for 3 s asks whether the daemon is well.
+    assert!((1..=2).contains(&done.requests.load(Ordering::Relaxed)));
 }
 
 #[test]

@@ -128,6 +128,8 @@ fn messages_go_both_ways_and_are_read_when_they_were_shown() {
     assert_eq!(sent["ignored_arguments"], json!(["extra"]));
     assert_eq!(sent["id"].as_str().unwrap().len(), 6, "{sent}");
     mcp.call("send_message", json!({"all": true, "text": "lunch", "urgent": true}));
+    // Until the views are there it is not said who is unknown: who sends waits only a moment.
+    mcp.call("list_agents", json!({}));
     let told = mcp.call("send_message", json!({"to": "nobody-yet", "text": "hello"}));
     assert!(told["told"].to_string().contains("nobody has seen"), "{told}");
     let report = client(&daemon).run(&["sent", "--as", "planner", "--json"]).exits(0).json();

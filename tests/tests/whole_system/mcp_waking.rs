@@ -100,6 +100,7 @@ fn an_idle_claude_code_is_woken_by_its_own_socket_with_a_text_of_ours() {
 fn a_socket_that_is_gone_is_noted_and_nothing_else_breaks() {
     let daemon = Daemon::start("laptop");
     let client = set_up(&daemon, "claude-code", true)
+        .env("THRUM_HOOK_PATIENCE_S", 20)
         .env("CLAUDE_CODE_MESSAGING_SOCKET", daemon.folder().join("gone.sock").display())
         .env("CLAUDE_CODE_MESSAGING_TOKEN", "secret-of-the-session")
         .env("CLAUDE_CODE_SESSION_ID", "c1");

@@ -29,8 +29,10 @@ fn a_run_that_is_not_signed_as_it_is_goes_to_quarantine_and_the_others_are_store
         holds(texts == ["fake 1", "fake 8", "fake 9"], || format!("{texts:?}"))
     });
     assert_eq!(daemon.status().log.quarantined, 3);
-    let reported = daemon.log_text();
-    assert!(reported.contains("did not sign"), "{reported}");
+    eventually(SHORT, || {
+        let reported = daemon.log_text();
+        holds(reported.contains("did not sign"), || reported)
+    });
     others_go_on(&daemon, &honest);
     daemon.peer(fake.id()).unwrap();
 }

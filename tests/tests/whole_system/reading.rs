@@ -19,6 +19,8 @@ fn with_messages(count: usize, bytes: usize) -> (Daemon, Client) {
     }
     daemon.ask::<EventAppend>(AppendParams { events });
     let client = Client::new(&daemon).env("THRUM_AGENT", "coder");
+    // Who waits for the views for a second is told so.
+    assert_unread(&client, count);
     (daemon, client)
 }
 

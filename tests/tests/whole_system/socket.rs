@@ -66,7 +66,10 @@ fn a_folder_that_was_removed_comes_back_with_the_socket() {
         .env("THRUM_STATE_DIR", daemon.state().display());
     daemon.spawn();
     answers(&client);
-    fs::remove_dir_all(folder.path().join("run")).unwrap();
+    // In one step: it comes back within a second.
+    let removed = folder.path().join("removed");
+    fs::rename(folder.path().join("run"), &removed).unwrap();
+    fs::remove_dir_all(&removed).unwrap();
     answers(&client);
     fs::rename(folder.path().join("run"), folder.path().join("moved")).unwrap();
     answers(&client);
@@ -131,8 +134,11 @@ fn a_daemon_whose_socket_cannot_come_back_is_stopped_by_its_process() {
         .env("THRUM_STATE_DIR", daemon.state().display());
     daemon.spawn();
     answers(&client);
+    // Not in between.
+    process::signal(daemon.pid(), Signal::STOP);
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "no folder").unwrap();
+    process::signal(daemon.pid(), Signal::CONT);
     says_that_it_cannot(&daemon);
     let ran = client.run(&SEND).exits(3);
     assert!(ran.stderr.contains("thrumd is running (pid "), "{}", ran.stderr);

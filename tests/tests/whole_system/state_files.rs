@@ -272,7 +272,7 @@ fn what_was_read_stays_read_when_the_views_are_removed() {
     let mut daemon = Daemon::start("laptop");
     let client = Client::new(&daemon).env("THRUM_AGENT", "coder");
     send(&client).exits(0);
-    let unread = |client: &Client| client.run(&["inbox", "--count", "-q"]).exits(0).stdout;
+    let unread = |client: &Client| client.run(&["inbox", "--count"]).exits(0).stdout;
     client.run(&["inbox"]).exits(0);
     assert_eq!(unread(&client).trim(), "0");
     for name in ["views.db", "views.db-wal", "views.db-shm"] {

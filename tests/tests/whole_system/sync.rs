@@ -4,7 +4,7 @@ use tests::harness::{
     Daemon, LONG, SHORT, Setup, converge, eventually, holds, in_sync, pair, pair_line,
     paired_daemons,
 };
-use thrum_api::local::{PeerRemove, PeerRemoveParams, PeerState, SyncStatus};
+use thrum_api::local::{PeerRemove, PeerRemoveParams, PeerState};
 
 #[test]
 fn what_was_written_before_the_pairing_arrives() {
@@ -53,11 +53,15 @@ fn next_to_nothing_crosses_a_triangle_twice() {
     pair(&a, &c);
     let all = [&a, &b, &c];
     in_sync(&all);
-    let sum = |figure: fn(&SyncStatus) -> u64| -> u64 {
-        all.iter().map(|daemon| figure(&daemon.status().sync)).sum()
+    // Events that came, and those among them that were there already.
+    let figures = || {
+        let sync = all.iter().map(|daemon| daemon.status().sync);
+        sync.fold((0, 0), |(received, twice), it| {
+            (received + it.events_received, twice + it.events_duplicate)
+        })
     };
     let twice = || {
-        let before = (sum(|sync| sync.events_received), sum(|sync| sync.events_duplicate));
+        let before = figures();
         for round in 0..12 {
             for daemon in all {
                 daemon.append([format!("{} {round}", daemon.name())]);
@@ -66,8 +70,8 @@ fn next_to_nothing_crosses_a_triangle_twice() {
             // Relayed news is told a second later at most; what it brings again has to show by then.
             in_sync(&all);
         }
-        let received = sum(|sync| sync.events_received) - before.0;
-        let duplicate = sum(|sync| sync.events_duplicate) - before.1;
+        let now = figures();
+        let (received, duplicate) = (now.0 - before.0, now.1 - before.1);
         assert_eq!(received - duplicate, 12 * 6, "3 events a round, to 2 others each");
         duplicate
     };

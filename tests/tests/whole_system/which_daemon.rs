@@ -91,9 +91,11 @@ fn a_daemon_is_not_ended_by_the_name_of_another_socket() {
     // Without the typing error.
     let _started = thrum(&["daemon", "start"], "own.sock");
     let socket = user.home().join("own.sock");
+    let folder = user.home().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    allow(&folder, 0o755);
     std::fs::remove_file(&socket).unwrap();
-    std::fs::create_dir(&socket).unwrap();
-    allow(&socket, 0o755);
+    std::fs::rename(&folder, &socket).unwrap();
     let stopped = thrum(&["daemon", "stop"], "");
     assert!(stopped.status.success(), "{}", stderr(&stopped));
 }

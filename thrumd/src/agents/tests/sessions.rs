@@ -102,7 +102,7 @@ async fn a_session_joins_its_agent_and_ends_with_its_process() {
     let params = SessionStartParams { pid: sleeper.pid(), ..start_of("coder", "s") };
     start(&home, params, &on).await;
     assert_eq!(home.joined().await, ["coder"]);
-    assert_eq!(told(&home).await[0].sessions[0].id, "s");
+    assert_eq!(until_told(&home, 1).await[0].sessions[0].id, "s");
     let before = agents(&home).await.remove(0);
     assert_eq!((before.state, before.sessions.len()), (AgentState::Working, 1));
     sleeper.end();
@@ -291,7 +291,7 @@ async fn a_burst_of_starts_is_written_in_few_appends() {
         start(&home, params, &on)
     });
     futures_util::future::join_all(starts).await;
-    assert_eq!(told(&home).await.len(), 90);
+    assert_eq!(until_told(&home, 90).await.len(), 90);
     assert_eq!(home.joined().await.len(), 90);
     let listed = agents(&home).await;
     assert!(listed.iter().all(|agent| agent.state == AgentState::Working));
