@@ -26,7 +26,7 @@ pub const TAILNET: Duration = Duration::from_millis(4500);
 pub const RUNTIME: Duration = Duration::from_millis(100);
 
 const _: () = assert!(PEERS.as_millis() > DRAIN.as_millis() + PEER_REQUESTS.as_millis());
-const _: () = assert!(TAILNET.as_millis() > VIEWS.as_millis() + LOG.as_millis());
+const _: () = assert!(TAILNET.as_millis() > VIEWS.as_millis() + 3 * LOG.as_millis());
 const _: () = assert!(
     (LOCAL_REQUESTS.as_millis() + PEERS.as_millis() + TAILNET.as_millis() + RUNTIME.as_millis())
         < STOP_MAX_SECONDS as u128 * 1000
