@@ -38,6 +38,7 @@ mod tmpfs;
 mod ui;
 mod wait;
 mod wire;
+mod words;
 mod writers;
 
 pub use backoff::backs_off;
@@ -72,4 +73,5 @@ pub use tmpfs::Tmpfs;
 pub use ui::{Changes, Ui};
 pub use wait::{LONG, SHORT, eventually, holds};
 pub use wire::{Wire, WireState};
+pub use words::has_word;
 pub use writers::while_appending;

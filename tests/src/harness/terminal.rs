@@ -69,8 +69,10 @@ impl Terminal {
                 self.read = found.end();
                 return found.as_str().to_owned();
             }
-            if let Err(reason) = self.goes_on(end) {
-                panic!("{pattern:?} is not on the screen ({reason}): {text}");
+            match self.goes_on(end) {
+                Some(true) => {}
+                Some(false) => panic!("{pattern:?} was not on the screen at the end: {text}"),
+                None => panic!("{pattern:?} is not on the screen in time: {text}"),
             }
         }
     }
@@ -98,23 +100,30 @@ impl Terminal {
     #[track_caller]
     pub fn ends(mut self) -> (i32, String) {
         let end = Instant::now() + SHORT;
-        while self.goes_on(end).is_ok() {}
+        loop {
+            match self.goes_on(end) {
+                Some(true) => {}
+                Some(false) => break,
+                None => panic!("the program still runs: {}", self.text()),
+            }
+        }
         match self.pty.exit_code() {
             Ok(code) => (code, self.text()),
             Err(reason) => panic!("{reason}: {}", self.text()),
         }
     }
 
-    /// Takes what the program writes next; the error says why nothing comes.
-    fn goes_on(&mut self, end: Instant) -> Result<(), &'static str> {
+    /// Takes what the program writes next; answers whether there was something, or it has ended. None if neither comes in
+    /// time.
+    fn goes_on(&mut self, end: Instant) -> Option<bool> {
         let left = end.saturating_duration_since(Instant::now());
         match self.pty.drawn_within(left) {
             Drawn::Bytes(bytes) => {
                 self.written.extend(bytes);
-                Ok(())
+                Some(true)
             }
-            Drawn::Nothing => Err("not in time"),
-            Drawn::End => Err("the program has ended"),
+            Drawn::Nothing => None,
+            Drawn::End => Some(false),
         }
     }
 

@@ -44,12 +44,9 @@ impl Programs {
         if run("nft", &["--version"]).is_err() || run("ip", &["-V"]).is_err() {
             let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/debian-lists");
             finish_within(LONG_LIMIT, &mut Command::new(lists))?;
+            let words = "-qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends nftables iproute2";
             let mut install = Command::new("apt-get");
-            install.args(["-qq", "-o", "DPkg::Lock::Timeout=300", "install", "-y"]).args([
-                "--no-install-recommends",
-                "nftables",
-                "iproute2",
-            ]);
+            install.args(words.split(' '));
             finish_within(LONG_LIMIT, &mut install)
                 .map_err(|error| format!("nftables and iproute2 can't be installed: {error}"))?;
         }

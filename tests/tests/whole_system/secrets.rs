@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 use tests::harness::{
-    Client, Daemon, SHORT, Setup, Terminal, converge, eventually, holds, pair, process,
+    Client, Daemon, SHORT, Setup, Terminal, converge, eventually, has_word, holds, pair, process,
 };
 
 use crate::pairing::wrong;
@@ -17,23 +17,13 @@ fn loud(name: &str) -> Daemon {
     Setup::new(name).env("THRUM_LOG", "trace").start()
 }
 
-/// Four digits that stand alone. A process id or a time may look like a code, so a test looks for
-/// two codes and minds only if both are there.
-fn shows_code(text: &str, code: &str) -> bool {
-    text.match_indices(code).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + code.len()..].chars().next();
-        !before.is_some_and(|c| c.is_alphanumeric()) && !after.is_some_and(|c| c.is_alphanumeric())
-    })
-}
-
 #[test]
 fn no_key_no_token_and_no_whole_code_is_shown_anywhere() {
     let (laptop, server) = (loud("laptop"), loud("server"));
     let mut codes = Vec::new();
 
-    // Two sessions are given up, the third one pairs; all through the real client. Any one code may be in a text by
-    // chance, as a number of something else.
+    // Two sessions are given up, the third one pairs; all through the real client. A process id or a time may look like
+    // a code, so the test minds only if all three are there.
     for _ in 0..2 {
         let mut accepting = Terminal::of(&laptop, &["peer", "add"]);
         codes.push(accepting.shows_code());
@@ -104,7 +94,7 @@ fn no_key_no_token_and_no_whole_code_is_shown_anywhere() {
             assert!(!text.contains(&seed[..8]), "a key is in {what}:\n{text}");
         }
         assert!(!text.contains(&tokens[0][..16]), "part of the token is in {what}:\n{text}");
-        assert!(!codes.iter().all(|code| shows_code(text, code)), "codes are in {what}:\n{text}");
+        assert!(!codes.iter().all(|code| has_word(text, code)), "codes are in {what}:\n{text}");
     }
     let masked = format!("[pairing] Session started, code={}***, timeout=5m0s", &codes[2][..1]);
     assert!(shown[0].1.contains(&masked), "no {masked:?} in\n{}", shown[0].1);

@@ -134,7 +134,7 @@ fn a_daemon_whose_socket_cannot_come_back_is_stopped_by_its_process() {
         .env("THRUM_STATE_DIR", daemon.state().display());
     daemon.spawn();
     answers(&client);
-    // Not in between.
+    // So that it binds nothing in between.
     process::signal(daemon.pid(), Signal::STOP);
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "no folder").unwrap();
